@@ -1,0 +1,176 @@
+# keyless: build, test and install.  `make help` lists the verbs.
+#
+#   make CC=clang                    another compiler            (built in build/clang)
+#   make SAN=address,undefined test  under the sanitizers        (built in build/gcc-address-undefined)
+#   make BUILD=/tmp/b                another place for what is built; nothing is written elsewhere
+
+MAKEFLAGS += --no-builtin-rules
+CC       := $(if $(filter default,$(origin CC)),gcc,$(CC))
+SAN      ?=
+comma    := ,
+variant  := $(if $(or $(SAN),$(filter-out gcc,$(CC))),/$(notdir $(CC))$(if $(SAN),-$(subst $(comma),-,$(SAN))))
+BUILD    ?= build$(variant)
+PREFIX   ?= /usr/local
+DESTDIR  ?=
+VERSION  := 0.1.0
+ARCH     := $(shell uname -m)
+
+# ---- flags ----------------------------------------------------------------------------------------------
+
+OPT      ?= -O2 -g
+WARN     := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+            -Wcast-qual -Wwrite-strings -Wformat=2 -Wundef -Wvla -Wimplicit-fallthrough \
+            $(if $(WERROR),-Werror)
+is_clang := $(findstring clang,$(CC))
+autoinit := -ftrivial-auto-var-init=zero \
+            $(if $(is_clang),$(shell $(CC) -ftrivial-auto-var-init=zero -fsyntax-only -xc /dev/null 2>/dev/null || \
+              echo -enable-trivial-auto-var-init-zero-knowing-it-will-be-removed-from-clang))
+cfi_x86_64  := -fcf-protection=full
+cfi_aarch64 := -mbranch-protection=standard
+HARDEN   := -fstack-protector-strong -fstack-clash-protection $(cfi_$(ARCH)) $(autoinit) \
+            $(if $(SAN),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
+SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
+CPPFLAGS += -I. -I$(BUILD)/gen -D_GNU_SOURCE -DKEYLESS_VERSION='"$(VERSION)"' -DOPENSSL_NO_DEPRECATED
+CFLAGS   := -std=gnu11 $(OPT) -fPIE $(WARN) $(HARDEN) $(SANFLAGS) $(CFLAGS)
+LDFLAGS  := -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed $(SANFLAGS) $(LDFLAGS)
+LDLIBS   := -lssl -lcrypto -lsodium -luv -lconfuse -lprotobuf-c -ljansson -lseccomp -lpthread
+
+# ---- what is built --------------------------------------------------------------------------------------
+
+common_src    := $(wildcard common/*.c)
+proto_src     := $(wildcard proto/*.c)
+keyserver_src := $(filter-out keyserver/main.c,$(wildcard keyserver/*.c keyserver/*/*.c))
+edge_src      := $(filter-out edge/main.c,$(wildcard edge/*.c edge/*/*.c))
+cli_src       := $(wildcard cli/*.c)
+
+objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+LIBCOMMON    := $(BUILD)/libcommon.a
+LIBPROTO     := $(BUILD)/libproto.a
+LIBKEYSERVER := $(BUILD)/libkeyserver.a
+LIBEDGE      := $(BUILD)/libedge.a
+LIBCLI       := $(BUILD)/libcli.a
+PROGRAMS     := $(BUILD)/keyless-server $(BUILD)/keyless-edge $(BUILD)/keyless
+
+# The libraries each folder may link with: the direction of the architecture, again at link time.
+libs_common    := $(LIBCOMMON)
+libs_proto     := $(LIBPROTO) $(LIBCOMMON)
+libs_keyserver := $(LIBKEYSERVER) $(libs_proto)
+libs_edge      := $(LIBEDGE) $(libs_proto)
+libs_cli       := $(LIBCLI) $(LIBKEYSERVER) $(LIBEDGE) $(libs_proto)
+
+UNIT_SRC   := $(wildcard tests/unit/*/test_*.c)
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SRC))
+PEER_SRC   := $(wildcard tests/lib/peer_*.c)
+PEERS      := $(patsubst tests/lib/%.c,$(BUILD)/tests/%,$(PEER_SRC))
+FUZZ_SRC   := $(wildcard tests/fuzz/fuzz_*.c)
+MAN        := $(patsubst docs/man/%.scd,$(BUILD)/man/%,$(wildcard docs/man/*.scd))
+
+.PHONY: all programs help demo test unit integration lint bench fuzz install clean deps-build deps-test man format
+.DEFAULT_GOAL := all
+
+all: deps-build ## build the three programs and their manual pages
+	@$(MAKE) --no-print-directory programs man
+
+programs: $(PROGRAMS)
+man: $(MAN)
+
+help:
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+# ---- dependencies of the machine ---------------------------------------------------------------------------
+
+deps-build:
+	@deploy/deps.sh build
+deps-test:
+	@deploy/deps.sh build test
+
+# ---- rules --------------------------------------------------------------------------------------------------
+
+$(BUILD)/gen/proto/keyless.pb-c.c: proto/keyless.proto
+	@mkdir -p $(BUILD)/gen
+	protoc-c --c_out=$(BUILD)/gen $<
+$(BUILD)/gen/proto/keyless.pb-c.h: $(BUILD)/gen/proto/keyless.pb-c.c ;
+
+GENERATED := $(BUILD)/obj/gen/keyless.pb-c.o
+$(GENERATED): $(BUILD)/gen/proto/keyless.pb-c.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -Wno-conversion -Wno-cast-qual -MMD -MP -c -o $@ $<
+$(call objects,$(proto_src)): | $(BUILD)/gen/proto/keyless.pb-c.c
+
+$(BUILD)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+define archive
+	@rm -f $@
+	ar rcs $@ $^
+endef
+$(LIBCOMMON): $(call objects,$(common_src)) ; $(archive)
+$(LIBPROTO): $(call objects,$(proto_src)) $(GENERATED) ; $(archive)
+$(LIBKEYSERVER): $(call objects,$(keyserver_src)) ; $(archive)
+$(LIBEDGE): $(call objects,$(edge_src)) ; $(archive)
+$(LIBCLI): $(call objects,$(filter-out cli/main.c,$(cli_src))) ; $(archive)
+
+link = $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS)
+$(BUILD)/keyless-server: $(call objects,keyserver/main.c) $(libs_keyserver) ; $(link)
+$(BUILD)/keyless-edge: $(call objects,edge/main.c) $(libs_edge) ; $(link)
+$(BUILD)/keyless: $(call objects,cli/main.c) $(libs_cli) ; $(link)
+
+.SECONDEXPANSION:
+$(UNIT_TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $$(libs_$$(firstword $$(subst /, ,$$*)))
+	@mkdir -p $(@D)
+	$(link) -lcmocka
+# Hostile or slow peers that the integration tests play; they may use everything.
+$(PEERS): $(BUILD)/tests/%: $(BUILD)/obj/tests/lib/%.o $(libs_cli)
+	@mkdir -p $(@D)
+	$(link)
+
+$(BUILD)/man/%: docs/man/%.scd
+	@mkdir -p $(@D)
+	scdoc < $< > $@
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+.SECONDARY:
+
+# ---- verbs --------------------------------------------------------------------------------------------------
+
+test: deps-test ## every unit and integration test; the last line counts them
+	@$(MAKE) --no-print-directory programs $(if $(UNIT_TESTS),unit-programs) $(if $(PEERS),peers)
+	@BUILD=$(BUILD) SAN=$(SAN) tests/run
+
+.PHONY: unit-programs peers
+unit-programs: $(UNIT_TESTS)
+peers: $(PEERS)
+
+unit: deps-test ## the unit tests only
+	@$(MAKE) --no-print-directory unit-programs
+	@BUILD=$(BUILD) SAN=$(SAN) tests/run unit
+
+integration: deps-test ## the integration tests only; K=expression selects
+	@$(MAKE) --no-print-directory programs peers
+	@BUILD=$(BUILD) SAN=$(SAN) K="$(K)" tests/run integration
+
+demo: deps-build ## the whole path on this machine, with proofs; KEEP=1 stays up
+	@deploy/deps.sh build demo
+	@$(MAKE) --no-print-directory programs
+	@BUILD=$(BUILD) KEEP=$(KEEP) deploy/demo/demo.py
+
+lint: deps-test ## who may include whom, headers alone, warnings as errors, hardening, format
+	@deploy/deps.sh build test lint
+	@BUILD=$(BUILD) tests/lint/lint
+
+fuzz: ## every fuzzer for SECONDS (default 30) each
+	@deploy/deps.sh build fuzz
+	@tests/fuzz/run
+
+format: ## lay the code out
+	@clang-format -i $(shell git ls-files '*.c' '*.h')
+
+install: all ## into $(DESTDIR)$(PREFIX)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin
+	install -m 0755 $(BUILD)/keyless $(DESTDIR)$(PREFIX)/bin
+	install -m 0755 $(BUILD)/keyless-server $(BUILD)/keyless-edge $(DESTDIR)$(PREFIX)/sbin
+	for page in $(MAN); do install -D -m 0644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; done
+
+clean: ## remove all that was built
+	rm -rf $(BUILD)

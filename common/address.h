@@ -1,0 +1,50 @@
+/* Addresses as people write them: "127.0.0.1:2407", "[::1]:2407", "*:443", "localhost:80",
+ * "unix:/run/x.sock", and networks "10.0.0.0/8". Knows sockets, does no I/O but name resolution and what its
+ * names say. */
+#ifndef COMMON_ADDRESS_H
+#define COMMON_ADDRESS_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "common/err.h"
+
+struct address {
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+        struct sockaddr_un local;
+    } u;
+    socklen_t length;
+};
+
+#define ADDRESS_TEXT_SIZE 128
+
+/* Parses TEXT; a missing port is DEFAULT_PORT (0 = a port is required). Host names are looked up, blocking:
+ * for start-up only. ERR_CONFIG with the fault filled. */
+int address_parse(struct address *out, const char *text, uint16_t default_port, struct fault *fault) MUST_USE;
+/* The inverse; returns OUT. IPv6 in brackets, "unix:PATH" for local. */
+char *address_text(const struct address *address, char out[static ADDRESS_TEXT_SIZE]);
+bool address_is_local(const struct address *address);    /* a unix socket */
+bool address_is_loopback(const struct address *address); /* a unix socket or a loopback address */
+
+/* A listening, non-blocking, close-on-exec stream socket, SO_REUSEADDR and, when SHARED, SO_REUSEPORT. A unix
+ * socket is made with mode 0660, replacing a stale one. Returns the descriptor or a negative error. */
+int address_listen(const struct address *address, bool shared, int backlog, struct fault *fault) MUST_USE;
+/* The address FD is bound to (port 0 becomes the real one). */
+int address_of_socket(int fd, struct address *out) MUST_USE;
+
+struct network {
+    uint8_t family; /* AF_INET or AF_INET6; 0 = unused */
+    uint8_t prefix; /* bits */
+    uint8_t bytes[16];
+};
+int network_parse(struct network *out, const char *text) MUST_USE;
+/* True when ADDRESS lies in NETWORK; IPv4-mapped IPv6 counts as IPv4; a unix socket is in no network. */
+bool network_has(const struct network *network, const struct address *address);
+
+#endif

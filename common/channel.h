@@ -1,0 +1,124 @@
+/* The channel: an authenticated, encrypted, message-oriented connection between an edge and a key server.
+ *
+ * Noise over TCP or a unix socket on a libuv loop. Carries opaque messages; knows nothing of what they mean.
+ * Each transport message is one kind byte and a body: data (0), rekey (1), close (2), ping (3), pong (4); see
+ * proto/PROTOCOL.md. Both sides rekey their sending direction by count and time. A connection that ends
+ * without a close message is a cut, and says so. Loop thread only. */
+#ifndef COMMON_CHANNEL_H
+#define COMMON_CHANNEL_H
+
+#include <uv.h>
+
+#include "common/address.h"
+#include "common/noise.h"
+
+struct channel;
+
+#define CHANNEL_MESSAGE_MAX    (NOISE_PLAINTEXT_MAX - 1) /* bytes of one data message */
+#define CHANNEL_PROLOGUE_LABEL "keyless channel 1" /* prologue: this text, then the server's public key */
+
+struct channel_handlers {
+    /* Ready to send. For the accepting side: after the first transport message opened, just before its
+     * on_message. */
+    void (*on_open)(struct channel *channel, void *user);
+    /* One data message; BYTES borrowed for the call. */
+    void (*on_message)(struct channel *channel, const uint8_t *bytes, size_t length, void *user);
+    /* Unsent bytes fell below half of the limit after channel_send said ERR_BUSY. May be NULL. */
+    void (*on_writable)(struct channel *channel, void *user);
+    /* The last call, exactly once, also when on_open never came: ERR_CLOSED (explicit close), ERR_CUT,
+     * ERR_TIMEOUT, ERR_CRYPTO, ERR_FORMAT, ERR_SYSTEM (connect failed). The channel is freed after it
+     * returns. */
+    void (*on_close)(struct channel *channel, int why, void *user);
+};
+
+struct channel_settings {
+    uint64_t connect_timeout_ms; /* TCP connect and Noise handshake together, both roles; 5,000 */
+    uint64_t rekey_messages;     /* own sending direction; 65,536 */
+    uint64_t rekey_interval_ms;  /* 120,000 */
+    uint64_t ping_interval_ms;   /* how often an otherwise quiet open channel is pinged; 0 = never (accepting
+                                    side) */
+    uint64_t idle_timeout_ms;    /* nothing received for so long: ERR_TIMEOUT; 0 = never */
+    size_t unsent_max; /* bytes waiting for the peer to read before channel_send says ERR_BUSY; 1 MiB */
+};
+/* The defaults named above, ping 10 s, idle 30 s. */
+void channel_settings_default(struct channel_settings *settings);
+
+/* Connecting side. SELF and PSK are copied. The channel is returned at once and calls back later, never from
+ * inside this call; NULL without memory. */
+struct channel *channel_connect(uv_loop_t *loop, const struct address *to, const struct identity *self,
+                                const uint8_t server_key[static NOISE_KEY_SIZE],
+                                const uint8_t psk[static NOISE_KEY_SIZE],
+                                const struct channel_settings *settings,
+                                const struct channel_handlers *handlers, void *user);
+
+/* Sends one data message of at most CHANNEL_MESSAGE_MAX bytes: sealed now, written with everything else of
+ * this loop turn. ERR_BUSY when unsent_max is reached (nothing was queued), ERR_CLOSED when the channel is
+ * not open, ERR_LENGTH. */
+int channel_send(struct channel *channel, const void *bytes, size_t length) MUST_USE;
+size_t channel_unsent(const struct channel *channel); /* bytes not yet taken by the kernel */
+/* Explicit close: what was sent before leaves first (for at most a second), then the close message;
+ * on_close(ERR_CLOSED) follows, never from inside this call. After it no other callback comes. Calling again
+ * is allowed. */
+void channel_close(struct channel *channel);
+
+/* h of the handshake: names the channel in logs and audit. */
+const uint8_t *channel_hash(const struct channel *channel);
+/* The peer's static public key (after on_open). */
+const uint8_t *channel_peer_key(const struct channel *channel);
+const struct address *channel_address(const struct channel *channel); /* of the peer */
+/* Round trip of the last answered ping in nanoseconds; 0 before the first. */
+uint64_t channel_rtt_ns(const struct channel *channel);
+void channel_set_user(struct channel *channel, void *user);
+
+/* ---- accepting side ---- */
+
+struct channel_listener;
+
+/* What the owner of the listener knows about an edge. */
+struct channel_verdict {
+    uint8_t psk[NOISE_KEY_SIZE];
+    void *user; /* becomes the channel's user */
+};
+
+/* Why a stranger was dropped; for the owner's log and counters only, nothing of it reaches the stranger. */
+enum channel_drop {
+    DROP_BUDGET,    /* too many handshakes from this address */
+    DROP_HALF_OPEN, /* too many unauthenticated connections in all */
+    DROP_DEADLINE,  /* did not finish in time */
+    DROP_CUT,       /* left before it was authenticated */
+    DROP_HANDSHAKE, /* message 1 did not open */
+    DROP_UNKNOWN,   /* authenticated, but the lookup refused it */
+    DROP_PSK,       /* first transport message did not open: wrong pre-shared key, or a replayed message 1 */
+    DROP_KINDS
+};
+const char *channel_drop_name(enum channel_drop why);
+
+struct channel_listener_handlers {
+    /* The static key of a peer whose message 1 opened, and where it comes from. 0 with VERDICT filled lets it
+     * go on; anything else drops it. */
+    int (*on_lookup)(const uint8_t key[static NOISE_KEY_SIZE], const struct address *from,
+                     struct channel_verdict *verdict, void *user);
+    /* A connection was dropped before it was authenticated. KEY is NULL when not known. */
+    void (*on_drop)(enum channel_drop why, const uint8_t *key, const struct address *from, void *user);
+    struct channel_handlers channel; /* of each accepted channel; `user` is the verdict's */
+};
+
+struct channel_listener_settings {
+    struct channel_settings channel;
+    unsigned half_open_max; /* unauthenticated connections at once; 1,024 */
+    unsigned
+        handshakes_per_second; /* per source address (IPv6: per /64), with as much burst; 50; 0 = no limit */
+};
+void channel_listener_settings_default(struct channel_listener_settings *settings);
+
+/* Takes the listening descriptor FD. SELF is borrowed until closed. Nothing is ever sent to a peer whose
+ * message 1 did not open or whose lookup failed, and every cause looks the same to it: the connection closes
+ * without a byte. */
+int channel_listener_start(struct channel_listener **out, uv_loop_t *loop, int fd,
+                           const struct identity *self, const struct channel_listener_settings *settings,
+                           const struct channel_listener_handlers *handlers, void *user) MUST_USE;
+/* Stops accepting; half-open connections are dropped, open channels stay. Memory goes with the loop's close
+ * callbacks. NULL is allowed. */
+void channel_listener_close(struct channel_listener *listener);
+
+#endif

@@ -1,0 +1,16 @@
+/* Time: monotonic for deadlines, wall clock for log lines. Any thread. */
+#ifndef COMMON_CLOCK_H
+#define COMMON_CLOCK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Nanoseconds of CLOCK_MONOTONIC: the same clock in every process of one machine. */
+uint64_t clock_ns(void);
+uint64_t clock_ms(void);
+
+#define CLOCK_RFC3339_SIZE 25
+/* "2026-01-31T12:00:00.123Z" of now into OUT. */
+char *clock_rfc3339(char out[static CLOCK_RFC3339_SIZE]);
+
+#endif

@@ -1,0 +1,41 @@
+/* Identities: X25519 key pairs and 32-byte pre-shared keys in files, as in WireGuard: one line of base64.
+ *
+ * Secret files must be regular, owned by the caller or root, and closed to group and others; otherwise the
+ * fault says which chmod mends it. Start-up only. */
+#ifndef COMMON_IDENTITY_H
+#define COMMON_IDENTITY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/bytes.h"
+
+#define IDENTITY_KEY_SIZE  32
+#define IDENTITY_TEXT_SIZE 45 /* base64 of 32 bytes and the final zero */
+
+struct identity {
+    uint8_t secret[IDENTITY_KEY_SIZE]; /* X25519 private key */
+    uint8_t public[IDENTITY_KEY_SIZE];
+};
+
+void identity_generate(struct identity *out);
+/* Fills `public` from `secret`. */
+void identity_derive(struct identity *identity);
+
+/* Reads a secret X25519 key; the identity lives in guarded memory, free with secret_free(). */
+int identity_load(struct identity **out, const char *path, struct fault *fault) MUST_USE;
+/* Reads 32 secret bytes (a pre-shared key, the group secret) into OUT. */
+int identity_load_secret(uint8_t out[static 32], const char *path, struct fault *fault) MUST_USE;
+/* Makes PATH with mode 0400, never over an existing file, holding 32 bytes as a base64 line; synced to disk.
+ */
+int identity_save_secret(const char *path, const uint8_t secret[static 32], struct fault *fault) MUST_USE;
+
+/* The checks alone, for files of other content (private keys, authorized_edges): regular file, owner, mode
+ * without any bit for group or others. The fault names the file and its mend. Opens it and returns the
+ * descriptor, so that what was checked is what is read. */
+int identity_open_secret(const char *path, struct fault *fault) MUST_USE;
+/* identity_open_secret, then the whole content (at most LIMIT bytes) into OUT, which wipes itself. */
+int identity_read_secret_file(const char *path, size_t limit, struct buffer *out,
+                              struct fault *fault) MUST_USE;
+
+#endif

@@ -1,0 +1,37 @@
+/* Log lines: one event, one line, on stderr, with a stable event name.
+ *
+ *     log_event(LOG_WARN, "key_server_lost", "server=%s err=\"%s\"", name, why)
+ *     2026-01-31T12:00:00.123Z warn keyless-edge event=key_server_lost server=main err="timed out"
+ *
+ * FIELDS is a printf format of logfmt `name=value` pairs (values with spaces quoted by the caller); in the
+ * JSON format the same fields become members. Control characters are escaped whatever the input. Under
+ * systemd (JOURNAL_STREAM set) lines begin with <priority> and carry no time. The same event repeated
+ * more than a few times a second is counted and reported once ("repeated=312"). Any thread. */
+#ifndef COMMON_LOG_H
+#define COMMON_LOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/err.h"
+
+enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+enum log_format { LOG_LOGFMT, LOG_JSON };
+
+/* PROGRAM is borrowed for the life of the process ("keyless-edge", "keyless-server[vault]"). */
+void log_init(const char *program, enum log_level level, enum log_format format);
+/* Parses "error", "warn", "info", "debug"; ERR_NOT_FOUND otherwise. */
+int log_level_parse(const char *text, enum log_level *level) MUST_USE;
+int log_format_parse(const char *text, enum log_format *format) MUST_USE;
+void log_event(enum log_level level, const char *event, const char *fields, ...) PRINTF_LIKE(3, 4);
+
+/* Trace ids: 16 random bytes, written as 32 hex digits, the same in the edge's and the key server's log. */
+#define TRACE_ID_SIZE 16
+struct trace_id {
+    uint8_t bytes[TRACE_ID_SIZE];
+};
+void trace_id_new(struct trace_id *id);
+/* The text of ID in OUT; returns OUT. */
+char *trace_id_text(const struct trace_id *id, char out[static 2 * TRACE_ID_SIZE + 1]);
+
+#endif

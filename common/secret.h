@@ -1,0 +1,36 @@
+/* Secrets: memory that wipes itself. The only file, with the Noise code, that decides how secrets are held.
+ *
+ * `secret_new` is for what stays (identities, per-key secrets): guarded, locked where the limit allows,
+ * left out of core dumps. `wipe` is for what passes through a stack frame. Any thread. */
+#ifndef COMMON_SECRET_H
+#define COMMON_SECRET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/err.h"
+
+/* Call once before anything else here or in noise.h, random or hash; ERR_CRYPTO when libsodium cannot start.
+ */
+int secret_init(void) MUST_USE;
+
+/* SIZE zeroed bytes between guard pages, excluded from dumps; NULL without memory. Free with secret_free().
+ */
+void *secret_new(size_t size);
+/* Wipes and releases; NULL is allowed. */
+void secret_free(void *secret);
+
+void wipe(void *bytes, size_t length);
+/* Equality in time that depends on LENGTH only. */
+bool same_bytes(const void *a, const void *b, size_t length);
+
+void random_bytes(void *out, size_t length);
+/* Uniform below LIMIT (which is > 0). */
+uint32_t random_below(uint32_t limit);
+
+void sha256(uint8_t out[static 32], const void *bytes, size_t length);
+void hmac_sha256(uint8_t out[static 32], const void *key, size_t key_length, const void *bytes,
+                 size_t length);
+
+#endif

@@ -1,0 +1,49 @@
+/* Certificates: which one answers which name. A folder of PEM chains (sub-folders too: NAME.pem,
+ * NAME/fullchain.pem), no keys. Immutable once loaded; any thread may look up.
+ *
+ * Certificates with the same names but different key types stand side by side (RSA and ECDSA); the most
+ * specific name wins: exact, then wildcard of one label, then the default. */
+#ifndef EDGE_CERTS_H
+#define EDGE_CERTS_H
+
+#include <openssl/ssl.h>
+
+#include "proto/operation.h"
+
+/* One certificate chain with its remote key. */
+struct cert {
+    char *file;             /* owned */
+    X509 *leaf;             /* owned */
+    STACK_OF(X509) * chain; /* owned; what follows the leaf */
+    EVP_PKEY *key;          /* owned; of the provider */
+    uint8_t key_id[KEY_ID_SIZE];
+    enum key_type type;
+    int64_t not_after; /* seconds since 1970 */
+    char **names;      /* owned; DNS names in lower case */
+    size_t name_count;
+};
+
+/* The certificates that answer one name: at most one a key type. */
+struct cert_set {
+    const struct cert *of_type[KEY_TYPES]; /* by enum key_type; NULL for none */
+};
+
+struct certs;
+
+/* Loads every *.pem, *.crt, *.cer below FOLDER. A bad file (no certificate, expired, unsupported key, or one
+ * that holds a private key: this is the edge!) is reported with its mend in the log and skipped, counted in
+ * certs_skipped; with STRICT (for -t) the first one fails. None at all is an error. DEFAULT_NAME picks the
+ * set for unknown or absent names: NULL = the first file by name, "" = none: such clients are refused with
+ * unrecognized_name. */
+int certs_load(struct certs **out, OSSL_LIB_CTX *context, const char *folder, const char *default_name,
+               bool strict, struct fault *fault) MUST_USE;
+void certs_free(struct certs *certs);
+
+/* The set for NAME (untrusted, any case; NULL = the client sent none); NULL when there is none and no
+ * default. */
+const struct cert_set *certs_find(const struct certs *certs, const char *name);
+size_t certs_count(const struct certs *certs);
+size_t certs_skipped(const struct certs *certs);
+const struct cert *certs_at(const struct certs *certs, size_t index);
+
+#endif

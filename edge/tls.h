@@ -1,0 +1,40 @@
+/* TLS: the server's SSL_CTX, made from configuration and certificates: versions, suites, SNI, ALPN, tickets.
+ * Immutable once made; any thread may make sessions from it. */
+#ifndef EDGE_TLS_H
+#define EDGE_TLS_H
+
+#include <openssl/ssl.h>
+
+#include "edge/certs.h"
+#include "edge/edge_config.h"
+
+struct tls;
+
+int tls_new(struct tls **out, OSSL_LIB_CTX *context, const struct certs *certs,
+            const struct edge_config *config, struct fault *fault) MUST_USE;
+void tls_free(struct tls *tls);
+
+/* A server session on the connected socket FD (not taken); NULL without memory. */
+SSL *tls_accept(struct tls *tls, int fd);
+/* One line for the log about why OpenSSL failed: drains the thread's error queue; static text when it is
+ * empty. OUT of SIZE bytes; returns OUT. */
+char *tls_error(char *out, size_t size);
+
+/* Short names for logs and metrics from a finished handshake: "rsa", "ecdhe_rsa", "ecdhe_ecdsa", "tls13_rsa",
+ * "tls13_ecdsa", "tls13_ed25519", "resumed"… out of a fixed table. */
+enum tls_kind {
+    TLS_KIND_RSA,
+    TLS_KIND_ECDHE_RSA,
+    TLS_KIND_ECDHE_ECDSA,
+    TLS_KIND_TLS13_RSA,
+    TLS_KIND_TLS13_ECDSA,
+    TLS_KIND_TLS13_ED25519,
+    TLS_KIND_RESUMED12,
+    TLS_KIND_RESUMED13,
+    TLS_KIND_OTHER,
+    TLS_KINDS
+};
+enum tls_kind tls_session_kind(const SSL *ssl);
+const char *tls_kind_name(enum tls_kind kind);
+
+#endif

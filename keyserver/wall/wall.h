@@ -1,0 +1,97 @@
+/* The wall: the only way between the net process (sockets, never a key) and the vault (keys, never a socket).
+ *
+ * Batches of fixed-size slots go both ways over one descriptor pair. Nothing variable-length, no pointers, no
+ * parsing: the receiver copies a slot first and then checks every field of its copy (wall_request_check). The
+ * vault trusts nothing that arrives; the net side survives a vault that dies. Today a SOCK_SEQPACKET pair
+ * carries the batches; a shared-memory ring can replace it behind this header. Each end belongs to one
+ * thread. */
+#ifndef KEYSERVER_WALL_WALL_H
+#define KEYSERVER_WALL_WALL_H
+
+#include "common/log.h"
+#include "proto/operation.h"
+
+#define WALL_BATCH_MAX 32 /* slots in one batch */
+#define WALL_KEYS_MAX  10 /* key_info entries in one answer slot */
+
+/* Net → vault. */
+enum wall_request_kind {
+    WALL_OPERATION = 1, /* judge and perform `operation` */
+    WALL_CANCEL = 2,    /* `token` is wanted no more: drop it if it has not begun; no answer comes */
+};
+
+struct wall_request {
+    uint64_t token;       /* the net side's name for it; never 0; comes back in the answer */
+    uint64_t deadline_ns; /* of clock_ns() */
+    uint8_t edge_key[32]; /* the authenticated edge */
+    struct trace_id trace;
+    uint32_t kind;        /* enum wall_request_kind */
+    uint32_t from_family; /* AF_INET or AF_INET6 of the edge's address, 0 for a unix socket */
+    uint8_t from[16];
+    struct operation operation;
+};
+
+/* Vault → net. */
+enum wall_answer_kind {
+    WALL_OUTCOME = 1, /* `u.outcome` answers `token` */
+    WALL_KEYS = 2,    /* `u.keys` is a part of the answer to an OP_KEYS; `more` says that another follows */
+    WALL_STATS = 3,   /* `u.stats`, unasked, about once a second and after every change of the keys */
+};
+
+/* Counted in the vault, shown by the net process to the key's owner. Totals since the vault started. */
+#define WALL_REFUSAL_KINDS 16
+struct wall_stats {
+    uint64_t outcomes[OP_KINDS][STATUS_KINDS];
+    uint64_t refusals[WALL_REFUSAL_KINDS]; /* by enum judge_reason; see judge_reason_name() */
+    uint64_t busy_ns[OP_KINDS];            /* time spent in private-key operations */
+    uint64_t faults;                       /* results that did not pass their check and were not released */
+    uint32_t keys;                         /* loaded */
+    uint32_t key_files_skipped;            /* found wrong and passed over */
+    uint32_t queued;                       /* waiting now */
+    uint32_t working;                      /* being computed now */
+    uint32_t workers;
+    uint32_t ready; /* 1 once the keys are loaded */
+};
+
+struct wall_answer {
+    uint64_t token;
+    uint32_t kind; /* enum wall_answer_kind */
+    uint32_t more;
+    union {
+        struct outcome outcome;
+        struct {
+            uint32_t count;
+            struct key_info item[WALL_KEYS_MAX];
+        } keys;
+        struct wall_stats stats;
+    } u;
+};
+
+struct wall {
+    int fd; /* owned */
+};
+
+/* A connected pair of ends, non-blocking and close-on-exec. */
+int wall_pair(struct wall *net, struct wall *vault) MUST_USE;
+/* Wraps a descriptor that came from the supervisor. */
+void wall_adopt(struct wall *wall, int fd);
+void wall_close(struct wall *wall);
+/* For a poll or a loop: readable when something may be received. */
+int wall_fd(const struct wall *wall);
+
+/* Send COUNT slots, in order. Returns how many were taken (0 … COUNT; fewer when the other side is behind),
+ * or ERR_CUT when it is gone. */
+int wall_send_requests(struct wall *wall, const struct wall_request *slots, size_t count) MUST_USE;
+int wall_send_answers(struct wall *wall, const struct wall_answer *slots, size_t count) MUST_USE;
+/* Receive what is there, at most MAX (≥ WALL_BATCH_MAX) slots, copied. Returns the number, 0 for nothing now,
+ * ERR_CUT when the other side is gone, ERR_FORMAT for a datagram that is no whole number of slots (the
+ * receiver goes on; it is counted). */
+int wall_receive_requests(struct wall *wall, struct wall_request *slots, size_t max) MUST_USE;
+int wall_receive_answers(struct wall *wall, struct wall_answer *slots, size_t max) MUST_USE;
+
+/* Checks every length and enumeration of a copied slot; 0 or ERR_FORMAT. After it, no field can lead a reader
+ * out of bounds. Pure. */
+int wall_request_check(const struct wall_request *slot) MUST_USE;
+int wall_answer_check(const struct wall_answer *slot) MUST_USE;
+
+#endif
