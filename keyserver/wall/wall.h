@@ -38,17 +38,33 @@ enum wall_answer_kind {
     WALL_STATS = 3,   /* `u.stats`, unasked, about once a second and after every change of the keys */
 };
 
+/* Why the vault refused; for the key's owner only (logs and metrics), never for the edge. */
+enum wall_refusal {
+    REFUSAL_NONE,
+    REFUSAL_MALFORMED_SLOT, /* did not pass wall_request_check */
+    REFUSAL_UNKNOWN_EDGE,
+    REFUSAL_FROM, /* not from an address the edge may use */
+    REFUSAL_UNKNOWN_KEY,
+    REFUSAL_KEY_NOT_GRANTED,
+    REFUSAL_OPERATION_NOT_GRANTED,
+    REFUSAL_UNKNOWN_OPERATION,
+    REFUSAL_SCHEME,    /* does not fit the key or the TLS version */
+    REFUSAL_STRUCTURE, /* a field is not what TLS would put there */
+    REFUSAL_KINDS
+};
+/* A stable name such as "key_not_granted". */
+const char *wall_refusal_name(enum wall_refusal refusal);
+
 /* Counted in the vault, shown by the net process to the key's owner. Totals since the vault started. */
-#define WALL_REFUSAL_KINDS 16
 struct wall_stats {
     uint64_t outcomes[OP_KINDS][STATUS_KINDS];
-    uint64_t refusals[WALL_REFUSAL_KINDS]; /* by enum judge_reason; see judge_reason_name() */
-    uint64_t busy_ns[OP_KINDS];            /* time spent in private-key operations */
-    uint64_t faults;                       /* results that did not pass their check and were not released */
-    uint32_t keys;                         /* loaded */
-    uint32_t key_files_skipped;            /* found wrong and passed over */
-    uint32_t queued;                       /* waiting now */
-    uint32_t working;                      /* being computed now */
+    uint64_t refusals[REFUSAL_KINDS];
+    uint64_t busy_ns[OP_KINDS]; /* time spent in private-key operations */
+    uint64_t faults;            /* results that did not pass their check and were not released */
+    uint32_t keys;              /* loaded */
+    uint32_t key_files_skipped; /* found wrong and passed over */
+    uint32_t queued;            /* waiting now */
+    uint32_t working;           /* being computed now */
     uint32_t workers;
     uint32_t ready; /* 1 once the keys are loaded */
 };
