@@ -1,0 +1,159 @@
+#include "common/identity.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/secret.h"
+
+void identity_derive(struct identity *identity)
+{
+    crypto_scalarmult_base(identity->public, identity->secret);
+}
+
+void identity_generate(struct identity *out)
+{
+    random_bytes(out->secret, sizeof out->secret);
+    identity_derive(out);
+}
+
+/* What is wrong with the file behind FD, if anything. */
+static int check_closed_to_others(int fd, const char *path, struct fault *fault)
+{
+    struct stat info;
+    if (fstat(fd, &info) != 0)
+        return fault_set(fault, ERR_SYSTEM, "%s: %s", path, strerror(errno));
+    if (!S_ISREG(info.st_mode))
+        return fault_set(fault, ERR_CONFIG, "%s: not a regular file; name the file itself", path);
+    if (info.st_uid != 0 && info.st_uid != geteuid())
+        return fault_set(fault, ERR_CONFIG, "%s: owned by uid %u, who could replace it; run: chown %u %s",
+                         path, (unsigned)info.st_uid, (unsigned)geteuid(), path);
+    if ((info.st_mode & 077) != 0)
+        return fault_set(fault, ERR_CONFIG, "%s: mode %04o lets others use it; run: chmod 0400 %s", path,
+                         (unsigned)info.st_mode & 07777u, path);
+    return 0;
+}
+
+int identity_open_secret(const char *path, struct fault *fault)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0 && errno == ENOENT)
+        return fault_set(fault, ERR_NOT_FOUND, "%s: no such file; make it with: keyless genkey > %s", path,
+                         path);
+    if (fd < 0)
+        return fault_set(fault, ERR_CONFIG, "%s: cannot be read: %s", path, strerror(errno));
+    int err = check_closed_to_others(fd, path, fault);
+    if (err != 0) {
+        close(fd);
+        return err;
+    }
+    return fd;
+}
+
+static int read_all(int fd, const char *path, size_t limit, struct buffer *out, struct fault *fault)
+{
+    for (;;) {
+        uint8_t *room = buffer_reserve(out, 4096);
+        if (room == NULL)
+            return fault_set(fault, ERR_MEMORY, "%s: out of memory", path);
+        ssize_t got = read(fd, room, 4096);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return fault_set(fault, ERR_SYSTEM, "%s: %s", path, strerror(errno));
+        if (got == 0)
+            return 0;
+        buffer_commit(out, (size_t)got);
+        if (buffer_length(out) > limit)
+            return fault_set(fault, ERR_CONFIG, "%s: larger than %zu bytes; is it the right file?", path,
+                             limit);
+    }
+}
+
+int identity_read_secret_file(const char *path, size_t limit, struct buffer *out, struct fault *fault)
+{
+    int fd = identity_open_secret(path, fault);
+    if (fd < 0)
+        return fd;
+    int err = read_all(fd, path, limit, out, fault);
+    close(fd);
+    if (err != 0)
+        buffer_clear(out);
+    return err;
+}
+
+int identity_load_secret(uint8_t out[static 32], const char *path, struct fault *fault)
+{
+    struct buffer content = {0};
+    int err = identity_read_secret_file(path, 1024, &content, fault);
+    if (err != 0)
+        return err;
+    char line[IDENTITY_TEXT_SIZE] = {0};
+    size_t length = buffer_length(&content);
+    const char *text = (const char *)buffer_bytes(&content);
+    while (length > 0 && strchr(" \t\r\n", text[length - 1]) != NULL)
+        length--;
+    if (length == sizeof line - 1)
+        memcpy(line, text, length);
+    if (base64_decode(out, 32, line) != 0)
+        err = fault_set(fault, ERR_CONFIG,
+                        "%s: not one line with the base64 of 32 bytes; make a new one with: keyless genkey",
+                        path);
+    wipe(line, sizeof line);
+    buffer_clear(&content);
+    return err;
+}
+
+int identity_load(struct identity **out, const char *path, struct fault *fault)
+{
+    struct identity *identity = secret_new(sizeof *identity);
+    if (identity == NULL)
+        return fault_set(fault, ERR_MEMORY, "%s: no guarded memory for it", path);
+    int err = identity_load_secret(identity->secret, path, fault);
+    if (err != 0) {
+        secret_free(identity);
+        return err;
+    }
+    identity_derive(identity);
+    *out = identity;
+    return 0;
+}
+
+static int write_line(int fd, const char *line, size_t length)
+{
+    while (length > 0) {
+        ssize_t done = write(fd, line, length);
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done < 0)
+            return ERR_SYSTEM;
+        line += done;
+        length -= (size_t)done;
+    }
+    return fsync(fd) != 0 ? ERR_SYSTEM : 0;
+}
+
+int identity_save_secret(const char *path, const uint8_t secret[static 32], struct fault *fault)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0400);
+    if (fd < 0 && errno == EEXIST)
+        return fault_set(fault, ERR_REFUSED, "%s: exists already and is not overwritten; move it away first",
+                         path);
+    if (fd < 0)
+        return fault_set(fault, ERR_SYSTEM, "%s: cannot be made: %s", path, strerror(errno));
+    char line[IDENTITY_TEXT_SIZE + 1];
+    base64_encode(line, secret, 32);
+    line[IDENTITY_TEXT_SIZE - 1] = '\n';
+    int err = write_line(fd, line, IDENTITY_TEXT_SIZE);
+    if (close(fd) != 0)
+        err = ERR_SYSTEM;
+    wipe(line, sizeof line);
+    if (err != 0) {
+        fault_set(fault, err, "%s: cannot be written: %s", path, strerror(errno));
+        unlink(path);
+    }
+    return err;
+}

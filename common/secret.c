@@ -1,0 +1,55 @@
+#include "common/secret.h"
+
+#include <sodium.h>
+
+int secret_init(void)
+{
+    return sodium_init() < 0 ? ERR_CRYPTO : 0;
+}
+
+void *secret_new(size_t size)
+{
+    void *secret = sodium_malloc(size);
+    if (secret != NULL)
+        sodium_memzero(secret, size);
+    return secret;
+}
+
+void secret_free(void *secret)
+{
+    sodium_free(secret);
+}
+
+void wipe(void *bytes, size_t length)
+{
+    sodium_memzero(bytes, length);
+}
+
+bool same_bytes(const void *a, const void *b, size_t length)
+{
+    return sodium_memcmp(a, b, length) == 0;
+}
+
+void random_bytes(void *out, size_t length)
+{
+    randombytes_buf(out, length);
+}
+
+uint32_t random_below(uint32_t limit)
+{
+    return randombytes_uniform(limit);
+}
+
+void sha256(uint8_t out[static 32], const void *bytes, size_t length)
+{
+    crypto_hash_sha256(out, bytes, length);
+}
+
+void hmac_sha256(uint8_t out[static 32], const void *key, size_t key_length, const void *bytes, size_t length)
+{
+    crypto_auth_hmacsha256_state state;
+    crypto_auth_hmacsha256_init(&state, key, key_length);
+    crypto_auth_hmacsha256_update(&state, bytes, length);
+    crypto_auth_hmacsha256_final(&state, out);
+    sodium_memzero(&state, sizeof state);
+}

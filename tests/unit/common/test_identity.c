@@ -1,0 +1,174 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/identity.h"
+#include "common/secret.h"
+
+static char folder[] = "/tmp/keyless-identity-XXXXXX";
+static char path[64];
+
+static void put_file(const char *content, mode_t mode)
+{
+    unlink(path);
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, content, strlen(content)), strlen(content));
+    assert_int_equal(fchmod(fd, mode), 0);
+    close(fd);
+}
+
+/* RFC 7748, section 6.1: Bob's key pair. */
+static void derive_gives_the_published_public_key(void **state)
+{
+    (void)state;
+    struct identity bob;
+    char text[65];
+    assert_int_equal(
+        hex_decode(bob.secret, 32, "5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb"), 0);
+    identity_derive(&bob);
+    assert_string_equal(hex_encode(text, bob.public, 32),
+                        "de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f");
+}
+
+static void what_is_saved_is_loaded(void **state)
+{
+    (void)state;
+    struct identity made, *loaded = NULL;
+    struct fault fault = {0};
+    struct stat info;
+    unlink(path);
+    identity_generate(&made);
+    assert_int_equal(identity_save_secret(path, made.secret, &fault), 0);
+    assert_int_equal(stat(path, &info), 0);
+    assert_int_equal(info.st_mode & 07777, 0400);
+    assert_int_equal(identity_load(&loaded, path, &fault), 0);
+    assert_memory_equal(loaded, &made, sizeof made);
+    secret_free(loaded);
+}
+
+static void saving_never_overwrites(void **state)
+{
+    (void)state;
+    uint8_t secret[32] = {1};
+    struct fault fault = {0};
+    put_file("precious", 0400);
+    assert_int_equal(identity_save_secret(path, secret, &fault), ERR_REFUSED);
+    assert_non_null(strstr(fault.text, "exists already"));
+    assert_non_null(strstr(fault.text, path));
+}
+
+static void a_loose_mode_is_refused_with_its_mend(void **state)
+{
+    (void)state;
+    const mode_t loose[] = {0440, 0404, 0420, 0402, 0410, 0401, 0644, 0666};
+    for (size_t i = 0; i < sizeof loose / sizeof loose[0]; i++) {
+        uint8_t secret[32];
+        struct fault fault = {0};
+        put_file("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\n", loose[i]);
+        assert_int_equal(identity_load_secret(secret, path, &fault), ERR_CONFIG);
+        assert_non_null(strstr(fault.text, "chmod 0400"));
+    }
+}
+
+static void only_one_line_of_32_bytes_is_taken(void **state)
+{
+    (void)state;
+    const struct {
+        const char *content;
+        int result;
+    } cases[] = {
+        {"MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\n", 0},
+        {"MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=", 0},
+        {"MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE= \r\n\n", 0},
+        {"", ERR_CONFIG},
+        {"\n", ERR_CONFIG},
+        {"MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MA==\n", ERR_CONFIG},
+        {"MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDEy\n", ERR_CONFIG},
+        {"MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\nMDEy\n", ERR_CONFIG},
+        {"-----BEGIN PRIVATE KEY-----\n", ERR_CONFIG},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        uint8_t secret[32];
+        struct fault fault = {0};
+        put_file(cases[i].content, 0600);
+        assert_int_equal(identity_load_secret(secret, path, &fault), cases[i].result);
+        if (cases[i].result == 0)
+            assert_memory_equal(secret, "01234567890123456789012345678901", 32);
+        else
+            assert_non_null(strstr(fault.text, "keyless genkey"));
+    }
+}
+
+static void a_missing_file_says_how_to_make_it(void **state)
+{
+    (void)state;
+    uint8_t secret[32];
+    struct fault fault = {0};
+    unlink(path);
+    assert_int_equal(identity_load_secret(secret, path, &fault), ERR_NOT_FOUND);
+    assert_non_null(strstr(fault.text, "keyless genkey"));
+}
+
+static void what_is_no_regular_file_is_refused(void **state)
+{
+    (void)state;
+    struct fault fault = {0};
+    unlink(path);
+    assert_int_equal(mkfifo(path, 0400), 0);
+    assert_int_equal(identity_open_secret(path, &fault), ERR_CONFIG);
+    assert_non_null(strstr(fault.text, "not a regular file"));
+    assert_int_equal(identity_open_secret(folder, &fault), ERR_CONFIG);
+}
+
+static void a_file_over_the_limit_is_refused(void **state)
+{
+    (void)state;
+    struct buffer content = {0};
+    struct fault fault = {0};
+    put_file("0123456789", 0400);
+    assert_int_equal(identity_read_secret_file(path, 10, &content, &fault), 0);
+    assert_int_equal(buffer_length(&content), 10);
+    buffer_clear(&content);
+    assert_int_equal(identity_read_secret_file(path, 9, &content, &fault), ERR_CONFIG);
+    assert_int_equal(buffer_length(&content), 0);
+}
+
+static int make_folder(void **state)
+{
+    (void)state;
+    if (mkdtemp(folder) == NULL)
+        return -1;
+    snprintf(path, sizeof path, "%s/key", folder);
+    return 0;
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    unlink(path);
+    return rmdir(folder);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(derive_gives_the_published_public_key),
+        cmocka_unit_test(what_is_saved_is_loaded),
+        cmocka_unit_test(saving_never_overwrites),
+        cmocka_unit_test(a_loose_mode_is_refused_with_its_mend),
+        cmocka_unit_test(only_one_line_of_32_bytes_is_taken),
+        cmocka_unit_test(a_missing_file_says_how_to_make_it),
+        cmocka_unit_test(what_is_no_regular_file_is_refused),
+        cmocka_unit_test(a_file_over_the_limit_is_refused),
+    };
+    return secret_init() == 0 ? cmocka_run_group_tests(tests, make_folder, remove_folder) : 1;
+}
