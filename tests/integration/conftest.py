@@ -1,0 +1,59 @@
+"""Fixtures: one certificate authority and one ordinary site for the whole run, and a fresh site for tests that break things."""
+import os
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
+
+from origin import HttpOrigin  # noqa: E402
+from pki import Authority  # noqa: E402
+from fleet import Site  # noqa: E402
+
+
+class Pki:
+    """Keys and certificates for `*.test`: attribute per type, (key, certificate)."""
+
+    def __init__(self, folder):
+        self.authority = Authority(folder)
+        for name, key_type in (("rsa", "rsa2048"), ("rsa3072", "rsa3072"), ("rsa4096", "rsa4096"), ("p256", "p256"),
+                               ("p384", "p384"), ("ed25519", "ed25519")):
+            setattr(self, name, self.authority.issue(name, key_type, [name + ".test"]))
+
+    @property
+    def ca(self):
+        return self.authority.ca
+
+    @property
+    def all(self):
+        return [self.rsa, self.rsa3072, self.rsa4096, self.p256, self.p384, self.ed25519]
+
+
+@pytest.fixture(scope="session")
+def pki(tmp_path_factory):
+    return Pki(tmp_path_factory.mktemp("pki"))
+
+
+@pytest.fixture(scope="session")
+def origin():
+    running = HttpOrigin()
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def site(tmp_path, pki):
+    """A site without daemons; the test starts what it wants to break."""
+    made = Site(tmp_path / "site", pki.authority)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory, pki, origin):
+    """A running key server and edge with every key type, for tests that break nothing: .server, .edge, .site."""
+    made = Site(tmp_path_factory.mktemp("shared"), pki.authority)
+    made.server = made.start_server([key for key, _ in pki.all])
+    made.edge = made.start_edge([made.server], [cert for _, cert in pki.all], origin.address)
+    yield made
+    made.close()

@@ -1,0 +1,187 @@
+"""A whole keyless site on loopback: key servers, an edge and what they need, in one folder.
+
+    site = Site(folder, authority)
+    server = site.start_server()          # a KeyServer
+    edge = site.start_edge([server])      # an Edge
+    site.close()
+"""
+import http.client
+import json
+import os
+import re
+import shutil
+import subprocess
+
+from daemon import Daemon, program, wait_until
+import pki
+
+
+def keyless(*arguments, input=None, check=True):
+    done = subprocess.run([program("keyless"), *map(str, arguments)], input=input, capture_output=True, text=True)
+    if check and done.returncode != 0:
+        raise AssertionError("keyless %s: exit %d\n%s%s" % (" ".join(map(str, arguments)), done.returncode,
+                                                            done.stdout, done.stderr))
+    return done
+
+
+def write(path, text, mode=0o600):
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as handle:
+        handle.write(text)
+    os.chmod(path, mode)
+    return path
+
+
+class Identity:
+    """A secret key file in FOLDER and the public key in base64."""
+
+    def __init__(self, folder, name):
+        self.path = os.path.join(folder, name)
+        secret = keyless("genkey").stdout
+        write(self.path, secret, 0o400)
+        self.public = keyless("pubkey", input=secret).stdout.strip()
+
+
+class Admin:
+    """The admin endpoint of a daemon."""
+
+    def __init__(self, host, port):
+        self.host, self.port = host, port
+
+    def get(self, path):
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=10)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+    def metrics(self):
+        """{'name{labels}': value}"""
+        found = {}
+        for line in self.get("/metrics")[1].splitlines():
+            if line and not line.startswith("#"):
+                name, value = line.rsplit(" ", 1)
+                found[name] = float(value)
+        return found
+
+    def metric(self, pattern):
+        """The sum of all samples whose name and labels match."""
+        return sum(value for name, value in self.metrics().items() if re.search(pattern, name))
+
+    def wait_metric(self, pattern, least=1):
+        return wait_until(lambda: self.metric(pattern) >= least, "metric %s >= %s" % (pattern, least))
+
+    def status(self):
+        return json.loads(self.get("/status.json")[1])
+
+
+def _bound(daemon, event, since=0):
+    line = daemon.wait_log(r"event=%s\b" % event, since)
+    host, port = re.search(r'address="?\[?([^"\]\s]+?)\]?:(\d+)"?', line).groups()
+    return host, int(port)
+
+
+class KeyServer(Daemon):
+    def __init__(self, folder, identity, config):
+        self.folder, self.identity = folder, identity
+        super().__init__([program("keyless-server"), "-c", config])
+        self.host, self.port = _bound(self, "listening")
+        self.admin = Admin(*_bound(self, "admin_listening"))
+        self.wait_log(r"event=ready\b")
+
+    @property
+    def address(self):
+        return "%s:%d" % (self.host, self.port)
+
+
+class Edge(Daemon):
+    def __init__(self, config):
+        super().__init__([program("keyless-edge"), "-c", config])
+        self.host, self.port = _bound(self, "listening")
+        self.admin = Admin(*_bound(self, "admin_listening"))
+
+    def wait_ready(self):
+        wait_until(lambda: self.admin.get("/ready")[0] == 200, "/ready of the edge")
+        return self
+
+
+class Site:
+    """FOLDER holds everything; daemons that it started end with close()."""
+
+    def __init__(self, folder, authority=None):
+        self.folder = str(folder)
+        self.daemons, self.count = [], 0
+        os.makedirs(self.folder, exist_ok=True)
+        self.authority = authority or pki.Authority(os.path.join(self.folder, "pki"))
+        self.edge_identity = Identity(self.folder, "edge.key")
+        self.psk_path = write(os.path.join(self.folder, "psk"), keyless("genkey").stdout, 0o400)
+        with open(self.psk_path) as handle:
+            self.psk = handle.read().strip()
+        self.group_secret = write(os.path.join(self.folder, "group.secret"), keyless("genkey").stdout, 0o400)
+
+    def add_key(self, folder, key, name=None):
+        os.makedirs(folder, exist_ok=True)
+        target = os.path.join(folder, name or os.path.basename(key))
+        shutil.copy(key, target)
+        os.chmod(target, 0o400)
+
+    def authorized_line(self, name="edge1", identity=None, psk=None, options="ops=sign_tls12,sign_tls13,rsa_premaster"):
+        return "%s %s psk=%s %s\n" % ((identity or self.edge_identity).public, name, psk or self.psk, options)
+
+    def server_folder(self, keys, authorized=None, extra="", listen="127.0.0.1:0", name=None):
+        """The files of one key server; returns (identity, configuration path, folder)."""
+        self.count += 1
+        folder = os.path.join(self.folder, name or "server%d" % self.count)
+        os.makedirs(folder)
+        identity = Identity(folder, "identity.key")
+        for key in keys:
+            self.add_key(os.path.join(folder, "keys"), key)
+        os.makedirs(os.path.join(folder, "keys"), exist_ok=True)
+        shutil.copy(self.group_secret, os.path.join(folder, "group.secret"))
+        write(os.path.join(folder, "authorized_edges"), self.authorized_line() if authorized is None else authorized)
+        config = write(os.path.join(folder, "server.conf"), 'listen = {"%s"}\nadmin = "127.0.0.1:0"\n%s\n' % (listen, extra))
+        return identity, config, folder
+
+    def start_server(self, keys, **options):
+        identity, config, folder = self.server_folder(keys, **options)
+        return self.restart_server(folder, identity, config)
+
+    def restart_server(self, folder, identity, config):
+        server = KeyServer(folder, identity, config)
+        self.daemons.append(server)
+        server.config = config
+        return server
+
+    def edge_config(self, servers, certs, origin, tls="", timeouts="", extra="", identity=None, psk_path=None, threads=1,
+                    listen="127.0.0.1:0"):
+        """SERVERS are (address, public key) pairs; CERTS are certificate files; returns the configuration path."""
+        self.count += 1
+        folder = os.path.join(self.folder, "edge%d" % self.count)
+        os.makedirs(os.path.join(folder, "certs"))
+        for cert in certs:
+            shutil.copy(cert, os.path.join(folder, "certs"))
+        text = 'listen = {"%s"}\nadmin = "127.0.0.1:0"\nidentity = "%s"\npsk = "%s"\norigin = "%s"\nthreads = %d\n%s\n' % (
+            listen, (identity or self.edge_identity).path, psk_path or self.psk_path, origin, threads, extra)
+        for number, (address, key) in enumerate(servers, 1):
+            text += 'key_server ks%d { address = "%s" key = "%s" }\n' % (number, address, key)
+        text += "tls { %s }\ntimeouts { %s }\n" % (tls or "rsa_key_exchange = on", timeouts)
+        return write(os.path.join(folder, "edge.conf"), text)
+
+    def start_edge(self, servers, certs, origin, ready=True, **options):
+        pairs = [(s.address, s.identity.public) if isinstance(s, KeyServer) else s for s in servers]
+        edge = Edge(self.edge_config(pairs, certs, origin, **options))
+        self.daemons.append(edge)
+        return edge.wait_ready() if ready else edge
+
+    def close(self):
+        """Ends every daemon; raises when one had died by itself or reported a sanitizer's finding."""
+        troubles = []
+        for daemon in reversed(self.daemons):
+            daemon.kill() if daemon.process.poll() is not None else daemon.stop()
+            report = [line for line in daemon.lines if re.search(r"ERROR: \w+Sanitizer|runtime error:|WARNING: ThreadSanitizer", line)]
+            if report:
+                troubles.append("\n".join(daemon.lines))
+        self.daemons.clear()
+        if troubles:
+            raise AssertionError("a sanitizer reported:\n" + "\n".join(troubles))

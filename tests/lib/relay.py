@@ -1,0 +1,90 @@
+"""A TCP relay between an edge and a key server that delays, stalls or cuts, for tests. One thread, any number of connections."""
+import asyncio
+import threading
+
+
+class Relay:
+    """Forwards to (host, port); `delay` seconds each way; `stall()` holds every byte back; `cut()` resets what is open."""
+
+    def __init__(self, host, port, delay=0.0):
+        self.target, self.delay = (host, port), delay
+        self.loop = asyncio.new_event_loop()
+        self.open, self.writers = None, set()
+        started = threading.Event()
+        self.thread = threading.Thread(target=self._run, args=(started,), daemon=True)
+        self.thread.start()
+        started.wait()
+
+    @property
+    def address(self):
+        return "127.0.0.1:%d" % self.port
+
+    def _run(self, started):
+        asyncio.set_event_loop(self.loop)
+        self.open = asyncio.Event()
+        self.open.set()
+        self.server = self.loop.run_until_complete(asyncio.start_server(self._accept, "127.0.0.1", 0))
+        self.port = self.server.sockets[0].getsockname()[1]
+        started.set()
+        self.loop.run_forever()
+
+    async def _accept(self, reader, writer):
+        try:
+            far_reader, far_writer = await asyncio.open_connection(*self.target)
+        except OSError:
+            writer.transport.abort()
+            return
+        self.writers |= {writer, far_writer}
+        await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer))
+        self.writers -= {writer, far_writer}
+
+    async def _pump(self, reader, writer):
+        """Each piece leaves `delay` after it came, whatever was sent before: a long wire, not a slow one."""
+        queue = asyncio.Queue()
+
+        async def send():
+            while True:
+                due, data = await queue.get()
+                await asyncio.sleep(max(0, due - self.loop.time()))
+                await self.open.wait()
+                if not data:
+                    if writer.can_write_eof():
+                        writer.write_eof()
+                    return
+                writer.write(data)
+                await writer.drain()
+
+        sender = asyncio.ensure_future(send())
+        try:
+            while True:
+                data = await reader.read(65536)
+                queue.put_nowait((self.loop.time() + self.delay, data))
+                if not data:
+                    break
+            await sender
+        except OSError:
+            sender.cancel()
+            writer.transport.abort()
+
+    def _call(self, function):
+        done = threading.Event()
+        self.loop.call_soon_threadsafe(lambda: (function(), done.set()))
+        done.wait(10)
+
+    def stall(self):
+        self._call(self.open.clear)
+
+    def resume(self):
+        self._call(self.open.set)
+
+    def cut(self):
+        self._call(lambda: [w.transport.abort() for w in list(self.writers)])
+
+    def close(self):
+        def finish():
+            self.server.close()
+            for writer in list(self.writers):
+                writer.transport.abort()
+            self.loop.stop()
+        self.loop.call_soon_threadsafe(finish)
+        self.thread.join(10)

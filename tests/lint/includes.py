@@ -1,0 +1,163 @@
+#!/usr/bin/python3
+"""Who may include whom, which file may know which library, headers that stand alone, no circles, and size.
+
+The tables below are the architecture. Prints one line a breach and exits 1 when there is any.
+"""
+import fnmatch
+import os
+import re
+import subprocess
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+FOLDERS = ("common", "proto", "keyserver", "edge", "cli", "tests")
+
+# Room of a file: the first pattern that fits. A room may include itself and the rooms listed.
+ROOMS = (
+    ("common", "common/*", ()),
+    ("proto", "proto/*", ("common",)),
+    ("wall", "keyserver/wall/*", ("common", "proto")),
+    ("net", "keyserver/net/*", ("common", "proto", "wall", "server")),
+    ("vault", "keyserver/vault/*", ("common", "proto", "wall", "server")),
+    # The programs' top: forks both sides, so it knows the face of each.
+    ("server_main", "keyserver/main.c", ("common", "proto", "server", "supervisor")),
+    ("supervisor", "keyserver/supervisor*", ("common", "proto", "wall", "server", "net_face", "vault_face")),
+    # What both sides of the key server read: its configuration and its list of edges.
+    ("server", "keyserver/*", ("common", "proto")),
+    ("client", "edge/client/*", ("common", "proto")),
+    ("provider", "edge/provider/*", ("common", "proto")),
+    ("edge", "edge/*", ("common", "proto", "client", "provider")),
+    ("cli", "cli/*", ("common", "proto", "client", "edge_pure", "server", "vault_pure")),
+    ("tests", "tests/*", None),
+)
+# Single headers that rooms above may know, besides whole rooms.
+FACES = {
+    "net_face": ("keyserver/net/net.h",),
+    "vault_face": ("keyserver/vault/vault.h",),
+    "edge_pure": ("edge/edge_config.h", "edge/certs.h", "edge/provider/provider.h"),
+    "vault_pure": (),
+}
+
+# Library → (what its headers match, which files may include them).
+LIBRARIES = {
+    "libsodium": (r"sodium\.h", ("common/secret.c", "common/noise.c", "common/bytes.c", "common/identity.c")),
+    "libuv": (r"uv\.h", ("common/channel*", "common/admin.*", "keyserver/net/*", "edge/*", "cli/*")),
+    "libconfuse": (r"confuse\.h", ("common/config*.[ch]",)),
+    "protobuf-c": (r".*pb-c\.h|protobuf-c/.*", ("proto/msg*.[ch]",)),
+    "OpenSSL": (r"openssl/.*", ("keyserver/vault/*", "edge/tls*", "edge/certs*", "edge/async.*", "edge/session*",
+                               "edge/relay*", "edge/tickets.*", "edge/provider/*", "edge/edge.c", "cli/*")),
+    "jansson": (r"jansson\.h", ("keyserver/net/*status*.c", "edge/*status*.c", "edge/trace.c", "cli/*")),
+    "seccomp": (r"seccomp\.h", ("common/sandbox.c", "keyserver/vault/sandbox.c")),
+}
+FILE_LINES = 450
+FUNCTION_LINES = 75
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.M)
+
+
+def sources():
+    for folder in FOLDERS:
+        for path, _, files in os.walk(os.path.join(ROOT, folder)):
+            for name in files:
+                if name.endswith((".c", ".h")):
+                    yield os.path.relpath(os.path.join(path, name), ROOT)
+
+
+def room_of(path):
+    for room, pattern, allowed in ROOMS:
+        if fnmatch.fnmatch(path, pattern):
+            return room, allowed
+    return None, ()
+
+
+def check_direction(path, included):
+    room, allowed = room_of(path)
+    if allowed is None:
+        return None
+    target, _ = room_of(included)
+    if target == room or target in allowed:
+        return None
+    if any(included in FACES.get(face, ()) for face in allowed):
+        return None
+    return "%s (%s) may not include %s (%s)" % (path, room, included, target)
+
+
+def check_library(path, header):
+    for library, (pattern, users) in LIBRARIES.items():
+        if re.fullmatch(pattern, header) and not any(fnmatch.fnmatch(path, u) for u in users):
+            return "%s may not know %s (<%s>)" % (path, library, header)
+    if fnmatch.fnmatch(path, "edge/provider/*") and header == "uv.h":
+        return "%s may not know libuv: the provider has no loop" % path
+    return None
+
+
+def find_circle(graph):
+    done, stack = set(), []
+
+    def visit(node):
+        if node in stack:
+            return stack[stack.index(node):] + [node]
+        if node in done:
+            return None
+        stack.append(node)
+        for following in graph.get(node, ()):
+            circle = visit(following)
+            if circle:
+                return circle
+        stack.pop()
+        done.add(node)
+        return None
+
+    for start in graph:
+        circle = visit(start)
+        if circle:
+            return circle
+    return None
+
+
+def check_sizes(path, text):
+    lines = text.split("\n")
+    if len(lines) > FILE_LINES + 1:
+        yield "%s: %d lines; what does it want to become? (at most %d)" % (path, len(lines) - 1, FILE_LINES)
+    start = None
+    for number, line in enumerate(lines, 1):
+        if line == "{":
+            start = number
+        elif line == "}" and start is not None:
+            if number - start > FUNCTION_LINES:
+                yield "%s:%d: a function of %d lines (at most %d)" % (path, start, number - start, FUNCTION_LINES)
+            start = None
+
+
+def check_headers_alone(headers, build):
+    command = ["gcc", "-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-I.", "-I" + build + "/gen",
+               "-fsyntax-only", "-x", "c"]
+    for header in headers:
+        done = subprocess.run(command + [header], cwd=ROOT, capture_output=True, text=True)
+        if done.returncode != 0:
+            yield "%s does not stand alone: %s" % (header, done.stderr.strip().split("\n")[0])
+
+
+def main():
+    breaches, graph, headers = [], {}, []
+    for path in sorted(sources()):
+        with open(os.path.join(ROOT, path), encoding="utf-8") as handle:
+            text = handle.read()
+        if path.endswith(".h"):
+            headers.append(path)
+        own = [name for kind, name in INCLUDE.findall(text) if kind == '"' and not name.endswith("pb-c.h")]
+        if path.endswith(".h"):
+            graph[path] = own
+        breaches += [b for b in (check_direction(path, name) for name in own) if b]
+        if not path.startswith("tests/"):
+            breaches += [b for b in (check_library(path, name) for _, name in INCLUDE.findall(text)) if b]
+            breaches += check_sizes(path, text)
+    circle = find_circle(graph)
+    if circle:
+        breaches.append("headers include each other in a circle: " + " → ".join(circle))
+    breaches += check_headers_alone(headers, os.environ.get("BUILD", "build"))
+    for breach in breaches:
+        print(breach)
+    return 1 if breaches else 0
+
+
+sys.exit(main())
