@@ -8,7 +8,7 @@ packages() {
     build) echo gcc libc6-dev make libssl-dev libprotobuf-c-dev protobuf-c-compiler protobuf-compiler libsodium-dev \
         libuv1-dev libconfuse-dev libjansson-dev libseccomp-dev uthash-dev scdoc ;;
     test) echo libcmocka-dev python3-pytest openssl curl gnutls-bin procps binutils ;;
-    demo) echo python3 openssl curl ;;
+    demo) echo python3 openssl curl procps util-linux ;;
     lint) echo clang clang-format binutils mandoc ;;
     fuzz) echo clang libclang-rt-14-dev ;;
     *) echo "deps.sh: unknown group '$1'; known: build test demo lint fuzz" >&2; exit 2 ;;

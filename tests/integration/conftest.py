@@ -4,7 +4,9 @@ import sys
 
 import pytest
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path[:0] = [os.path.join(TOP, "tests", "lib"), os.path.join(TOP, "deploy", "demo")]
+sys.dont_write_bytecode = True
 
 from origin import HttpOrigin  # noqa: E402
 from pki import Authority  # noqa: E402

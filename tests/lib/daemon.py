@@ -31,10 +31,10 @@ def wait_until(condition, what, seconds=PATIENCE):
 class Daemon:
     """One process; `lines` is what it has logged."""
 
-    def __init__(self, command, cwd=None, env=None):
+    def __init__(self, command, cwd=None, env=None, stdin=subprocess.DEVNULL):
         self.command = [str(c) for c in command]
         self.lines, self.changed = [], threading.Condition()
-        self.process = subprocess.Popen(self.command, cwd=cwd, env=env, stdin=subprocess.DEVNULL,
+        self.process = subprocess.Popen(self.command, cwd=cwd, env=env, stdin=stdin,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()

@@ -1,0 +1,128 @@
+"""Who may connect and who may use which key: refused edges look the same from outside and are told apart in the right log."""
+import os
+import re
+import socket
+
+import pytest
+
+import clients
+from daemon import wait_until
+from fleet import Identity, keyless, write
+
+RSA = ["-tls1_2", "-cipher", "AES128-GCM-SHA256"]
+ECDHE = ["-tls1_2", "-cipher", "ECDHE-RSA-AES128-GCM-SHA256"]
+SHORT = "key = 1s"
+
+
+def refused(edge, pki, options=RSA):
+    ok, text = clients.s_client(edge, "rsa.test", pki.ca, *options)
+    assert not ok, text
+    return re.search(r"alert ([a-z ]+)", text).group(1) if "alert" in text else "closed"
+
+
+def test_unknown_edge_meets_silence(site, pki, origin):
+    server = site.start_server([pki.rsa[0]])
+    stranger = Identity(site.folder, "stranger.key")
+    edge = site.start_edge([server], [pki.rsa[1]], origin.address, ready=False, identity=stranger, timeouts=SHORT)
+    server.wait_log(r"event=edge_dropped.*why=\"?unknown")
+    server.wait_log(r"authorized_edges")
+    edge.wait_log(r"event=key_server_connect_failed.*authorized_edges")
+    refused(edge, pki)
+    server.admin.wait_metric(r'keyless_server_.*dropped_total\{.*unknown')
+
+
+def test_wrong_psk_meets_silence(site, pki, origin):
+    server = site.start_server([pki.rsa[0]])
+    psk = write(os.path.join(site.folder, "other.psk"), keyless("genkey").stdout, 0o400)
+    edge = site.start_edge([server], [pki.rsa[1]], origin.address, ready=False, psk_path=psk, timeouts=SHORT)
+    edge.wait_log(r"event=key_server_connect_failed.*psk")
+    refused(edge, pki)
+
+
+def test_wrong_server_identity_is_noticed_by_the_edge(site, pki, origin):
+    server = site.start_server([pki.rsa[0]])
+    other = Identity(site.folder, "other-server.key")
+    edge = site.start_edge([(server.address, other.public)], [pki.rsa[1]], origin.address, ready=False, timeouts=SHORT)
+    edge.wait_log(r"event=key_server_connect_failed")
+    server.wait_log(r"event=edge_dropped.*why=\"?handshake")
+    refused(edge, pki)
+
+
+@pytest.mark.parametrize("options, reason", [
+    ("ops=sign_tls12,sign_tls13", "operation_not_granted"),
+    ("ops=sign_tls12,sign_tls13,rsa_premaster keys=other", "key_not_granted"),
+    ("ops=sign_tls12,sign_tls13,rsa_premaster keys=%s" % ("0" * 64), "key_not_granted"),
+])
+def test_edge_without_the_right(site, pki, origin, options, reason):
+    """The connection stands; the request is refused; the client sees the same alert whatever the reason."""
+    server = site.start_server([pki.rsa[0]], authorized=site.authorized_line(options=options))
+    edge = site.start_edge([server], [pki.rsa[1]], origin.address, timeouts=SHORT)
+    assert refused(edge, pki) == "decrypt error"
+    server.wait_log(r"event=request_refused.*edge1.*%s" % reason)
+    edge.wait_log(r"event=handshake_failed.*key_refused")
+    server.admin.wait_metric(r'keyless_server_refusals_total\{.*%s' % reason)
+
+
+def test_key_that_the_server_does_not_have(site, pki, origin):
+    server = site.start_server([pki.p256[0]])
+    edge = site.start_edge([server], [pki.rsa[1]], origin.address, timeouts=SHORT)
+    refused(edge, pki)
+    server.wait_log(r"event=request_refused.*unknown_key")
+
+
+def test_from_limits_where_an_edge_may_be(site, pki, origin):
+    server = site.start_server([pki.rsa[0]], authorized=site.authorized_line(options="ops=rsa_premaster from=192.0.2.0/24"))
+    edge = site.start_edge([server], [pki.rsa[1]], origin.address, ready=False, timeouts=SHORT)
+    server.wait_log(r"event=edge_dropped.*from")
+    refused(edge, pki)
+
+
+def test_operation_can_be_granted_alone(site, pki, origin):
+    """rsa_premaster is off unless listed; signatures go on."""
+    server = site.start_server([pki.rsa[0]], authorized=site.authorized_line(options=""))
+    edge = site.start_edge([server], [pki.rsa[1]], origin.address, timeouts=SHORT)
+    refused(edge, pki, RSA)
+    ok, text = clients.s_client(edge, "rsa.test", pki.ca, *ECDHE)
+    assert ok, text
+
+
+def probe(server, data, seconds=15):
+    """What a stranger gets who connects, sends DATA and waits."""
+    with socket.create_connection((server.host, server.port), timeout=seconds) as raw:
+        try:
+            raw.sendall(data)
+            raw.shutdown(socket.SHUT_WR)
+            return raw.recv(4096)
+        except ConnectionResetError:
+            return b""
+
+
+def test_a_stranger_gets_not_one_byte(site, pki):
+    server = site.start_server([pki.rsa[0]], extra="handshake_timeout = 1s")
+    for data in (b"", b"\0" * 95, os.urandom(96), b"\0" * 96, os.urandom(5000), b"GET / HTTP/1.0\r\n\r\n", b"\x16\x03\x01\x02\x00\x01" + b"\0" * 500):
+        assert probe(server, data) == b""
+    server.admin.wait_metric(r"keyless_server_.*dropped_total", 7)
+
+
+def test_a_silent_stranger_is_dropped_at_the_deadline(site, pki):
+    server = site.start_server([pki.rsa[0]], extra="handshake_timeout = 500ms")
+    with socket.create_connection((server.host, server.port), timeout=20) as raw:
+        raw.sendall(b"\0" * 50)
+        try:
+            assert raw.recv(1) == b""
+        except ConnectionResetError:
+            pass
+    server.wait_log(r"event=edge_dropped.*deadline")
+
+
+def test_strangers_do_not_keep_an_edge_out(site, pki, origin):
+    """Half-open connections are capped; a real edge connects all the same once they time out, and the process stays small."""
+    server = site.start_server([pki.rsa[0]], extra="half_open_max = 50\nhandshake_timeout = 1s\nhandshakes_per_second = 0")
+    crowd = [socket.create_connection((server.host, server.port)) for _ in range(200)]
+    server.admin.wait_metric(r"keyless_server_.*dropped_total\{.*half_open", 50)
+    edge = site.start_edge([server], [pki.rsa[1]], origin.address)
+    ok, text = clients.s_client(edge, "rsa.test", pki.ca, *RSA)
+    assert ok, text
+    for raw in crowd:
+        raw.close()
+    wait_until(lambda: server.admin.get("/live")[0] == 200, "alive")

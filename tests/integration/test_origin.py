@@ -1,0 +1,217 @@
+"""The way to the origin: down, slow, closing early, bulk both ways with back-pressure, half-close, unix socket."""
+import hashlib
+import socket
+import ssl
+import threading
+import time
+
+import pytest
+
+import clients
+from daemon import SLOW, rss_kb, wait_until
+from origin import HttpOrigin, RawOrigin
+
+BULK = (100 << 20) if SLOW == 1 else (10 << 20)
+MEMORY_KB = 8 * 1024 if SLOW == 1 else 128 * 1024
+
+
+@pytest.fixture
+def edge_for(site, pki):
+    """Starts a key server and an edge before ORIGIN."""
+    def start(address, **options):
+        server = site.start_server([pki.rsa[0]])
+        return site.start_edge([server], [pki.rsa[1]], address, **options)
+    return start
+
+
+@pytest.fixture
+def raw_origin():
+    running = []
+
+    def start(handle):
+        running.append(RawOrigin(handle))
+        return running[-1]
+    yield start
+    for origin in running:
+        origin.close()
+
+
+def connected(edge, pki):
+    return clients.connect(edge, "rsa.test", clients.context(pki.ca), seconds=60 * SLOW)
+
+
+def test_unix_socket_origin(edge_for, pki, tmp_path):
+    origin = HttpOrigin(str(tmp_path / "origin.sock"))
+    edge = edge_for(origin.address)
+    ok, text = clients.curl(edge, "rsa.test", pki.ca)
+    assert ok, text
+    origin.close()
+
+
+def test_origin_down(edge_for, pki):
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        address = "127.0.0.1:%d" % unused.getsockname()[1]
+    edge = edge_for(address)
+    with connected(edge, pki) as connection:
+        try:
+            assert clients.read_all(connection) == b""
+        except (ssl.SSLError, ConnectionResetError):
+            pass
+    edge.wait_log(r"event=origin_failed")
+    edge.admin.wait_metric(r"keyless_edge_origin_failures_total|keyless_edge_.*origin.*")
+
+
+def test_slow_origin_is_waited_for(edge_for, raw_origin, pki):
+    gate = threading.Event()
+
+    def handle(connection):
+        connection.recv(65536)
+        gate.wait(20)
+        connection.sendall(b"HTTP/1.0 200 OK\r\n\r\nlate but there")
+
+    edge = edge_for(raw_origin(handle).address)
+    with connected(edge, pki) as connection:
+        connection.sendall(clients.REQUEST)
+        connection.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            connection.recv(1)
+        gate.set()
+        connection.settimeout(20 * SLOW)
+        assert b"late but there" in clients.read_all(connection)
+
+
+def test_origin_closes_early(edge_for, raw_origin, pki):
+    edge = edge_for(raw_origin(lambda connection: connection.sendall(b"bye")).address)
+    with connected(edge, pki) as connection:
+        assert clients.read_all(connection) == b"bye"
+
+
+def test_origin_resets(edge_for, raw_origin, pki):
+    edge = edge_for(raw_origin(clients.reset).address)
+    with connected(edge, pki) as connection:
+        try:
+            assert clients.read_all(connection) == b""
+        except (ssl.SSLError, ConnectionResetError):
+            pass
+    wait_until(lambda: edge.admin.metric(r"keyless_edge_connections_active$") == 0, "the connection is gone")
+
+
+def test_half_close_by_the_client(edge_for, raw_origin, pki):
+    """The client ends its side with close_notify; the origin sees the end and may still answer."""
+    def handle(connection):
+        data = clients.read_all(connection)
+        connection.sendall(b"%d bytes came" % len(data))
+
+    edge = edge_for(raw_origin(handle).address)
+    raw = socket.create_connection((edge.host, edge.port), timeout=20 * SLOW)
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    session = clients.context(pki.ca).wrap_bio(incoming, outgoing, server_hostname="rsa.test")
+
+    def pump(step):
+        while True:
+            try:
+                return step()
+            except ssl.SSLWantReadError:
+                raw.sendall(outgoing.read())
+                incoming.write(raw.recv(65536))
+
+    pump(session.do_handshake)
+    session.write(b"x" * 1000)
+    raw.sendall(outgoing.read())
+    try:
+        session.unwrap()  # writes close_notify, then wants the other side's
+    except ssl.SSLWantReadError:
+        pass
+    raw.sendall(outgoing.read())
+    answer = b""
+    while b"came" not in answer:
+        data = raw.recv(65536)
+        assert data, "the edge closed before the origin's answer"
+        incoming.write(data)
+        try:
+            answer += session.read(65536)
+        except (ssl.SSLWantReadError, ssl.SSLZeroReturnError):
+            pass
+    assert answer == b"1000 bytes came"
+    raw.close()
+
+
+def pattern(size):
+    block = hashlib.sha512(b"keyless").digest() * 1024
+    for at in range(0, size, len(block)):
+        yield block[:size - at]
+
+
+def digest(parts):
+    total = hashlib.sha256()
+    for part in parts:
+        total.update(part)
+    return total.hexdigest()
+
+
+def receive_slowly(connection, size, edge, peak):
+    """Reads SIZE bytes with a pause now and then, and keeps the edge's largest memory."""
+    total, left, count = hashlib.sha256(), size, 0
+    while left > 0:
+        data = connection.recv(min(left, 1 << 18))
+        assert data, "ended %d bytes early" % left
+        total.update(data)
+        left -= len(data)
+        count += 1
+        if count % 200 == 0:
+            peak.append(rss_kb(edge.pid))
+            time.sleep(0.02)
+    return total.hexdigest()
+
+
+def test_bulk_both_ways_with_a_slow_reader(edge_for, raw_origin, pki):
+    """Bytes arrive as they were sent, in both directions at once, and the edge's memory stays bounded."""
+    seen = {}
+
+    def handle(connection):
+        sender = threading.Thread(target=lambda: [connection.sendall(p) for p in pattern(BULK)])
+        sender.start()
+        total, left = hashlib.sha256(), BULK
+        while left > 0:
+            data = connection.recv(min(left, 1 << 18))
+            if not data:
+                break
+            total.update(data)
+            left -= len(data)
+        seen["digest"] = total.hexdigest()
+        sender.join()
+
+    edge = edge_for(raw_origin(handle).address, timeouts="idle = 60s")
+    expected, before, peak = digest(pattern(BULK)), rss_kb(edge.pid), []
+    connection = connected(edge, pki)
+    # Python's ssl object may not be used by two threads at once: up first, then down, while the origin sends all along.
+    for part in pattern(BULK):
+        connection.sendall(part)
+    assert receive_slowly(connection, BULK, edge, peak) == expected
+    wait_until(lambda: "digest" in seen, "the origin has it all")
+    assert seen["digest"] == expected
+    assert max(peak) - before < MEMORY_KB
+    connection.close()
+
+
+def test_a_client_that_does_not_read_holds_the_origin_back(edge_for, raw_origin, pki):
+    sent = [0]
+
+    def handle(connection):
+        connection.settimeout(2)
+        try:
+            while sent[0] < BULK:
+                sent[0] += connection.send(b"x" * 65536)
+        except TimeoutError:
+            pass
+
+    edge = edge_for(raw_origin(handle).address)
+    before = rss_kb(edge.pid)
+    with connected(edge, pki) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        last = -1
+        while sent[0] != last:
+            last = sent[0]
+            time.sleep(0.5)
+        assert sent[0] < BULK
+        assert rss_kb(edge.pid) - before < MEMORY_KB
