@@ -1,0 +1,382 @@
+/* keyless init: the files of a trial on one machine, or of one half of two machines. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/files.h"
+#include "cli/trial_pki.h"
+#include "common/bytes.h"
+#include "common/identity.h"
+#include "common/secret.h"
+
+#define GIVEN_MAX 64
+
+struct wishes {
+    bool server, edge; /* which half; none = both, a trial */
+    const char *folder;
+    const char *server_listen; /* where the key server listens */
+    const char *edge_listen;
+    const char *origin;
+    const char *host;       /* name in the trial's certificates */
+    const char *name;       /* of the edge, in authorized_edges */
+    const char *key_server; /* the edge's half: address of the key server */
+    const char *server_key; /* the edge's half: its public key, base64 */
+    const char *keys[GIVEN_MAX];
+    size_t key_count;
+    const char *certs[GIVEN_MAX];
+    size_t cert_count;
+};
+
+struct half {
+    char folder[FILES_PATH_MAX];
+    char keys[FILES_PATH_MAX]; /* keys/ of the key server, certs/ of the edge */
+    struct identity identity;
+    char public[IDENTITY_TEXT_SIZE];
+};
+
+static int make_half(struct half *half, const char *folder, const char *sub_folder, mode_t sub_mode,
+                     struct fault *fault)
+{
+    char path[FILES_PATH_MAX];
+    int err = files_make_folder(folder, 0755, fault);
+    if (err != 0)
+        return err;
+    char *absolute = realpath(folder, NULL);
+    int length = snprintf(half->folder, sizeof half->folder, "%s", absolute == NULL ? "" : absolute);
+    free(absolute);
+    if (length <= 0 || length >= FILES_PATH_MAX)
+        return fault_set(fault, ERR_SYSTEM, "%s: has no usable absolute path", folder);
+    if ((err = files_path(half->keys, half->folder, sub_folder, fault)) != 0 ||
+        (err = files_make_folder(half->keys, sub_mode, fault)) != 0 ||
+        (err = files_path(path, half->folder, "identity.key", fault)) != 0)
+        return err;
+    identity_generate(&half->identity);
+    base64_encode(half->public, half->identity.public, sizeof half->identity.public);
+    err = identity_save_secret(path, half->identity.secret, fault);
+    wipe(half->identity.secret, sizeof half->identity.secret);
+    return err;
+}
+
+static int make_secret(const char *folder, const char *name, char text[static IDENTITY_TEXT_SIZE],
+                       struct fault *fault)
+{
+    char path[FILES_PATH_MAX];
+    uint8_t secret[32];
+    int err = files_path(path, folder, name, fault);
+    if (err != 0)
+        return err;
+    random_bytes(secret, sizeof secret);
+    base64_encode(text, secret, sizeof secret);
+    err = identity_save_secret(path, secret, fault);
+    wipe(secret, sizeof secret);
+    return err;
+}
+
+static int make_text(const char *folder, const char *name, mode_t mode, struct buffer *text,
+                     struct fault *fault)
+{
+    char path[FILES_PATH_MAX];
+    int err = files_path(path, folder, name, fault);
+    if (err == 0)
+        err = files_make(path, mode, buffer_length(text) ? (const void *)buffer_bytes(text) : "",
+                         buffer_length(text), fault);
+    buffer_clear(text);
+    return err;
+}
+
+static int copy_given(const char *const *files, size_t count, const char *folder, mode_t mode,
+                      struct fault *fault)
+{
+    char path[FILES_PATH_MAX];
+    int err = 0;
+    for (size_t i = 0; err == 0 && i < count; i++) {
+        err = files_path(path, folder, files_base_name(files[i]), fault);
+        if (err == 0)
+            err = files_copy(files[i], path, mode, fault);
+    }
+    return err;
+}
+
+static int write_server_conf(const struct wishes *wishes, const struct half *server, bool trial,
+                             struct fault *fault)
+{
+    struct buffer text = {0};
+    char secret[IDENTITY_TEXT_SIZE];
+    int err = make_secret(server->folder, "group.secret", secret, fault);
+    wipe(secret, sizeof secret);
+    buffer_printf(&text,
+                  "# keyless-server -c %s/server.conf\n"
+                  "# `keyless-server -T -c …` shows every setting with its default.\n"
+                  "listen = {\"%s\"}\n",
+                  server->folder, wishes->server_listen);
+    if (trial)
+        buffer_printf(&text, "admin = \"unix:%s/admin.sock\"\n", server->folder);
+    buffer_printf(&text,
+                  "identity = \"identity.key\"\nauthorized_edges = \"authorized_edges\"\nkeys = \"keys\"\n"
+                  "group_secret = \"group.secret\"\n");
+    if (err != 0)
+        buffer_clear(&text);
+    return err != 0 ? err : make_text(server->folder, "server.conf", 0644, &text, fault);
+}
+
+static int write_edge_conf(const struct wishes *wishes, const struct half *edge, const char *address,
+                           const char *server_key, bool trial, struct fault *fault)
+{
+    struct buffer text = {0};
+    buffer_printf(&text,
+                  "# keyless-edge -c %s/edge.conf\n"
+                  "# `keyless-edge -T -c …` shows every setting with its default.\n"
+                  "listen = {\"%s\"}\n"
+                  "origin = \"%s\"\n",
+                  edge->folder, wishes->edge_listen, wishes->origin);
+    if (trial)
+        buffer_printf(&text, "admin = \"unix:%s/admin.sock\"\n", edge->folder);
+    buffer_printf(&text,
+                  "identity = \"identity.key\"\npsk = \"psk\"\ncertificates = \"certs\"\n\n"
+                  "key_server main {\n    address = \"%s\"\n    key = \"%s\"\n}\n\n"
+                  "tls {\n    # TLS 1.2 RSA key exchange has no forward secrecy; switch it on only for "
+                  "clients that need it.\n"
+                  "    rsa_key_exchange = %s\n}\n",
+                  address, server_key, trial ? "on" : "off");
+    return make_text(edge->folder, "edge.conf", 0644, &text, fault);
+}
+
+/* The line of this edge for authorized_edges on the key server; it holds the pre-shared key. */
+static int edge_line(struct buffer *line, const struct wishes *wishes, const struct half *edge, bool trial,
+                     struct fault *fault)
+{
+    char psk[IDENTITY_TEXT_SIZE];
+    int err = make_secret(edge->folder, "psk", psk, fault);
+    if (err == 0)
+        err = buffer_printf(line, "%s %s psk=%s ops=sign_tls12,sign_tls13%s\n", edge->public, wishes->name,
+                            psk, trial ? ",rsa_premaster" : "");
+    wipe(psk, sizeof psk);
+    return err;
+}
+
+static int make_trial_keys(const struct wishes *wishes, const struct half *server, const struct half *edge,
+                           struct fault *fault)
+{
+    char ca[FILES_PATH_MAX];
+    int err;
+    if (wishes->key_count > 0) {
+        err = copy_given(wishes->keys, wishes->key_count, server->keys, 0400, fault);
+        return err != 0 ? err : copy_given(wishes->certs, wishes->cert_count, edge->keys, 0644, fault);
+    }
+    err = files_path(ca, wishes->folder, "ca.pem", fault);
+    return err != 0 ? err : trial_pki_make(ca, server->keys, edge->keys, wishes->host, fault);
+}
+
+static int make_trial(const struct wishes *wishes, struct fault *fault)
+{
+    struct half server, edge;
+    struct buffer line = {0};
+    char server_path[FILES_PATH_MAX], edge_path[FILES_PATH_MAX];
+    int err;
+    if ((err = files_make_folder(wishes->folder, 0755, fault)) != 0 ||
+        (err = files_path(server_path, wishes->folder, "server", fault)) != 0 ||
+        (err = files_path(edge_path, wishes->folder, "edge", fault)) != 0 ||
+        (err = make_half(&server, server_path, "keys", 0700, fault)) != 0 ||
+        (err = make_half(&edge, edge_path, "certs", 0755, fault)) != 0 ||
+        (err = make_trial_keys(wishes, &server, &edge, fault)) != 0 ||
+        (err = write_server_conf(wishes, &server, true, fault)) != 0 ||
+        (err = write_edge_conf(wishes, &edge, wishes->server_listen, server.public, true, fault)) != 0 ||
+        (err = edge_line(&line, wishes, &edge, true, fault)) != 0 ||
+        (err = make_text(server.folder, "authorized_edges", 0600, &line, fault)) != 0) {
+        buffer_clear(&line);
+        return err;
+    }
+    printf("A trial is ready in %s. In two terminals:\n"
+           "  keyless-server -c %s/server.conf\n  keyless-edge -c %s/edge.conf\n"
+           "With an origin on %s, fetch through the edge at %s",
+           wishes->folder, server.folder, edge.folder, wishes->origin, wishes->edge_listen);
+    if (wishes->key_count == 0)
+        printf(" (trust %s/ca.pem)", wishes->folder);
+    puts(".");
+    return 0;
+}
+
+static int make_server(const struct wishes *wishes, struct fault *fault)
+{
+    static const char comment[] =
+        "# One line an edge: KEY NAME psk=… [ops=…] [keys=…] [from=…]; `keyless init --edge` prints it.\n";
+    struct half server;
+    struct buffer text = {0};
+    int err;
+    if ((err = make_half(&server, wishes->folder, "keys", 0700, fault)) != 0 ||
+        (err = copy_given(wishes->keys, wishes->key_count, server.keys, 0400, fault)) != 0 ||
+        (err = write_server_conf(wishes, &server, false, fault)) != 0 ||
+        (err = buffer_put(&text, comment, sizeof comment - 1)) != 0 ||
+        (err = make_text(server.folder, "authorized_edges", 0600, &text, fault)) != 0)
+        return err;
+    printf("The key server's half is ready in %s.\n", server.folder);
+    if (wishes->key_count == 0)
+        printf("Put private keys into %s (mode 0400).\n", server.keys);
+    printf(
+        "\nOn the edge's machine run this, with an address at which the edge reaches this machine:\n\n"
+        "  keyless init --edge --key-server THIS-MACHINE%s --server-key %s --cert CERTIFICATE.pem --origin "
+        "127.0.0.1:8080 DIR\n\n"
+        "It prints a line to paste into %s/authorized_edges. Then:\n\n  keyless-server -c %s/server.conf\n",
+        strrchr(wishes->server_listen, ':') ? strrchr(wishes->server_listen, ':') : ":2407", server.public,
+        server.folder, server.folder);
+    return 0;
+}
+
+static int make_edge(const struct wishes *wishes, struct fault *fault)
+{
+    struct half edge;
+    struct buffer line = {0};
+    int err;
+    if ((err = make_half(&edge, wishes->folder, "certs", 0755, fault)) != 0 ||
+        (err = copy_given(wishes->certs, wishes->cert_count, edge.keys, 0644, fault)) != 0 ||
+        (err = write_edge_conf(wishes, &edge, wishes->key_server, wishes->server_key, false, fault)) != 0 ||
+        (err = edge_line(&line, wishes, &edge, false, fault)) != 0) {
+        buffer_clear(&line);
+        return err;
+    }
+    printf("The edge's half is ready in %s.\n", edge.folder);
+    if (wishes->cert_count == 0)
+        printf("Put certificate chains, without keys, into %s.\n", edge.keys);
+    printf("\nAppend this line to authorized_edges on the key server. It holds a secret: carry it over a way "
+           "you "
+           "trust.\n\n%.*s\n"
+           "Add rsa_premaster to its ops= if clients need TLS 1.2 RSA key exchange. Then:\n\n"
+           "  keyless-edge -c %s/edge.conf\n",
+           (int)buffer_length(&line), (const char *)buffer_bytes(&line), edge.folder);
+    buffer_clear(&line);
+    return 0;
+}
+
+enum { SERVER = 1, EDGE, SERVER_LISTEN, EDGE_LISTEN, ORIGIN, HOST, NAME, KEY_SERVER, SERVER_KEY, KEY, CERT };
+
+static const struct option options[] = {
+    {"server", no_argument, NULL, SERVER},
+    {"edge", no_argument, NULL, EDGE},
+    {"server-listen", required_argument, NULL, SERVER_LISTEN},
+    {"edge-listen", required_argument, NULL, EDGE_LISTEN},
+    {"origin", required_argument, NULL, ORIGIN},
+    {"host", required_argument, NULL, HOST},
+    {"name", required_argument, NULL, NAME},
+    {"key-server", required_argument, NULL, KEY_SERVER},
+    {"server-key", required_argument, NULL, SERVER_KEY},
+    {"key", required_argument, NULL, KEY},
+    {"cert", required_argument, NULL, CERT},
+    {0},
+};
+
+/* Where the value of an option with a single value goes. */
+static const char **single_value(struct wishes *wishes, int option)
+{
+    switch (option) {
+    case SERVER_LISTEN:
+        return &wishes->server_listen;
+    case EDGE_LISTEN:
+        return &wishes->edge_listen;
+    case ORIGIN:
+        return &wishes->origin;
+    case HOST:
+        return &wishes->host;
+    case NAME:
+        return &wishes->name;
+    case KEY_SERVER:
+        return &wishes->key_server;
+    case SERVER_KEY:
+        return &wishes->server_key;
+    default:
+        return NULL;
+    }
+}
+
+static int read_wishes(struct wishes *wishes, int argc, char *argv[])
+{
+    int option;
+    while ((option = cli_option(&cli_init, argc, argv, "", options)) != -1) {
+        const char **value = single_value(wishes, option);
+        if (value != NULL)
+            *value = optarg;
+        else if (option == SERVER)
+            wishes->server = true;
+        else if (option == EDGE)
+            wishes->edge = true;
+        else if (option == KEY && wishes->key_count < GIVEN_MAX)
+            wishes->keys[wishes->key_count++] = optarg;
+        else if (option == CERT && wishes->cert_count < GIVEN_MAX)
+            wishes->certs[wishes->cert_count++] = optarg;
+        else
+            return option == '?' ? CLI_USAGE
+                                 : cli_usage(&cli_init, "more than %d keys or certificates", GIVEN_MAX);
+    }
+    if (argc != optind + 1)
+        return cli_usage(&cli_init, "name one folder");
+    wishes->folder = argv[optind];
+    return 0;
+}
+
+static int check_wishes(const struct wishes *wishes)
+{
+    uint8_t key[32];
+    if (wishes->server && wishes->edge)
+        return cli_usage(&cli_init,
+                         "--server and --edge are halves; without either you get both, as a trial");
+    if (wishes->edge && (wishes->key_server == NULL || wishes->server_key == NULL))
+        return cli_usage(
+            &cli_init,
+            "--edge needs --key-server ADDRESS and --server-key KEY, as `keyless init --server` prints them");
+    if (wishes->server_key != NULL && base64_decode(key, sizeof key, wishes->server_key) != 0)
+        return cli_usage(
+            &cli_init,
+            "--server-key '%s' is not the base64 of 32 bytes; on the key server: keyless pubkey identity.key",
+            wishes->server_key);
+    if (!wishes->server && !wishes->edge && (wishes->key_count > 0) != (wishes->cert_count > 0))
+        return cli_usage(&cli_init, "a trial with given keys needs both --key and --cert");
+    if (strpbrk(wishes->host, ",:/ ") != NULL || strlen(wishes->host) > 253)
+        return cli_usage(&cli_init, "--host '%s' is not a host name", wishes->host);
+    return 0;
+}
+
+static int run(int argc, char *argv[])
+{
+    struct wishes wishes = {.server_listen = NULL,
+                            .edge_listen = NULL,
+                            .origin = "127.0.0.1:8080",
+                            .host = "localhost",
+                            .name = "edge1"};
+    int result = read_wishes(&wishes, argc, argv);
+    if (result == 0)
+        result = check_wishes(&wishes);
+    if (result != 0)
+        return result;
+    bool trial = !wishes.server && !wishes.edge;
+    if (wishes.server_listen == NULL)
+        wishes.server_listen = trial ? "127.0.0.1:2407" : "0.0.0.0:2407";
+    if (wishes.edge_listen == NULL)
+        wishes.edge_listen = trial ? "127.0.0.1:8443" : "0.0.0.0:443";
+    struct fault fault = {0};
+    int err = trial           ? make_trial(&wishes, &fault)
+              : wishes.server ? make_server(&wishes, &fault)
+                              : make_edge(&wishes, &fault);
+    if (err != 0)
+        return cli_fail(&cli_init, cli_exit_of(err) == CLI_DONE ? CLI_FAILED : cli_exit_of(err), "%s",
+                        fault.text[0] ? fault.text : err_string(err));
+    return CLI_DONE;
+}
+
+const struct cli_verb cli_init = {
+    .name = "init",
+    .arguments = "[--server | --edge] [options] DIR",
+    .summary = "Makes the files of a trial on one machine, or of one half of two machines.",
+    .help = "A trial (both halves, with a test CA and RSA-2048, P-256 and Ed25519 certificates):\n"
+            "  keyless init DIR\n"
+            "    --host NAME            name in the certificates (localhost)\n"
+            "    --key FILE --cert FILE given ones instead of test ones; repeatable\n"
+            "One half each, for two machines:\n"
+            "  keyless init --server [--key FILE…] DIR\n"
+            "  keyless init --edge --key-server ADDRESS --server-key KEY [--cert FILE…] DIR\n"
+            "    --name NAME            the edge's name in authorized_edges (edge1)\n"
+            "Both:\n"
+            "    --server-listen ADDR   where the key server listens (trial: 127.0.0.1:2407)\n"
+            "    --edge-listen ADDR     where the edge listens (trial: 127.0.0.1:8443)\n"
+            "    --origin ADDR          where pages come from (127.0.0.1:8080)\n",
+    .run = run,
+};
