@@ -17,7 +17,7 @@ struct admin;
 typedef int (*admin_handler)(struct buffer *body, const char *rest, void *user);
 
 struct admin_route {
-    const char *path;         /* "/metrics"; with a trailing '/' it matches everything below */
+    const char *path; /* "/metrics"; with a trailing '/' it matches everything below; "/" only itself */
     const char *content_type; /* "text/plain; version=0.0.4" */
     admin_handler handle;
 };
@@ -35,7 +35,8 @@ void admin_close(struct admin *admin);
 int admin_listen(const struct address *address, struct fault *fault) MUST_USE;
 
 /* The other side, for the command: blocking GET of PATH from ADDRESS within TIMEOUT_MS. BODY gets the
- * content; returns the HTTP status, or a negative error (ERR_TIMEOUT, ERR_SYSTEM, ERR_FORMAT). */
+ * content; returns the HTTP status, or a negative error (ERR_TIMEOUT, ERR_SYSTEM with errno, ERR_CUT,
+ * ERR_LENGTH, ERR_FORMAT, ERR_MEMORY). */
 int admin_get(const struct address *address, const char *path, int timeout_ms, struct buffer *body) MUST_USE;
 
 #endif

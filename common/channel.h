@@ -25,16 +25,18 @@ struct channel_handlers {
     void (*on_message)(struct channel *channel, const uint8_t *bytes, size_t length, void *user);
     /* Unsent bytes fell below half of the limit after channel_send said ERR_BUSY. May be NULL. */
     void (*on_writable)(struct channel *channel, void *user);
-    /* The last call, exactly once, also when on_open never came: ERR_CLOSED (explicit close), ERR_CUT,
-     * ERR_TIMEOUT, ERR_CRYPTO, ERR_FORMAT, ERR_SYSTEM (connect failed). The channel is freed after it
-     * returns. */
+    /* The last call, exactly once, on the connecting side also when on_open never came (the accepting side
+     * hears on_drop then): ERR_CLOSED (explicit close), ERR_CUT, ERR_TIMEOUT, ERR_CRYPTO, ERR_FORMAT,
+     * ERR_SYSTEM (connect failed), ERR_BUSY (pinged without reading the answers), ERR_MEMORY. A server that
+     * does not know this edge or has another identity is ERR_CUT; one with another psk is ERR_CRYPTO. The
+     * channel is freed after it returns. */
     void (*on_close)(struct channel *channel, int why, void *user);
 };
 
 struct channel_settings {
     uint64_t connect_timeout_ms; /* TCP connect and Noise handshake together, both roles; 5,000 */
-    uint64_t rekey_messages;     /* own sending direction; 65,536 */
-    uint64_t rekey_interval_ms;  /* 120,000 */
+    uint64_t rekey_messages;     /* own sending direction; 65,536; 0 = by time only */
+    uint64_t rekey_interval_ms;  /* 120,000; looked at when something is sent; 0 = by count only */
     uint64_t ping_interval_ms;   /* how often an otherwise quiet open channel is pinged; 0 = never (accepting
                                     side) */
     uint64_t idle_timeout_ms;    /* nothing received for so long: ERR_TIMEOUT; 0 = never */
@@ -83,12 +85,13 @@ struct channel_verdict {
 /* Why a stranger was dropped; for the owner's log and counters only, nothing of it reaches the stranger. */
 enum channel_drop {
     DROP_BUDGET,    /* too many handshakes from this address */
-    DROP_HALF_OPEN, /* too many unauthenticated connections in all */
+    DROP_HALF_OPEN, /* too many unauthenticated connections in all, or no memory for one more */
     DROP_DEADLINE,  /* did not finish in time */
     DROP_CUT,       /* left before it was authenticated */
     DROP_HANDSHAKE, /* message 1 did not open */
     DROP_UNKNOWN,   /* authenticated, but the lookup refused it */
-    DROP_PSK,       /* first transport message did not open: wrong pre-shared key, or a replayed message 1 */
+    DROP_PSK, /* left after message 2, or its first transport message did not open: wrong pre-shared key,
+                 or a replayed message 1 */
     DROP_KINDS
 };
 const char *channel_drop_name(enum channel_drop why);
@@ -117,8 +120,8 @@ void channel_listener_settings_default(struct channel_listener_settings *setting
 int channel_listener_start(struct channel_listener **out, uv_loop_t *loop, int fd,
                            const struct identity *self, const struct channel_listener_settings *settings,
                            const struct channel_listener_handlers *handlers, void *user) MUST_USE;
-/* Stops accepting; half-open connections are dropped, open channels stay. Memory goes with the loop's close
- * callbacks. NULL is allowed. */
+/* Stops accepting; half-open connections are dropped without on_drop, open channels stay. No callback of the
+ * listener comes afterwards. Memory goes with the loop's close callbacks. NULL is allowed. */
 void channel_listener_close(struct channel_listener *listener);
 
 #endif

@@ -32,7 +32,7 @@ struct config_strings {
 
 struct config_sections {
     void *item; /* owned array of `count` structs of the option's `size`; the first member of each is char
-                   *title */
+                 *title */
     size_t count;
 };
 

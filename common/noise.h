@@ -70,8 +70,8 @@ void noise_split(struct noise_handshake *h, struct noise_cipher *to_responder,
 /* Seals LENGTH bytes into OUT, which holds LENGTH + NOISE_TAG_SIZE and may be IN itself. ERR_CRYPTO when the
  * counter is used up. */
 int noise_seal(struct noise_cipher *c, const uint8_t *in, size_t length, uint8_t *out) MUST_USE;
-/* Opens LENGTH bytes into OUT (LENGTH - NOISE_TAG_SIZE bytes; may be IN). ERR_CRYPTO: nothing written,
- * counter unchanged. */
+/* Opens LENGTH bytes into OUT (LENGTH - NOISE_TAG_SIZE bytes; may be IN). ERR_CRYPTO: no plaintext in OUT (it
+ * may have been zeroed), counter unchanged. */
 int noise_open(struct noise_cipher *c, const uint8_t *in, size_t length, uint8_t *out) MUST_USE;
 /* Rekey (section 4.2): a one-way step of the key; the counter goes on. */
 void noise_rekey(struct noise_cipher *c);

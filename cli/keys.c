@@ -1,0 +1,139 @@
+/* keyless keys: which keys the key servers let this edge use, and for what. */
+#include <jansson.h>
+#include <stdio.h>
+
+#include "cli/servers.h"
+#include "common/bytes.h"
+#include "common/clock.h"
+
+#define TIMEOUT_MS 5000
+
+struct keys {
+    json_t *list; /* NULL = print for a person */
+    uv_loop_t *loop;
+    enum operation_status status;
+    size_t count;
+};
+
+static json_t *operations_json(uint32_t mask)
+{
+    json_t *list = json_array();
+    for (enum operation_kind kind = OP_SIGN_TLS13; kind < OP_KINDS; kind++)
+        if (mask & 1u << kind)
+            json_array_append_new(list, json_string(operation_name(kind)));
+    return list;
+}
+
+static void print_key(const char *server, const struct key_info *key)
+{
+    char id[2 * KEY_ID_SIZE + 1];
+    const char *type = key_type_name(key->type);
+    printf("%s  %-8s %4u bits  %s ", server, type != NULL ? type : "?", (unsigned)key->bits,
+           hex_encode(id, key->key_id, sizeof key->key_id));
+    for (enum operation_kind kind = OP_SIGN_TLS13; kind < OP_KINDS; kind++)
+        if (key->operations & 1u << kind)
+            printf(" %s", operation_name(kind));
+    putchar('\n');
+}
+
+static void add_key(json_t *list, const char *server, const struct key_info *key)
+{
+    char id[2 * KEY_ID_SIZE + 1];
+    const char *type = key_type_name(key->type);
+    json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:i, s:o}", "server", server, "key_id",
+                                          hex_encode(id, key->key_id, sizeof key->key_id), "type",
+                                          type != NULL ? type : "?", "bits", (int)key->bits, "operations",
+                                          operations_json(key->operations)));
+}
+
+static void on_keys(const char *server, enum operation_status status, const struct key_info *list,
+                    size_t count, void *user)
+{
+    struct keys *keys = user;
+    if (server == NULL) {
+        uv_stop(keys->loop);
+        return;
+    }
+    keys->status = status;
+    keys->count += count;
+    for (size_t i = 0; i < count; i++) {
+        if (keys->list != NULL)
+            add_key(keys->list, server, &list[i]);
+        else
+            print_key(server, &list[i]);
+    }
+}
+
+/* client_keys asks connected servers only: wait for the channel by a ping. */
+static void on_connected(struct client_request *request)
+{
+    struct keys *keys = request->user;
+    keys->status = request->outcome.status;
+    uv_stop(keys->loop);
+}
+
+static int ask(uv_loop_t *loop, struct client *client, const struct client_server *server, void *user)
+{
+    struct keys *keys = user;
+    char address[ADDRESS_TEXT_SIZE];
+    struct client_request ping = {.operation = {.kind = OP_PING},
+                                  .deadline_ns = clock_ns() + TIMEOUT_MS * 1000000u,
+                                  .on_answer = on_connected,
+                                  .user = keys};
+    keys->loop = loop;
+    keys->status = STATUS_UNAVAILABLE;
+    keys->count = 0;
+    if (client_submit(client, &ping) == 0)
+        uv_run(loop, UV_RUN_DEFAULT);
+    if (keys->status == STATUS_OK && client_keys(client, TIMEOUT_MS, on_keys, keys) == 0)
+        uv_run(loop, UV_RUN_DEFAULT);
+    address_text(&server->address, address);
+    if (keys->status != STATUS_OK)
+        return cli_fail(&cli_keys, CLI_UNREACHABLE, "%s (%s) did not say: %s", server->name, address,
+                        status_name(keys->status));
+    if (keys->count == 0)
+        return cli_fail(
+            &cli_keys, CLI_REFUSED,
+            "%s (%s) lets this edge use no key; see keys= and ops= of its line in authorized_edges",
+            server->name, address);
+    return CLI_DONE;
+}
+
+enum { JSON = 1 };
+
+static int run(int argc, char *argv[])
+{
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'}, {"json", no_argument, NULL, JSON}, {0}};
+    struct keys keys = {0};
+    struct servers servers;
+    const char *file = "/etc/keyless/edge.conf";
+    int option;
+    while ((option = cli_option(&cli_keys, argc, argv, "c:", options)) != -1) {
+        if (option == 'c')
+            file = optarg;
+        else if (option == JSON)
+            keys.list = json_array();
+        else
+            return CLI_USAGE;
+    }
+    int result = servers_open(&servers, &cli_keys, file, argv[optind]);
+    if (result == 0) {
+        result = servers_each(&servers, &cli_keys, ask, &keys);
+        servers_close(&servers);
+    }
+    if (keys.list != NULL) {
+        json_dumpf(keys.list, stdout, JSON_INDENT(2));
+        putchar('\n');
+    }
+    json_decref(keys.list);
+    return result;
+}
+
+const struct cli_verb cli_keys = {
+    .name = "keys",
+    .arguments = "[-c EDGE.CONF] [--json] [SERVER]",
+    .summary = "Lists the keys that the key servers let this edge use, and for what.",
+    .help = "  -c, --config FILE   the edge's configuration (/etc/keyless/edge.conf)\n      --json\n",
+    .run = run,
+};

@@ -1,0 +1,169 @@
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/channel_internal.h"
+
+#define READ_SIZE   65536
+#define DRAIN_SIZE  4096
+#define DRAIN_READS 32 /* a stranger who has sent more than this times that may see an RST */
+
+/* One for all channels of a thread: libuv asks for it right before each read and hands it back right after.
+ */
+static _Thread_local uint8_t read_buffer[READ_SIZE];
+
+/* ---- out ---- */
+
+static void flush(struct channel *c);
+
+size_t channel_io_unsent(const struct channel *c)
+{
+    return buffer_length(&c->out) + (c->writing ? uv_stream_get_write_queue_size(&c->socket.stream) : 0);
+}
+
+static void on_shutdown(uv_shutdown_t *request, int status)
+{
+    struct channel *c = request->handle->data;
+    if (status != 0)
+        channel_end(c, ERR_CLOSED);
+}
+
+/* All has left. A finishing channel says so and waits for the peer to do the same: closing now, with bytes
+ * unread, would make the kernel reset the connection and take the close message with it. */
+static void after_write(struct channel *c)
+{
+    if (c->state == CHANNEL_FINISHING && !c->writing && !c->shutdown_started) {
+        c->shutdown_started = true;
+        if (uv_shutdown(&c->shutdown, &c->socket.stream, on_shutdown) != 0)
+            channel_end(c, ERR_CLOSED);
+    } else if (c->state == CHANNEL_OPEN && c->blocked && channel_io_unsent(c) < c->settings.unsent_max / 2) {
+        c->blocked = false;
+        if (c->handlers.on_writable != NULL)
+            c->handlers.on_writable(c, c->user);
+    }
+}
+
+/* The reason the peer cannot be reached any more, as its owner will hear it. */
+static int gone(const struct channel *c)
+{
+    return c->state == CHANNEL_FINISHING ? ERR_CLOSED : ERR_CUT;
+}
+
+static void on_written(uv_write_t *request, int status)
+{
+    struct channel *c = request->handle->data;
+    c->writing = false;
+    buffer_clear(&c->leaving);
+    if (c->state == CHANNEL_ENDED)
+        return;
+    if (status != 0) {
+        channel_end(c, gone(c));
+        return;
+    }
+    if (buffer_length(&c->out) > 0)
+        flush(c);
+    else
+        after_write(c);
+}
+
+/* What the kernel did not take at once waits in `leaving`, which does not move while libuv writes from it. */
+static void write_rest(struct channel *c)
+{
+    c->leaving = c->out;
+    buffer_init(&c->out);
+    uv_buf_t rest = uv_buf_init((char *)c->leaving.bytes + c->leaving.start,
+                                (unsigned)buffer_length(&c->leaving));
+    c->writing = true;
+    if (uv_write(&c->write, &c->socket.stream, &rest, 1, on_written) != 0) {
+        c->writing = false;
+        channel_end(c, gone(c));
+    }
+}
+
+/* Writes what has gathered, if no write is under way already. */
+static void flush(struct channel *c)
+{
+    if (c->writing || buffer_length(&c->out) == 0)
+        return;
+    uv_buf_t all = uv_buf_init((char *)c->out.bytes + c->out.start, (unsigned)buffer_length(&c->out));
+    int written = uv_try_write(&c->socket.stream, &all, 1);
+    if (written < 0 && written != UV_EAGAIN) {
+        channel_end(c, gone(c));
+        return;
+    }
+    if (written > 0)
+        buffer_consume(&c->out, (size_t)written);
+    if (buffer_length(&c->out) > 0) {
+        write_rest(c);
+        return;
+    }
+    buffer_clear(&c->out); /* an idle channel keeps nothing */
+    after_write(c);
+}
+
+static void on_idle(uv_idle_t *idle)
+{
+    struct channel *c = idle->data;
+    uv_idle_stop(idle);
+    flush(c);
+}
+
+void channel_io_flush_later(struct channel *c)
+{
+    uv_idle_start(&c->flusher, on_idle);
+}
+
+/* ---- in ---- */
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
+{
+    (void)handle;
+    (void)suggested;
+    *out = uv_buf_init((char *)read_buffer, sizeof read_buffer);
+}
+
+static void take_bytes(struct channel *c, uint8_t *bytes, size_t length)
+{
+    c->received_ms = uv_now(channel_loop(c));
+    if (c->state == CHANNEL_WAIT_MESSAGE) {
+        size_t used = channel_handshake_receive(c, bytes, length);
+        bytes += used;
+        length -= used;
+    }
+    if (length == 0 || (c->state != CHANNEL_WAIT_FIRST && c->state != CHANNEL_OPEN))
+        return;
+    int err = frame_reader_feed(&c->frames, bytes, length, CHANNEL_FRAME_MIN, channel_transport_receive, c);
+    if (err != 0 && c->state != CHANNEL_FINISHING)
+        channel_end(c, err);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
+{
+    struct channel *c = stream->data;
+    if (c->state == CHANNEL_ENDED)
+        return;
+    if (length < 0)
+        channel_end(c, gone(c));
+    else if (length > 0)
+        take_bytes(c, (uint8_t *)buffer->base, (size_t)length);
+}
+
+void channel_io_start(struct channel *c)
+{
+    if (!address_is_local(&c->address)) { /* a connection works without either, only not as well */
+        uv_tcp_nodelay(&c->socket.tcp, 1);
+        uv_tcp_keepalive(&c->socket.tcp, 1, 60);
+    }
+    if (uv_read_start(&c->socket.stream, on_alloc, on_read) != 0)
+        channel_end(c, ERR_SYSTEM);
+}
+
+/* Not into the shared buffer: a message in it may be in its owner's hands right now. */
+void channel_io_drain(int fd)
+{
+    uint8_t waste[DRAIN_SIZE];
+    for (int i = 0; i < DRAIN_READS; i++)
+        if (recv(fd, waste, sizeof waste, MSG_DONTWAIT) <= 0)
+            return;
+}

@@ -1,0 +1,223 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/channel_internal.h"
+#include "common/secret.h"
+#include "common/source_budget.h"
+
+#define ACCEPTS_PER_WAKE 256 /* then the channels that are open get their turn */
+#define PAUSE_MS         100 /* without descriptors: the kernel's queue keeps who is waiting */
+
+struct channel_listener {
+    uv_poll_t poll;
+    uv_timer_t pause;
+    unsigned handles; /* not yet closed by libuv */
+    int fd;           /* owned */
+    bool closing;
+    unsigned half_open;
+    struct channel *first;       /* of the half-open channels */
+    const struct identity *self; /* borrowed */
+    struct channel_listener_settings settings;
+    struct channel_listener_handlers handlers;
+    void *user; /* borrowed */
+    struct source_budget budget;
+};
+
+void channel_listener_settings_default(struct channel_listener_settings *settings)
+{
+    channel_settings_default(&settings->channel);
+    settings->half_open_max = 1024;
+    settings->handshakes_per_second = 50;
+}
+
+/* ---- half-open channels ---- */
+
+/* The listener outlives its half-open channels. */
+static void free_when_done(struct channel_listener *l)
+{
+    if (l->handles > 0 || l->half_open > 0)
+        return;
+    wipe(l->budget.key, sizeof l->budget.key);
+    free(l);
+}
+
+static void hold(struct channel_listener *l, struct channel *c)
+{
+    c->listener = l;
+    c->next = l->first;
+    c->link = &l->first;
+    if (c->next != NULL)
+        c->next->link = &c->next;
+    l->first = c;
+    l->half_open++;
+}
+
+static void drop(struct channel_listener *l, enum channel_drop why, const uint8_t *key,
+                 const struct address *from)
+{
+    if (l->handlers.on_drop != NULL)
+        l->handlers.on_drop(why, key, from, l->user);
+}
+
+void channel_listener_release(struct channel *c, bool dropped)
+{
+    struct channel_listener *l = c->listener;
+    *c->link = c->next;
+    if (c->next != NULL)
+        c->next->link = c->link;
+    c->listener = NULL;
+    l->half_open--;
+    if (dropped)
+        drop(l, c->drop, c->has_peer ? c->peer : NULL, &c->address);
+    free_when_done(l);
+}
+
+int channel_listener_lookup(struct channel *c, uint8_t psk[static NOISE_KEY_SIZE])
+{
+    struct channel_listener *l = c->listener;
+    struct channel_verdict verdict = {.user = NULL};
+    int err = l->handlers.on_lookup(c->peer, &c->address, &verdict, l->user);
+    if (err == 0) {
+        memcpy(psk, verdict.psk, NOISE_KEY_SIZE);
+        c->user = verdict.user;
+    }
+    wipe(&verdict, sizeof verdict);
+    if (l->closing)
+        return ERR_CLOSED;
+    return err == 0 ? 0 : ERR_REFUSED;
+}
+
+/* ---- accepting ---- */
+
+static int adopt(struct channel *c, int fd)
+{
+    if (address_is_local(&c->address))
+        return uv_pipe_open(&c->socket.pipe, fd);
+    return uv_tcp_open(&c->socket.tcp, fd);
+}
+
+/* Takes FD; a connection there is no memory for is closed. */
+static void welcome(struct channel_listener *l, int fd, const struct address *from)
+{
+    struct channel_opening *opening = calloc(1, sizeof *opening);
+    struct channel *c = opening != NULL ? channel_new(l->poll.loop, from, &l->settings.channel,
+                                                      &l->handlers.channel, NULL)
+                                        : NULL;
+    if (c == NULL) {
+        free(opening);
+        close(fd);
+        drop(l, DROP_HALF_OPEN, NULL, from);
+        return;
+    }
+    c->opening = opening;
+    hold(l, c);
+    if (adopt(c, fd) != 0) {
+        close(fd);
+        channel_end(c, ERR_SYSTEM);
+        return;
+    }
+    c->state = CHANNEL_WAIT_MESSAGE;
+    channel_handshake_start(c, l->self);
+    channel_io_start(c);
+}
+
+static void admit(struct channel_listener *l, int fd, const struct address *from)
+{
+    enum channel_drop why = DROP_KINDS;
+    if (!source_budget_take(&l->budget, from, uv_now(l->poll.loop)))
+        why = DROP_BUDGET;
+    else if (l->half_open >= l->settings.half_open_max)
+        why = DROP_HALF_OPEN;
+    if (why == DROP_KINDS) {
+        welcome(l, fd, from);
+        return;
+    }
+    channel_io_drain(fd);
+    close(fd);
+    drop(l, why, NULL, from);
+}
+
+static void on_acceptable(uv_poll_t *poll, int status, int events);
+
+static void on_pause_over(uv_timer_t *timer)
+{
+    struct channel_listener *l = timer->data;
+    uv_poll_start(&l->poll, UV_READABLE, on_acceptable);
+}
+
+/* The errors of accept(2) that concern the one connection, which is gone, and not the listener. */
+static bool is_passing(int number)
+{
+    return number == ECONNABORTED || number == EINTR || number == EPROTO || number == EPERM;
+}
+
+static void on_acceptable(uv_poll_t *poll, int status, int events)
+{
+    struct channel_listener *l = poll->data;
+    (void)status;
+    (void)events;
+    for (int i = 0; i < ACCEPTS_PER_WAKE && !l->closing; i++) {
+        struct address from = {.length = sizeof from.u};
+        int fd = accept4(l->fd, &from.u.any, &from.length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            admit(l, fd, &from);
+        } else if (errno == EAGAIN) {
+            return;
+        } else if (!is_passing(errno)) {
+            uv_poll_stop(&l->poll); /* or it would spin until somebody gives a descriptor back */
+            uv_timer_start(&l->pause, on_pause_over, PAUSE_MS, 0);
+            return;
+        }
+    }
+}
+
+int channel_listener_start(struct channel_listener **out, uv_loop_t *loop, int fd,
+                           const struct identity *self, const struct channel_listener_settings *settings,
+                           const struct channel_listener_handlers *handlers, void *user)
+{
+    struct channel_listener *l = calloc(1, sizeof *l);
+    if (l == NULL) {
+        close(fd);
+        return ERR_MEMORY;
+    }
+    if (uv_poll_init(loop, &l->poll, fd) != 0) {
+        close(fd);
+        free(l);
+        return ERR_SYSTEM;
+    }
+    uv_timer_init(loop, &l->pause);
+    l->handles = 2;
+    l->poll.data = l->pause.data = l;
+    l->fd = fd;
+    l->self = self;
+    l->settings = *settings;
+    l->handlers = *handlers;
+    l->user = user;
+    source_budget_init(&l->budget, settings->handshakes_per_second);
+    uv_poll_start(&l->poll, UV_READABLE, on_acceptable);
+    *out = l;
+    return 0;
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    struct channel_listener *l = handle->data;
+    l->handles--;
+    free_when_done(l);
+}
+
+void channel_listener_close(struct channel_listener *listener)
+{
+    if (listener == NULL || listener->closing)
+        return;
+    listener->closing = true;
+    for (struct channel *c = listener->first; c != NULL; c = c->next) {
+        c->silent = true;
+        channel_end(c, ERR_CLOSED);
+    }
+    uv_close((uv_handle_t *)&listener->poll, on_handle_closed);
+    uv_close((uv_handle_t *)&listener->pause, on_handle_closed);
+    close(listener->fd);
+}

@@ -1,0 +1,403 @@
+#include "common/config.h"
+
+#include <assert.h>
+#include <confuse.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/config_names.h"
+#include "common/config_text.h"
+#include "common/config_value.h"
+
+#define FILE_SIZE_MAX (1024 * 1024)
+#define INCLUDE_MAX   8  /* files inside files */
+#define TITLE_MAX     63 /* bytes */
+#define OPTIONS_MAX   256
+
+/* One file that is being read. */
+struct source {
+    char name[PATH_MAX];   /* as messages name it */
+    char folder[PATH_MAX]; /* absolute: what relative paths start from */
+    dev_t device;          /* with the inode: the same file again is a loop */
+    ino_t inode;
+};
+
+struct load {
+    struct source sources[1 + INCLUDE_MAX];
+    int depth;                                    /* sources in use */
+    cfg_opt_t options[OPTIONS_MAX];               /* libconfuse's tables, one after the other */
+    const struct config_option *own[OPTIONS_MAX]; /* ours, at the same places */
+    long option_count;
+    char path[PATH_MAX]; /* the last path that was made absolute */
+    struct fault *fault;
+    int err; /* the first error; later ones follow from it */
+};
+
+/* libconfuse hands its callbacks no pointer of ours, and its scanner has one global state anyway. */
+static struct load *current;
+
+static const char *file_name(const struct load *load)
+{
+    return load->sources[load->depth - 1].name;
+}
+
+/* Keeps the first fault, with the place. */
+static int fail(struct load *load, int line, int err, const char *what)
+{
+    if (load->err != 0)
+        return load->err;
+    load->err = err;
+    return fault_set(load->fault, err, "%s:%d: %s", file_name(load), line, what);
+}
+
+/* ---- what libconfuse calls ---- */
+
+static void explain_unknown(struct load *load, const cfg_t *cfg, const char *name)
+{
+    struct fault what;
+    const struct config_option *table = load->own[cfg->opts[0].def.number];
+    const char *section = strcmp(cfg->name, "root") == 0 ? NULL : cfg->name;
+    config_names_explain(load->own[0], table, section, name, &what);
+    fail(load, cfg->line, ERR_CONFIG, what.text);
+}
+
+static void on_error(cfg_t *cfg, const char *format, va_list arguments) __attribute__((format(printf, 2, 0)));
+static void on_error(cfg_t *cfg, const char *format, va_list arguments)
+{
+    static const char unknown[] = "no such option '";
+    char text[512];
+    vsnprintf(text, sizeof text, format, arguments);
+    if (strncmp(text, unknown, sizeof unknown - 1) == 0) {
+        char *name = text + sizeof unknown - 1;
+        name[strcspn(name, "'")] = 0;
+        explain_unknown(current, cfg, name);
+        return;
+    }
+    struct fault what;
+    fault_set(&what, 0, "%s%s", text, config_names_hint(text));
+    fail(current, cfg->line, ERR_CONFIG, what.text);
+}
+
+/* PATH against the folder of the file it stands in; NULL when it becomes too long. */
+static const char *absolute(struct load *load, const char *path)
+{
+    if (path[0] == '/')
+        return path;
+    const char *folder = load->sources[load->depth - 1].folder;
+    int length = snprintf(load->path, sizeof load->path, "%s/%s", strcmp(folder, "/") == 0 ? "" : folder,
+                          path);
+    return length >= 0 && (size_t)length < sizeof load->path ? load->path : NULL;
+}
+
+/* Checks one value while its line is at hand; the text is typed when everything has been read. */
+static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
+{
+    const struct config_option *option = current->own[opt->def.number];
+    struct fault what;
+    int err = config_value_check(option, value, &what);
+    if (err != 0)
+        return fail(current, cfg->line, err, what.text);
+    if (option->type == CONFIG_PATH)
+        value = absolute(current, value);
+    if (value == NULL)
+        return fail(current, cfg->line, ERR_CONFIG, "the path becomes too long with the folder of this file");
+    *(const char **)result = value;
+    return 0;
+}
+
+/* Titles stand in logs and metrics. */
+static int on_section(cfg_t *cfg, cfg_opt_t *opt)
+{
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+    const char *title = opt->values[opt->nvalues - 1]->section->title;
+    if (title == NULL || (title[0] != 0 && title[strspn(title, allowed)] == 0 && strlen(title) <= TITLE_MAX))
+        return 0;
+    return fail(
+        current, cfg->line, ERR_CONFIG,
+        "the title of the section that ends here is no name; write 1 to 63 letters, digits, '.', '_', "
+        "'-'");
+}
+
+static int parse_file(struct load *load, cfg_t *cfg, const char *path, int line);
+
+static int on_include(cfg_t *cfg, cfg_opt_t *opt, int argc, const char **argv)
+{
+    (void)opt;
+    char path[PATH_MAX];
+    if (argc != 1)
+        return fail(current, cfg->line, ERR_CONFIG, "include takes one file: include(\"file\")");
+    const char *found = absolute(current, argv[0]);
+    if (found == NULL || strlen(found) >= sizeof path)
+        return fail(current, cfg->line, ERR_CONFIG, "the path of the included file is too long");
+    memcpy(path, found, strlen(found) + 1);
+    return parse_file(current, cfg, path, cfg->line);
+}
+
+/* ---- files ---- */
+
+static int read_text(FILE *file, char **out, size_t *length)
+{
+    char *text = malloc(FILE_SIZE_MAX + 1);
+    if (text == NULL)
+        return ERR_MEMORY;
+    *length = fread(text, 1, FILE_SIZE_MAX + 1, file);
+    if (ferror(file) || *length > FILE_SIZE_MAX) {
+        int err = ferror(file) ? ERR_SYSTEM : ERR_LENGTH;
+        free(text);
+        return err;
+    }
+    text[*length] = 0;
+    *out = text;
+    return 0;
+}
+
+/* A fault about a whole file: by its name, or by the line that includes it. */
+static int fail_file(struct load *load, int line, const char *path, const char *why)
+{
+    struct fault what;
+    if (load->err != 0)
+        return load->err;
+    if (load->depth > 0) {
+        fault_set(&what, 0, "include of %s: %s", path, why);
+        return fail(load, line, ERR_CONFIG, what.text);
+    }
+    load->err = ERR_CONFIG;
+    return fault_set(load->fault, ERR_CONFIG, "%s: %s", path, why);
+}
+
+static int fail_reading(struct load *load, int line, const char *path, const char *why)
+{
+    struct fault what;
+    fault_set(&what, 0, "cannot be read: %s", why);
+    return fail_file(load, line, path, what.text);
+}
+
+static int open_text(struct load *load, const char *path, int line, char **text, size_t *length,
+                     struct stat *info)
+{
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return fail_reading(load, line, path, strerror(errno));
+    int err = fstat(fileno(file), info) != 0 ? ERR_SYSTEM : read_text(file, text, length);
+    int saved = errno;
+    fclose(file);
+    if (err == ERR_LENGTH)
+        return fail_file(load, line, path, "larger than 1 MiB, the most a configuration file may have");
+    if (err != 0)
+        return fail_reading(load, line, path, err == ERR_SYSTEM ? strerror(saved) : err_string(err));
+    return 0;
+}
+
+/* Enters PATH into the files being read. */
+static int push_source(struct load *load, const char *path, int line, const struct stat *info)
+{
+    for (int i = 0; i < load->depth; i++)
+        if (load->sources[i].device == info->st_dev && load->sources[i].inode == info->st_ino)
+            return fail_file(load, line, path, "it is being read already: the files include each other");
+    if (load->depth > INCLUDE_MAX)
+        return fail_file(load, line, path, "files include files more than 8 deep");
+    struct source *source = &load->sources[load->depth];
+    char folder[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    if (strlen(path) >= PATH_MAX)
+        return fail_file(load, line, path, strerror(ENAMETOOLONG));
+    if (slash == NULL)
+        strcpy(folder, ".");
+    else
+        snprintf(folder, sizeof folder, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+    if (realpath(folder, source->folder) == NULL)
+        return fail_file(load, line, path, strerror(errno));
+    memcpy(source->name, path, strlen(path) + 1);
+    source->device = info->st_dev;
+    source->inode = info->st_ino;
+    load->depth++;
+    return 0;
+}
+
+/* Lets libconfuse parse TEXT into CFG, which may be in the midst of another file. */
+static int parse_text(struct load *load, cfg_t *cfg, char *text, size_t length)
+{
+    int line = cfg->line;
+    int err = config_text_prepare(text, length, file_name(load), load->err == 0 ? load->fault : NULL);
+    if (err != 0) {
+        load->err = err;
+        return err;
+    }
+    if (length == 0)
+        return 0;
+    FILE *file = fmemopen(text, length, "r");
+    if (file == NULL)
+        return fail(load, 1, ERR_MEMORY, err_string(ERR_MEMORY));
+    if (cfg_parse_fp(cfg, file) != CFG_SUCCESS)
+        err = fail(load, cfg->line, ERR_CONFIG, "syntax error");
+    fclose(file);
+    cfg->line = line;
+    return err;
+}
+
+static int parse_file(struct load *load, cfg_t *cfg, const char *path, int line)
+{
+    char *text = NULL;
+    size_t length = 0;
+    struct stat info;
+    int err = open_text(load, path, line, &text, &length, &info);
+    if (err == 0)
+        err = push_source(load, path, line, &info);
+    if (err == 0) {
+        err = parse_text(load, cfg, text, length);
+        load->depth--;
+    }
+    free(text);
+    return err;
+}
+
+/* ---- tables ---- */
+
+static cfg_opt_t *add_option(struct load *load, const char *name, cfg_type_t type, cfg_flag_t flags)
+{
+    assert(load->option_count < OPTIONS_MAX);
+    cfg_opt_t *opt = &load->options[load->option_count];
+    opt->name = name;
+    opt->type = type;
+    opt->flags = flags;
+    opt->def.number = load->option_count++; /* where to find our own option again */
+    return opt;
+}
+
+/* libconfuse's form of TABLE, behind what has been built so far. Every value is a text to it: a default would
+ * hide whether the file says something. */
+static cfg_opt_t *build_options(struct load *load, const struct config_option *table)
+{
+    long first = load->option_count;
+    for (const struct config_option *option = table; option->name != NULL; option++) {
+        bool section = option->type == CONFIG_SECTION || option->type == CONFIG_SECTIONS;
+        cfg_flag_t flags = CFGF_NODEFAULT;
+        if (option->type == CONFIG_STRINGS)
+            flags |= CFGF_LIST;
+        if (option->type == CONFIG_SECTIONS)
+            flags |= CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES;
+        load->own[load->option_count] = option;
+        cfg_opt_t *opt = add_option(load, option->name, section ? CFGT_SEC : CFGT_STR, flags);
+        if (section)
+            opt->validcb = on_section;
+        else
+            opt->parsecb = on_value;
+    }
+    add_option(load, "include", CFGT_FUNC, CFGF_NODEFAULT)->func = on_include;
+    add_option(load, NULL, CFGT_NONE, CFGF_NONE);
+    for (long i = first; load->options[i].name != NULL; i++)
+        if (load->options[i].type == CFGT_SEC)
+            load->options[i].subopts = build_options(load, load->own[i]->options);
+    return &load->options[first];
+}
+
+/* ---- from texts to fields ---- */
+
+static int put_fallback(struct load *load, const struct config_option *option, void *base)
+{
+    const char *text = option->fallback;
+    int err = 0;
+    if (text == NULL)
+        return 0;
+    if (option->type == CONFIG_PATH)
+        text = absolute(load, text);
+    if (text == NULL)
+        return ERR_LENGTH;
+    if (option->type != CONFIG_STRINGS)
+        return config_value_put(option, base, text);
+    for (const char *open = strchr(text, '"'); open != NULL && err == 0;) { /* {"one", "two"} */
+        const char *close = strchr(open + 1, '"');
+        assert(close != NULL);
+        char *item = strndup(open + 1, (size_t)(close - open - 1));
+        err = item == NULL ? ERR_MEMORY : config_value_put(option, base, item);
+        free(item);
+        open = strchr(close + 1, '"');
+    }
+    return err;
+}
+
+static int put_values(struct load *load, const struct config_option *option, cfg_opt_t *opt, void *base)
+{
+    if (opt == NULL || (opt->flags & CFGF_MODIFIED) == 0)
+        return put_fallback(load, option, base);
+    int err = 0;
+    for (unsigned i = 0; i < cfg_opt_size(opt) && err == 0; i++)
+        err = config_value_put(option, base, cfg_opt_getnstr(opt, i));
+    return err;
+}
+
+static int fill(struct load *load, const struct config_option *table, cfg_t *cfg, void *base);
+
+static int fill_sections(struct load *load, const struct config_option *option, cfg_opt_t *opt, void *field)
+{
+    struct config_sections *list = field;
+    unsigned count = opt == NULL ? 0 : cfg_opt_size(opt);
+    int err = 0;
+    if (count == 0)
+        return 0;
+    list->item = calloc(count, option->size);
+    if (list->item == NULL)
+        return ERR_MEMORY;
+    list->count = count;
+    for (unsigned i = 0; i < count && err == 0; i++) {
+        cfg_t *section = cfg_opt_getnsec(opt, i);
+        char *item = (char *)list->item + i * option->size;
+        *(char **)(void *)item = strdup(cfg_title(section));
+        err = *(char **)(void *)item == NULL ? ERR_MEMORY : fill(load, option->options, section, item);
+    }
+    return err;
+}
+
+/* Sets every field of TABLE in the struct at BASE; CFG is NULL for a section that is not written. */
+static int fill(struct load *load, const struct config_option *table, cfg_t *cfg, void *base)
+{
+    int err = 0;
+    for (; table->name != NULL && err == 0; table++) {
+        cfg_opt_t *opt = cfg == NULL ? NULL : cfg_getopt(cfg, table->name);
+        void *field = (char *)base + table->offset;
+        if (table->type == CONFIG_SECTIONS)
+            err = fill_sections(load, table, opt, field);
+        else if (table->type == CONFIG_SECTION)
+            err = fill(load, table->options,
+                       opt == NULL || cfg_opt_size(opt) == 0 ? NULL : cfg_opt_getnsec(opt, 0), field);
+        else
+            err = put_values(load, table, opt, base);
+    }
+    return err;
+}
+
+static int load_with(struct load *load, const char *file, const struct config_option *table, void *into)
+{
+    cfg_t *cfg = cfg_init(build_options(load, table), CFGF_NONE);
+    if (cfg == NULL)
+        return fault_set(load->fault, ERR_MEMORY, "%s: %s", file, err_string(ERR_MEMORY));
+    cfg_set_error_function(cfg, on_error);
+    int err = parse_file(load, cfg, file, 0);
+    if (err == 0) {
+        load->depth = 1; /* defaults start from the folder of the main file */
+        err = fill(load, table, cfg, into);
+        if (err != 0)
+            fault_set(load->fault, err, "%s: %s", file, err_string(err));
+    }
+    cfg_free(cfg);
+    return err;
+}
+
+int config_load(const char *file, const struct config_option *table, void *into, struct fault *fault)
+{
+    struct load *load = calloc(1, sizeof *load);
+    if (load == NULL)
+        return fault_set(fault, ERR_MEMORY, "%s: %s", file, err_string(ERR_MEMORY));
+    load->fault = fault;
+    current = load;
+    int err = load_with(load, file, table, into);
+    current = NULL;
+    free(load);
+    if (err != 0)
+        config_clear(table, into);
+    return err;
+}

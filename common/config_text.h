@@ -1,0 +1,20 @@
+/* The text of a configuration file before libconfuse sees it: what that library would swallow silently is
+ * found here, with its line.
+ *
+ * Not the grammar: names, sections and values are judged later. Pure; start-up only. */
+#ifndef COMMON_CONFIG_TEXT_H
+#define COMMON_CONFIG_TEXT_H
+
+#include <stddef.h>
+
+#include "common/err.h"
+
+#define CONFIG_TEXT_DEPTH_MAX 16 /* braces inside braces */
+
+/* Checks the zero-terminated TEXT of LENGTH bytes and blanks its comments in place, line ends kept, because
+ * libconfuse counts lines wrongly after block comments. ERR_CONFIG with the fault "FILE:LINE: …" for braces,
+ * quotes and comments that are not closed, bytes that are no text, characters that would vanish outside of
+ * quotes, environment variables that are not set, and calls other than include("file"). */
+int config_text_prepare(char *text, size_t length, const char *file, struct fault *fault) MUST_USE;
+
+#endif

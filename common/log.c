@@ -1,0 +1,239 @@
+#include "common/log.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/bytes.h"
+#include "common/clock.h"
+#include "common/log_line.h"
+#include "common/secret.h"
+
+#define EVENT_SLOTS   128 /* event names whose repetition is counted; a power of two */
+#define EVENT_NAME    48
+#define EVENT_LIMIT   10 /* lines of one event in one window */
+#define EVENT_WINDOW  UINT64_C(1000000000)
+#define LEVEL_DEFAULT LOG_INFO
+
+struct event_slot {
+    char name[EVENT_NAME]; /* empty: unused */
+    enum log_level level;  /* of the last one held back */
+    uint64_t window_start; /* clock_ns() */
+    uint64_t written;      /* lines in this window */
+    uint64_t held_back;    /* events counted but not written */
+};
+
+static struct {
+    const char *program; /* borrowed */
+    enum log_level level;
+    enum log_format format;
+    bool journal; /* stderr is the journal's socket */
+    pthread_mutex_t lock;
+    struct event_slot slots[EVENT_SLOTS]; /* under lock */
+    uint64_t next_report;                 /* under lock; earliest end of a window with something held back */
+} logger = {.program = "keyless", .level = LEVEL_DEFAULT, .lock = PTHREAD_MUTEX_INITIALIZER};
+
+static const char *const level_names[] = {
+    [LOG_ERROR] = "error", [LOG_WARN] = "warn", [LOG_INFO] = "info", [LOG_DEBUG] = "debug"};
+static const char *const format_names[] = {[LOG_LOGFMT] = "logfmt", [LOG_JSON] = "json"};
+static const char *const journal_prefixes[] = {
+    [LOG_ERROR] = "<3>", [LOG_WARN] = "<4>", [LOG_INFO] = "<6>", [LOG_DEBUG] = "<7>"};
+
+/* True when JOURNAL_STREAM names the very file that stderr is (systemd.exec(5)); the variable alone is
+ * inherited by children whose stderr went elsewhere. */
+static bool stderr_is_journal(void)
+{
+    const char *text = getenv("JOURNAL_STREAM");
+    struct stat info;
+    char expected[64];
+    if (text == NULL || fstat(STDERR_FILENO, &info) != 0)
+        return false;
+    snprintf(expected, sizeof expected, "%ju:%ju", (uintmax_t)info.st_dev, (uintmax_t)info.st_ino);
+    return strcmp(text, expected) == 0;
+}
+
+static void write_line(const char *text, size_t length)
+{
+    while (length > 0) {
+        ssize_t done = write(STDERR_FILENO, text, length);
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done <= 0)
+            return;
+        text += done;
+        length -= (size_t)done;
+    }
+}
+
+static void start_line(struct log_line *line, enum log_level level, const char *event)
+{
+    char now[CLOCK_RFC3339_SIZE];
+    log_line_start(line, logger.format == LOG_JSON, logger.journal ? journal_prefixes[level] : "");
+    if (!logger.journal)
+        log_line_head(line, "time", clock_rfc3339(now));
+    log_line_head(line, "level", level_names[level]);
+    log_line_head(line, "program", logger.program);
+    log_line_field(line, "event", event);
+}
+
+static void finish_line(struct log_line *line)
+{
+    size_t length = log_line_finish(line);
+    write_line(line->text, length);
+}
+
+static void write_repeated(enum log_level level, const char *event, uint64_t times)
+{
+    struct log_line line;
+    start_line(&line, level, event);
+    log_line_count(&line, "repeated", times);
+    finish_line(&line);
+}
+
+/* The slot of EVENT, a fresh one for a new name, or NULL when all are taken. FNV-1a: names are our own. */
+static struct event_slot *find_slot(const char *event)
+{
+    uint32_t hash = 2166136261u;
+    for (const char *at = event; *at != 0; at++)
+        hash = (hash ^ (uint8_t)*at) * 16777619u;
+    for (uint32_t i = 0; i < EVENT_SLOTS; i++) {
+        struct event_slot *slot = &logger.slots[(hash + i) % EVENT_SLOTS];
+        if (slot->name[0] == 0)
+            snprintf(slot->name, sizeof slot->name, "%s", event);
+        if (strncmp(slot->name, event, sizeof slot->name - 1) == 0)
+            return slot;
+    }
+    return NULL;
+}
+
+/* Counts one EVENT; true when its line shall be written. */
+static bool admit(enum log_level level, const char *event, uint64_t now)
+{
+    struct event_slot *slot = find_slot(event);
+    if (slot == NULL)
+        return true;
+    if (now - slot->window_start >= EVENT_WINDOW && slot->held_back == 0) {
+        slot->window_start = now;
+        slot->written = 0;
+    }
+    if (slot->written < EVENT_LIMIT) {
+        slot->written++;
+        return true;
+    }
+    uint64_t end = slot->window_start + EVENT_WINDOW;
+    slot->held_back++;
+    slot->level = level;
+    if (logger.next_report == 0 || end < logger.next_report)
+        logger.next_report = end;
+    return false;
+}
+
+/* Writes what was held back in windows that ended by NOW. */
+static void report_held_back(uint64_t now)
+{
+    logger.next_report = 0;
+    for (size_t i = 0; i < EVENT_SLOTS; i++) {
+        struct event_slot *slot = &logger.slots[i];
+        uint64_t end = slot->window_start + EVENT_WINDOW;
+        if (slot->held_back == 0)
+            continue;
+        if (now >= end) {
+            write_repeated(slot->level, slot->name, slot->held_back);
+            slot->held_back = 0;
+        } else if (logger.next_report == 0 || end < logger.next_report) {
+            logger.next_report = end;
+        }
+    }
+}
+
+static void report_at_exit(void)
+{
+    pthread_mutex_lock(&logger.lock);
+    report_held_back(UINT64_MAX);
+    pthread_mutex_unlock(&logger.lock);
+}
+
+void log_init(const char *program, enum log_level level, enum log_format format)
+{
+    static bool registered;
+    pthread_mutex_lock(&logger.lock);
+    logger.program = program;
+    logger.level = level;
+    logger.format = format;
+    logger.journal = stderr_is_journal();
+    logger.next_report = 0;
+    memset(logger.slots, 0, sizeof logger.slots);
+    if (!registered)
+        registered = atexit(report_at_exit) == 0;
+    pthread_mutex_unlock(&logger.lock);
+}
+
+/* The index of TEXT in NAMES, or ERR_NOT_FOUND. */
+static int find_name(const char *const *names, size_t count, const char *text)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(names[i], text) == 0)
+            return (int)i;
+    return ERR_NOT_FOUND;
+}
+
+int log_level_parse(const char *text, enum log_level *level)
+{
+    int found = find_name(level_names, sizeof level_names / sizeof level_names[0], text);
+    if (found < 0)
+        return found;
+    *level = (enum log_level)found;
+    return 0;
+}
+
+int log_format_parse(const char *text, enum log_format *format)
+{
+    int found = find_name(format_names, sizeof format_names / sizeof format_names[0], text);
+    if (found < 0)
+        return found;
+    *format = (enum log_format)found;
+    return 0;
+}
+
+/* Who asks for debug lines wants every one of them: only the other levels are limited. */
+static bool shall_write(enum log_level level, const char *event)
+{
+    uint64_t now = clock_ns();
+    pthread_mutex_lock(&logger.lock);
+    if (logger.next_report != 0 && now >= logger.next_report)
+        report_held_back(now);
+    bool write_it = level == LOG_DEBUG || admit(level, event, now);
+    pthread_mutex_unlock(&logger.lock);
+    return write_it;
+}
+
+void log_event(enum log_level level, const char *event, const char *fields, ...)
+{
+    if (level > logger.level)
+        return;
+    int saved = errno;
+    if (shall_write(level, event)) {
+        struct log_line line;
+        va_list arguments;
+        start_line(&line, level, event);
+        va_start(arguments, fields);
+        log_line_fields(&line, fields, arguments);
+        va_end(arguments);
+        finish_line(&line);
+    }
+    errno = saved;
+}
+
+void trace_id_new(struct trace_id *id)
+{
+    random_bytes(id->bytes, sizeof id->bytes);
+}
+
+char *trace_id_text(const struct trace_id *id, char out[static 2 * TRACE_ID_SIZE + 1])
+{
+    return hex_encode(out, id->bytes, sizeof id->bytes);
+}

@@ -1,0 +1,106 @@
+#include "common/process.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+int process_harden(const char *name, struct fault *fault)
+{
+    struct rlimit none = {0, 0};
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    if (setrlimit(RLIMIT_CORE, &none) != 0)
+        return fault_set(fault, ERR_SYSTEM, "%s: cannot switch core dumps off: %s", name, strerror(errno));
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+        return fault_set(fault, ERR_SYSTEM, "%s: cannot close its memory to debuggers: %s", name,
+                         strerror(errno));
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+        return fault_set(fault, ERR_SYSTEM, "%s: cannot give up new privileges: %s", name, strerror(errno));
+    if (sigaction(SIGPIPE, &ignore, NULL) != 0)
+        return fault_set(fault, ERR_SYSTEM, "%s: cannot ignore SIGPIPE: %s", name, strerror(errno));
+    prctl(PR_SET_NAME, name, 0, 0, 0);
+    umask(077);
+    return 0;
+}
+
+static int become(const char *user, const struct passwd *entry, struct fault *fault)
+{
+    if (initgroups(user, entry->pw_gid) != 0)
+        return fault_set(fault, ERR_SYSTEM, "user %s: cannot set its groups: %s", user, strerror(errno));
+    if (setresgid(entry->pw_gid, entry->pw_gid, entry->pw_gid) != 0)
+        return fault_set(fault, ERR_SYSTEM, "user %s: cannot become group %u: %s", user,
+                         (unsigned)entry->pw_gid, strerror(errno));
+    if (setresuid(entry->pw_uid, entry->pw_uid, entry->pw_uid) != 0)
+        return fault_set(fault, ERR_SYSTEM, "user %s: cannot become uid %u: %s", user,
+                         (unsigned)entry->pw_uid, strerror(errno));
+    if (setuid(0) == 0 || seteuid(0) == 0)
+        return fault_set(fault, ERR_SYSTEM, "user %s: root could be regained; refusing to go on", user);
+    return 0;
+}
+
+int process_drop_user(const char *user, struct fault *fault)
+{
+    int death_signal = 0;
+    if (user == NULL || geteuid() != 0)
+        return 0;
+    errno = 0;
+    struct passwd *entry = getpwnam(user);
+    if (entry == NULL)
+        return fault_set(fault, ERR_CONFIG, "user %s: %s; run: useradd --system --no-create-home %s", user,
+                         errno != 0 ? strerror(errno) : "no such user", user);
+    if (entry->pw_uid == 0)
+        return fault_set(fault, ERR_CONFIG, "user %s: is root under another name; name one that is not",
+                         user);
+    prctl(PR_GET_PDEATHSIG, &death_signal, 0, 0, 0);
+    int err = become(user, entry, fault);
+    if (err != 0)
+        return err;
+    /* The kernel resets both when the user changes (proc(5) suid_dumpable, prctl(2) PR_SET_PDEATHSIG). */
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    prctl(PR_SET_PDEATHSIG, death_signal, 0, 0, 0);
+    return 0;
+}
+
+unsigned long process_raise_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return 0;
+    struct rlimit raised = {limit.rlim_max, limit.rlim_max};
+    if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
+        limit = raised;
+    return (unsigned long)limit.rlim_cur;
+}
+
+void process_die_with_parent(void)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+}
+
+void process_notify(const char *state)
+{
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    size_t length = path == NULL ? 0 : strlen(path);
+    if (length < 2 || length >= sizeof to.sun_path || (path[0] != '/' && path[0] != '@'))
+        return;
+    memcpy(to.sun_path, path, length);
+    if (path[0] == '@')
+        to.sun_path[0] = 0; /* Linux's abstract sockets */
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return;
+    socklen_t to_length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
+    ssize_t sent = sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&to, to_length);
+    (void)sent; /* nobody listens: nothing to be done about it */
+    close(fd);
+}

@@ -1,0 +1,411 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* The module itself, with a clock that the tests move. */
+#define clock_ns fake_clock_ns
+#include "common/log.c"
+
+#define TEXT_MAX (1 << 20)
+#define SECOND   UINT64_C(1000000000)
+
+static _Atomic uint64_t fake_now = 1000 * SECOND;
+
+uint64_t fake_clock_ns(void)
+{
+    return fake_now;
+}
+
+static char text[TEXT_MAX]; /* what was logged since capture() */
+static int saved_stderr = -1;
+static int captured = -1;
+
+static void capture(void)
+{
+    captured = memfd_create("log", MFD_CLOEXEC);
+    saved_stderr = dup(STDERR_FILENO);
+    fcntl(captured, F_SETFL, O_APPEND); /* so that the test file itself mixes no writes */
+    assert_true(captured >= 0 && saved_stderr >= 0);
+    dup2(captured, STDERR_FILENO);
+}
+
+/* Ends the capture; the lines are in `text`, their count is returned. */
+static size_t release(void)
+{
+    size_t lines = 0;
+    dup2(saved_stderr, STDERR_FILENO);
+    close(saved_stderr);
+    ssize_t length = pread(captured, text, sizeof text - 1, 0);
+    close(captured);
+    text[length > 0 ? length : 0] = 0;
+    for (const char *at = text; *at != 0; at++)
+        lines += *at == '\n';
+    return lines;
+}
+
+static void assert_has(const char *part)
+{
+    if (strstr(text, part) == NULL)
+        fail_msg("no [%s] in [%.2000s]", part, text);
+}
+
+static void assert_has_not(const char *part)
+{
+    if (strstr(text, part) != NULL)
+        fail_msg("[%s] in [%.2000s]", part, text);
+}
+
+static void a_line_has_time_level_program_event_and_fields(void **state)
+{
+    (void)state;
+    log_init("keyless-edge", LOG_INFO, LOG_LOGFMT);
+    capture();
+    log_event(LOG_WARN, "key_server_lost", "server=%s err=\"%s\" n=%d", "main", "timed out", -3);
+    assert_int_equal(release(), 1);
+    assert_int_equal(text[10], 'T');
+    assert_int_equal(text[23], 'Z');
+    assert_string_equal(text + 24,
+                        " warn keyless-edge event=key_server_lost server=main err=\"timed out\" n=-3\n");
+}
+
+static void json_has_the_same_fields_as_members(void **state)
+{
+    (void)state;
+    log_init("keyless-edge", LOG_INFO, LOG_JSON);
+    capture();
+    log_event(LOG_ERROR, "lost", "server=%s err=\"%s\" n=%d ms=%.1f id=%s hex=%08x up=%u", "main",
+              "timed out", -3, 1.5, "12345", 18u, 7u);
+    assert_int_equal(release(), 1);
+    assert_memory_equal(text, "{\"time\":\"20", 11);
+    const char *rest = strstr(text, ",\"level\"");
+    assert_non_null(rest);
+    assert_string_equal(rest, ",\"level\":\"error\",\"program\":\"keyless-edge\",\"event\":\"lost\","
+                              "\"server\":\"main\",\"err\":\"timed out\",\"n\":-3,\"ms\":1.5,"
+                              "\"id\":\"12345\",\"hex\":\"00000012\",\"up\":7}\n");
+}
+
+static void levels_below_the_threshold_are_not_written(void **state)
+{
+    (void)state;
+    log_init("p", LOG_WARN, LOG_LOGFMT);
+    capture();
+    log_event(LOG_ERROR, "a", "x=%d", 1);
+    log_event(LOG_WARN, "b", "x=%d", 1);
+    log_event(LOG_INFO, "c", "x=%d", 1);
+    log_event(LOG_DEBUG, "d", "x=%d", 1);
+    assert_int_equal(release(), 2);
+    assert_has("event=a ");
+    assert_has("event=b ");
+}
+
+static void an_argument_never_becomes_a_field_a_quote_or_a_line(void **state)
+{
+    (void)state;
+    log_init("p", LOG_INFO, LOG_LOGFMT);
+    capture();
+    log_event(LOG_INFO, "a", "x=\"%s\" y=%s z=%d", "1\" forged=\"yes\n2026 fake", "q forged=yes", 5);
+    assert_int_equal(release(), 1);
+    assert_has(" event=a x=\"1\\\" forged=\\\"yes\\n2026 fake\" y=\"q forged=yes\" z=5\n");
+    log_init("p", LOG_INFO, LOG_JSON);
+    capture();
+    log_event(LOG_INFO, "a", "x=\"%s\" y=%s", "1\",\"forged\":\"\x1b[31m\\", "\t\r\x7f");
+    assert_int_equal(release(), 1);
+    assert_has("\"x\":\"1\\\",\\\"forged\\\":\\\"\\u001b[31m\\\\\",\"y\":\"\\t\\r\\u007f\"}\n");
+}
+
+static void only_whole_utf8_without_control_characters_passes(void **state)
+{
+    (void)state;
+    /* good two, three and four bytes; then C1 control, overlong, surrogate, too large, cut. */
+    static const char good[] = "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80";
+    static const char bad[] = "\xc2\x9b"
+                              "\xc0\xaf"
+                              "\xed\xa0\x80"
+                              "\xf4\x90\x80\x80"
+                              "\xe2\x82";
+    log_init("p", LOG_INFO, LOG_LOGFMT);
+    capture();
+    log_event(LOG_INFO, "a", "g=%s b=%s", good, bad);
+    assert_int_equal(release(), 1);
+    assert_has(" g=\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\" ");
+    assert_has(" b=\"\\xc2\\x9b\\xc0\\xaf\\xed\\xa0\\x80\\xf4\\x90\\x80\\x80\\xe2\\x82\"\n");
+    log_init("p", LOG_INFO, LOG_JSON);
+    capture();
+    log_event(LOG_INFO, "a", "b=%s", "\xff");
+    assert_int_equal(release(), 1);
+    assert_has("\"b\":\"\\ufffd\"}");
+}
+
+static void every_conversion_is_understood(void **state)
+{
+    (void)state;
+    const int width = 5;
+    const char *volatile nothing = NULL;
+    log_init("p", LOG_INFO, LOG_LOGFMT);
+    capture();
+    log_event(LOG_INFO, "a", "d=%d u=%u ld=%ld lu=%lu lld=%lld llu=%llu zu=%zu", -1, 2u, -3L, 4UL, -5LL,
+              UINT64_MAX + 0ULL, (size_t)6);
+    log_event(LOG_INFO, "b", "s=%.*s w=\"%*d\" x=%02x X=%lX c=%c p=100%% f=%.2f h=%hu m=%.3s", 2, "abcdef",
+              width, 42, 7u, 255UL, 'k', 2.5, (unsigned short)9, "wxyz");
+    log_event(LOG_INFO, "c", "null=%s addr=%s:%d empty=%s end=", nothing, "1.2.3.4", 80, "");
+    assert_int_equal(release(), 3);
+    assert_has(" d=-1 u=2 ld=-3 lu=4 lld=-5 llu=18446744073709551615 zu=6\n");
+    assert_has(" s=ab w=\"   42\" x=07 X=FF c=k p=100% f=2.50 h=9 m=wxy\n");
+    assert_has(" null=(null) addr=1.2.3.4:80 empty= end=\n");
+}
+
+static void json_writes_only_numbers_as_numbers(void **state)
+{
+    (void)state;
+    log_init("p", LOG_INFO, LOG_JSON);
+    capture();
+    log_event(LOG_INFO, "a", "a=%d b=%04d c=-1 d=1.25 e=1. f=.5 g=0 h=0.5 i=%d:%d j=on k=- l= m=%f n=\"5\"",
+              0, 7, 1, 2, (double)1e300 * 1e300);
+    assert_int_equal(release(), 1);
+    assert_has("\"a\":0,\"b\":\"0007\",\"c\":-1,\"d\":1.25,\"e\":\"1.\",\"f\":\".5\",\"g\":0,\"h\":0.5,"
+               "\"i\":\"1:2\",\"j\":\"on\",\"k\":\"-\",\"l\":\"\",\"m\":\"inf\",\"n\":\"5\"}\n");
+}
+
+static void a_percent_s_in_a_names_place_stands_for_whole_fields(void **state)
+{
+    (void)state;
+    log_init("p", LOG_INFO, LOG_JSON);
+    capture();
+    log_event(LOG_INFO, "a", "%s last=%d", "one=1 two=\"b \\\"c\\\"\"", 3);
+    log_event(LOG_INFO, "b", "%s", "");
+    assert_int_equal(release(), 2);
+    assert_has("\"event\":\"a\",\"one\":1,\"two\":\"b \\\"c\\\"\",\"last\":3}\n");
+    assert_has("\"event\":\"b\"}\n");
+}
+
+static void long_lines_are_cut_and_stay_well_formed(void **state)
+{
+    (void)state;
+    static char filler[LOG_VALUE_SIZE + 2];
+    for (int format = LOG_LOGFMT; format <= LOG_JSON; format++) {
+        for (size_t length = LOG_VALUE_SIZE - 20; length <= LOG_VALUE_SIZE + 1; length++) {
+            struct log_line line;
+            memset(filler, length % 2 ? 'x' : '"', length);
+            filler[length] = 0;
+            log_line_start(&line, format == LOG_JSON, "");
+            log_line_field(&line, "a", filler);
+            log_line_field(&line, "b", filler);
+            log_line_field(&line, "c", "z");
+            size_t size = log_line_finish(&line);
+            assert_true(size <= LOG_LINE_SIZE);
+            assert_int_equal(line.text[size - 1], '\n');
+            line.text[size - 1] = 0;
+            assert_non_null(
+                strstr(line.text, format == LOG_JSON ? "\",\"truncated\":true}" : " truncated=yes"));
+        }
+    }
+}
+
+static void repeated_events_are_counted_instead_of_written(void **state)
+{
+    (void)state;
+    log_init("p", LOG_DEBUG, LOG_LOGFMT);
+    capture();
+    for (int i = 0; i < 322; i++)
+        log_event(LOG_WARN, "flood", "i=%d", i);
+    log_event(LOG_WARN, "other", "i=%d", 0);
+    for (int i = 0; i < 50; i++)
+        log_event(LOG_DEBUG, "detail", "i=%d", i);
+    assert_int_equal(release(), 10 + 1 + 50);
+    assert_has("event=flood i=9\n");
+    assert_has_not("event=flood i=10\n");
+    capture();
+    fake_now += SECOND - 1;
+    log_event(LOG_WARN, "flood", "i=%d", 399);
+    fake_now += 1;
+    log_event(LOG_INFO, "other", "i=%d", 1);
+    log_event(LOG_WARN, "flood", "i=%d", 400);
+    assert_int_equal(release(), 3);
+    assert_has(" warn p event=flood repeated=313\n");
+    assert_has("event=flood i=400\n");
+}
+
+static void what_was_held_back_is_reported_once(void **state)
+{
+    (void)state;
+    log_init("p", LOG_INFO, LOG_JSON);
+    capture();
+    for (int i = 0; i < 11; i++)
+        log_event(LOG_ERROR, "flood", "i=%d", i);
+    fake_now += SECOND;
+    log_event(LOG_INFO, "x", "i=%d", 1);
+    log_event(LOG_INFO, "y", "i=%d", 1);
+    assert_int_equal(release(), 10 + 1 + 2);
+    assert_has("\"level\":\"error\",\"program\":\"p\",\"event\":\"flood\",\"repeated\":1}\n");
+}
+
+static void more_events_than_are_counted_are_all_written(void **state)
+{
+    (void)state;
+    log_init("p", LOG_INFO, LOG_LOGFMT);
+    capture();
+    for (int i = 0; i < 200; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "event_%d", i);
+        log_event(LOG_INFO, name, "i=%d", i);
+    }
+    assert_int_equal(release(), 200);
+}
+
+static void *log_many(void *argument)
+{
+    const char *event = argument;
+    for (int i = 0; i < 500; i++) {
+        log_event(LOG_DEBUG, event, "i=%d filler=\"%s\"", i, "a value with some length to it");
+        log_event(LOG_INFO, event, "shared=%d", i);
+    }
+    return NULL;
+}
+
+static void lines_of_several_threads_never_mix(void **state)
+{
+    (void)state;
+    pthread_t threads[4];
+    char names[4][8];
+    log_init("p", LOG_DEBUG, LOG_LOGFMT);
+    capture();
+    for (int i = 0; i < 4; i++) {
+        snprintf(names[i], sizeof names[i], "t%d", i);
+        assert_int_equal(pthread_create(&threads[i], NULL, log_many, names[i]), 0);
+    }
+    for (int i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+    size_t lines = release();
+    assert_in_range(lines, 4 * 500, 4 * 510);
+    size_t whole = 0;
+    for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+        assert_non_null(strstr(line, " p event=t"));
+        whole += strstr(line, "filler=\"a value with some length to it\"") != NULL;
+    }
+    assert_int_equal(whole, 4 * 500);
+}
+
+static void under_the_journal_lines_have_a_priority_and_no_time(void **state)
+{
+    (void)state;
+    struct stat info;
+    char stream[64];
+    capture();
+    assert_int_equal(fstat(STDERR_FILENO, &info), 0);
+    snprintf(stream, sizeof stream, "%ju:%ju", (uintmax_t)info.st_dev, (uintmax_t)info.st_ino);
+    setenv("JOURNAL_STREAM", stream, 1);
+    log_init("p", LOG_DEBUG, LOG_LOGFMT);
+    log_event(LOG_ERROR, "a", "x=%d", 1);
+    log_event(LOG_WARN, "a", "x=%d", 1);
+    log_event(LOG_INFO, "a", "x=%d", 1);
+    log_event(LOG_DEBUG, "a", "x=%d", 1);
+    log_init("p", LOG_INFO, LOG_JSON);
+    log_event(LOG_INFO, "a", "x=%d", 1);
+    unsetenv("JOURNAL_STREAM");
+    release();
+    log_init("p", LOG_INFO, LOG_LOGFMT);
+    assert_string_equal(text, "<3>error p event=a x=1\n<4>warn p event=a x=1\n<6>info p event=a x=1\n"
+                              "<7>debug p event=a x=1\n"
+                              "<6>{\"level\":\"info\",\"program\":\"p\",\"event\":\"a\",\"x\":1}\n");
+}
+
+static void a_journal_that_is_not_stderr_changes_nothing(void **state)
+{
+    (void)state;
+    setenv("JOURNAL_STREAM", "1:1", 1);
+    log_init("p", LOG_INFO, LOG_LOGFMT);
+    capture();
+    log_event(LOG_INFO, "a", "x=%d", 1);
+    unsetenv("JOURNAL_STREAM");
+    assert_int_equal(release(), 1);
+    assert_int_equal(text[0], '2');
+}
+
+static void errno_survives_a_log_line(void **state)
+{
+    (void)state;
+    log_init("p", LOG_INFO, LOG_LOGFMT);
+    capture();
+    close(STDERR_FILENO);
+    errno = ENOENT;
+    log_event(LOG_INFO, "a", "x=%d", 1);
+    int after = errno;
+    release();
+    assert_int_equal(after, ENOENT);
+}
+
+static void levels_and_formats_are_parsed(void **state)
+{
+    (void)state;
+    enum log_level level = LOG_ERROR;
+    enum log_format format = LOG_LOGFMT;
+    assert_int_equal(log_level_parse("debug", &level), 0);
+    assert_int_equal(level, LOG_DEBUG);
+    assert_int_equal(log_level_parse("error", &level), 0);
+    assert_int_equal(level, LOG_ERROR);
+    assert_int_equal(log_level_parse("Error", &level), ERR_NOT_FOUND);
+    assert_int_equal(log_level_parse("", &level), ERR_NOT_FOUND);
+    assert_int_equal(log_format_parse("json", &format), 0);
+    assert_int_equal(format, LOG_JSON);
+    assert_int_equal(log_format_parse("logfmt", &format), 0);
+    assert_int_equal(format, LOG_LOGFMT);
+    assert_int_equal(log_format_parse("xml", &format), ERR_NOT_FOUND);
+}
+
+static void trace_ids_are_random_and_written_in_hex(void **state)
+{
+    (void)state;
+    struct trace_id first;
+    struct trace_id second;
+    char out[2 * TRACE_ID_SIZE + 1];
+    trace_id_new(&first);
+    trace_id_new(&second);
+    assert_memory_not_equal(&first, &second, sizeof first);
+    assert_ptr_equal(trace_id_text(&first, out), out);
+    assert_int_equal(strlen(out), 32);
+    assert_int_equal(strspn(out, "0123456789abcdef"), 32);
+}
+
+static int start(void **state)
+{
+    (void)state;
+    unsetenv("JOURNAL_STREAM");
+    return secret_init();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_line_has_time_level_program_event_and_fields),
+        cmocka_unit_test(json_has_the_same_fields_as_members),
+        cmocka_unit_test(levels_below_the_threshold_are_not_written),
+        cmocka_unit_test(an_argument_never_becomes_a_field_a_quote_or_a_line),
+        cmocka_unit_test(only_whole_utf8_without_control_characters_passes),
+        cmocka_unit_test(every_conversion_is_understood),
+        cmocka_unit_test(json_writes_only_numbers_as_numbers),
+        cmocka_unit_test(a_percent_s_in_a_names_place_stands_for_whole_fields),
+        cmocka_unit_test(long_lines_are_cut_and_stay_well_formed),
+        cmocka_unit_test(repeated_events_are_counted_instead_of_written),
+        cmocka_unit_test(what_was_held_back_is_reported_once),
+        cmocka_unit_test(more_events_than_are_counted_are_all_written),
+        cmocka_unit_test(lines_of_several_threads_never_mix),
+        cmocka_unit_test(under_the_journal_lines_have_a_priority_and_no_time),
+        cmocka_unit_test(a_journal_that_is_not_stderr_changes_nothing),
+        cmocka_unit_test(errno_survives_a_log_line),
+        cmocka_unit_test(levels_and_formats_are_parsed),
+        cmocka_unit_test(trace_ids_are_random_and_written_in_hex),
+    };
+    return cmocka_run_group_tests(tests, start, NULL);
+}

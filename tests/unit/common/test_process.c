@@ -1,0 +1,247 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/process.h"
+
+/* Runs CHECK in a child, since what it does cannot be undone; 0 is success. */
+static int in_child(int (*check)(void))
+{
+    int status = 0;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(check());
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 256 + WTERMSIG(status);
+}
+
+static int harden(void)
+{
+    struct fault fault = {{0}};
+    struct rlimit core;
+    struct sigaction pipe_action;
+    char name[17] = "";
+    if (process_harden("keyless-test", &fault) != 0)
+        return 1;
+    if (getrlimit(RLIMIT_CORE, &core) != 0 || core.rlim_cur != 0 || core.rlim_max != 0)
+        return 2;
+    if (prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0)
+        return 3;
+    if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
+        return 4;
+    if (sigaction(SIGPIPE, NULL, &pipe_action) != 0 || pipe_action.sa_handler != SIG_IGN)
+        return 5;
+    if (prctl(PR_GET_NAME, name, 0, 0, 0) != 0 || strcmp(name, "keyless-test") != 0)
+        return 6;
+    return umask(0) == 077 ? 0 : 7;
+}
+
+static void hardening_does_what_it_says(void **state)
+{
+    (void)state;
+    assert_int_equal(in_child(harden), 0);
+}
+
+static int drop_to_nobody(void)
+{
+    struct fault fault = {{0}};
+    process_die_with_parent();
+    if (process_drop_user("nobody", &fault) != 0)
+        return 1;
+    if (geteuid() == 0 || getuid() == 0 || getegid() == 0 || setuid(0) == 0)
+        return 2;
+    int death_signal = 0;
+    prctl(PR_GET_PDEATHSIG, &death_signal, 0, 0, 0);
+    if (death_signal != SIGKILL)
+        return 3;
+    return prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0 ? 0 : 4;
+}
+
+static void root_becomes_the_user_for_good(void **state)
+{
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    assert_int_equal(in_child(drop_to_nobody), 0);
+}
+
+static int drop_to_unknown(void)
+{
+    struct fault fault = {{0}};
+    if (process_drop_user("no-such-user-here", &fault) != ERR_CONFIG)
+        return 1;
+    return strstr(fault.text, "no-such-user-here") != NULL && strstr(fault.text, "useradd") != NULL ? 0 : 2;
+}
+
+static int drop_to_root(void)
+{
+    struct fault fault = {{0}};
+    return process_drop_user("root", &fault) == ERR_CONFIG && fault.text[0] != 0 ? 0 : 1;
+}
+
+static void root_refuses_unknown_users_and_root(void **state)
+{
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    assert_int_equal(in_child(drop_to_unknown), 0);
+    assert_int_equal(in_child(drop_to_root), 0);
+}
+
+static int drop_twice(void)
+{
+    struct fault fault = {{0}};
+    if (geteuid() == 0 && process_drop_user("nobody", &fault) != 0)
+        return 1;
+    uid_t before = geteuid();
+    return process_drop_user("no-such-user-here", &fault) == 0 && geteuid() == before ? 0 : 2;
+}
+
+static void without_root_or_without_a_user_nothing_changes(void **state)
+{
+    (void)state;
+    struct fault fault = {{0}};
+    uid_t before = geteuid();
+    assert_int_equal(process_drop_user(NULL, &fault), 0);
+    assert_int_equal(geteuid(), before);
+    assert_int_equal(in_child(drop_twice), 0);
+}
+
+static int raise_descriptors(void)
+{
+    struct rlimit low;
+    if (getrlimit(RLIMIT_NOFILE, &low) != 0 || low.rlim_max < 64)
+        return 1;
+    low.rlim_cur = 64;
+    if (setrlimit(RLIMIT_NOFILE, &low) != 0)
+        return 2;
+    if (process_raise_descriptors() != low.rlim_max)
+        return 3;
+    return getrlimit(RLIMIT_NOFILE, &low) == 0 && low.rlim_cur == low.rlim_max ? 0 : 4;
+}
+
+static void descriptors_are_raised_to_the_hard_limit(void **state)
+{
+    (void)state;
+    assert_int_equal(in_child(raise_descriptors), 0);
+}
+
+/* The grandchild holds the pipe's only writing end: it closes when the grandchild is gone. */
+static void a_child_dies_with_its_parent(void **state)
+{
+    (void)state;
+    int alive[2];
+    int ready[2];
+    char byte;
+    assert_int_equal(pipe(alive), 0);
+    assert_int_equal(pipe(ready), 0);
+    pid_t parent = fork();
+    assert_true(parent >= 0);
+    if (parent == 0) {
+        if (fork() == 0) {
+            process_die_with_parent();
+            if (write(ready[1], "r", 1) != 1)
+                _exit(1);
+            for (;;)
+                pause();
+        }
+        _exit(read(ready[0], &byte, 1) == 1 ? 0 : 1);
+    }
+    close(alive[1]);
+    assert_int_equal(waitpid(parent, NULL, 0), parent);
+    assert_int_equal(read(alive[0], &byte, 1), 0);
+    close(alive[0]);
+    close(ready[0]);
+    close(ready[1]);
+}
+
+/* A datagram socket at NAME, where a leading '@' means Linux's abstract names. */
+static int listen_for_notifications(const char *name)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    size_t length = strlen(name);
+    assert_true(length < sizeof at.sun_path);
+    memcpy(at.sun_path, name, length);
+    if (name[0] == '@')
+        at.sun_path[0] = 0;
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+    assert_true(fd >= 0);
+    socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, size), 0);
+    return fd;
+}
+
+static void assert_notified(const char *name)
+{
+    char text[64] = "";
+    int fd = listen_for_notifications(name);
+    setenv("NOTIFY_SOCKET", name, 1);
+    process_notify("READY=1");
+    unsetenv("NOTIFY_SOCKET");
+    assert_int_equal(recv(fd, text, sizeof text - 1, 0), 7);
+    assert_string_equal(text, "READY=1");
+    close(fd);
+}
+
+static void systemd_is_told_through_both_kinds_of_socket(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/keyless-test-XXXXXX";
+    char path[64];
+    char abstract[64];
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/notify", folder);
+    snprintf(abstract, sizeof abstract, "@%s", folder);
+    assert_notified(path);
+    assert_notified(abstract);
+    unlink(path);
+    rmdir(folder);
+}
+
+static void nobody_to_tell_is_no_error(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"", "@", "relative", "/nonexistent/socket"};
+    char longer[200];
+    unsetenv("NOTIFY_SOCKET");
+    process_notify("READY=1");
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        setenv("NOTIFY_SOCKET", names[i], 1);
+        process_notify("READY=1");
+    }
+    memset(longer, '/', sizeof longer);
+    longer[sizeof longer - 1] = 0;
+    setenv("NOTIFY_SOCKET", longer, 1);
+    process_notify("READY=1");
+    unsetenv("NOTIFY_SOCKET");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(hardening_does_what_it_says),
+        cmocka_unit_test(root_becomes_the_user_for_good),
+        cmocka_unit_test(root_refuses_unknown_users_and_root),
+        cmocka_unit_test(without_root_or_without_a_user_nothing_changes),
+        cmocka_unit_test(descriptors_are_raised_to_the_hard_limit),
+        cmocka_unit_test(a_child_dies_with_its_parent),
+        cmocka_unit_test(systemd_is_told_through_both_kinds_of_socket),
+        cmocka_unit_test(nobody_to_tell_is_no_error),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
