@@ -103,7 +103,7 @@ $(BUILD)/obj/%.o: %.c
 
 define archive
 	@rm -f $@
-	ar rcs $@ $^
+	ar qcs $@ $^
 endef
 $(LIBCOMMON): $(call objects,$(common_src)) ; $(archive)
 $(LIBPROTO): $(call objects,$(proto_src)) $(GENERATED) ; $(archive)

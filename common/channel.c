@@ -93,14 +93,28 @@ void channel_arm(struct channel *c)
         uv_timer_start(&c->timer, on_timer, due > now ? due - now : 0, 0);
 }
 
+/* When the whole process was held up, timers run before what has come meanwhile is read: so the loop gets one
+ * turn to find it. */
+static void on_idle_timeout(struct channel *c)
+{
+    if (c->overdue) {
+        channel_end(c, ERR_TIMEOUT);
+        return;
+    }
+    c->overdue = true;
+    uv_timer_start(&c->timer, on_timer, 1, 0);
+}
+
 static void on_timer(uv_timer_t *timer)
 {
     struct channel *c = timer->data;
     uint64_t now = uv_now(timer->loop);
     if (c->state == CHANNEL_FINISHING) {
         channel_end(c, ERR_CLOSED);
-    } else if (c->state != CHANNEL_OPEN || now >= idle_due(c)) {
+    } else if (c->state != CHANNEL_OPEN) {
         channel_end(c, ERR_TIMEOUT);
+    } else if (now >= idle_due(c)) {
+        on_idle_timeout(c);
     } else {
         if (now >= ping_due(c))
             channel_transport_ping(c);

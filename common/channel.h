@@ -55,7 +55,7 @@ struct channel *channel_connect(uv_loop_t *loop, const struct address *to, const
 
 /* Sends one data message of at most CHANNEL_MESSAGE_MAX bytes: sealed now, written with everything else of
  * this loop turn. ERR_BUSY when unsent_max is reached (nothing was queued), ERR_CLOSED when the channel is
- * not open, ERR_LENGTH. */
+ * not open, ERR_LENGTH, ERR_MEMORY. */
 int channel_send(struct channel *channel, const void *bytes, size_t length) MUST_USE;
 size_t channel_unsent(const struct channel *channel); /* bytes not yet taken by the kernel */
 /* Explicit close: what was sent before leaves first (for at most a second), then the close message;

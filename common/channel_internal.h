@@ -61,6 +61,7 @@ struct channel {
     uint64_t sent_since_rekey; /* messages */
     uint64_t rekeyed_ms;
     uint64_t received_ms; /* loop time of the last bytes */
+    bool overdue;         /* the idle timeout has passed; ends it unless something comes in this turn */
 
     uint8_t ping[CHANNEL_PING_SIZE]; /* body of the ping that is out */
     bool ping_out;
@@ -103,7 +104,8 @@ void channel_handshake_clear(struct channel *c);
 
 /* ---- channel_transport.c ---- */
 
-/* Seals one message of KIND into `out`. ERR_MEMORY or ERR_CRYPTO; the channel is useless then. */
+/* Seals one message of KIND into `out`, after a rekey when one is due. ERR_MEMORY: nothing was appended;
+ * ERR_CRYPTO: the counter is used up. */
 int channel_transport_seal(struct channel *c, enum channel_kind kind, const void *body,
                            size_t length) MUST_USE;
 /* A whole frame came: opens it and acts on it; a frame_handler. Non-zero ends the feeding. */

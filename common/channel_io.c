@@ -126,6 +126,7 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
 static void take_bytes(struct channel *c, uint8_t *bytes, size_t length)
 {
     c->received_ms = uv_now(channel_loop(c));
+    c->overdue = false;
     if (c->state == CHANNEL_WAIT_MESSAGE) {
         size_t used = channel_handshake_receive(c, bytes, length);
         bytes += used;

@@ -17,8 +17,8 @@ enum async_result {
     ASYNC_WANT_READ,
     ASYNC_WANT_WRITE,
     ASYNC_WAIT_KEY, /* on_ready will be called */
-    ASYNC_NO_JOB,   /* every job of this thread is in use: try again when one ends, see async_jobs_free */
-    ASYNC_FAILED,   /* the handshake failed; OpenSSL's error queue says why */
+    ASYNC_NO_JOB, /* every job of this thread is in use: try again when a session of this thread has ended */
+    ASYNC_FAILED, /* the handshake failed; OpenSSL's error queue says why */
 };
 
 struct key_wait {

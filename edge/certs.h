@@ -23,9 +23,11 @@ struct cert {
     size_t name_count;
 };
 
-/* The certificates that answer one name: at most one a key type. */
+/* The certificates that answer a name: at most one a key type. Names with the same certificates share a set.
+ */
 struct cert_set {
     const struct cert *of_type[KEY_TYPES]; /* by enum key_type; NULL for none */
+    size_t index;                          /* of certs_set_at() */
 };
 
 struct certs;
@@ -34,7 +36,7 @@ struct certs;
  * that holds a private key: this is the edge!) is reported with its mend in the log and skipped, counted in
  * certs_skipped; with STRICT (for -t) the first one fails. None at all is an error. DEFAULT_NAME picks the
  * set for unknown or absent names: NULL = the first file by name, "" = none: such clients are refused with
- * unrecognized_name. */
+ * unrecognized_name. Of two certificates with the same name and type the one that ends later answers. */
 int certs_load(struct certs **out, OSSL_LIB_CTX *context, const char *folder, const char *default_name,
                bool strict, struct fault *fault) MUST_USE;
 void certs_free(struct certs *certs);
@@ -45,5 +47,8 @@ const struct cert_set *certs_find(const struct certs *certs, const char *name);
 size_t certs_count(const struct certs *certs);
 size_t certs_skipped(const struct certs *certs);
 const struct cert *certs_at(const struct certs *certs, size_t index);
+/* Every distinct set, for what is made once a set. */
+size_t certs_set_count(const struct certs *certs);
+const struct cert_set *certs_set_at(const struct certs *certs, size_t index);
 
 #endif

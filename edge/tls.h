@@ -10,6 +10,9 @@
 
 struct tls;
 
+/* CONTEXT and CERTS are borrowed and must outlive it, as it must outlive the handshakes of its sessions;
+ * CONFIG is read only here. A session resumes only under certificates of the same keys it was made under.
+ * ERR_CONFIG with a fault that names the option or the certificate's file. */
 int tls_new(struct tls **out, OSSL_LIB_CTX *context, const struct certs *certs,
             const struct edge_config *config, struct fault *fault) MUST_USE;
 void tls_free(struct tls *tls);

@@ -1,8 +1,7 @@
 /* authorized_edges: who may connect, with which pre-shared key, and what for. One line an edge, as in SSH:
  *
- *     # key (base64, from `keyless pubkey`)         name    options
- *     5rBBv2…=                                      paris1  psk=… keys=www,api
- * ops=sign_tls13,sign_tls12,rsa_premaster from=192.0.2.0/24
+ *     # KEY (base64, from `keyless pubkey`), NAME, options
+ *     5rBBv2…= paris1 psk=… keys=www,api from=192.0.2.0/24
  *
  * `psk=` (base64, required), `keys=` (file names of keys without extension, or key ids in hex; default: all),
  * `ops=` (default: sign_tls12,sign_tls13; rsa_premaster only where it is listed), `from=` (networks; default:

@@ -61,39 +61,67 @@ struct client_settings {
     void *user;
 };
 
-/* One request, embedded in its owner, who keeps it alive from client_submit until on_answer or client_cancel.
- */
+/* One sending of a request to one server, while its answer is due. Private to the client. */
+struct client_flight {
+    uint64_t id;                    /* on its channel */
+    struct conn *conn;              /* NULL = not in use; borrowed */
+    struct client_request *request; /* whose; borrowed */
+    uint64_t sent_ns;               /* 0 = not in a batch yet */
+    struct client_flight *prev, *next;
+    struct client_flight *chain; /* in the table of open ids */
+};
+
+#define CLIENT_TRIES_MAX   3 /* servers a request is sent to */
+#define CLIENT_FLIGHTS_MAX 2 /* of them at the same time */
+
+/* One request, embedded in its owner, who zeroes it once and keeps it alive from client_submit until
+ * on_answer or client_cancel. */
 struct client_request {
     /* set by the owner before client_submit */
     struct operation operation;
     struct trace_id trace;
     uint64_t deadline_ns; /* of clock_ns(): no answer by then is STATUS_UNAVAILABLE */
-    /* Exactly once, from the loop, never from inside client_submit; not after client_cancel. The request may
-     * be freed or submitted again inside. */
+    /* Exactly once, from the loop or from client_close, never from inside client_submit; not after
+     * client_cancel. The request may be freed or submitted again inside. */
     void (*on_answer)(struct client_request *request);
     void *user;
     /* set before on_answer */
-    struct outcome outcome;
-    const char *server; /* name of the key server that answered; NULL when none did */
-    uint64_t sent_ns;   /* when it last went into a batch; 0 = never */
+    struct outcome outcome; /* the owner wipes it after use */
+    const char *server;     /* name of the key server that answered; NULL when none did */
+    uint64_t sent_ns;       /* when it last went into a batch; 0 = never */
     uint64_t answered_ns;
     unsigned tries; /* servers it was sent to */
-    /* private to client.c */
-    struct client_link *link;
-    uint64_t id;
-    struct client_request *next, *previous;
-    void *hash[8]; /* room for a table handle (checked at compile time) */
+    /* private to the client */
+    bool open;
+    bool waiting; /* for a server: in the client's queue */
+    bool retried; /* after an answer that was none */
+    bool hedged;  /* sent to a second server while the first was due */
+    struct client_flight flights[CLIENT_FLIGHTS_MAX];
+    const struct link *tried[CLIENT_TRIES_MAX]; /* the last ones it was given to */
+    unsigned tried_count;
+    const struct link *only; /* may go nowhere else; NULL = to any */
+    /* Takes a part of a list of keys; negative refuses the rest. NULL: lists are dropped. */
+    int (*on_part)(struct client_request *request, const struct key_info *keys, size_t count);
+    struct client_request *prev, *next; /* in the queue */
+    size_t due_slot;                    /* place among the deadlines + 1 */
 };
 
 /* Starts connecting at once. NULL without memory. */
 struct client *client_new(uv_loop_t *loop, const struct client_settings *settings);
-/* Cancels what is open (on_answer with STATUS_UNAVAILABLE), closes the channels explicitly; memory goes with
- * the loop's close callbacks. NULL is allowed. */
+/* Cancels what is open (on_answer with STATUS_UNAVAILABLE, before it returns), closes the channels
+ * explicitly; memory goes with the loop's close callbacks, so the owner runs the loop until it ends. NULL is
+ * allowed. */
 void client_close(struct client *client);
 
 /* Queues REQUEST; it leaves with the others of this loop turn. Waits, within its deadline, for a server when
- * none is connected at the moment but one may come back. ERR_BUSY at in_flight_max; then on_answer does not
- * come. */
+ * none is connected at the moment. ERR_BUSY at in_flight_max, ERR_MEMORY, ERR_CLOSED after client_close; then
+ * on_answer does not come.
+ *
+ * Which server, and when another one: a request whose channel is lost goes to another server, or waits for
+ * the next channel. STATUS_BUSY and STATUS_UNAVAILABLE are tried once on another server when there is one.
+ * When half of the time to the deadline has passed without an answer it is sent to a second server too, and
+ * the first answer counts. STATUS_REFUSED is final: replicas have one policy, so asking another tells
+ * nothing. */
 int client_submit(struct client *client, struct client_request *request) MUST_USE;
 /* Forgets REQUEST: on_answer will not come, a late answer is dropped and counted. Nothing happens if it is
  * not open. */
@@ -105,7 +133,7 @@ typedef void (*client_keys_handler)(const char *server, enum operation_status st
                                     const struct key_info *keys, size_t count, void *user);
 int client_keys(struct client *client, uint64_t timeout_ms, client_keys_handler on_keys, void *user) MUST_USE;
 
-unsigned client_usable(const struct client *client); /* servers with an open channel */
-size_t client_in_flight(const struct client *client);
+unsigned client_usable(const struct client *client);  /* servers with an open channel */
+size_t client_in_flight(const struct client *client); /* requests without an answer, waiting ones included */
 
 #endif

@@ -30,6 +30,9 @@ void provider_context_free(OSSL_LIB_CTX *context);
 int provider_key_new(OSSL_LIB_CTX *context, EVP_PKEY *public_key, EVP_PKEY **out,
                      uint8_t key_id[static KEY_ID_SIZE], struct fault *fault) MUST_USE;
 
+/* The enum key_type of KEY (any context), or ERR_UNSUPPORTED. */
+int provider_key_type(EVP_PKEY *key) MUST_USE;
+
 /* Counters of the answers that were thrown away here. */
 struct provider_stats {
     uint64_t refused_locally; /* bytes to be signed that did not come apart */

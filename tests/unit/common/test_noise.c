@@ -320,6 +320,21 @@ static void rekey_changes_the_key_on_both_sides_alike_and_keeps_the_counter(void
     assert_int_equal(noise_open(&out[1], text, sizeof text, text), ERR_CRYPTO);
 }
 
+/* Section 4.2 by other means: block 1 of ChaCha20 with nonce 2^64-1, as `openssl enc -chacha20` gives it. */
+static void rekey_gives_the_key_that_chacha20_gives(void **state)
+{
+    (void)state;
+    struct noise_cipher c = {.counter = 5};
+    uint8_t expected[NOISE_KEY_SIZE];
+    for (size_t i = 0; i < sizeof c.key; i++)
+        c.key[i] = (uint8_t)i;
+    assert_int_equal(hex_decode(expected, sizeof expected,
+                                "50835543a205b22c9323f2022bc4f67d838f90e61d5ccf33c4513e01f85b5042"),
+                     0);
+    noise_rekey(&c);
+    assert_memory_equal(c.key, expected, sizeof expected);
+}
+
 static void split_wipes_the_handshake_but_its_hash(void **state)
 {
     (void)state;
@@ -355,6 +370,7 @@ int main(void)
         cmocka_unit_test(a_failed_open_leaves_the_counter_and_replay_or_reorder_fail),
         cmocka_unit_test(sealing_works_in_place_and_stops_at_the_reserved_counter),
         cmocka_unit_test(rekey_changes_the_key_on_both_sides_alike_and_keeps_the_counter),
+        cmocka_unit_test(rekey_gives_the_key_that_chacha20_gives),
         cmocka_unit_test(split_wipes_the_handshake_but_its_hash),
     };
     return cmocka_run_group_tests(tests, start_library, NULL);

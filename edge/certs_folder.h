@@ -1,0 +1,23 @@
+/* The certificate files below a folder, in a fixed order. Knows names of files, not what is in them.
+ * Start-up only. */
+#ifndef EDGE_CERTS_FOLDER_H
+#define EDGE_CERTS_FOLDER_H
+
+#include <stddef.h>
+
+#include "common/err.h"
+
+#define CERTS_FOLDER_DEPTH 3 /* sub-folders below the folder */
+
+struct certs_paths {
+    char **item; /* owned strings, sorted */
+    size_t count;
+    size_t size; /* room */
+};
+
+/* Lists *.pem, *.crt and *.cer below FOLDER, symbolic links followed, what begins with a dot left out. Beside
+ * a fullchain.pem its parts, cert.pem and chain.pem (the layout of ACME clients), are left out as well. */
+int certs_folder_list(struct certs_paths *out, const char *folder, struct fault *fault) MUST_USE;
+void certs_folder_clear(struct certs_paths *paths);
+
+#endif

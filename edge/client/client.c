@@ -1,0 +1,211 @@
+#include "edge/client/client.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "common/clock.h"
+#include "common/secret.h"
+#include "edge/client/route.h"
+
+#define NS_PER_MS 1000000u
+
+static const struct link_events link_events;
+
+/* ---- life ---- */
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct client *client = timer->data;
+
+    client->armed_ns = UINT64_MAX;
+    for (uint64_t now = clock_ns(); deadlines_first_ns(&client->deadlines) <= now;)
+        route_due(client, deadlines_find_first(&client->deadlines), now);
+}
+
+/* Only an earlier moment moves the timer; one that fires for nothing costs less than moving it each time. */
+static void arm(struct client *client)
+{
+    uint64_t first = deadlines_first_ns(&client->deadlines);
+
+    if (client->closing || first >= client->armed_ns)
+        return;
+    uint64_t now = clock_ns();
+    uint64_t ms = first > now ? (first - now + NS_PER_MS - 1) / NS_PER_MS : 0;
+    client->armed_ns = first;
+    uv_update_time(client->loop);
+    uv_timer_start(&client->timer, on_timer, ms, 0);
+}
+
+/* The last thing before the loop sleeps. */
+static void on_prepare(uv_prepare_t *prepare)
+{
+    struct client *client = prepare->data;
+
+    for (size_t i = 0; i < client->link_count; i++)
+        link_measure(&client->links[i]);
+    arm(client);
+}
+
+static struct client *allocate(size_t link_count)
+{
+    struct client *client = calloc(1, sizeof *client);
+
+    if (client == NULL)
+        return NULL;
+    client->links = calloc(link_count + 1, sizeof *client->links); /* never an allocation of 0 bytes */
+    client->candidates = calloc(link_count + 1, sizeof *client->candidates);
+    if (client->links != NULL && client->candidates != NULL)
+        return client;
+    free(client->links);
+    free(client->candidates);
+    free(client);
+    return NULL;
+}
+
+struct client *client_new(uv_loop_t *loop, const struct client_settings *settings)
+{
+    struct client *client = allocate(settings->server_count);
+
+    if (client == NULL)
+        return NULL;
+    client->loop = loop;
+    client->settings = *settings;
+    client->link_count = settings->server_count;
+    client->armed_ns = UINT64_MAX;
+    random_bytes(&client->random, sizeof client->random);
+    uv_idle_init(loop, &client->turn); /* these cannot fail */
+    uv_prepare_init(loop, &client->prepare);
+    uv_timer_init(loop, &client->timer);
+    client->turn.data = client->prepare.data = client->timer.data = client;
+    client->handles = 3;
+    uv_prepare_start(&client->prepare, on_prepare);
+    for (size_t i = 0; i < client->link_count; i++)
+        link_init(&client->links[i], loop, settings, i, &client->batch, &link_events, client);
+    for (size_t i = 0; i < client->link_count; i++)
+        link_start(&client->links[i]);
+    return client;
+}
+
+static void free_when_all_is_gone(struct client *client)
+{
+    if (!client->closing || client->handles > 0)
+        return;
+    for (size_t i = 0; i < client->link_count; i++)
+        if (client->links[i].parts > 0)
+            return;
+    deadlines_clear(&client->deadlines);
+    buffer_clear(&client->batch.packed);
+    free(client->candidates);
+    free(client->links);
+    free(client);
+}
+
+static void on_handle_gone(uv_handle_t *handle)
+{
+    struct client *client = handle->data;
+
+    client->handles--;
+    free_when_all_is_gone(client);
+}
+
+void client_close(struct client *client)
+{
+    if (client == NULL || client->closing)
+        return;
+    client->closing = true;
+    for (struct client_request *request; (request = deadlines_find_first(&client->deadlines)) != NULL;)
+        route_fail(client, request);
+    client->usable = 0;
+    for (size_t i = 0; i < client->link_count; i++)
+        link_close(&client->links[i]);
+    uv_close((uv_handle_t *)&client->turn, on_handle_gone);
+    uv_close((uv_handle_t *)&client->prepare, on_handle_gone);
+    uv_close((uv_handle_t *)&client->timer, on_handle_gone);
+}
+
+/* ---- requests ---- */
+
+int client_submit(struct client *client, struct client_request *request)
+{
+    if (client->closing)
+        return ERR_CLOSED;
+    if (client->deadlines.count >= client->settings.in_flight_max)
+        return ERR_BUSY;
+    request->on_part = NULL;
+    return route_open(client, request, NULL);
+}
+
+void client_cancel(struct client *client, struct client_request *request)
+{
+    if (request->open)
+        route_forget(client, request);
+}
+
+unsigned client_usable(const struct client *client)
+{
+    return client->usable;
+}
+
+size_t client_in_flight(const struct client *client)
+{
+    return client->deadlines.count;
+}
+
+/* ---- the links' way back ---- */
+
+static void tell_usable(struct client *client)
+{
+    if (client->settings.on_servers != NULL && !client->closing)
+        client->settings.on_servers(client->usable, client->settings.user);
+}
+
+static void on_open(struct link *link, void *user)
+{
+    struct client *client = user;
+
+    (void)link;
+    client->usable++;
+    route_wake(client);
+    tell_usable(client);
+}
+
+static void on_closed(struct link *link, void *user)
+{
+    struct client *client = user;
+
+    (void)link;
+    client->usable--;
+    tell_usable(client);
+}
+
+static void on_work(struct link *link, void *user)
+{
+    (void)link;
+    route_wake(user);
+}
+
+static void on_answer(struct link *link, struct client_flight *flight, const struct msg_answer *answer,
+                      void *user)
+{
+    route_answer(user, link, flight, answer);
+}
+
+static bool on_lost(struct link *link, struct client_flight *flight, void *user)
+{
+    return route_lost(user, link, flight);
+}
+
+static void on_gone(struct link *link, void *user)
+{
+    (void)link;
+    free_when_all_is_gone(user);
+}
+
+static const struct link_events link_events = {
+    .on_open = on_open,
+    .on_closed = on_closed,
+    .on_work = on_work,
+    .on_answer = on_answer,
+    .on_lost = on_lost,
+    .on_gone = on_gone,
+};

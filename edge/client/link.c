@@ -1,0 +1,344 @@
+#include "edge/client/link.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <utlist.h>
+
+#include "common/clock.h"
+#include "common/secret.h"
+#include "edge/client/balance.h"
+
+#define NS_PER_MS 1000000u
+
+static const struct conn_events conn_events;
+
+/* ---- log ---- */
+
+/* What a person should look at when a channel does not come about. */
+static const struct {
+    int err;
+    const char *mend;
+} mends[] = {
+    {ERR_CUT, "closed without a word: is this edge in its authorized_edges, and are its key and psk right?"},
+    {ERR_CRYPTO,
+     "its answer did not open: is the psk the one in its authorized_edges, and is its key right?"},
+    {ERR_TIMEOUT, "no answer: is the address right, does a firewall stop it, and is this edge in its "
+                  "authorized_edges?"},
+    {ERR_SYSTEM, "cannot connect: is it running, and is the address right?"},
+    {ERR_UNSUPPORTED, "no protocol version in common: upgrade the older side"},
+    {ERR_FORMAT, "not the answer of a key server of this protocol"},
+    {ERR_CLOSED, "closed by the key server: is it stopping, or is this edge refused?"},
+};
+
+static const char *mend_of(int err)
+{
+    for (size_t i = 0; i < sizeof mends / sizeof mends[0]; i++)
+        if (mends[i].err == err)
+            return mends[i].mend;
+    return "";
+}
+
+static void log_failed(const struct link *link, int why, uint64_t retry_ms)
+{
+    char address[ADDRESS_TEXT_SIZE];
+
+    log_event(LOG_WARN, "key_server_connect_failed",
+              "server=%s address=%s err=\"%s\" retry_ms=%" PRIu64 " hint=\"%s\"", link_name(link),
+              address_text(&link->setup.server->address, address), err_string(why), retry_ms, mend_of(why));
+}
+
+static void log_connected(const struct link *link)
+{
+    char address[ADDRESS_TEXT_SIZE];
+
+    log_event(LOG_INFO, "key_server_connected", "server=%s address=%s software=\"%s\" in_flight_max=%" PRIu32,
+              link_name(link), address_text(&link->setup.server->address, address), link->current->software,
+              link->current->window);
+}
+
+/* ---- connecting ---- */
+
+static void on_timer(uv_timer_t *timer);
+
+static void set_timer(struct link *link, uint64_t ms)
+{
+    if (!link->closing)
+        uv_timer_start(&link->timer, on_timer, ms, 0);
+}
+
+/* ± 10 %, so that the handshakes of many edges that started together drift apart. */
+static uint64_t jittered(struct link *link, uint64_t ms)
+{
+    return ms - ms / 10 + balance_random(&link->random) % (ms / 5 + 1);
+}
+
+static void fail_connect(struct link *link, int why)
+{
+    uint64_t retry_ms = backoff_next(&link->backoff, balance_random(&link->random));
+
+    counter_add(&link->setup.stats->failed, 1);
+    log_failed(link, why, retry_ms);
+    set_timer(link, retry_ms);
+}
+
+static void start_connect(struct link *link)
+{
+    link->fresh = conn_new(&link->setup, link);
+    if (link->fresh == NULL) {
+        fail_connect(link, ERR_MEMORY);
+        return;
+    }
+    DL_APPEND(link->conns, link->fresh);
+    link->parts++;
+    set_timer(link, link->hello_timeout_ms);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct link *link = timer->data;
+
+    if (link->fresh != NULL)
+        conn_fail(link->fresh, ERR_TIMEOUT);
+    else
+        start_connect(link);
+}
+
+/* ---- what happens to a connection ---- */
+
+static void on_conn_open(struct conn *conn, void *user)
+{
+    struct link *link = user;
+    struct conn *replaced = link->current;
+
+    assert(conn == link->fresh);
+    link->fresh = NULL;
+    link->current = conn;
+    link->opened_ns = clock_ns();
+    counter_add(&link->setup.stats->connects, 1);
+    set_timer(link, jittered(link, link->rehandshake_ms));
+    if (replaced != NULL) {
+        replaced->state = CONN_DRAINING;
+        link->events->on_work(link, link->user);
+        return;
+    }
+    link->stalled = false;
+    counter_add(&link->setup.stats->connected, 1);
+    log_connected(link);
+    link->events->on_open(link, link->user);
+}
+
+/* Hands all flights of CONN back; returns how many will be sent again. */
+static size_t give_up_flights(struct link *link, struct conn *conn)
+{
+    size_t again = 0;
+
+    for (struct client_flight *flight; (flight = conn->sent != NULL ? conn->sent : conn->queued) != NULL;) {
+        conn_take(flight);
+        if (link->events->on_lost(link, flight, link->user))
+            again++;
+    }
+    return again;
+}
+
+static void on_current_lost(struct link *link, struct conn *conn, int why)
+{
+    size_t in_flight = conn_in_flight(conn);
+    uint64_t opened_ms = (clock_ns() - link->opened_ns) / NS_PER_MS;
+
+    link->current = NULL;
+    if (opened_ms >= link->backoff.max_ms)
+        backoff_reset(&link->backoff);
+    counter_add(&link->setup.stats->lost, 1);
+    counter_add(&link->setup.stats->connected, (uint64_t)-1);
+    if (link->fresh == NULL)
+        set_timer(link, backoff_next(&link->backoff, balance_random(&link->random)));
+    link->events->on_closed(link, link->user);
+    size_t again = give_up_flights(link, conn);
+    log_event(LOG_WARN, "key_server_lost", "server=%s err=\"%s\" in_flight=%zu retried=%zu", link_name(link),
+              err_string(why), in_flight, again);
+}
+
+static void on_conn_end(struct conn *conn, int why, void *user)
+{
+    struct link *link = user;
+
+    if (conn == link->fresh) {
+        link->fresh = NULL;
+        fail_connect(link, why);
+    } else if (conn == link->current) {
+        on_current_lost(link, conn, why);
+    } else {
+        give_up_flights(link, conn);
+    }
+}
+
+static void on_conn_answer(struct conn *conn, struct client_flight *flight, const struct msg_answer *answer,
+                           void *user)
+{
+    struct link *link = user;
+
+    (void)conn;
+    if (answer != NULL) {
+        link->answered_ns = clock_ns();
+        backoff_reset(&link->backoff);
+        if (link->stalled) {
+            link->stalled = false;
+            log_event(LOG_INFO, "key_server_answers", "server=%s", link_name(link));
+        }
+    }
+    link->events->on_answer(link, flight, answer, link->user);
+}
+
+static void on_conn_room(struct conn *conn, void *user)
+{
+    struct link *link = user;
+
+    (void)conn;
+    link->events->on_work(link, link->user);
+}
+
+static void on_conn_gone(struct conn *conn, void *user)
+{
+    struct link *link = user;
+
+    DL_DELETE(link->conns, conn);
+    link->parts--;
+    link->events->on_gone(link, link->user);
+}
+
+static const struct conn_events conn_events = {
+    .on_open = on_conn_open,
+    .on_answer = on_conn_answer,
+    .on_room = on_conn_room,
+    .on_end = on_conn_end,
+    .on_gone = on_conn_gone,
+};
+
+/* ---- life ---- */
+
+void link_init(struct link *link, uv_loop_t *loop, const struct client_settings *settings, size_t number,
+               struct conn_batch *batch, const struct link_events *events, void *user)
+{
+    *link = (struct link){
+        .setup = {.loop = loop,
+                  .identity = settings->identity,
+                  .server = &settings->servers[number],
+                  .stats = &settings->stats[number],
+                  .software = settings->software != NULL ? settings->software : "",
+                  .events = &conn_events,
+                  .batch = batch},
+        .events = events,
+        .user = user,
+        .rehandshake_ms = settings->rehandshake_ms,
+        .hello_timeout_ms = 2 * settings->connect_timeout_ms,
+        .probe_interval_ns = settings->ping_interval_ms * NS_PER_MS,
+        .parts = 1,
+    };
+    channel_settings_default(&link->setup.channel);
+    link->setup.channel.connect_timeout_ms = settings->connect_timeout_ms;
+    link->setup.channel.ping_interval_ms = settings->ping_interval_ms;
+    /* Two pings without an answer, and half an interval for the second one's. */
+    link->setup.channel.idle_timeout_ms = settings->ping_interval_ms * 5 / 2;
+    backoff_init(&link->backoff, settings->backoff_min_ms, settings->backoff_max_ms);
+    random_bytes(&link->random, sizeof link->random);
+    uv_timer_init(loop, &link->timer); /* cannot fail */
+    link->timer.data = link;
+}
+
+void link_start(struct link *link)
+{
+    start_connect(link);
+}
+
+static void on_timer_gone(uv_handle_t *handle)
+{
+    struct link *link = handle->data;
+
+    link->parts--;
+    link->events->on_gone(link, link->user);
+}
+
+void link_close(struct link *link)
+{
+    if (link->closing)
+        return;
+    link->closing = true;
+    if (link->current != NULL)
+        counter_add(&link->setup.stats->connected, (uint64_t)-1);
+    link->current = link->fresh = NULL;
+    for (struct conn *conn = link->conns; conn != NULL; conn = conn->next)
+        conn_close(conn);
+    uv_close((uv_handle_t *)&link->timer, on_timer_gone);
+}
+
+/* ---- use ---- */
+
+bool link_usable(const struct link *link)
+{
+    return link->current != NULL;
+}
+
+bool link_has_room(const struct link *link)
+{
+    return link->current != NULL && conn_has_room(link->current);
+}
+
+size_t link_in_flight(const struct link *link)
+{
+    size_t sum = 0;
+
+    for (const struct conn *conn = link->conns; conn != NULL; conn = conn->next)
+        sum += conn_in_flight(conn);
+    return sum;
+}
+
+const char *link_name(const struct link *link)
+{
+    return link->setup.server->name;
+}
+
+void link_put(struct link *link, struct client_flight *flight, uint64_t now_ns)
+{
+    if (link->stalled)
+        link->probe_ns = now_ns + link->probe_interval_ns;
+    conn_put(link->current, flight);
+}
+
+void link_flush(struct link *link)
+{
+    for (struct conn *conn = link->conns, *next; conn != NULL; conn = next) {
+        next = conn->next;
+        conn_flush(conn);
+        if (conn->state == CONN_DRAINING && conn_in_flight(conn) == 0)
+            conn_close(conn);
+    }
+}
+
+void link_measure(struct link *link)
+{
+    uint64_t rtt_ns = link->current != NULL ? channel_rtt_ns(link->current->channel) : 0;
+    if (rtt_ns != 0 && rtt_ns != link->rtt_ns) {
+        link->rtt_ns = rtt_ns;
+        atomic_store_explicit(&link->setup.stats->rtt_ns, rtt_ns, memory_order_relaxed);
+    }
+}
+
+bool link_silent(const struct link *link, uint64_t since_ns)
+{
+    return link->answered_ns < since_ns;
+}
+
+void link_set_stalled(struct link *link, uint64_t now_ns)
+{
+    if (link->stalled || link->current == NULL)
+        return;
+    link->stalled = true;
+    link->probe_ns = now_ns + link->probe_interval_ns;
+    log_event(LOG_WARN, "key_server_stalled", "server=%s in_flight=%zu", link_name(link),
+              link_in_flight(link));
+}
+
+bool link_avoided(const struct link *link, uint64_t now_ns)
+{
+    return link->stalled && now_ns < link->probe_ns;
+}

@@ -1,0 +1,77 @@
+/* Link: the way to one key server. Keeps a connection open: connects, comes back after jittered back-off,
+ * replaces it hourly without a gap, and notices when the server no longer answers.
+ *
+ * Chooses no requests and no servers: that is route.h. Loop thread only. */
+#ifndef EDGE_CLIENT_LINK_H
+#define EDGE_CLIENT_LINK_H
+
+#include "edge/client/backoff.h"
+#include "edge/client/conn.h"
+
+struct link;
+
+struct link_events {
+    void (*on_open)(struct link *link, void *user);   /* usable from now on */
+    void (*on_closed)(struct link *link, void *user); /* was usable, is not any more */
+    void (*on_work)(struct link *link, void *user);   /* link_flush() may have something to do */
+    /* As conn_events.on_answer. */
+    void (*on_answer)(struct link *link, struct client_flight *flight, const struct msg_answer *answer,
+                      void *user);
+    /* FLIGHT, already taken out, has lost its channel. True when its request will be sent again. */
+    bool (*on_lost)(struct link *link, struct client_flight *flight, void *user);
+    /* One more handle or connection of the link is gone; see link_close(). */
+    void (*on_gone)(struct link *link, void *user);
+};
+
+struct link {
+    struct conn_setup setup;
+    const struct link_events *events; /* borrowed */
+    void *user;                       /* of the events */
+    uint64_t random;                  /* state of balance_random() */
+    uint64_t rehandshake_ms;
+    uint64_t hello_timeout_ms; /* from the connect to the server's hello */
+    uint64_t probe_interval_ns;
+    struct conn *current; /* takes requests; NULL = not usable */
+    struct conn *fresh;   /* on its way to become the current one */
+    struct conn *conns;   /* all that are not gone, the two above included; owned */
+    struct backoff backoff;
+    uv_timer_t timer; /* hello overdue, next connect, or next handshake: one of them at any time */
+    uint64_t opened_ns;
+    uint64_t answered_ns; /* the last valid answer */
+    uint64_t probe_ns;    /* stalled: when it gets the next request to try */
+    uint64_t rtt_ns;
+    bool stalled; /* has left requests unanswered, and answered none since */
+    bool closing;
+    unsigned parts; /* timer and connections that are not gone */
+};
+
+/* Fills in what SETTINGS says of server NUMBER; nothing starts yet. */
+void link_init(struct link *link, uv_loop_t *loop, const struct client_settings *settings, size_t number,
+               struct conn_batch *batch, const struct link_events *events, void *user);
+/* Starts connecting. */
+void link_start(struct link *link);
+/* Closes everything; on_gone comes for each part (`parts` says how many are left). The flights must have been
+ * taken. */
+void link_close(struct link *link);
+
+bool link_usable(const struct link *link);   /* an open channel */
+bool link_has_room(const struct link *link); /* and one more request could leave at once */
+size_t link_in_flight(const struct link *link);
+const char *link_name(const struct link *link);
+
+/* Queues FLIGHT on the current connection; the link is usable. */
+void link_put(struct link *link, struct client_flight *flight, uint64_t now_ns);
+/* Sends what is queued; closes replaced connections whose last request is answered. */
+void link_flush(struct link *link);
+/* Takes over the round trip of the last ping. */
+void link_measure(struct link *link);
+
+/* True when the server has answered nothing since SINCE_NS. */
+bool link_silent(const struct link *link, uint64_t since_ns);
+/* A request was left unanswered too long: from now on the link is only tried once in a while, until it
+ * answers. */
+void link_set_stalled(struct link *link, uint64_t now_ns);
+/* True when other links are to be preferred: stalled, and no try is due. */
+bool link_avoided(const struct link *link, uint64_t now_ns);
+
+#endif

@@ -1,0 +1,48 @@
+/* Route: the way of one request through the client: which server it goes to, when it goes to another, and how
+ * it ends. The inside of client.h; nobody else includes it. Loop thread only. */
+#ifndef EDGE_CLIENT_ROUTE_H
+#define EDGE_CLIENT_ROUTE_H
+
+#include "edge/client/balance.h"
+#include "edge/client/budget.h"
+#include "edge/client/deadlines.h"
+#include "edge/client/link.h"
+
+struct client {
+    uv_loop_t *loop; /* borrowed */
+    struct client_settings settings;
+    struct link *links; /* owned, link_count */
+    size_t link_count;
+    unsigned usable;                      /* links with an open channel */
+    struct client_request *waiting;       /* queue of what goes out with this loop turn, or later */
+    struct deadlines deadlines;           /* every open request, waiting or sent */
+    struct budget budget;                 /* for asking twice */
+    struct balance_candidate *candidates; /* scratch, owned, link_count */
+    uint64_t random;                      /* state of balance_random() */
+    uint64_t armed_ns;                    /* when the timer fires; UINT64_MAX = not armed */
+    uv_idle_t turn;                       /* while there is something to send: all of one turn together */
+    uv_prepare_t prepare;                 /* before the loop sleeps: measures */
+    uv_timer_t timer;                     /* the first of the deadlines */
+    struct conn_batch batch;              /* scratch of all connections */
+    unsigned handles;                     /* of the client's own that are not closed */
+    bool closing;
+};
+
+/* Opens REQUEST: to any server, or at once to ONLY, which is usable. ERR_MEMORY. */
+int route_open(struct client *client, struct client_request *request, const struct link *only) MUST_USE;
+/* Takes REQUEST off every list without a word. */
+void route_forget(struct client *client, struct client_request *request);
+/* Ends REQUEST without an answer: STATUS_UNAVAILABLE. */
+void route_fail(struct client *client, struct client_request *request);
+/* Has the loop send what is queued before it sleeps. Idle handles run before prepare handles, in which the
+ * channels write: what is given to them there would stay until the next event. */
+void route_wake(struct client *client);
+/* An answer to FLIGHT came through LINK; NULL when it was malformed. */
+void route_answer(struct client *client, struct link *link, struct client_flight *flight,
+                  const struct msg_answer *answer);
+/* FLIGHT, already taken out of its connection, lost its channel. True when its request will be sent again. */
+bool route_lost(struct client *client, struct link *link, struct client_flight *flight) MUST_USE;
+/* Something is due for REQUEST, the first of the deadlines: its end, or a second server. */
+void route_due(struct client *client, struct client_request *request, uint64_t now_ns);
+
+#endif

@@ -1,0 +1,101 @@
+#include "edge/edge_bind.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BACKLOG 4096
+
+static int *place(const struct edge_bind *bind, unsigned thread, size_t address)
+{
+    return &bind->fds[thread * bind->count + address];
+}
+
+/* The other threads' sockets for an address whose first is open at FIRST. */
+static int open_others(struct edge_bind *bind, size_t address, int first, struct fault *fault)
+{
+    const struct address *bound = &bind->bound[address];
+    char text[ADDRESS_TEXT_SIZE];
+
+    for (unsigned thread = 1; thread < bind->threads; thread++) {
+        int fd = address_is_local(bound) ? fcntl(first, F_DUPFD_CLOEXEC, 0)
+                                         : address_listen(bound, true, BACKLOG, fault);
+        if (fd == -1 && address_is_local(bound))
+            return fault_set(fault, ERR_SYSTEM, "cannot share %s between threads: %s",
+                             address_text(bound, text), strerror(errno));
+        if (fd < 0)
+            return fd;
+        *place(bind, thread, address) = fd;
+    }
+    return 0;
+}
+
+static int open_address(struct edge_bind *bind, size_t address, const char *text, struct fault *fault)
+{
+    struct address *bound = &bind->bound[address];
+    char actual[ADDRESS_TEXT_SIZE];
+    int error = address_parse(bound, text, EDGE_DEFAULT_PORT, fault);
+
+    if (error)
+        return error;
+    int fd = address_listen(bound, !address_is_local(bound), BACKLOG, fault);
+    if (fd < 0)
+        return fd;
+    *place(bind, 0, address) = fd;
+    if (!address_is_local(bound) && (error = address_of_socket(fd, bound)) != 0)
+        return fault_set(fault, error, "%s: cannot tell the bound address: %s", text, strerror(errno));
+    error = open_others(bind, address, fd, fault);
+    if (!error)
+        log_event(LOG_INFO, "listening", "address=%s threads=%u", address_text(bound, actual), bind->threads);
+    return error;
+}
+
+int edge_bind_open(struct edge_bind *out, const struct setup *setup, struct fault *fault)
+{
+    const struct config_strings *listen = &setup->config.listen;
+    size_t total = listen->count * setup->threads;
+
+    *out = (struct edge_bind){.count = listen->count, .threads = setup->threads};
+    out->bound = calloc(listen->count, sizeof(*out->bound));
+    out->fds = calloc(total, sizeof(*out->fds));
+    if (!out->bound || !out->fds) {
+        free(out->bound);
+        free(out->fds);
+        *out = (struct edge_bind){0};
+        return fault_set(fault, ERR_MEMORY, "no memory for %zu listening sockets", total);
+    }
+    for (size_t i = 0; i < total; i++)
+        out->fds[i] = -1;
+    for (size_t i = 0; i < listen->count; i++) {
+        int error = open_address(out, i, listen->item[i], fault);
+        if (error) {
+            edge_bind_clear(out);
+            return error;
+        }
+    }
+    return 0;
+}
+
+const int *edge_bind_of_thread(const struct edge_bind *bind, unsigned thread)
+{
+    return place(bind, thread, 0);
+}
+
+void edge_bind_given(struct edge_bind *bind, unsigned thread)
+{
+    for (size_t i = 0; i < bind->count; i++)
+        *place(bind, thread, i) = -1;
+}
+
+void edge_bind_clear(struct edge_bind *bind)
+{
+    for (size_t i = 0; bind->fds && i < bind->count * bind->threads; i++) {
+        if (bind->fds[i] >= 0)
+            close(bind->fds[i]);
+    }
+    free(bind->fds);
+    free(bind->bound);
+    *bind = (struct edge_bind){0};
+}

@@ -1,0 +1,224 @@
+#include "edge/edge_config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define FIELD(member)         offsetof(struct edge_config, member)
+#define TLS_FIELD(member)     (FIELD(tls.member) - FIELD(tls))
+#define TIMEOUT_FIELD(member) (FIELD(timeout.member) - FIELD(timeout))
+#define SERVER_FIELD(member)  offsetof(struct edge_config_server, member)
+#define SECOND                1000
+#define MINUTE                (60 * SECOND)
+#define HOUR                  (60 * MINUTE)
+#define ALPN_NAME_MAX         255 /* RFC 7301, 3.1 */
+
+static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
+static const char *const formats[] = {"logfmt", "json", NULL};
+static const char *const versions[] = {"tls1.2", "tls1.3", NULL};
+
+/* clang-format off */
+static const struct config_option server_table[] = {
+    {.name = "address", .type = CONFIG_STRING, .offset = SERVER_FIELD(address),
+     .help = "Where it listens: \"HOST:PORT\" or \"unix:PATH\"; the port is 2407 when left out."},
+    {.name = "key", .type = CONFIG_STRING, .offset = SERVER_FIELD(key),
+     .help = "Its public key; there it says: keyless pubkey < identity.key"},
+    {.name = "psk", .type = CONFIG_PATH, .offset = SERVER_FIELD(psk),
+     .help = "File with the secret shared with this key server; the psk outside when left out."},
+    {.name = NULL},
+};
+
+static const struct config_option tls_table[] = {
+    {.name = "minimum_version", .type = CONFIG_CHOICE, .offset = TLS_FIELD(minimum_version),
+     .fallback = "tls1.2", .choices = versions,
+     .help = "Oldest version clients may use: tls1.2 or tls1.3."},
+    {.name = "maximum_version", .type = CONFIG_CHOICE, .offset = TLS_FIELD(maximum_version),
+     .fallback = "tls1.3", .choices = versions,
+     .help = "Newest version clients may use: tls1.2 or tls1.3."},
+    {.name = "rsa_key_exchange", .type = CONFIG_BOOL, .offset = TLS_FIELD(rsa_key_exchange),
+     .fallback = "off",
+     .help = "TLS 1.2 RSA key exchange, which has no forward secrecy, for clients that know nothing else."},
+    {.name = "ciphers", .type = CONFIG_STRING, .offset = TLS_FIELD(ciphers),
+     .help = "OpenSSL cipher list for TLS 1.2; the library's default when left out."},
+    {.name = "ciphersuites", .type = CONFIG_STRING, .offset = TLS_FIELD(ciphersuites),
+     .help = "OpenSSL cipher suites for TLS 1.3; the library's default when left out."},
+    {.name = "groups", .type = CONFIG_STRING, .offset = TLS_FIELD(groups),
+     .help = "Key exchange groups; the library's default (post-quantum where it has it) when left out."},
+    {.name = "alpn", .type = CONFIG_STRINGS, .offset = TLS_FIELD(alpn), .fallback = "{\"http/1.1\"}",
+     .help = "Application protocols offered to clients, the preferred one first."},
+    {.name = "tickets", .type = CONFIG_BOOL, .offset = TLS_FIELD(tickets), .fallback = "on",
+     .help = "Session tickets: clients that come back need no key operation."},
+    {.name = "ticket_lifetime", .type = CONFIG_DURATION, .offset = TLS_FIELD(ticket_lifetime),
+     .fallback = "1h", .min = SECOND, .max = 24 * 7 * HOUR,
+     .help = "How long a ticket may be used (RFC 8446: at most seven days)."},
+    {.name = "verify_rsa", .type = CONFIG_BOOL, .offset = TLS_FIELD(verify_rsa), .fallback = "on",
+     .help = "Verify RSA signatures that key servers return; costs little."},
+    {.name = "verify_ecdsa", .type = CONFIG_BOOL, .offset = TLS_FIELD(verify_ecdsa), .fallback = "off",
+     .help = "Verify ECDSA signatures that key servers return; costs more than signing."},
+    {.name = "verify_ed25519", .type = CONFIG_BOOL, .offset = TLS_FIELD(verify_ed25519), .fallback = "off",
+     .help = "Verify Ed25519 signatures that key servers return; costs more than signing."},
+    {.name = NULL},
+};
+
+static const struct config_option timeouts_table[] = {
+    {.name = "handshake", .type = CONFIG_DURATION, .offset = TIMEOUT_FIELD(handshake), .fallback = "10s",
+     .min = 1, .max = 10 * MINUTE,
+     .help = "From accept to the end of the TLS handshake."},
+    {.name = "key", .type = CONFIG_DURATION, .offset = TIMEOUT_FIELD(key), .fallback = "3s",
+     .min = 1, .max = MINUTE,
+     .help = "For one key operation, with its retries at other key servers."},
+    {.name = "connect", .type = CONFIG_DURATION, .offset = TIMEOUT_FIELD(connect), .fallback = "3s",
+     .min = 1, .max = 10 * MINUTE,
+     .help = "To connect to the origin."},
+    {.name = "idle", .type = CONFIG_DURATION, .offset = TIMEOUT_FIELD(idle), .fallback = "1m",
+     .min = 1, .max = 24 * HOUR,
+     .help = "A connection without a byte in either direction for so long is closed."},
+    {.name = "half_closed", .type = CONFIG_DURATION, .offset = TIMEOUT_FIELD(half_closed),
+     .fallback = "30s", .min = 1, .max = 24 * HOUR,
+     .help = "A connection of which one side has ended for so long is closed."},
+    {.name = "close", .type = CONFIG_DURATION, .offset = TIMEOUT_FIELD(close), .fallback = "2s",
+     .min = 1, .max = 10 * MINUTE,
+     .help = "For close_notify to leave."},
+    {.name = "drain", .type = CONFIG_DURATION, .offset = TIMEOUT_FIELD(drain), .fallback = "30s",
+     .min = 0, .max = HOUR,
+     .help = "From SIGTERM to the exit at the latest; open connections go on in that time."},
+    {.name = NULL},
+};
+
+const struct config_option edge_config_table[] = {
+    {.name = "listen", .type = CONFIG_STRINGS, .offset = FIELD(listen), .fallback = "{\"*:443\"}",
+     .help = "Where clients connect: \"ADDRESS:PORT\" or \"unix:PATH\"; * is every address of this machine."},
+    {.name = "admin", .type = CONFIG_STRING, .offset = FIELD(admin), .fallback = "127.0.0.1:2405",
+     .help = "Status and metrics, on loopback or a unix socket only; \"off\" for none."},
+    {.name = "identity", .type = CONFIG_PATH, .offset = FIELD(identity), .fallback = "identity.key",
+     .help = "File with this edge's secret X25519 key; make it with: keyless genkey"},
+    {.name = "psk", .type = CONFIG_PATH, .offset = FIELD(psk), .fallback = "psk",
+     .help = "File with the secret shared with the key servers."},
+    {.name = "certificates", .type = CONFIG_PATH, .offset = FIELD(certificates), .fallback = "certs",
+     .help = "Folder of certificate chains (PEM); no private keys."},
+    {.name = "default_certificate", .type = CONFIG_STRING, .offset = FIELD(default_certificate),
+     .help = "Name whose certificate unknown names get; the first one when left out, none when empty."},
+    {.name = "origin", .type = CONFIG_STRING, .offset = FIELD(origin),
+     .help = "Where the plain bytes go: \"HOST:PORT\" or \"unix:PATH\"."},
+    {.name = "user", .type = CONFIG_STRING, .offset = FIELD(user),
+     .help = "User to become when started as root."},
+    {.name = "threads", .type = CONFIG_INT, .offset = FIELD(threads), .fallback = "0", .min = 0, .max = 1024,
+     .help = "Threads that serve clients; 0 is one per core."},
+    {.name = "connections_max", .type = CONFIG_INT, .offset = FIELD(connections_max), .fallback = "20000",
+     .min = 1, .max = 10000000,
+     .help = "Connections one thread serves at once."},
+    {.name = "key_server", .type = CONFIG_SECTIONS, .offset = FIELD(key_servers), .options = server_table,
+     .size = sizeof(struct edge_config_server),
+     .help = "A key server: key_server NAME { address = \"HOST:PORT\" key = \"PUBLIC KEY\" }; at least one."},
+    {.name = "tls", .type = CONFIG_SECTION, .offset = FIELD(tls), .options = tls_table,
+     .help = "What clients may use."},
+    {.name = "timeouts", .type = CONFIG_SECTION, .offset = FIELD(timeout), .options = timeouts_table,
+     .help = "How long things may take."},
+    {.name = "log_level", .type = CONFIG_CHOICE, .offset = FIELD(log_level), .fallback = "info",
+     .choices = levels,
+     .help = "What is logged: error, warn, info or debug."},
+    {.name = "log_format", .type = CONFIG_CHOICE, .offset = FIELD(log_format), .fallback = "logfmt",
+     .choices = formats,
+     .help = "How: logfmt or json."},
+    {.name = "access_log", .type = CONFIG_BOOL, .offset = FIELD(access_log), .fallback = "on",
+     .help = "One line for each connection that ends."},
+    {.name = NULL},
+};
+/* clang-format on */
+
+_Static_assert(LOG_ERROR == 0 && LOG_DEBUG == 3 && LOG_LOGFMT == 0 && LOG_JSON == 1,
+               "the choices stand in the order of the enums");
+
+static bool is_empty(const char *text)
+{
+    return text == NULL || text[0] == 0;
+}
+
+static int check_server(const struct edge_config_server *server, const char *file, struct fault *fault)
+{
+    uint8_t key[IDENTITY_KEY_SIZE];
+    if (is_empty(server->address))
+        return fault_set(fault, ERR_CONFIG, "%s: key_server %s has no address; add: address = \"HOST:2407\"",
+                         file, server->title);
+    if (is_empty(server->key))
+        return fault_set(fault, ERR_CONFIG,
+                         "%s: key_server %s has no key; add: key = \"…\" (on the key server: "
+                         "keyless pubkey < identity.key)",
+                         file, server->title);
+    if (base64_decode(key, sizeof key, server->key) != 0)
+        return fault_set(
+            fault, ERR_CONFIG,
+            "%s: key_server %s: key is not 32 bytes in base64; take the line that the key server "
+            "prints with: keyless pubkey < identity.key",
+            file, server->title);
+    return 0;
+}
+
+/* Fills in the shared psk as well. */
+static int check_servers(const struct edge_config *config, const char *file, struct fault *fault)
+{
+    struct edge_config_server *servers = config->key_servers.item;
+    if (config->key_servers.count == 0)
+        return fault_set(fault, ERR_CONFIG,
+                         "%s: no key server; add: key_server NAME { address = \"HOST:2407\" key = \"…\" }",
+                         file);
+    for (size_t i = 0; i < config->key_servers.count; i++) {
+        int err = check_server(&servers[i], file, fault);
+        if (err != 0)
+            return err;
+        if (servers[i].psk == NULL)
+            servers[i].psk = strdup(config->psk);
+        if (servers[i].psk == NULL)
+            return fault_set(fault, ERR_MEMORY, "%s: %s", file, err_string(ERR_MEMORY));
+    }
+    return 0;
+}
+
+static int check_tls(const struct edge_config *config, const char *file, struct fault *fault)
+{
+    if (config->tls.minimum_version > config->tls.maximum_version)
+        return fault_set(fault, ERR_CONFIG,
+                         "%s: tls: minimum_version %s is newer than maximum_version %s; swap them", file,
+                         versions[config->tls.minimum_version], versions[config->tls.maximum_version]);
+    if (config->tls.rsa_key_exchange && config->tls.minimum_version > 0)
+        return fault_set(fault, ERR_CONFIG,
+                         "%s: tls: rsa_key_exchange = on needs TLS 1.2; turn it off, or set "
+                         "minimum_version = tls1.2",
+                         file);
+    for (size_t i = 0; i < config->tls.alpn.count; i++)
+        if (strlen(config->tls.alpn.item[i]) > ALPN_NAME_MAX)
+            return fault_set(fault, ERR_CONFIG, "%s: tls: a name in alpn is longer than %d bytes", file,
+                             ALPN_NAME_MAX);
+    return 0;
+}
+
+static int check(const struct edge_config *config, const char *file, struct fault *fault)
+{
+    if (config->listen.count == 0)
+        return fault_set(fault, ERR_CONFIG, "%s: listen is empty; write for instance: listen = {\"*:%d\"}",
+                         file, EDGE_DEFAULT_PORT);
+    if (config->admin[0] == 0)
+        return fault_set(fault, ERR_CONFIG, "%s: admin is empty; to have none write: admin = \"off\"", file);
+    if (is_empty(config->origin))
+        return fault_set(fault, ERR_CONFIG, "%s: no origin; add: origin = \"127.0.0.1:8080\"", file);
+    if (config->user != NULL && config->user[0] == 0)
+        return fault_set(fault, ERR_CONFIG, "%s: user is empty; name a user or leave the option out", file);
+    int err = check_servers(config, file, fault);
+    return err != 0 ? err : check_tls(config, file, fault);
+}
+
+int edge_config_load(struct edge_config *out, const char *file, struct fault *fault)
+{
+    memset(out, 0, sizeof *out);
+    int err = config_load(file, edge_config_table, out, fault);
+    if (err != 0)
+        return err;
+    err = check(out, file, fault);
+    if (err != 0)
+        edge_config_clear(out);
+    return err;
+}
+
+void edge_config_clear(struct edge_config *config)
+{
+    config_clear(edge_config_table, config);
+}

@@ -1,0 +1,34 @@
+/* Edge status: what the admin endpoint shows. /metrics for Prometheus, /live, /ready, /status.json, and
+ * /trace/CLIENT_RANDOM (64 hex digits) for one recent handshake. Main thread only. */
+#ifndef EDGE_EDGE_STATUS_H
+#define EDGE_EDGE_STATUS_H
+
+#include "common/admin.h"
+#include "edge/setup.h"
+#include "edge/thread.h"
+
+/* What there is to show; the admin endpoint's user. Everything is borrowed. */
+struct edge_status {
+    const struct setup *setup;
+    struct thread **threads;
+    unsigned thread_count;
+    const struct address *listeners; /* as bound */
+    size_t listener_count;
+    uint64_t started_ns; /* of clock_ns() */
+    bool draining;
+};
+
+extern const struct admin_route edge_status_routes[];
+
+/* The routes' handlers, for tests and edge_status.c. */
+int edge_status_json(struct buffer *body, const char *rest, void *user);
+int edge_status_trace(struct buffer *body, const char *rest, void *user);
+int edge_status_metrics(struct buffer *body, const char *rest, void *user);
+/* True when new handshakes can be served: some key server is connected and the daemon is not draining. */
+bool edge_status_ready(const struct edge_status *status);
+/* The sum of all threads' counters. OUT is zeroed. */
+void edge_status_sum(const struct edge_status *status, struct session_stats *out);
+/* When the first certificate expires, in seconds since 1970; 0 without any. */
+int64_t edge_status_earliest_expiry(const struct certs *certs);
+
+#endif

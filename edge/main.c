@@ -1,0 +1,129 @@
+/* keyless-edge: terminates TLS with keys it does not have. */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/process.h"
+#include "common/secret.h"
+#include "edge/edge.h"
+
+#define PROGRAM      "keyless-edge"
+#define DEFAULT_FILE "/etc/keyless/edge.conf"
+
+enum { EXIT_USAGE = 2 };
+enum mode { MODE_RUN, MODE_TEST, MODE_DUMP, MODE_VERSION, MODE_HELP, MODE_USAGE };
+
+static const struct option options[] = {
+    {"config", required_argument, NULL, 'c'}, {"test", no_argument, NULL, 't'},
+    {"dump", no_argument, NULL, 'T'},         {"version", no_argument, NULL, 'V'},
+    {"help", no_argument, NULL, 'h'},         {0},
+};
+
+static int help(FILE *to, int code)
+{
+    fputs("usage: keyless-edge [-c FILE] [-t | -T]\n"
+          "  -c, --config FILE  configuration (" DEFAULT_FILE ")\n"
+          "  -t, --test         check configuration, identity and certificates, then exit\n"
+          "  -T, --dump         print the effective configuration, then exit\n"
+          "  -V, --version      print the version\n"
+          "  -h, --help         print this\n"
+          "It stays in the foreground. SIGTERM drains, a second one ends at once.\n",
+          to);
+    return code;
+}
+
+static int complain(const struct fault *fault, int code)
+{
+    fprintf(stderr, PROGRAM ": %s\n", fault->text);
+    return code;
+}
+
+static int dump(const char *file)
+{
+    struct fault fault = {0};
+    struct edge_config config = {0};
+    struct buffer text = {0};
+
+    int error = edge_config_load(&config, file, &fault);
+    if (error)
+        return complain(&fault, EXIT_USAGE);
+    error = config_dump(edge_config_table, &config, &text);
+    if (!error)
+        fwrite(buffer_bytes(&text), 1, buffer_length(&text), stdout);
+    buffer_clear(&text);
+    edge_config_clear(&config);
+    return error || fflush(stdout) != 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static int test(const char *file)
+{
+    struct fault fault = {0};
+    struct setup setup = {0};
+
+    if (setup_load(&setup, file, true, &fault) != 0)
+        return complain(&fault, EXIT_USAGE);
+    printf("%s: OK: %zu certificates, %zu key servers\n", file, certs_count(setup.certs),
+           setup.key_servers.count);
+    setup_clear(&setup);
+    return EXIT_SUCCESS;
+}
+
+static int run(const char *file)
+{
+    struct fault fault = {0};
+    struct setup setup = {0};
+
+    if (process_harden(PROGRAM, &fault) != 0)
+        return complain(&fault, EXIT_FAILURE);
+    process_raise_descriptors();
+    if (setup_load(&setup, file, false, &fault) != 0)
+        return complain(&fault, EXIT_USAGE);
+    log_init(PROGRAM, (enum log_level)setup.config.log_level, (enum log_format)setup.config.log_format);
+    int error = edge_run(&setup, &fault);
+    setup_clear(&setup);
+    return error ? complain(&fault, EXIT_FAILURE) : EXIT_SUCCESS;
+}
+
+static enum mode parse(int argc, char **argv, const char **file)
+{
+    static const char letters[] = "tTVh";
+    static const enum mode modes[] = {MODE_TEST, MODE_DUMP, MODE_VERSION, MODE_HELP};
+    enum mode mode = MODE_RUN;
+    int letter;
+
+    while ((letter = getopt_long(argc, argv, "c:tTVh", options, NULL)) != -1) {
+        if (letter == 'c') {
+            *file = optarg;
+            continue;
+        }
+        for (size_t i = 0; i <= sizeof(modes) / sizeof(modes[0]); i++) {
+            if (letters[i] == '\0')
+                return MODE_USAGE;
+            if (letters[i] == letter) {
+                mode = modes[i];
+                break;
+            }
+        }
+    }
+    return optind == argc ? mode : MODE_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    const char *file = DEFAULT_FILE;
+    enum mode mode = parse(argc, argv, &file);
+    struct fault fault = {.text = "libsodium cannot start"};
+
+    log_init(PROGRAM, LOG_INFO, LOG_LOGFMT);
+    if (mode == MODE_HELP)
+        return help(stdout, EXIT_SUCCESS);
+    if (mode == MODE_USAGE)
+        return help(stderr, EXIT_USAGE);
+    if (mode == MODE_VERSION)
+        return puts(PROGRAM " " KEYLESS_VERSION) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+    if (mode == MODE_DUMP)
+        return dump(file);
+    if (secret_init() != 0)
+        return complain(&fault, EXIT_FAILURE);
+    return mode == MODE_TEST ? test(file) : run(file);
+}

@@ -1,0 +1,153 @@
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/params.h>
+#include <openssl/proverr.h>
+#include <openssl/rsa.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "edge/provider/internal.h"
+
+/* One RSA decryption in the making. */
+struct decryption {
+    const struct provider *provider;
+    struct remote_key *key;  /* a reference of its own; NULL until init */
+    int padding;             /* RSA_PKCS1_WITH_TLS_PADDING, or 0 until set: nothing else is served */
+    unsigned client_version; /* ClientHello.legacy_version; 0 = not set */
+};
+
+static void *decryption_new(void *provider)
+{
+    struct decryption *decryption = calloc(1, sizeof *decryption);
+    if (decryption != NULL)
+        decryption->provider = provider;
+    return decryption;
+}
+
+static void decryption_free(void *data)
+{
+    struct decryption *decryption = data;
+    if (decryption == NULL)
+        return;
+    keymgmt_key_free(decryption->key);
+    free(decryption);
+}
+
+static void *decryption_dup(void *data)
+{
+    struct decryption *copy = malloc(sizeof *copy);
+    if (copy == NULL)
+        return NULL;
+    memcpy(copy, data, sizeof *copy);
+    if (copy->key != NULL)
+        copy->key = keymgmt_key_share(copy->key);
+    return copy;
+}
+
+static int decryption_set_params(void *data, const OSSL_PARAM params[])
+{
+    struct decryption *decryption = data;
+    const OSSL_PARAM *padding = OSSL_PARAM_locate_const(params, OSSL_ASYM_CIPHER_PARAM_PAD_MODE);
+    const OSSL_PARAM *version = OSSL_PARAM_locate_const(params, OSSL_ASYM_CIPHER_PARAM_TLS_CLIENT_VERSION);
+    if (padding != NULL && (!OSSL_PARAM_get_int(padding, &decryption->padding) ||
+                            decryption->padding != RSA_PKCS1_WITH_TLS_PADDING)) {
+        decryption->padding = 0;
+        ERR_raise(ERR_LIB_PROV, PROV_R_ILLEGAL_OR_UNSUPPORTED_PADDING_MODE);
+        return 0;
+    }
+    return version == NULL || OSSL_PARAM_get_uint(version, &decryption->client_version);
+}
+
+static const OSSL_PARAM *decryption_settable_params(void *data, void *provider)
+{
+    static const OSSL_PARAM table[] = {
+        OSSL_PARAM_utf8_string(OSSL_ASYM_CIPHER_PARAM_PAD_MODE, NULL, 0),
+        OSSL_PARAM_uint(OSSL_ASYM_CIPHER_PARAM_TLS_CLIENT_VERSION, NULL),
+        OSSL_PARAM_END,
+    };
+    (void)data;
+    (void)provider;
+    return table;
+}
+
+static int decryption_init(void *data, void *key_data, const OSSL_PARAM params[])
+{
+    struct decryption *decryption = data;
+    struct remote_key *key = key_data;
+    if (key == NULL || key->type != KEY_RSA) {
+        ERR_raise(ERR_LIB_PROV, PROV_R_NO_KEY_SET);
+        return 0;
+    }
+    keymgmt_key_share(key);
+    keymgmt_key_free(decryption->key);
+    decryption->key = key;
+    return params == NULL || decryption_set_params(decryption, params);
+}
+
+/* Asks for the pre-master secret of CIPHERTEXT. One error for everything: what goes wrong here depends on the
+ * key server's state and on lengths, never on what the ciphertext holds. */
+static int decrypt_remotely(const struct decryption *decryption, const uint8_t *ciphertext, size_t length,
+                            struct outcome *outcome)
+{
+    struct operation operation = {.kind = OP_RSA_PREMASTER};
+    if (decryption->padding != RSA_PKCS1_WITH_TLS_PADDING || decryption->client_version == 0 ||
+        decryption->client_version > UINT16_MAX || length != decryption->key->size ||
+        length > sizeof operation.u.rsa_premaster.ciphertext) {
+        counter_add(&provider_counters.refused_locally, 1);
+        return ERR_REFUSED;
+    }
+    memcpy(operation.key_id, decryption->key->id, KEY_ID_SIZE);
+    operation.u.rsa_premaster.client_version = (uint16_t)decryption->client_version;
+    operation.u.rsa_premaster.ciphertext_length = (uint16_t)length;
+    memcpy(operation.u.rsa_premaster.ciphertext, ciphertext, length);
+    int error = decryption->provider->transport(&operation, outcome);
+    if (error != 0)
+        return error;
+    if (outcome->status != STATUS_OK)
+        return ERR_REFUSED;
+    if (outcome->length != TLS_PREMASTER_SIZE) {
+        counter_add(&provider_counters.bad_length, 1);
+        return ERR_LENGTH;
+    }
+    return 0;
+}
+
+static int decryption_decrypt(void *data, unsigned char *out, size_t *out_length, size_t out_size,
+                              const unsigned char *in, size_t in_length)
+{
+    const struct decryption *decryption = data;
+    struct outcome outcome = {.status = STATUS_UNAVAILABLE};
+    if (decryption->key == NULL) {
+        ERR_raise(ERR_LIB_PROV, PROV_R_NO_KEY_SET);
+        return 0;
+    }
+    if (out == NULL) {
+        *out_length = TLS_PREMASTER_SIZE;
+        return 1;
+    }
+    int done = out_size >= TLS_PREMASTER_SIZE && decrypt_remotely(decryption, in, in_length, &outcome) == 0;
+    if (done) {
+        memcpy(out, outcome.bytes, TLS_PREMASTER_SIZE);
+        *out_length = TLS_PREMASTER_SIZE;
+    } else {
+        ERR_raise_data(ERR_LIB_PROV, PROV_R_FAILED_TO_DECRYPT, "remote key");
+    }
+    OPENSSL_cleanse(&outcome, sizeof outcome);
+    return done;
+}
+
+#define FUNCTION(id, name)                                                                                   \
+    {                                                                                                        \
+        id, (void (*)(void))(name)                                                                           \
+    }
+const OSSL_DISPATCH decrypt_functions[] = {
+    FUNCTION(OSSL_FUNC_ASYM_CIPHER_NEWCTX, decryption_new),
+    FUNCTION(OSSL_FUNC_ASYM_CIPHER_FREECTX, decryption_free),
+    FUNCTION(OSSL_FUNC_ASYM_CIPHER_DUPCTX, decryption_dup),
+    FUNCTION(OSSL_FUNC_ASYM_CIPHER_DECRYPT_INIT, decryption_init),
+    FUNCTION(OSSL_FUNC_ASYM_CIPHER_DECRYPT, decryption_decrypt),
+    FUNCTION(OSSL_FUNC_ASYM_CIPHER_SET_CTX_PARAMS, decryption_set_params),
+    FUNCTION(OSSL_FUNC_ASYM_CIPHER_SETTABLE_CTX_PARAMS, decryption_settable_params),
+    {0, NULL},
+};

@@ -1,0 +1,67 @@
+/* What the rooms of the provider share: the provider itself, its key object, its dispatch tables and the
+ * judgement of answers. Not for anyone outside of edge/provider. A key is immutable once imported; any thread
+ * may use it. */
+#ifndef EDGE_PROVIDER_INTERNAL_H
+#define EDGE_PROVIDER_INTERNAL_H
+
+#include <openssl/core_dispatch.h>
+#include <openssl/evp.h>
+
+#include "common/metrics.h"
+#include "edge/provider/provider.h"
+
+#define PROVIDER_NAME "keyless"
+/* Every fetch of the provider for itself: the public half is always OpenSSL's own. */
+#define PROVIDER_DEFAULT_ONLY "provider=default"
+/* The key id as a gettable parameter of the key object. */
+#define KEYMGMT_PARAM_ID "keyless-key-id"
+
+struct provider {
+    OSSL_LIB_CTX *context; /* borrowed; the one it is loaded into */
+    provider_transport transport;
+    uint32_t verify; /* bit (1 << enum key_type) */
+};
+
+/* A public key whose private half is remote. */
+struct remote_key {
+    _Atomic int references;
+    const struct provider *provider; /* borrowed; outlives its keys */
+    const char *name;                /* "RSA", "EC", "ED25519" */
+    enum key_type type;              /* 0 until imported */
+    EVP_PKEY *public_key;            /* owned; of the default provider; NULL until imported */
+    OSSL_PARAM *exported;            /* owned; the public half as parameters, made once: exports are hot */
+    size_t size;                     /* bytes of the modulus, or most bytes of a signature */
+    uint8_t id[KEY_ID_SIZE];
+};
+
+struct remote_key *keymgmt_key_share(struct remote_key *key); /* one more reference to KEY */
+void keymgmt_key_free(void *key);                             /* drops one; NULL is allowed */
+
+extern const OSSL_DISPATCH keymgmt_rsa_functions[];
+extern const OSSL_DISPATCH keymgmt_ec_functions[];
+extern const OSSL_DISPATCH keymgmt_ed25519_functions[];
+extern const OSSL_DISPATCH signature_functions[];
+extern const OSSL_DISPATCH decrypt_functions[];
+
+/* How a signature scheme is computed, beside the key. */
+struct signature_form {
+    const char *digest; /* "SHA2-256"; NULL for Ed25519 */
+    bool pss;
+};
+
+/* Checks the form of a signature: exact length for RSA and Ed25519; for ECDSA strict DER with both numbers
+ * between 1 and the order of the curve. ERR_LENGTH. */
+int verify_form(const struct remote_key *key, const uint8_t *signature, size_t length) MUST_USE;
+/* Verifies it over TBS with the public half. ERR_CRYPTO. */
+int verify_signature(const struct remote_key *key, const struct signature_form *form,
+                     const uint8_t *signature, size_t length, const uint8_t *tbs, size_t tbs_length) MUST_USE;
+
+/* Process-wide, see struct provider_stats. */
+struct provider_counters {
+    counter refused_locally;
+    counter bad_length;
+    counter bad_signature;
+};
+extern struct provider_counters provider_counters;
+
+#endif

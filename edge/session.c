@@ -1,0 +1,276 @@
+#include "edge/session.h"
+
+#include <assert.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "edge/origin.h"
+#include "edge/session_handshake.h"
+#include "edge/session_log.h"
+#include "edge/session_relay.h"
+
+static void act(struct session *session, enum session_action action);
+
+void session_happen(struct session *session, enum session_event event)
+{
+    struct session_host *host = session->host;
+    struct session_transition to = session_state_next(session->state, event);
+    enum timeout_class before = session_state_timeout(session->state);
+    enum timeout_class after = session_state_timeout(to.next);
+
+    if (session->state == SESSION_WAIT_KEY && to.next != SESSION_WAIT_KEY)
+        counter_add(&host->stats.waiting_key, (uint64_t)-1);
+    if (session->state != SESSION_WAIT_KEY && to.next == SESSION_WAIT_KEY)
+        counter_add(&host->stats.waiting_key, 1);
+    session->state = to.next;
+    if (before != after)
+        timeouts_set(&host->timeouts, &session->deadline, after, uv_now(host->loop));
+    act(session, to.action);
+}
+
+void session_conclude(struct session *session, enum session_result result)
+{
+    if (session->result == RESULT_NONE)
+        session->result = result;
+}
+
+void session_retry_later(struct session *session)
+{
+    timeouts_set(&session->host->timeouts, &session->retry, TIMEOUT_RETRY, uv_now(session->host->loop));
+}
+
+void session_become_ready(struct session *session)
+{
+    if (session->is_ready)
+        return;
+    session->is_ready = true;
+    TAILQ_INSERT_TAIL(&session->host->ready, session, in_ready);
+    session->host->ready_count++;
+}
+
+static void leave_ready(struct session *session)
+{
+    if (!session->is_ready)
+        return;
+    session->is_ready = false;
+    TAILQ_REMOVE(&session->host->ready, session, in_ready);
+    session->host->ready_count--;
+}
+
+/* ---- end ---- */
+
+static void drop_handle(struct session *session)
+{
+    struct session_host *host = session->host;
+
+    if (--session->handles != 0)
+        return;
+    host->count--;
+    counter_add(&host->stats.active, (uint64_t)-1);
+    free(session);
+    host->on_gone(host);
+}
+
+void session_on_watch_closed(uv_handle_t *handle)
+{
+    drop_handle(handle->data);
+}
+
+static void act_release(struct session *session)
+{
+    struct session_host *host = session->host;
+
+    session_conclude(session, RESULT_OK);
+    trace_mark(&session->trace, TRACE_CLOSED, clock_ns());
+    session->trace.result = session_stats_result_name(session->result);
+    if (session->trace.at[TRACE_CLIENT_HELLO])
+        trace_put(host->traces, &session->trace);
+    counter_add(&host->stats.results[session->result], 1);
+    if (host->config->access_log)
+        session_log_connection(session);
+
+    timeouts_clear(&host->timeouts, &session->deadline);
+    timeouts_clear(&host->timeouts, &session->retry);
+    leave_ready(session);
+    TAILQ_REMOVE(&host->all, session, in_all);
+    relay_clear(&session->relay);
+    if (session->result != RESULT_OK)
+        session_io_discard(session->io.fd);
+    SSL_free(session->io.ssl);
+    session->io.ssl = NULL;
+    watch_close(&session->client);
+    watch_close(&session->origin);
+    drop_handle(session);
+}
+
+static void act_farewell(struct session *session)
+{
+    if (!relay_pending(&session->relay))
+        session_io_farewell(&session->io);
+    act_release(session);
+}
+
+static void act_reset_origin(struct session *session)
+{
+    if (session->origin.open && session->result != RESULT_OK)
+        origin_reset(session->origin.fd);
+    act_release(session);
+}
+
+static void act(struct session *session, enum session_action action)
+{
+    static void (*const actions[SESSION_ACTIONS])(struct session *) = {
+        [ACTION_STEP] = session_handshake_step,
+        [ACTION_WATCH_GONE] = session_handshake_pause,
+        [ACTION_CONNECT] = session_relay_connect,
+        [ACTION_RELAY] = session_relay_run,
+        [ACTION_CLOSE_NOTIFY] = session_relay_drop_origin,
+        [ACTION_ABANDON] = session_handshake_abandon,
+        [ACTION_FAREWELL] = act_farewell,
+        [ACTION_RESET_ORIGIN] = act_reset_origin,
+        [ACTION_RELEASE] = act_release,
+    };
+    assert(action < SESSION_ACTIONS);
+    if (actions[action])
+        actions[action](session);
+}
+
+/* ---- called from below ---- */
+
+static void client_left(struct session *session)
+{
+    if (session_state_timeout(session->state) == TIMEOUT_HANDSHAKE)
+        session_handshake_fail(session, FAILURE_CLIENT_GONE, EVENT_CLIENT_GONE);
+}
+
+void session_run(struct session *session)
+{
+    leave_ready(session);
+    switch (session->state) {
+    case SESSION_HELLO:
+    case SESSION_HANDSHAKE:
+        session_handshake_step(session);
+        break;
+    case SESSION_RELAY:
+    case SESSION_HALF_CLOSED:
+    case SESSION_CLOSING:
+        session_relay_run(session);
+        break;
+    default:
+        break;
+    }
+}
+
+static void on_client(uv_poll_t *poll, int status, int events)
+{
+    struct session *session = poll->data;
+
+    if (status < 0)
+        session->client.events = 0; /* libuv has stopped it: the socket is in error, reading will tell */
+    if (session->is_ready)
+        return;
+    if (session->state == SESSION_WAIT_KEY || (events & UV_DISCONNECT))
+        client_left(session);
+    else
+        session_run(session);
+}
+
+static void on_retry(struct session *session)
+{
+    if (session->state == SESSION_DRAIN_KEY)
+        session_handshake_abandon(session);
+    else if (session->state == SESSION_HANDSHAKE || session->state == SESSION_HELLO)
+        session_handshake_step(session);
+    else if (session->state == SESSION_CONNECT && !session->origin.open)
+        session_relay_connect(session);
+}
+
+void session_timeout(struct session *session, enum timeout_class class)
+{
+    if (class == TIMEOUT_RETRY) {
+        on_retry(session);
+        return;
+    }
+    counter_add(&session->host->stats.timeouts[class], 1);
+    switch (class) {
+    case TIMEOUT_HANDSHAKE:
+        session_handshake_fail(session, FAILURE_TIMEOUT, EVENT_TIMEOUT);
+        return;
+    case TIMEOUT_CONNECT:
+        session_log_origin_failed(session, 0);
+        session_conclude(session, RESULT_ORIGIN_FAILED);
+        break;
+    case TIMEOUT_IDLE:
+        session_conclude(session, RESULT_TIMEOUT_IDLE);
+        break;
+    case TIMEOUT_HALF_CLOSED:
+        session_conclude(session, RESULT_TIMEOUT_HALF_CLOSED);
+        break;
+    default:
+        session_conclude(session, session->io.notified ? RESULT_OK : RESULT_TIMEOUT_CLOSE);
+        break;
+    }
+    session_happen(session, EVENT_TIMEOUT);
+}
+
+void session_stop(struct session *session)
+{
+    if (session_state_timeout(session->state) == TIMEOUT_HANDSHAKE) {
+        session_handshake_fail(session, FAILURE_STOPPED, EVENT_STOP);
+        return;
+    }
+    session_conclude(session, RESULT_STOPPED);
+    session_happen(session, EVENT_STOP);
+}
+
+/* ---- start ---- */
+
+static void prepare(struct session *session, int fd, const struct address *from)
+{
+    struct session_host *host = session->host;
+
+    session->handles = 2; /* the client's watch and the session itself */
+    session->from = *from;
+    session->deadline.user = session->retry.user = session;
+    session->trace.accepted_ns = clock_ns();
+    trace_id_new(&session->trace.id);
+    session->key = (struct key_wait){
+        .timeout_ms = host->config->timeout.key,
+        .trace = session->trace.id,
+        .on_ready = session_handshake_on_key,
+        .user = session,
+    };
+    session->io.fd = fd;
+    TAILQ_INSERT_TAIL(&host->all, session, in_all);
+    host->count++;
+    counter_add(&host->stats.active, 1);
+    counter_add(&host->stats.accepted, 1);
+    timeouts_set(&host->timeouts, &session->deadline, TIMEOUT_HANDSHAKE, uv_now(host->loop));
+}
+
+int session_start(struct session_host *host, int fd, const struct address *from)
+{
+    const int on = 1;
+    struct session *session = calloc(1, sizeof(*session));
+
+    if (!session || !(session->io.ssl = tls_accept(host->tls, fd))) {
+        free(session);
+        close(fd);
+        return ERR_MEMORY;
+    }
+    session->host = host;
+    if (watch_open(&session->client, host->loop, fd, on_client, session_on_watch_closed, session) != 0) {
+        SSL_free(session->io.ssl);
+        free(session);
+        return ERR_MEMORY;
+    }
+    if (!address_is_local(from))
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    prepare(session, fd, from);
+    /* Wait for the hello instead of asking: most often it is not there yet. */
+    if (watch_set(&session->client, UV_READABLE) != 0)
+        session_handshake_fail(session, FAILURE_MEMORY, EVENT_CLIENT_GONE);
+    return 0;
+}

@@ -1,0 +1,170 @@
+#include "edge/session_handshake.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "edge/session_log.h"
+
+#define ERROR_SIZE 256
+
+static enum session_failure key_failure(const struct session *session)
+{
+    const struct key_wait *key = &session->key;
+
+    switch (key->last_status) {
+    case STATUS_REFUSED:
+        return FAILURE_KEY_REFUSED;
+    case STATUS_BUSY:
+        return FAILURE_KEY_BUSY;
+    case STATUS_EXPIRED:
+        return FAILURE_KEY_TIMEOUT;
+    default:
+        return key->request.sent_ns && clock_ns() >= key->request.deadline_ns ? FAILURE_KEY_TIMEOUT
+                                                                              : FAILURE_KEY_UNAVAILABLE;
+    }
+}
+
+void session_handshake_fail(struct session *session, enum session_failure failure, enum session_event event)
+{
+    char error[ERROR_SIZE];
+
+    if (session->state == SESSION_WAIT_KEY)
+        session->key_ns += clock_ns() - session->trace.accepted_ns - session->trace.at[TRACE_KEY_BEGUN];
+    session->failure = failure;
+    counter_add(&session->host->stats.failures[failure], 1);
+    session_log_handshake_failed(session, failure == FAILURE_TLS ? tls_error(error, sizeof(error)) : NULL);
+    ERR_clear_error();
+    session_conclude(session, RESULT_HANDSHAKE_FAILED);
+    session_happen(session, event);
+}
+
+static void broke(struct session *session)
+{
+    const struct key_wait *key = &session->key;
+
+    if (key->operations && key->last_status != STATUS_OK)
+        session_handshake_fail(session, key_failure(session), EVENT_HANDSHAKE_FAILED);
+    else if (session_io_handshake_break() == BREAK_TLS)
+        session_handshake_fail(session, FAILURE_TLS, EVENT_HANDSHAKE_FAILED);
+    else
+        session_handshake_fail(session, FAILURE_CLIENT_GONE, EVENT_HANDSHAKE_FAILED);
+}
+
+static void done(struct session *session)
+{
+    struct session_stats *stats = &session->host->stats;
+    uint64_t *at = session->trace.at;
+
+    trace_mark(&session->trace, TRACE_HANDSHAKE_DONE, clock_ns());
+    session->kind = tls_session_kind(session->io.ssl);
+    session->trace.kind = tls_kind_name(session->kind);
+    counter_add(&stats->handshakes[session->kind], 1);
+    histogram_add(SSL_session_reused(session->io.ssl) ? &stats->handshake_resumed : &stats->handshake_full,
+                  at[TRACE_HANDSHAKE_DONE] - at[TRACE_CLIENT_HELLO]);
+    trace_put(session->host->traces, &session->trace);
+    session_happen(session, EVENT_HANDSHAKE_DONE);
+}
+
+/* The ClientHello was complete before this step began if there is a client random after it. */
+static void notice_hello(struct session *session, uint64_t step_began_ns)
+{
+    static const uint8_t none[TLS_RANDOM_SIZE];
+    uint8_t *random = session->trace.client_random;
+
+    if (session->state != SESSION_HELLO ||
+        SSL_get_client_random(session->io.ssl, random, TLS_RANDOM_SIZE) != TLS_RANDOM_SIZE ||
+        memcmp(random, none, TLS_RANDOM_SIZE) == 0)
+        return;
+    trace_mark(&session->trace, TRACE_CLIENT_HELLO, step_began_ns);
+    session_happen(session, EVENT_HELLO_READ);
+}
+
+static void watch_client(struct session *session, int events)
+{
+    if (watch_set(&session->client, events) != 0)
+        session_handshake_fail(session, FAILURE_MEMORY, EVENT_CLIENT_GONE);
+}
+
+void session_handshake_step(struct session *session)
+{
+    uint64_t now = clock_ns();
+    ERR_clear_error();
+    errno = 0;
+    enum async_result result = async_handshake(session->io.ssl, &session->key);
+
+    notice_hello(session, now);
+    switch (result) {
+    case ASYNC_DONE:
+        done(session);
+        break;
+    case ASYNC_WANT_READ:
+        watch_client(session, UV_READABLE);
+        break;
+    case ASYNC_WANT_WRITE:
+        watch_client(session, UV_WRITABLE);
+        break;
+    case ASYNC_WAIT_KEY:
+        trace_mark(&session->trace, TRACE_KEY_BEGUN, clock_ns());
+        session_happen(session, EVENT_KEY_WANTED);
+        break;
+    case ASYNC_NO_JOB:
+        session_retry_later(session);
+        watch_client(session, UV_DISCONNECT);
+        break;
+    case ASYNC_FAILED:
+        broke(session);
+        break;
+    }
+}
+
+/* Readable data must not wake a session that cannot use it; only the client's leaving may. */
+void session_handshake_pause(struct session *session)
+{
+    if (watch_set(&session->client, UV_DISCONNECT) != 0)
+        session_handshake_fail(session, FAILURE_MEMORY, EVENT_CLIENT_GONE);
+}
+
+static void note_key(struct session *session)
+{
+    struct session_host *host = session->host;
+    const struct client_request *request = &session->key.request;
+    struct trace_record *trace = &session->trace;
+    uint64_t now = clock_ns();
+
+    trace->operation = request->operation.kind;
+    trace->operations = (unsigned)session->key.operations;
+    trace->status = request->outcome.status;
+    trace->sent_bytes = trace_operation_size(&request->operation);
+    trace->received_bytes = request->outcome.length;
+    trace->server = request->server;
+    if (request->sent_ns)
+        trace_mark(trace, TRACE_KEY_SENT, request->sent_ns);
+    trace_mark(trace, TRACE_KEY_ANSWERED, request->answered_ns ? request->answered_ns : now);
+    session->key_ns += trace->at[TRACE_KEY_ANSWERED] - trace->at[TRACE_KEY_BEGUN];
+    for (size_t i = 0; request->server && i < host->server_count; i++) {
+        if (strcmp(host->servers[i].name, request->server) == 0)
+            trace->server_rtt_ns = counter_get(&host->server_stats[i].rtt_ns);
+    }
+}
+
+void session_handshake_on_key(struct key_wait *wait)
+{
+    struct session *session = wait->user;
+
+    note_key(session);
+    session_happen(session, EVENT_KEY_ANSWERED);
+}
+
+void session_handshake_abandon(struct session *session)
+{
+    ERR_clear_error();
+    if (async_abandon(session->io.ssl, &session->key)) {
+        ERR_clear_error();
+        session_happen(session, EVENT_JOB_ENDED);
+        return;
+    }
+    watch_sleep(&session->client);
+    session_retry_later(session);
+}

@@ -1,0 +1,97 @@
+#include "edge/session_log.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#define NAME_SIZE  (3 * 255 + 1) /* a host name, every byte of it escaped */
+#define ALPN_SIZE  64
+#define ERROR_SIZE 256
+
+char *session_log_escape(char *out, size_t size, const char *text)
+{
+    size_t at = 0;
+
+    if (!text || !*text)
+        text = "-";
+    for (; *text && at + 3 < size; text++) {
+        unsigned char c = (unsigned char)*text;
+        if (isalnum(c) || strchr("-._:/*", c))
+            out[at++] = (char)c;
+        else
+            at += (size_t)snprintf(out + at, size - at, "%%%02X", c);
+    }
+    out[at] = '\0';
+    return out;
+}
+
+/* Text of our own side for a quoted value. */
+static char *unquoted(char *text)
+{
+    for (char *c = text; *c; c++) {
+        if (*c == '"' || *c == '\\')
+            *c = '\'';
+    }
+    return text;
+}
+
+static const char *sni(const struct session *session, char out[static NAME_SIZE])
+{
+    return session_log_escape(out, NAME_SIZE, SSL_get_servername(session->io.ssl, TLSEXT_NAMETYPE_host_name));
+}
+
+void session_log_handshake_failed(const struct session *session, const char *text)
+{
+    char from[ADDRESS_TEXT_SIZE], name[NAME_SIZE], trace[2 * TRACE_ID_SIZE + 1], error[ERROR_SIZE];
+    const char *server = session->trace.server;
+    /* A client that leaves is everyday life; a key that cannot be had is not. */
+    enum log_level level = session->failure >= FAILURE_KEY_TIMEOUT && session->failure < FAILURE_TLS
+                               ? LOG_WARN
+                               : LOG_INFO;
+
+    snprintf(error, sizeof(error), "%s", text ? text : "");
+    log_event(level, "handshake_failed",
+              "client=%s sni=%s reason=%s state=%s key_server=%s key_status=%s key_us=%llu%s%s%s trace=%s",
+              address_text(&session->from, from), sni(session, name),
+              session_stats_failure_name(session->failure), session_state_name(session->state),
+              server ? server : "-", session->trace.operation ? status_name(session->trace.status) : "-",
+              (unsigned long long)(session->key_ns / 1000), text ? " error=\"" : "",
+              text ? unquoted(error) : "", text ? "\"" : "", trace_id_text(&session->trace.id, trace));
+}
+
+void session_log_origin_failed(const struct session *session, int why)
+{
+    char from[ADDRESS_TEXT_SIZE], origin[ADDRESS_TEXT_SIZE], trace[2 * TRACE_ID_SIZE + 1];
+
+    log_event(LOG_WARN, "origin_failed", "client=%s origin=%s error=\"%s\" trace=%s",
+              address_text(&session->from, from), address_text(session->host->origin, origin),
+              why ? strerror(why) : "timed out", trace_id_text(&session->trace.id, trace));
+}
+
+void session_log_connection(const struct session *session)
+{
+    char from[ADDRESS_TEXT_SIZE], name[NAME_SIZE], trace[2 * TRACE_ID_SIZE + 1], protocol[ALPN_SIZE] = "";
+    char alpn_text[ALPN_SIZE];
+    const unsigned char *alpn = NULL;
+    unsigned alpn_length = 0;
+    const SSL *ssl = session->io.ssl;
+    bool done = session->trace.at[TRACE_HANDSHAKE_DONE] != 0;
+
+    SSL_get0_alpn_selected(ssl, &alpn, &alpn_length);
+    if (alpn_length && alpn_length < sizeof(protocol))
+        memcpy(protocol, alpn, alpn_length);
+    const uint64_t *at = session->trace.at;
+    log_event(
+        LOG_INFO, "connection",
+        "client=%s sni=%s version=%s cipher=%s kind=%s resumed=%s alpn=%s handshake_us=%llu key_us=%llu "
+        "key_server=%s bytes_in=%llu bytes_out=%llu duration_ms=%llu result=%s trace=%s",
+        address_text(&session->from, from), sni(session, name), done ? SSL_get_version(ssl) : "-",
+        done ? SSL_get_cipher_name(ssl) : "-", done ? tls_kind_name(session->kind) : "-",
+        done && SSL_session_reused(ssl) ? "yes" : "no",
+        session_log_escape(alpn_text, sizeof(alpn_text), protocol),
+        (unsigned long long)(done ? (at[TRACE_HANDSHAKE_DONE] - at[TRACE_CLIENT_HELLO]) / 1000 : 0),
+        (unsigned long long)(session->key_ns / 1000), session->trace.server ? session->trace.server : "-",
+        (unsigned long long)session->moved[RELAY_TO_ORIGIN],
+        (unsigned long long)session->moved[RELAY_TO_CLIENT], (unsigned long long)(at[TRACE_CLOSED] / 1000000),
+        session_stats_result_name(session->result), trace_id_text(&session->trace.id, trace));
+}

@@ -1,0 +1,18 @@
+/* Session log: the lines and records a session leaves behind. Whatever a client chose is escaped. */
+#ifndef EDGE_SESSION_LOG_H
+#define EDGE_SESSION_LOG_H
+
+#include "edge/session.h"
+
+/* Writes what of TEXT (NULL = "-") is safe in a log line as it is, the rest as %HH; at most SIZE - 1
+ * characters. Returns OUT. */
+char *session_log_escape(char *out, size_t size, const char *text);
+/* event=handshake_failed with the session's failure; TEXT explains it where it was a matter of TLS (else
+ * NULL). */
+void session_log_handshake_failed(const struct session *session, const char *text);
+/* event=origin_failed; WHY is an errno, 0 = it took too long. */
+void session_log_origin_failed(const struct session *session, int why);
+/* The access line, event=connection; before the SSL is freed. */
+void session_log_connection(const struct session *session);
+
+#endif

@@ -1,0 +1,147 @@
+#include "edge/session_relay.h"
+
+#include <errno.h>
+
+#include "common/clock.h"
+#include "edge/origin.h"
+#include "edge/session_log.h"
+
+static void failed(struct session *session, int why)
+{
+    session_log_origin_failed(session, why);
+    session_conclude(session, RESULT_ORIGIN_FAILED);
+    session_happen(session, EVENT_ORIGIN_FAILED);
+}
+
+static void on_origin(uv_poll_t *poll, int status, int events)
+{
+    struct session *session = poll->data;
+
+    (void)events;
+    if (status < 0)
+        session->origin.events = 0; /* libuv has stopped it: the socket is in error, reading will tell */
+    if (session->state != SESSION_CONNECT) {
+        if (!session->is_ready)
+            session_relay_run(session);
+    } else if (origin_check(session->origin.fd) != 0) {
+        failed(session, errno);
+    } else {
+        session_happen(session, EVENT_CONNECTED);
+    }
+}
+
+void session_relay_connect(struct session *session)
+{
+    struct session_host *host = session->host;
+    bool connected;
+
+    watch_sleep(&session->client); /* what it says already waits in the kernel until there is an origin */
+    int fd = origin_open(host->origin, &connected);
+    if (fd == ERR_BUSY) {
+        session_retry_later(session);
+        return;
+    }
+    if (fd < 0) {
+        failed(session, errno);
+        return;
+    }
+    if (watch_open(&session->origin, host->loop, fd, on_origin, session_on_watch_closed, session) != 0) {
+        failed(session, ENOMEM);
+        return;
+    }
+    session->handles++;
+    if (connected)
+        session_happen(session, EVENT_CONNECTED);
+    else if (watch_set(&session->origin, UV_WRITABLE) != 0)
+        failed(session, ENOMEM);
+}
+
+/* ---- relay ---- */
+
+static enum session_result break_result(const struct session *session)
+{
+    static const enum session_result results[] = {
+        [BREAK_NONE] = RESULT_CLIENT_RESET,
+        [BREAK_CUT] = RESULT_CLIENT_CUT,
+        [BREAK_RESET] = RESULT_CLIENT_RESET,
+        [BREAK_TLS] = RESULT_CLIENT_ERROR,
+    };
+    /* Once the answer and our close_notify have left, nobody owes us another word. */
+    return session->io.notified && session->state == SESSION_CLOSING ? RESULT_OK : results[session->io.why];
+}
+
+static void account(struct session *session, const struct relay_step *step)
+{
+    struct session_host *host = session->host;
+
+    session->moved[RELAY_TO_ORIGIN] += step->moved[RELAY_TO_ORIGIN];
+    session->moved[RELAY_TO_CLIENT] += step->moved[RELAY_TO_CLIENT];
+    if (step->moved[RELAY_TO_ORIGIN])
+        counter_add(&host->stats.bytes_to_origin, step->moved[RELAY_TO_ORIGIN]);
+    if (step->moved[RELAY_TO_CLIENT]) {
+        counter_add(&host->stats.bytes_to_client, step->moved[RELAY_TO_CLIENT]);
+        if (!session->trace.at[TRACE_FIRST_BYTE]) {
+            trace_mark(&session->trace, TRACE_FIRST_BYTE, clock_ns());
+            trace_put(host->traces, &session->trace);
+        }
+    }
+    if (step->moved[RELAY_TO_ORIGIN] || step->moved[RELAY_TO_CLIENT])
+        timeouts_set(&host->timeouts, &session->deadline, session_state_timeout(session->state),
+                     uv_now(host->loop));
+}
+
+/* Tells the table what the step came to. True when the session lives on. */
+static bool relay_events(struct session *session, const struct relay_step *step)
+{
+    if (step->client_cut) {
+        session_conclude(session, break_result(session));
+        session_happen(session, EVENT_CLIENT_GONE);
+    } else if (step->origin_cut) {
+        session_conclude(session, RESULT_ORIGIN_CUT);
+        session_happen(session, EVENT_ORIGIN_GONE);
+    } else if (step->no_memory) {
+        session_conclude(session, RESULT_MEMORY);
+        session_happen(session, EVENT_CLIENT_GONE);
+    } else if (step->done) {
+        session_happen(session, EVENT_BOTH_ENDED);
+    } else {
+        if (step->client_ended)
+            session_happen(session, EVENT_CLIENT_ENDED);
+        if (step->origin_ended)
+            session_happen(session, EVENT_ORIGIN_ENDED);
+    }
+    return session->state != SESSION_CLOSED;
+}
+
+static int uv_events(unsigned events)
+{
+    return (events & RELAY_READABLE ? UV_READABLE : 0) | (events & RELAY_WRITABLE ? UV_WRITABLE : 0);
+}
+
+void session_relay_run(struct session *session)
+{
+    const struct relay_end client = {.type = &session_io_end, .user = &session->io};
+    const struct relay_end origin = {.type = &origin_end, .user = &session->origin.fd};
+    struct relay_step step;
+
+    if (!session->trace.at[TRACE_ORIGIN_CONNECTED] && session->origin.open)
+        trace_mark(&session->trace, TRACE_ORIGIN_CONNECTED, clock_ns());
+    relay_run(&session->relay, &client, &origin, &session->host->scratch, &step);
+    account(session, &step);
+    if (!relay_events(session, &step))
+        return;
+    if (step.again) {
+        session_become_ready(session);
+    } else if (watch_set(&session->client, uv_events(step.client_events)) != 0 ||
+               watch_set(&session->origin, uv_events(step.origin_events)) != 0) {
+        session_conclude(session, RESULT_MEMORY);
+        session_happen(session, EVENT_CLIENT_GONE);
+    }
+}
+
+void session_relay_drop_origin(struct session *session)
+{
+    relay_drop_origin(&session->relay);
+    watch_close(&session->origin);
+    session_relay_run(session);
+}

@@ -1,0 +1,15 @@
+/* Session relay: connects a session to its origin and moves its bytes. Called by session.c, which knows what
+ * comes before and after. Loop thread only. */
+#ifndef EDGE_SESSION_RELAY_H
+#define EDGE_SESSION_RELAY_H
+
+#include "edge/session.h"
+
+/* Begins connecting to the origin. */
+void session_relay_connect(struct session *session);
+/* Moves what can be moved and tells the table what came of it. */
+void session_relay_run(struct session *session);
+/* Takes the origin as ended: what waits for the client is flushed, then close_notify. */
+void session_relay_drop_origin(struct session *session);
+
+#endif

@@ -1,0 +1,115 @@
+#include "edge/session_state.h"
+
+#include <assert.h>
+
+struct row {
+    bool listed;
+    struct session_transition to;
+};
+
+#define TO(state, act)                                                                                       \
+    {                                                                                                        \
+        .listed = true, .to = {.next = SESSION_##state, .action = ACTION_##act }                             \
+    }
+
+static const struct row table[SESSION_STATES][SESSION_EVENTS] =
+    {
+        [SESSION_HELLO] =
+            {
+                [EVENT_HELLO_READ] = TO(HANDSHAKE, NONE),
+                [EVENT_HANDSHAKE_FAILED] = TO(CLOSED, RELEASE),
+                [EVENT_CLIENT_GONE] = TO(CLOSED, RELEASE),
+                [EVENT_TIMEOUT] = TO(CLOSED, RELEASE),
+                [EVENT_STOP] = TO(CLOSED, RELEASE),
+            },
+        [SESSION_HANDSHAKE] =
+            {
+                [EVENT_KEY_WANTED] = TO(WAIT_KEY, WATCH_GONE),
+                [EVENT_HANDSHAKE_DONE] = TO(CONNECT, CONNECT),
+                [EVENT_HANDSHAKE_FAILED] = TO(CLOSED, RELEASE),
+                [EVENT_CLIENT_GONE] = TO(CLOSED, RELEASE),
+                [EVENT_TIMEOUT] = TO(CLOSED, RELEASE),
+                [EVENT_STOP] = TO(CLOSED, RELEASE),
+            },
+        [SESSION_WAIT_KEY] =
+            {
+                [EVENT_KEY_ANSWERED] = TO(HANDSHAKE, STEP),
+                [EVENT_CLIENT_GONE] = TO(DRAIN_KEY, ABANDON),
+                [EVENT_TIMEOUT] = TO(DRAIN_KEY, ABANDON),
+                [EVENT_STOP] = TO(DRAIN_KEY, ABANDON),
+            },
+        [SESSION_CONNECT] =
+            {
+                [EVENT_CONNECTED] = TO(RELAY, RELAY),
+                [EVENT_ORIGIN_FAILED] = TO(CLOSING, CLOSE_NOTIFY),
+                [EVENT_CLIENT_GONE] = TO(CLOSED, RESET_ORIGIN),
+                [EVENT_TIMEOUT] = TO(CLOSING, CLOSE_NOTIFY),
+                [EVENT_STOP] = TO(CLOSED, FAREWELL),
+            },
+        [SESSION_RELAY] =
+            {
+                [EVENT_CLIENT_ENDED] = TO(HALF_CLOSED, NONE),
+                [EVENT_ORIGIN_ENDED] = TO(CLOSING, NONE),
+                [EVENT_BOTH_ENDED] = TO(CLOSED, RELEASE),
+                [EVENT_CLIENT_GONE] = TO(CLOSED, RESET_ORIGIN),
+                [EVENT_ORIGIN_GONE] = TO(CLOSED, RELEASE),
+                [EVENT_TIMEOUT] = TO(CLOSING, CLOSE_NOTIFY),
+                [EVENT_STOP] = TO(CLOSED, FAREWELL),
+            },
+        [SESSION_HALF_CLOSED] =
+            {
+                [EVENT_ORIGIN_ENDED] = TO(CLOSING, NONE),
+                [EVENT_BOTH_ENDED] = TO(CLOSED, RELEASE),
+                [EVENT_CLIENT_GONE] = TO(CLOSED, RESET_ORIGIN),
+                [EVENT_ORIGIN_GONE] = TO(CLOSED, RELEASE),
+                [EVENT_TIMEOUT] = TO(CLOSED, RELEASE),
+                [EVENT_STOP] = TO(CLOSED, FAREWELL),
+            },
+        [SESSION_CLOSING] =
+            {
+                [EVENT_BOTH_ENDED] = TO(CLOSED, RELEASE),
+                [EVENT_CLIENT_GONE] = TO(CLOSED, RESET_ORIGIN),
+                [EVENT_ORIGIN_GONE] = TO(CLOSED, RELEASE),
+                [EVENT_TIMEOUT] = TO(CLOSED, RELEASE),
+                [EVENT_STOP] = TO(CLOSED, FAREWELL),
+            },
+        [SESSION_DRAIN_KEY] =
+            {
+                [EVENT_JOB_ENDED] = TO(CLOSED, RELEASE),
+            },
+};
+
+struct session_transition session_state_next(enum session_state state, enum session_event event)
+{
+    assert(state < SESSION_STATES && event < SESSION_EVENTS);
+    const struct row *row = &table[state][event];
+    if (!row->listed)
+        return (struct session_transition){.next = state, .action = ACTION_NONE};
+    return row->to;
+}
+
+enum timeout_class session_state_timeout(enum session_state state)
+{
+    static const enum timeout_class classes[SESSION_STATES] = {
+        [SESSION_HELLO] = TIMEOUT_HANDSHAKE,    [SESSION_HANDSHAKE] = TIMEOUT_HANDSHAKE,
+        [SESSION_WAIT_KEY] = TIMEOUT_HANDSHAKE, [SESSION_CONNECT] = TIMEOUT_CONNECT,
+        [SESSION_RELAY] = TIMEOUT_IDLE,         [SESSION_HALF_CLOSED] = TIMEOUT_HALF_CLOSED,
+        [SESSION_CLOSING] = TIMEOUT_CLOSE,      [SESSION_DRAIN_KEY] = TIMEOUT_NONE,
+        [SESSION_CLOSED] = TIMEOUT_NONE,
+    };
+    assert(state < SESSION_STATES);
+    return classes[state];
+}
+
+const char *session_state_name(enum session_state state)
+{
+    static const char *const names[SESSION_STATES] = {
+        [SESSION_HELLO] = "hello",       [SESSION_HANDSHAKE] = "handshake",
+        [SESSION_WAIT_KEY] = "wait_key", [SESSION_CONNECT] = "connect",
+        [SESSION_RELAY] = "relay",       [SESSION_HALF_CLOSED] = "half_closed",
+        [SESSION_CLOSING] = "closing",   [SESSION_DRAIN_KEY] = "drain_key",
+        [SESSION_CLOSED] = "closed",
+    };
+    assert(state < SESSION_STATES);
+    return names[state];
+}

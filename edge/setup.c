@@ -1,0 +1,81 @@
+#include "edge/setup.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "edge/async.h"
+#include "edge/provider/provider.h"
+
+static uint32_t verify_mask(const struct edge_config *config)
+{
+    uint32_t mask = 0;
+
+    if (config->tls.verify_rsa)
+        mask |= 1u << KEY_RSA;
+    if (config->tls.verify_ecdsa)
+        mask |= 1u << KEY_EC_P256 | 1u << KEY_EC_P384;
+    if (config->tls.verify_ed25519)
+        mask |= 1u << KEY_ED25519;
+    return mask;
+}
+
+static unsigned thread_count(const struct edge_config *config)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+    if (config->threads > 0)
+        return (unsigned)config->threads;
+    return cores > 0 ? (unsigned)cores : 1;
+}
+
+static int load_tls(struct setup *setup, bool strict, struct fault *fault)
+{
+    const struct edge_config *config = &setup->config;
+    int error = provider_context_new(&setup->context, async_perform, verify_mask(config), fault);
+
+    if (error)
+        return error;
+    error = certs_load(&setup->certs, setup->context, config->certificates, config->default_certificate,
+                       strict, fault);
+    if (error)
+        return error;
+    return tls_new(&setup->tls, setup->context, setup->certs, config, fault);
+}
+
+static int load_rest(struct setup *setup, bool strict, struct fault *fault)
+{
+    const struct edge_config *config = &setup->config;
+    int error;
+
+    setup->threads = thread_count(config);
+    if ((error = address_parse(&setup->origin, config->origin, 0, fault)) != 0 ||
+        (error = key_servers_load(&setup->key_servers, config, fault)) != 0)
+        return error;
+    setup->stats = calloc(setup->key_servers.count, sizeof(*setup->stats));
+    if (!setup->stats)
+        return fault_set(fault, ERR_MEMORY, "no memory for %zu key servers", setup->key_servers.count);
+    return load_tls(setup, strict, fault);
+}
+
+int setup_load(struct setup *out, const char *file, bool strict, struct fault *fault)
+{
+    int error = edge_config_load(&out->config, file, fault);
+
+    if (error)
+        return error;
+    error = load_rest(out, strict, fault);
+    if (error)
+        setup_clear(out);
+    return error;
+}
+
+void setup_clear(struct setup *setup)
+{
+    tls_free(setup->tls);
+    certs_free(setup->certs);
+    provider_context_free(setup->context);
+    key_servers_clear(&setup->key_servers);
+    free(setup->stats);
+    edge_config_clear(&setup->config);
+    *setup = (struct setup){0};
+}

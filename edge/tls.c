@@ -1,0 +1,213 @@
+#include "edge/tls.h"
+
+#include <openssl/err.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/bytes.h"
+#include "edge/tickets.h"
+#include "edge/tls_context.h"
+
+#define SNI_HOST_NAME 0   /* RFC 6066, 3 */
+#define SNI_NAME_MAX  255 /* bytes of a name this server looks up */
+
+struct tls {
+    const struct certs *certs; /* borrowed; outlives it */
+    SSL_CTX *start;            /* owned; every session begins here, without a certificate */
+    SSL_CTX **of_set;          /* owned; by cert_set.index */
+    size_t set_count;
+    struct tls_alpn alpn;
+};
+
+void tls_free(struct tls *tls)
+{
+    if (tls == NULL)
+        return;
+    for (size_t i = 0; i < tls->set_count; i++)
+        SSL_CTX_free(tls->of_set[i]);
+    free(tls->of_set);
+    SSL_CTX_free(tls->start);
+    free(tls->alpn.wire);
+    free(tls);
+}
+
+/* ---- which certificates ---- */
+
+/* The host name of a server_name extension, or false for one that does not parse (RFC 6066, 3). */
+static bool sni_read(const uint8_t *bytes, size_t length, char out[static SNI_NAME_MAX + 1])
+{
+    struct reader r;
+    reader_init(&r, bytes, length);
+    size_t list_length = reader_u16(&r);
+    uint8_t type = reader_u8(&r);
+    size_t name_length = reader_u16(&r);
+    const uint8_t *name = reader_bytes(&r, name_length);
+    if (!reader_done(&r) || list_length != name_length + 3 || type != SNI_HOST_NAME || name_length == 0 ||
+        name_length > SNI_NAME_MAX || memchr(name, 0, name_length) != NULL)
+        return false;
+    memcpy(out, name, name_length);
+    out[name_length] = '\0';
+    return true;
+}
+
+/* Chooses the certificates before OpenSSL looks at tickets: the session id context of the chosen set then
+ * decides whether a ticket may be used. (The servername callback comes too late for that.) */
+static int on_client_hello(SSL *ssl, int *alert, void *user)
+{
+    const struct tls *tls = user;
+    const unsigned char *extension = NULL;
+    size_t length = 0;
+    char name[SNI_NAME_MAX + 1];
+    bool named = false;
+    if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &extension, &length) == 1) {
+        named = sni_read(extension, length, name);
+        if (!named) {
+            *alert = SSL_AD_DECODE_ERROR;
+            return SSL_CLIENT_HELLO_ERROR;
+        }
+    }
+    const struct cert_set *set = certs_find(tls->certs, named ? name : NULL);
+    if (set == NULL) {
+        *alert = SSL_AD_UNRECOGNIZED_NAME;
+        return SSL_CLIENT_HELLO_ERROR;
+    }
+    if (SSL_set_SSL_CTX(ssl, tls->of_set[set->index]) == NULL) {
+        *alert = SSL_AD_INTERNAL_ERROR;
+        return SSL_CLIENT_HELLO_ERROR;
+    }
+    return SSL_CLIENT_HELLO_SUCCESS;
+}
+
+/* The choice is made; this only lets OpenSSL acknowledge the name. */
+static int on_server_name(SSL *ssl, int *alert, void *user)
+{
+    (void)alert;
+    (void)user;
+    return SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name) != NULL ? SSL_TLSEXT_ERR_OK
+                                                                      : SSL_TLSEXT_ERR_NOACK;
+}
+
+/* ---- life ---- */
+
+static int make_contexts(struct tls *tls, OSSL_LIB_CTX *library, const struct edge_config *config,
+                         struct fault *fault)
+{
+    size_t count = certs_set_count(tls->certs);
+    int error = tls_context_new(&tls->start, library, NULL, &tls->alpn, config, fault);
+    if (error != 0)
+        return error;
+    SSL_CTX_set_client_hello_cb(tls->start, on_client_hello, tls);
+    tls->of_set = calloc(count + 1, sizeof(SSL_CTX *));
+    if (tls->of_set == NULL)
+        return fault_set(fault, ERR_MEMORY, "no memory for %zu TLS contexts", count);
+    for (; tls->set_count < count; tls->set_count++) {
+        SSL_CTX **context = &tls->of_set[tls->set_count];
+        const struct cert_set *set = certs_set_at(tls->certs, tls->set_count);
+        if ((error = tls_context_new(context, library, set, &tls->alpn, config, fault)) != 0)
+            return error;
+        SSL_CTX_set_tlsext_servername_callback(*context, on_server_name);
+    }
+    return 0;
+}
+
+int tls_new(struct tls **out, OSSL_LIB_CTX *context, const struct certs *certs,
+            const struct edge_config *config, struct fault *fault)
+{
+    struct tls *tls = calloc(1, sizeof *tls);
+    if (tls == NULL)
+        return fault_set(fault, ERR_MEMORY, "no memory for TLS");
+    tls->certs = certs;
+    int error = tls_context_alpn_pack(&tls->alpn, &config->tls.alpn, fault);
+    if (error == 0 && config->tls.tickets && (error = tickets_start(config->tls.ticket_lifetime)) != 0)
+        fault_set(fault, error, "no locked memory for ticket keys");
+    if (error == 0)
+        error = make_contexts(tls, context, config, fault);
+    if (error != 0) {
+        tls_free(tls);
+        return error;
+    }
+    *out = tls;
+    return 0;
+}
+
+SSL *tls_accept(struct tls *tls, int fd)
+{
+    SSL *ssl = SSL_new(tls->start);
+    if (ssl == NULL || SSL_set_fd(ssl, fd) != 1) {
+        SSL_free(ssl);
+        return NULL;
+    }
+    SSL_set_accept_state(ssl);
+    return ssl;
+}
+
+/* ---- words for logs ---- */
+
+char *tls_error(char *out, size_t size)
+{
+    const char *data = "", *last_data = "";
+    int flags = 0, last_flags = 0;
+    unsigned long first = ERR_get_error_all(NULL, NULL, NULL, &data, &flags), last = 0;
+    if (first == 0) {
+        snprintf(out, size, "no reason given");
+        return out;
+    }
+    const char *reason = ERR_reason_error_string(first);
+    size_t used = (size_t)snprintf(out, size, "%s%s%s", reason != NULL ? reason : "unknown error",
+                                   (flags & ERR_TXT_STRING) != 0 ? ": " : "",
+                                   (flags & ERR_TXT_STRING) != 0 ? data : "");
+    /* The first entry is the cause; the last is what it made of the handshake. */
+    for (unsigned long code; (code = ERR_get_error_all(NULL, NULL, NULL, &last_data, &last_flags)) != 0;)
+        last = code;
+    reason = last != 0 ? ERR_reason_error_string(last) : NULL;
+    if (reason != NULL && ERR_GET_REASON(last) != ERR_GET_REASON(first) && used < size)
+        snprintf(out + used, size - used, "; %s", reason);
+    return out;
+}
+
+static const char *const kind_names[TLS_KINDS] = {
+    [TLS_KIND_RSA] = "rsa",
+    [TLS_KIND_ECDHE_RSA] = "ecdhe_rsa",
+    [TLS_KIND_ECDHE_ECDSA] = "ecdhe_ecdsa",
+    [TLS_KIND_TLS13_RSA] = "tls13_rsa",
+    [TLS_KIND_TLS13_ECDSA] = "tls13_ecdsa",
+    [TLS_KIND_TLS13_ED25519] = "tls13_ed25519",
+    [TLS_KIND_RESUMED12] = "resumed12",
+    [TLS_KIND_RESUMED13] = "resumed13",
+    [TLS_KIND_OTHER] = "other",
+};
+
+const char *tls_kind_name(enum tls_kind kind)
+{
+    return (unsigned)kind < TLS_KINDS ? kind_names[kind] : kind_names[TLS_KIND_OTHER];
+}
+
+static enum tls_kind kind_of_tls13(const SSL *ssl)
+{
+    int type = NID_undef;
+    if (SSL_get_signature_type_nid(ssl, &type) != 1)
+        return TLS_KIND_OTHER;
+    if (type == EVP_PKEY_RSA_PSS || type == EVP_PKEY_RSA)
+        return TLS_KIND_TLS13_RSA;
+    if (type == EVP_PKEY_EC)
+        return TLS_KIND_TLS13_ECDSA;
+    return type == EVP_PKEY_ED25519 ? TLS_KIND_TLS13_ED25519 : TLS_KIND_OTHER;
+}
+
+enum tls_kind tls_session_kind(const SSL *ssl)
+{
+    bool tls13 = SSL_version(ssl) == TLS1_3_VERSION;
+    const SSL_CIPHER *cipher = SSL_get_current_cipher(ssl);
+    if (SSL_session_reused(ssl))
+        return tls13 ? TLS_KIND_RESUMED13 : TLS_KIND_RESUMED12;
+    if (tls13)
+        return kind_of_tls13(ssl);
+    if (cipher == NULL)
+        return TLS_KIND_OTHER;
+    if (SSL_CIPHER_get_kx_nid(cipher) == NID_kx_rsa)
+        return TLS_KIND_RSA;
+    if (SSL_CIPHER_get_kx_nid(cipher) != NID_kx_ecdhe)
+        return TLS_KIND_OTHER;
+    return SSL_CIPHER_get_auth_nid(cipher) == NID_auth_rsa ? TLS_KIND_ECDHE_RSA : TLS_KIND_ECDHE_ECDSA;
+}

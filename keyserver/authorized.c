@@ -1,0 +1,396 @@
+#include "keyserver/authorized.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/secret.h"
+
+#define LINE_MAX_SIZE  8192 /* bytes of one line, its end included */
+#define EDGES_MAX      100000
+#define FILE_MAX       (32 * 1024 * 1024)
+#define KEY_NAME_MAX   255
+#define OPERATION_ALL  (1u << OP_PING | 1u << OP_KEYS)
+#define OPERATION_SIGN (1u << OP_SIGN_TLS12 | 1u << OP_SIGN_TLS13)
+
+/* Open addressing over the edges by key; each slot is an index + 1, 0 = free. */
+struct authorized {
+    struct authorized_edge *edges; /* guarded memory */
+    size_t count;
+    uint32_t *slots;
+    size_t slot_count; /* a power of two, more than twice the edges */
+    uint8_t hash_key[32];
+};
+
+struct parse {
+    struct authorized *list;
+    uint32_t *names; /* slots as in the list, by name */
+    const char *file;
+    unsigned line;
+    struct fault *fault;
+};
+
+static int fail(const struct parse *p, const char *what)
+{
+    return fault_set(p->fault, ERR_CONFIG, "%s:%u: %s", p->file, p->line, what);
+}
+
+/* ---- tables ---- */
+
+static size_t first_slot(const struct authorized *list, const void *bytes, size_t length)
+{
+    uint8_t hash[32];
+    uint64_t value;
+    hmac_sha256(hash, list->hash_key, sizeof list->hash_key, bytes, length);
+    memcpy(&value, hash, sizeof value);
+    return (size_t)value & (list->slot_count - 1);
+}
+
+static uint32_t *find_by_key(const struct authorized *list, const uint8_t *key)
+{
+    size_t at = first_slot(list, key, IDENTITY_KEY_SIZE);
+    while (list->slots[at] != 0 && !same_bytes(list->edges[list->slots[at] - 1].key, key, IDENTITY_KEY_SIZE))
+        at = (at + 1) & (list->slot_count - 1);
+    return &list->slots[at];
+}
+
+static uint32_t *find_by_name(const struct parse *p, const char *name)
+{
+    const struct authorized *list = p->list;
+    size_t at = first_slot(list, name, strlen(name));
+    while (p->names[at] != 0 && strcmp(list->edges[p->names[at] - 1].name, name) != 0)
+        at = (at + 1) & (list->slot_count - 1);
+    return &p->names[at];
+}
+
+/* Enters the edge behind the last one into both tables. */
+static int enter(struct parse *p, const struct authorized_edge *edge)
+{
+    uint32_t *by_key = find_by_key(p->list, edge->key);
+    uint32_t *by_name = find_by_name(p, edge->name);
+    if (*by_key != 0)
+        return fault_set(p->fault, ERR_CONFIG, "%s:%u: the key stands in line %u already; remove one of them",
+                         p->file, p->line, p->list->edges[*by_key - 1].line);
+    if (*by_name != 0)
+        return fault_set(p->fault, ERR_CONFIG,
+                         "%s:%u: the name %s stands in line %u already; give one of them another", p->file,
+                         p->line, edge->name, p->list->edges[*by_name - 1].line);
+    p->list->count++;
+    *by_key = (uint32_t)p->list->count;
+    *by_name = (uint32_t)p->list->count;
+    return 0;
+}
+
+/* ---- one line ---- */
+
+static bool is_name(const char *text, size_t longest)
+{
+    size_t length = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
+    return length > 0 && length <= longest && text[length] == 0;
+}
+
+static bool is_zero(const uint8_t bytes[static 32])
+{
+    static const uint8_t zero[32];
+    return same_bytes(bytes, zero, sizeof zero);
+}
+
+static size_t count_items(const char *list)
+{
+    size_t count = 1;
+    for (; *list != 0; list++)
+        count += *list == ',';
+    return count;
+}
+
+static int parse_psk(struct parse *p, struct authorized_edge *edge, char *value)
+{
+    if (base64_decode(edge->psk, sizeof edge->psk, value) != 0)
+        return fail(p, "psk is not 32 bytes in base64; make one with: keyless genkey");
+    if (is_zero(edge->psk))
+        return fail(p, "psk is all zero; make one with: keyless genkey");
+    return 0;
+}
+
+static int parse_key_name(struct parse *p, struct authorized_edge *edge, const char *item)
+{
+    uint8_t id[KEY_ID_SIZE];
+    if (!is_name(item, KEY_NAME_MAX))
+        return fail(p, "keys= takes file names of keys without extension, or key ids in hex, with commas "
+                       "between, like keys=www,api");
+    char *copy = strdup(item);
+    if (copy == NULL)
+        return fault_set(p->fault, ERR_MEMORY, "%s: %s", p->file, err_string(ERR_MEMORY));
+    if (strlen(copy) == 2 * KEY_ID_SIZE && hex_decode(id, sizeof id, copy) == 0)
+        hex_encode(copy, id, sizeof id);
+    edge->keys[edge->key_count++] = copy;
+    return 0;
+}
+
+static int parse_keys(struct parse *p, struct authorized_edge *edge, char *value)
+{
+    edge->keys = calloc(count_items(value), sizeof *edge->keys);
+    if (edge->keys == NULL)
+        return fault_set(p->fault, ERR_MEMORY, "%s: %s", p->file, err_string(ERR_MEMORY));
+    edge->all_keys = false;
+    int err = 0;
+    for (char *rest = value, *item; err == 0 && (item = strsep(&rest, ",")) != NULL;)
+        err = parse_key_name(p, edge, item);
+    return err;
+}
+
+static int parse_operations(struct parse *p, struct authorized_edge *edge, char *value)
+{
+    enum operation_kind kind;
+    edge->operations = OPERATION_ALL;
+    for (char *rest = value, *item; (item = strsep(&rest, ",")) != NULL;) {
+        if (operation_parse(item, &kind) != 0)
+            return fail(p, "ops= takes sign_tls13, sign_tls12, rsa_premaster, with commas between");
+        edge->operations |= 1u << kind;
+    }
+    return 0;
+}
+
+static int parse_from(struct parse *p, struct authorized_edge *edge, char *value)
+{
+    edge->from = calloc(count_items(value), sizeof *edge->from);
+    if (edge->from == NULL)
+        return fault_set(p->fault, ERR_MEMORY, "%s: %s", p->file, err_string(ERR_MEMORY));
+    for (char *rest = value, *item; (item = strsep(&rest, ",")) != NULL; edge->from_count++)
+        if (network_parse(&edge->from[edge->from_count], item) != 0)
+            return fail(p, "from= takes networks with commas between, like from=192.0.2.0/24,2001:db8::/32");
+    return 0;
+}
+
+static const struct {
+    const char *name;
+    int (*parse)(struct parse *p, struct authorized_edge *edge, char *value);
+} options[] = {{"psk", parse_psk}, {"keys", parse_keys}, {"ops", parse_operations}, {"from", parse_from}};
+
+#define OPTION_COUNT (sizeof options / sizeof options[0])
+#define SEEN_PSK     1u /* bit of options[0] */
+
+static int parse_option(struct parse *p, struct authorized_edge *edge, char *text, unsigned *seen)
+{
+    char *equal = strchr(text, '=');
+    size_t length = equal == NULL ? 0 : (size_t)(equal - text);
+    for (unsigned i = 0; i < OPTION_COUNT; i++) {
+        if (strlen(options[i].name) != length || memcmp(options[i].name, text, length) != 0)
+            continue;
+        if ((*seen & 1u << i) != 0)
+            return fault_set(p->fault, ERR_CONFIG, "%s:%u: %s= stands there twice; join them", p->file,
+                             p->line, options[i].name);
+        *seen |= 1u << i;
+        return options[i].parse(p, edge, equal + 1);
+    }
+    /* The text is not repeated: it may be a secret in the wrong place. */
+    return fail(p, "unknown option behind the name; there are psk=, keys=, ops= and from=");
+}
+
+static int parse_fields(struct parse *p, struct authorized_edge *edge, char *line)
+{
+    static const char blanks[] = " \t\r";
+    char *rest = NULL;
+    unsigned seen = 0;
+    char *key = strtok_r(line, blanks, &rest);
+    char *name = strtok_r(NULL, blanks, &rest);
+    int err = 0;
+    if (base64_decode(edge->key, sizeof edge->key, key) != 0 || is_zero(edge->key))
+        return fail(p, "the line does not begin with a public key, 32 bytes in base64; the edge prints it "
+                       "with: keyless pubkey < identity.key");
+    if (name == NULL || !is_name(name, AUTHORIZED_NAME_MAX - 1))
+        return fail(p, "behind the key there is no name for the edge; write 1 to 63 letters, digits, '.', "
+                       "'_', '-'");
+    memcpy(edge->name, name, strlen(name) + 1);
+    edge->line = p->line;
+    edge->all_keys = true;
+    edge->operations = OPERATION_ALL | OPERATION_SIGN;
+    for (char *text; err == 0 && (text = strtok_r(NULL, blanks, &rest)) != NULL;)
+        err = parse_option(p, edge, text, &seen);
+    if (err == 0 && (seen & SEEN_PSK) == 0)
+        err = fail(p, "psk is missing; append psk=… (make one with: keyless genkey)");
+    return err;
+}
+
+static void clear_edge(struct authorized_edge *edge)
+{
+    for (size_t i = 0; i < edge->key_count; i++)
+        free(edge->keys[i]);
+    free(edge->keys);
+    free(edge->from);
+    wipe(edge, sizeof *edge);
+}
+
+/* Whether nothing or a comment stands from START to END. */
+static bool is_empty(const char *start, const char *end)
+{
+    while (start < end && (*start == ' ' || *start == '\t' || *start == '\r'))
+        start++;
+    return start == end || *start == '#';
+}
+
+static int parse_line(struct parse *p, const char *start, const char *end)
+{
+    char line[LINE_MAX_SIZE];
+    size_t length = (size_t)(end - start);
+    if (length >= sizeof line)
+        return fail(p, "the line is longer than 8191 bytes");
+    for (size_t i = 0; i < length; i++)
+        if (iscntrl((unsigned char)start[i]) && start[i] != '\t' && start[i] != '\r')
+            return fail(p, "the line has a control character; remove it");
+    if (is_empty(start, end))
+        return 0;
+    memcpy(line, start, length);
+    line[length] = 0;
+    struct authorized_edge *edge = &p->list->edges[p->list->count];
+    int err = parse_fields(p, edge, line);
+    if (err == 0)
+        err = enter(p, edge);
+    if (err != 0)
+        clear_edge(edge);
+    wipe(line, length);
+    return err;
+}
+
+/* ---- the whole list ---- */
+
+static const char *line_end(const char *at, const char *end)
+{
+    const char *found = memchr(at, '\n', (size_t)(end - at));
+    return found == NULL ? end : found;
+}
+
+static size_t count_edges(const char *text, const char *end)
+{
+    size_t count = 0;
+    while (text < end) {
+        const char *stop = line_end(text, end);
+        count += !is_empty(text, stop);
+        text = stop < end ? stop + 1 : end;
+    }
+    return count;
+}
+
+/* Room for COUNT edges. */
+static struct authorized *new_list(size_t count)
+{
+    struct authorized *list = calloc(1, sizeof *list);
+    if (list == NULL)
+        return NULL;
+    list->slot_count = 2;
+    while (list->slot_count <= 2 * count)
+        list->slot_count *= 2;
+    list->slots = calloc(list->slot_count, sizeof *list->slots);
+    list->edges = secret_new((count + 1) * sizeof *list->edges);
+    if (list->slots == NULL || list->edges == NULL) {
+        authorized_free(list);
+        return NULL;
+    }
+    random_bytes(list->hash_key, sizeof list->hash_key);
+    return list;
+}
+
+static int parse_lines(struct parse *p, const char *text, const char *end)
+{
+    int err = 0;
+    while (text < end && err == 0) {
+        const char *stop = line_end(text, end);
+        p->line++;
+        err = parse_line(p, text, stop);
+        text = stop < end ? stop + 1 : end;
+    }
+    return err;
+}
+
+int authorized_parse(struct authorized **out, const char *text, size_t length, const char *file,
+                     struct fault *fault)
+{
+    struct parse p = {.file = file, .fault = fault};
+    size_t count = length == 0 ? 0 : count_edges(text, text + length);
+    *out = NULL;
+    if (count > EDGES_MAX)
+        return fault_set(fault, ERR_CONFIG, "%s: %zu edges; a key server takes at most %d", file, count,
+                         EDGES_MAX);
+    p.list = new_list(count);
+    p.names = p.list == NULL ? NULL : calloc(p.list->slot_count, sizeof *p.names);
+    int err = p.names == NULL ? fault_set(fault, ERR_MEMORY, "%s: %s", file, err_string(ERR_MEMORY)) : 0;
+    if (err == 0 && length > 0)
+        err = parse_lines(&p, text, text + length);
+    free(p.names);
+    if (err != 0)
+        authorized_free(p.list);
+    else
+        *out = p.list;
+    return err;
+}
+
+int authorized_load(struct authorized **out, const char *file, struct fault *fault)
+{
+    struct buffer text;
+    *out = NULL;
+    buffer_init(&text);
+    int err = identity_read_secret_file(file, FILE_MAX, &text, fault);
+    if (err == ERR_NOT_FOUND)
+        return fault_set(fault, err,
+                         "%s: no such file; make it with mode 0600 and one line an edge: KEY NAME psk=… (the "
+                         "edge prints KEY with: keyless pubkey < identity.key)",
+                         file);
+    if (err == 0)
+        err = authorized_parse(out, (const char *)buffer_bytes(&text), buffer_length(&text), file, fault);
+    buffer_clear(&text);
+    return err;
+}
+
+void authorized_free(struct authorized *list)
+{
+    if (list == NULL)
+        return;
+    for (size_t i = 0; i < list->count; i++)
+        clear_edge(&list->edges[i]);
+    secret_free(list->edges);
+    free(list->slots);
+    wipe(list, sizeof *list);
+    free(list);
+}
+
+void authorized_forget_psks(struct authorized *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        wipe(list->edges[i].psk, sizeof list->edges[i].psk);
+}
+
+size_t authorized_count(const struct authorized *list)
+{
+    return list->count;
+}
+
+const struct authorized_edge *authorized_at(const struct authorized *list, size_t index)
+{
+    return &list->edges[index];
+}
+
+const struct authorized_edge *authorized_find(const struct authorized *list,
+                                              const uint8_t key[static IDENTITY_KEY_SIZE])
+{
+    uint32_t slot = *find_by_key(list, key);
+    return slot == 0 ? NULL : &list->edges[slot - 1];
+}
+
+bool authorized_from(const struct authorized_edge *edge, const struct address *address)
+{
+    for (size_t i = 0; i < edge->from_count; i++)
+        if (network_has(&edge->from[i], address))
+            return true;
+    return edge->from_count == 0;
+}
+
+bool authorized_for_key(const struct authorized_edge *edge, const uint8_t key_id[static KEY_ID_SIZE],
+                        const char *name)
+{
+    char id[2 * KEY_ID_SIZE + 1];
+    hex_encode(id, key_id, KEY_ID_SIZE);
+    for (size_t i = 0; i < edge->key_count; i++)
+        if (strcmp(edge->keys[i], id) == 0 || strcmp(edge->keys[i], name) == 0)
+            return true;
+    return edge->all_keys;
+}

@@ -1,0 +1,153 @@
+#include "keyserver/children.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "keyserver/child.h"
+#include "keyserver/net/control.h"
+#include "keyserver/net/net.h"
+#include "keyserver/vault/vault.h"
+#include "keyserver/wall/wall.h"
+
+_Static_assert(SERVER_LISTENERS_MAX + 2 <= CHILD_DESCRIPTORS_MAX, "listeners, control and admin are kept");
+
+static const char *const role_names[] = {"", "net", "vault", "vault", "vault"};
+
+struct child *children_find(struct children *children, enum child_role role)
+{
+    for (size_t i = 0; i < CHILDREN_MAX; i++) {
+        if (children->item[i].role == role)
+            return &children->item[i];
+    }
+    return NULL;
+}
+
+bool children_any(const struct children *children)
+{
+    for (size_t i = 0; i < CHILDREN_MAX; i++) {
+        if (children->item[i].role != CHILD_FREE)
+            return true;
+    }
+    return false;
+}
+
+int children_take(struct children *children, pid_t pid, struct child *out)
+{
+    for (size_t i = 0; i < CHILDREN_MAX; i++) {
+        if (children->item[i].role != CHILD_FREE && children->item[i].pid == pid) {
+            *out = children->item[i];
+            children->item[i].role = CHILD_FREE;
+            return 0;
+        }
+    }
+    return ERR_NOT_FOUND;
+}
+
+void children_kill(const struct children *children)
+{
+    for (size_t i = 0; i < CHILDREN_MAX; i++) {
+        if (children->item[i].role != CHILD_FREE)
+            kill(children->item[i].pid, SIGKILL);
+    }
+}
+
+void children_log_end(const struct child *child, int wait_status, bool expected)
+{
+    bool by_signal = WIFSIGNALED(wait_status);
+    int value = by_signal ? WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
+    bool fine = expected && !by_signal && value == 0;
+
+    log_event(fine ? LOG_INFO : LOG_ERROR, fine ? "child_ended" : "child_died", "role=%s pid=%d %s=%d",
+              role_names[child->role], (int)child->pid, by_signal ? "signal" : "status", value);
+}
+
+static void add(struct children *children, enum child_role role, pid_t pid)
+{
+    struct child *child = children_find(children, CHILD_FREE);
+
+    *child = (struct child){.role = role, .pid = pid, .started_ms = clock_ms()};
+    log_event(LOG_INFO, "child_started", "role=%s pid=%d", role_names[role], (int)pid);
+}
+
+/* Ends a child without the parent's exit handlers, which are not its own. */
+static _Noreturn void leave(int status)
+{
+    fflush(NULL);
+    _exit(status);
+}
+
+/* In the child: log lines that say which process they come from. */
+static void name_logs(const char *name, const struct server_config *config)
+{
+    log_init(name, (enum log_level)config->log_level, (enum log_format)config->log_format);
+}
+
+int children_start_net(struct children *children, const struct server_config *config,
+                       const struct server_sockets *sockets, int *control_fd)
+{
+    int control[2], fds[CHILD_DESCRIPTORS_MAX];
+    size_t count = 0;
+
+    if (children_find(children, CHILD_FREE) == NULL)
+        return ERR_BUSY;
+    if (control_pair(control) != 0)
+        return ERR_SYSTEM;
+    fds[count++] = control[1];
+    for (size_t i = 0; i < sockets->listener_count; i++)
+        fds[count++] = sockets->listeners[i];
+    if (sockets->admin_fd >= 0)
+        fds[count++] = sockets->admin_fd;
+    pid_t pid = child_fork(fds, count);
+    if (pid == 0) {
+        const int *listeners = fds + 1;
+        name_logs("keyless-server[net]", config);
+        leave(net_run(config, listeners, sockets->listener_count,
+                      sockets->admin_fd >= 0 ? listeners[sockets->listener_count] : -1, fds[0]));
+    }
+    close(control[1]);
+    if (pid < 0) {
+        close(control[0]);
+        return ERR_SYSTEM;
+    }
+    *control_fd = control[0];
+    add(children, CHILD_NET, pid);
+    return 0;
+}
+
+int children_start_vault(struct children *children, const struct server_config *config, int *net_wall_fd,
+                         int *ready_fd)
+{
+    struct wall net_end, vault_end;
+    int ready[2];
+
+    if (children_find(children, CHILD_FREE) == NULL)
+        return ERR_BUSY;
+    if (pipe2(ready, O_CLOEXEC) != 0)
+        return ERR_SYSTEM;
+    if (wall_pair(&net_end, &vault_end) != 0) {
+        close(ready[0]);
+        close(ready[1]);
+        return ERR_SYSTEM;
+    }
+    int fds[] = {wall_fd(&vault_end), ready[1]};
+    pid_t pid = child_fork(fds, 2);
+    if (pid == 0) {
+        name_logs("keyless-server[vault]", config);
+        leave(vault_run(config, fds[0], fds[1]));
+    }
+    wall_close(&vault_end);
+    close(ready[1]);
+    if (pid < 0) {
+        wall_close(&net_end);
+        close(ready[0]);
+        return ERR_SYSTEM;
+    }
+    *net_wall_fd = wall_fd(&net_end);
+    *ready_fd = ready[0];
+    add(children, CHILD_VAULT_LOADING, pid);
+    return 0;
+}

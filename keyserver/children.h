@@ -1,0 +1,52 @@
+/* The supervisor's children: which processes there are, and how each kind is started.
+ *
+ * Decides nothing about when. One thread. */
+#ifndef KEYSERVER_CHILDREN_H
+#define KEYSERVER_CHILDREN_H
+
+#include <sys/types.h>
+
+#include "keyserver/server_sockets.h"
+
+#define CHILDREN_MAX 8
+
+enum child_role {
+    CHILD_FREE, /* no process */
+    CHILD_NET,
+    CHILD_VAULT_LOADING, /* not handed to the net process yet */
+    CHILD_VAULT,         /* serves */
+    CHILD_VAULT_LEAVING, /* another serves; it ends when what it had is answered */
+};
+
+struct child {
+    enum child_role role;
+    pid_t pid;
+    uint64_t started_ms; /* of clock_ms() */
+};
+
+/* Zero-initialised is empty. */
+struct children {
+    struct child item[CHILDREN_MAX];
+};
+
+/* The first in ROLE (CHILD_FREE: room for one more), or NULL. */
+struct child *children_find(struct children *children, enum child_role role);
+bool children_any(const struct children *children);
+/* Copies the child PID out and forgets it; ERR_NOT_FOUND. */
+int children_take(struct children *children, pid_t pid, struct child *out) MUST_USE;
+/* Kills them all at once. */
+void children_kill(const struct children *children);
+/* Logs how a child ended, as waitpid() told: "child_died", or "child_ended" when that was EXPECTED and went
+ * well. */
+void children_log_end(const struct child *child, int wait_status, bool expected);
+
+/* Forks the net process with SOCKETS. CONTROL_FD becomes this end of its control pair, the caller's.
+ * ERR_BUSY: too many children. */
+int children_start_net(struct children *children, const struct server_config *config,
+                       const struct server_sockets *sockets, int *control_fd) MUST_USE;
+/* Forks a vault. NET_WALL_FD becomes the net process's end of its wall, READY_FD gives one byte once it is
+ * ready (or ends); both are the caller's. ERR_BUSY: too many children. */
+int children_start_vault(struct children *children, const struct server_config *config, int *net_wall_fd,
+                         int *ready_fd) MUST_USE;
+
+#endif

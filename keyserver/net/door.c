@@ -1,0 +1,117 @@
+#include "keyserver/net/door.h"
+
+#include <string.h>
+
+#define ANSWER_SIZE_MAX 640 /* one packed answer, its frame included */
+#define UNSENT_MIN      ((size_t)1 << 20)
+
+void door_settings(struct channel_listener_settings *out, const struct server_config *config)
+{
+    size_t unsent = (size_t)config->in_flight_per_edge * ANSWER_SIZE_MAX;
+
+    channel_listener_settings_default(out);
+    out->half_open_max = (unsigned)config->half_open_max;
+    out->handshakes_per_second = (unsigned)config->handshakes_per_second;
+    out->channel.connect_timeout_ms = config->handshake_timeout;
+    out->channel.idle_timeout_ms = config->idle_timeout;
+    out->channel.ping_interval_ms = 0; /* the edge pings */
+    /* Whoever keeps to its requests in flight never comes to this limit, however slow the network. */
+    out->channel.unsent_max = unsent > UNSENT_MIN ? unsent : UNSENT_MIN;
+}
+
+static int on_lookup(const uint8_t key[static NOISE_KEY_SIZE], const struct address *from,
+                     struct channel_verdict *verdict, void *user)
+{
+    const struct door *door = user;
+    const struct authorized_edge *edge = authorized_find(door->authorized, key);
+
+    if (edge == NULL || !authorized_from(edge, from))
+        return ERR_REFUSED;
+    memcpy(verdict->psk, edge->psk, sizeof verdict->psk);
+    verdict->user = user;
+    return 0;
+}
+
+/* ---- strangers ---- */
+
+/* How each kind of drop is told: what a scanner causes is not the owner's worry, a refused edge is. */
+static const struct {
+    enum log_level level;
+    const char *mend;
+} drop_words[DROP_KINDS] = {
+    [DROP_BUDGET] = {LOG_WARN, "raise handshakes_per_second if this is an edge"},
+    [DROP_HALF_OPEN] = {LOG_WARN, "raise half_open_max, or keep strangers out with a firewall"},
+    [DROP_DEADLINE] = {LOG_INFO, NULL},
+    [DROP_CUT] = {LOG_DEBUG, NULL},
+    [DROP_HANDSHAKE] = {LOG_INFO, "if this is an edge, the server key in its edge.conf is not this server's"},
+    [DROP_UNKNOWN] = {LOG_WARN, NULL},
+    [DROP_PSK] = {LOG_WARN, NULL},
+};
+
+/* The mend where it depends on who it was. */
+static void mend_for(struct fault *mend, enum channel_drop why, const struct door *door,
+                     const struct authorized_edge *edge)
+{
+    const char *file = door->authorized_file;
+
+    if (why == DROP_UNKNOWN && edge == NULL)
+        (void)fault_set(mend, 0, "add a line with this key to %s and restart keyless-server", file);
+    else if (why == DROP_UNKNOWN)
+        (void)fault_set(mend, 0, "from= in %s line %u does not cover this address", file, edge->line);
+    else if (why == DROP_PSK && edge != NULL)
+        (void)fault_set(mend, 0, "its psk differs from the one in %s line %u", file, edge->line);
+    else if (drop_words[why].mend != NULL)
+        (void)fault_set(mend, 0, "%s", drop_words[why].mend);
+}
+
+static void on_drop(enum channel_drop why, const uint8_t *key, const struct address *from, void *user)
+{
+    const struct door *door = user;
+    const struct authorized_edge *edge = key != NULL ? authorized_find(door->authorized, key) : NULL;
+    char address[ADDRESS_TEXT_SIZE], key_text[IDENTITY_TEXT_SIZE] = "-";
+    struct fault mend = {.text = ""};
+
+    counter_add(&service_counters(door->service)->drops[why], 1);
+    if (key != NULL)
+        base64_encode(key_text, key, NOISE_KEY_SIZE);
+    mend_for(&mend, why, door, edge);
+    log_event(drop_words[why].level, "edge_dropped", "why=%s address=%s edge=%s key=\"%s\"%s%s%s",
+              channel_drop_name(why), address_text(from, address), edge != NULL ? edge->name : "-", key_text,
+              mend.text[0] != '\0' ? " mend=\"" : "", mend.text, mend.text[0] != '\0' ? "\"" : "");
+}
+
+/* ---- edges: until it is open, a channel's user is the door; from then on its peer, or nobody ---- */
+
+static void on_open(struct channel *channel, void *user)
+{
+    const struct door *door = user;
+    const struct authorized_edge *edge = authorized_find(door->authorized, channel_peer_key(channel));
+    struct peer *peer = edge != NULL ? service_attach(door->service, channel, edge) : NULL;
+
+    channel_set_user(channel, peer);
+    if (peer == NULL)
+        channel_close(channel);
+}
+
+static void on_message(struct channel *channel, const uint8_t *bytes, size_t length, void *user)
+{
+    (void)channel;
+    if (user != NULL)
+        peer_message(user, bytes, length);
+}
+
+static void on_close(struct channel *channel, int why, void *user)
+{
+    struct peer *peer = user;
+
+    (void)channel;
+    if (peer == NULL)
+        return;
+    peer_log_end(peer, why);
+    service_detach(peer->user, peer);
+}
+
+const struct channel_listener_handlers door_handlers = {
+    .on_lookup = on_lookup,
+    .on_drop = on_drop,
+    .channel = {.on_open = on_open, .on_message = on_message, .on_close = on_close}};

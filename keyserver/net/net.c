@@ -1,0 +1,191 @@
+#include "keyserver/net/net.h"
+
+#include <unistd.h>
+
+#include "common/process.h"
+#include "common/secret.h"
+#include "keyserver/net/control.h"
+#include "keyserver/net/door.h"
+#include "keyserver/net/server_status.h"
+
+#define CONTROL_ROUNDS 8 /* messages taken in one turn */
+
+struct net {
+    const struct server_config *config; /* borrowed */
+    struct identity *identity;          /* owned, guarded */
+    struct authorized *authorized;      /* owned */
+    uv_loop_t loop;
+    struct service *service; /* owned */
+    struct door door;
+    struct channel_listener *listeners[SERVER_LISTENERS_MAX]; /* owned */
+    struct admin *admin;                                      /* owned; NULL = none */
+    struct server_status status;
+    uv_poll_t control;
+    int control_fd; /* owned */
+};
+
+/* ---- the end ---- */
+
+static void close_listeners(struct net *net)
+{
+    for (size_t i = 0; i < SERVER_LISTENERS_MAX; i++) {
+        channel_listener_close(net->listeners[i]);
+        net->listeners[i] = NULL;
+    }
+}
+
+/* Nothing is open any more: with its handles closed the loop runs out. */
+static void on_drained(void *user)
+{
+    struct net *net = user;
+
+    close_listeners(net);
+    admin_close(net->admin);
+    net->admin = NULL;
+    service_close(net->service);
+    uv_close((uv_handle_t *)&net->control, NULL);
+}
+
+static void drain(struct net *net)
+{
+    if (service_draining(net->service))
+        return;
+    log_event(LOG_INFO, "draining", "open=%zu timeout_ms=%llu", service_open(net->service),
+              (unsigned long long)net->config->drain_timeout);
+    close_listeners(net);
+    service_drain(net->service, on_drained, net);
+}
+
+/* ---- the supervisor ---- */
+
+static void take_control(struct net *net, const struct control_message *message, int passed)
+{
+    if (message->kind == CONTROL_WALL && passed >= 0) {
+        service_adopt_wall(net->service, passed, (enum control_wall_cause)message->value);
+        return;
+    }
+    if (passed >= 0)
+        close(passed);
+    if (message->kind == CONTROL_DRAIN)
+        drain(net);
+}
+
+static void on_control(uv_poll_t *poll, int status, int events)
+{
+    struct net *net = poll->data;
+    int r = status < 0 ? ERR_CUT : 0;
+
+    (void)events;
+    for (int round = 0; r == 0 && round < CONTROL_ROUNDS; round++) {
+        struct control_message message;
+        int passed;
+        r = control_receive(net->control_fd, &message, &passed);
+        if (r == 0)
+            take_control(net, &message, passed);
+    }
+    if (r == ERR_CUT || r == ERR_SYSTEM) { /* no supervisor, no new vault: finish what can be */
+        uv_poll_stop(poll);
+        drain(net);
+    }
+}
+
+/* ---- the beginning ---- */
+
+/* What it must hold, while it may still read it. */
+static int load(struct net *net, struct fault *fault)
+{
+    int r = process_harden("keyless-net", fault);
+
+    if (r == 0 && secret_init() != 0)
+        r = fault_set(fault, ERR_CRYPTO, "libsodium cannot start");
+    if (r == 0)
+        r = identity_load(&net->identity, net->config->identity, fault);
+    if (r == 0)
+        r = authorized_load(&net->authorized, net->config->authorized_edges, fault);
+    if (r == 0)
+        r = process_drop_user(net->config->user, fault);
+    return r;
+}
+
+static int start_listeners(struct net *net, const int *fds, size_t count, struct fault *fault)
+{
+    struct channel_listener_settings settings;
+
+    net->door = (struct door){.service = net->service,
+                              .authorized = net->authorized,
+                              .authorized_file = net->config->authorized_edges};
+    door_settings(&settings, net->config);
+    for (size_t i = 0; i < count; i++) {
+        int r = channel_listener_start(&net->listeners[i], &net->loop, fds[i], net->identity, &settings,
+                                       &door_handlers, &net->door);
+        if (r != 0)
+            return fault_set(fault, r, "a listener cannot be served: %s", err_string(r));
+    }
+    return 0;
+}
+
+static int start_admin(struct net *net, int fd, struct fault *fault)
+{
+    if (fd < 0)
+        return 0;
+    int r = admin_start(&net->admin, &net->loop, fd, server_status_routes, &net->status);
+    return r == 0 ? 0 : fault_set(fault, r, "the admin endpoint cannot be served: %s", err_string(r));
+}
+
+/* With the loop and the service there: everything that calls back. */
+static int start(struct net *net, const int *listeners, size_t count, int admin_fd, struct fault *fault)
+{
+    server_status_init(&net->status, net->service, listeners, count);
+    int r = start_listeners(net, listeners, count, fault);
+    if (r == 0)
+        r = start_admin(net, admin_fd, fault);
+    if (r == 0 && uv_poll_start(&net->control, UV_READABLE | UV_DISCONNECT, on_control) != 0)
+        r = fault_set(fault, ERR_SYSTEM, "the supervisor cannot be listened to");
+    if (r == 0)
+        r = control_send(net->control_fd, CONTROL_STARTED, 0, -1);
+    return r;
+}
+
+static int run(struct net *net, const int *listeners, size_t count, int admin_fd, struct fault *fault)
+{
+    if (uv_loop_init(&net->loop) != 0)
+        return fault_set(fault, ERR_SYSTEM, "no event loop");
+    net->control.data = net;
+    net->service = service_new(&net->loop, net->config);
+    if (net->service == NULL || uv_poll_init(&net->loop, &net->control, net->control_fd) != 0) {
+        if (net->service != NULL)
+            service_close(net->service);
+        uv_run(&net->loop, UV_RUN_DEFAULT);
+        uv_loop_close(&net->loop);
+        return fault_set(fault, ERR_MEMORY, "no memory for the service");
+    }
+    int r = start(net, listeners, count, admin_fd, fault);
+    if (r != 0)
+        on_drained(net);
+    uv_run(&net->loop, UV_RUN_DEFAULT);
+    if (uv_loop_close(&net->loop) != 0 && r == 0)
+        r = fault_set(fault, ERR_SYSTEM, "the event loop ended with something open");
+    return r;
+}
+
+int net_run(const struct server_config *config, const int *listeners, size_t listener_count, int admin_fd,
+            int control_fd)
+{
+    struct net net = {.config = config, .control_fd = control_fd};
+    struct fault fault = {.text = ""};
+    int status = 0;
+
+    process_raise_descriptors();
+    if (load(&net, &fault) != 0) {
+        log_event(LOG_ERROR, "net_failed", "err=\"%s\"", fault.text);
+        status = 2;
+    } else if (run(&net, listeners, listener_count, admin_fd, &fault) != 0) {
+        log_event(LOG_ERROR, "net_failed", "err=\"%s\"", fault.text);
+        status = 1;
+    }
+    service_free(net.service);
+    authorized_free(net.authorized);
+    secret_free(net.identity);
+    close(control_fd);
+    return status;
+}

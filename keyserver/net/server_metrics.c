@@ -1,0 +1,176 @@
+#include "keyserver/net/server_metrics.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define LABELS_SIZE 128
+#define P           "keyless_server_"
+
+static const char *operation_label(size_t kind)
+{
+    return kind == 0 ? "unknown" : operation_name((enum operation_kind)kind);
+}
+
+static void one(struct buffer *out, const char *name, enum metric_type type, const char *help, double value)
+{
+    metrics_family(out, name, type, help);
+    metrics_sample(out, name, NULL, value);
+}
+
+static void gauge(struct buffer *out, const char *name, const char *help, double value)
+{
+    one(out, name, METRIC_GAUGE, help, value);
+}
+
+static void total(struct buffer *out, const char *name, const char *help, const counter *value)
+{
+    one(out, name, METRIC_COUNTER, help, (double)counter_get(value));
+}
+
+static void write_process(struct buffer *out, const struct server_status *status)
+{
+    metrics_family(out, P "build_info", METRIC_GAUGE, "Always 1; the label is the running version.");
+    metrics_sample(out, P "build_info", "version=\"" KEYLESS_VERSION "\"", 1);
+    gauge(out, P "start_time_seconds", "When this net process started, in seconds since 1970.",
+          (double)status->started);
+    gauge(out, P "draining", "1 while the server drains before it stops.",
+          service_draining(status->service) ? 1 : 0);
+}
+
+static int by_pointer(const void *a, const void *b)
+{
+    const void *const *left = a, *const *right = b;
+    return (*left > *right) - (*left < *right);
+}
+
+/* Edges with at least one channel; without memory the number of channels stands in. */
+static size_t distinct_edges(const struct peer *first, size_t channels)
+{
+    const void **edges = channels > 0 ? calloc(channels, sizeof *edges) : NULL;
+    size_t count = 0, distinct = 0;
+
+    if (edges == NULL)
+        return channels;
+    for (const struct peer *peer = first; peer != NULL && count < channels; peer = peer->after)
+        edges[count++] = peer->edge;
+    qsort(edges, count, sizeof *edges, by_pointer);
+    for (size_t i = 0; i < count; i++)
+        distinct += i == 0 || edges[i] != edges[i - 1];
+    free(edges);
+    return distinct;
+}
+
+static void write_edges(struct buffer *out, const struct server_status *status)
+{
+    const struct net_counters *counters = service_counters(status->service);
+    const struct peer *first = service_peers(status->service);
+    size_t channels = 0;
+    char labels[LABELS_SIZE];
+
+    for (const struct peer *peer = first; peer != NULL; peer = peer->after)
+        channels++;
+    gauge(out, P "channels", "Open channels.", (double)channels);
+    gauge(out, P "connected_edges", "Edges with at least one open channel.",
+          (double)distinct_edges(first, channels));
+    total(out, P "channels_accepted_total", "Channels that were authenticated and greeted.",
+          &counters->channels_accepted);
+    metrics_family(out, P "connections_dropped_total", METRIC_COUNTER,
+                   "Connections ended before they were authenticated, by reason.");
+    for (size_t why = 0; why < DROP_KINDS; why++) {
+        snprintf(labels, sizeof labels, "reason=\"%s\"", channel_drop_name((enum channel_drop)why));
+        metrics_sample(out, P "connections_dropped_total", labels,
+                       (double)counter_get(&counters->drops[why]));
+    }
+    total(out, P "malformed_messages_total", "Messages of edges that were no proper message.",
+          &counters->malformed_messages);
+    total(out, P "slow_readers_total", "Channels ended because their edge did not read its answers.",
+          &counters->slow_readers);
+}
+
+static void write_answers(struct buffer *out, const struct net_counters *counters)
+{
+    char labels[LABELS_SIZE];
+
+    metrics_family(out, P "answers_total", METRIC_COUNTER, "Answers to edges, by operation and status.");
+    for (size_t kind = 0; kind < OP_KINDS; kind++) {
+        for (size_t status = 0; status < STATUS_KINDS; status++) {
+            snprintf(labels, sizeof labels, "operation=\"%s\",status=\"%s\"", operation_label(kind),
+                     status_name((enum operation_status)status));
+            metrics_sample(out, P "answers_total", labels,
+                           (double)counter_get(&counters->answers[kind][status]));
+        }
+    }
+}
+
+static void write_requests(struct buffer *out, const struct server_status *status)
+{
+    const struct net_counters *counters = service_counters(status->service);
+    char labels[LABELS_SIZE];
+
+    gauge(out, P "requests_in_flight", "Requests received and not yet answered.",
+          (double)service_open(status->service));
+    metrics_family(out, P "requests_total", METRIC_COUNTER, "Requests of edges, by operation.");
+    for (size_t kind = 0; kind < OP_KINDS; kind++) {
+        snprintf(labels, sizeof labels, "operation=\"%s\"", operation_label(kind));
+        metrics_sample(out, P "requests_total", labels, (double)counter_get(&counters->requests[kind]));
+    }
+    write_answers(out, counters);
+    total(out, P "requests_cancelled_total", "Requests whose channel ended before they were answered.",
+          &counters->cancelled);
+    metrics_family(out, P "request_duration_seconds", METRIC_HISTOGRAM,
+                   "From a request's arrival to its answer, by operation.");
+    for (size_t kind = OP_SIGN_TLS13; kind < OP_KINDS; kind++) {
+        snprintf(labels, sizeof labels, "operation=\"%s\"", operation_label(kind));
+        metrics_histogram(out, P "request_duration_seconds", labels, &counters->duration[kind]);
+    }
+}
+
+static void write_vault_totals(struct buffer *out, const struct wall_stats *stats)
+{
+    char labels[LABELS_SIZE];
+
+    metrics_family(out, P "refusals_total", METRIC_COUNTER,
+                   "Requests the vault refused, by reason; edges are never told which.");
+    for (size_t reason = REFUSAL_NONE + 1; reason < REFUSAL_KINDS; reason++) {
+        snprintf(labels, sizeof labels, "reason=\"%s\"", wall_refusal_name((enum wall_refusal)reason));
+        metrics_sample(out, P "refusals_total", labels, (double)stats->refusals[reason]);
+    }
+    metrics_family(out, P "key_operation_seconds_total", METRIC_COUNTER,
+                   "Time spent in private-key operations, by operation.");
+    for (size_t kind = OP_SIGN_TLS13; kind < OP_KINDS; kind++) {
+        snprintf(labels, sizeof labels, "operation=\"%s\"", operation_label(kind));
+        metrics_sample(out, P "key_operation_seconds_total", labels, (double)stats->busy_ns[kind] / 1e9);
+    }
+    one(out, P "faults_total", METRIC_COUNTER,
+        "Results that did not pass their own check and were not released.", (double)stats->faults);
+}
+
+static void write_vault(struct buffer *out, const struct server_status *status)
+{
+    const struct net_counters *counters = service_counters(status->service);
+    const struct vault_link *link = service_link(status->service);
+    struct wall_stats stats;
+
+    vault_link_stats(link, &stats);
+    gauge(out, P "vault_ready", "1 while a vault with its keys serves.", vault_link_ready(link) ? 1 : 0);
+    gauge(out, P "keys_loaded", "Private keys the vault holds.", stats.keys);
+    gauge(out, P "key_files_skipped", "Key files found wrong and passed over.", stats.key_files_skipped);
+    gauge(out, P "vault_queued", "Requests that wait in the vault.", stats.queued);
+    gauge(out, P "vault_working", "Requests being computed.", stats.working);
+    gauge(out, P "vault_workers", "Requests that can be computed at once.", stats.workers);
+    write_vault_totals(out, &stats);
+    total(out, P "vault_restarts_total", "Vaults that replaced one that died.", &counters->vault_restarts);
+    total(out, P "vault_reloads_total", "Vaults that replaced one on reload.", &counters->vault_reloads);
+    total(out, P "stray_answers_total", "Answers of the vault to requests that were given up.",
+          &counters->stray_answers);
+    one(out, P "wall_malformed_total", METRIC_COUNTER, "Slots of the vault that did not pass their check.",
+        (double)vault_link_malformed(link));
+}
+
+void server_metrics_write(struct buffer *out, const struct server_status *status)
+{
+    write_process(out, status);
+    write_edges(out, status);
+    write_requests(out, status);
+    write_vault(out, status);
+}

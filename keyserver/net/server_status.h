@@ -1,0 +1,29 @@
+/* What the key server says of itself on its admin endpoint: /metrics, /live, /ready and /status.json.
+ *
+ * Names and numbers of the owner's edges and vault; never a secret, and no label that a client chose. Loop
+ * thread only. */
+#ifndef KEYSERVER_NET_SERVER_STATUS_H
+#define KEYSERVER_NET_SERVER_STATUS_H
+
+#include <time.h>
+
+#include "common/admin.h"
+#include "keyserver/net/service.h"
+#include "keyserver/server_sockets.h"
+
+struct server_status {
+    struct service *service; /* borrowed */
+    uint64_t started_ns;     /* of clock_ns() */
+    time_t started;          /* of the wall clock */
+    size_t listener_count;
+    char listeners[SERVER_LISTENERS_MAX][ADDRESS_TEXT_SIZE]; /* as bound */
+};
+
+/* LISTENERS are only asked for their addresses. */
+void server_status_init(struct server_status *status, struct service *service, const int *listeners,
+                        size_t count);
+
+/* For admin_start(), with a `struct server_status` as its user. */
+extern const struct admin_route server_status_routes[];
+
+#endif

@@ -1,0 +1,408 @@
+#include "keyserver/net/service.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "common/clock.h"
+#include "keyserver/net/slot.h"
+
+#define GRACE_NS  250000000u /* the vault itself says `expired`; past this it has failed to */
+#define NS_PER_MS 1000000u
+#define SWEEP_MS  100
+
+struct service {
+    uv_loop_t *loop;                    /* borrowed */
+    const struct server_config *config; /* borrowed */
+    struct requests *requests;          /* owned */
+    struct vault_link *link;            /* owned */
+    struct net_counters counters;
+    struct peer *peers;    /* every channel that is open; owned */
+    struct peer *gathered; /* those with answers to flush */
+    uv_check_t turn;       /* after the events of a turn: everything leaves in batches */
+    uv_timer_t sweep;      /* runs while a request is open */
+    uv_timer_t drain;      /* the deadline */
+    bool draining;
+    bool drain_over; /* nothing is waited for any more but the channels to close */
+    void (*on_drained)(void *user);
+    void *drained_user; /* borrowed */
+};
+
+static const struct vault_link_handlers link_handlers;
+static void on_turn(uv_check_t *turn);
+static void on_sweep(uv_timer_t *timer);
+
+struct service *service_new(uv_loop_t *loop, const struct server_config *config)
+{
+    struct service *service = calloc(1, sizeof *service);
+
+    if (service == NULL)
+        return NULL;
+    service->loop = loop;
+    service->config = config;
+    service->requests = requests_new(REQUESTS_MAX);
+    service->link = vault_link_new(loop, &link_handlers, service);
+    if (service->requests == NULL || service->link == NULL) {
+        requests_free(service->requests);
+        vault_link_close(service->link);
+        free(service);
+        return NULL;
+    }
+    uv_check_init(loop, &service->turn); /* these three cannot fail */
+    uv_timer_init(loop, &service->sweep);
+    uv_timer_init(loop, &service->drain);
+    service->turn.data = service->sweep.data = service->drain.data = service;
+    uv_check_start(&service->turn, on_turn);
+    return service;
+}
+
+/* ---- requests: from a peer to the vault ---- */
+
+static enum operation_kind known_kind(enum operation_kind kind)
+{
+    return kind > 0 && kind < OP_KINDS ? kind : 0;
+}
+
+/* Answers what the vault need not or cannot be asked. */
+static void answer_here(struct service *service, struct peer *peer, const struct msg_request *request,
+                        enum operation_status status)
+{
+    counter_add(&service->counters.answers[known_kind(request->operation.kind)][status], 1);
+    peer_answer_status(peer, request->id, status);
+}
+
+static void answer_ping(struct service *service, struct peer *peer, const struct msg_request *request)
+{
+    struct wall_stats stats;
+
+    vault_link_stats(service->link, &stats);
+    counter_add(&service->counters.answers[OP_PING][STATUS_OK], 1);
+    peer_answer_ping(peer, request->id, (uint32_t)requests_count(service->requests), stats.workers);
+}
+
+static uint64_t deadline_of(const struct service *service, const struct msg_request *request,
+                            uint64_t received_ns)
+{
+    uint64_t ms = service->config->deadline_max;
+
+    if (request->deadline_ms < ms)
+        ms = request->deadline_ms;
+    return received_ns + ms * NS_PER_MS;
+}
+
+/* Opens REQUEST in the table and hands it to the link; otherwise says what to answer. */
+static enum operation_status submit(struct service *service, struct peer *peer,
+                                    const struct msg_request *request, uint64_t received_ns)
+{
+    uint64_t deadline = deadline_of(service, request, received_ns);
+    struct request *entry = requests_add(service->requests, &peer->open,
+                                         &(struct request){.id = request->id,
+                                                           .received_ns = received_ns,
+                                                           .overdue_ns = deadline + GRACE_NS,
+                                                           .peer = peer,
+                                                           .kind = request->operation.kind});
+    if (entry == NULL)
+        return STATUS_BUSY;
+
+    struct wall_request slot;
+    slot_fill(&slot, entry->token, deadline, request, peer->edge->key, channel_address(peer->channel));
+    int r = vault_link_submit(service->link, &slot, &entry->wall);
+    if (r == 0)
+        return STATUS_OK;
+    requests_remove(service->requests, entry);
+    return r == ERR_BUSY ? STATUS_BUSY : STATUS_UNAVAILABLE;
+}
+
+static void on_request(struct peer *peer, const struct msg_request *request, uint64_t received_ns, void *user)
+{
+    struct service *service = user;
+    enum operation_kind kind = known_kind(request->operation.kind);
+    enum operation_status status;
+
+    counter_add(&service->counters.requests[kind], 1);
+    if (kind == OP_PING) {
+        answer_ping(service, peer, request);
+        return;
+    }
+    if (kind == 0)
+        status = STATUS_REFUSED;
+    else if (service->draining)
+        status = STATUS_UNAVAILABLE;
+    else if (peer->open.count >= peer->in_flight_max)
+        status = STATUS_BUSY;
+    else
+        status = submit(service, peer, request, received_ns);
+
+    if (status != STATUS_OK)
+        answer_here(service, peer, request, status);
+    else if (!uv_is_active((uv_handle_t *)&service->sweep))
+        uv_timer_start(&service->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
+}
+
+static void on_gathered(struct peer *peer, void *user)
+{
+    struct service *service = user;
+
+    if (peer->gathered)
+        return;
+    peer->gathered = true;
+    peer->next_gathered = service->gathered;
+    service->gathered = peer;
+}
+
+static const struct peer_handlers peer_handlers = {.on_request = on_request, .on_gathered = on_gathered};
+
+/* ---- answers: from the vault to the peer that asked ---- */
+
+/* Counts and closes REQUEST, of which nothing more will be heard. */
+static void settle(struct service *service, struct request *request, enum operation_status status,
+                   bool wanted_no_more)
+{
+    counter_add(&service->counters.answers[request->kind][status], 1);
+    histogram_add(&service->counters.duration[request->kind], clock_ns() - request->received_ns);
+    vault_link_settle(service->link, request->wall, request->token, wanted_no_more);
+    requests_remove(service->requests, request);
+}
+
+static void give_up(struct service *service, struct request *request, enum operation_status status,
+                    bool wanted_no_more)
+{
+    peer_answer_status(request->peer, request->id, status);
+    settle(service, request, status, wanted_no_more);
+}
+
+static void on_answer(const struct wall_answer *answer, void *user)
+{
+    struct service *service = user;
+    struct request *request = requests_find(service->requests, answer->token);
+    struct peer *peer = request != NULL ? request->peer : NULL;
+
+    if (request == NULL) {
+        counter_add(&service->counters.stray_answers, 1);
+    } else if (answer->kind == WALL_OUTCOME &&
+               (request->kind != OP_KEYS || answer->u.outcome.status != STATUS_OK)) {
+        peer_answer(peer, request->id, &answer->u.outcome);
+        settle(service, request, answer->u.outcome.status, false);
+    } else if (answer->kind == WALL_KEYS && request->kind == OP_KEYS) {
+        peer_answer_keys(peer, request->id, answer->u.keys.item, answer->u.keys.count, answer->more != 0);
+        if (answer->more == 0)
+            settle(service, request, STATUS_OK, false);
+    } else { /* keys for a signature, or a signature for keys: no edge shall see it */
+        log_event(LOG_ERROR, "vault_answer_mismatch", "operation=%s", operation_name(request->kind));
+        give_up(service, request, STATUS_UNAVAILABLE, false);
+    }
+}
+
+static void on_lost(uint32_t wall, void *user)
+{
+    struct service *service = user;
+    struct request *request;
+    size_t at = 0, count = 0;
+
+    while ((request = requests_through(service->requests, wall, &at)) != NULL) {
+        give_up(service, request, STATUS_UNAVAILABLE, false);
+        count++;
+    }
+    if (count > 0 || !service->draining)
+        log_event(LOG_WARN, "vault_lost", "open=%zu answered=unavailable", count);
+}
+
+static const struct vault_link_handlers link_handlers = {.on_answer = on_answer, .on_lost = on_lost};
+
+void service_adopt_wall(struct service *service, int fd, enum control_wall_cause cause)
+{
+    int r = vault_link_adopt(service->link, fd);
+
+    if (r != 0) {
+        log_event(LOG_ERROR, "vault_link", "err=\"%s\"", err_string(r));
+        return;
+    }
+    if (cause == CONTROL_WALL_RESTART)
+        counter_add(&service->counters.vault_restarts, 1);
+    else if (cause == CONTROL_WALL_RELOAD)
+        counter_add(&service->counters.vault_reloads, 1);
+}
+
+/* ---- peers ---- */
+
+struct peer *service_attach(struct service *service, struct channel *channel,
+                            const struct authorized_edge *edge)
+{
+    if (service->draining)
+        return NULL;
+    struct peer *peer = peer_new(channel, edge, (uint32_t)service->config->in_flight_per_edge,
+                                 &service->counters, &peer_handlers, service);
+    if (peer == NULL)
+        return NULL;
+    peer->after = service->peers;
+    if (service->peers != NULL)
+        service->peers->before = peer;
+    service->peers = peer;
+    return peer;
+}
+
+/* What a peer that is gone had open is wanted no more. */
+static void cancel_all(struct service *service, struct peer *peer)
+{
+    struct request *request;
+
+    while ((request = requests_first(service->requests, &peer->open)) != NULL) {
+        vault_link_settle(service->link, request->wall, request->token, true);
+        requests_remove(service->requests, request);
+        counter_add(&service->counters.cancelled, 1);
+    }
+}
+
+void service_detach(struct service *service, struct peer *peer)
+{
+    cancel_all(service, peer);
+    if (peer->gathered) {
+        struct peer **at = &service->gathered;
+        while (*at != peer)
+            at = &(*at)->next_gathered;
+        *at = peer->next_gathered;
+    }
+    if (peer->before != NULL)
+        peer->before->after = peer->after;
+    else
+        service->peers = peer->after;
+    if (peer->after != NULL)
+        peer->after->before = peer->before;
+    peer_free(peer);
+}
+
+/* ---- the turn of the loop ---- */
+
+static void close_peers(struct service *service, const char *why)
+{
+    for (struct peer *peer = service->peers; peer != NULL; peer = peer->after)
+        peer_close(peer, why);
+}
+
+static void drain_check(struct service *service)
+{
+    if (!service->draining)
+        return;
+    if (!service->drain_over && requests_count(service->requests) == 0) {
+        service->drain_over = true;
+        close_peers(service, "draining");
+    }
+    if (service->drain_over && service->peers == NULL && service->on_drained != NULL) {
+        void (*on_drained)(void *user) = service->on_drained;
+        service->on_drained = NULL;
+        on_drained(service->drained_user);
+    }
+}
+
+static void flush_peers(struct service *service)
+{
+    while (service->gathered != NULL) {
+        struct peer *peer = service->gathered;
+        service->gathered = peer->next_gathered;
+        peer->gathered = false;
+        peer_flush(peer);
+        if (peer->closing) /* it will not hear the rest */
+            cancel_all(service, peer);
+    }
+}
+
+/* Everything that gathered in this turn leaves now: one batch to the vault, one message to each peer. */
+static void flush(struct service *service)
+{
+    flush_peers(service);
+    vault_link_flush(service->link);
+    flush_peers(service); /* what a vault that is gone has left unanswered */
+}
+
+static void on_turn(uv_check_t *turn)
+{
+    struct service *service = turn->data;
+
+    flush(service);
+    drain_check(service);
+}
+
+static void on_sweep(uv_timer_t *timer)
+{
+    struct service *service = timer->data;
+    uint64_t now = clock_ns();
+    struct request *request;
+
+    while ((request = requests_overdue(service->requests, now)) != NULL)
+        give_up(service, request, STATUS_EXPIRED, true);
+    if (requests_count(service->requests) == 0)
+        uv_timer_stop(timer);
+    flush(service); /* timers run after the last turn's end */
+    drain_check(service);
+}
+
+static void on_drain_deadline(uv_timer_t *timer)
+{
+    struct service *service = timer->data;
+    struct request *request;
+    size_t count = 0;
+
+    for (struct peer *peer = service->peers; peer != NULL; peer = peer->after) {
+        while ((request = requests_first(service->requests, &peer->open)) != NULL) {
+            give_up(service, request, STATUS_UNAVAILABLE, true);
+            count++;
+        }
+    }
+    log_event(LOG_WARN, "drain_timeout", "open=%zu answered=unavailable", count);
+    flush(service);
+    drain_check(service);
+}
+
+void service_drain(struct service *service, void (*on_drained)(void *user), void *user)
+{
+    if (service->draining)
+        return;
+    service->draining = true;
+    service->on_drained = on_drained;
+    service->drained_user = user;
+    uv_timer_start(&service->drain, on_drain_deadline, service->config->drain_timeout, 0);
+}
+
+void service_close(struct service *service)
+{
+    vault_link_close(service->link);
+    service->link = NULL;
+    uv_close((uv_handle_t *)&service->turn, NULL);
+    uv_close((uv_handle_t *)&service->sweep, NULL);
+    uv_close((uv_handle_t *)&service->drain, NULL);
+}
+
+void service_free(struct service *service)
+{
+    if (service == NULL)
+        return;
+    assert(service->peers == NULL && service->link == NULL);
+    requests_free(service->requests);
+    free(service);
+}
+
+/* ---- figures ---- */
+
+struct net_counters *service_counters(struct service *service)
+{
+    return &service->counters;
+}
+
+const struct vault_link *service_link(const struct service *service)
+{
+    return service->link;
+}
+
+const struct peer *service_peers(const struct service *service)
+{
+    return service->peers;
+}
+
+size_t service_open(const struct service *service)
+{
+    return requests_count(service->requests);
+}
+
+bool service_draining(const struct service *service)
+{
+    return service->draining;
+}

@@ -1,0 +1,45 @@
+/* The service: what joins connected edges, their open requests and the vault.
+ *
+ * Every request ends in exactly one answer to the peer that asked, or none when that peer is gone. Refuses
+ * and sheds cheaply here what needs no key; everything else is judged in the vault, which gets the edge's
+ * key and address with each request. Loop thread only. */
+#ifndef KEYSERVER_NET_SERVICE_H
+#define KEYSERVER_NET_SERVICE_H
+
+#include "keyserver/net/control.h"
+#include "keyserver/net/net_counters.h"
+#include "keyserver/net/peer.h"
+#include "keyserver/net/vault_link.h"
+#include "keyserver/server_config.h"
+
+struct service;
+
+/* CONFIG is borrowed. NULL without memory. */
+struct service *service_new(uv_loop_t *loop, const struct server_config *config);
+
+/* A peer for CHANNEL, just opened by EDGE (borrowed). NULL without memory or while draining. */
+struct peer *service_attach(struct service *service, struct channel *channel,
+                            const struct authorized_edge *edge);
+/* PEER's channel is gone: its open requests are cancelled, and it is freed. */
+void service_detach(struct service *service, struct peer *peer);
+
+/* A ready vault's end of the wall; FD is taken. */
+void service_adopt_wall(struct service *service, int fd, enum control_wall_cause cause);
+
+/* Stops taking requests (they are answered `unavailable`), waits until what is open is answered, at most the
+ * configured drain_timeout, and closes every channel; then ON_DRAINED, once, from the loop. Listeners are the
+ * caller's to close. */
+void service_drain(struct service *service, void (*on_drained)(void *user), void *user);
+/* Lets go of the vault and of the loop. */
+void service_close(struct service *service);
+/* After the loop has run out: no channel is left and the service is closed. NULL is allowed. */
+void service_free(struct service *service);
+
+/* For the status. */
+struct net_counters *service_counters(struct service *service);
+const struct vault_link *service_link(const struct service *service);
+const struct peer *service_peers(const struct service *service); /* the first; follow `after` */
+size_t service_open(const struct service *service);              /* requests being worked on */
+bool service_draining(const struct service *service);
+
+#endif

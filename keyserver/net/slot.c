@@ -1,0 +1,30 @@
+#include "keyserver/net/slot.h"
+
+#include <string.h>
+
+static void put_address(struct wall_request *slot, const struct address *from)
+{
+    if (from->u.any.sa_family == AF_INET) {
+        slot->from_family = AF_INET;
+        memcpy(slot->from, &from->u.v4.sin_addr, sizeof from->u.v4.sin_addr);
+    } else if (from->u.any.sa_family == AF_INET6) {
+        const struct in6_addr *a = &from->u.v6.sin6_addr;
+        bool mapped = IN6_IS_ADDR_V4MAPPED(a);
+        slot->from_family = mapped ? AF_INET : AF_INET6;
+        memcpy(slot->from, a->s6_addr + (mapped ? 12 : 0), mapped ? 4 : 16);
+    }
+}
+
+void slot_fill(struct wall_request *slot, uint64_t token, uint64_t deadline_ns,
+               const struct msg_request *request, const uint8_t edge_key[static 32],
+               const struct address *from)
+{
+    memset(slot, 0, sizeof *slot); /* no byte of this process's stack goes along */
+    slot->token = token;
+    slot->deadline_ns = deadline_ns;
+    slot->trace = request->trace;
+    slot->kind = WALL_OPERATION;
+    slot->operation = request->operation;
+    memcpy(slot->edge_key, edge_key, sizeof slot->edge_key);
+    put_address(slot, from);
+}

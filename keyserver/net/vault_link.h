@@ -1,0 +1,49 @@
+/* The link to the vault: this process's ends of the wall, the current one and those that drain.
+ *
+ * Requests gather and go through in batches once per turn of the loop; answers come up one by one, checked.
+ * A new end from the supervisor takes over at once, while the old one stays until what is open on it has been
+ * answered. Knows tokens, not whose they are. Loop thread only. */
+#ifndef KEYSERVER_NET_VAULT_LINK_H
+#define KEYSERVER_NET_VAULT_LINK_H
+
+#include <uv.h>
+
+#include "common/metrics.h"
+#include "keyserver/wall/wall.h"
+
+#define VAULT_LINK_PENDING_MAX 1024 /* requests that wait for the wall to take them, per end */
+#define VAULT_LINK_ENDS_MAX    4    /* a further one ends the oldest that drains */
+
+struct vault_link;
+
+struct vault_link_handlers {
+    /* A WALL_OUTCOME or WALL_KEYS that passed wall_answer_check(); borrowed and wiped afterwards. Its token
+     * is still only a claim. */
+    void (*on_answer)(const struct wall_answer *answer, void *user);
+    /* The vault behind WALL is gone: nothing sent there will be answered any more. */
+    void (*on_lost)(uint32_t wall, void *user);
+};
+
+/* HANDLERS and USER are borrowed. NULL without memory. */
+struct vault_link *vault_link_new(uv_loop_t *loop, const struct vault_link_handlers *handlers, void *user);
+/* Closes every end without on_lost; memory goes with the loop's close callbacks. NULL is allowed. */
+void vault_link_close(struct vault_link *link);
+
+/* Takes FD, the end of a ready vault, which becomes the current one. ERR_MEMORY, ERR_SYSTEM: FD is closed. */
+int vault_link_adopt(struct vault_link *link, int fd) MUST_USE;
+/* Gathers REQUEST for the current vault; *WALL says which end it goes through. ERR_NOT_FOUND when there is no
+ * vault, ERR_BUSY when too many wait. */
+int vault_link_submit(struct vault_link *link, const struct wall_request *request, uint32_t *wall) MUST_USE;
+/* TOKEN, submitted through WALL, is settled: answered or given up. WANTED_NO_MORE tells the vault so. */
+void vault_link_settle(struct vault_link *link, uint32_t wall, uint64_t token, bool wanted_no_more);
+/* Sends what has gathered and lets go of ends that are done. Once per turn of the loop. */
+void vault_link_flush(struct vault_link *link);
+
+/* True when there is a vault that has its keys. */
+bool vault_link_ready(const struct vault_link *link);
+/* Totals over every vault this process has had; the figures of the moment are the current vault's. */
+void vault_link_stats(const struct vault_link *link, struct wall_stats *out);
+/* Slots and datagrams from a vault that did not pass their check. */
+uint64_t vault_link_malformed(const struct vault_link *link);
+
+#endif

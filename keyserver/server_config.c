@@ -1,0 +1,95 @@
+#include "keyserver/server_config.h"
+
+#include <string.h>
+
+#define FIELD(member) offsetof(struct server_config, member)
+#define HOUR          3600000
+#define MINUTE        60000
+
+static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
+static const char *const formats[] = {"logfmt", "json", NULL};
+
+/* clang-format off */
+const struct config_option server_config_table[] = {
+    {.name = "listen", .type = CONFIG_STRINGS, .offset = FIELD(listen), .fallback = "{\"*:2407\"}",
+     .help = "Where edges connect: \"ADDRESS:PORT\" or \"unix:PATH\"; * is every address of this machine."},
+    {.name = "admin", .type = CONFIG_STRING, .offset = FIELD(admin), .fallback = "127.0.0.1:2406",
+     .help = "Status and metrics, on loopback or a unix socket only; \"off\" for none."},
+    {.name = "identity", .type = CONFIG_PATH, .offset = FIELD(identity), .fallback = "identity.key",
+     .help = "File with this server's secret X25519 key; make it with: keyless genkey"},
+    {.name = "authorized_edges", .type = CONFIG_PATH, .offset = FIELD(authorized_edges),
+     .fallback = "authorized_edges",
+     .help = "File that says which edges may connect, and what for."},
+    {.name = "keys", .type = CONFIG_PATH, .offset = FIELD(keys), .fallback = "keys",
+     .help = "Folder of the private TLS keys."},
+    {.name = "group_secret", .type = CONFIG_PATH, .offset = FIELD(group_secret), .fallback = "group.secret",
+     .help = "File with the secret that all replicas share; made at the first start."},
+    {.name = "user", .type = CONFIG_STRING, .offset = FIELD(user),
+     .help = "User to become when started as root."},
+    {.name = "workers", .type = CONFIG_INT, .offset = FIELD(workers), .fallback = "0", .min = 0, .max = 1024,
+     .help = "Threads that compute; 0 is one per core."},
+    {.name = "queue_max", .type = CONFIG_INT, .offset = FIELD(queue_max), .fallback = "4096",
+     .min = 1, .max = 1048576,
+     .help = "Requests that may wait for a worker before the answer is busy."},
+    {.name = "in_flight_per_edge", .type = CONFIG_INT, .offset = FIELD(in_flight_per_edge),
+     .fallback = "4096", .min = 1, .max = 1048576,
+     .help = "Requests one edge may have open."},
+    {.name = "deadline_max", .type = CONFIG_DURATION, .offset = FIELD(deadline_max), .fallback = "10s",
+     .min = 1, .max = MINUTE,
+     .help = "Longest a request may wait, whatever the edge asks for."},
+    {.name = "handshake_timeout", .type = CONFIG_DURATION, .offset = FIELD(handshake_timeout),
+     .fallback = "5s", .min = 1, .max = 10 * MINUTE,
+     .help = "A connection that is not authenticated by then is dropped."},
+    {.name = "idle_timeout", .type = CONFIG_DURATION, .offset = FIELD(idle_timeout), .fallback = "1m",
+     .min = 1, .max = 24 * HOUR,
+     .help = "A channel without a message for so long is closed."},
+    {.name = "drain_timeout", .type = CONFIG_DURATION, .offset = FIELD(drain_timeout), .fallback = "10s",
+     .min = 0, .max = HOUR,
+     .help = "From SIGTERM to the exit at the latest; open requests are answered in that time."},
+    {.name = "half_open_max", .type = CONFIG_INT, .offset = FIELD(half_open_max), .fallback = "1024",
+     .min = 1, .max = 1048576,
+     .help = "Connections that are not authenticated yet, at once."},
+    {.name = "handshakes_per_second", .type = CONFIG_INT, .offset = FIELD(handshakes_per_second),
+     .fallback = "50", .min = 0, .max = 1000000,
+     .help = "Handshakes from one source address; 0 is no limit."},
+    {.name = "log_level", .type = CONFIG_CHOICE, .offset = FIELD(log_level), .fallback = "info",
+     .choices = levels,
+     .help = "What is logged: error, warn, info or debug."},
+    {.name = "log_format", .type = CONFIG_CHOICE, .offset = FIELD(log_format), .fallback = "logfmt",
+     .choices = formats,
+     .help = "How: logfmt or json."},
+    {.name = NULL},
+};
+/* clang-format on */
+
+_Static_assert(LOG_ERROR == 0 && LOG_DEBUG == 3 && LOG_LOGFMT == 0 && LOG_JSON == 1,
+               "the choices stand in the order of the enums");
+
+static int check(const struct server_config *config, const char *file, struct fault *fault)
+{
+    if (config->listen.count == 0)
+        return fault_set(fault, ERR_CONFIG, "%s: listen is empty; write for instance: listen = {\"*:%d\"}",
+                         file, SERVER_DEFAULT_PORT);
+    if (config->admin[0] == 0)
+        return fault_set(fault, ERR_CONFIG, "%s: admin is empty; to have none write: admin = \"off\"", file);
+    if (config->user != NULL && config->user[0] == 0)
+        return fault_set(fault, ERR_CONFIG, "%s: user is empty; name a user or leave the option out", file);
+    return 0;
+}
+
+int server_config_load(struct server_config *out, const char *file, struct fault *fault)
+{
+    memset(out, 0, sizeof *out);
+    int err = config_load(file, server_config_table, out, fault);
+    if (err != 0)
+        return err;
+    err = check(out, file, fault);
+    if (err != 0)
+        server_config_clear(out);
+    return err;
+}
+
+void server_config_clear(struct server_config *config)
+{
+    config_clear(server_config_table, config);
+}

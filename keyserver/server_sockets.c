@@ -1,0 +1,83 @@
+#include "keyserver/server_sockets.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "common/address.h"
+#include "common/admin.h"
+
+#define BACKLOG 1024
+
+static int check_count(const struct server_config *config, const char *file, struct fault *fault)
+{
+    if (config->listen.count >= 1 && config->listen.count <= SERVER_LISTENERS_MAX)
+        return 0;
+    return fault_set(fault, ERR_CONFIG, "%s: listen: has %zu addresses; give between 1 and %d", file,
+                     config->listen.count, SERVER_LISTENERS_MAX);
+}
+
+static bool has_admin(const struct server_config *config)
+{
+    return config->admin != NULL && strcmp(config->admin, "off") != 0;
+}
+
+static int bind_listener(struct server_sockets *sockets, const char *text, struct fault *fault)
+{
+    struct address address;
+    char bound[ADDRESS_TEXT_SIZE];
+
+    int r = address_parse(&address, text, SERVER_DEFAULT_PORT, fault);
+    if (r != 0)
+        return r;
+    int fd = address_listen(&address, false, BACKLOG, fault);
+    if (fd < 0)
+        return fd;
+    sockets->listeners[sockets->listener_count++] = fd;
+    if (address_of_socket(fd, &address) == 0)
+        log_event(LOG_INFO, "listening", "address=%s", address_text(&address, bound));
+    return 0;
+}
+
+int server_sockets_bind(struct server_sockets *sockets, const struct server_config *config, const char *file,
+                        struct fault *fault)
+{
+    struct address address;
+    int r = check_count(config, file, fault);
+
+    *sockets = (struct server_sockets){.admin_fd = -1};
+    for (size_t i = 0; r == 0 && i < config->listen.count; i++)
+        r = bind_listener(sockets, config->listen.item[i], fault);
+    if (r != 0 || !has_admin(config))
+        return r;
+    r = address_parse(&address, config->admin, SERVER_ADMIN_DEFAULT_PORT, fault);
+    if (r != 0)
+        return r;
+    sockets->admin_fd = admin_listen(&address, fault);
+    return sockets->admin_fd < 0 ? sockets->admin_fd : 0;
+}
+
+int server_sockets_check(const struct server_config *config, const char *file, struct fault *fault)
+{
+    struct address address;
+    int r = check_count(config, file, fault);
+
+    for (size_t i = 0; r == 0 && i < config->listen.count; i++)
+        r = address_parse(&address, config->listen.item[i], SERVER_DEFAULT_PORT, fault);
+    if (r != 0 || !has_admin(config))
+        return r;
+    r = address_parse(&address, config->admin, SERVER_ADMIN_DEFAULT_PORT, fault);
+    if (r == 0 && !address_is_loopback(&address))
+        r = fault_set(fault, ERR_CONFIG,
+                      "%s: admin: %s is open to the network; use 127.0.0.1:%d, a unix socket or \"off\"",
+                      file, config->admin, SERVER_ADMIN_DEFAULT_PORT);
+    return r;
+}
+
+void server_sockets_close(struct server_sockets *sockets)
+{
+    for (size_t i = 0; i < sockets->listener_count; i++)
+        close(sockets->listeners[i]);
+    if (sockets->admin_fd >= 0)
+        close(sockets->admin_fd);
+    *sockets = (struct server_sockets){.admin_fd = -1};
+}

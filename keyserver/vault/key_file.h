@@ -1,0 +1,10 @@
+/* One key file: bytes in PEM or DER become a struct key, or a reason why not with its mend. Start-up only. */
+#ifndef KEYSERVER_VAULT_KEY_FILE_H
+#define KEYSERVER_VAULT_KEY_FILE_H
+
+#include "keyserver/vault/keystore.h"
+
+/* Reads PATH (mode checked) into the zeroed KEY: everything but name, index and fallback_secret. */
+int key_file_load(struct key *key, const char *path, struct fault *fault) MUST_USE;
+
+#endif

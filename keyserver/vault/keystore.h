@@ -1,0 +1,47 @@
+/* The key store: the private keys of a folder, found by the hash of their public half. The only file that
+ * loads a private key.
+ *
+ * Not a policy: it does not know who may use them. Immutable once loaded; any thread of the vault may look
+ * up. */
+#ifndef KEYSERVER_VAULT_KEYSTORE_H
+#define KEYSERVER_VAULT_KEYSTORE_H
+
+#include <openssl/types.h>
+
+#include "proto/operation.h"
+
+#define KEY_NAME_MAX 128
+
+struct key {
+    char name[KEY_NAME_MAX]; /* of its file, without the extension */
+    uint8_t id[KEY_ID_SIZE]; /* SHA-256 of the DER SubjectPublicKeyInfo */
+    enum key_type type;
+    uint16_t bits;                    /* of the modulus or the curve */
+    uint16_t result_size;             /* bytes of its longest signature; for RSA, of its modulus */
+    size_t index;                     /* place in the store; names its slot in per-thread caches */
+    uint8_t modulus[RSA_MODULUS_MAX]; /* RSA: n, big-endian, result_size bytes */
+    uint8_t *fallback_secret;         /* RSA: 32 bytes in guarded memory, owned; see premaster.h */
+    EVP_PKEY *pkey;                   /* owned */
+};
+
+struct keystore;
+
+/* Loads every *.pem, *.key and *.der of FOLDER: RSA of 2048 to 4096 bits, P-256, P-384, Ed25519, not
+ * encrypted. A bad file or a loose mode is logged with its mend ("key_skipped") and passed over; so is a
+ * second file with the same key. No key at all is not an error. GROUP_SECRET seeds the per-key fallback
+ * secrets. ERR_CONFIG when the folder cannot be read. */
+int keystore_load(struct keystore **out, const char *folder, const uint8_t group_secret[static 32],
+                  struct fault *fault) MUST_USE;
+/* Wipes and frees; NULL is allowed. */
+void keystore_free(struct keystore *store);
+
+size_t keystore_count(const struct keystore *store);
+size_t keystore_skipped(const struct keystore *store); /* files found wrong */
+const struct key *keystore_at(const struct keystore *store, size_t index);
+/* The key with this id, or NULL. */
+const struct key *keystore_find(const struct keystore *store, const uint8_t id[static KEY_ID_SIZE]);
+
+/* The operations that a key of TYPE can do at all: bits (1 << enum operation_kind). */
+uint32_t keystore_operations(enum key_type type);
+
+#endif

@@ -1,0 +1,45 @@
+#include "keyserver/vault/outbox.h"
+
+#include <string.h>
+
+#include "common/secret.h"
+
+struct wall_answer *outbox_add(struct outbox *outbox)
+{
+    uint8_t *room = buffer_reserve(&outbox->slots, sizeof(struct wall_answer));
+    if (room == NULL)
+        return NULL;
+    memset(room, 0, sizeof(struct wall_answer));
+    buffer_commit(&outbox->slots, sizeof(struct wall_answer));
+    /* Slots only ever enter and leave whole, so that each begins at a multiple of its size. */
+    return (struct wall_answer *)(void *)room;
+}
+
+int outbox_flush(struct outbox *outbox, struct wall *wall)
+{
+    while (!outbox_empty(outbox)) {
+        struct wall_answer batch[WALL_BATCH_MAX];
+        size_t count = buffer_length(&outbox->slots) / sizeof *batch;
+        if (count > WALL_BATCH_MAX)
+            count = WALL_BATCH_MAX;
+        memcpy(batch, buffer_bytes(&outbox->slots), count * sizeof *batch);
+        int sent = wall_send_answers(wall, batch, count);
+        wipe(batch, count * sizeof *batch);
+        if (sent < 0)
+            return sent;
+        buffer_consume(&outbox->slots, (size_t)sent * sizeof *batch);
+        if ((size_t)sent < count)
+            break;
+    }
+    return 0;
+}
+
+bool outbox_empty(const struct outbox *outbox)
+{
+    return buffer_length(&outbox->slots) == 0;
+}
+
+void outbox_clear(struct outbox *outbox)
+{
+    buffer_clear(&outbox->slots);
+}

@@ -1,0 +1,224 @@
+#include "keyserver/vault/signer.h"
+
+#include <openssl/core_names.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/rsa.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/secret.h"
+#include "keyserver/vault/gate.h"
+#include "keyserver/vault/premaster.h"
+
+#define SCHEMES_MAX 16 /* rows of the scheme table */
+
+/* The cached contexts of one key. */
+struct tools {
+    EVP_PKEY_CTX *sign[SCHEMES_MAX];   /* owned; made at first use, by place in the scheme table */
+    EVP_PKEY_CTX *verify[SCHEMES_MAX]; /* owned; RSA only */
+    EVP_PKEY_CTX *raw_private;         /* owned; RSA without padding */
+    EVP_PKEY_CTX *raw_public;          /* owned */
+};
+
+struct signer {
+    struct tools *tools; /* owned; one a key, by its index */
+    size_t count;
+    EVP_MD_CTX *message; /* owned; for Ed25519 */
+};
+
+static const uint16_t schemes[SCHEMES_MAX] = {
+    SCHEME_RSA_PKCS1_SHA256,    SCHEME_RSA_PKCS1_SHA384,
+    SCHEME_RSA_PKCS1_SHA512,    SCHEME_RSA_PSS_RSAE_SHA256,
+    SCHEME_RSA_PSS_RSAE_SHA384, SCHEME_RSA_PSS_RSAE_SHA512,
+    SCHEME_ECDSA_P256_SHA256,   SCHEME_ECDSA_P384_SHA384,
+    SCHEME_ECDSA_P521_SHA512,   SCHEME_ED25519,
+};
+
+struct signer *signer_new(const struct keystore *store)
+{
+    struct signer *signer = calloc(1, sizeof *signer);
+    if (signer == NULL)
+        return NULL;
+    signer->count = keystore_count(store);
+    signer->tools = calloc(signer->count + 1, sizeof *signer->tools);
+    signer->message = EVP_MD_CTX_new();
+    if (signer->tools != NULL && signer->message != NULL)
+        return signer;
+    signer_free(signer);
+    return NULL;
+}
+
+void signer_free(struct signer *signer)
+{
+    if (signer == NULL)
+        return;
+    for (size_t i = 0; signer->tools != NULL && i < signer->count; i++) {
+        struct tools *tools = &signer->tools[i];
+        for (size_t j = 0; j < SCHEMES_MAX; j++) {
+            EVP_PKEY_CTX_free(tools->sign[j]);
+            EVP_PKEY_CTX_free(tools->verify[j]);
+        }
+        EVP_PKEY_CTX_free(tools->raw_private);
+        EVP_PKEY_CTX_free(tools->raw_public);
+    }
+    free(signer->tools);
+    EVP_MD_CTX_free(signer->message);
+    free(signer);
+}
+
+static const EVP_MD *digest_of(const struct scheme_info *scheme)
+{
+    switch (scheme->hash_bits) {
+    case 256:
+        return EVP_sha256();
+    case 384:
+        return EVP_sha384();
+    default:
+        return EVP_sha512();
+    }
+}
+
+static bool set_padding(EVP_PKEY_CTX *context, const struct scheme_info *scheme)
+{
+    const EVP_MD *digest = digest_of(scheme);
+    if (scheme->family == FAMILY_RSA_PKCS1)
+        return EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PADDING) > 0 &&
+               EVP_PKEY_CTX_set_signature_md(context, digest) > 0;
+    if (scheme->family == FAMILY_RSA_PSS)
+        return EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PSS_PADDING) > 0 &&
+               EVP_PKEY_CTX_set_signature_md(context, digest) > 0 &&
+               EVP_PKEY_CTX_set_rsa_mgf1_md(context, digest) > 0 &&
+               EVP_PKEY_CTX_set_rsa_pss_saltlen(context, RSA_PSS_SALTLEN_DIGEST) > 0;
+    return EVP_PKEY_CTX_set_signature_md(context, digest) > 0;
+}
+
+/* The context in *SLOT, made with INIT and the scheme's padding when it is not there yet; NULL on failure. */
+static EVP_PKEY_CTX *scheme_context(EVP_PKEY_CTX **slot, const struct key *key,
+                                    const struct scheme_info *scheme, int (*init)(EVP_PKEY_CTX *))
+{
+    if (*slot != NULL)
+        return *slot;
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_pkey(NULL, key->pkey, NULL);
+    if (context == NULL || init(context) <= 0 || !set_padding(context, scheme)) {
+        EVP_PKEY_CTX_free(context);
+        return NULL;
+    }
+    *slot = context;
+    return context;
+}
+
+static EVP_PKEY_CTX *raw_context(EVP_PKEY_CTX **slot, const struct key *key, int (*init)(EVP_PKEY_CTX *))
+{
+    if (*slot != NULL)
+        return *slot;
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_pkey(NULL, key->pkey, NULL);
+    if (context == NULL || init(context) <= 0 || EVP_PKEY_CTX_set_rsa_padding(context, RSA_NO_PADDING) <= 0) {
+        EVP_PKEY_CTX_free(context);
+        return NULL;
+    }
+    *slot = context;
+    return context;
+}
+
+static size_t place_of(uint16_t scheme)
+{
+    size_t place = 0;
+    while (place < SCHEMES_MAX - 1 && schemes[place] != scheme)
+        place++;
+    return place;
+}
+
+static int sign_ed25519(struct signer *signer, const struct key *key, const uint8_t *content, size_t length,
+                        struct outcome *outcome)
+{
+    size_t size = RESULT_MAX;
+    EVP_MD_CTX_reset(signer->message);
+    if (EVP_DigestSignInit_ex(signer->message, NULL, NULL, NULL, NULL, key->pkey, NULL) != 1 ||
+        EVP_DigestSign(signer->message, outcome->bytes, &size, content, length) != 1)
+        return ERR_CRYPTO;
+    outcome->length = (uint16_t)size;
+    return 0;
+}
+
+static int sign_hashed(struct tools *tools, const struct key *key, const struct scheme_info *scheme,
+                       const uint8_t *content, size_t length, struct outcome *outcome)
+{
+    uint8_t hash[EVP_MAX_MD_SIZE];
+    unsigned hash_length = 0;
+    size_t size = RESULT_MAX, place = place_of(scheme->scheme);
+    EVP_PKEY_CTX *sign = scheme_context(&tools->sign[place], key, scheme, EVP_PKEY_sign_init);
+    if (sign == NULL || EVP_Digest(content, length, hash, &hash_length, digest_of(scheme), NULL) != 1 ||
+        EVP_PKEY_sign(sign, outcome->bytes, &size, hash, hash_length) <= 0 || size > key->result_size)
+        return ERR_CRYPTO;
+    if (key->type == KEY_RSA) {
+        EVP_PKEY_CTX *verify = scheme_context(&tools->verify[place], key, scheme, EVP_PKEY_verify_init);
+        if (verify == NULL || EVP_PKEY_verify(verify, outcome->bytes, size, hash, hash_length) != 1)
+            return ERR_CRYPTO;
+    }
+    outcome->length = (uint16_t)size;
+    return 0;
+}
+
+static int perform_signature(struct signer *signer, const struct key *key, const struct operation *operation,
+                             struct outcome *outcome)
+{
+    uint8_t content[GATE_CONTENT_MAX];
+    size_t length = gate_build(operation, content);
+    uint16_t number = operation->kind == OP_SIGN_TLS13 ? operation->u.sign_tls13.scheme
+                                                       : operation->u.sign_tls12.scheme;
+    const struct scheme_info *scheme = scheme_find(number);
+    if (scheme == NULL)
+        return ERR_CRYPTO;
+    if (scheme->family == FAMILY_ED25519)
+        return sign_ed25519(signer, key, content, length, outcome);
+    return sign_hashed(&signer->tools[key->index], key, scheme, content, length, outcome);
+}
+
+/* PLAIN = CIPHERTEXT ^ d, blinded by OpenSSL, released only if PLAIN ^ e is CIPHERTEXT again. The return
+ * codes here depend on the key and the ciphertext's range, which the gate has checked, and on faults; not on
+ * what the plaintext contains. */
+static int private_operation(struct tools *tools, const struct key *key, const uint8_t *ciphertext,
+                             uint8_t *plain)
+{
+    uint8_t again[RSA_MODULUS_MAX];
+    size_t size = key->result_size, again_size = sizeof again;
+    EVP_PKEY_CTX *private = raw_context(&tools->raw_private, key, EVP_PKEY_decrypt_init);
+    EVP_PKEY_CTX *public = raw_context(&tools->raw_public, key, EVP_PKEY_encrypt_init);
+    if (private == NULL || public == NULL ||
+        EVP_PKEY_decrypt(private, plain, &size, ciphertext, key->result_size) <= 0 ||
+        size != key->result_size || EVP_PKEY_encrypt(public, again, &again_size, plain, size) <= 0)
+        return ERR_CRYPTO;
+    return again_size == key->result_size && same_bytes(again, ciphertext, again_size) ? 0 : ERR_CRYPTO;
+}
+
+static int perform_premaster(struct signer *signer, const struct key *key, const struct operation *operation,
+                             struct outcome *outcome)
+{
+    const uint8_t *ciphertext = operation->u.rsa_premaster.ciphertext;
+    uint16_t version = operation->u.rsa_premaster.client_version;
+    uint8_t plain[RSA_MODULUS_MAX], fallback[TLS_PREMASTER_SIZE];
+    int err = private_operation(&signer->tools[key->index], key, ciphertext, plain);
+    if (err == 0) {
+        premaster_fallback(fallback, key->fallback_secret, version, ciphertext, key->result_size);
+        premaster_unpad(outcome->bytes, plain, key->result_size, version, fallback);
+        outcome->length = TLS_PREMASTER_SIZE;
+    }
+    wipe(plain, sizeof plain);
+    wipe(fallback, sizeof fallback);
+    return err;
+}
+
+int signer_perform(struct signer *signer, const struct key *key, const struct operation *operation,
+                   struct outcome *outcome)
+{
+    *outcome = (struct outcome){.status = STATUS_OK};
+    int err = operation->kind == OP_RSA_PREMASTER ? perform_premaster(signer, key, operation, outcome)
+                                                  : perform_signature(signer, key, operation, outcome);
+    ERR_clear_error();
+    if (err == 0)
+        return 0;
+    wipe(outcome, sizeof *outcome);
+    outcome->status = STATUS_UNAVAILABLE;
+    return err;
+}

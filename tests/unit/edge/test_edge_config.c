@@ -1,0 +1,200 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "edge/edge_config.h"
+
+#define KEY    "\"ISEhISEhISEhISEhISEhISEhISEhISEhISEhISEhISE=\""
+#define ORIGIN "origin = \"127.0.0.1:8080\"\n"
+#define SERVER "key_server main { address = \"keys.example.com:2407\" key = " KEY " }\n"
+
+static char folder[] = "/tmp/keyless-edge-config-XXXXXX";
+static char file[64];
+static struct fault fault;
+
+static int load(struct edge_config *out, const char *text)
+{
+    FILE *stream = fopen(file, "w");
+    assert_non_null(stream);
+    assert_true(fputs(text, stream) >= 0);
+    fclose(stream);
+    memset(&fault, 0, sizeof fault);
+    return edge_config_load(out, file, &fault);
+}
+
+static void assert_fault(const char *text, const char *words)
+{
+    struct edge_config config;
+    assert_int_equal(load(&config, text), ERR_CONFIG);
+    if (strncmp(fault.text, file, strlen(file)) != 0 || strstr(fault.text, words) == NULL)
+        fail_msg("'%s' gave '%s', expected '%s'", text, fault.text, words);
+    assert_null(config.identity);
+}
+
+static void assert_in_folder(const char *path, const char *name)
+{
+    char expected[128];
+    snprintf(expected, sizeof expected, "%s/%s", folder, name);
+    assert_string_equal(path, expected);
+}
+
+static void shortest_file_gives_the_defaults(void **state)
+{
+    (void)state;
+    struct edge_config c;
+    assert_int_equal(load(&c, ORIGIN SERVER), 0);
+    assert_string_equal(c.listen.item[0], "*:443");
+    assert_string_equal(c.admin, "127.0.0.1:2405");
+    assert_in_folder(c.identity, "identity.key");
+    assert_in_folder(c.psk, "psk");
+    assert_in_folder(c.certificates, "certs");
+    assert_null(c.default_certificate);
+    assert_int_equal(c.threads, 0);
+    assert_int_equal(c.connections_max, 20000);
+    assert_int_equal(c.tls.minimum_version, 0);
+    assert_int_equal(c.tls.maximum_version, 1);
+    assert_false(c.tls.rsa_key_exchange);
+    assert_null(c.tls.ciphers);
+    assert_string_equal(c.tls.alpn.item[0], "http/1.1");
+    assert_true(c.tls.tickets);
+    assert_int_equal(c.tls.ticket_lifetime, 3600000);
+    assert_true(c.tls.verify_rsa);
+    assert_false(c.tls.verify_ecdsa);
+    assert_false(c.tls.verify_ed25519);
+    assert_int_equal(c.timeout.handshake, 10000);
+    assert_int_equal(c.timeout.key, 3000);
+    assert_int_equal(c.timeout.connect, 3000);
+    assert_int_equal(c.timeout.idle, 60000);
+    assert_int_equal(c.timeout.half_closed, 30000);
+    assert_int_equal(c.timeout.close, 2000);
+    assert_int_equal(c.timeout.drain, 30000);
+    assert_true(c.access_log);
+    edge_config_clear(&c);
+    assert_null(c.key_servers.item);
+}
+
+static void key_servers_share_the_psk_unless_they_have_one(void **state)
+{
+    (void)state;
+    struct edge_config c;
+    assert_int_equal(load(&c, ORIGIN SERVER "key_server b { address = x key = " KEY " psk = other }"), 0);
+    const struct edge_config_server *servers = c.key_servers.item;
+    assert_int_equal(c.key_servers.count, 2);
+    assert_string_equal(servers[0].title, "main");
+    assert_string_equal(servers[0].address, "keys.example.com:2407");
+    assert_in_folder(servers[0].psk, "psk");
+    assert_in_folder(servers[1].psk, "other");
+    edge_config_clear(&c);
+}
+
+static void dump_is_read_back(void **state)
+{
+    (void)state;
+    struct edge_config first, second;
+    struct buffer once, twice;
+    buffer_init(&once);
+    buffer_init(&twice);
+    assert_int_equal(load(&first, ORIGIN SERVER "default_certificate = \"\" access_log = off\n"
+                                                "tls { alpn = {} groups = \"X25519:P-256\" tickets = off }\n"
+                                                "timeouts { key = 250ms idle = 1h }\n"),
+                     0);
+    assert_int_equal(config_dump(edge_config_table, &first, &once), 0);
+    assert_int_equal(buffer_put(&once, "", 1), 0);
+    assert_int_equal(load(&second, (const char *)buffer_bytes(&once)), 0);
+    assert_int_equal(config_dump(edge_config_table, &second, &twice), 0);
+    assert_int_equal(buffer_length(&once), buffer_length(&twice) + 1);
+    assert_memory_equal(buffer_bytes(&once), buffer_bytes(&twice), buffer_length(&twice));
+    assert_string_equal(second.default_certificate, "");
+    assert_int_equal(second.tls.alpn.count, 0);
+    assert_string_equal(second.tls.groups, "X25519:P-256");
+    assert_int_equal(second.timeout.key, 250);
+    buffer_clear(&once);
+    buffer_clear(&twice);
+    edge_config_clear(&first);
+    edge_config_clear(&second);
+}
+
+static void contradictions_name_the_file(void **state)
+{
+    (void)state;
+    assert_fault(SERVER, ": no origin; add: origin = ");
+    assert_fault("origin = \"\"" SERVER, ": no origin; add: origin = ");
+    assert_fault(ORIGIN, ": no key server; add: key_server NAME {");
+    assert_fault(ORIGIN "key_server a { key = " KEY " }", ": key_server a has no address");
+    assert_fault(ORIGIN "key_server a { address = x }", ": key_server a has no key");
+    assert_fault(ORIGIN "key_server a { address = x key = \"ISEh\" }", "key is not 32 bytes in base64");
+    assert_fault(ORIGIN SERVER "listen = {}", "listen is empty");
+    assert_fault(ORIGIN SERVER "admin = \"\"", "admin is empty");
+    assert_fault(ORIGIN SERVER "user = \"\"", "user is empty");
+    assert_fault(ORIGIN SERVER "tls { minimum_version = tls1.3 maximum_version = tls1.2 }",
+                 "minimum_version tls1.3 is newer than maximum_version tls1.2");
+    assert_fault(ORIGIN SERVER "tls { minimum_version = tls1.3 rsa_key_exchange = on }",
+                 "rsa_key_exchange = on needs TLS 1.2");
+    assert_fault("orign = x", ":1: unknown option 'orign'; did you mean 'origin'?");
+    assert_fault("minimum_version = tls1.2", "belongs into section 'tls'");
+    assert_fault("timeouts { idle = 10 }", "like 500ms");
+}
+
+static void alpn_names_have_255_bytes_and_not_more(void **state)
+{
+    (void)state;
+    struct edge_config c;
+    char text[1024];
+    char name[257];
+    memset(name, 'a', sizeof name);
+    name[255] = 0;
+    snprintf(text, sizeof text, ORIGIN SERVER "tls { alpn = {\"%s\"} }", name);
+    assert_int_equal(load(&c, text), 0);
+    edge_config_clear(&c);
+    name[255] = 'a';
+    name[256] = 0;
+    snprintf(text, sizeof text, ORIGIN SERVER "tls { alpn = {\"%s\"} }", name);
+    assert_fault(text, "longer than 255 bytes");
+}
+
+static void every_option_has_help(void **state)
+{
+    (void)state;
+    for (const struct config_option *option = edge_config_table; option->name != NULL; option++) {
+        assert_non_null(option->help);
+        for (const struct config_option *inner = option->options; inner != NULL && inner->name != NULL;
+             inner++)
+            assert_non_null(inner->help);
+    }
+}
+
+static int make_folder(void **state)
+{
+    (void)state;
+    if (mkdtemp(folder) == NULL)
+        return -1;
+    snprintf(file, sizeof file, "%s/edge.conf", folder);
+    return 0;
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    return unlink(file) != 0 || rmdir(folder) != 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(shortest_file_gives_the_defaults),
+        cmocka_unit_test(key_servers_share_the_psk_unless_they_have_one),
+        cmocka_unit_test(dump_is_read_back),
+        cmocka_unit_test(contradictions_name_the_file),
+        cmocka_unit_test(alpn_names_have_255_bytes_and_not_more),
+        cmocka_unit_test(every_option_has_help),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}

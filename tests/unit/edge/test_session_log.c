@@ -1,0 +1,97 @@
+/* What a session leaves in the log and in the counters: clients' text is escaped, names are fixed. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "edge/session_log.h"
+
+static void host_names_stay_readable(void **state)
+{
+    char out[64];
+
+    (void)state;
+    assert_string_equal(session_log_escape(out, sizeof(out), "www.example-1.com"), "www.example-1.com");
+    assert_string_equal(session_log_escape(out, sizeof(out), "http/1.1"), "http/1.1");
+}
+
+static void absent_is_a_dash(void **state)
+{
+    char out[8];
+
+    (void)state;
+    assert_string_equal(session_log_escape(out, sizeof(out), NULL), "-");
+    assert_string_equal(session_log_escape(out, sizeof(out), ""), "-");
+}
+
+static void a_field_cannot_be_forged(void **state)
+{
+    char out[64];
+
+    (void)state;
+    assert_string_equal(session_log_escape(out, sizeof(out), "a result=ok"), "a%20result%3Dok");
+    assert_string_equal(session_log_escape(out, sizeof(out), "\"\\\n\x7f\xff"), "%22%5C%0A%7F%FF");
+    assert_string_equal(session_log_escape(out, sizeof(out), "100%"), "100%25");
+}
+
+static void too_long_is_cut_at_a_whole_character(void **state)
+{
+    char out[8];
+
+    (void)state;
+    assert_string_equal(session_log_escape(out, sizeof(out), "abcdefghij"), "abcde");
+    assert_string_equal(session_log_escape(out, sizeof(out), "a      "), "a%20%20");
+    assert_true(strlen(session_log_escape(out, 5, "\n\n\n")) <= 4);
+}
+
+static void every_failure_and_result_has_its_own_name(void **state)
+{
+    (void)state;
+    for (enum session_failure a = 0; a < SESSION_FAILURES; a++) {
+        for (enum session_failure b = 0; b < a; b++)
+            assert_string_not_equal(session_stats_failure_name(a), session_stats_failure_name(b));
+    }
+    for (enum session_result a = 0; a < SESSION_RESULTS; a++) {
+        for (enum session_result b = 0; b < a; b++)
+            assert_string_not_equal(session_stats_result_name(a), session_stats_result_name(b));
+    }
+    assert_null(session_stats_failure_name(SESSION_FAILURES));
+    assert_null(session_stats_result_name(SESSION_RESULTS));
+}
+
+static void threads_add_up(void **state)
+{
+    struct session_stats *one = calloc(1, sizeof(*one)), *sum = calloc(1, sizeof(*sum));
+
+    (void)state;
+    assert_true(one && sum);
+    counter_add(&one->accepted, 3);
+    counter_add(&one->failures[FAILURE_KEY_REFUSED], 2);
+    histogram_add(&one->handshake_resumed, 1000000);
+    session_stats_sum(sum, one);
+    session_stats_sum(sum, one);
+    assert_int_equal(counter_get(&sum->accepted), 6);
+    assert_int_equal(counter_get(&sum->failures[FAILURE_KEY_REFUSED]), 4);
+    assert_int_equal(counter_get(&sum->handshake_resumed.count), 2);
+    assert_int_equal(counter_get(&sum->handshake_resumed.sum_ns), 2000000);
+    assert_int_equal(counter_get(&sum->active), 0);
+    free(one);
+    free(sum);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(host_names_stay_readable),
+        cmocka_unit_test(absent_is_a_dash),
+        cmocka_unit_test(a_field_cannot_be_forged),
+        cmocka_unit_test(too_long_is_cut_at_a_whole_character),
+        cmocka_unit_test(every_failure_and_result_has_its_own_name),
+        cmocka_unit_test(threads_add_up),
+    };
+    return cmocka_run_group_tests_name("session_log", tests, NULL, NULL);
+}

@@ -1,0 +1,189 @@
+/* The table of session states: every path a session may take, and that no event is ever fatal. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "edge/session_state.h"
+
+static enum session_action step(enum session_state *state, enum session_event event)
+{
+    struct session_transition to = session_state_next(*state, event);
+
+    *state = to.next;
+    return to.action;
+}
+
+static void handshake_with_a_key_leads_to_relay(void **unused)
+{
+    enum session_state state = SESSION_HELLO;
+
+    (void)unused;
+    assert_int_equal(step(&state, EVENT_HELLO_READ), ACTION_NONE);
+    assert_int_equal(step(&state, EVENT_KEY_WANTED), ACTION_WATCH_GONE);
+    assert_int_equal(state, SESSION_WAIT_KEY);
+    assert_int_equal(step(&state, EVENT_KEY_ANSWERED), ACTION_STEP);
+    assert_int_equal(state, SESSION_HANDSHAKE);
+    assert_int_equal(step(&state, EVENT_HANDSHAKE_DONE), ACTION_CONNECT);
+    assert_int_equal(step(&state, EVENT_CONNECTED), ACTION_RELAY);
+    assert_int_equal(state, SESSION_RELAY);
+}
+
+static void client_ends_first_then_origin(void **unused)
+{
+    enum session_state state = SESSION_RELAY;
+
+    (void)unused;
+    assert_int_equal(step(&state, EVENT_CLIENT_ENDED), ACTION_NONE);
+    assert_int_equal(state, SESSION_HALF_CLOSED);
+    assert_int_equal(step(&state, EVENT_ORIGIN_ENDED), ACTION_NONE);
+    assert_int_equal(state, SESSION_CLOSING);
+    assert_int_equal(step(&state, EVENT_BOTH_ENDED), ACTION_RELEASE);
+    assert_int_equal(state, SESSION_CLOSED);
+}
+
+static void origin_ends_first_and_the_client_may_finish(void **unused)
+{
+    enum session_state state = SESSION_RELAY;
+
+    (void)unused;
+    assert_int_equal(step(&state, EVENT_ORIGIN_ENDED), ACTION_NONE);
+    assert_int_equal(state, SESSION_CLOSING);
+    assert_int_equal(step(&state, EVENT_CLIENT_ENDED), ACTION_NONE);
+    assert_int_equal(state, SESSION_CLOSING);
+    assert_int_equal(step(&state, EVENT_TIMEOUT), ACTION_RELEASE);
+    assert_int_equal(state, SESSION_CLOSED);
+}
+
+/* A paused job must run out: the only way from WAIT_KEY to CLOSED is through DRAIN_KEY. */
+static void waiting_for_a_key_never_closes_directly(void **unused)
+{
+    static const enum session_event ends[] = {EVENT_CLIENT_GONE, EVENT_TIMEOUT, EVENT_STOP};
+
+    (void)unused;
+    for (enum session_event event = 0; event < SESSION_EVENTS; event++)
+        assert_int_not_equal(session_state_next(SESSION_WAIT_KEY, event).next, SESSION_CLOSED);
+    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+        enum session_state state = SESSION_WAIT_KEY;
+        assert_int_equal(step(&state, ends[i]), ACTION_ABANDON);
+        assert_int_equal(state, SESSION_DRAIN_KEY);
+        assert_int_equal(step(&state, EVENT_JOB_ENDED), ACTION_RELEASE);
+        assert_int_equal(state, SESSION_CLOSED);
+    }
+}
+
+static void a_draining_key_hears_of_nothing_but_its_job(void **unused)
+{
+    (void)unused;
+    for (enum session_event event = 0; event < SESSION_EVENTS; event++) {
+        struct session_transition to = session_state_next(SESSION_DRAIN_KEY, event);
+        if (event != EVENT_JOB_ENDED)
+            assert_int_equal(to.next, SESSION_DRAIN_KEY);
+        if (event != EVENT_JOB_ENDED)
+            assert_int_equal(to.action, ACTION_NONE);
+    }
+}
+
+static void closed_stays_closed(void **unused)
+{
+    (void)unused;
+    for (enum session_event event = 0; event < SESSION_EVENTS; event++) {
+        struct session_transition to = session_state_next(SESSION_CLOSED, event);
+        assert_int_equal(to.next, SESSION_CLOSED);
+        assert_int_equal(to.action, ACTION_NONE);
+    }
+}
+
+static bool releases(enum session_action action)
+{
+    return action == ACTION_RELEASE || action == ACTION_FAREWELL || action == ACTION_RESET_ORIGIN;
+}
+
+/* Entering CLOSED and releasing are the same thing: neither a leak nor a release twice. */
+static void closing_and_releasing_go_together(void **unused)
+{
+    (void)unused;
+    for (enum session_state state = 0; state < SESSION_CLOSED; state++) {
+        for (enum session_event event = 0; event < SESSION_EVENTS; event++) {
+            struct session_transition to = session_state_next(state, event);
+            assert_int_equal(to.next == SESSION_CLOSED, releases(to.action));
+        }
+    }
+}
+
+static void every_living_state_ends_by_timeout_stop_and_leaving(void **unused)
+{
+    static const enum session_event ends[] = {EVENT_STOP, EVENT_TIMEOUT, EVENT_CLIENT_GONE};
+
+    (void)unused;
+    for (enum session_state state = 0; state < SESSION_DRAIN_KEY; state++) {
+        assert_int_not_equal(session_state_timeout(state), TIMEOUT_NONE);
+        for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+            enum session_state next = session_state_next(state, ends[i]).next;
+            assert_true(next == SESSION_CLOSED || next == SESSION_DRAIN_KEY || next == SESSION_CLOSING);
+        }
+    }
+    assert_int_equal(session_state_next(SESSION_CLOSING, EVENT_TIMEOUT).next, SESSION_CLOSED);
+}
+
+/* The handshake's deadline counts from accept: moving within the handshake must not restart it. */
+static void the_handshake_is_one_timeout(void **unused)
+{
+    (void)unused;
+    assert_int_equal(session_state_timeout(SESSION_HELLO), TIMEOUT_HANDSHAKE);
+    assert_int_equal(session_state_timeout(SESSION_HANDSHAKE), TIMEOUT_HANDSHAKE);
+    assert_int_equal(session_state_timeout(SESSION_WAIT_KEY), TIMEOUT_HANDSHAKE);
+    assert_int_equal(session_state_timeout(SESSION_CONNECT), TIMEOUT_CONNECT);
+    assert_int_equal(session_state_timeout(SESSION_RELAY), TIMEOUT_IDLE);
+    assert_int_equal(session_state_timeout(SESSION_HALF_CLOSED), TIMEOUT_HALF_CLOSED);
+    assert_int_equal(session_state_timeout(SESSION_CLOSING), TIMEOUT_CLOSE);
+}
+
+static void a_failed_origin_is_told_in_order(void **unused)
+{
+    (void)unused;
+    assert_int_equal(session_state_next(SESSION_CONNECT, EVENT_ORIGIN_FAILED).action, ACTION_CLOSE_NOTIFY);
+    assert_int_equal(session_state_next(SESSION_CONNECT, EVENT_TIMEOUT).action, ACTION_CLOSE_NOTIFY);
+    assert_int_equal(session_state_next(SESSION_RELAY, EVENT_TIMEOUT).action, ACTION_CLOSE_NOTIFY);
+}
+
+/* A cut is passed on as a cut: a reset towards the origin, no close_notify towards the client. */
+static void a_cut_is_never_turned_into_an_end(void **unused)
+{
+    (void)unused;
+    assert_int_equal(session_state_next(SESSION_RELAY, EVENT_CLIENT_GONE).action, ACTION_RESET_ORIGIN);
+    assert_int_equal(session_state_next(SESSION_HALF_CLOSED, EVENT_CLIENT_GONE).action, ACTION_RESET_ORIGIN);
+    assert_int_equal(session_state_next(SESSION_RELAY, EVENT_ORIGIN_GONE).action, ACTION_RELEASE);
+    assert_int_equal(session_state_next(SESSION_HALF_CLOSED, EVENT_ORIGIN_GONE).action, ACTION_RELEASE);
+}
+
+static void states_have_distinct_names(void **unused)
+{
+    (void)unused;
+    for (enum session_state a = 0; a < SESSION_STATES; a++) {
+        for (enum session_state b = 0; b < a; b++)
+            assert_string_not_equal(session_state_name(a), session_state_name(b));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(handshake_with_a_key_leads_to_relay),
+        cmocka_unit_test(client_ends_first_then_origin),
+        cmocka_unit_test(origin_ends_first_and_the_client_may_finish),
+        cmocka_unit_test(waiting_for_a_key_never_closes_directly),
+        cmocka_unit_test(a_draining_key_hears_of_nothing_but_its_job),
+        cmocka_unit_test(closed_stays_closed),
+        cmocka_unit_test(closing_and_releasing_go_together),
+        cmocka_unit_test(every_living_state_ends_by_timeout_stop_and_leaving),
+        cmocka_unit_test(the_handshake_is_one_timeout),
+        cmocka_unit_test(a_failed_origin_is_told_in_order),
+        cmocka_unit_test(a_cut_is_never_turned_into_an_end),
+        cmocka_unit_test(states_have_distinct_names),
+    };
+    return cmocka_run_group_tests_name("session_state", tests, NULL, NULL);
+}

@@ -1,0 +1,205 @@
+/* One edge and the net process: who gets in, what it may send, what it gets, and how it is let go. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/keyserver/test_world.h"
+
+static void keys_come_in_parts_until_no_more_follows(void **state)
+{
+    struct fixture *f = *state;
+    struct test_edge edge;
+    const uint32_t parts[] = {WALL_KEYS_MAX, WALL_KEYS_MAX, 3};
+
+    give_wall(f, CONTROL_WALL_START, NULL);
+    until_ready(f);
+    connect_edge(f, &edge, 0);
+    edge_ask(&edge, OP_KEYS, NULL, 1, 1, 5000);
+    EDGE_UNTIL(&edge, channel_unsent(edge.channel) == 0);
+    uint64_t token = next_slot(f, &f->wall).token;
+    for (uint32_t part = 0; part < 3; part++) {
+        struct wall_answer slot = {.token = token, .kind = WALL_KEYS, .more = part < 2};
+        slot.u.keys.count = parts[part];
+        for (uint32_t i = 0; i < parts[part]; i++)
+            slot.u.keys.item[i] = (struct key_info){.key_id = {(uint8_t)(part * WALL_KEYS_MAX + i)},
+                                                    .type = KEY_RSA,
+                                                    .bits = 2048,
+                                                    .operations = 8};
+        assert_int_equal(wall_send_answers(&f->wall, &slot, 1), 1);
+    }
+    EDGE_UNTIL(&edge, edge.key_count == 2 * WALL_KEYS_MAX + 3);
+    for (uint8_t i = 0; i < 8; i++)
+        assert_int_equal(edge.keys[i].key_id[0], i);
+    assert_true(!edge.answers[edge.answer_count - 1].more);
+    until_metric(f, "keyless_server_requests_in_flight", 0);
+    edge_end(&edge);
+}
+
+static void one_more_than_in_flight_max_is_busy(void **state)
+{
+    struct fixture *f = *state;
+    struct test_edge edge;
+
+    give_wall(f, CONTROL_WALL_START, NULL);
+    until_ready(f);
+    connect_edge(f, &edge, 0);
+    edge_ask(&edge, OP_SIGN_TLS13, f->server.public, 1, IN_FLIGHT + 1, 5000);
+    EDGE_UNTIL(&edge, edge.answer_count == 1);
+    assert_int_equal(edge.answers[0].id, IN_FLIGHT + 1);
+    assert_int_equal(edge.answers[0].outcome.status, STATUS_BUSY);
+    for (int i = 0; i < IN_FLIGHT; i++)
+        answer(&f->wall, next_slot(f, &f->wall).token, "s");
+    EDGE_UNTIL(&edge, edge.answer_count == IN_FLIGHT + 1);
+    edge_end(&edge);
+}
+
+static void an_edge_that_leaves_takes_its_requests_along(void **state)
+{
+    struct fixture *f = *state;
+    struct test_edge edge;
+
+    give_wall(f, CONTROL_WALL_START, NULL);
+    until_ready(f);
+    connect_edge(f, &edge, 0);
+    edge_ask(&edge, OP_SIGN_TLS13, f->server.public, 1, 2, 5000);
+    EDGE_UNTIL(&edge, channel_unsent(edge.channel) == 0);
+    uint64_t tokens = next_slot(f, &f->wall).token + next_slot(f, &f->wall).token;
+    edge_end(&edge);
+    for (int i = 0; i < 2; i++) {
+        struct wall_request cancel = next_slot(f, &f->wall);
+        assert_int_equal(cancel.kind, WALL_CANCEL);
+        tokens -= cancel.token;
+    }
+    assert_int_equal(tokens, 0);
+    assert_true(metric(f, "keyless_server_requests_in_flight") == 0);
+    assert_true(metric(f, "keyless_server_requests_cancelled_total") == 2);
+    assert_true(metric(f, "keyless_server_channels") == 0);
+}
+
+static void an_edge_that_does_not_read_is_let_go_and_others_are_served(void **state)
+{
+    struct fixture *f = *state;
+    struct test_edge idle, other;
+    struct wall_answer part = {.kind = WALL_KEYS, .more = 1};
+
+    give_wall(f, CONTROL_WALL_START, NULL);
+    until_ready(f);
+    connect_edge(f, &idle, 0);
+    connect_edge(f, &other, 1);
+    edge_ask(&idle, OP_KEYS, NULL, 1, 1, 5000);
+    EDGE_UNTIL(&idle, channel_unsent(idle.channel) == 0);
+    part.token = next_slot(f, &f->wall).token;
+    part.u.keys.count = WALL_KEYS_MAX;
+    for (int i = 0; i < WALL_KEYS_MAX; i++)
+        part.u.keys.item[i] = (struct key_info){.type = KEY_RSA, .bits = 2048, .operations = 8};
+    struct wall_request cancel = {.kind = 0};
+    uint64_t until = clock_ms() + 4000; /* before the request's deadline would end it */
+    while (cancel.kind == 0 && clock_ms() < until) {
+        if (wall_send_answers(&f->wall, &part, 1) != 1) /* the other side is behind */
+            poll(&(struct pollfd){.fd = wall_fd(&f->wall), .events = POLLIN}, 1, 1);
+        if (wall_receive_requests(&f->wall, f->slots, WALL_BATCH_MAX) > 0)
+            cancel = f->slots[0];
+    }
+    assert_int_equal(cancel.kind, WALL_CANCEL);
+    assert_int_equal(cancel.token, part.token);
+    assert_true(metric(f, "keyless_server_slow_readers_total") == 1);
+    until_metric(f, "keyless_server_channels", 1);
+    edge_ask(&other, OP_PING, NULL, 2, 1, 1000);
+    EDGE_UNTIL(&other, other.answer_count == 1);
+    edge_end(&other);
+    edge_end(&idle);
+}
+
+static void strangers_and_wrong_psks_are_dropped_without_a_byte_and_counted(void **state)
+{
+    struct fixture *f = *state;
+    struct test_edge edge;
+    struct identity stranger;
+
+    identity_generate(&stranger);
+    edge_start(&edge, &f->listen, &stranger, f->server.public, f->psks[0]);
+    EDGE_UNTIL(&edge, edge.closed);
+    assert_false(edge.open);
+    edge_end(&edge);
+    until_metric(f, "keyless_server_connections_dropped_total{reason=\"unknown\"}", 1);
+    edge_start(&edge, &f->listen, &f->edges[0], f->server.public, f->psks[1]);
+    EDGE_UNTIL(&edge, edge.closed || edge.open);
+    assert_false(edge.greeted);
+    edge_end(&edge);
+    assert_true(metric(f, "keyless_server_channels_accepted_total") == 0);
+}
+
+static void what_is_no_proper_message_ends_the_channel(void **state)
+{
+    struct fixture *f = *state;
+    struct test_edge edge;
+
+    edge_start(&edge, &f->listen, &f->edges[0], f->server.public, f->psks[0]);
+    EDGE_UNTIL(&edge, edge.open);
+    edge_ask(&edge, OP_PING, NULL, 1, 1, 1000); /* before the hello */
+    EDGE_UNTIL(&edge, edge.closed);
+    assert_int_equal(edge.answer_count, 0);
+    edge_end(&edge);
+
+    connect_edge(f, &edge, 0);
+    edge_send_hello(&edge, 1); /* a second one */
+    EDGE_UNTIL(&edge, edge.closed);
+    edge_end(&edge);
+
+    connect_edge(f, &edge, 0);
+    assert_int_equal(channel_send(edge.channel, "\xff\xff\xff\xff", 4), 0);
+    EDGE_UNTIL(&edge, edge.closed);
+    edge_end(&edge);
+    assert_true(metric(f, "keyless_server_malformed_messages_total") == 3);
+}
+
+static void a_version_nobody_shares_is_told_and_closed(void **state)
+{
+    struct fixture *f = *state;
+    struct test_edge edge;
+
+    edge_start(&edge, &f->listen, &f->edges[0], f->server.public, f->psks[0]);
+    EDGE_UNTIL(&edge, edge.open);
+    edge_send_hello(&edge, PROTOCOL_VERSION_MAX + 1);
+    EDGE_UNTIL(&edge, edge.closed);
+    assert_true(edge.greeted); /* with what the server speaks */
+    assert_int_equal(edge.why, ERR_CLOSED);
+    edge_end(&edge);
+}
+
+static void the_status_names_the_connected_edges(void **state)
+{
+    struct fixture *f = *state;
+    struct test_edge edge;
+    struct buffer body;
+
+    connect_edge(f, &edge, 1);
+    buffer_init(&body);
+    assert_int_equal(admin_get(&f->admin, "/status.json", 5000, &body), 200);
+    assert_int_equal(buffer_put(&body, "", 1), 0);
+    const char *text = (const char *)buffer_bytes(&body);
+    assert_non_null(strstr(text, "\"name\": \"edge1\""));
+    assert_non_null(strstr(text, "\"software\": \"test _edge_\"")); /* quotes are made harmless */
+    assert_non_null(strstr(text, "\"ready\": false"));
+    assert_null(strstr(text, "edge0"));
+    buffer_clear(&body);
+    edge_end(&edge);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        NET_TEST(keys_come_in_parts_until_no_more_follows),
+        NET_TEST(one_more_than_in_flight_max_is_busy),
+        NET_TEST(an_edge_that_leaves_takes_its_requests_along),
+        NET_TEST(an_edge_that_does_not_read_is_let_go_and_others_are_served),
+        NET_TEST(strangers_and_wrong_psks_are_dropped_without_a_byte_and_counted),
+        NET_TEST(what_is_no_proper_message_ends_the_channel),
+        NET_TEST(a_version_nobody_shares_is_told_and_closed),
+        NET_TEST(the_status_names_the_connected_edges),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

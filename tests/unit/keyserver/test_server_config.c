@@ -1,0 +1,142 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "keyserver/server_config.h"
+
+static char folder[] = "/tmp/keyless-server-config-XXXXXX";
+static char file[64];
+static struct fault fault;
+
+static int load(struct server_config *out, const char *text)
+{
+    FILE *stream = fopen(file, "w");
+    assert_non_null(stream);
+    assert_true(fputs(text, stream) >= 0);
+    fclose(stream);
+    memset(&fault, 0, sizeof fault);
+    return server_config_load(out, file, &fault);
+}
+
+static void assert_fault(const char *text, const char *words)
+{
+    struct server_config config;
+    assert_int_equal(load(&config, text), ERR_CONFIG);
+    if (strncmp(fault.text, file, strlen(file)) != 0 || strstr(fault.text, words) == NULL)
+        fail_msg("'%s' gave '%s', expected '%s'", text, fault.text, words);
+    assert_null(config.identity);
+}
+
+static void assert_in_folder(const char *path, const char *name)
+{
+    char expected[128];
+    snprintf(expected, sizeof expected, "%s/%s", folder, name);
+    assert_string_equal(path, expected);
+}
+
+static void empty_file_gives_the_defaults(void **state)
+{
+    (void)state;
+    struct server_config c;
+    assert_int_equal(load(&c, ""), 0);
+    assert_int_equal(c.listen.count, 1);
+    assert_string_equal(c.listen.item[0], "*:2407");
+    assert_string_equal(c.admin, "127.0.0.1:2406");
+    assert_in_folder(c.identity, "identity.key");
+    assert_in_folder(c.authorized_edges, "authorized_edges");
+    assert_in_folder(c.keys, "keys");
+    assert_in_folder(c.group_secret, "group.secret");
+    assert_null(c.user);
+    assert_int_equal(c.workers, 0);
+    assert_int_equal(c.queue_max, 4096);
+    assert_int_equal(c.in_flight_per_edge, 4096);
+    assert_int_equal(c.deadline_max, 10000);
+    assert_int_equal(c.handshake_timeout, 5000);
+    assert_int_equal(c.idle_timeout, 60000);
+    assert_int_equal(c.drain_timeout, 10000);
+    assert_int_equal(c.half_open_max, 1024);
+    assert_int_equal(c.handshakes_per_second, 50);
+    assert_int_equal(c.log_level, LOG_INFO);
+    assert_int_equal(c.log_format, LOG_LOGFMT);
+    server_config_clear(&c);
+    assert_null(c.identity);
+}
+
+static void dump_is_read_back(void **state)
+{
+    (void)state;
+    struct server_config first, second;
+    struct buffer once, twice;
+    buffer_init(&once);
+    buffer_init(&twice);
+    assert_int_equal(load(&first, "listen = {\"127.0.0.1:1\", \"unix:/run/x\"} workers = 3 user = keyless\n"
+                                  "log_level = debug log_format = json drain_timeout = 0s"),
+                     0);
+    assert_int_equal(config_dump(server_config_table, &first, &once), 0);
+    assert_int_equal(buffer_put(&once, "", 1), 0);
+    assert_int_equal(load(&second, (const char *)buffer_bytes(&once)), 0);
+    assert_int_equal(config_dump(server_config_table, &second, &twice), 0);
+    assert_int_equal(buffer_length(&once), buffer_length(&twice) + 1);
+    assert_memory_equal(buffer_bytes(&once), buffer_bytes(&twice), buffer_length(&twice));
+    assert_int_equal(second.log_level, LOG_DEBUG);
+    assert_int_equal(second.log_format, LOG_JSON);
+    assert_int_equal(second.drain_timeout, 0);
+    buffer_clear(&once);
+    buffer_clear(&twice);
+    server_config_clear(&first);
+    server_config_clear(&second);
+}
+
+static void contradictions_name_the_file(void **state)
+{
+    (void)state;
+    assert_fault("listen = {}", ": listen is empty; write for instance: listen = {\"*:2407\"}");
+    assert_fault("admin = \"\"", ": admin is empty; to have none write: admin = \"off\"");
+    assert_fault("user = \"\"", ": user is empty");
+    assert_fault("\nworkers = 1025", ":2: workers: 1025 is out of range; it may be 0 to 1024");
+    assert_fault("queue_max = 0", ":1: queue_max: 0 is out of range");
+    assert_fault("deadline_max = 61s", "out of range; it may be 1ms to 1m");
+    assert_fault("log_level = loud", "it may be error, warn, info, debug");
+    assert_fault("lisen = {\"x:1\"}", "did you mean 'listen'?");
+}
+
+static void every_option_has_help(void **state)
+{
+    (void)state;
+    for (const struct config_option *option = server_config_table; option->name != NULL; option++)
+        assert_non_null(option->help);
+}
+
+static int make_folder(void **state)
+{
+    (void)state;
+    if (mkdtemp(folder) == NULL)
+        return -1;
+    snprintf(file, sizeof file, "%s/server.conf", folder);
+    return 0;
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    return unlink(file) != 0 || rmdir(folder) != 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(empty_file_gives_the_defaults),
+        cmocka_unit_test(dump_is_read_back),
+        cmocka_unit_test(contradictions_name_the_file),
+        cmocka_unit_test(every_option_has_help),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}

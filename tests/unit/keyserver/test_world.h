@@ -1,0 +1,251 @@
+/* The world of a net process, for its tests: a real one in a child process with two edges authorized, and the
+ * test itself in the place of the supervisor and the vault. Not a test program by itself. */
+#ifndef TESTS_UNIT_KEYSERVER_TEST_WORLD_H
+#define TESTS_UNIT_KEYSERVER_TEST_WORLD_H
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/admin.h"
+#include "keyserver/net/control.h"
+#include "keyserver/net/net.h"
+#include "keyserver/wall/wall.h"
+#include "tests/unit/keyserver/test_edge.h"
+
+#define IN_FLIGHT 4
+
+struct fixture {
+    char folder[64];
+    struct server_config config;
+    struct identity server, edges[2];
+    uint8_t psks[2][32];
+    struct address listen, admin;
+    pid_t pid;
+    int control;
+    struct wall wall; /* the vault's end */
+    struct wall_request slots[WALL_BATCH_MAX];
+    int slot_count, slot_next;
+};
+
+/* ---- the world around it ---- */
+
+static inline char *path_in(const struct fixture *f, const char *name)
+{
+    char *path = NULL;
+    assert_true(asprintf(&path, "%s/%s", f->folder, name) > 0);
+    return path;
+}
+
+static inline void write_files(struct fixture *f)
+{
+    struct fault fault;
+    char key[IDENTITY_TEXT_SIZE], psk[IDENTITY_TEXT_SIZE];
+
+    identity_generate(&f->server);
+    assert_int_equal(identity_save_secret(f->config.identity, f->server.secret, &fault), 0);
+    int fd = open(f->config.authorized_edges, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    assert_true(fd >= 0);
+    for (int i = 0; i < 2; i++) {
+        identity_generate(&f->edges[i]);
+        random_bytes(f->psks[i], 32);
+        base64_encode(key, f->edges[i].public, 32);
+        base64_encode(psk, f->psks[i], 32);
+        assert_true(dprintf(fd, "%s edge%d psk=%s\n", key, i, psk) > 0);
+    }
+    close(fd);
+}
+
+static inline int listen_on_loopback(struct address *address)
+{
+    struct fault fault;
+
+    assert_int_equal(address_parse(address, "127.0.0.1:0", 0, &fault), 0);
+    int fd = address_listen(address, false, 64, &fault);
+    assert_true(fd >= 0);
+    assert_int_equal(address_of_socket(fd, address), 0);
+    return fd;
+}
+
+static inline int set_up(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    int control[2];
+    struct control_message message;
+    int passed;
+
+    assert_non_null(f);
+    assert_int_equal(secret_init(), 0);
+    strcpy(f->folder, "/tmp/test_net.XXXXXX");
+    assert_non_null(mkdtemp(f->folder));
+    f->config = (struct server_config){.identity = path_in(f, "identity"),
+                                       .authorized_edges = path_in(f, "authorized_edges"),
+                                       .in_flight_per_edge = IN_FLIGHT,
+                                       .deadline_max = 5000,
+                                       .handshake_timeout = 5000,
+                                       .idle_timeout = 60000,
+                                       .drain_timeout = 5000,
+                                       .half_open_max = 64,
+                                       .handshakes_per_second = 0};
+    write_files(f);
+    int listener = listen_on_loopback(&f->listen), admin = listen_on_loopback(&f->admin);
+    assert_int_equal(control_pair(control), 0);
+    f->pid = fork();
+    assert_true(f->pid >= 0);
+    if (f->pid == 0) {
+        close(control[0]);
+        log_init("net", LOG_ERROR, LOG_LOGFMT);
+        _exit(net_run(&f->config, &listener, 1, admin, control[1]));
+    }
+    close(control[1]);
+    close(listener);
+    close(admin);
+    f->control = control[0];
+    f->wall.fd = -1;
+    assert_int_equal(poll(&(struct pollfd){.fd = f->control, .events = POLLIN}, 1, EDGE_PATIENCE_MS), 1);
+    assert_int_equal(control_receive(f->control, &message, &passed), 0);
+    assert_int_equal(message.kind, CONTROL_STARTED);
+    *state = f;
+    return 0;
+}
+
+/* The exit status of the net process, which is told to drain. */
+static inline int finish(struct fixture *f)
+{
+    int status = -1;
+
+    if (f->pid <= 0)
+        return 0;
+    (void)!control_send(f->control, CONTROL_DRAIN, 0, -1); /* it may have ended by itself */
+    assert_int_equal(waitpid(f->pid, &status, 0), f->pid);
+    f->pid = 0;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static inline int tear_down(void **state)
+{
+    struct fixture *f = *state;
+
+    if (f->wall.fd >= 0)
+        wall_close(&f->wall);
+    int status = finish(f);
+    close(f->control);
+    unlink(f->config.identity);
+    unlink(f->config.authorized_edges);
+    rmdir(f->folder);
+    free(f->config.identity);
+    free(f->config.authorized_edges);
+    free(f);
+    return status;
+}
+
+static inline void connect_edge(struct fixture *f, struct test_edge *edge, int which)
+{
+    edge_connect(edge, &f->listen, &f->edges[which], f->server.public, f->psks[which]);
+}
+
+/* ---- playing the vault ---- */
+
+/* Gives the net process a new vault. The end of the one before, if any, is returned in OLD or closed. */
+static inline void give_wall(struct fixture *f, enum control_wall_cause cause, struct wall *old)
+{
+    struct wall net, vault;
+
+    assert_int_equal(wall_pair(&net, &vault), 0);
+    assert_int_equal(control_send(f->control, CONTROL_WALL, cause, wall_fd(&net)), 0);
+    wall_close(&net);
+    if (old != NULL)
+        *old = f->wall;
+    else if (f->wall.fd >= 0)
+        wall_close(&f->wall);
+    f->wall = vault;
+}
+
+/* Waits, with the edge's loop running, until a vault serves. */
+static inline void until_ready(struct fixture *f)
+{
+    struct buffer body;
+    uint64_t until = clock_ms() + EDGE_PATIENCE_MS;
+    int status;
+
+    do {
+        buffer_init(&body);
+        status = admin_get(&f->admin, "/ready", 1000, &body);
+        buffer_clear(&body);
+        assert_true(clock_ms() < until);
+    } while (status != 200);
+}
+
+/* The next slot from WALL, copied; fails after a while. */
+static inline struct wall_request next_slot(struct fixture *f, struct wall *wall)
+{
+    while (f->slot_next >= f->slot_count) {
+        assert_int_equal(poll(&(struct pollfd){.fd = wall_fd(wall), .events = POLLIN}, 1, EDGE_PATIENCE_MS),
+                         1);
+        f->slot_count = wall_receive_requests(wall, f->slots, WALL_BATCH_MAX);
+        f->slot_next = 0;
+        assert_true(f->slot_count >= 0);
+    }
+    return f->slots[f->slot_next++];
+}
+
+static inline void answer(struct wall *wall, uint64_t token, const char *text)
+{
+    struct wall_answer slot = {.token = token, .kind = WALL_OUTCOME};
+
+    slot.u.outcome.length = (uint16_t)strlen(text);
+    memcpy(slot.u.outcome.bytes, text, strlen(text));
+    assert_int_equal(wall_send_answers(wall, &slot, 1), 1);
+}
+
+static inline void send_stats(struct wall *wall, uint32_t workers, uint64_t faults)
+{
+    struct wall_answer slot = {.kind = WALL_STATS};
+
+    slot.u.stats.workers = workers;
+    slot.u.stats.faults = faults;
+    slot.u.stats.ready = 1;
+    assert_int_equal(wall_send_answers(wall, &slot, 1), 1);
+}
+
+/* The value of the metric NAME (with its labels), or -1. */
+static inline double metric(struct fixture *f, const char *name)
+{
+    struct buffer body;
+    double value = -1;
+
+    buffer_init(&body);
+    assert_int_equal(admin_get(&f->admin, "/metrics", 5000, &body), 200);
+    assert_int_equal(buffer_put(&body, "", 1), 0);
+    const char *text = (const char *)buffer_bytes(&body);
+    size_t length = strlen(name);
+    for (const char *line = text; line != NULL; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        if (strncmp(line, name, length) == 0 && line[length] == ' ')
+            value = strtod(line + length, NULL);
+        if (*line == '\0')
+            break;
+    }
+    buffer_clear(&body);
+    return value;
+}
+
+static inline void until_metric(struct fixture *f, const char *name, double value)
+{
+    uint64_t until = clock_ms() + EDGE_PATIENCE_MS;
+
+    while (metric(f, name) != value) {
+        if (clock_ms() > until)
+            fail_msg("%s is %g, not %g", name, metric(f, name), value);
+    }
+}
+
+/* One test with a net process of its own. */
+#define NET_TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+#endif
