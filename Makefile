@@ -84,26 +84,34 @@ deps-build:
 deps-test:
 	@deploy/deps.sh build test
 
+# What a rule does is said in a word; V=1 shows the commands.
+Q := $(if $(V),,@)
+say = $(if $(V),@:,@printf '  %-7s %s\n' '$(1)' '$@')
+
 # ---- rules --------------------------------------------------------------------------------------------------
 
 $(BUILD)/gen/proto/keyless.pb-c.c: proto/keyless.proto
 	@mkdir -p $(BUILD)/gen
-	protoc-c --c_out=$(BUILD)/gen $<
+	$(call say,PROTO)
+	$(Q)protoc-c --c_out=$(BUILD)/gen $<
 $(BUILD)/gen/proto/keyless.pb-c.h: $(BUILD)/gen/proto/keyless.pb-c.c ;
 
 GENERATED := $(BUILD)/obj/gen/keyless.pb-c.o
 $(GENERATED): $(BUILD)/gen/proto/keyless.pb-c.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -Wno-conversion -Wno-cast-qual -MMD -MP -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -Wno-conversion -Wno-cast-qual -MMD -MP -c -o $@ $<
 $(call objects,$(proto_src)): | $(BUILD)/gen/proto/keyless.pb-c.c
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 define archive
+	$(call say,AR)
 	@rm -f $@
-	ar qcs $@ $^
+	$(Q)ar qcs $@ $^
 endef
 $(LIBCOMMON): $(call objects,$(common_src)) ; $(archive)
 $(LIBPROTO): $(call objects,$(proto_src)) $(GENERATED) ; $(archive)
@@ -111,7 +119,10 @@ $(LIBKEYSERVER): $(call objects,$(keyserver_src)) ; $(archive)
 $(LIBEDGE): $(call objects,$(edge_src)) ; $(archive)
 $(LIBCLI): $(call objects,$(filter-out cli/main.c,$(cli_src))) ; $(archive)
 
-link = $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS)
+define link
+	$(call say,LINK)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS) $(1)
+endef
 $(BUILD)/keyless-server: $(call objects,keyserver/main.c) $(libs_keyserver) ; $(link)
 $(BUILD)/keyless-edge: $(call objects,edge/main.c) $(libs_edge) ; $(link)
 $(BUILD)/keyless: $(call objects,cli/main.c) $(libs_cli) ; $(link)
@@ -119,7 +130,7 @@ $(BUILD)/keyless: $(call objects,cli/main.c) $(libs_cli) ; $(link)
 .SECONDEXPANSION:
 $(UNIT_TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $$(libs_$$(firstword $$(subst /, ,$$*)))
 	@mkdir -p $(@D)
-	$(link) -lcmocka
+	$(call link,-lcmocka)
 # Hostile or slow peers that the integration tests play; they may use everything.
 $(PEERS): $(BUILD)/tests/%: $(BUILD)/obj/tests/lib/%.o $(libs_cli)
 	@mkdir -p $(@D)
@@ -127,7 +138,8 @@ $(PEERS): $(BUILD)/tests/%: $(BUILD)/obj/tests/lib/%.o $(libs_cli)
 
 $(BUILD)/man/%: docs/man/%.scd
 	@mkdir -p $(@D)
-	scdoc < $< > $@
+	$(call say,MAN)
+	$(Q)scdoc < $< > $@
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 .SECONDARY:

@@ -4,15 +4,10 @@
 
 #include "cli/servers.h"
 #include "common/bytes.h"
-#include "common/clock.h"
-
-#define TIMEOUT_MS 5000
 
 struct keys {
     json_t *list; /* NULL = print for a person */
-    uv_loop_t *loop;
-    enum operation_status status;
-    size_t count;
+    size_t count; /* of the current server */
 };
 
 static json_t *operations_json(uint32_t mask)
@@ -50,11 +45,7 @@ static void on_keys(const char *server, enum operation_status status, const stru
                     size_t count, void *user)
 {
     struct keys *keys = user;
-    if (server == NULL) {
-        uv_stop(keys->loop);
-        return;
-    }
-    keys->status = status;
+    (void)status;
     keys->count += count;
     for (size_t i = 0; i < count; i++) {
         if (keys->list != NULL)
@@ -64,33 +55,16 @@ static void on_keys(const char *server, enum operation_status status, const stru
     }
 }
 
-/* client_keys asks connected servers only: wait for the channel by a ping. */
-static void on_connected(struct client_request *request)
-{
-    struct keys *keys = request->user;
-    keys->status = request->outcome.status;
-    uv_stop(keys->loop);
-}
-
 static int ask(uv_loop_t *loop, struct client *client, const struct client_server *server, void *user)
 {
     struct keys *keys = user;
     char address[ADDRESS_TEXT_SIZE];
-    struct client_request ping = {.operation = {.kind = OP_PING},
-                                  .deadline_ns = clock_ns() + TIMEOUT_MS * 1000000u,
-                                  .on_answer = on_connected,
-                                  .user = keys};
-    keys->loop = loop;
-    keys->status = STATUS_UNAVAILABLE;
     keys->count = 0;
-    if (client_submit(client, &ping) == 0)
-        uv_run(loop, UV_RUN_DEFAULT);
-    if (keys->status == STATUS_OK && client_keys(client, TIMEOUT_MS, on_keys, keys) == 0)
-        uv_run(loop, UV_RUN_DEFAULT);
+    enum operation_status status = servers_list_keys(loop, client, on_keys, keys);
     address_text(&server->address, address);
-    if (keys->status != STATUS_OK)
+    if (status != STATUS_OK)
         return cli_fail(&cli_keys, CLI_UNREACHABLE, "%s (%s) did not say: %s", server->name, address,
-                        status_name(keys->status));
+                        status_name(status));
     if (keys->count == 0)
         return cli_fail(
             &cli_keys, CLI_REFUSED,

@@ -2,7 +2,10 @@
 
 #include <string.h>
 
+#include "common/clock.h"
+
 #define CONNECT_TIMEOUT_MS 3000
+#define ANSWER_TIMEOUT_MS  5000u
 
 int servers_open(struct servers *servers, const struct cli_verb *verb, const char *file, const char *only)
 {
@@ -69,4 +72,51 @@ int servers_each(struct servers *servers, const struct cli_verb *verb, servers_a
     if (!found)
         return cli_usage(verb, "there is no key_server '%s' in the configuration", servers->only);
     return worst;
+}
+
+/* ---- lists of keys ---- */
+
+struct listing {
+    uv_loop_t *loop;
+    client_keys_handler on_keys;
+    void *user;
+    enum operation_status status;
+};
+
+static void on_connected(struct client_request *request)
+{
+    struct listing *listing = request->user;
+    listing->status = request->outcome.status;
+    uv_stop(listing->loop);
+}
+
+static void on_list(const char *server, enum operation_status status, const struct key_info *list,
+                    size_t count, void *user)
+{
+    struct listing *listing = user;
+    if (server == NULL) {
+        uv_stop(listing->loop);
+        return;
+    }
+    listing->status = status;
+    listing->on_keys(server, status, list, count, listing->user);
+}
+
+enum operation_status servers_list_keys(uv_loop_t *loop, struct client *client, client_keys_handler on_keys,
+                                        void *user)
+{
+    struct listing listing = {.loop = loop, .on_keys = on_keys, .user = user, .status = STATUS_UNAVAILABLE};
+    struct client_request ping = {.operation = {.kind = OP_PING},
+                                  .deadline_ns = clock_ns() + ANSWER_TIMEOUT_MS * UINT64_C(1000000),
+                                  .on_answer = on_connected,
+                                  .user = &listing};
+    trace_id_new(&ping.trace);
+    if (client_submit(client, &ping) == 0) /* client_keys asks connected servers only */
+        uv_run(loop, UV_RUN_DEFAULT);
+    if (listing.status != STATUS_OK)
+        return listing.status;
+    listing.status = STATUS_UNAVAILABLE;
+    if (client_keys(client, ANSWER_TIMEOUT_MS, on_list, &listing) == 0)
+        uv_run(loop, UV_RUN_DEFAULT);
+    return listing.status;
 }

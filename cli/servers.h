@@ -24,4 +24,9 @@ typedef int (*servers_ask)(uv_loop_t *loop, struct client *client, const struct 
                            void *user);
 int servers_each(struct servers *servers, const struct cli_verb *verb, servers_ask ask, void *user);
 
+/* For an ASK: waits for the channel by a ping, then asks for the list of keys, within 5 s each. ON_KEYS is
+ * called as client_keys() does it, without the closing call. STATUS_OK, or why there is no list. */
+enum operation_status servers_list_keys(uv_loop_t *loop, struct client *client, client_keys_handler on_keys,
+                                        void *user);
+
 #endif

@@ -13,7 +13,7 @@
 
 static const struct {
     int content_type;
-    int message;  /* handshake type; -1 = any */
+    int message;  /* first byte: the handshake type; -1 = any */
     int outgoing; /* 1 = written by the client */
     enum trace_step step;
 } messages[] = {
@@ -24,7 +24,8 @@ static const struct {
     {SSL3_RT_HANDSHAKE, SSL3_MT_CLIENT_KEY_EXCHANGE, 1, STEP_CLIENT_KEY_EXCHANGE},
     {SSL3_RT_CHANGE_CIPHER_SPEC, -1, 1, STEP_CLIENT_CCS},
     {SSL3_RT_HANDSHAKE, SSL3_MT_FINISHED, 1, STEP_CLIENT_FINISHED},
-    {SSL3_RT_CHANGE_CIPHER_SPEC, -1, 0, STEP_SERVER_CCS},
+    /* OpenSSL shows an incoming ChangeCipherSpec by its record header only. */
+    {SSL3_RT_HEADER, SSL3_RT_CHANGE_CIPHER_SPEC, 0, STEP_SERVER_CCS},
     {SSL3_RT_HANDSHAKE, SSL3_MT_FINISHED, 0, STEP_SERVER_FINISHED},
 };
 
@@ -48,7 +49,7 @@ static void on_message(int outgoing, int version, int content_type, const void *
     for (size_t i = 0; i < sizeof messages / sizeof messages[0]; i++)
         if (messages[i].content_type == content_type && messages[i].outgoing == outgoing &&
             (messages[i].message < 0 || messages[i].message == *first)) {
-            note(user, messages[i].step, length);
+            note(user, messages[i].step, content_type == SSL3_RT_HEADER ? 1 : length);
             return;
         }
 }

@@ -37,7 +37,7 @@ def secrets_of(key_file):
             secrets[NAMES[field]] = [number, number[::-1]]
     with open(key_file) as handle:
         body = [line for line in handle.read().splitlines() if line and not line.startswith("-----")]
-    if len(body) > 2:
+    if body:
         secrets["PEM text"] = [body[len(body) // 2].encode()]
     return secrets
 

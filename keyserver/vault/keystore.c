@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,13 @@
 
 #define FALLBACK_LABEL "keyless rsa premaster fallback" /* before the key id, under the group secret */
 #define PATH_MAX_HERE  4096
+
+/* The heap where OpenSSL keeps the numbers of private keys: guarded, left out of dumps, locked where the
+ * limit allows. It never grows, so it has room to spare. */
+#define SECURE_HEAP_BASE     (1u << 20) /* bytes for work in progress */
+#define SECURE_HEAP_A_KEY    (1u << 14) /* RSA-4096 takes 4 KiB */
+#define SECURE_HEAP_MAX      (1u << 30)
+#define SECURE_HEAP_SMALLEST 64
 
 struct keystore {
     struct key **item; /* owned, `count`, in the order of their ids */
@@ -117,11 +125,11 @@ static int list_names(char ***out, size_t *count, const char *folder, struct fau
             size = size ? 2 * size : 16;
             char **grown = reallocarray(names, size, sizeof *names);
             if (grown == NULL)
-                break;
+                goto no_memory;
             names = grown;
         }
         if ((names[used] = strdup(entry->d_name)) == NULL)
-            break;
+            goto no_memory;
         used++;
     }
     closedir(dir);
@@ -130,6 +138,21 @@ static int list_names(char ***out, size_t *count, const char *folder, struct fau
     *out = names;
     *count = used;
     return 0;
+no_memory:
+    closedir(dir);
+    free_names(names, used);
+    return fault_set(fault, ERR_MEMORY, "%s: no memory for its list of files", folder);
+}
+
+/* Before the first key. A process that has such a heap already keeps it; where there can be none, OpenSSL
+ * uses its common one. */
+static void prepare_secure_heap(size_t keys)
+{
+    size_t size = SECURE_HEAP_BASE;
+    while (size < SECURE_HEAP_MAX && size < SECURE_HEAP_BASE + keys * SECURE_HEAP_A_KEY)
+        size *= 2; /* a power of two is asked for */
+    if (CRYPTO_secure_malloc_initialized() == 0)
+        (void)CRYPTO_secure_malloc_init(size, SECURE_HEAP_SMALLEST);
 }
 
 static void tell_about(const struct key *key)
@@ -166,6 +189,7 @@ int keystore_load(struct keystore **out, const char *folder, const uint8_t group
     int err = list_names(&names, &count, folder, fault);
     if (err != 0)
         return err;
+    prepare_secure_heap(count);
     struct keystore *store = calloc(1, sizeof *store);
     if (store != NULL)
         store->item = calloc(count + 1, sizeof *store->item);

@@ -34,6 +34,11 @@ int outbox_flush(struct outbox *outbox, struct wall *wall)
     return 0;
 }
 
+size_t outbox_count(const struct outbox *outbox)
+{
+    return buffer_length(&outbox->slots) / sizeof(struct wall_answer);
+}
+
 bool outbox_empty(const struct outbox *outbox)
 {
     return buffer_length(&outbox->slots) == 0;

@@ -14,6 +14,7 @@ struct outbox {
 struct wall_answer *outbox_add(struct outbox *outbox);
 /* Sends what the wall takes; 0 or ERR_CUT. */
 int outbox_flush(struct outbox *outbox, struct wall *wall) MUST_USE;
+size_t outbox_count(const struct outbox *outbox); /* slots that wait */
 bool outbox_empty(const struct outbox *outbox);
 void outbox_clear(struct outbox *outbox);
 

@@ -46,6 +46,7 @@ void premaster_unpad(uint8_t out[static TLS_PREMASTER_SIZE], const uint8_t *plai
         good &= ~mask_zero(plain[i]);
     good &= mask_zero((uint32_t)secret[0] ^ (uint32_t)(client_version >> 8));
     good &= mask_zero((uint32_t)secret[1] ^ (client_version & 0xffu));
+    __asm__("" : "+r"(good)); /* neither may it see that there are only two masks */
     for (size_t i = 0; i < TLS_PREMASTER_SIZE; i++)
         out[i] = (uint8_t)((secret[i] & good) | (fallback[i] & ~good));
 }

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <linux/landlock.h>
 #include <seccomp.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -36,10 +35,8 @@ static const int allowed[] = {
     SCMP_SYS(poll),
     SCMP_SYS(ppoll),
     SCMP_SYS(futex),
-    SCMP_SYS(mmap),
     SCMP_SYS(munmap),
     SCMP_SYS(mremap),
-    SCMP_SYS(mprotect),
     SCMP_SYS(madvise),
     SCMP_SYS(mlock),
     SCMP_SYS(mlock2),
@@ -70,12 +67,18 @@ static const int allowed[] = {
     SCMP_SYS(sched_getaffinity),
 };
 
+/* Allowed unless the memory is to be executable: the third argument of both. */
+static const int allowed_without_exec[] = {SCMP_SYS(mmap), SCMP_SYS(mprotect)};
+
 static int filter_system_calls(struct fault *fault)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
     int failed = filter == NULL ? -ENOMEM : seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
     for (size_t i = 0; failed == 0 && i < sizeof allowed / sizeof allowed[0]; i++)
         failed = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0);
+    for (size_t i = 0; failed == 0 && i < sizeof allowed_without_exec / sizeof allowed_without_exec[0]; i++)
+        failed = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed_without_exec[i], 1,
+                                  SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
     if (failed == 0)
         failed = seccomp_load(filter);
     seccomp_release(filter);
@@ -85,7 +88,7 @@ static int filter_system_calls(struct fault *fault)
 }
 
 /* Every right over files that this kernel's Landlock knows, denied everywhere. */
-static bool deny_files(void)
+bool sandbox_deny_files(void)
 {
     const uint64_t first_version = (1ull << 13) - 1, second = 1ull << 13, third = 1ull << 14,
                    fifth = 1ull << 15;
@@ -103,14 +106,13 @@ static bool deny_files(void)
     return good;
 }
 
-int sandbox_enter(struct fault *fault)
+int sandbox_enter(bool files_denied, struct fault *fault)
 {
     bool locked = mlockall(MCL_CURRENT) == 0; /* what is loaded now: the keys */
-    bool files = deny_files();
     int err = SANITIZED ? 0 : filter_system_calls(fault);
     if (err == 0)
         log_event(LOG_INFO, "sandbox", "system_calls=%s files=%s memory=%s",
-                  SANITIZED ? "unfiltered" : "filtered", files ? "denied" : "undenied",
+                  SANITIZED ? "unfiltered" : "filtered", files_denied ? "denied" : "undenied",
                   locked ? "locked" : "unlocked");
     return err;
 }

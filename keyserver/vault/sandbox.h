@@ -1,13 +1,19 @@
-/* The vault's sandbox: after start it may compute and talk to the wall, and nothing else. One call, for the
- * whole process. */
+/* The vault's sandbox: after start it may compute and talk to the wall, and nothing else. Files go before the
+ * threads are started, system calls after. */
 #ifndef KEYSERVER_VAULT_SANDBOX_H
 #define KEYSERVER_VAULT_SANDBOX_H
 
+#include <stdbool.h>
+
 #include "common/err.h"
 
-/* Denies every file (Landlock, where the kernel has it) and every system call but those that a running vault
- * needs (seccomp; anything else kills the process), in all threads. Logs "sandbox" with what took effect. In
- * a sanitizer build the system-call filter is left out, because the sanitizer needs more. */
-int sandbox_enter(struct fault *fault) MUST_USE;
+/* Denies every file to this thread and those it starts from now on (Landlock). False where the kernel cannot.
+ */
+bool sandbox_deny_files(void);
+/* Locks what is loaded into memory where the limit allows, and denies every system call but those that a
+ * running vault needs, and executable memory, to all threads (seccomp; anything else kills the process). Logs
+ * "sandbox" with what took effect, FILES_DENIED included. In a sanitizer build the filter is left out,
+ * because the sanitizer needs more. */
+int sandbox_enter(bool files_denied, struct fault *fault) MUST_USE;
 
 #endif

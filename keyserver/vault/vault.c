@@ -17,7 +17,8 @@
 #include "keyserver/vault/workers.h"
 
 #define STATS_INTERVAL_MS 1000
-#define BATCHES_A_TURN    8 /* so that finished work leaves between long runs of requests */
+#define BATCHES_A_TURN    8    /* so that finished work leaves between long runs of requests */
+#define ANSWERS_HIGH      2048 /* waiting for the wall: no further batch is taken before they leave */
 
 struct vault {
     struct wall wall;
@@ -66,10 +67,11 @@ static int vault_load(struct vault *vault, const struct server_config *config, s
         (err = load_keys(vault, config, fault)) != 0 || (err = process_drop_user(config->user, fault)) != 0)
         return err;
     authorized_forget_psks(vault->edges);
+    bool files_denied = sandbox_deny_files();
     vault->workers = workers_new(vault->keys, (unsigned)config->workers, (unsigned)config->queue_max);
     if (vault->workers == NULL)
         return fault_set(fault, ERR_MEMORY, "the workers cannot be started");
-    return sandbox_enter(fault);
+    return sandbox_enter(files_denied, fault);
 }
 
 static void vault_clear(struct vault *vault)
@@ -164,7 +166,9 @@ static void send_stats(struct vault *vault)
 static void take_request(struct vault *vault, const struct wall_request *request)
 {
     if (wall_request_check(request) != 0) {
+        const struct judgement malformed = {.refusal = REFUSAL_MALFORMED_SLOT};
         vault->stats.refusals[REFUSAL_MALFORMED_SLOT]++;
+        log_refusal(request, &malformed);
         if (request->token != 0)
             answer_status(vault, request, STATUS_REFUSED);
         return;
@@ -190,7 +194,7 @@ static int take_requests(struct vault *vault)
 {
     struct wall_request batch[WALL_BATCH_MAX];
     int count = 0;
-    for (int i = 0; i < BATCHES_A_TURN; i++) {
+    for (int i = 0; i < BATCHES_A_TURN && outbox_count(&vault->outbox) < ANSWERS_HIGH; i++) {
         count = wall_receive_requests(&vault->wall, batch, WALL_BATCH_MAX);
         if (count == ERR_FORMAT)
             vault->stats.refusals[REFUSAL_MALFORMED_SLOT]++;

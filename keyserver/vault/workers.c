@@ -20,7 +20,9 @@ enum lane { LANE_FAST, LANE_SLOW, LANES };
 struct workers {
     const struct keystore *store; /* borrowed */
     pthread_mutex_t lock;         /* of all that follows */
-    pthread_cond_t work;
+    pthread_cond_t work;          /* something waits, or the pool stops */
+    pthread_cond_t ready;         /* one more thread has begun or failed */
+    unsigned begun, failed;       /* threads */
     struct job_queue lane[LANES];
     struct job_queue done;
     struct job *idle;            /* jobs nobody uses, by `next` */
@@ -109,10 +111,27 @@ static void *worker_main(void *argument)
 {
     struct workers *workers = argument;
     struct signer *signer = signer_new(workers->store);
+    pthread_mutex_lock(&workers->lock);
+    workers->begun += signer != NULL;
+    workers->failed += signer == NULL;
+    pthread_cond_signal(&workers->ready);
+    pthread_mutex_unlock(&workers->lock);
     if (signer != NULL)
         work(workers, signer);
     signer_free(signer);
     return NULL;
+}
+
+/* Until every thread has its signer, and with it the memory arena it will use: the C library looks at files
+ * when it makes one, which the sandbox that follows does not forgive. */
+static int await_threads(struct workers *workers)
+{
+    pthread_mutex_lock(&workers->lock);
+    while (workers->begun + workers->failed < workers->thread_count)
+        pthread_cond_wait(&workers->ready, &workers->lock);
+    int err = workers->failed == 0 ? 0 : ERR_MEMORY;
+    pthread_mutex_unlock(&workers->lock);
+    return err;
 }
 
 static int start_threads(struct workers *workers, unsigned wanted)
@@ -125,7 +144,7 @@ static int start_threads(struct workers *workers, unsigned wanted)
            pthread_create(&workers->threads[workers->thread_count], &attributes, worker_main, workers) == 0)
         workers->thread_count++;
     pthread_attr_destroy(&attributes);
-    return workers->thread_count == wanted ? 0 : ERR_SYSTEM;
+    return workers->thread_count == wanted ? await_threads(workers) : ERR_SYSTEM;
 }
 
 static unsigned thread_number(unsigned wanted)
@@ -146,6 +165,7 @@ struct workers *workers_new(const struct keystore *store, unsigned threads, unsi
     workers->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pthread_mutex_init(&workers->lock, NULL);
     pthread_cond_init(&workers->work, NULL);
+    pthread_cond_init(&workers->ready, NULL);
     workers->threads = calloc(threads, sizeof *workers->threads);
     workers->jobs = calloc(queue_max, sizeof *workers->jobs);
     if (workers->event < 0 || workers->threads == NULL || workers->jobs == NULL ||
@@ -176,6 +196,7 @@ void workers_free(struct workers *workers)
     if (workers->jobs != NULL)
         wipe(workers->jobs, workers->job_count * sizeof *workers->jobs);
     pthread_cond_destroy(&workers->work);
+    pthread_cond_destroy(&workers->ready);
     pthread_mutex_destroy(&workers->lock);
     free(workers->jobs);
     free(workers->threads);

@@ -17,7 +17,7 @@ struct workers_load {
 };
 
 /* THREADS (0 = one a core) over the keys of STORE, borrowed; at most QUEUE_MAX jobs at once. NULL without
- * memory or threads. */
+ * memory or threads. Every thread is ready to work when it returns. */
 struct workers *workers_new(const struct keystore *store, unsigned threads, unsigned queue_max);
 /* Finishes what has begun, drops the rest; NULL is allowed. */
 void workers_free(struct workers *workers);

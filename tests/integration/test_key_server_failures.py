@@ -156,7 +156,7 @@ def test_edge_drains_and_exits_0(site, pki, origin):
     server = site.start_server([pki.rsa[0]])
     edge = site.start_edge([server], [pki.rsa[1]], origin.address)
     connection = clients.connect(edge, "rsa.test", rsa_client(pki))
-    edge.signal(signal.SIGTERM)
+    edge.send_signal(signal.SIGTERM)
     edge.wait_log(r"event=draining")
     connection.sendall(clients.REQUEST)
     assert b"from the origin" in clients.read_all(connection)

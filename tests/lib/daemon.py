@@ -92,7 +92,7 @@ class Daemon:
                 found[name] = int(entry)
         return found
 
-    def signal(self, number):
+    def send_signal(self, number):
         self.process.send_signal(number)
 
     def wait_exit(self, seconds=PATIENCE):

@@ -1,0 +1,215 @@
+/* keyless check: what a start would find wrong, and more, with the mend. */
+#include "cli/check.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/files.h"
+#include "common/secret.h"
+#include "keyserver/server_config.h"
+
+#define FILES_MAX    16
+#define USUAL_SERVER "/etc/keyless/server.conf"
+#define USUAL_EDGE   "/etc/keyless/edge.conf"
+
+enum side { SIDE_UNKNOWN, SIDE_SERVER, SIDE_EDGE };
+
+struct wanted {
+    struct {
+        const char *file;
+        enum side side;
+    } item[FILES_MAX];
+    size_t count;
+    bool online, json;
+};
+
+/* ---- what both sides have ---- */
+
+bool check_identity(struct findings *findings, const char *path)
+{
+    struct fault fault = {0};
+    struct identity *identity = NULL;
+    char public[IDENTITY_TEXT_SIZE];
+    if (identity_load(&identity, path, &fault) != 0) {
+        findings_add(findings, FINDING_ERROR, "%s", fault.text);
+        return false;
+    }
+    findings_add(findings, FINDING_OK, "%s: identity with the public key %s", path,
+                 base64_encode(public, identity->public, sizeof identity->public));
+    secret_free(identity);
+    return true;
+}
+
+void check_user(struct findings *findings, const char *file, const char *user)
+{
+    if (user != NULL && getpwnam(user) == NULL)
+        findings_add(findings, FINDING_ERROR,
+                     "%s: user '%s' does not exist; run: useradd --system --shell /usr/sbin/nologin %s", file,
+                     user, user);
+}
+
+/* ---- which side a file is of ---- */
+
+static bool table_has(const struct config_option *table, const char *name, size_t length)
+{
+    for (; table->name != NULL; table++)
+        if (strlen(table->name) == length && memcmp(table->name, name, length) == 0)
+            return true;
+    return false;
+}
+
+/* A good file is told by the table that it fits; a bad one by the options that only one side knows. */
+static enum side side_by_options(FILE *stream)
+{
+    char *line = NULL;
+    size_t size = 0;
+    int server = 0, edge = 0;
+    while (getline(&line, &size, stream) > 0) {
+        const char *word = line + strspn(line, " \t");
+        size_t length = strspn(word, "abcdefghijklmnopqrstuvwxyz_");
+        bool of_server = table_has(server_config_table, word, length);
+        bool of_edge = table_has(edge_config_table, word, length);
+        server += of_server && !of_edge;
+        edge += of_edge && !of_server;
+    }
+    free(line);
+    if (server == edge)
+        return SIDE_UNKNOWN;
+    return server > edge ? SIDE_SERVER : SIDE_EDGE;
+}
+
+static enum side side_by_table(const char *file)
+{
+    struct server_config server;
+    struct edge_config edge;
+    if (server_config_load(&server, file, NULL) == 0) {
+        server_config_clear(&server);
+        return SIDE_SERVER;
+    }
+    if (edge_config_load(&edge, file, NULL) == 0) {
+        edge_config_clear(&edge);
+        return SIDE_EDGE;
+    }
+    return SIDE_UNKNOWN;
+}
+
+/* Finds out the side where it was not said; an exit code. */
+static int detect(const char *file, enum side *side)
+{
+    FILE *stream = fopen(file, "re");
+    if (stream == NULL)
+        return cli_fail(&cli_check, CLI_USAGE, "%s: cannot be read: %s", file, strerror(errno));
+    if (*side == SIDE_UNKNOWN)
+        *side = side_by_table(file);
+    if (*side == SIDE_UNKNOWN)
+        *side = side_by_options(stream);
+    fclose(stream);
+    if (*side == SIDE_UNKNOWN && strcmp(files_base_name(file), "server.conf") == 0)
+        *side = SIDE_SERVER;
+    if (*side == SIDE_UNKNOWN && strcmp(files_base_name(file), "edge.conf") == 0)
+        *side = SIDE_EDGE;
+    if (*side == SIDE_UNKNOWN)
+        return cli_usage(&cli_check, "%s: of which daemon is it? Say --server %s or --edge %s", file, file,
+                         file);
+    return 0;
+}
+
+/* ---- the verb ---- */
+
+enum { SERVER = 1, EDGE, ONLINE, JSON };
+
+static int add_file(struct wanted *wanted, const char *file, enum side side)
+{
+    if (wanted->count == FILES_MAX)
+        return cli_usage(&cli_check, "more than %d files", FILES_MAX);
+    wanted->item[wanted->count].file = file;
+    wanted->item[wanted->count++].side = side;
+    return 0;
+}
+
+static int read_wanted(struct wanted *wanted, int argc, char *argv[])
+{
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'}, {"server", required_argument, NULL, SERVER},
+        {"edge", required_argument, NULL, EDGE},  {"online", no_argument, NULL, ONLINE},
+        {"json", no_argument, NULL, JSON},        {0},
+    };
+    int option, result = 0;
+    while (result == 0 && (option = cli_option(&cli_check, argc, argv, "c:", options)) != -1) {
+        if (option == 'c')
+            result = add_file(wanted, optarg, SIDE_UNKNOWN);
+        else if (option == SERVER || option == EDGE)
+            result = add_file(wanted, optarg, option == SERVER ? SIDE_SERVER : SIDE_EDGE);
+        else if (option == ONLINE)
+            wanted->online = true;
+        else if (option == JSON)
+            wanted->json = true;
+        else
+            return CLI_USAGE;
+    }
+    if (result == 0 && optind < argc)
+        return cli_usage(&cli_check, "%s: what is this for? A configuration is given with -c FILE",
+                         argv[optind]);
+    return result;
+}
+
+static int complete_wanted(struct wanted *wanted)
+{
+    bool edge = false, usual = wanted->count == 0;
+    if (usual && access(USUAL_SERVER, F_OK) == 0)
+        wanted->item[wanted->count++].file = USUAL_SERVER;
+    if (usual && access(USUAL_EDGE, F_OK) == 0)
+        wanted->item[wanted->count++].file = USUAL_EDGE;
+    if (wanted->count == 0)
+        return cli_usage(&cli_check, "neither " USUAL_SERVER " nor " USUAL_EDGE
+                                     " is there; name a configuration with -c FILE");
+    for (size_t i = 0; i < wanted->count; i++) {
+        int result = detect(wanted->item[i].file, &wanted->item[i].side);
+        if (result != 0)
+            return result;
+        edge = edge || wanted->item[i].side == SIDE_EDGE;
+    }
+    if (wanted->online && !edge)
+        return cli_usage(&cli_check, "--online asks the key servers of an edge; name its edge.conf");
+    return 0;
+}
+
+static int run(int argc, char *argv[])
+{
+    struct wanted wanted = {.count = 0};
+    int result = read_wanted(&wanted, argc, argv);
+    if (result == 0)
+        result = complete_wanted(&wanted);
+    if (result != 0)
+        return result;
+    log_init("keyless", LOG_ERROR, LOG_LOGFMT); /* what the daemons would log is found here as well */
+    struct findings findings = {.json = wanted.json};
+    for (size_t i = 0; i < wanted.count; i++) {
+        if (wanted.item[i].side == SIDE_SERVER)
+            check_server_file(&findings, wanted.item[i].file);
+        else
+            check_edge_file(&findings, wanted.item[i].file, wanted.online);
+    }
+    return findings_end(&findings);
+}
+
+const struct cli_verb cli_check = {
+    .name = "check",
+    .arguments = "[-c FILE]… [--server FILE] [--edge FILE] [--online] [--json]",
+    .summary = "Checks configurations and every file they name; says how to mend what is wrong.",
+    .help =
+        "  -c, --config FILE   a server.conf or edge.conf, told apart by its options; repeatable\n"
+        "                      (" USUAL_SERVER " and " USUAL_EDGE ", what there is)\n"
+        "      --server FILE   the same, said to be a key server's\n"
+        "      --edge FILE     … an edge's\n"
+        "      --online        also asks the edge's key servers whether they have the key of every\n"
+        "                      certificate, and for what\n"
+        "      --json\n\n"
+        "Exit status: 0 nothing worse than a warning, 1 errors, 2 usage, 3 a key server did not answer.\n",
+    .run = run,
+};

@@ -1,0 +1,41 @@
+/* The parts of `keyless check`: each looks at one thing and adds what it finds.
+ *
+ * They read what a start would read and change nothing, but that `keyless-server -t` makes a group secret
+ * where there is none yet. One thread. */
+#ifndef CLI_CHECK_H
+#define CLI_CHECK_H
+
+#include "cli/findings.h"
+#include "edge/certs_file.h"
+#include "edge/edge_config.h"
+
+#define CHECK_EXPIRY_DAYS 14 /* a certificate that ends sooner is worth a warning */
+
+/* check.c: for both daemons. The identity's file; false when it cannot be used. */
+bool check_identity(struct findings *findings, const char *path);
+/* The account that is meant to be taken on; NULL = none. */
+void check_user(struct findings *findings, const char *file, const char *user);
+
+/* check_server.c, check_edge.c: everything about the configuration FILE. */
+void check_server_file(struct findings *findings, const char *file);
+void check_edge_file(struct findings *findings, const char *file, bool online);
+
+/* check_certs.c: the certificates that an edge can use. */
+struct check_certs {
+    struct cert **item; /* owned, `count` owned certificates */
+    size_t count;
+    OSSL_LIB_CTX *context; /* owned */
+    struct certs_pool pool;
+};
+/* Fills the zeroed OUT with the good ones of the configured folder. */
+void check_certs_load(struct findings *findings, const struct edge_config *config, struct check_certs *out);
+void check_certs_clear(struct check_certs *certs);
+
+/* check_online.c: asks every key server which keys this edge may use and compares with CERTS. */
+void check_online_servers(struct findings *findings, const char *file, const struct check_certs *certs);
+
+/* check_daemon.c: lets PROGRAM ("keyless-edge") test FILE itself; what it complains of is found. The program
+ * is looked for beside this one, in ../sbin, and in PATH. */
+void check_daemon_test(struct findings *findings, const char *program, const char *file);
+
+#endif

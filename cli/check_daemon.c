@@ -1,0 +1,170 @@
+#include "cli/check.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cli/files.h"
+#include "common/bytes.h"
+#include "common/clock.h"
+
+#define TEST_TIMEOUT_MS 90000
+#define OUTPUT_MAX      (1 << 20) /* bytes that are listened to */
+
+/* ---- finding and running it ---- */
+
+/* Where `make` and `make install` put the daemons, seen from this program; false leaves it to PATH. */
+static bool find_beside(char out[static FILES_PATH_MAX], const char *program)
+{
+    static const char *const places[] = {"", "../sbin/"};
+    char self[FILES_PATH_MAX];
+    ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (length <= 0)
+        return false;
+    self[length] = 0;
+    char *slash = strrchr(self, '/');
+    if (slash == NULL)
+        return false;
+    slash[1] = 0;
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        int size = snprintf(out, FILES_PATH_MAX, "%s%s%s", self, places[i], program);
+        if (size > 0 && size < FILES_PATH_MAX && access(out, X_OK) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* In the child: never returns. */
+static void become(const char *program, const char *file, int output)
+{
+    char path[FILES_PATH_MAX];
+    const char *which = find_beside(path, program) ? path : program;
+    int nothing = open("/dev/null", O_RDONLY);
+    unsetenv("JOURNAL_STREAM"); /* the log's form for people */
+    if (nothing >= 0)
+        dup2(nothing, STDIN_FILENO);
+    if (dup2(output, STDOUT_FILENO) >= 0 && dup2(output, STDERR_FILENO) >= 0)
+        execlp(which, program, "-t", "-c", file, (char *)NULL);
+    _exit(127);
+}
+
+/* Everything it says until it closes its output; false when that takes too long. */
+static bool listen_to(int fd, struct buffer *out)
+{
+    uint64_t end = clock_ms() + TEST_TIMEOUT_MS;
+    for (uint64_t now = clock_ms(); now < end; now = clock_ms()) {
+        struct pollfd entry = {.fd = fd, .events = POLLIN};
+        char bytes[4096];
+        if (poll(&entry, 1, (int)(end - now)) <= 0)
+            continue;
+        ssize_t got = read(fd, bytes, sizeof bytes);
+        if (got == 0)
+            return true;
+        if (got < 0 && errno != EINTR)
+            return false;
+        if (got > 0 && buffer_length(out) + (size_t)got <= OUTPUT_MAX && buffer_put(out, bytes, (size_t)got))
+            return false;
+    }
+    return false;
+}
+
+/* Its exit code, or a negative error. */
+static int run_test(const char *program, const char *file, struct buffer *output)
+{
+    int ends[2], status = 0;
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        return ERR_SYSTEM;
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0)
+        become(program, file, ends[1]);
+    close(ends[1]);
+    if (child > 0 && !listen_to(ends[0], output))
+        kill(child, SIGKILL);
+    close(ends[0]);
+    if (child < 0 || waitpid(child, &status, 0) != child)
+        return ERR_SYSTEM;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : ERR_CUT;
+}
+
+/* ---- what it says ---- */
+
+/* Cuts the value of err="…" out of a log line; false when there is none. */
+static bool cut_logfmt_error(char *line)
+{
+    char *start = strstr(line, " err=\"");
+    char *end = start == NULL ? NULL : strrchr(start + 6, '"');
+    if (end == NULL || end < start + 6)
+        return false;
+    *end = 0;
+    memmove(line, start + 6, strlen(start + 6) + 1);
+    return true;
+}
+
+static bool cut_json_error(char *line, size_t size)
+{
+    json_t *event = json_loads(line, 0, NULL);
+    const char *text = json_string_value(json_object_get(event, "err"));
+    bool found = text != NULL && strlen(text) < size;
+    if (found)
+        snprintf(line, size, "%s", text);
+    json_decref(event);
+    return found;
+}
+
+/* "keyless-edge: WHAT: why", or a log line whose err= says the same. SEEN says whether there was one before.
+ * True for a complaint. */
+static bool add_complaint(struct findings *findings, const char *program, char *line, bool seen)
+{
+    static const char see_above[] = "; see the lines above";
+    size_t prefix = strlen(program);
+    if (line[0] == '{') {
+        if (!cut_json_error(line, strlen(line) + 1))
+            return false;
+    } else if (strncmp(line, program, prefix) == 0 && strncmp(line + prefix, ": ", 2) == 0) {
+        line += prefix + 2;
+    } else if (!cut_logfmt_error(line)) {
+        return false;
+    }
+    const char *end = strstr(line, see_above);
+    if (!seen || end == NULL || end[sizeof see_above - 1] != 0)
+        findings_add(findings, FINDING_ERROR, "%s", line);
+    return true;
+}
+
+/* True when there was a complaint in TEXT. */
+static bool add_complaints(struct findings *findings, const char *program, char *text)
+{
+    bool seen = false;
+    char *rest = text;
+    for (char *line; (line = strsep(&rest, "\n")) != NULL;)
+        if (add_complaint(findings, program, line, seen))
+            seen = true;
+    return seen;
+}
+
+void check_daemon_test(struct findings *findings, const char *program, const char *file)
+{
+    struct buffer output = {0};
+    int code = run_test(program, file, &output);
+    char *text = buffer_put(&output, "", 1) == 0 ? strdup((const char *)buffer_bytes(&output)) : NULL;
+    if (code == 0)
+        findings_add(findings, FINDING_OK, "%s -t: would start with %s", program, file);
+    else if (code == 127)
+        findings_add(findings, FINDING_WARNING,
+                     "%s: not found beside this command or in PATH, so its own test was left out; install "
+                     "it, or run where it is: %s -t -c %s",
+                     program, program, file);
+    else if (text == NULL || !add_complaints(findings, program, text))
+        findings_add(findings, FINDING_ERROR, "%s -t: failed with %s; run: %s -t -c %s", program, file,
+                     program, file);
+    free(text);
+    buffer_clear(&output);
+}

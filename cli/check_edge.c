@@ -1,0 +1,121 @@
+#include "cli/check.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "cli/files.h"
+#include "common/address.h"
+#include "common/identity.h"
+#include "common/secret.h"
+
+#define ORIGIN_TIMEOUT_S 3
+#define KEY_SERVER_PORT  2407
+
+static bool check_psk(struct findings *findings, const char *path)
+{
+    struct fault fault = {0};
+    uint8_t psk[IDENTITY_KEY_SIZE];
+    int err = identity_load_secret(psk, path, &fault);
+    wipe(psk, sizeof psk);
+    if (err != 0)
+        findings_add(findings, FINDING_ERROR, "%s", fault.text);
+    else
+        findings_add(findings, FINDING_OK, "%s: pre-shared key", path);
+    return err == 0;
+}
+
+/* What is written of each key server; whether it answers is another question (--online). */
+static bool check_key_servers(struct findings *findings, const struct edge_config *config, const char *file)
+{
+    const struct edge_config_server *servers = config->key_servers.item;
+    bool good = true;
+    for (size_t i = 0; i < config->key_servers.count; i++) {
+        struct fault fault = {0};
+        struct address address;
+        good = check_psk(findings, servers[i].psk) && good;
+        if (address_parse(&address, servers[i].address, KEY_SERVER_PORT, &fault) == 0)
+            continue;
+        findings_add(findings, FINDING_ERROR, "%s: key_server %s: %s", file, servers[i].title, fault.text);
+        good = false;
+    }
+    return good;
+}
+
+static void check_admin(struct findings *findings, const struct edge_config *config, const char *file)
+{
+    struct fault fault = {0};
+    struct address address;
+    if (strcmp(config->admin, "off") == 0)
+        return;
+    if (address_parse(&address, config->admin, EDGE_ADMIN_DEFAULT_PORT, &fault) != 0)
+        findings_add(findings, FINDING_ERROR, "%s: admin: %s", file, fault.text);
+    else if (!address_is_loopback(&address))
+        findings_add(findings, FINDING_ERROR,
+                     "%s: admin: %s can be reached from the network; write 127.0.0.1:%d or unix:PATH", file,
+                     config->admin, EDGE_ADMIN_DEFAULT_PORT);
+}
+
+static void check_listen(struct findings *findings, const struct edge_config *config, const char *file)
+{
+    for (size_t i = 0; i < config->listen.count; i++) {
+        struct fault fault = {0};
+        struct address address;
+        if (address_parse(&address, config->listen.item[i], EDGE_DEFAULT_PORT, &fault) != 0)
+            findings_add(findings, FINDING_ERROR, "%s: listen: %s", file, fault.text);
+    }
+}
+
+/* Connects and hangs up; 0 or ERR_SYSTEM with errno. */
+static int try_connect(const struct address *address)
+{
+    const struct timeval patience = {.tv_sec = ORIGIN_TIMEOUT_S};
+    int fd = socket(address->u.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return ERR_SYSTEM;
+    int err = setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) != 0 ||
+                      connect(fd, &address->u.any, address->length) != 0
+                  ? ERR_SYSTEM
+                  : 0;
+    int why = errno == EINPROGRESS ? ETIMEDOUT : errno; /* what connect() says when SO_SNDTIMEO has passed */
+    close(fd);
+    errno = why;
+    return err;
+}
+
+static void check_origin(struct findings *findings, const struct edge_config *config, const char *file)
+{
+    struct fault fault = {0};
+    struct address address;
+    if (address_parse(&address, config->origin, 0, &fault) != 0)
+        findings_add(findings, FINDING_ERROR, "%s: origin: %s", file, fault.text);
+    else if (try_connect(&address) != 0)
+        findings_add(findings, FINDING_WARNING, "origin %s: %s; start it, or correct origin in %s",
+                     config->origin, strerror(errno), file);
+    else
+        findings_add(findings, FINDING_OK, "origin %s: takes connections", config->origin);
+}
+
+void check_edge_file(struct findings *findings, const char *file, bool online)
+{
+    struct fault fault = {0};
+    struct edge_config config;
+    struct check_certs certs = {0};
+    if (edge_config_load(&config, file, &fault) != 0) {
+        findings_add(findings, FINDING_ERROR, "%s", fault.text);
+        return;
+    }
+    check_user(findings, file, config.user);
+    bool can_ask = check_identity(findings, config.identity);
+    can_ask = check_key_servers(findings, &config, file) && can_ask;
+    check_listen(findings, &config, file);
+    check_admin(findings, &config, file);
+    check_certs_load(findings, &config, &certs);
+    check_origin(findings, &config, file);
+    check_daemon_test(findings, "keyless-edge", file);
+    if (online && can_ask)
+        check_online_servers(findings, file, &certs);
+    check_certs_clear(&certs);
+    edge_config_clear(&config);
+}

@@ -1,0 +1,154 @@
+#include "cli/check.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/servers.h"
+
+#define BIT(kind) (1u << (kind))
+
+/* What one key server said. */
+struct said {
+    const char *name;      /* borrowed from the configuration */
+    struct key_info *keys; /* owned */
+    size_t count;
+    bool answered;
+};
+
+struct online {
+    struct findings *findings;
+    struct said *servers; /* owned, one a key server of the configuration */
+    size_t count;
+};
+
+/* ---- asking ---- */
+
+static void on_keys(const char *server, enum operation_status status, const struct key_info *list,
+                    size_t count, void *user)
+{
+    struct said *said = user;
+    (void)server;
+    if (status != STATUS_OK || count == 0)
+        return;
+    struct key_info *keys = reallocarray(said->keys, said->count + count, sizeof *keys);
+    if (keys == NULL)
+        return; /* reported as a key that the server lacks */
+    said->keys = keys;
+    memcpy(&keys[said->count], list, count * sizeof *list);
+    said->count += count;
+}
+
+static int ask(uv_loop_t *loop, struct client *client, const struct client_server *server, void *user)
+{
+    struct online *online = user;
+    struct said *said = &online->servers[online->count++];
+    char address[ADDRESS_TEXT_SIZE];
+    *said = (struct said){.name = server->name};
+    enum operation_status status = servers_list_keys(loop, client, on_keys, said);
+    said->answered = status == STATUS_OK;
+    address_text(&server->address, address);
+    if (!said->answered)
+        findings_add_unreachable(online->findings,
+                                 "key_server %s: %s does not answer (%s); is keyless-server up there, is "
+                                 "`key` its public key, and "
+                                 "is this edge's line, with this psk, in its authorized_edges?",
+                                 server->name, address, status_name(status));
+    else
+        findings_add(online->findings, FINDING_OK, "key_server %s: %s lets this edge use %zu keys",
+                     server->name, address, said->count);
+    return CLI_DONE;
+}
+
+/* ---- comparing ---- */
+
+static uint32_t needed_operations(const struct edge_config *config, const struct cert *cert)
+{
+    uint32_t needed = 0;
+    if (config->tls.maximum_version == 1)
+        needed |= BIT(OP_SIGN_TLS13);
+    if (config->tls.minimum_version == 0)
+        needed |= BIT(OP_SIGN_TLS12);
+    if (config->tls.rsa_key_exchange && cert->type == KEY_RSA)
+        needed |= BIT(OP_RSA_PREMASTER);
+    return needed;
+}
+
+/* What SERVER lets this edge do with the key of CERT; 0 when it has no such key. */
+static uint32_t allowed_operations(const struct said *server, const struct cert *cert)
+{
+    for (size_t i = 0; i < server->count; i++)
+        if (memcmp(server->keys[i].key_id, cert->key_id, KEY_ID_SIZE) == 0)
+            return server->keys[i].operations;
+    return 0;
+}
+
+static const char *operation_list(uint32_t mask, char out[static 128])
+{
+    size_t at = 0;
+    out[0] = 0;
+    for (enum operation_kind kind = OP_SIGN_TLS13; kind < OP_KINDS; kind++)
+        if ((mask & BIT(kind)) != 0 && at < 100)
+            at += (size_t)snprintf(out + at, 128 - at, "%s%s", at > 0 ? "," : "", operation_name(kind));
+    return out;
+}
+
+/* A server that lacks something refuses for good what it is asked; whether that is an error or a warning
+ * depends on whether any other would do. */
+static void say_lack(struct findings *findings, enum finding_level level, const struct said *server,
+                     const struct cert *cert, uint32_t needed)
+{
+    char lacking[128], id[2 * KEY_ID_SIZE + 1];
+    uint32_t allowed = allowed_operations(server, cert);
+    hex_encode(id, cert->key_id, KEY_ID_SIZE);
+    if (allowed == 0)
+        findings_add(findings, level,
+                     "%s: key_server %s gives no key for it (id %s); put the private key into its keys "
+                     "folder, or into keys= of this edge's line in its authorized_edges, and reload it",
+                     cert->file, server->name, id);
+    else
+        findings_add(findings, level,
+                     "%s: key_server %s does not grant %s for its key; append to ops= of this edge's line in "
+                     "its authorized_edges, and reload it",
+                     cert->file, server->name, operation_list(needed & ~allowed, lacking));
+}
+
+static void compare(const struct online *online, const struct edge_config *config, const struct cert *cert)
+{
+    uint32_t needed = needed_operations(config, cert);
+    size_t good = 0;
+    for (size_t i = 0; i < online->count; i++) {
+        good += online->servers[i].answered &&
+                (allowed_operations(&online->servers[i], cert) & needed) == needed;
+    }
+    enum finding_level level = good > 0 ? FINDING_WARNING : FINDING_ERROR;
+    for (size_t i = 0; i < online->count; i++) {
+        const struct said *server = &online->servers[i];
+        if (server->answered && (allowed_operations(server, cert) & needed) != needed)
+            say_lack(online->findings, level, server, cert, needed);
+    }
+    if (good > 0)
+        findings_add(online->findings, FINDING_OK, "%s: its key is at %zu of %zu key servers", cert->file,
+                     good, online->count);
+}
+
+void check_online_servers(struct findings *findings, const char *file, const struct check_certs *certs)
+{
+    struct servers servers;
+    struct online online = {.findings = findings};
+    if (servers_open(&servers, &cli_check, file, NULL) != 0) {
+        findings_add(findings, FINDING_ERROR, "%s: its key servers could not be asked; mend it first", file);
+        return;
+    }
+    online.servers = calloc(servers.all.count, sizeof *online.servers);
+    if (online.servers == NULL)
+        findings_add(findings, FINDING_ERROR, "%s: no memory to ask its key servers", file);
+    else
+        servers_each(&servers, &cli_check, ask, &online);
+    for (size_t i = 0; i < certs->count; i++)
+        compare(&online, &servers.config, certs->item[i]);
+    for (size_t i = 0; i < online.count; i++)
+        free(online.servers[i].keys);
+    free(online.servers);
+    servers_close(&servers);
+}

@@ -1,0 +1,155 @@
+#include "cli/check.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/files.h"
+#include "keyserver/authorized.h"
+#include "keyserver/server_config.h"
+
+static const char *const extensions[] = {".pem", ".key", ".der"};
+#define EXTENSION_COUNT (sizeof extensions / sizeof extensions[0])
+
+static bool is_key_file(const char *name)
+{
+    const char *end = strrchr(name, '.');
+    for (size_t i = 0; name[0] != '.' && end != NULL && i < EXTENSION_COUNT; i++)
+        if (strcmp(end, extensions[i]) == 0)
+            return true;
+    return false;
+}
+
+static bool folder_has_key(const char *folder, const char *name)
+{
+    char path[FILES_PATH_MAX];
+    for (size_t i = 0; i < EXTENSION_COUNT; i++) {
+        int length = snprintf(path, sizeof path, "%s/%s%s", folder, name, extensions[i]);
+        if (length > 0 && length < FILES_PATH_MAX && access(path, F_OK) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* ---- the keys: who may read them; what is in them is for the vault to see ---- */
+
+static bool check_key(struct findings *findings, const char *folder, const char *name)
+{
+    char path[FILES_PATH_MAX];
+    struct fault fault = {0};
+    int fd = files_path(path, folder, name, &fault);
+    if (fd == 0)
+        fd = identity_open_secret(path, &fault);
+    if (fd < 0) {
+        findings_add(findings, FINDING_ERROR, "%s", fault.text);
+        return false;
+    }
+    close(fd);
+    return true;
+}
+
+static void check_folder_mode(struct findings *findings, const char *folder)
+{
+    struct stat info;
+    if (stat(folder, &info) == 0 && (info.st_mode & 022) != 0)
+        findings_add(findings, FINDING_ERROR, "%s: mode %04o lets others put keys there; run: chmod 0700 %s",
+                     folder, (unsigned)(info.st_mode & 07777), folder);
+}
+
+static void check_keys(struct findings *findings, const char *folder)
+{
+    size_t good = 0, all = 0;
+    DIR *stream = opendir(folder);
+    if (stream == NULL) {
+        findings_add(findings, FINDING_ERROR,
+                     "%s: the folder of keys cannot be read: %s; make it with: mkdir -m 0700 %s", folder,
+                     strerror(errno), folder);
+        return;
+    }
+    for (struct dirent *entry; (entry = readdir(stream)) != NULL;) {
+        if (!is_key_file(entry->d_name))
+            continue;
+        all++;
+        good += check_key(findings, folder, entry->d_name);
+    }
+    closedir(stream);
+    check_folder_mode(findings, folder);
+    if (all == 0)
+        findings_add(findings, FINDING_ERROR,
+                     "%s: holds no key; put private keys there as NAME.key or NAME.pem, mode 0400", folder);
+    else if (good == all)
+        findings_add(findings, FINDING_OK, "%s: %zu key files, closed to others", folder, all);
+}
+
+/* ---- who may use them ---- */
+
+static bool is_key_id(const char *text)
+{
+    uint8_t id[KEY_ID_SIZE];
+    return hex_decode(id, sizeof id, text) == 0;
+}
+
+static void check_rights(struct findings *findings, const struct server_config *config,
+                         const struct authorized_edge *edge)
+{
+    for (size_t i = 0; i < edge->key_count; i++) {
+        if (is_key_id(edge->keys[i]) || folder_has_key(config->keys, edge->keys[i]))
+            continue;
+        findings_add(findings, FINDING_WARNING,
+                     "%s:%u: edge '%s' may use key '%s', and there is no such key in %s; put it there, or "
+                     "correct keys=",
+                     config->authorized_edges, edge->line, edge->name, edge->keys[i], config->keys);
+    }
+}
+
+static void check_edges(struct findings *findings, const struct server_config *config)
+{
+    struct fault fault = {0};
+    struct authorized *edges = NULL;
+    if (authorized_load(&edges, config->authorized_edges, &fault) != 0) {
+        findings_add(findings, FINDING_ERROR, "%s", fault.text);
+        return;
+    }
+    if (authorized_count(edges) == 0)
+        findings_add(findings, FINDING_WARNING,
+                     "%s: no edge may connect; append the line that `keyless init --edge` prints",
+                     config->authorized_edges);
+    else
+        findings_add(findings, FINDING_OK, "%s: %zu edges may connect", config->authorized_edges,
+                     authorized_count(edges));
+    for (size_t i = 0; i < authorized_count(edges); i++)
+        check_rights(findings, config, authorized_at(edges, i));
+    authorized_free(edges);
+}
+
+/* ---- the rest ---- */
+
+static void check_group_secret(struct findings *findings, const char *path)
+{
+    struct fault fault = {0};
+    int fd = identity_open_secret(path, &fault);
+    if (fd >= 0)
+        close(fd);
+    else if (fd != ERR_NOT_FOUND) /* it is made at the first start */
+        findings_add(findings, FINDING_ERROR, "%s", fault.text);
+}
+
+void check_server_file(struct findings *findings, const char *file)
+{
+    struct fault fault = {0};
+    struct server_config config;
+    if (server_config_load(&config, file, &fault) != 0) {
+        findings_add(findings, FINDING_ERROR, "%s", fault.text);
+        return;
+    }
+    check_user(findings, file, config.user);
+    check_identity(findings, config.identity);
+    check_edges(findings, &config);
+    check_keys(findings, config.keys);
+    check_group_secret(findings, config.group_secret);
+    server_config_clear(&config);
+    check_daemon_test(findings, "keyless-server", file);
+}

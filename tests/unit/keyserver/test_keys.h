@@ -1,0 +1,238 @@
+/* Private keys for the tests of the vault: made fresh, written to a folder of their own, and the other side
+ * of every operation done with OpenSSL and the public half alone. Not a test program by itself. */
+#ifndef TESTS_UNIT_KEYSERVER_TEST_KEYS_H
+#define TESTS_UNIT_KEYSERVER_TEST_KEYS_H
+
+#include <dirent.h>
+#include <openssl/core_names.h>
+#include <openssl/ec.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+#include <openssl/x509.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/secret.h"
+#include "proto/operation.h"
+
+#define KEYS_PATH_SIZE 512
+#define CURVE_P256     23
+#define CURVE_P384     24
+#define CURVE_P521     25
+#define CURVE_X25519   29
+#define CURVE_X448     30
+
+/* ---- making them ---- */
+
+static inline EVP_PKEY *keys_rsa(size_t bits)
+{
+    EVP_PKEY *pkey = EVP_PKEY_Q_keygen(NULL, NULL, "RSA", bits);
+    assert_non_null(pkey);
+    return pkey;
+}
+
+static inline EVP_PKEY *keys_ec(const char *group)
+{
+    EVP_PKEY *pkey = EVP_PKEY_Q_keygen(NULL, NULL, "EC", group);
+    assert_non_null(pkey);
+    return pkey;
+}
+
+/* "ED25519", "X25519", "X448". */
+static inline EVP_PKEY *keys_edwards(const char *type)
+{
+    EVP_PKEY *pkey = EVP_PKEY_Q_keygen(NULL, NULL, type);
+    assert_non_null(pkey);
+    return pkey;
+}
+
+static inline void keys_id(const EVP_PKEY *pkey, uint8_t id[static KEY_ID_SIZE])
+{
+    unsigned char *der = NULL;
+    int length = i2d_PUBKEY(pkey, &der);
+    assert_true(length > 0);
+    sha256(id, der, (size_t)length);
+    OPENSSL_free(der);
+}
+
+/* ---- their files ---- */
+
+static inline void keys_make_folder(char path[static KEYS_PATH_SIZE])
+{
+    strcpy(path, "/tmp/test_keys.XXXXXX");
+    assert_non_null(mkdtemp(path));
+}
+
+static inline void keys_remove_folder(const char *path)
+{
+    char file[KEYS_PATH_SIZE + NAME_MAX + 2];
+    DIR *dir = opendir(path);
+    assert_non_null(dir);
+    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+        snprintf(file, sizeof file, "%s/%s", path, entry->d_name);
+        if (entry->d_name[0] != '.' || strlen(entry->d_name) > 2)
+            (void)(unlink(file) == 0 || rmdir(file) == 0);
+    }
+    closedir(dir);
+    assert_int_equal(rmdir(path), 0);
+}
+
+/* A file NAME of FOLDER, open for writing, with mode 0600. */
+static inline FILE *keys_file(const char *folder, const char *name)
+{
+    char path[KEYS_PATH_SIZE + NAME_MAX + 2];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_int_equal(fchmod(fileno(file), 0600), 0);
+    return file;
+}
+
+static inline void keys_write(const char *folder, const char *name, const EVP_PKEY *pkey)
+{
+    FILE *file = keys_file(folder, name);
+    const char *dot = strrchr(name, '.');
+    if (dot != NULL && strcmp(dot, ".der") == 0)
+        assert_int_equal(i2d_PKCS8PrivateKey_fp(file, pkey, NULL, NULL, 0, NULL, NULL), 1);
+    else
+        assert_int_equal(PEM_write_PKCS8PrivateKey(file, pkey, NULL, NULL, 0, NULL, NULL), 1);
+    assert_int_equal(fclose(file), 0);
+}
+
+static inline void keys_write_text(const char *folder, const char *name, const char *text)
+{
+    FILE *file = keys_file(folder, name);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* ---- what is asked of them ---- */
+
+static inline struct operation keys_tls13(const EVP_PKEY *pkey, uint16_t scheme, uint16_t hash_length)
+{
+    struct operation operation = {.kind = OP_SIGN_TLS13};
+    keys_id(pkey, operation.key_id);
+    operation.u.sign_tls13.scheme = scheme;
+    operation.u.sign_tls13.hash_length = hash_length;
+    random_bytes(operation.u.sign_tls13.hash, TRANSCRIPT_HASH_MAX);
+    return operation;
+}
+
+/* A server's ephemeral public value on CURVE as it stands in ServerECDHParams; returns its length. */
+static inline size_t keys_share(uint16_t curve, uint8_t out[static 133])
+{
+    static const char *const names[] = {
+        [CURVE_P256] = "P-256", [CURVE_P384] = "P-384", [CURVE_P521] = "P-521"};
+    EVP_PKEY *pkey = curve == CURVE_X25519 ? keys_edwards("X25519")
+                     : curve == CURVE_X448 ? keys_edwards("X448")
+                                           : keys_ec(names[curve]);
+    unsigned char *encoded = NULL;
+    size_t length = EVP_PKEY_get1_encoded_public_key(pkey, &encoded);
+    assert_in_range(length, 32, 133);
+    memcpy(out, encoded, length);
+    OPENSSL_free(encoded);
+    EVP_PKEY_free(pkey);
+    return length;
+}
+
+static inline struct operation keys_tls12(const EVP_PKEY *pkey, uint16_t scheme, uint16_t curve)
+{
+    struct operation operation = {.kind = OP_SIGN_TLS12};
+    uint8_t *params = operation.u.sign_tls12.params;
+    keys_id(pkey, operation.key_id);
+    operation.u.sign_tls12.scheme = scheme;
+    random_bytes(operation.u.sign_tls12.client_random, TLS_RANDOM_SIZE);
+    random_bytes(operation.u.sign_tls12.server_random, TLS_RANDOM_SIZE);
+    size_t length = keys_share(curve, params + 4);
+    params[0] = 3;
+    params[1] = (uint8_t)(curve >> 8);
+    params[2] = (uint8_t)curve;
+    params[3] = (uint8_t)length;
+    operation.u.sign_tls12.params_length = (uint16_t)(length + 4);
+    return operation;
+}
+
+/* BLOCK, as long as the modulus and below it, to the power of e. */
+static inline void keys_encrypt_raw(EVP_PKEY *pkey, const uint8_t *block, uint8_t *out)
+{
+    size_t k = (size_t)EVP_PKEY_get_size(pkey), size = RSA_MODULUS_MAX;
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_pkey(NULL, pkey, NULL);
+    assert_true(EVP_PKEY_encrypt_init(context) > 0);
+    assert_true(EVP_PKEY_CTX_set_rsa_padding(context, RSA_NO_PADDING) > 0);
+    assert_true(EVP_PKEY_encrypt(context, out, &size, block, k) > 0);
+    assert_int_equal(size, k);
+    EVP_PKEY_CTX_free(context);
+}
+
+/* A good block of K bytes around SECRET (RFC 8017, 7.2.1). */
+static inline void keys_pad(uint8_t *block, size_t k, const uint8_t secret[static TLS_PREMASTER_SIZE])
+{
+    random_bytes(block, k);
+    for (size_t i = 2; i < k - TLS_PREMASTER_SIZE - 1; i++)
+        block[i] |= 1;
+    block[0] = 0;
+    block[1] = 2;
+    block[k - TLS_PREMASTER_SIZE - 1] = 0;
+    memcpy(block + k - TLS_PREMASTER_SIZE, secret, TLS_PREMASTER_SIZE);
+}
+
+/* The operation that has BLOCK decrypted. */
+static inline struct operation keys_premaster(EVP_PKEY *pkey, uint16_t version, const uint8_t *block)
+{
+    struct operation operation = {.kind = OP_RSA_PREMASTER};
+    keys_id(pkey, operation.key_id);
+    operation.u.rsa_premaster.client_version = version;
+    operation.u.rsa_premaster.ciphertext_length = (uint16_t)EVP_PKEY_get_size(pkey);
+    keys_encrypt_raw(pkey, block, operation.u.rsa_premaster.ciphertext);
+    return operation;
+}
+
+/* ---- what comes back ---- */
+
+/* What TLS signs for OPERATION, written down once more from the RFCs; returns its length. */
+static inline size_t keys_content(const struct operation *operation, uint8_t out[static 256])
+{
+    size_t at = 0;
+    if (operation->kind == OP_SIGN_TLS13) {
+        memset(out, ' ', 64);
+        memcpy(out + 64, "TLS 1.3, server CertificateVerify", 34);
+        at = 64 + 34;
+        memcpy(out + at, operation->u.sign_tls13.hash, operation->u.sign_tls13.hash_length);
+        return at + operation->u.sign_tls13.hash_length;
+    }
+    memcpy(out, operation->u.sign_tls12.client_random, 32);
+    memcpy(out + 32, operation->u.sign_tls12.server_random, 32);
+    memcpy(out + 64, operation->u.sign_tls12.params, operation->u.sign_tls12.params_length);
+    return 64 + (size_t)operation->u.sign_tls12.params_length;
+}
+
+/* True when SIGNATURE is one of PKEY for OPERATION by SCHEME, as a TLS client would find. */
+static inline bool keys_verify(EVP_PKEY *pkey, const struct operation *operation, uint16_t scheme,
+                               const uint8_t *signature, size_t length)
+{
+    uint8_t content[256];
+    size_t content_length = keys_content(operation, content);
+    const struct scheme_info *info = scheme_find(scheme);
+    static const char *const digests[] = {[0] = NULL, [2] = "SHA256", [3] = "SHA384", [5] = "SHA512"};
+    EVP_MD_CTX *message = EVP_MD_CTX_new();
+    EVP_PKEY_CTX *context = NULL;
+    assert_non_null(info);
+    assert_int_equal(
+        EVP_DigestVerifyInit_ex(message, &context, digests[info->hash_bits / 100], NULL, NULL, pkey, NULL),
+        1);
+    if (info->family == FAMILY_RSA_PSS) {
+        assert_true(EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PSS_PADDING) > 0);
+        assert_true(EVP_PKEY_CTX_set_rsa_pss_saltlen(context, RSA_PSS_SALTLEN_DIGEST) > 0);
+    }
+    bool good = EVP_DigestVerify(message, signature, length, content, content_length) == 1;
+    EVP_MD_CTX_free(message);
+    ERR_clear_error();
+    return good;
+}
+
+#endif
