@@ -55,7 +55,7 @@ static int ask(uv_loop_t *loop, struct client *client, const struct client_serve
                                  "is this edge's line, with this psk, in its authorized_edges?",
                                  server->name, address, status_name(status));
     else
-        findings_add(online->findings, FINDING_OK, "key_server %s: %s lets this edge use %zu keys",
+        findings_add(online->findings, FINDING_OK, "key_server %s: %s answers; keys this edge may use: %zu",
                      server->name, address, said->count);
     return CLI_DONE;
 }

@@ -81,7 +81,7 @@ static void check_keys(struct findings *findings, const char *folder)
         findings_add(findings, FINDING_ERROR,
                      "%s: holds no key; put private keys there as NAME.key or NAME.pem, mode 0400", folder);
     else if (good == all)
-        findings_add(findings, FINDING_OK, "%s: %zu key files, closed to others", folder, all);
+        findings_add(findings, FINDING_OK, "%s: key files, closed to others: %zu", folder, all);
 }
 
 /* ---- who may use them ---- */
@@ -118,7 +118,7 @@ static void check_edges(struct findings *findings, const struct server_config *c
                      "%s: no edge may connect; append the line that `keyless init --edge` prints",
                      config->authorized_edges);
     else
-        findings_add(findings, FINDING_OK, "%s: %zu edges may connect", config->authorized_edges,
+        findings_add(findings, FINDING_OK, "%s: edges that may connect: %zu", config->authorized_edges,
                      authorized_count(edges));
     for (size_t i = 0; i < authorized_count(edges); i++)
         check_rights(findings, config, authorized_at(edges, i));

@@ -39,8 +39,8 @@ static int ask_one(const struct servers *servers, const struct client_server *se
         .server_count = 1,
         .stats = &stats,
         .connect_timeout_ms = CONNECT_TIMEOUT_MS,
-        .backoff_min_ms = 100,
-        .backoff_max_ms = 1000,
+        .backoff_min_ms = 1500, /* each failure is a log line: a few are enough */
+        .backoff_max_ms = 3000,
         .ping_interval_ms = 5000,
         .rehandshake_ms = 3600000,
         .in_flight_max = 65536,

@@ -99,6 +99,9 @@ static int finish(struct channel *c)
     c->state = CHANNEL_OPEN;
     channel_arm(c);
     c->handlers.on_open(c, c->user);
+    /* Behind what the owner said first: its round trip is known from the start. */
+    if (c->state == CHANNEL_OPEN && c->settings.ping_interval_ms != 0)
+        channel_transport_ping(c);
     return 0;
 }
 

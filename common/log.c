@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/bytes.h"
@@ -160,8 +160,8 @@ static void report_at_exit(void)
 
 void log_init(const char *program, enum log_level level, enum log_format format)
 {
-    tzset(); /* glibc reads the time-zone file even for UTC: now, before a sandbox forbids it */
     static bool registered;
+    tzset(); /* glibc reads the time-zone file even for UTC: now, before a sandbox forbids it */
     pthread_mutex_lock(&logger.lock);
     logger.program = program;
     logger.level = level;
@@ -213,21 +213,35 @@ static bool shall_write(enum log_level level, const char *event)
     return write_it;
 }
 
+__attribute__((format(printf, 3, 0))) static void write_event(enum log_level level, const char *event,
+                                                              const char *fields, va_list arguments)
+{
+    struct log_line line;
+    int saved = errno;
+    start_line(&line, level, event);
+    log_line_fields(&line, fields, arguments);
+    finish_line(&line);
+    errno = saved;
+}
+
 void log_event(enum log_level level, const char *event, const char *fields, ...)
 {
-    if (level > logger.level)
+    va_list arguments;
+    if (level > logger.level || !shall_write(level, event))
         return;
-    int saved = errno;
-    if (shall_write(level, event)) {
-        struct log_line line;
-        va_list arguments;
-        start_line(&line, level, event);
-        va_start(arguments, fields);
-        log_line_fields(&line, fields, arguments);
-        va_end(arguments);
-        finish_line(&line);
-    }
-    errno = saved;
+    va_start(arguments, fields);
+    write_event(level, event, fields, arguments);
+    va_end(arguments);
+}
+
+void log_record(const char *event, const char *fields, ...)
+{
+    va_list arguments;
+    if (LOG_INFO > logger.level)
+        return;
+    va_start(arguments, fields);
+    write_event(LOG_INFO, event, fields, arguments);
+    va_end(arguments);
 }
 
 void trace_id_new(struct trace_id *id)

@@ -24,6 +24,8 @@ void log_init(const char *program, enum log_level level, enum log_format format)
 int log_level_parse(const char *text, enum log_level *level) MUST_USE;
 int log_format_parse(const char *text, enum log_format *format) MUST_USE;
 void log_event(enum log_level level, const char *event, const char *fields, ...) PRINTF_LIKE(3, 4);
+/* The same at level info for records of which each one counts, such as an access log: never held back. */
+void log_record(const char *event, const char *fields, ...) PRINTF_LIKE(2, 3);
 
 /* Trace ids: 16 random bytes, written as 32 hex digits, the same in the edge's and the key server's log. */
 #define TRACE_ID_SIZE 16

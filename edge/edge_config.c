@@ -46,7 +46,7 @@ static const struct config_option tls_table[] = {
     {.name = "alpn", .type = CONFIG_STRINGS, .offset = TLS_FIELD(alpn), .fallback = "{\"http/1.1\"}",
      .help = "Application protocols offered to clients, the preferred one first."},
     {.name = "tickets", .type = CONFIG_BOOL, .offset = TLS_FIELD(tickets), .fallback = "on",
-     .help = "Session tickets: clients that come back need no key operation."},
+     .help = "Resumption, by tickets or session ids: clients that come back need no key operation."},
     {.name = "ticket_lifetime", .type = CONFIG_DURATION, .offset = TLS_FIELD(ticket_lifetime),
      .fallback = "1h", .min = SECOND, .max = 24 * 7 * HOUR,
      .help = "How long a ticket may be used (RFC 8446: at most seven days)."},

@@ -81,8 +81,8 @@ void session_log_connection(const struct session *session)
     if (alpn_length && alpn_length < sizeof(protocol))
         memcpy(protocol, alpn, alpn_length);
     const uint64_t *at = session->trace.at;
-    log_event(
-        LOG_INFO, "connection",
+    log_record(
+        "connection",
         "client=%s sni=%s version=%s cipher=%s kind=%s resumed=%s alpn=%s handshake_us=%llu key_us=%llu "
         "key_server=%s bytes_in=%llu bytes_out=%llu duration_ms=%llu result=%s trace=%s",
         address_text(&session->from, from), sni(session, name), done ? SSL_get_version(ssl) : "-",

@@ -9,8 +9,9 @@
 #include "edge/tickets.h"
 #include "edge/tls.h"
 
-#define MS_PER_SECOND 1000
-#define ALPN_LIST_MAX 65535
+#define SESSION_CACHE_SIZE 10000 /* sessions, about 1 KB each */
+#define MS_PER_SECOND      1000
+#define ALPN_LIST_MAX      65535
 
 /* Suites that need something this server has not (pre-shared keys, DH parameters) are noise. */
 #define DEFAULT_CIPHERS "DEFAULT:!PSK:!SRP:!kDHE:!aNULL"
@@ -96,16 +97,19 @@ static int set_ciphers(SSL_CTX *context, const struct edge_config *config, struc
     return 0;
 }
 
-static int set_tickets(SSL_CTX *context, OSSL_LIB_CTX *library, const struct edge_config *config,
-                       struct fault *fault)
+static int set_resumption(SSL_CTX *context, OSSL_LIB_CTX *library, const struct edge_config *config,
+                          struct fault *fault)
 {
-    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_max_early_data(context, 0);
     SSL_CTX_set_recv_max_early_data(context, 0);
     if (!config->tls.tickets) {
+        SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
         SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
         return SSL_CTX_set_num_tickets(context, 0) == 1 ? 0 : openssl_fault(fault, "tls.tickets");
     }
+    /* For TLS 1.2 clients without tickets (curl is one): sessions by their id, inside this process. */
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_SERVER);
+    SSL_CTX_sess_set_cache_size(context, SESSION_CACHE_SIZE);
     SSL_CTX_set_timeout(context, (long)(config->tls.ticket_lifetime / MS_PER_SECOND));
     if (SSL_CTX_set_num_tickets(context, 1) != 1 || tickets_attach(context, library) != 0)
         return openssl_fault(fault, "tls.tickets");
@@ -126,7 +130,7 @@ static int set_config(SSL_CTX *context, OSSL_LIB_CTX *library, struct tls_alpn *
     if (error == 0)
         error = set_ciphers(context, config, fault);
     if (error == 0)
-        error = set_tickets(context, library, config, fault);
+        error = set_resumption(context, library, config, fault);
     return error;
 }
 

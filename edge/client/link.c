@@ -9,6 +9,7 @@
 #include "edge/client/balance.h"
 
 #define NS_PER_MS 1000000u
+#define HURRY_MS  300 /* the longest that a waiting request lets the next connect wait, but for jitter */
 
 static const struct conn_events conn_events;
 
@@ -248,6 +249,14 @@ void link_init(struct link *link, uv_loop_t *loop, const struct client_settings 
 void link_start(struct link *link)
 {
     start_connect(link);
+}
+
+void link_hurry(struct link *link)
+{
+    bool connecting = link->fresh != NULL || link->current != NULL;
+
+    if (!link->closing && !connecting && uv_timer_get_due_in(&link->timer) > 2 * HURRY_MS)
+        set_timer(link, HURRY_MS + balance_random(&link->random) % HURRY_MS);
 }
 
 static void on_timer_gone(uv_handle_t *handle)

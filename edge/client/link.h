@@ -50,6 +50,8 @@ void link_init(struct link *link, uv_loop_t *loop, const struct client_settings 
                struct conn_batch *batch, const struct link_events *events, void *user);
 /* Starts connecting. */
 void link_start(struct link *link);
+/* Somebody waits and no server is usable: brings a connect that is far off nearer. */
+void link_hurry(struct link *link);
 /* Closes everything; on_gone comes for each part (`parts` says how many are left). The flights must have been
  * taken. */
 void link_close(struct link *link);

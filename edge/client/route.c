@@ -123,6 +123,15 @@ static void wait_end(struct client *client, struct client_request *request)
     DL_DELETE(client->waiting, request);
 }
 
+static void hurry(struct client *client)
+{
+    for (size_t i = 0; i < client->link_count; i++)
+        if (link_usable(&client->links[i]))
+            return;
+    for (size_t i = 0; i < client->link_count; i++)
+        link_hurry(&client->links[i]);
+}
+
 /* Gives waiting requests to servers with room. */
 static void dispatch(struct client *client)
 {
@@ -134,8 +143,10 @@ static void dispatch(struct client *client)
             continue;
         }
         struct link *link = choose(client, request, now);
-        if (link == NULL)
-            return; /* no server, or none with room: it is the same for all that wait behind */
+        if (link == NULL) { /* no server, or none with room: it is the same for all that wait behind */
+            hurry(client);
+            return;
+        }
         wait_end(client, request);
         give(request, link, now);
     }

@@ -1,0 +1,584 @@
+"""The command: what each verb does, how it ends, and that every complaint says what would mend it."""
+import base64
+import json
+import os
+import re
+import shutil
+import stat
+import subprocess
+
+import pytest
+
+from daemon import Daemon, program
+from fleet import keyless, write
+from pki import key_id, openssl
+
+SECRET = re.compile(r"\A[A-Za-z0-9+/]{43}=\n\Z")
+
+
+def run(*arguments, **options):
+    """Like keyless(), whatever the exit code."""
+    return keyless(*arguments, check=False, **options)
+
+
+def mode(path):
+    return stat.S_IMODE(os.stat(path).st_mode)
+
+
+def read(path):
+    with open(path) as handle:
+        return handle.read()
+
+
+def replace(path, old, new):
+    text = read(path)
+    assert old in text
+    bits = mode(path)
+    os.chmod(path, 0o600)
+    write(path, text.replace(old, new), bits)
+
+
+def admin(daemon):
+    return "%s:%d" % (daemon.admin.host, daemon.admin.port)
+
+
+@pytest.fixture
+def trial(tmp_path):
+    """What `keyless init` makes; attributes of the paths that tests want."""
+    folder = tmp_path / "trial"
+    keyless("init", folder)
+
+    class Trial:
+        top = str(folder)
+        server, edge = str(folder / "server"), str(folder / "edge")
+        server_conf, edge_conf = str(folder / "server" / "server.conf"), str(folder / "edge" / "edge.conf")
+    return Trial
+
+
+def secrets_below(folder):
+    """Every base64 secret in files below FOLDER that are meant to be closed."""
+    found = []
+    for path, _, names in os.walk(folder):
+        for name in names:
+            if name in ("identity.key", "psk", "group.secret"):
+                found.append(read(os.path.join(path, name)).strip())
+    return found
+
+
+# ---- the command itself ----
+
+def test_version_and_help():
+    assert re.match(r"keyless \d+\.\d+\.\d+\n", keyless("--version").stdout)
+    text = keyless("help").stdout
+    verbs = ["init", "genkey", "pubkey", "check", "status", "ping", "keys", "trace"]
+    assert [line.split()[0] for line in text.splitlines() if line.startswith("  ")] == verbs
+    for verb in verbs:
+        assert keyless(verb, "--help").stdout.startswith("usage: keyless %s" % verb)
+
+
+@pytest.mark.parametrize("arguments, said", [
+    ((), "usage: keyless VERB"),
+    (("frobnicate",), "there is no verb 'frobnicate'"),
+    (("check", "--frobnicate"), "frobnicate"),
+    (("check", "server.conf"), "-c FILE"),
+    (("check", "-c", "/nonexistent/edge.conf"), "/nonexistent/edge.conf: cannot be read: No such file"),
+    (("check", *["-c", "x"] * 17), "more than 16 files"),
+    (("status", "--frobnicate"), "frobnicate"),
+    (("status", "nonsense"), "nonsense"),
+    (("genkey", "a", "b"), "one file at most"),
+    (("pubkey", "a", "b"), "a secret is never an argument"),
+    (("pubkey", "/nonexistent/identity.key"), "keyless genkey > /nonexistent/identity.key"),
+    (("init",), "name one folder"),
+    (("init", "--server", "--edge", "x"), "halves"),
+    (("init", "--edge", "x"), "--key-server ADDRESS and --server-key KEY"),
+    (("init", "--edge", "--key-server", "h", "--server-key", "abc", "x"), "keyless pubkey identity.key"),
+    (("init", "--key", "k", "x"), "both --key and --cert"),
+    (("init", "--host", "a,b", "x"), "not a host name"),
+    (("ping", "-n", "0"), "from 1 to 100000"),
+    (("ping", "-c", "/nonexistent/edge.conf"), "/nonexistent/edge.conf"),
+    (("keys", "-c", "/nonexistent/edge.conf"), "/nonexistent/edge.conf"),
+])
+def test_wrong_use_ends_with_2_and_says_what_is_right(arguments, said):
+    done = run(*arguments)
+    assert done.returncode == 2, done.stderr
+    assert said in done.stderr and not done.stdout
+
+
+# ---- genkey, pubkey ----
+
+def test_genkey_pipes_into_pubkey():
+    secret = keyless("genkey").stdout
+    assert SECRET.match(secret) and secret != keyless("genkey").stdout
+    public = keyless("pubkey", input=secret).stdout
+    assert SECRET.match(public) and public != secret
+
+
+def test_pubkey_is_x25519_base_point_multiplication():
+    """What OpenSSL makes of the same 32 bytes."""
+    secret = bytes.fromhex("77076d0a7318a57d3c16c17251b26645df4b2c8b6b1f1f4b0a1cfcf7a6f6a4a4")
+    der = bytes.fromhex("302e020100300506032b656e04220420") + secret
+    public = openssl("pkey", "-inform", "DER", "-pubout", "-outform", "DER", input=der)[-32:]
+    assert base64.b64decode(keyless("pubkey", input=base64.b64encode(secret).decode() + "\n").stdout) == public
+
+
+def test_genkey_file_is_closed_and_never_overwritten(tmp_path):
+    path = tmp_path / "identity.key"
+    assert keyless("genkey", path).stdout == ""
+    assert mode(path) == 0o400 and SECRET.match(path.read_text())
+    assert keyless("pubkey", path).stdout == keyless("pubkey", input=path.read_text()).stdout
+    before = path.read_text()
+    again = run("genkey", path)
+    assert again.returncode == 1 and str(path) in again.stderr and path.read_text() == before
+
+
+def test_genkey_closes_a_file_it_is_redirected_to(tmp_path):
+    path = tmp_path / "psk"
+    with open(path, "w") as handle:
+        os.chmod(path, 0o644)
+        subprocess.run([program("keyless"), "genkey"], stdout=handle, check=True)
+    assert mode(path) == 0o400
+
+
+@pytest.mark.parametrize("text", ["", "\n", "abc\n", "A" * 43 + "\n", "A" * 44 + "\n", "A" * 43 + "==\n", "!" * 43 + "=\n"])
+def test_pubkey_refuses_what_is_no_key(text):
+    done = run("pubkey", input=text)
+    assert done.returncode == 2 and "keyless genkey" in done.stderr and not done.stdout
+
+
+def test_pubkey_refuses_a_file_that_others_can_read(tmp_path):
+    path = write(tmp_path / "identity.key", keyless("genkey").stdout, 0o644)
+    done = run("pubkey", path)
+    assert done.returncode == 2 and "chmod 0400 %s" % path in done.stderr
+    assert read(path).strip() not in done.stderr
+
+
+# ---- init ----
+
+def test_init_trial_is_good_for_both_daemons(trial):
+    for name, conf in (("keyless-server", trial.server_conf), ("keyless-edge", trial.edge_conf)):
+        done = subprocess.run([program(name), "-t", "-c", conf], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+    for path in ("server/identity.key", "server/group.secret", "server/keys/rsa.pem", "edge/identity.key", "edge/psk"):
+        assert mode(os.path.join(trial.top, path)) == 0o400
+    assert mode(os.path.join(trial.server, "authorized_edges")) == 0o600
+    assert "PRIVATE KEY" not in "".join(read(os.path.join(trial.edge, "certs", f)) for f in os.listdir(trial.edge + "/certs"))
+
+
+def test_init_prints_no_secret_of_a_trial(tmp_path):
+    done = keyless("init", tmp_path / "trial")
+    secrets = secrets_below(tmp_path / "trial")
+    assert len(secrets) == 4
+    assert not [s for s in secrets if s in done.stdout + done.stderr]
+
+
+def test_init_twice_overwrites_nothing(trial):
+    before = secrets_below(trial.top)
+    again = run("init", trial.top)
+    assert again.returncode in (1, 4) and "exists already" in again.stderr
+    assert secrets_below(trial.top) == before
+
+
+def test_init_halves_fit_together(tmp_path, pki):
+    """The server's half prints what the edge's half needs, and the other way round; then both daemons are content."""
+    server, edge = tmp_path / "server", tmp_path / "edge"
+    said = keyless("init", "--server", "--key", pki.rsa[0], "--server-listen", "127.0.0.1:2407", server).stdout
+    key = re.search(r"--server-key (\S+)", said).group(1)
+    assert key == keyless("pubkey", server / "identity.key").stdout.strip()
+    said = keyless("init", "--edge", "--key-server", "127.0.0.1:2407", "--server-key", key, "--cert", pki.rsa[1],
+                   "--name", "paris1", edge).stdout
+    line = re.search(r"^\S+ paris1 psk=(\S+).*$", said, re.M)
+    assert line.group(1) == read(edge / "psk").strip()
+    assert read(edge / "identity.key").strip() not in said
+    with open(server / "authorized_edges", "a") as handle:
+        handle.write(line.group(0) + "\n")
+    assert keyless("check", "-c", server / "server.conf").stdout.count("\nerror") == 0
+    assert "edges that may connect: 1" in keyless("check", "-c", server / "server.conf").stdout
+    keyless("check", "-c", edge / "edge.conf")
+
+
+# ---- check: files ----
+
+def test_check_of_a_trial_finds_nothing(trial):
+    done = keyless("check", "-c", trial.server_conf, "-c", trial.edge_conf)
+    assert not re.search(r"^error", done.stdout, re.M) and not done.stderr
+    assert "keyless-server -t: would start" in done.stdout and "keyless-edge -t: would start" in done.stdout
+    assert done.stdout.count("certificate for localhost") == 3
+    assert not [s for s in secrets_below(trial.top) if s in done.stdout]
+
+
+def test_check_json(trial):
+    found = json.loads(keyless("check", "--json", "--server", trial.server_conf, "--edge", trial.edge_conf).stdout)
+    assert found["errors"] == 0 and found["warnings"] == sum(f["level"] == "warning" for f in found["findings"])
+    assert all(f["what"] and f["why"] for f in found["findings"])
+    assert {f["level"] for f in found["findings"]} == {"ok", "warning"}
+    os.chmod(os.path.join(trial.server, "keys", "rsa.pem"), 0o644)
+    done = run("check", "--json", "-c", trial.server_conf)
+    found = json.loads(done.stdout)
+    assert done.returncode == 1 and found["errors"] == 1
+    bad = [f for f in found["findings"] if f["level"] == "error"]
+    assert bad[0]["what"].endswith("keys/rsa.pem") and "chmod 0400" in bad[0]["why"]
+
+
+def break_mode(path):
+    return lambda trial, pki: os.chmod(os.path.join(trial.top, path), 0o644)
+
+
+def break_remove(path):
+    def act(trial, pki):
+        full = os.path.join(trial.top, path)
+        shutil.rmtree(full) if os.path.isdir(full) else os.unlink(full)
+    return act
+
+
+def break_write(path, text, bits=0o400):
+    def act(trial, pki):
+        full = os.path.join(trial.top, path)
+        if os.path.exists(full):
+            os.chmod(full, 0o600)
+        write(full, text, bits)
+    return act
+
+
+def break_replace(path, old, new):
+    return lambda trial, pki: replace(os.path.join(trial.top, path), old, new)
+
+
+def break_empty(path):
+    def act(trial, pki):
+        for name in os.listdir(os.path.join(trial.top, path)):
+            os.unlink(os.path.join(trial.top, path, name))
+    return act
+
+
+SERVER_FAULTS = {
+    "unknown option": (break_replace("server/server.conf", "listen =", "lisen ="), r"server\.conf:\d+: .*lisen.*listen"),
+    "open identity": (break_mode("server/identity.key"), r"identity\.key: mode 0644 .*run: chmod 0400"),
+    "no identity": (break_remove("server/identity.key"), r"identity\.key: no such file; make it with: keyless genkey"),
+    "damaged identity": (break_write("server/identity.key", "junk\n"), r"identity\.key: not one line"),
+    "open key": (break_mode("server/keys/p256.pem"), r"keys/p256\.pem: mode 0644 .*run: chmod 0400"),
+    "damaged key": (break_write("server/keys/rsa.pem", "junk\n"), r"keys/rsa\.pem: not a private key.*openssl pkey"),
+    "no keys": (break_empty("server/keys"), r"keys: holds no key; put"),
+    "no folder of keys": (break_remove("server/keys"), r"keys: the folder of keys cannot be read.*mkdir"),
+    "folder that others write": (lambda t, p: os.chmod(t.server + "/keys", 0o777), r"keys: mode 0777 .*chmod 0700"),
+    "open list of edges": (break_mode("server/authorized_edges"), r"authorized_edges: mode 0644 .*chmod"),
+    "bad line": (break_write("server/authorized_edges", "rubbish\n"), r"authorized_edges:1: "),
+    "open group secret": (break_mode("server/group.secret"), r"group\.secret: mode 0644 .*chmod"),
+    "damaged group secret": (break_write("server/group.secret", "junk\n"), r"group\.secret: not one line"),
+    "no such user": (break_replace("server/server.conf", "listen =", 'user = "nobody-at-all"\nlisten ='), r"user 'nobody-at-all' does not exist.*useradd"),
+    "network admin": (break_replace("server/server.conf", "admin = ", 'admin = "0.0.0.0:2406" #'), r"loopback"),
+}
+
+EDGE_FAULTS = {
+    "unknown option": (break_replace("edge/edge.conf", "origin =", "orign ="), r"edge\.conf:\d+: .*orign.*origin"),
+    "open identity": (break_mode("edge/identity.key"), r"identity\.key: mode 0644 .*run: chmod 0400"),
+    "no psk": (break_remove("edge/psk"), r"psk: no such file; make it with: keyless genkey"),
+    "open psk": (break_mode("edge/psk"), r"psk: mode 0644 .*run: chmod 0400"),
+    "no certificates": (break_empty("edge/certs"), r"certs: holds no certificate; put"),
+    "no folder": (break_remove("edge/certs"), r"certs: .*No such file"),
+    "damaged certificate": (break_write("edge/certs/rsa.pem", "junk\n"), r"certs/rsa\.pem: no PEM certificate"),
+    "private key": (lambda t, p: shutil.copy(p.rsa[0], t.edge + "/certs/k.pem"), r"certs/k\.pem: this file holds a private key.*move it"),
+    "no such user": (break_replace("edge/edge.conf", "listen =", 'user = "nobody-at-all"\nlisten ='), r"user 'nobody-at-all' does not exist"),
+    "network admin": (break_replace("edge/edge.conf", "admin = ", 'admin = "0.0.0.0:2405" #'), r"admin: 0\.0\.0\.0:2405 can be reached.*127\.0\.0\.1"),
+    "origin that is no address": (break_replace("edge/edge.conf", '"127.0.0.1:8080"', '"127.0.0.1"'), r"origin: "),
+    "key server that is no address": (break_replace("edge/edge.conf", '"127.0.0.1:2407"', '"127.0.0.1:x"'), r"key_server main: "),
+    "bad key of a server": (break_replace("edge/edge.conf", 'key = "', 'key = "x'), r"key_server main: .*keyless pubkey"),
+}
+
+
+def assert_found(conf, pattern):
+    done = run("check", "-c", conf)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert re.search("^error +.*" + pattern, done.stdout, re.M), done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == len(set(lines)), "said twice"
+    return done.stdout
+
+
+@pytest.mark.parametrize("fault", sorted(SERVER_FAULTS))
+def test_check_finds_on_the_server(trial, pki, fault):
+    act, pattern = SERVER_FAULTS[fault]
+    act(trial, pki)
+    assert_found(trial.server_conf, pattern)
+
+
+@pytest.mark.parametrize("fault", sorted(EDGE_FAULTS))
+def test_check_finds_on_the_edge(trial, pki, fault):
+    act, pattern = EDGE_FAULTS[fault]
+    act(trial, pki)
+    assert_found(trial.edge_conf, pattern)
+
+
+def test_check_finds_every_fault_at_once(trial, pki):
+    for act in (break_mode("edge/psk"), break_mode("edge/identity.key"), break_write("edge/certs/rsa.pem", "junk\n")):
+        act(trial, pki)
+    assert_found(trial.edge_conf, "psk: mode")
+    assert_found(trial.edge_conf, "identity.key: mode")
+    assert_found(trial.edge_conf, "rsa.pem: no PEM")
+
+
+def test_check_warns_of_a_key_that_nobody_has(trial):
+    replace(os.path.join(trial.server, "authorized_edges"), " edge1 ", " edge1 keys=rsa,missing ")
+    done = keyless("check", "-c", trial.server_conf)
+    assert re.search(r"^warning .*authorized_edges:\d+: edge 'edge1' may use key 'missing'", done.stdout, re.M)
+    assert "'rsa'" not in done.stdout
+
+
+def test_check_warns_of_a_server_that_nobody_may_use(tmp_path, pki):
+    keyless("init", "--server", "--key", pki.rsa[0], tmp_path / "s")
+    done = keyless("check", "-c", tmp_path / "s" / "server.conf")
+    assert re.search(r"^warning .*authorized_edges: no edge may connect; .*keyless init --edge", done.stdout, re.M)
+
+
+def test_check_needs_to_know_whose_file_it_is(tmp_path):
+    path = write(tmp_path / "x.conf", "nonsense = 1\n")
+    done = run("check", "-c", path)
+    assert done.returncode == 2 and "--server %s or --edge %s" % (path, path) in done.stderr
+    assert run("check", "--edge", path).returncode == 1
+
+
+def test_check_tells_a_broken_edge_from_a_broken_server(trial):
+    replace(trial.edge_conf, "tls {", "tls { nonsense = 1")
+    assert "edge.conf" in assert_found(trial.edge_conf, "nonsense")
+
+
+def test_check_without_the_daemons_says_what_was_left_out(trial, tmp_path):
+    alone = shutil.copy(program("keyless"), tmp_path / "keyless")
+    done = subprocess.run([alone, "check", "-c", trial.edge_conf], capture_output=True, text=True,
+                          env=dict(os.environ, PATH="/nonexistent"))
+    assert done.returncode == 0 and re.search(r"^warning .*keyless-edge: not found.*install", done.stdout, re.M)
+
+
+def test_check_origin(trial, origin):
+    assert re.search(r"^warning .*origin 127\.0\.0\.1:8080: .*start it", keyless("check", "-c", trial.edge_conf).stdout, re.M)
+    replace(trial.edge_conf, '"127.0.0.1:8080"', '"%s"' % origin.address)
+    assert "takes connections" in keyless("check", "-c", trial.edge_conf).stdout
+
+
+# ---- check: certificates ----
+
+@pytest.fixture
+def chain(tmp_path):
+    """root → middle → leaf, by the openssl command; .path(name) and .issue(...)."""
+    class Chain:
+        def path(self, name):
+            return str(tmp_path / name)
+
+        def issue(self, name, issuer=None, days="30", extensions="basicConstraints=CA:TRUE", kind=None):
+            kind = kind or ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]
+            key, cert = self.path(name + ".key"), self.path(name + ".pem")
+            openssl("genpkey", *kind, "-out", key)
+            write(self.path("ext"), extensions + "\n")
+            openssl("req", "-new", "-key", key, "-subj", "/CN=" + name.rstrip("2"), "-out", self.path("csr"))
+            sign = ["-signkey", key] if issuer is None else ["-CA", self.path(issuer + ".pem"), "-CAkey", self.path(issuer + ".key"), "-CAcreateserial"]
+            openssl("x509", "-req", "-in", self.path("csr"), "-days", days, "-extfile", self.path("ext"), "-out", cert, *sign)
+            return cert
+
+        def join(self, trial, *names):
+            text = "".join(read(self.path(n + ".pem")) for n in names)
+            for name in os.listdir(trial.edge + "/certs"):
+                os.unlink(trial.edge + "/certs/" + name)
+            write(trial.edge + "/certs/site.pem", text, 0o644)
+    made = Chain()
+    made.issue("root")
+    made.issue("middle", "root")
+    made.issue("leaf", "middle", extensions="subjectAltName=DNS:leaf.test")
+    return made
+
+
+def test_check_accepts_a_chain_in_order(trial, chain):
+    chain.join(trial, "leaf", "middle", "root")
+    assert re.search(r"^ok .*site\.pem: p256 certificate for leaf\.test", keyless("check", "-c", trial.edge_conf).stdout, re.M)
+
+
+@pytest.mark.parametrize("names", [("leaf", "root", "middle"), ("leaf", "root"), ("middle", "leaf")])
+def test_check_finds_a_chain_out_of_order(trial, chain, names):
+    chain.join(trial, *names)
+    assert_found(trial.edge_conf, r"site\.pem: certificate \d did not issue certificate \d; put the leaf first")
+
+
+def test_check_finds_an_issuer_of_the_same_name_with_another_key(trial, chain):
+    chain.issue("middle2", "root")
+    chain.join(trial, "leaf", "middle2")
+    assert_found(trial.edge_conf, r"site\.pem: certificate 2 (has the name of the issuer|did not issue)")
+
+
+def test_check_finds_expiry(trial, chain):
+    chain.issue("soon", "middle", days="3", extensions="subjectAltName=DNS:soon.test")
+    chain.join(trial, "soon", "middle")
+    done = keyless("check", "-c", trial.edge_conf)
+    assert re.search(r"^warning .*site\.pem: certificate 1 expires in [23] days; renew it", done.stdout, re.M)
+
+
+def test_check_draws_the_line_at_two_weeks(trial, chain):
+    for days, warns in (("14", True), ("15", False)):  # of 14 days some seconds have passed: 13 are left
+        chain.issue("edge", "middle", days=days, extensions="subjectAltName=DNS:edge.test")
+        chain.join(trial, "edge", "middle")
+        assert ("expires in 13 days" in keyless("check", "-c", trial.edge_conf).stdout) == warns
+
+
+def test_check_finds_an_expired_certificate(trial, chain):
+    chain.issue("gone", "middle", days="-1", extensions="subjectAltName=DNS:gone.test")
+    chain.join(trial, "gone")
+    assert_found(trial.edge_conf, r"site\.pem: expired on \d{4}-\d\d-\d\d; renew it")
+
+
+def test_check_finds_an_expired_issuer(trial, chain):
+    chain.issue("middle", "root", days="-1")
+    chain.issue("leaf", "middle", extensions="subjectAltName=DNS:leaf.test")
+    chain.join(trial, "leaf", "middle")
+    assert_found(trial.edge_conf, r"site\.pem: certificate 2 has expired; take the chain anew")
+
+
+def test_check_finds_a_key_that_cannot_be_served(trial, chain):
+    chain.issue("weak", "middle", extensions="subjectAltName=DNS:weak.test", kind=["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024"])
+    chain.join(trial, "weak")
+    assert_found(trial.edge_conf, r"site\.pem: ")
+
+
+def test_check_warns_of_rsa_key_exchange_that_cannot_be(trial, chain):
+    assert "rsa_key_exchange = on" in read(trial.edge_conf)
+    chain.join(trial, "leaf", "middle")
+    assert re.search(r"^warning .*certs: rsa_key_exchange is on and no certificate here is RSA", keyless("check", "-c", trial.edge_conf).stdout, re.M)
+    rsa = ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"]
+    chain.issue("signs", "middle", extensions="subjectAltName=DNS:s.test\nkeyUsage=critical,digitalSignature", kind=rsa)
+    chain.join(trial, "signs", "middle")
+    assert re.search(r"^warning .*keyUsage lacks keyEncipherment", keyless("check", "-c", trial.edge_conf).stdout, re.M)
+
+
+# ---- check --online, ping, keys ----
+
+OPERATIONS = "ops=sign_tls12,sign_tls13,rsa_premaster"
+
+
+def edge_conf(site, servers, certs, **options):
+    return site.edge_config([(s.address, s.identity.public) for s in servers], certs, "127.0.0.1:1", **options)
+
+
+def test_check_online_all_is_well(shared, pki):
+    conf = edge_conf(shared, [shared.server], [cert for _, cert in pki.all])
+    done = keyless("check", "-c", conf, "--online")
+    assert done.stdout.count("its key is at 1 of 1 key servers") == len(pki.all)
+    assert "keys this edge may use: %d" % len(pki.all) in done.stdout
+
+
+def test_check_online_finds_a_missing_key(site, pki):
+    server = site.start_server([pki.p256[0]])
+    done = run("check", "--online", "-c", edge_conf(site, [server], [pki.p256[1], pki.rsa[1]]))
+    assert done.returncode == 1
+    assert re.search(r"^error .*rsa\.pem: key_server ks1 gives no key for it \(id %s\); put" % key_id(pki.rsa[1]), done.stdout, re.M), done.stdout
+    assert re.search(r"^ok .*p256\.pem: its key is at 1 of 1", done.stdout, re.M)
+
+
+@pytest.mark.parametrize("granted, tls, lacking", [
+    ("ops=sign_tls12,sign_tls13", "rsa_key_exchange = on", "rsa_premaster"),
+    ("ops=sign_tls13,rsa_premaster", "rsa_key_exchange = on", "sign_tls12"),
+    ("ops=sign_tls12,rsa_premaster", "rsa_key_exchange = on", "sign_tls13"),
+    ("ops=rsa_premaster", "rsa_key_exchange = off", "sign_tls13,sign_tls12"),
+    ("ops=sign_tls12,sign_tls13", "rsa_key_exchange = off", None),
+    ("ops=sign_tls13", "rsa_key_exchange = off minimum_version = tls1.3", None),
+    ("ops=sign_tls12", "rsa_key_exchange = off maximum_version = tls1.2", None),
+])
+def test_check_online_knows_what_each_certificate_needs(site, pki, granted, tls, lacking):
+    server = site.start_server([pki.rsa[0]], authorized=site.authorized_line(options=granted))
+    done = run("check", "--online", "-c", edge_conf(site, [server], [pki.rsa[1]], tls=tls))
+    assert done.returncode == (1 if lacking else 0), done.stdout
+    if lacking:
+        assert "does not grant %s for its key; append to ops=" % lacking in done.stdout
+
+
+def test_check_online_warns_of_one_replica_without_the_key(site, pki):
+    servers = [site.start_server([pki.rsa[0]]), site.start_server([pki.p256[0]])]
+    done = keyless("check", "--online", "-c", edge_conf(site, servers, [pki.rsa[1]]))
+    assert re.search(r"^warning .*rsa\.pem: key_server ks2 gives no key", done.stdout, re.M)
+    assert re.search(r"^ok .*rsa\.pem: its key is at 1 of 2 key servers", done.stdout, re.M)
+
+
+def test_an_unreachable_key_server_ends_with_3(site, pki):
+    server = site.start_server([pki.rsa[0]])
+    conf = edge_conf(site, [server], [pki.rsa[1]])
+    server.stop()
+    done = run("check", "--online", "-c", conf)
+    assert done.returncode == 3 and re.search(r"^error .*key_server ks1: .*does not answer.*authorized_edges", done.stdout, re.M)
+    for verb in ("ping", "keys"):
+        done = run(verb, "-c", conf)
+        assert done.returncode == 3 and server.address in done.stderr
+
+
+def test_check_online_is_for_an_edge(trial):
+    done = run("check", "--online", "-c", trial.server_conf)
+    assert done.returncode == 2 and "edge.conf" in done.stderr
+
+
+def test_ping(site, pki):
+    server = site.start_server([pki.rsa[0]])
+    conf = edge_conf(site, [server], [pki.rsa[1]])
+    assert re.search(r"^ks1 %s: 3 answers, min/avg/p99 = [\d.]+/[\d.]+/[\d.]+ ms" % re.escape(server.address), keyless("ping", "-n", 3, "-c", conf).stdout)
+    (one,) = json.loads(keyless("ping", "--json", "-n", 3, "-c", conf, "ks1").stdout)
+    assert one["answers"] == 3 and 0 < one["min_ms"] <= one["avg_ms"]
+    done = run("ping", "-c", conf, "other")
+    assert done.returncode == 2 and "no key_server 'other'" in done.stderr
+
+
+def test_keys(site, pki):
+    server = site.start_server([pki.rsa[0], pki.p256[0]], authorized=site.authorized_line(options="ops=sign_tls13 keys=p256"))
+    conf = edge_conf(site, [server], [pki.rsa[1]])
+    (one,) = json.loads(keyless("keys", "--json", "-c", conf).stdout)
+    assert one["key_id"] == key_id(pki.p256[1]) and one["type"] == "p256" and one["operations"] == ["sign_tls13"]
+    text = keyless("keys", "-c", conf).stdout
+    assert key_id(pki.p256[1]) in text and "sign_tls13" in text and "sign_tls12" not in text
+
+
+def test_keys_of_an_edge_without_any(site, pki):
+    server = site.start_server([pki.rsa[0]], authorized=site.authorized_line(options="keys=other"))
+    done = run("keys", "-c", edge_conf(site, [server], [pki.rsa[1]]))
+    assert done.returncode == 4 and "authorized_edges" in done.stderr
+
+
+# ---- status ----
+
+def test_status_of_both(shared):
+    done = keyless("status", admin(shared.server), admin(shared.edge))
+    assert re.search(r"^keyless-server \d\S* at %s: ready, up " % re.escape(admin(shared.server)), done.stdout, re.M)
+    assert re.search(r"^keyless-edge \d\S* at %s: ready, up " % re.escape(admin(shared.edge)), done.stdout, re.M)
+    assert re.search(r"^ +vault +6 keys, \d+ workers", done.stdout, re.M)
+    assert re.search(r"^ +edge1 .* connected for ", done.stdout, re.M)
+    assert re.search(r"^ +ks1 %s: connected" % re.escape(shared.server.address), done.stdout, re.M)
+    assert re.search(r"^ +rsa\.test: rsa, (29|30) days left", done.stdout, re.M)
+
+
+def test_status_json(shared):
+    server, edge = json.loads(keyless("status", "--json", admin(shared.server), admin(shared.edge)).stdout)
+    assert server["reachable"] and server["ready"] and server["status"]["vault"]["keys"] == 6
+    assert edge["reachable"] and edge["ready"] and edge["status"]["program"] == "keyless-edge"
+
+
+def test_status_over_a_unix_socket(site, pki):
+    path = os.path.join(site.folder, "a.sock")
+    _, config, _ = site.server_folder([pki.rsa[0]])
+    replace(config, 'admin = "127.0.0.1:0"', 'admin = "unix:%s"' % path)
+    server = Daemon([program("keyless-server"), "-c", config])
+    site.daemons.append(server)
+    server.wait_log(r"event=ready\b")
+    assert re.search(r"^keyless-server .*: ready", keyless("status", "unix:" + path).stdout)
+
+
+def test_status_not_ready_ends_with_1(site, pki):
+    edge = site.start_edge([("127.0.0.1:1", site.edge_identity.public)], [pki.rsa[1]], "127.0.0.1:1", ready=False)
+    done = run("status", admin(edge))
+    assert done.returncode == 1 and re.search(r"^keyless-edge .*: not ready: \S", done.stdout)
+    assert "disconnected" in done.stdout
+    (one,) = json.loads(run("status", "--json", admin(edge)).stdout)
+    assert one["reachable"] and not one["ready"] and one["why"]
+
+
+def test_status_of_nobody_ends_with_3(shared, tmp_path):
+    nobody = "unix:%s/none" % tmp_path
+    done = run("status", nobody, admin(shared.server))
+    assert done.returncode == 3 and "is the daemon running" in done.stderr and "keyless-server" in done.stdout
+    (one,) = json.loads(run("status", "--json", nobody).stdout)
+    assert not one["reachable"] and one["why"]
+
+
+def test_status_of_something_else_ends_with_3(origin):
+    done = run("status", origin.address)
+    assert done.returncode == 3 and origin.address in done.stderr
