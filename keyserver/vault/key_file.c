@@ -1,5 +1,6 @@
 #include "keyserver/vault/key_file.h"
 
+#include <openssl/bio.h>
 #include <openssl/core_names.h>
 #include <openssl/decoder.h>
 #include <openssl/err.h>
@@ -36,18 +37,25 @@ static int refuse_passphrase(char *out, size_t size, size_t *length, const OSSL_
     return 0;
 }
 
+/* The first private key among the objects of CONTENT: a PEM file may hold parameters or a certificate before
+ * it. */
 static EVP_PKEY *decode(const struct buffer *content, bool *encrypted)
 {
     EVP_PKEY *pkey = NULL;
-    const unsigned char *at = buffer_bytes(content);
-    size_t length = buffer_length(content);
+    BIO *bio = BIO_new_mem_buf(buffer_bytes(content), (int)buffer_length(content));
     OSSL_DECODER_CTX *decoder = OSSL_DECODER_CTX_new_for_pkey(&pkey, NULL, NULL, NULL,
                                                               OSSL_KEYMGMT_SELECT_PRIVATE_KEY, NULL, NULL);
     *encrypted = false;
-    if (decoder != NULL && length > 0 &&
+    if (bio != NULL && decoder != NULL &&
         OSSL_DECODER_CTX_set_passphrase_cb(decoder, refuse_passphrase, encrypted))
-        (void)OSSL_DECODER_from_data(decoder, &at, &length);
+        for (long left = BIO_pending(bio), before = left + 1; left > 0 && left < before;) {
+            if (OSSL_DECODER_from_bio(decoder, bio) == 1 && pkey != NULL)
+                break;
+            before = left;
+            left = BIO_pending(bio);
+        }
     OSSL_DECODER_CTX_free(decoder);
+    BIO_free(bio);
     return pkey;
 }
 
@@ -90,9 +98,9 @@ static int find_type(struct key *key, const char *path, struct fault *fault)
         return 0;
     }
     return fault_set(fault, ERR_UNSUPPORTED,
-                     "%s: a key of type %s %s with %d bits cannot be used; RSA of 2048 to 4096 bits, P-256, "
+                     "%s: a key of type %s%s%s with %d bits cannot be used; RSA of 2048 to 4096 bits, P-256, "
                      "P-384 and Ed25519 can",
-                     path, EVP_PKEY_get0_type_name(key->pkey), group, bits);
+                     path, EVP_PKEY_get0_type_name(key->pkey), group[0] ? " " : "", group, bits);
 }
 
 /* n as bytes, and a public exponent that makes RSA a permutation. */

@@ -177,7 +177,8 @@ static void every_combination_is_refused_for_its_first_cause(void **state)
                              wall_refusal_name(refusal));
                 granted += refusal == REFUSAL_NONE;
             }
-    assert_int_equal(granted, 3 * 4); /* a kind is granted by a quarter of the good edges' 8 × … lines */
+    assert_int_equal(granted,
+                     3 * 4); /* each kind by half of the eight lines with the right key and network */
 }
 
 static void a_judgement_names_edge_and_key_as_far_as_they_are_known(void **state)

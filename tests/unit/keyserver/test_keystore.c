@@ -158,14 +158,14 @@ static void rsa_of_2048_to_4096_bits_is_taken_and_nothing_else(void **state)
 static void traditional_forms_are_read_too(void **state)
 {
     (void)state;
-    FILE *file = keys_file(folder, "rsa.pem");
-    assert_int_equal(PEM_write_PrivateKey_ex(file, rsa, NULL, NULL, 0, NULL, NULL, NULL, NULL), 1);
-    fclose(file);
-    BIO *bio = BIO_new_file("/dev/null", "w");
-    BIO_free(bio);
     char path[KEYS_PATH_SIZE + 16];
+    snprintf(path, sizeof path, "%s/rsa.pem", folder);
+    BIO *rsa_file = BIO_new_file(path, "w");
+    assert_int_equal(PEM_write_bio_PrivateKey_traditional(rsa_file, rsa, NULL, NULL, 0, NULL, NULL), 1);
+    BIO_free(rsa_file);
+    assert_int_equal(chmod(path, 0400), 0);
     snprintf(path, sizeof path, "%s/ec.key", folder);
-    bio = BIO_new_file(path, "w");
+    BIO *bio = BIO_new_file(path, "w");
     assert_int_equal(PEM_write_bio_PrivateKey_traditional(bio, p256, NULL, NULL, 0, NULL, NULL), 1);
     BIO_free(bio);
     assert_int_equal(chmod(path, 0400), 0);
@@ -174,16 +174,26 @@ static void traditional_forms_are_read_too(void **state)
     assert_non_null(find(p256));
 }
 
-static void a_key_beside_its_certificate_is_found(void **state)
+/* As `openssl ecparam -genkey` and HAProxy's bundles have it. */
+static void a_key_behind_other_objects_of_its_file_is_found(void **state)
 {
+    static const char parameters[] =
+        "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n";
     (void)state;
     FILE *file = keys_file(folder, "both.pem");
     fputs("Subject: something a tool wrote\n", file);
     assert_int_equal(PEM_write_PUBKEY(file, p256), 1);
+    fputs(parameters, file);
     assert_int_equal(PEM_write_PKCS8PrivateKey(file, p256, NULL, NULL, 0, NULL, NULL), 1);
+    assert_int_equal(PEM_write_PUBKEY(file, p256), 1);
     fclose(file);
     load(1, 0);
     assert_non_null(find(p256));
+    file = keys_file(folder, "both.pem");
+    fputs(parameters, file);
+    assert_int_equal(PEM_write_PUBKEY(file, p256), 1);
+    fclose(file);
+    assert_refused("both.pem", "no private key");
 }
 
 static void other_files_are_left_alone(void **state)
@@ -520,7 +530,7 @@ int main(void)
         IN_FOLDER(rsa_keys_carry_their_modulus),
         IN_FOLDER(rsa_of_2048_to_4096_bits_is_taken_and_nothing_else),
         IN_FOLDER(traditional_forms_are_read_too),
-        IN_FOLDER(a_key_beside_its_certificate_is_found),
+        IN_FOLDER(a_key_behind_other_objects_of_its_file_is_found),
         IN_FOLDER(other_files_are_left_alone),
         IN_FOLDER(an_empty_folder_is_no_error_and_a_missing_one_is),
         IN_FOLDER(an_id_one_bit_away_finds_nothing),

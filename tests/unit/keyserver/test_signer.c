@@ -1,0 +1,427 @@
+/* The signer with faults at will: its private-key operations are called through two functions of this test,
+ * which can damage a result as a failing processor would. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <openssl/evp.h>
+
+static int test_sign(EVP_PKEY_CTX *context, unsigned char *out, size_t *size, const unsigned char *hash,
+                     size_t length);
+static int test_decrypt(EVP_PKEY_CTX *context, unsigned char *out, size_t *size, const unsigned char *in,
+                        size_t length);
+#define EVP_PKEY_sign    test_sign
+#define EVP_PKEY_decrypt test_decrypt
+#include "keyserver/vault/signer.c"
+#undef EVP_PKEY_sign
+#undef EVP_PKEY_decrypt
+
+#include <pthread.h>
+
+#include "common/log.h"
+#include "tests/unit/keyserver/test_keys.h"
+
+static enum { NO_FAULT, FLIP_FIRST, FLIP_LAST, FAIL, CUT } fault_kind;
+static _Atomic unsigned private_operations; /* the test of threads counts too */
+
+static int damage(int result, unsigned char *out, size_t *size)
+{
+    private_operations++;
+    if (fault_kind == FLIP_FIRST)
+        out[1] ^= 0x01;
+    if (fault_kind == FLIP_LAST)
+        out[*size - 1] ^= 0x01;
+    if (fault_kind == CUT)
+        (*size)--;
+    return fault_kind == FAIL ? -1 : result;
+}
+
+static int test_sign(EVP_PKEY_CTX *context, unsigned char *out, size_t *size, const unsigned char *hash,
+                     size_t length)
+{
+    return damage(EVP_PKEY_sign(context, out, size, hash, length), out, size);
+}
+
+static int test_decrypt(EVP_PKEY_CTX *context, unsigned char *out, size_t *size, const unsigned char *in,
+                        size_t length)
+{
+    return damage(EVP_PKEY_decrypt(context, out, size, in, length), out, size);
+}
+
+/* ---- keys ---- */
+
+enum { RSA2048, RSA3072, RSA4096, P256, P384, ED25519, KEY_COUNT };
+
+static const char *const names[] = {"rsa2048", "rsa3072", "rsa4096", "p256", "p384", "ed25519"};
+static EVP_PKEY *pkeys[KEY_COUNT];
+static struct keystore *store;
+static struct signer *signer;
+static char folder[KEYS_PATH_SIZE];
+
+static int start(void **state)
+{
+    static const uint8_t group_secret[32] = {3};
+    struct fault fault;
+    (void)state;
+    log_init("test", LOG_ERROR, LOG_LOGFMT);
+    assert_int_equal(secret_init(), 0);
+    keys_make_folder(folder);
+    for (size_t i = 0; i < KEY_COUNT; i++) {
+        char name[32];
+        pkeys[i] = i == P256      ? keys_ec("P-256")
+                   : i == P384    ? keys_ec("P-384")
+                   : i == ED25519 ? keys_edwards("ED25519")
+                                  : keys_rsa(2048 + 1024 * i);
+        snprintf(name, sizeof name, "%s.pem", names[i]);
+        keys_write(folder, name, pkeys[i]);
+    }
+    assert_int_equal(keystore_load(&store, folder, group_secret, &fault), 0);
+    assert_int_equal(keystore_count(store), KEY_COUNT);
+    signer = signer_new(store);
+    return signer == NULL;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    signer_free(signer);
+    signer_free(NULL);
+    keystore_free(store);
+    for (size_t i = 0; i < KEY_COUNT; i++)
+        EVP_PKEY_free(pkeys[i]);
+    keys_remove_folder(folder);
+    return 0;
+}
+
+static const struct key *key_of(size_t which)
+{
+    uint8_t id[KEY_ID_SIZE];
+    keys_id(pkeys[which], id);
+    return keystore_find(store, id);
+}
+
+static struct outcome perform(size_t which, const struct operation *operation)
+{
+    struct outcome outcome;
+    memset(&outcome, 0x5a, sizeof outcome);
+    assert_int_equal(signer_perform(signer, key_of(which), operation, &outcome), 0);
+    assert_int_equal(outcome.status, STATUS_OK);
+    assert_int_equal(ERR_peek_error(), 0);
+    return outcome;
+}
+
+/* Nothing was released. */
+static void assert_withheld(size_t which, const struct operation *operation)
+{
+    struct outcome outcome;
+    static const struct outcome nothing = {.status = STATUS_UNAVAILABLE};
+    memset(&outcome, 0x5a, sizeof outcome);
+    assert_int_equal(signer_perform(signer, key_of(which), operation, &outcome), ERR_CRYPTO);
+    assert_int_equal(outcome.status, STATUS_UNAVAILABLE);
+    assert_int_equal(outcome.length, 0);
+    assert_memory_equal(outcome.bytes, nothing.bytes, sizeof nothing.bytes);
+    assert_int_equal(ERR_peek_error(), 0);
+}
+
+/* ---- signatures ---- */
+
+static const struct {
+    uint16_t scheme;
+    size_t first, last; /* keys it is tried with */
+    bool tls13;
+} schemes_of_keys[] = {
+    {SCHEME_RSA_PKCS1_SHA256, RSA2048, RSA4096, false},
+    {SCHEME_RSA_PKCS1_SHA384, RSA2048, RSA4096, false},
+    {SCHEME_RSA_PKCS1_SHA512, RSA2048, RSA4096, false},
+    {SCHEME_RSA_PSS_RSAE_SHA256, RSA2048, RSA4096, true},
+    {SCHEME_RSA_PSS_RSAE_SHA384, RSA2048, RSA4096, true},
+    {SCHEME_RSA_PSS_RSAE_SHA512, RSA2048, RSA4096, true},
+    {SCHEME_ECDSA_P256_SHA256, P256, P256, true},
+    {SCHEME_ECDSA_P384_SHA384, P384, P384, true},
+    {SCHEME_ECDSA_P256_SHA256, P384, P384, false},
+    {SCHEME_ECDSA_P384_SHA384, P256, P256, false},
+    {SCHEME_ECDSA_P521_SHA512, P256, P384, false},
+    {SCHEME_ED25519, ED25519, ED25519, true},
+};
+#define SCHEMES_OF_KEYS (sizeof schemes_of_keys / sizeof schemes_of_keys[0])
+
+static void try_signature(size_t which, uint16_t scheme, struct operation operation)
+{
+    struct outcome outcome = perform(which, &operation);
+    assert_in_range(outcome.length, 8, key_of(which)->result_size);
+    if (which <= RSA4096)
+        assert_int_equal(outcome.length, EVP_PKEY_get_size(pkeys[which]));
+    assert_true(keys_verify(pkeys[which], &operation, scheme, outcome.bytes, outcome.length));
+    operation.u.sign_tls13.hash[3] ^= 1; /* another content: also a byte of the randoms */
+    assert_false(keys_verify(pkeys[which], &operation, scheme, outcome.bytes, outcome.length));
+}
+
+static void every_scheme_of_every_key_verifies(void **state)
+{
+    static const uint16_t curves[] = {CURVE_P256, CURVE_P384, CURVE_P521, CURVE_X25519, CURVE_X448};
+    (void)state;
+    for (size_t i = 0; i < SCHEMES_OF_KEYS; i++)
+        for (size_t which = schemes_of_keys[i].first; which <= schemes_of_keys[i].last; which++)
+            for (int round = 0; round < 3;
+                 round++) { /* the first with a fresh context, then with a used one */
+                uint16_t scheme = schemes_of_keys[i].scheme;
+                try_signature(which, scheme, keys_tls12(pkeys[which], scheme, curves[(i + which) % 5]));
+                if (schemes_of_keys[i].tls13) {
+                    try_signature(which, scheme, keys_tls13(pkeys[which], scheme, 32));
+                    try_signature(which, scheme, keys_tls13(pkeys[which], scheme, 48));
+                }
+            }
+}
+
+static void a_signature_of_one_scheme_is_none_of_another(void **state)
+{
+    struct operation operation = keys_tls12(pkeys[RSA2048], SCHEME_RSA_PKCS1_SHA256, CURVE_X25519);
+    (void)state;
+    struct outcome outcome = perform(RSA2048, &operation);
+    for (size_t i = 0; i < SCHEMES_OF_KEYS && schemes_of_keys[i].first == RSA2048; i++)
+        assert_int_equal(
+            keys_verify(pkeys[RSA2048], &operation, schemes_of_keys[i].scheme, outcome.bytes, outcome.length),
+            i == 0);
+}
+
+/* A nonce used twice gives an ECDSA key away; a salt used twice is only odd. */
+static void randomized_schemes_never_repeat_and_others_always_do(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < SCHEMES_OF_KEYS; i++) {
+        size_t which = schemes_of_keys[i].first;
+        uint16_t scheme = schemes_of_keys[i].scheme;
+        struct operation operation = keys_tls12(pkeys[which], scheme, CURVE_X25519);
+        struct outcome first = perform(which, &operation), second = perform(which, &operation);
+        const struct scheme_info *info = scheme_find(scheme);
+        bool same = first.length == second.length && memcmp(first.bytes, second.bytes, first.length) == 0;
+        assert_int_equal(same, info->family == FAMILY_RSA_PKCS1 || info->family == FAMILY_ED25519);
+        if (info->family == FAMILY_ECDSA) /* r follows the nonce: 30 len 02 len r … */
+            assert_memory_not_equal(first.bytes + 4, second.bytes + 4, 24);
+    }
+}
+
+/* ---- pre-masters ---- */
+
+static void a_good_ciphertext_gives_its_secret_at_every_size(void **state)
+{
+    (void)state;
+    for (size_t which = RSA2048; which <= RSA4096; which++)
+        for (int round = 0; round < 3; round++) {
+            uint8_t block[RSA_MODULUS_MAX], secret[TLS_PREMASTER_SIZE];
+            random_bytes(secret, sizeof secret);
+            secret[0] = 3;
+            secret[1] = (uint8_t)(1 + round);
+            keys_pad(block, (size_t)EVP_PKEY_get_size(pkeys[which]), secret);
+            struct operation operation = keys_premaster(pkeys[which], (uint16_t)(0x0301 + round), block);
+            struct outcome outcome = perform(which, &operation);
+            assert_int_equal(outcome.length, TLS_PREMASTER_SIZE);
+            assert_memory_equal(outcome.bytes, secret, TLS_PREMASTER_SIZE);
+        }
+}
+
+/* The classes of Bleichenbacher, ROBOT and their heirs. */
+static void spoil(uint8_t *block, size_t k, unsigned class)
+{
+    switch (class) {
+    case 0:
+        block[0] = 1;
+        break; /* first byte */
+    case 1:
+        block[1] = 1;
+        break; /* block type 01 */
+    case 2:
+        block[1] = 0;
+        break; /* block type 00 */
+    case 3:
+        block[2] = 0;
+        break; /* no padding */
+    case 4:
+        block[9] = 0;
+        break; /* seven bytes of padding */
+    case 5:
+        block[10] = 0;
+        break; /* eight, and a long secret */
+    case 6:
+        block[k - 50] = 0;
+        break; /* a secret one longer */
+    case 7:
+        block[k - 49] = 7;
+        block[k - 48] = 0;
+        break; /* one shorter */
+    case 8:
+        memset(block + 2, 9, k - 2);
+        break; /* no zero at all */
+    case 9:
+        block[k - 48] = 2;
+        break; /* version */
+    case 10:
+        block[k - 47] = 1;
+        break; /* version */
+    case 11:
+        block[k - 49] = 7;
+        block[k - 1] = 0;
+        break; /* an empty secret */
+    case 12:
+        memset(block, 0, k);
+        block[k - 1] = 2;
+        break; /* a small number */
+    default:
+        memset(block, 0x11, k);
+        break;
+    }
+}
+
+static void every_kind_of_bad_padding_gives_the_same_deterministic_48_bytes(void **state)
+{
+    (void)state;
+    for (unsigned class = 0; class < 14; class ++) {
+        uint8_t block[RSA_MODULUS_MAX], secret[TLS_PREMASTER_SIZE] = {3, 3, 0x77},
+                                        expected[TLS_PREMASTER_SIZE];
+        const struct key *key = key_of(RSA2048);
+        memset(secret + 2, 0x77, 46);
+        keys_pad(block, 256, secret);
+        spoil(block, 256, class);
+        struct operation operation = keys_premaster(pkeys[RSA2048], 0x0303, block);
+        struct outcome first = perform(RSA2048, &operation), second = perform(RSA2048, &operation);
+        premaster_fallback(expected, key->fallback_secret, 0x0303, operation.u.rsa_premaster.ciphertext, 256);
+        assert_int_equal(first.length, TLS_PREMASTER_SIZE);
+        assert_memory_equal(first.bytes, expected, sizeof expected);
+        assert_memory_equal(first.bytes, second.bytes, sizeof first.bytes);
+        assert_int_equal(first.bytes[0], 3);
+        assert_int_equal(first.bytes[1], 3);
+    }
+}
+
+static void another_version_asked_for_one_ciphertext_tells_nothing(void **state)
+{
+    uint8_t block[RSA_MODULUS_MAX], secret[TLS_PREMASTER_SIZE] = {3, 3};
+    (void)state;
+    for (int good = 0; good < 2; good++) {
+        keys_pad(block, 256, secret);
+        block[1] = good ? 2 : 1;
+        struct operation operation = keys_premaster(pkeys[RSA2048], 0x0303, block);
+        struct outcome first = perform(RSA2048, &operation);
+        operation.u.rsa_premaster.client_version = 0x0302;
+        struct outcome second = perform(RSA2048, &operation);
+        assert_memory_not_equal(first.bytes + 2, second.bytes + 2, 46); /* in both cases */
+    }
+}
+
+/* What is decrypted must not be a signature (RFC 8017, 9.2): the block that PKCS#1 signs, as a ciphertext. */
+static void a_signature_block_as_ciphertext_gives_no_signature(void **state)
+{
+    static const uint8_t sha256_info[] = {0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01,
+                                          0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20};
+    struct operation sign = keys_tls12(pkeys[RSA2048], SCHEME_RSA_PKCS1_SHA256, CURVE_X25519);
+    struct operation decrypt = {.kind = OP_RSA_PREMASTER};
+    uint8_t content[256], *block = decrypt.u.rsa_premaster.ciphertext;
+    (void)state;
+    size_t length = keys_content(&sign, content);
+    memset(block, 0xff, 256);
+    block[0] = 0;
+    block[1] = 1;
+    block[256 - 52] = 0;
+    memcpy(block + 256 - 51, sha256_info, sizeof sha256_info);
+    sha256(block + 224, content, length);
+    decrypt.u.rsa_premaster.ciphertext_length = 256;
+    decrypt.u.rsa_premaster.client_version = 0x0303;
+    assert_int_equal(gate_check(&decrypt, key_of(RSA2048)), REFUSAL_NONE);
+    struct outcome outcome = perform(RSA2048, &decrypt), signature = perform(RSA2048, &sign);
+    assert_int_equal(outcome.length, TLS_PREMASTER_SIZE);
+    uint8_t check[RSA_MODULUS_MAX];
+    keys_encrypt_raw(pkeys[RSA2048], signature.bytes, check);
+    assert_memory_equal(check, block, 256); /* it is the very block: its signature is the raw decryption */
+    assert_memory_not_equal(outcome.bytes + 2, signature.bytes + 256 - 46, 46);
+    static const uint8_t zero[RESULT_MAX];
+    assert_memory_equal(outcome.bytes + 48, zero, RESULT_MAX - 48);
+}
+
+/* ---- faults ---- */
+
+static void faulty_rsa_results_are_withheld(void **state)
+{
+    uint8_t block[RSA_MODULUS_MAX], secret[TLS_PREMASTER_SIZE] = {3, 3};
+    (void)state;
+    for (size_t which = RSA2048; which <= RSA4096; which++) {
+        keys_pad(block, (size_t)EVP_PKEY_get_size(pkeys[which]), secret);
+        const struct operation operations[] = {
+            keys_tls12(pkeys[which], SCHEME_RSA_PKCS1_SHA256, CURVE_X25519),
+            keys_tls12(pkeys[which], SCHEME_RSA_PSS_RSAE_SHA384, CURVE_P256),
+            keys_tls13(pkeys[which], SCHEME_RSA_PSS_RSAE_SHA256, 32),
+            keys_premaster(pkeys[which], 0x0303, block),
+        };
+        for (size_t i = 0; i < 4; i++)
+            for (fault_kind = FLIP_FIRST; fault_kind <= CUT; fault_kind++) {
+                unsigned before = private_operations;
+                assert_withheld(which, &operations[i]);
+                assert_int_equal(private_operations, before + 1); /* not tried again with the same numbers */
+            }
+        fault_kind = NO_FAULT;
+        for (size_t i = 0; i < 4; i++) /* and nothing of it stays */
+            (void)perform(which, &operations[i]);
+    }
+}
+
+static void a_failing_elliptic_operation_is_withheld(void **state)
+{
+    struct operation operation = keys_tls13(pkeys[P256], SCHEME_ECDSA_P256_SHA256, 32);
+    (void)state;
+    fault_kind = FAIL;
+    assert_withheld(P256, &operation);
+    fault_kind = NO_FAULT;
+    (void)perform(P256, &operation);
+}
+
+/* ---- threads ---- */
+
+static void *sign_many(void *argument)
+{
+    struct signer *own = signer_new(store);
+    size_t *bad = argument;
+    for (int round = 0; round < 30; round++) {
+        static const uint16_t first[] = {SCHEME_RSA_PSS_RSAE_SHA256, 0, 0,
+                                         SCHEME_ECDSA_P256_SHA256,   0, SCHEME_ED25519};
+        static const size_t order[] = {RSA2048, P256, ED25519};
+        size_t which = order[round % 3];
+        struct operation operation = keys_tls13(pkeys[which], first[which], 32);
+        struct outcome outcome;
+        *bad += signer_perform(own, key_of(which), &operation, &outcome) != 0 ||
+                !keys_verify(pkeys[which], &operation, first[which], outcome.bytes, outcome.length);
+    }
+    signer_free(own);
+    return NULL;
+}
+
+static void signers_of_many_threads_share_keys(void **state)
+{
+    pthread_t threads[4];
+    size_t bad[4] = {0};
+    (void)state;
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, sign_many, &bad[i]), 0);
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        assert_int_equal(bad[i], 0);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_scheme_of_every_key_verifies),
+        cmocka_unit_test(a_signature_of_one_scheme_is_none_of_another),
+        cmocka_unit_test(randomized_schemes_never_repeat_and_others_always_do),
+        cmocka_unit_test(a_good_ciphertext_gives_its_secret_at_every_size),
+        cmocka_unit_test(every_kind_of_bad_padding_gives_the_same_deterministic_48_bytes),
+        cmocka_unit_test(another_version_asked_for_one_ciphertext_tells_nothing),
+        cmocka_unit_test(a_signature_block_as_ciphertext_gives_no_signature),
+        cmocka_unit_test(faulty_rsa_results_are_withheld),
+        cmocka_unit_test(a_failing_elliptic_operation_is_withheld),
+        cmocka_unit_test(signers_of_many_threads_share_keys),
+    };
+    return cmocka_run_group_tests(tests, start, stop);
+}
