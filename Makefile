@@ -135,6 +135,9 @@ $(UNIT_TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $$(libs_$$(firstwor
 $(PEERS): $(BUILD)/tests/%: $(BUILD)/obj/tests/lib/%.o $(libs_cli)
 	@mkdir -p $(@D)
 	$(link)
+$(BUILD)/tests/load: $(BUILD)/obj/tests/bench/load.o $(libs_edge)
+	@mkdir -p $(@D)
+	$(link)
 
 $(BUILD)/man/%: docs/man/%.scd
 	@mkdir -p $(@D)
@@ -170,6 +173,10 @@ demo: deps-build ## the whole path on this machine, with proofs; KEEP=1 stays up
 lint: deps-test ## who may include whom, headers alone, warnings as errors, hardening, format
 	@deploy/deps.sh build test lint
 	@BUILD=$(BUILD) tests/lint/lint
+
+bench: deps-test ## CPU per operation beside OpenSSL, and per handshake beside nginx where installed
+	@$(MAKE) --no-print-directory programs $(BUILD)/tests/load
+	@BUILD=$(BUILD) tests/bench/bench.py
 
 fuzz: ## every fuzzer for SECONDS (default 30) each
 	@deploy/deps.sh build fuzz

@@ -9,7 +9,7 @@
 #include "edge/certs_file.h"
 #include "edge/edge_config.h"
 
-#define CHECK_EXPIRY_DAYS 14 /* a certificate that ends sooner is worth a warning */
+#define CHECK_EXPIRY_DAYS 14 /* a certificate that ends within them is worth a warning */
 
 /* check.c: for both daemons. The identity's file; false when it cannot be used. */
 bool check_identity(struct findings *findings, const char *path);

@@ -8,7 +8,7 @@
 #include "edge/certs_folder.h"
 #include "edge/provider/provider.h"
 
-#define DAY (24 * 3600)
+#define DAY (24 * 3600L)
 
 /* The keys are only made, never used. */
 static int no_transport(const struct operation *operation, struct outcome *outcome)
@@ -20,25 +20,25 @@ static int no_transport(const struct operation *operation, struct outcome *outco
 
 /* ---- one chain ---- */
 
-/* The days until CERT ends, rounded down; negative when it has. */
-static long days_left(const X509 *cert)
+/* Negative when CERT has ended. */
+static long seconds_left(const X509 *cert)
 {
     int days = 0, seconds = 0;
     if (ASN1_TIME_diff(&days, &seconds, NULL, X509_get0_notAfter(cert)) != 1)
         return -1;
-    return seconds < 0 ? (long)days - 1 : days;
+    return days * DAY + seconds;
 }
 
 /* NUMBER 1 is the leaf, as a person counts the certificates of a file. */
 static void check_time(struct findings *findings, const char *file, const X509 *cert, int number)
 {
-    long left = days_left(cert);
+    long left = seconds_left(cert);
     const char *mend = number == 1 ? "renew it" : "take the chain anew from the authority";
     if (left < 0)
         findings_add(findings, FINDING_ERROR, "%s: certificate %d has expired; %s", file, number, mend);
-    else if (left < CHECK_EXPIRY_DAYS)
+    else if (left <= CHECK_EXPIRY_DAYS * DAY)
         findings_add(findings, FINDING_WARNING, "%s: certificate %d expires in %ld days; %s", file, number,
-                     left, mend);
+                     left / DAY, mend);
     if (X509_cmp_current_time(X509_get0_notBefore(cert)) > 0)
         findings_add(findings, FINDING_WARNING,
                      "%s: certificate %d is not valid yet; check this machine's clock", file, number);
@@ -95,7 +95,7 @@ static void say_good(struct findings *findings, const struct cert *cert)
 {
     findings_add(findings, FINDING_OK, "%s: %s certificate for %s%s, %ld days left", cert->file,
                  key_type_name(cert->type), cert->name_count > 0 ? cert->names[0] : "no name",
-                 cert->name_count > 1 ? " and more" : "", days_left(cert->leaf));
+                 cert->name_count > 1 ? " and more" : "", seconds_left(cert->leaf) / DAY);
 }
 
 static void check_one(struct findings *findings, const struct cert *cert, const struct edge_config *config)

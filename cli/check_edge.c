@@ -5,7 +5,6 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include "cli/files.h"
 #include "common/address.h"
 #include "common/identity.h"
 #include "common/secret.h"

@@ -15,7 +15,8 @@ int files_path(char out[static FILES_PATH_MAX], const char *folder, const char *
 {
     int length = snprintf(out, FILES_PATH_MAX, "%s/%s", folder, name);
     if (length < 0 || length >= FILES_PATH_MAX)
-        return fault_set(fault, ERR_LENGTH, "%s/%s: the path is too long", folder, name);
+        return fault_set(fault, ERR_LENGTH, "%.300s/%.300s: the path is too long; at most %d bytes will do",
+                         folder, name, FILES_PATH_MAX - 1);
     return 0;
 }
 

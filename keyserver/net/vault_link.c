@@ -29,6 +29,7 @@ struct vault_link {
     const struct vault_link_handlers *handlers; /* borrowed */
     void *user;                                 /* borrowed */
     struct wall_end *newest;                    /* owned list, newest first */
+    size_t pending_max;                         /* of each end */
     uint32_t numbers;                           /* handed out so far */
     uint64_t malformed;
     struct wall_stats retired; /* totals of vaults that are gone */
@@ -39,13 +40,15 @@ struct vault_link {
 
 static void on_poll(uv_poll_t *poll, int status, int events);
 
-struct vault_link *vault_link_new(uv_loop_t *loop, const struct vault_link_handlers *handlers, void *user)
+struct vault_link *vault_link_new(uv_loop_t *loop, size_t pending_max,
+                                  const struct vault_link_handlers *handlers, void *user)
 {
     struct vault_link *link = calloc(1, sizeof *link);
 
     if (link == NULL)
         return NULL;
     link->loop = loop;
+    link->pending_max = pending_max > VAULT_LINK_PENDING_MIN ? pending_max : VAULT_LINK_PENDING_MIN;
     link->handlers = handlers;
     link->user = user;
     return link;
@@ -189,9 +192,11 @@ static struct wall_request *pending_slot(struct wall_end *end)
         end->first = 0;
         return &end->pending[end->count];
     }
-    size_t size = end->size == 0 ? PENDING_FIRST_SIZE : end->size * 2;
-    if (size > VAULT_LINK_PENDING_MAX)
+    if (end->size >= end->link->pending_max)
         return NULL;
+    size_t size = end->size == 0 ? PENDING_FIRST_SIZE : end->size * 2;
+    if (size > end->link->pending_max)
+        size = end->link->pending_max;
     struct wall_request *pending = realloc(end->pending, size * sizeof *pending);
     if (pending == NULL)
         return NULL;

@@ -1,5 +1,6 @@
 """Fixtures: one certificate authority and one ordinary site for the whole run, and a fresh site for tests that break things."""
 import os
+import resource
 import sys
 
 import pytest
@@ -11,6 +12,13 @@ sys.dont_write_bytecode = True
 from origin import HttpOrigin  # noqa: E402
 from pki import Authority  # noqa: E402
 from fleet import Site  # noqa: E402
+
+
+def pytest_configure():
+    """Thousands of clients at once: 1024 descriptors, many a machine's soft limit, are too few for us and the daemons."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    wanted = 65536 if hard == resource.RLIM_INFINITY else min(hard, 65536)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 class Pki:

@@ -81,10 +81,16 @@ class Relay:
         self._call(lambda: [w.transport.abort() for w in list(self.writers)])
 
     def close(self):
-        def finish():
+        async def finish():
             self.server.close()
             for writer in list(self.writers):
                 writer.transport.abort()
+            tasks = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             self.loop.stop()
-        self.loop.call_soon_threadsafe(finish)
+        asyncio.run_coroutine_threadsafe(finish(), self.loop)
         self.thread.join(10)
+        if not self.thread.is_alive():
+            self.loop.close()

@@ -1,0 +1,23 @@
+# Completion of keyless(1) for bash; goes to /usr/share/bash-completion/completions/keyless
+
+_keyless() {
+    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} verb=${COMP_WORDS[1]}
+    local -A options=(
+        [init]="--server --edge --host --key --cert --key-server --server-key --name --server-listen --edge-listen --origin"
+        [genkey]="" [pubkey]=""
+        [check]="--config --server --edge --online --json"
+        [status]="--json"
+        [ping]="--config --count --json"
+        [keys]="--config --json"
+        [trace]="--connect --ca --insecure --admin --cipher --local-key --local-cert --json"
+    )
+    if ((COMP_CWORD == 1)); then
+        mapfile -t COMPREPLY < <(compgen -W "init genkey pubkey check status ping keys trace help --version" -- "$word")
+    elif [[ $before == -c || $before == --config || $before == --key || $before == --cert || $before == --ca || $before == --local-* || $word != -* ]]; then
+        compopt -o filenames 2>/dev/null
+        mapfile -t COMPREPLY < <(compgen -f -- "$word")
+    else
+        mapfile -t COMPREPLY < <(compgen -W "${options[$verb]} --help" -- "$word")
+    fi
+}
+complete -F _keyless keyless

@@ -1,0 +1,80 @@
+/* Whatever the fields hold, what passes the gate has exactly the form that TLS gives it, and reading the
+ * built bytes again gives back the fields. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/bytes.h"
+#include "keyserver/vault/gate.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
+
+static void must(bool holds)
+{
+    if (!holds)
+        abort();
+}
+
+static void check_tls13(const struct operation *operation, const uint8_t *content, size_t length)
+{
+    static const char context[] = "TLS 1.3, server CertificateVerify";
+    must(length == 130 || length == 146);
+    for (size_t i = 0; i < 64; i++)
+        must(content[i] == ' ');
+    must(memcmp(content + 64, context, sizeof context) == 0);
+    must(memcmp(content + 98, operation->u.sign_tls13.hash, length - 98) == 0);
+}
+
+static void check_tls12(const struct operation *operation, const uint8_t *content, size_t length)
+{
+    static const struct {
+        uint16_t curve;
+        uint8_t size;
+    } curves[] = {{23, 65}, {24, 97}, {25, 133}, {29, 32}, {30, 56}};
+    struct reader r;
+    bool known = false;
+    reader_init(&r, content, length);
+    must(memcmp(reader_bytes(&r, 32), operation->u.sign_tls12.client_random, 32) == 0);
+    must(memcmp(reader_bytes(&r, 32), operation->u.sign_tls12.server_random, 32) == 0);
+    must(reader_u8(&r) == 3);
+    uint16_t curve = reader_u16(&r);
+    uint8_t size = reader_u8(&r);
+    for (size_t i = 0; i < sizeof curves / sizeof curves[0]; i++)
+        known |= curves[i].curve == curve && curves[i].size == size;
+    must(known && reader_bytes(&r, size) != NULL && reader_done(&r));
+}
+
+/* INPUT: a byte for the kind and the key's type, then the operation as it lies in memory. */
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
+{
+    static bool started;
+    struct operation operation;
+    struct key key = {.result_size = 256};
+    uint8_t content[GATE_CONTENT_MAX];
+    if (!started)
+        must(gate_start() == 0);
+    started = true;
+    if (length == 0)
+        return 0;
+    memset(&operation, 0, sizeof operation);
+    memcpy(&operation.u, bytes + 1, length - 1 < sizeof operation.u ? length - 1 : sizeof operation.u);
+    operation.kind = (enum operation_kind)(OP_SIGN_TLS13 + bytes[0] % 3);
+    key.type = (enum key_type)(1 + (bytes[0] >> 2) % (KEY_TYPES - 1));
+    memset(key.modulus, 0xc5, sizeof key.modulus);
+    if ((operation.kind == OP_SIGN_TLS13 && operation.u.sign_tls13.hash_length > TRANSCRIPT_HASH_MAX) ||
+        (operation.kind == OP_SIGN_TLS12 && operation.u.sign_tls12.params_length > KEY_EXCHANGE_PARAMS_MAX) ||
+        (operation.kind == OP_RSA_PREMASTER && operation.u.rsa_premaster.ciphertext_length > RSA_MODULUS_MAX))
+        return 0; /* the wall's check has refused it */
+    if (gate_check(&operation, &key) != REFUSAL_NONE)
+        return 0;
+    if (operation.kind == OP_RSA_PREMASTER) {
+        must(key.type == KEY_RSA && operation.u.rsa_premaster.ciphertext_length == key.result_size);
+        must(memcmp(operation.u.rsa_premaster.ciphertext, key.modulus, key.result_size) < 0);
+        return 0;
+    }
+    size_t built = gate_build(&operation, content);
+    if (operation.kind == OP_SIGN_TLS13)
+        check_tls13(&operation, content, built);
+    else
+        check_tls12(&operation, content, built);
+    return 0;
+}

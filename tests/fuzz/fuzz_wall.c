@@ -1,0 +1,124 @@
+/* Any bytes are a slot that is refused, or one whose every field holds what the judge promises. The first
+ * byte says what of the slot is put right, so that the fuzzer gets past the edges' and the keys' hashes. */
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/secret.h"
+#include "keyserver/vault/gate.h"
+#include "keyserver/vault/judge.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
+
+enum {
+    KNOWN_EDGE = 1,
+    KNOWN_KEY = 2,
+    WELL_FORMED = 4
+}; /* bits of the first byte; the rest chooses the key */
+
+static struct keystore *keys;
+static struct authorized *edges;
+
+static void must(bool holds)
+{
+    if (!holds)
+        abort();
+}
+
+static void write_key(const char *folder, const char *name, EVP_PKEY *pkey)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *file = fopen(path, "w");
+    must(file != NULL && fchmod(fileno(file), 0600) == 0);
+    must(PEM_write_PKCS8PrivateKey(file, pkey, NULL, NULL, 0, NULL, NULL) == 1 && fclose(file) == 0);
+    EVP_PKEY_free(pkey);
+}
+
+static void load(void)
+{
+    static const char text[] = "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE= edge "
+                               "psk=YmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmI= "
+                               "ops=sign_tls12,sign_tls13,rsa_premaster from=192.0.2.0/24\n";
+    static const char *const names[] = {"rsa.pem", "p256.pem", "p384.pem", "ed25519.pem"};
+    static const uint8_t group_secret[32];
+    char folder[] = "/tmp/fuzz_wall.XXXXXX", path[128];
+    struct fault fault;
+    log_init("fuzz", LOG_ERROR, LOG_LOGFMT);
+    must(secret_init() == 0 && gate_start() == 0 && mkdtemp(folder) != NULL);
+    write_key(folder, names[0], EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)2048));
+    write_key(folder, names[1], EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256"));
+    write_key(folder, names[2], EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-384"));
+    write_key(folder, names[3], EVP_PKEY_Q_keygen(NULL, NULL, "ED25519"));
+    must(keystore_load(&keys, folder, group_secret, &fault) == 0 && keystore_count(keys) == 4);
+    must(authorized_parse(&edges, text, sizeof text - 1, "edges", &fault) == 0);
+    for (size_t i = 0; i < 4; i++) {
+        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        unlink(path);
+    }
+    rmdir(folder);
+}
+
+static void put_right(struct wall_request *slot, uint8_t what)
+{
+    if (what & KNOWN_EDGE) {
+        memset(slot->edge_key, 'a', sizeof slot->edge_key);
+        slot->from_family = AF_INET;
+        memcpy(slot->from, (const uint8_t[]){192, 0, 2, 1}, 4);
+    }
+    if (what & KNOWN_KEY)
+        memcpy(slot->operation.key_id, keystore_at(keys, what >> 6)->id, KEY_ID_SIZE);
+    if (what & WELL_FORMED) {
+        slot->token |= 1;
+        slot->kind = WALL_OPERATION;
+        slot->operation.kind = (enum operation_kind)(what >> 3 & 7);
+    }
+}
+
+/* What a worker would do with it. */
+static void use(const struct wall_request *slot, const struct key *key)
+{
+    uint8_t content[GATE_CONTENT_MAX];
+    if (slot->operation.kind == OP_RSA_PREMASTER) {
+        must(key->type == KEY_RSA && slot->operation.u.rsa_premaster.ciphertext_length == key->result_size);
+        return;
+    }
+    size_t length = gate_build(&slot->operation, content);
+    must(length > 64 && length <= sizeof content);
+    if (slot->operation.kind == OP_SIGN_TLS13)
+        must(length == 98u + slot->operation.u.sign_tls13.hash_length && content[0] == 0x20);
+    else
+        must(length == 64u + slot->operation.u.sign_tls12.params_length && content[64] == 3);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
+{
+    struct wall_request slot;
+    struct wall_answer answer;
+    if (keys == NULL)
+        load();
+    if (length == 0)
+        return 0;
+    memset(&slot, 0, sizeof slot);
+    memcpy(&slot, bytes + 1, length - 1 < sizeof slot ? length - 1 : sizeof slot);
+    memset(&answer, 0, sizeof answer);
+    memcpy(&answer, bytes + 1, length - 1 < sizeof answer ? length - 1 : sizeof answer);
+    if (wall_answer_check(&answer) == 0 && answer.kind == WALL_OUTCOME)
+        must(status_name(answer.u.outcome.status) != NULL && answer.u.outcome.length <= RESULT_MAX);
+    put_right(&slot, bytes[0]);
+    if (wall_request_check(&slot) != 0 || slot.kind == WALL_CANCEL)
+        return 0;
+    struct judgement judgement = judge_request(edges, keys, &slot);
+    must(strcmp(wall_refusal_name(judgement.refusal), "unknown") != 0);
+    if (judgement.refusal != REFUSAL_NONE || slot.operation.kind == OP_KEYS)
+        return 0;
+    must(judgement.edge != NULL && judgement.key != NULL);
+    must(judge_grants(judgement.edge, judgement.key) & 1u << slot.operation.kind);
+    use(&slot, judgement.key);
+    return 0;
+}

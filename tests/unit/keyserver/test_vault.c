@@ -1,0 +1,549 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/keyserver/test_vault_rig.h"
+
+static struct rig rig;
+
+static int start(void **state)
+{
+    (void)state;
+    rig_set_up(&rig);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    rig_tear_down(&rig);
+    return 0;
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    return rig_start(&rig) ? 0 : -1;
+}
+
+/* Every test ends with the wall closed, and every vault then with 0. */
+static int tear_down(void **state)
+{
+    (void)state;
+    return rig.pid == 0 ? 0 : rig_end(&rig);
+}
+
+/* ---- operations ---- */
+
+static const struct {
+    unsigned key;
+    uint16_t scheme;
+    bool tls13;
+} signatures[] = {
+    {RSA, SCHEME_RSA_PSS_RSAE_SHA256, true}, {RSA, SCHEME_RSA_PSS_RSAE_SHA384, true},
+    {RSA, SCHEME_RSA_PSS_RSAE_SHA512, true}, {P256, SCHEME_ECDSA_P256_SHA256, true},
+    {P384, SCHEME_ECDSA_P384_SHA384, true},  {ED25519, SCHEME_ED25519, true},
+    {RSA, SCHEME_RSA_PKCS1_SHA256, false},   {RSA, SCHEME_RSA_PKCS1_SHA384, false},
+    {RSA, SCHEME_RSA_PKCS1_SHA512, false},   {RSA, SCHEME_RSA_PSS_RSAE_SHA256, false},
+    {P256, SCHEME_ECDSA_P256_SHA256, false}, {P256, SCHEME_ECDSA_P384_SHA384, false},
+    {P384, SCHEME_ECDSA_P256_SHA256, false}, {P384, SCHEME_ECDSA_P521_SHA512, false},
+    {ED25519, SCHEME_ED25519, false},
+};
+#define SIGNATURES (sizeof signatures / sizeof signatures[0])
+
+static struct operation signature_operation(size_t which)
+{
+    EVP_PKEY *pkey = rig.pkey[signatures[which].key];
+    return signatures[which].tls13 ? keys_tls13(pkey, signatures[which].scheme, which % 2 ? 32 : 48)
+                                   : keys_tls12(pkey, signatures[which].scheme, CURVE_P256);
+}
+
+static void assert_signed(size_t which, const struct operation *operation, const struct outcome *outcome)
+{
+    assert_int_equal(outcome->status, STATUS_OK);
+    assert_true(keys_verify(rig.pkey[signatures[which].key], operation, signatures[which].scheme,
+                            outcome->bytes, outcome->length));
+}
+
+static void every_key_signs_by_every_scheme_it_can(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < SIGNATURES; i++) {
+        struct operation operation = signature_operation(i);
+        struct outcome outcome = rig_ask(&rig, EDGE_SIGNER, &operation);
+        assert_signed(i, &operation, &outcome);
+    }
+}
+
+static struct operation premaster_operation(unsigned class)
+{
+    uint8_t block[256], secret[TLS_PREMASTER_SIZE] = {3, 3};
+    memset(secret + 2, 0x42, 46);
+    keys_pad(block, sizeof block, secret);
+    if (class == 1)
+        block[1] = 1;
+    if (class == 2)
+        block[5] = 0;
+    if (class == 3)
+        block[256 - 49] = 1;
+    if (class == 4)
+        block[256 - 47] = 1; /* version */
+    if (class == 5)
+        memset(block + 1, 0, 254);
+    return keys_premaster(rig.pkey[RSA], 0x0303, block);
+}
+
+static void a_premaster_comes_back_and_bad_ones_cannot_be_told_from_good(void **state)
+{
+    uint8_t secret[TLS_PREMASTER_SIZE] = {3, 3};
+    (void)state;
+    memset(secret + 2, 0x42, 46);
+    for (unsigned class = 0; class < 6; class ++) {
+        struct operation operation = premaster_operation(class);
+        struct outcome first = rig_ask(&rig, EDGE_ALL, &operation),
+                       second = rig_ask(&rig, EDGE_ALL, &operation);
+        assert_int_equal(first.status, STATUS_OK);
+        assert_int_equal(first.length, TLS_PREMASTER_SIZE);
+        assert_memory_equal(&first, &second, sizeof first);
+        assert_memory_equal(first.bytes, secret, 2);
+        assert_int_equal(memcmp(first.bytes, secret, TLS_PREMASTER_SIZE) == 0, class == 0);
+    }
+    assert_null(strstr(rig_log(&rig), "pad")); /* the log does not tell them apart either */
+    rig_await_stats(&rig);
+    assert_int_equal(rig.stats.outcomes[OP_RSA_PREMASTER][STATUS_OK], 12);
+    assert_int_equal(rig.stats.faults, 0);
+}
+
+static void replicas_answer_alike_and_strangers_to_the_group_do_not(void **state)
+{
+    char other[KEYS_PATH_SIZE + 32];
+    struct operation operation = premaster_operation(1);
+    struct outcome first = rig_ask(&rig, EDGE_ALL, &operation);
+    (void)state;
+    assert_int_equal(rig_end(&rig), 0);
+    assert_true(rig_start(&rig));
+    struct outcome again = rig_ask(&rig, EDGE_ALL, &operation);
+    assert_memory_equal(&first, &again, sizeof first);
+    assert_int_equal(rig_end(&rig), 0);
+    snprintf(other, sizeof other, "%s/other", rig.folder);
+    rig.config.group_secret = other;
+    assert_true(rig_start(&rig));
+    struct outcome differs = rig_ask(&rig, EDGE_ALL, &operation);
+    rig.config.group_secret = rig.secret_file;
+    assert_memory_not_equal(first.bytes + 2, differs.bytes + 2, 46);
+}
+
+static void a_signature_block_as_ciphertext_gives_48_bytes(void **state)
+{
+    struct operation operation = {.kind = OP_RSA_PREMASTER};
+    uint8_t *block = operation.u.rsa_premaster.ciphertext;
+    (void)state;
+    keys_id(rig.pkey[RSA], operation.key_id);
+    operation.u.rsa_premaster.client_version = 0x0303;
+    operation.u.rsa_premaster.ciphertext_length = 256;
+    memset(block, 0xff, 256);
+    block[0] = 0;
+    block[1] = 1;
+    block[204] = 0;
+    struct outcome outcome = rig_ask(&rig, EDGE_ALL, &operation);
+    assert_int_equal(outcome.status, STATUS_OK);
+    assert_int_equal(outcome.length, TLS_PREMASTER_SIZE);
+    assert_int_equal(outcome.bytes[0], 3);
+    assert_int_equal(outcome.bytes[1], 3);
+}
+
+/* ---- the list of keys ---- */
+
+static void keys_are_listed_with_what_the_edge_may_ask_of_them(void **state)
+{
+    static const enum key_type types[] = {KEY_RSA, KEY_EC_P256, KEY_EC_P384, KEY_ED25519};
+    const uint32_t sign = 1u << OP_SIGN_TLS12 | 1u << OP_SIGN_TLS13;
+    struct operation operation = {.kind = OP_KEYS};
+    (void)state;
+    for (unsigned edge = EDGE_ALL; edge <= EDGE_OTHER_KEY; edge++) {
+        struct wall_request request = rig_request(7, edge, &operation);
+        rig_send(&rig, &request, 1);
+        const struct wall_answer *answer = rig_next(&rig, PATIENCE_MS);
+        assert_non_null(answer);
+        assert_int_equal(answer->kind, WALL_KEYS);
+        assert_int_equal(answer->token, 7);
+        assert_int_equal(answer->more, 0);
+        assert_int_equal(answer->u.keys.count, edge == EDGE_OTHER_KEY ? 0 : 4);
+        for (size_t i = 0; i < answer->u.keys.count; i++) {
+            const struct key_info *info = &answer->u.keys.item[i];
+            uint8_t id[KEY_ID_SIZE];
+            size_t which = 0;
+            do
+                keys_id(rig.pkey[which], id);
+            while (memcmp(id, info->key_id, KEY_ID_SIZE) != 0 && ++which < KEY_COUNT);
+            assert_true(which < KEY_COUNT);
+            assert_int_equal(info->type, types[which]);
+            bool decrypts = which == RSA && edge == EDGE_ALL;
+            assert_int_equal(info->operations, sign | (decrypts ? 1u << OP_RSA_PREMASTER : 0));
+        }
+    }
+}
+
+static void many_keys_are_listed_in_parts(void **state)
+{
+    char name[32];
+    struct operation operation = {.kind = OP_KEYS};
+    (void)state;
+    assert_int_equal(rig_end(&rig), 0);
+    for (unsigned i = 0; i < 17; i++) { /* 21 in all: 10, 10 and 1 */
+        EVP_PKEY *pkey = keys_edwards("ED25519");
+        snprintf(name, sizeof name, "more%u.pem", i);
+        keys_write(rig.keys, name, pkey);
+        EVP_PKEY_free(pkey);
+    }
+    assert_true(rig_start(&rig));
+    struct wall_request request = rig_request(9, EDGE_ALL, &operation);
+    rig_send(&rig, &request, 1);
+    for (unsigned part = 0; part < 3; part++) {
+        const struct wall_answer *answer = rig_next(&rig, PATIENCE_MS);
+        assert_non_null(answer);
+        assert_int_equal(answer->kind, WALL_KEYS);
+        assert_int_equal(answer->u.keys.count, part == 2 ? 1 : 10);
+        assert_int_equal(answer->more, part < 2);
+    }
+    for (unsigned i = 0; i < 17; i++) {
+        char path[KEYS_PATH_SIZE + 64];
+        snprintf(path, sizeof path, "%s/more%u.pem", rig.keys, i);
+        assert_int_equal(unlink(path), 0);
+    }
+}
+
+/* ---- refusals ---- */
+
+static void every_refusal_looks_alike_outside_and_is_named_in_the_log(void **state)
+{
+    struct operation good = signature_operation(0), unknown_key = good, scheme = good, structure = good,
+                     unknown_operation = good, decrypt = premaster_operation(0);
+    (void)state;
+    unknown_key.key_id[0] ^= 1;
+    scheme.u.sign_tls13.scheme = SCHEME_RSA_PKCS1_SHA256;
+    structure.u.sign_tls13.hash_length = 20;
+    unknown_operation.kind = OP_KINDS;
+    const struct {
+        unsigned edge;
+        const struct operation *operation;
+        enum wall_refusal reason;
+        const char *names; /* in the log line */
+    } cases[] = {
+        {EDGE_STRANGER, &good, REFUSAL_UNKNOWN_EDGE, "edge=unknown op=sign_tls13"},
+        {EDGE_ELSEWHERE, &good, REFUSAL_FROM, "edge=edge3 op=sign_tls13"},
+        {EDGE_ALL, &unknown_key, REFUSAL_UNKNOWN_KEY, "edge=edge0 op=sign_tls13"},
+        {EDGE_OTHER_KEY, &good, REFUSAL_KEY_NOT_GRANTED, "edge=edge2 op=sign_tls13 key=rsa"},
+        {EDGE_SIGNER, &decrypt, REFUSAL_OPERATION_NOT_GRANTED, "edge=edge1 op=rsa_premaster key=rsa"},
+        {EDGE_ALL, &unknown_operation, REFUSAL_UNKNOWN_OPERATION, "edge=edge0 op=unknown"},
+        {EDGE_ALL, &scheme, REFUSAL_SCHEME, "edge=edge0 op=sign_tls13 key=rsa"},
+        {EDGE_ALL, &structure, REFUSAL_STRUCTURE, "edge=edge0 op=sign_tls13 key=rsa"},
+    };
+    static const struct outcome refused = {.status = STATUS_REFUSED};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char reason[64];
+        assert_int_equal(rig_end(&rig),
+                         0); /* a log of its own, which the limit of repetition cannot thin out */
+        assert_true(rig_start(&rig));
+        struct wall_request request = rig_request(0xabababababababab, cases[i].edge, cases[i].operation);
+        rig_send(&rig, &request, 1);
+        struct outcome outcome = rig_outcome(&rig, request.token);
+        assert_memory_equal(&outcome, &refused, sizeof refused);
+        snprintf(reason, sizeof reason, "reason=%s trace=abababababababababababababababab",
+                 wall_refusal_name(cases[i].reason));
+        const char *line = strstr(rig_log(&rig), "event=request_refused");
+        assert_non_null(line);
+        assert_non_null(strstr(line, cases[i].names));
+        assert_non_null(strstr(line, reason));
+    }
+    assert_int_equal(rig_end(&rig), 0);
+    assert_true(rig_start(&rig));
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        assert_int_equal(rig_ask(&rig, cases[i].edge, cases[i].operation).status, STATUS_REFUSED);
+    rig_await_stats(&rig); /* what it said at its start is behind it by now, or the next is asked for */
+    if (rig.stats.refusals[REFUSAL_STRUCTURE] == 0)
+        rig_await_stats(&rig);
+    for (unsigned i = REFUSAL_UNKNOWN_EDGE; i < REFUSAL_KINDS; i++)
+        assert_int_equal(rig.stats.refusals[i], 1);
+}
+
+static void garbage_is_refused_and_the_vault_goes_on(void **state)
+{
+    struct wall_request slots[WALL_BATCH_MAX];
+    unsigned expected = 0, got = 0;
+    (void)state;
+    for (unsigned round = 0; round < 40; round++) {
+        random_bytes(slots, sizeof slots);
+        for (size_t i = 0; i < WALL_BATCH_MAX; i++) {
+            if (i % 4 > 0)
+                slots[i].kind = WALL_OPERATION;
+            if (i % 4 > 1)
+                slots[i].from_family = 0;
+            if (i % 4 > 2)
+                slots[i].operation.kind = (enum operation_kind)(i % OP_KINDS);
+            if (slots[i].kind == WALL_CANCEL)
+                slots[i].kind = WALL_OPERATION;
+            expected++;
+        }
+        rig_send(&rig, slots, WALL_BATCH_MAX);
+        assert_int_equal(send(wall_fd(&rig.wall), slots, 1 + round * 7, MSG_DONTWAIT), 1 + round * 7);
+    }
+    while (got < expected) {
+        const struct wall_answer *answer = rig_next(&rig, PATIENCE_MS);
+        assert_non_null(answer);
+        assert_int_equal(answer->kind, WALL_OUTCOME);
+        assert_int_equal(answer->u.outcome.status, STATUS_REFUSED);
+        got++;
+    }
+    struct operation operation = signature_operation(3);
+    struct outcome outcome = rig_ask(&rig, EDGE_ALL, &operation);
+    assert_signed(3, &operation, &outcome);
+}
+
+/* ---- load ---- */
+
+static void ten_thousand_pipelined_requests_are_answered_once_each(void **state)
+{
+    enum { MANY = 10000 };
+    static const size_t kinds[] = {3, 5, 3, 5, 3, 5, 3, 0}; /* mostly P-256 and Ed25519, some RSA */
+    static struct operation asked[8];
+    static uint8_t seen[MANY + 1];
+    struct wall_request batch[WALL_BATCH_MAX];
+    uint64_t sent = 0, got = 0;
+    (void)state;
+    memset(seen, 0, sizeof seen);
+    for (size_t i = 0; i < 8; i++)
+        asked[i] = signature_operation(kinds[i]);
+    while (got < MANY) {
+        size_t count = 0;
+        for (; count < WALL_BATCH_MAX && sent + count < MANY; count++)
+            batch[count] = rig_request(sent + count + 1, EDGE_ALL, &asked[(sent + count + 1) % 8]);
+        int taken = wall_send_requests(&rig.wall, batch, count);
+        assert_true(taken >= 0);
+        sent += (uint64_t)taken;
+        for (const struct wall_answer *answer; (answer = rig_next(&rig, taken > 0 ? 0 : 1000)) != NULL;) {
+            assert_in_range(answer->token, 1, MANY);
+            assert_int_equal(seen[answer->token]++, 0);
+            if (answer->token % 50 == 0)
+                assert_signed(kinds[answer->token % 8], &asked[answer->token % 8], &answer->u.outcome);
+            assert_int_equal(answer->u.outcome.status, STATUS_OK);
+            got++;
+            if (got == MANY)
+                break;
+        }
+    }
+    assert_null(rig_next(&rig, 0));
+}
+
+static void a_net_side_that_does_not_read_gets_everything_later(void **state)
+{
+    enum { MANY = 4000 };
+    static uint8_t seen[MANY + 1];
+    struct operation operation = signature_operation(5);
+    uint64_t sent = 0, got = 0;
+    (void)state;
+    memset(seen, 0, sizeof seen);
+    while (sent < MANY) {
+        struct wall_request request = rig_request(sent + 1, EDGE_ALL, &operation);
+        int taken = wall_send_requests(&rig.wall, &request, 1);
+        assert_true(taken >= 0);
+        sent += (uint64_t)taken;
+        struct pollfd fd = {.fd = wall_fd(&rig.wall), .events = POLLOUT};
+        if (taken == 0 && poll(&fd, 1, 300) == 0)
+            break; /* the vault takes no more before its answers are read */
+    }
+    for (uint64_t expected = sent; got < expected; got++) {
+        const struct wall_answer *answer = rig_next(&rig, PATIENCE_MS);
+        assert_non_null(answer);
+        assert_int_equal(answer->u.outcome.status, STATUS_OK);
+        assert_int_equal(seen[answer->token]++, 0);
+    }
+}
+
+static int set_up_small(void **state)
+{
+    rig.config.workers = 1;
+    rig.config.queue_max = 8;
+    return set_up(state);
+}
+
+static int tear_down_small(void **state)
+{
+    rig.config.workers = 2;
+    rig.config.queue_max = 16384;
+    return tear_down(state);
+}
+
+static void more_than_the_queue_holds_is_busy_at_once(void **state)
+{
+    struct wall_request batch[WALL_BATCH_MAX];
+    struct operation operation = signature_operation(0);
+    unsigned statuses[STATUS_KINDS] = {0};
+    (void)state;
+    for (size_t i = 0; i < WALL_BATCH_MAX; i++)
+        batch[i] = rig_request(i + 1, EDGE_ALL, &operation);
+    rig_send(&rig, batch, WALL_BATCH_MAX);
+    for (size_t i = 0; i < WALL_BATCH_MAX; i++) {
+        const struct wall_answer *answer = rig_next(&rig, PATIENCE_MS);
+        assert_non_null(answer);
+        statuses[answer->u.outcome.status]++;
+        assert_int_equal(answer->u.outcome.length, answer->u.outcome.status == STATUS_OK ? 256 : 0);
+    }
+    assert_int_equal(statuses[STATUS_OK], 8); /* a job is given back only when a turn has ended */
+    assert_int_equal(statuses[STATUS_BUSY], WALL_BATCH_MAX - 8);
+    struct outcome outcome = rig_ask(&rig, EDGE_ALL, &operation);
+    assert_int_equal(outcome.status, STATUS_OK);
+}
+
+static void a_passed_deadline_is_expired(void **state)
+{
+    struct operation operation = signature_operation(3);
+    struct wall_request request = rig_request(5, EDGE_ALL, &operation);
+    (void)state;
+    request.deadline_ns = clock_ns();
+    rig_send(&rig, &request, 1);
+    struct outcome outcome = rig_outcome(&rig, 5);
+    assert_int_equal(outcome.status, STATUS_EXPIRED);
+    assert_int_equal(outcome.length, 0);
+}
+
+static void what_is_cancelled_is_not_answered(void **state)
+{
+    struct wall_request batch[8];
+    struct operation operation = signature_operation(0);
+    (void)state;
+    for (size_t i = 0; i < 7; i++)
+        batch[i] = rig_request(i + 1, EDGE_ALL, &operation);
+    batch[7] = (struct wall_request){.token = 7, .kind = WALL_CANCEL};
+    rig_send(&rig, batch, 8);
+    for (uint64_t token = 1; token <= 6; token++)
+        assert_int_equal(rig_outcome(&rig, token).status, STATUS_OK);
+    batch[0] = rig_request(100, EDGE_ALL, &operation); /* RSA, one worker: it would come after 7 */
+    rig_send(&rig, batch, 1);
+    assert_int_equal(rig_outcome(&rig, 100).status, STATUS_OK);
+}
+
+/* ---- the process ---- */
+
+static void figures_come_at_once_and_every_second(void **state)
+{
+    struct operation operation = signature_operation(3);
+    (void)state;
+    rig_await_stats(&rig);
+    assert_int_equal(rig.stats.ready, 1);
+    assert_int_equal(rig.stats.keys, 4);
+    assert_int_equal(rig.stats.key_files_skipped, 0);
+    assert_int_equal(rig.stats.workers, 2);
+    assert_int_equal(rig_ask(&rig, EDGE_ALL, &operation).status, STATUS_OK);
+    uint64_t before = clock_ms();
+    rig_await_stats(&rig);
+    assert_true(clock_ms() - before < 5000);
+    assert_int_equal(rig.stats.outcomes[OP_SIGN_TLS13][STATUS_OK], 1);
+    assert_true(rig.stats.busy_ns[OP_SIGN_TLS13] > 1000);
+    assert_int_equal(rig.stats.queued + rig.stats.working, 0);
+}
+
+static void skipped_files_are_counted(void **state)
+{
+    char path[KEYS_PATH_SIZE + 32];
+    (void)state;
+    keys_write_text(rig.keys, "bad.pem", "bad");
+    assert_true(rig_start(&rig));
+    rig_await_stats(&rig);
+    assert_int_equal(rig.stats.keys, 4);
+    assert_int_equal(rig.stats.key_files_skipped, 1);
+    assert_non_null(strstr(rig_log(&rig), "event=key_skipped file=bad.pem"));
+    assert_non_null(strstr(rig_log(&rig), "event=key_loaded key=p256 type=p256"));
+    snprintf(path, sizeof path, "%s/bad.pem", rig.keys);
+    unlink(path);
+}
+
+static void closing_the_wall_in_the_middle_of_work_ends_it_with_0(void **state)
+{
+    struct wall_request batch[WALL_BATCH_MAX];
+    struct operation operation = signature_operation(0);
+    (void)state;
+    for (size_t i = 0; i < WALL_BATCH_MAX; i++)
+        batch[i] = rig_request(i + 1, EDGE_ALL, &operation);
+    for (int i = 0; i < 10; i++)
+        rig_send(&rig, batch, WALL_BATCH_MAX);
+    assert_int_equal(rig_end(&rig), 0);
+}
+
+static void the_group_secret_is_made_once_and_for_its_owner(void **state)
+{
+    struct stat info, again;
+    struct fault fault;
+    uint8_t secret[32];
+    (void)state;
+    assert_int_equal(unlink(rig.secret_file), 0);
+    assert_true(rig_start(&rig));
+    assert_int_equal(rig_end(&rig), 0);
+    assert_int_equal(stat(rig.secret_file, &info), 0);
+    assert_int_equal(info.st_mode & 07777, 0400);
+    assert_int_equal(identity_load_secret(secret, rig.secret_file, &fault), 0);
+    assert_true(rig_start(&rig));
+    assert_int_equal(stat(rig.secret_file, &again), 0);
+    assert_int_equal(again.st_ino, info.st_ino);
+    assert_int_equal(again.st_mtime, info.st_mtime);
+}
+
+/* It says why and ends with 2, and never says that it is ready. */
+static void assert_fails(const char *words)
+{
+    assert_false(rig_start(&rig));
+    assert_int_equal(rig_end(&rig), 2);
+    const char *line = strstr(rig_log(&rig), "event=vault_failed");
+    assert_non_null(line);
+    if (strstr(line, words) == NULL)
+        fail_msg("'%s' lacks '%s'", line, words);
+}
+
+static void what_cannot_be_loaded_ends_it_with_2(void **state)
+{
+    char missing[] = "/nonexistent/file";
+    (void)state;
+    rig.config.authorized_edges = missing;
+    assert_fails(missing);
+    rig.config.authorized_edges = rig.edges_file;
+    rig.config.keys = missing;
+    assert_fails(missing);
+    rig.config.keys = rig.keys;
+    rig.config.group_secret = missing;
+    assert_fails(missing);
+    rig.config.group_secret = rig.secret_file;
+    assert_int_equal(chmod(rig.secret_file, 0440), 0);
+    assert_fails("chmod 0400");
+    assert_int_equal(chmod(rig.secret_file, 0400), 0);
+}
+
+int main(void)
+{
+#define WITH_VAULT(test)       cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define WITH_SMALL_VAULT(test) cmocka_unit_test_setup_teardown(test, set_up_small, tear_down_small)
+#define WITHOUT_VAULT(test)    cmocka_unit_test_teardown(test, tear_down)
+    const struct CMUnitTest tests[] = {
+        WITH_VAULT(every_key_signs_by_every_scheme_it_can),
+        WITH_VAULT(a_premaster_comes_back_and_bad_ones_cannot_be_told_from_good),
+        WITH_VAULT(replicas_answer_alike_and_strangers_to_the_group_do_not),
+        WITH_VAULT(a_signature_block_as_ciphertext_gives_48_bytes),
+        WITH_VAULT(keys_are_listed_with_what_the_edge_may_ask_of_them),
+        WITH_VAULT(many_keys_are_listed_in_parts),
+        WITH_VAULT(every_refusal_looks_alike_outside_and_is_named_in_the_log),
+        WITH_VAULT(garbage_is_refused_and_the_vault_goes_on),
+        WITH_VAULT(ten_thousand_pipelined_requests_are_answered_once_each),
+        WITH_VAULT(a_net_side_that_does_not_read_gets_everything_later),
+        WITH_SMALL_VAULT(more_than_the_queue_holds_is_busy_at_once),
+        WITH_VAULT(a_passed_deadline_is_expired),
+        WITH_SMALL_VAULT(what_is_cancelled_is_not_answered),
+        WITH_VAULT(figures_come_at_once_and_every_second),
+        WITHOUT_VAULT(skipped_files_are_counted),
+        WITH_VAULT(closing_the_wall_in_the_middle_of_work_ends_it_with_0),
+        WITHOUT_VAULT(the_group_secret_is_made_once_and_for_its_owner),
+        WITHOUT_VAULT(what_cannot_be_loaded_ends_it_with_2),
+    };
+    return cmocka_run_group_tests(tests, start, stop);
+}

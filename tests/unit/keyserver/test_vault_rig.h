@@ -1,0 +1,222 @@
+/* A real vault in a process of its own, for its tests: keys of every type, a few edges, and this test in the
+ * place of the net process. Not a test program by itself. */
+#ifndef TESTS_UNIT_KEYSERVER_TEST_VAULT_RIG_H
+#define TESTS_UNIT_KEYSERVER_TEST_VAULT_RIG_H
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "common/bytes.h"
+#include "common/clock.h"
+#include "common/identity.h"
+#include "keyserver/vault/vault.h"
+#include "keyserver/wall/wall.h"
+#include "tests/unit/keyserver/test_keys.h"
+
+#define PATIENCE_MS 30000
+#define FAR         UINT64_MAX
+
+enum { RSA, P256, P384, ED25519, KEY_COUNT };
+enum { EDGE_ALL, EDGE_SIGNER, EDGE_OTHER_KEY, EDGE_ELSEWHERE, EDGE_COUNT, EDGE_STRANGER };
+
+struct rig {
+    char folder[KEYS_PATH_SIZE]; /* of authorized_edges, group_secret and log */
+    char keys[KEYS_PATH_SIZE];
+    char edges_file[KEYS_PATH_SIZE + 32], secret_file[KEYS_PATH_SIZE + 32], log_file[KEYS_PATH_SIZE + 32];
+    struct server_config config;
+    EVP_PKEY *pkey[KEY_COUNT];
+    pid_t pid; /* 0 = none runs */
+    struct wall wall;
+    struct wall_answer answers[WALL_BATCH_MAX];
+    int answer_count, answer_next;
+    struct wall_stats stats; /* last heard */
+    unsigned stats_heard;
+};
+
+static inline void rig_edge_key(uint8_t key[static 32], unsigned edge)
+{
+    memset(key, 0x21, 32);
+    key[0] = (uint8_t)edge;
+}
+
+static inline void rig_write_edges(struct rig *rig)
+{
+    static const char *const options[EDGE_COUNT] = {"ops=sign_tls12,sign_tls13,rsa_premaster", "",
+                                                    "keys=elsewhere", "from=10.0.0.0/8"};
+    FILE *file = keys_file(rig->folder, "authorized_edges");
+    for (unsigned i = 0; i < EDGE_COUNT; i++) {
+        uint8_t key[32], psk[32] = {1, (uint8_t)i};
+        char key_text[45], psk_text[45];
+        rig_edge_key(key, i);
+        fprintf(file, "%s edge%u psk=%s %s\n", base64_encode(key_text, key, 32), i,
+                base64_encode(psk_text, psk, 32), options[i]);
+    }
+    fclose(file);
+}
+
+static inline void rig_set_up(struct rig *rig)
+{
+    memset(rig, 0, sizeof *rig);
+    assert_int_equal(secret_init(), 0);
+    keys_make_folder(rig->folder);
+    keys_make_folder(rig->keys);
+    snprintf(rig->edges_file, sizeof rig->edges_file, "%s/authorized_edges", rig->folder);
+    snprintf(rig->secret_file, sizeof rig->secret_file, "%s/group_secret", rig->folder);
+    snprintf(rig->log_file, sizeof rig->log_file, "%s/log", rig->folder);
+    rig_write_edges(rig);
+    rig->pkey[RSA] = keys_rsa(2048);
+    rig->pkey[P256] = keys_ec("P-256");
+    rig->pkey[P384] = keys_ec("P-384");
+    rig->pkey[ED25519] = keys_edwards("ED25519");
+    keys_write(rig->keys, "rsa.pem", rig->pkey[RSA]);
+    keys_write(rig->keys, "p256.key", rig->pkey[P256]);
+    keys_write(rig->keys, "p384.der", rig->pkey[P384]);
+    keys_write(rig->keys, "ed25519.pem", rig->pkey[ED25519]);
+    rig->config = (struct server_config){.authorized_edges = rig->edges_file,
+                                         .keys = rig->keys,
+                                         .group_secret = rig->secret_file,
+                                         .workers = 2,
+                                         .queue_max = 16384,
+                                         .log_level = LOG_INFO};
+    rig->wall.fd = -1;
+}
+
+static inline void rig_tear_down(struct rig *rig)
+{
+    for (size_t i = 0; i < KEY_COUNT; i++)
+        EVP_PKEY_free(rig->pkey[i]);
+    keys_remove_folder(rig->folder);
+    keys_remove_folder(rig->keys);
+}
+
+/* Starts a vault; true when it says that it is ready. Its log goes to the rig's file, from its beginning. */
+static inline bool rig_start(struct rig *rig)
+{
+    struct wall vault_end;
+    int ready[2];
+    char byte;
+    assert_int_equal(wall_pair(&rig->wall, &vault_end), 0);
+    assert_int_equal(pipe(ready), 0);
+    fflush(NULL);
+    rig->pid = fork();
+    assert_true(rig->pid >= 0);
+    if (rig->pid == 0) {
+        wall_close(&rig->wall);
+        close(ready[0]);
+        if (freopen(rig->log_file, "w", stderr) == NULL)
+            _exit(99);
+        _exit(vault_run(&rig->config, wall_fd(&vault_end), ready[1]));
+    }
+    wall_close(&vault_end);
+    close(ready[1]);
+    rig->answer_count = rig->answer_next = 0;
+    rig->stats_heard = 0;
+    bool is_ready = read(ready[0], &byte, 1) == 1;
+    close(ready[0]);
+    return is_ready;
+}
+
+/* Closes the wall, if it is open, and gives the vault's exit status; 128 and the signal when it was killed.
+ */
+static inline int rig_end(struct rig *rig)
+{
+    int status = 0;
+    wall_close(&rig->wall);
+    assert_int_equal(waitpid(rig->pid, &status, 0), rig->pid);
+    rig->pid = 0;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static inline struct wall_request rig_request(uint64_t token, unsigned edge,
+                                              const struct operation *operation)
+{
+    struct wall_request request = {
+        .token = token, .deadline_ns = FAR, .kind = WALL_OPERATION, .from_family = AF_INET};
+    rig_edge_key(request.edge_key, edge);
+    memset(request.trace.bytes, (int)token, TRACE_ID_SIZE);
+    memcpy(request.from, (const uint8_t[]){192, 0, 2, 1}, 4);
+    request.operation = *operation;
+    return request;
+}
+
+static inline void rig_send(struct rig *rig, const struct wall_request *requests, size_t count)
+{
+    size_t sent = 0;
+    while (sent < count) {
+        int taken = wall_send_requests(&rig->wall, requests + sent, count - sent);
+        assert_true(taken >= 0);
+        sent += (size_t)taken;
+        struct pollfd fd = {.fd = wall_fd(&rig->wall), .events = POLLOUT};
+        if (sent < count)
+            assert_int_equal(poll(&fd, 1, PATIENCE_MS), 1);
+    }
+}
+
+/* The next answer but for figures, which are noted; NULL when none is there within TIMEOUT_MS. */
+static inline const struct wall_answer *rig_next(struct rig *rig, int timeout_ms)
+{
+    for (;;) {
+        while (rig->answer_next < rig->answer_count) {
+            const struct wall_answer *answer = &rig->answers[rig->answer_next++];
+            assert_int_equal(wall_answer_check(answer), 0);
+            if (answer->kind != WALL_STATS)
+                return answer;
+            rig->stats = answer->u.stats;
+            rig->stats_heard++;
+        }
+        struct pollfd fd = {.fd = wall_fd(&rig->wall), .events = POLLIN};
+        if (poll(&fd, 1, timeout_ms) != 1)
+            return NULL;
+        rig->answer_next = 0;
+        rig->answer_count = wall_receive_answers(&rig->wall, rig->answers, WALL_BATCH_MAX);
+        assert_true(rig->answer_count >= 0);
+    }
+}
+
+/* The answer to TOKEN, which must be the next one. */
+static inline struct outcome rig_outcome(struct rig *rig, uint64_t token)
+{
+    const struct wall_answer *answer = rig_next(rig, PATIENCE_MS);
+    assert_non_null(answer);
+    assert_int_equal(answer->kind, WALL_OUTCOME);
+    assert_int_equal(answer->token, token);
+    return answer->u.outcome;
+}
+
+/* Asks as EDGE and waits for the outcome. */
+static inline struct outcome rig_ask(struct rig *rig, unsigned edge, const struct operation *operation)
+{
+    static uint64_t token = 1000;
+    struct wall_request request = rig_request(++token, edge, operation);
+    rig_send(rig, &request, 1);
+    return rig_outcome(rig, token);
+}
+
+/* Waits for the vault's figures as they are from now on. */
+static inline void rig_await_stats(struct rig *rig)
+{
+    for (unsigned until = rig->stats_heard + 1; rig->stats_heard < until;)
+        if (rig->answer_next >= rig->answer_count) {
+            struct pollfd fd = {.fd = wall_fd(&rig->wall), .events = POLLIN};
+            assert_int_equal(poll(&fd, 1, PATIENCE_MS), 1);
+            assert_null(rig_next(rig, 0));
+        } else {
+            assert_null(rig_next(rig, 0));
+        }
+}
+
+/* The log so far, as text that lasts until the next call. */
+static inline const char *rig_log(struct rig *rig)
+{
+    static char text[1 << 20];
+    FILE *file = fopen(rig->log_file, "r");
+    assert_non_null(file);
+    text[fread(text, 1, sizeof text - 1, file)] = 0;
+    fclose(file);
+    return text;
+}
+
+#endif

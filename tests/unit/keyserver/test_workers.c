@@ -1,0 +1,389 @@
+/* The pool with signers of this test, which wait on command, so that the order of work can be seen. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#define signer_new     test_signer_new
+#define signer_free    test_signer_free
+#define signer_perform test_signer_perform
+#include "keyserver/vault/workers.c"
+
+#include <poll.h>
+#include <string.h>
+
+#define FAR UINT64_MAX
+#define LOG 20000
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static bool held;           /* signers wait */
+static unsigned entered;    /* calls so far */
+static uint64_t order[LOG]; /* tokens in the order they were performed */
+static int result;          /* of the signers */
+static unsigned made, freed, fail_at;
+static struct key rsa = {.type = KEY_RSA}, ec = {.type = KEY_EC_P256}, ed = {.type = KEY_ED25519};
+static struct workers *pool;
+
+struct signer *test_signer_new(const struct keystore *store)
+{
+    (void)store;
+    pthread_mutex_lock(&lock);
+    struct signer *signer = ++made == fail_at ? NULL : calloc(1, 1);
+    pthread_mutex_unlock(&lock);
+    return signer;
+}
+
+void test_signer_free(struct signer *signer)
+{
+    pthread_mutex_lock(&lock);
+    freed += signer != NULL;
+    pthread_mutex_unlock(&lock);
+    free(signer);
+}
+
+int test_signer_perform(struct signer *signer, const struct key *key, const struct operation *operation,
+                        struct outcome *outcome)
+{
+    uint64_t token;
+    (void)signer;
+    (void)key;
+    memcpy(&token, operation->key_id, sizeof token);
+    pthread_mutex_lock(&lock);
+    order[entered++ % LOG] = token;
+    pthread_cond_broadcast(&changed);
+    while (held)
+        pthread_cond_wait(&changed, &lock);
+    int now = result;
+    pthread_mutex_unlock(&lock);
+    *outcome = (struct outcome){.status = now == 0 ? STATUS_OK : STATUS_UNAVAILABLE};
+    memcpy(outcome->bytes, &token, sizeof token);
+    return now;
+}
+
+static void hold(bool on)
+{
+    pthread_mutex_lock(&lock);
+    held = on;
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&lock);
+}
+
+/* Until COUNT calls have begun. */
+static void await_entered(unsigned count)
+{
+    pthread_mutex_lock(&lock);
+    while (entered < count)
+        pthread_cond_wait(&changed, &lock);
+    pthread_mutex_unlock(&lock);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    made = freed = fail_at = entered = 0;
+    result = 0;
+    held = false;
+    pool = NULL;
+    return secret_init();
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    hold(false);
+    workers_free(pool);
+    return made != freed + (fail_at != 0);
+}
+
+static int submit(uint64_t token, const struct key *key, uint64_t deadline_ns)
+{
+    struct wall_request request = {.token = token, .deadline_ns = deadline_ns, .kind = WALL_OPERATION};
+    request.operation.kind = OP_SIGN_TLS13;
+    memcpy(request.operation.key_id, &token, sizeof token);
+    return workers_submit(pool, &request, key);
+}
+
+struct finished {
+    uint64_t token;
+    enum operation_status status;
+    bool cancelled, faulty;
+};
+
+/* Collects COUNT jobs in the order they were done. */
+static void collect(struct finished *out, size_t count)
+{
+    size_t got = 0;
+    while (got < count) {
+        struct pollfd fd = {.fd = workers_fd(pool), .events = POLLIN};
+        if (poll(&fd, 1, 20000) != 1)
+            fail_msg("%zu of %zu", got, count);
+        for (struct job *job = workers_collect(pool); job != NULL; got++) {
+            struct job *next = job->next;
+            assert_true(got < count);
+            out[got] = (struct finished){job->token, job->outcome.status, job->cancelled, job->faulty};
+            workers_release(pool, job);
+            job = next;
+        }
+    }
+}
+
+static void a_job_comes_back_once_with_its_outcome(void **state)
+{
+    struct finished done;
+    (void)state;
+    pool = workers_new(NULL, 1, 8);
+    assert_non_null(pool);
+    assert_null(workers_collect(pool));
+    assert_int_equal(submit(42, &ec, FAR), 0);
+    collect(&done, 1);
+    assert_int_equal(done.token, 42);
+    assert_int_equal(done.status, STATUS_OK);
+    assert_false(done.cancelled || done.faulty);
+    assert_null(workers_collect(pool));
+    struct pollfd fd = {.fd = workers_fd(pool), .events = POLLIN};
+    assert_int_equal(poll(&fd, 1, 0), 0);
+}
+
+static void a_full_pool_is_busy_until_a_job_is_given_back(void **state)
+{
+    struct finished done[4];
+    (void)state;
+    pool = workers_new(NULL, 1, 4);
+    hold(true);
+    for (uint64_t token = 1; token <= 4; token++)
+        assert_int_equal(submit(token, &ec, FAR), 0);
+    assert_int_equal(submit(5, &ec, FAR), ERR_BUSY);
+    assert_int_equal(submit(5, &rsa, FAR), ERR_BUSY);
+    hold(false);
+    collect(done, 4);
+    for (uint64_t token = 5; token <= 8; token++)
+        assert_int_equal(submit(token, &ec, FAR), 0);
+    collect(done, 4);
+}
+
+static void elliptic_curves_overtake_rsa(void **state)
+{
+    static const uint64_t expected[] = {1, 20, 21, 22, 2, 3, 4};
+    struct finished done[7];
+    (void)state;
+    pool = workers_new(NULL, 1, 16);
+    hold(true);
+    assert_int_equal(submit(1, &rsa, FAR), 0);
+    await_entered(1);
+    for (uint64_t token = 2; token <= 4; token++)
+        assert_int_equal(submit(token, &rsa, FAR), 0);
+    assert_int_equal(submit(20, &ec, FAR), 0);
+    assert_int_equal(submit(21, &ed, FAR), 0);
+    assert_int_equal(submit(22, &ec, FAR), 0);
+    hold(false);
+    collect(done, 7);
+    for (size_t i = 0; i < 7; i++) {
+        assert_int_equal(order[i], expected[i]);
+        assert_int_equal(done[i].token, expected[i]);
+    }
+}
+
+static void rsa_is_not_starved_by_elliptic_curves(void **state)
+{
+    static struct finished done[101];
+    size_t place = 0;
+    (void)state;
+    pool = workers_new(NULL, 1, 128);
+    hold(true);
+    assert_int_equal(submit(1000, &rsa, FAR), 0);
+    await_entered(1);
+    assert_int_equal(submit(2000, &rsa, FAR), 0);
+    for (uint64_t token = 1; token < 100; token++)
+        assert_int_equal(submit(token, &ec, FAR), 0);
+    hold(false);
+    collect(done, 101);
+    while (done[place].token != 2000)
+        place++;
+    assert_int_equal(place, 1 + FAST_IN_A_ROW);
+}
+
+static void what_waits_can_be_cancelled_and_what_has_begun_cannot(void **state)
+{
+    struct finished done[5];
+    (void)state;
+    pool = workers_new(NULL, 1, 16);
+    hold(true);
+    for (uint64_t token = 1; token <= 4; token++)
+        assert_int_equal(submit(token, &ec, FAR), 0);
+    assert_int_equal(submit(3 + BUCKETS, &ec, FAR), 0); /* a neighbour of 3 in its bucket */
+    await_entered(1);
+    workers_cancel(pool, 1);
+    workers_cancel(pool, 3);
+    workers_cancel(pool, 77);
+    hold(false);
+    collect(done, 5);
+    for (size_t i = 0; i < 5; i++)
+        assert_int_equal(done[i].cancelled, done[i].token == 3);
+    assert_int_equal(entered, 4); /* 3 was never computed */
+    workers_cancel(pool, 3);      /* late */
+    assert_int_equal(submit(3, &ec, FAR), 0);
+    collect(done, 1);
+    assert_false(done[0].cancelled);
+}
+
+static void a_passed_deadline_costs_no_operation(void **state)
+{
+    struct finished done[3];
+    (void)state;
+    pool = workers_new(NULL, 1, 16);
+    assert_int_equal(submit(1, &ec, 0), 0);
+    assert_int_equal(submit(2, &ec, clock_ns()), 0);
+    assert_int_equal(submit(3, &ec, clock_ns() + 60000000000), 0);
+    collect(done, 3);
+    assert_int_equal(done[0].status, STATUS_EXPIRED);
+    assert_int_equal(done[1].status, STATUS_EXPIRED);
+    assert_int_equal(done[2].status, STATUS_OK);
+    assert_int_equal(entered, 1);
+}
+
+static void a_fault_is_marked(void **state)
+{
+    struct finished done;
+    (void)state;
+    pool = workers_new(NULL, 1, 4);
+    result = ERR_CRYPTO;
+    assert_int_equal(submit(1, &rsa, FAR), 0);
+    collect(&done, 1);
+    assert_true(done.faulty);
+    assert_int_equal(done.status, STATUS_UNAVAILABLE);
+}
+
+static void load_counts_what_waits_and_what_is_worked_on(void **state)
+{
+    struct finished done[6];
+    struct workers_load load;
+    (void)state;
+    pool = workers_new(NULL, 2, 16);
+    hold(true);
+    for (uint64_t token = 1; token <= 6; token++)
+        assert_int_equal(submit(token, token % 2 ? &ec : &rsa, FAR), 0);
+    await_entered(2);
+    workers_get_load(pool, &load);
+    assert_int_equal(load.threads, 2);
+    assert_int_equal(load.working, 2);
+    assert_int_equal(load.queued, 4);
+    hold(false);
+    collect(done, 6);
+    workers_get_load(pool, &load);
+    assert_int_equal(load.working, 0);
+    assert_int_equal(load.queued, 0);
+}
+
+static void every_thread_has_a_signer_before_the_first_job(void **state)
+{
+    (void)state;
+    pool = workers_new(NULL, 5, 4);
+    assert_non_null(pool);
+    assert_int_equal(made, 5);
+}
+
+static void no_number_of_threads_means_one_a_core(void **state)
+{
+    (void)state;
+    pool = workers_new(NULL, 0, 4);
+    assert_non_null(pool);
+    assert_int_equal(made, sysconf(_SC_NPROCESSORS_ONLN));
+}
+
+static void a_thread_without_a_signer_fails_the_pool(void **state)
+{
+    (void)state;
+    fail_at = 3;
+    pool = workers_new(NULL, 4, 4);
+    assert_null(pool);
+    assert_int_equal(made, 4);
+    assert_int_equal(freed, 3);
+}
+
+static void freeing_finishes_what_has_begun_and_drops_the_rest(void **state)
+{
+    (void)state;
+    pool = workers_new(NULL, 1, 64);
+    hold(true);
+    for (uint64_t token = 1; token <= 50; token++)
+        assert_int_equal(submit(token, &rsa, FAR), 0);
+    await_entered(1);
+    pthread_mutex_lock(&pool->lock); /* the thread sees the end before the next job */
+    pool->stopping = true;
+    pthread_mutex_unlock(&pool->lock);
+    hold(false);
+    workers_free(pool);
+    pool = NULL;
+    assert_int_equal(entered, 1);
+    workers_free(NULL);
+}
+
+static void ten_thousand_jobs_through_four_threads_come_back_once_each(void **state)
+{
+    static bool seen[10001];
+    static struct finished done[256];
+    uint64_t next = 1;
+    size_t got = 0;
+    (void)state;
+    pool = workers_new(NULL, 4, 256);
+    while (got < 10000) {
+        size_t sent = 0;
+        while (next <= 10000 && submit(next, next % 3 ? &ec : &rsa, FAR) == 0) {
+            if (next % 7 == 0)
+                workers_cancel(pool, next);
+            next++;
+            sent++;
+        }
+        collect(done, sent);
+        for (size_t i = 0; i < sent; i++) {
+            assert_false(seen[done[i].token]);
+            seen[done[i].token] = true;
+            assert_true(!done[i].cancelled || done[i].token % 7 == 0);
+        }
+        got += sent;
+    }
+}
+
+/* ---- the queue alone ---- */
+
+static void a_queue_is_first_in_first_out(void **state)
+{
+    struct job jobs[3] = {{.token = 1}, {.token = 2}, {.token = 3}};
+    struct job_queue queue = {0};
+    (void)state;
+    assert_null(job_queue_take(&queue));
+    for (int round = 0; round < 2; round++) {
+        for (size_t i = 0; i < 3; i++)
+            job_queue_put(&queue, &jobs[i]);
+        assert_int_equal(queue.length, 3);
+        for (size_t i = 0; i < 3; i++)
+            assert_ptr_equal(job_queue_take(&queue), &jobs[i]);
+        assert_null(job_queue_take(&queue));
+        assert_int_equal(queue.length, 0);
+    }
+}
+
+int main(void)
+{
+#define WITH_POOL(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        WITH_POOL(a_job_comes_back_once_with_its_outcome),
+        WITH_POOL(a_full_pool_is_busy_until_a_job_is_given_back),
+        WITH_POOL(elliptic_curves_overtake_rsa),
+        WITH_POOL(rsa_is_not_starved_by_elliptic_curves),
+        WITH_POOL(what_waits_can_be_cancelled_and_what_has_begun_cannot),
+        WITH_POOL(a_passed_deadline_costs_no_operation),
+        WITH_POOL(a_fault_is_marked),
+        WITH_POOL(load_counts_what_waits_and_what_is_worked_on),
+        WITH_POOL(every_thread_has_a_signer_before_the_first_job),
+        WITH_POOL(no_number_of_threads_means_one_a_core),
+        WITH_POOL(a_thread_without_a_signer_fails_the_pool),
+        WITH_POOL(freeing_finishes_what_has_begun_and_drops_the_rest),
+        WITH_POOL(ten_thousand_jobs_through_four_threads_come_back_once_each),
+        cmocka_unit_test(a_queue_is_first_in_first_out),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
