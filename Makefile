@@ -63,6 +63,7 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SRC))
 PEER_SRC   := $(wildcard tests/lib/peer_*.c)
 PEERS      := $(patsubst tests/lib/%.c,$(BUILD)/tests/%,$(PEER_SRC))
 FUZZ_SRC   := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZERS    := $(patsubst tests/fuzz/%.c,$(BUILD)/%,$(FUZZ_SRC))
 MAN        := $(patsubst docs/man/%.scd,$(BUILD)/man/%,$(wildcard docs/man/*.scd))
 
 .PHONY: all programs help demo test unit integration lint bench fuzz install clean deps-build deps-test man format
@@ -138,6 +139,9 @@ $(PEERS): $(BUILD)/tests/%: $(BUILD)/obj/tests/lib/%.o $(libs_cli)
 $(BUILD)/tests/load: $(BUILD)/obj/tests/bench/load.o $(libs_edge)
 	@mkdir -p $(@D)
 	$(link)
+# Only in a build for the fuzzer, as `make fuzz` starts it: clang, with SAN=…,fuzzer-no-link.
+$(FUZZERS): $(BUILD)/%: $(BUILD)/obj/tests/fuzz/%.o $(libs_cli)
+	$(call link,-fsanitize=fuzzer)
 
 $(BUILD)/man/%: docs/man/%.scd
 	@mkdir -p $(@D)
@@ -153,9 +157,11 @@ test: deps-test ## every unit and integration test; the last line counts them
 	@$(MAKE) --no-print-directory programs $(if $(UNIT_TESTS),unit-programs) $(if $(PEERS),peers)
 	@BUILD=$(BUILD) SAN=$(SAN) tests/run
 
-.PHONY: unit-programs peers
+.PHONY: unit-programs peers fuzz-programs fuzz-objects
 unit-programs: $(UNIT_TESTS)
 peers: $(PEERS)
+fuzz-programs: $(FUZZERS)
+fuzz-objects: $(call objects,$(FUZZ_SRC))
 
 unit: deps-test ## the unit tests only
 	@$(MAKE) --no-print-directory unit-programs
@@ -178,9 +184,11 @@ bench: deps-test ## CPU per operation beside OpenSSL, and per handshake beside n
 	@$(MAKE) --no-print-directory programs $(BUILD)/tests/load
 	@BUILD=$(BUILD) tests/bench/bench.py
 
-fuzz: ## every fuzzer for SECONDS (default 30) each
+fuzz: ## every fuzzer for SECONDS (default 30) each; ONLY="name …" selects
 	@deploy/deps.sh build fuzz
-	@tests/fuzz/run
+	@$(MAKE) --no-print-directory CC=clang SAN=address,undefined,fuzzer-no-link BUILD=$(BUILD)/fuzz \
+	    $(if $(ONLY),$(ONLY:%=$(BUILD)/fuzz/fuzz_%),fuzz-programs)
+	@BUILD=$(BUILD) SECONDS=$(or $(SECONDS),30) tests/fuzz/run $(ONLY)
 
 format: ## lay the code out
 	@clang-format -i $(shell git ls-files '*.c' '*.h')

@@ -1,4 +1,5 @@
 /* keyless: one command for both sides. A table of verbs. */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -26,6 +27,7 @@ int main(int argc, char *argv[])
         return print_usage(stdout, CLI_DONE);
     if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)
         return puts("keyless " KEYLESS_VERSION) < 0;
+    signal(SIGPIPE, SIG_IGN); /* a peer that hangs up is an error to report, not an end */
     if (secret_init() != 0) {
         fputs("keyless: libsodium cannot start\n", stderr);
         return CLI_FAILED;

@@ -4,23 +4,31 @@
 
 #include "cli/cli.h"
 
+enum direction { TO_SERVER, FROM_SERVER, BOTH, THROUGH };
+
+/* Who does it, with an edge in the middle and in the local comparison. */
+static const char *const who[][4] = {
+    {"client → edge", "edge → client", "both", "client ↔ edge ↔ origin"},
+    {"client → server", "server → client", "both", "client ↔ server"},
+};
+
 static const struct {
     const char *name; /* in JSON */
     const char *text;
-    const char *who;
+    enum direction direction;
 } steps[STEP_COUNT] = {
-    [STEP_CLIENT_HELLO] = {"client_hello", "ClientHello", "client → edge"},
-    [STEP_SERVER_HELLO] = {"server_hello", "ServerHello", "edge → client"},
-    [STEP_CERTIFICATE] = {"certificate", "Certificate", "edge → client"},
-    [STEP_SERVER_HELLO_DONE] = {"server_hello_done", "ServerHelloDone", "edge → client"},
-    [STEP_CLIENT_KEY_EXCHANGE] = {"client_key_exchange", "ClientKeyExchange", "client → edge"},
-    [STEP_CLIENT_CCS] = {"client_change_cipher_spec", "ChangeCipherSpec", "client → edge"},
-    [STEP_CLIENT_FINISHED] = {"client_finished", "Finished", "client → edge"},
-    [STEP_SERVER_CCS] = {"server_change_cipher_spec", "ChangeCipherSpec", "edge → client"},
-    [STEP_SERVER_FINISHED] = {"server_finished", "Finished", "edge → client"},
-    [STEP_ESTABLISHED] = {"established", "connection established", "both"},
-    [STEP_HTTP] = {"http", "HTTP", "client ↔ edge ↔ origin"},
-    [STEP_CLOSED] = {"closed", "close_notify, TCP FIN", "both"},
+    [STEP_CLIENT_HELLO] = {"client_hello", "ClientHello", TO_SERVER},
+    [STEP_SERVER_HELLO] = {"server_hello", "ServerHello", FROM_SERVER},
+    [STEP_CERTIFICATE] = {"certificate", "Certificate", FROM_SERVER},
+    [STEP_SERVER_HELLO_DONE] = {"server_hello_done", "ServerHelloDone", FROM_SERVER},
+    [STEP_CLIENT_KEY_EXCHANGE] = {"client_key_exchange", "ClientKeyExchange", TO_SERVER},
+    [STEP_CLIENT_CCS] = {"client_change_cipher_spec", "ChangeCipherSpec", TO_SERVER},
+    [STEP_CLIENT_FINISHED] = {"client_finished", "Finished", TO_SERVER},
+    [STEP_SERVER_CCS] = {"server_change_cipher_spec", "ChangeCipherSpec", FROM_SERVER},
+    [STEP_SERVER_FINISHED] = {"server_finished", "Finished", FROM_SERVER},
+    [STEP_ESTABLISHED] = {"established", "connection established", BOTH},
+    [STEP_HTTP] = {"http", "HTTP", THROUGH},
+    [STEP_CLOSED] = {"closed", "close_notify, TCP FIN", BOTH},
 };
 
 static uint64_t number_of(const json_t *object, const char *group, const char *name)
@@ -75,7 +83,8 @@ void trace_print_steps(const struct trace_run *run, const json_t *edge, const st
         const struct trace_note *note = &run->step[i];
         if (!note->seen)
             continue;
-        printf("%2zu. %9.3f ms  %-22s %-24s", i + 1, (double)note->ns / 1e6, steps[i].text, steps[i].who);
+        printf("%2zu. %9.3f ms  %-22s %-24s", i + 1, (double)note->ns / 1e6, steps[i].text,
+               who[local != NULL][steps[i].direction]);
         if (note->bytes > 0)
             printf(" %zu bytes", note->bytes);
         printf("%s%s\n", note->detail[0] ? "  " : "", note->detail);
@@ -92,10 +101,10 @@ json_t *trace_print_json(const struct trace_run *run, const json_t *edge, const 
     for (size_t i = 0; i < STEP_COUNT; i++) {
         const struct trace_note *note = &run->step[i];
         if (note->seen)
-            json_array_append_new(list,
-                                  json_pack("{s:i, s:s, s:s, s:I, s:I, s:s}", "step", (int)i + 1, "name",
-                                            steps[i].name, "who", steps[i].who, "ns", (json_int_t)note->ns,
-                                            "bytes", (json_int_t)note->bytes, "detail", note->detail));
+            json_array_append_new(
+                list, json_pack("{s:i, s:s, s:s, s:I, s:I, s:s}", "step", (int)i + 1, "name", steps[i].name,
+                                "who", who[local != NULL][steps[i].direction], "ns", (json_int_t)note->ns,
+                                "bytes", (json_int_t)note->bytes, "detail", note->detail));
     }
     json_t *all = json_pack("{s:I, s:i, s:o}", "connect_ns", (json_int_t)run->connect_ns, "http_status",
                             run->http_status, "steps", list);

@@ -10,7 +10,7 @@ packages() {
     test) echo libcmocka-dev python3-pytest openssl curl gnutls-bin procps binutils ;;
     demo) echo python3 openssl curl procps util-linux ;;
     lint) echo clang clang-format binutils mandoc ;;
-    fuzz) echo clang libclang-rt-14-dev ;;
+    fuzz) echo clang libclang-rt-dev python3 ;;
     *) echo "deps.sh: unknown group '$1'; known: build test demo lint fuzz" >&2; exit 2 ;;
     esac
 }

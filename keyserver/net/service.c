@@ -40,7 +40,7 @@ struct service *service_new(uv_loop_t *loop, const struct server_config *config)
     service->loop = loop;
     service->config = config;
     service->requests = requests_new(REQUESTS_MAX);
-    /* As many as the vault itself would queue: a burst that it has room for must not be refused on the way. */
+    /* As many as the vault itself would queue: what it has room for must not be refused on the way. */
     service->link = vault_link_new(loop, (size_t)config->queue_max, &link_handlers, service);
     if (service->requests == NULL || service->link == NULL) {
         requests_free(service->requests);

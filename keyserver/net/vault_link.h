@@ -11,7 +11,7 @@
 #include "common/metrics.h"
 #include "keyserver/wall/wall.h"
 
-#define VAULT_LINK_PENDING_MIN 1024 /* what may gather in one turn of the loop, however short the queue is */
+#define VAULT_LINK_PENDING_MIN 1024 /* may gather in one turn of the loop, however short the queue */
 #define VAULT_LINK_ENDS_MAX    4    /* a further one ends the oldest that drains */
 
 struct vault_link;
@@ -24,8 +24,8 @@ struct vault_link_handlers {
     void (*on_lost)(uint32_t wall, void *user);
 };
 
-/* Of each vault's requests at most PENDING_MAX (not less than VAULT_LINK_PENDING_MIN) wait for the wall to take
- * them. HANDLERS and USER are borrowed. NULL without memory. */
+/* Of each vault's requests at most PENDING_MAX (not less than VAULT_LINK_PENDING_MIN) wait for the wall to
+ * take them. HANDLERS and USER are borrowed. NULL without memory. */
 struct vault_link *vault_link_new(uv_loop_t *loop, size_t pending_max,
                                   const struct vault_link_handlers *handlers, void *user);
 /* Closes every end without on_lost; memory goes with the loop's close callbacks. NULL is allowed. */

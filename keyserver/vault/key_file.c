@@ -10,6 +10,7 @@
 
 #include "common/identity.h"
 #include "common/secret.h"
+#include "keyserver/vault/rsa_check.h"
 
 #define KEY_FILE_MAX 65536 /* bytes */
 
@@ -138,7 +139,8 @@ static int take_id(struct key *key, const char *path, struct fault *fault)
 static int check_pair(struct key *key, const char *path, struct fault *fault)
 {
     EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_pkey(NULL, key->pkey, NULL);
-    int good = context != NULL && EVP_PKEY_pairwise_check(context) == 1;
+    bool good = key->type == KEY_RSA ? rsa_check_numbers(key->pkey)
+                                     : context != NULL && EVP_PKEY_pairwise_check(context) == 1;
     EVP_PKEY_CTX_free(context);
     return good ? 0
                 : fault_set(fault, ERR_CRYPTO,

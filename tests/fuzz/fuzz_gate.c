@@ -50,8 +50,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
     struct operation operation;
     struct key key = {.result_size = 256};
     uint8_t content[GATE_CONTENT_MAX];
-    if (!started)
+    if (!started) {
         must(gate_start() == 0);
+        atexit(gate_stop);
+    }
     started = true;
     if (length == 0)
         return 0;

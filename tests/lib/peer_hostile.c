@@ -4,7 +4,8 @@
  *     peer_hostile IDENTITY PSK_FILE UPSTREAM UPSTREAM_KEY EDGE_IDENTITY LATE_MS
  *
  * Accepts any edge with the pre-shared key, forwards its requests under EDGE_IDENTITY, and treats the answers
- * as the last line on standard input says (see `modes`). Ends when standard input does. */
+ * as the last line on standard input says: "MODE" (see `modes`) for all of them from now on, "MODE COUNT" for
+ * the next COUNT, the rest being passed on as they are. Ends when standard input does. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,7 @@ static struct identity *self, *edge_identity;
 static uint8_t psk[32], upstream_key[32];
 static struct address upstream_address;
 static spoiler spoil;
+static size_t spoil_left; /* answers that `spoil` may still have */
 static uint64_t late_ms;
 
 static void send_to(struct channel *channel, const struct buffer *packed)
@@ -75,10 +77,12 @@ static void wrong_id(struct link *link, struct msg *msg)
     honest(link, msg);
 }
 
+/* The last byte only: every form is kept, also that of an ECDSA signature. */
 static void wrong_bytes(struct link *link, struct msg *msg)
 {
     for (size_t i = 0; i < msg->count; i++)
-        msg->answers[i].outcome.bytes[msg->answers[i].outcome.length / 2] ^= 1;
+        if (msg->answers[i].outcome.length > 0)
+            msg->answers[i].outcome.bytes[msg->answers[i].outcome.length - 1] ^= 1;
     honest(link, msg);
 }
 
@@ -139,7 +143,10 @@ static void on_late(uv_timer_t *timer)
 static void be_late(struct link *link, struct msg *msg)
 {
     struct late *late = calloc(1, sizeof *late);
-    if (late == NULL || msg_pack_answers(&late->packed, msg->answers, msg->count) != 0) {
+    if (late == NULL)
+        return;
+    if (msg_pack_answers(&late->packed, msg->answers, msg->count) != 0) {
+        buffer_clear(&late->packed);
         free(late);
         return;
     }
@@ -186,6 +193,21 @@ static void on_upstream_open(struct channel *channel, void *user)
     }
 }
 
+/* The first `spoil_left` of the answers are spoiled, the others passed on before. */
+static void treat(struct link *link, struct msg *msg)
+{
+    size_t count = msg->count < spoil_left ? msg->count : spoil_left;
+
+    if (count < msg->count)
+        send_answers(link, msg->answers + count, msg->count - count);
+    if (count == 0)
+        return;
+    if (spoil_left != SIZE_MAX)
+        spoil_left -= count;
+    msg->count = count;
+    spoil(link, msg);
+}
+
 static void on_upstream_message(struct channel *channel, const uint8_t *bytes, size_t length, void *user)
 {
     (void)channel;
@@ -194,7 +216,7 @@ static void on_upstream_message(struct channel *channel, const uint8_t *bytes, s
     if (msg_parse(&msg, bytes, length) != 0)
         return;
     if (msg->kind == MSG_ANSWERS && link->edge != NULL)
-        spoil(link, msg);
+        treat(link, msg);
     msg_free(msg);
 }
 
@@ -274,10 +296,17 @@ static void on_drop(enum channel_drop why, const uint8_t *key, const struct addr
 
 static void choose_mode(char *line)
 {
+    size_t count = SIZE_MAX;
     line[strcspn(line, "\r\n")] = 0;
+    char *number = strchr(line, ' ');
+    if (number != NULL) {
+        *number = 0;
+        count = strtoul(number + 1, NULL, 10);
+    }
     for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++)
         if (strcmp(line, modes[i].name) == 0) {
             spoil = modes[i].spoil;
+            spoil_left = count;
             fprintf(stderr, "event=mode mode=%s\n", line);
             return;
         }
@@ -318,6 +347,7 @@ int main(int argc, char *argv[])
         return 2;
     }
     spoil = honest;
+    spoil_left = SIZE_MAX;
     late_ms = strtoul(argv[6], NULL, 10);
     int fd = address_listen(&address, false, 64, &fault);
     channel_listener_settings_default(&settings);

@@ -12,6 +12,7 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 FOLDERS = ("common", "proto", "keyserver", "edge", "cli", "tests")
 
+SUPERVISOR_KNOWS = ("common", "proto", "wall", "server", "net_face", "vault_face")
 # Room of a file: the first pattern that fits. A room may include itself and the rooms listed.
 ROOMS = (
     ("common", "common/*", ()),
@@ -19,9 +20,11 @@ ROOMS = (
     ("wall", "keyserver/wall/*", ("common", "proto")),
     ("net", "keyserver/net/*", ("common", "proto", "wall", "server")),
     ("vault", "keyserver/vault/*", ("common", "proto", "wall", "server")),
-    # The programs' top: forks both sides, so it knows the face of each.
+    # The program's top: forks both sides, so it knows the face of each.
     ("server_main", "keyserver/main.c", ("common", "proto", "server", "supervisor")),
-    ("supervisor", "keyserver/supervisor*", ("common", "proto", "wall", "server", "net_face", "vault_face")),
+    ("supervisor", "keyserver/supervisor*", SUPERVISOR_KNOWS),
+    ("supervisor", "keyserver/child*", SUPERVISOR_KNOWS),
+    ("supervisor", "keyserver/trial*", SUPERVISOR_KNOWS),
     # What both sides of the key server read: its configuration and its list of edges.
     ("server", "keyserver/*", ("common", "proto")),
     ("client", "edge/client/*", ("common", "proto")),
@@ -32,9 +35,10 @@ ROOMS = (
 )
 # Single headers that rooms above may know, besides whole rooms.
 FACES = {
-    "net_face": ("keyserver/net/net.h",),
+    "net_face": ("keyserver/net/net.h", "keyserver/net/control.h"),
     "vault_face": ("keyserver/vault/vault.h",),
-    "edge_pure": ("edge/edge_config.h", "edge/certs.h", "edge/provider/provider.h"),
+    "edge_pure": ("edge/edge_config.h", "edge/key_servers.h", "edge/certs.h", "edge/certs_file.h",
+                  "edge/certs_folder.h", "edge/provider/provider.h"),
     "vault_pure": (),
 }
 

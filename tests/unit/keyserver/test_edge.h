@@ -3,7 +3,13 @@
 #ifndef TESTS_UNIT_KEYSERVER_TEST_EDGE_H
 #define TESTS_UNIT_KEYSERVER_TEST_EDGE_H
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 #include "common/channel.h"
 #include "common/clock.h"
