@@ -102,7 +102,7 @@ $(GENERATED): $(BUILD)/gen/proto/keyless.pb-c.c
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -Wno-conversion -Wno-cast-qual -MMD -MP -c -o $@ $<
-$(call objects,$(proto_src)): | $(BUILD)/gen/proto/keyless.pb-c.c
+$(call objects,$(proto_src) $(UNIT_SRC) $(PEER_SRC) $(FUZZ_SRC)): | $(BUILD)/gen/proto/keyless.pb-c.c
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)

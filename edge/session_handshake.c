@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <openssl/err.h>
+#include <openssl/proverr.h>
 #include <string.h>
 
 #include "common/clock.h"
@@ -34,10 +35,20 @@ void session_handshake_fail(struct session *session, enum session_failure failur
         session->key_ns += clock_ns() - session->trace.accepted_ns - session->trace.at[TRACE_KEY_BEGUN];
     session->failure = failure;
     counter_add(&session->host->stats.failures[failure], 1);
-    session_log_handshake_failed(session, failure == FAILURE_TLS ? tls_error(error, sizeof(error)) : NULL);
+    bool explained = failure == FAILURE_TLS || failure == FAILURE_KEY_INVALID;
+    session_log_handshake_failed(session, explained ? tls_error(error, sizeof(error)) : NULL);
     ERR_clear_error();
     session_conclude(session, RESULT_HANDSHAKE_FAILED);
     session_happen(session, event);
+}
+
+/* The provider did not accept an answer: it is the first to complain then. */
+static bool answer_rejected(const struct key_wait *key)
+{
+    unsigned long code = ERR_peek_error();
+
+    return key->operations && ERR_GET_LIB(code) == ERR_LIB_PROV &&
+           ERR_GET_REASON(code) == PROV_R_FAILED_TO_SIGN;
 }
 
 static void broke(struct session *session)
@@ -46,6 +57,8 @@ static void broke(struct session *session)
 
     if (key->operations && key->last_status != STATUS_OK)
         session_handshake_fail(session, key_failure(session), EVENT_HANDSHAKE_FAILED);
+    else if (answer_rejected(key))
+        session_handshake_fail(session, FAILURE_KEY_INVALID, EVENT_HANDSHAKE_FAILED);
     else if (session_io_handshake_break() == BREAK_TLS)
         session_handshake_fail(session, FAILURE_TLS, EVENT_HANDSHAKE_FAILED);
     else

@@ -14,6 +14,7 @@ enum session_failure {
     FAILURE_KEY_REFUSED,     /* it said no */
     FAILURE_KEY_BUSY,        /* it is overloaded */
     FAILURE_KEY_UNAVAILABLE, /* there was none to ask */
+    FAILURE_KEY_INVALID,     /* its signature did not pass the check */
     FAILURE_TLS,             /* the two sides could not agree, or the client broke the protocol */
     FAILURE_CLIENT_GONE,     /* the client left */
     FAILURE_TIMEOUT,         /* the client took too long */

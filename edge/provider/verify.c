@@ -1,4 +1,5 @@
 #include <openssl/core_names.h>
+#include <openssl/err.h>
 #include <openssl/rsa.h>
 #include <string.h>
 
@@ -78,6 +79,7 @@ int verify_signature(const struct remote_key *key, const struct signature_form *
         OSSL_PARAM_utf8_string(OSSL_SIGNATURE_PARAM_PSS_SALTLEN, digest_salt, 0),
         OSSL_PARAM_END,
     };
+    ERR_set_mark(); /* how a wrong signature failed to be right helps nobody; the caller says what it was */
     EVP_MD_CTX *context = EVP_MD_CTX_new();
     int verified = context != NULL &&
                    EVP_DigestVerifyInit_ex(context, NULL, form->digest, key->provider->context,
@@ -85,5 +87,6 @@ int verify_signature(const struct remote_key *key, const struct signature_form *
                                            form->pss ? params : NULL) == 1 &&
                    EVP_DigestVerify(context, signature, length, tbs, tbs_length) == 1;
     EVP_MD_CTX_free(context);
+    ERR_pop_to_mark();
     return verified ? 0 : ERR_CRYPTO;
 }

@@ -11,12 +11,13 @@ from daemon import SLOW, descriptors, rss_kb, wait_until
 from relay import Relay
 
 ABORTS = 10000 if SLOW == 1 else 1000
-GROWTH_KB = 4096 if SLOW == 1 else 64 * 1024
+CROWD = 50
+GROWTH_KB = 1024 if SLOW == 1 else 64 * 1024  # a hundred bytes an abort would show
 
 
-def hello_bytes(pki, name="rsa.test", ciphers="AES128-GCM-SHA256"):
+def hello_bytes(pki, version=ssl.TLSVersion.TLSv1_2, ciphers=clients.RSA_KX, name="rsa.test"):
     """A ClientHello as a real client sends it, without a network; and the object that made it."""
-    tls = clients.context(pki.ca, ssl.TLSVersion.TLSv1_2, ciphers)
+    tls = clients.context(pki.ca, version, ciphers)
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     session = tls.wrap_bio(incoming, outgoing, server_hostname=name)
     try:
@@ -78,35 +79,52 @@ def test_clients_that_vanish_while_waiting_for_a_key(slow_site, pki, leave):
     still_serves(edge, pki)
 
 
-def test_ten_thousand_aborts_leave_memory_where_it_was(slow_site, pki):
+def test_ten_thousand_aborts_leave_memory_where_it_was(site, slow_site, pki):
+    """Each leaves while the edge waits for its key, whose answer then comes for nobody."""
     edge, relay = slow_site
-    relay.delay = 0.02
+    watched = {"edge": edge.pid, **site.daemons[0].children()}
+    assert len(watched) == 3, watched  # and the key server's two processes
+    relay.delay = 0
+    aborted = r"keyless_edge_handshake_failures_total{reason=\"client_gone\"}"
+    stray = r"keyless_edge_key_server_stray_answers_total"
 
     def storm(count):
-        done = 0
-        while done < count:
-            crowd = [key_exchange_sent(edge, pki) for _ in range(min(50, count - done))]
+        before, unwanted = edge.admin.metric(aborted), edge.admin.metric(stray)
+        for done in range(0, count, CROWD):
+            relay.stall()
+            crowd = [key_exchange_sent(edge, pki) for _ in range(CROWD)]
+            edge.admin.wait_metric(r"keyless_edge_handshakes_waiting", CROWD)
             for raw in crowd:
                 clients.reset(raw)
-            done += len(crowd)
-        all_gone(edge)
+            all_gone(edge)
+            relay.resume()
+        edge.admin.wait_metric(stray, unwanted + count)
+        assert edge.admin.metric(aborted) - before == count
 
     storm(ABORTS // 10)
-    memory, files = rss_kb(edge.pid), descriptors(edge.pid)
+    memory = {name: rss_kb(pid) for name, pid in watched.items()}
+    files, begin = descriptors(edge.pid), time.monotonic()
     storm(ABORTS)
+    print("%d aborts in %.1f s" % (ABORTS, time.monotonic() - begin))
+    for name, pid in watched.items():
+        print("%s: %d KB before, %d KB after" % (name, memory[name], rss_kb(pid)))
+        assert rss_kb(pid) - memory[name] < GROWTH_KB
     wait_until(lambda: descriptors(edge.pid) <= files, "descriptors are back at %d" % files)
-    assert rss_kb(edge.pid) - memory < GROWTH_KB
     still_serves(edge, pki)
 
 
 def partial(pki, step):
-    first, _, _, _ = hello_bytes(pki)
-    return {"nothing": b"", "one byte": first[:1], "record header": first[:5], "half a hello": first[:60], "hello": first,
+    first = hello_bytes(pki, **HELLOS.get(step, {}))[0]
+    return {"nothing": b"", "one byte": first[:1], "record header": first[:5], "half a hello": first[:60],
+            **dict.fromkeys(HELLOS, first),
             "rubbish": os.urandom(500), "http": b"GET / HTTP/1.0\r\n\r\n", "huge record": b"\x16\x03\x01\xff\xff" + b"\0" * 2000,
             "empty records": b"\x16\x03\x01\x00\x00" * 200, "ssl2": b"\x80\x2e\x01\x00\x02" + b"\0" * 60}[step]
 
 
-STEPS = ["nothing", "one byte", "record header", "half a hello", "hello", "rubbish", "http", "huge record", "empty records", "ssl2"]
+# The last two have the edge ask for a key before its first flight, in which they then stall.
+HELLOS = {"rsa hello": {}, "ecdhe hello": {"ciphers": "ECDHE-RSA-AES128-GCM-SHA256"},
+          "1.3 hello": {"version": ssl.TLSVersion.TLSv1_3, "ciphers": None}}
+STEPS = ["nothing", "one byte", "record header", "half a hello", *HELLOS, "rubbish", "http", "huge record", "empty records", "ssl2"]
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -121,6 +139,27 @@ def test_clients_that_stall(slow_site, pki, step):
         except ConnectionResetError:
             pass
         assert time.monotonic() - begin < 6 * SLOW
+    all_gone(edge)
+    still_serves(edge, pki)
+
+
+def test_a_hello_in_drops_gets_no_more_time(slow_site, pki):
+    """A byte now and then, each in good time: the deadline is the handshake's, not the next byte's."""
+    edge, _ = slow_site
+    first, begin = hello_bytes(pki)[0], time.monotonic()
+    with socket.create_connection((edge.host, edge.port), timeout=0.1 * SLOW) as raw:
+        for byte in first:
+            try:
+                raw.sendall(bytes([byte]))
+                if not raw.recv(1):
+                    break
+            except TimeoutError:
+                continue
+            except OSError:
+                break
+        else:
+            raise AssertionError("the whole hello was taken, %d bytes" % len(first))
+    assert time.monotonic() - begin < 6 * SLOW
     all_gone(edge)
     still_serves(edge, pki)
 

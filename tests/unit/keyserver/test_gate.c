@@ -41,7 +41,7 @@ static int stop(void **state)
 
 /* ---- schemes ---- */
 
-#define RSA     (1u << KEY_RSA)
+#define BIT_RSA (1u << KEY_RSA)
 #define P256    (1u << KEY_EC_P256)
 #define P384    (1u << KEY_EC_P384)
 #define ED25519 (1u << KEY_ED25519)
@@ -51,15 +51,9 @@ static const struct {
     uint16_t scheme;
     unsigned tls13, tls12; /* key types, as bits */
 } allowed[] = {
-    {0x0401, 0, RSA},
-    {0x0501, 0, RSA},
-    {0x0601, 0, RSA},
-    {0x0403, P256, P256 | P384},
-    {0x0503, P384, P256 | P384},
-    {0x0603, 0, P256 | P384},
-    {0x0804, RSA, RSA},
-    {0x0805, RSA, RSA},
-    {0x0806, RSA, RSA},
+    {0x0401, 0, BIT_RSA},        {0x0501, 0, BIT_RSA},        {0x0601, 0, BIT_RSA},
+    {0x0403, P256, P256 | P384}, {0x0503, P384, P256 | P384}, {0x0603, 0, P256 | P384},
+    {0x0804, BIT_RSA, BIT_RSA},  {0x0805, BIT_RSA, BIT_RSA},  {0x0806, BIT_RSA, BIT_RSA},
     {0x0807, ED25519, ED25519},
 };
 

@@ -3,7 +3,15 @@
 #ifndef TESTS_UNIT_KEYSERVER_TEST_KEYS_H
 #define TESTS_UNIT_KEYSERVER_TEST_KEYS_H
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
 #include <dirent.h>
+#include <limits.h>
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>

@@ -5,9 +5,9 @@
 
 #include <cmocka.h>
 
+#include <openssl/param_build.h>
 #include <string.h>
 
-#include "common/clock.h"
 #include "common/log.h"
 #include "keyserver/vault/key_file.h"
 #include "tests/unit/keyserver/test_keys.h"
@@ -436,6 +436,63 @@ static void rsa_keys_with_one_wrong_number_are_refused(void **state)
     assert_refused("a.pem", "");
 }
 
+/* An RSA key whose numbers fit together but whose first factor is no prime. */
+static EVP_PKEY *composite_rsa(void)
+{
+    static const char *const names[] = {OSSL_PKEY_PARAM_RSA_N,         OSSL_PKEY_PARAM_RSA_E,
+                                        OSSL_PKEY_PARAM_RSA_D,         OSSL_PKEY_PARAM_RSA_FACTOR1,
+                                        OSSL_PKEY_PARAM_RSA_FACTOR2,   OSSL_PKEY_PARAM_RSA_EXPONENT1,
+                                        OSSL_PKEY_PARAM_RSA_EXPONENT2, OSSL_PKEY_PARAM_RSA_COEFFICIENT1};
+    BIGNUM *number[8], *n, *e, *d, *p, *q, *dp, *dq, *qinv, *p1 = BN_new(), *q1 = BN_new(), *both = BN_new();
+    BN_CTX *scratch = BN_CTX_new();
+    OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
+    EVP_PKEY *made = NULL;
+    for (size_t i = 0; i < 8; i++)
+        number[i] = BN_new();
+    n = number[0], e = number[1], d = number[2], p = number[3], q = number[4];
+    dp = number[5], dq = number[6], qinv = number[7];
+    BN_set_word(e, 65537);
+    do {
+        BN_generate_prime_ex(p1, 512, 0, NULL, NULL, NULL);
+        BN_generate_prime_ex(q1, 512, 0, NULL, NULL, NULL);
+        BN_mul(p, p1, q1, scratch);
+        BN_generate_prime_ex(q, 1024, 0, NULL, NULL, NULL);
+        BN_mul(n, p, q, scratch);
+        BN_sub(p1, p, BN_value_one());
+        BN_sub(q1, q, BN_value_one());
+        BN_mul(both, p1, q1, scratch);
+        BN_mod_inverse(qinv, q, p, scratch);
+    } while (BN_num_bits(n) != 2048 || BN_mod_inverse(d, e, both, scratch) == NULL);
+    BN_mod(dp, d, p1, scratch);
+    BN_mod(dq, d, q1, scratch);
+    for (size_t i = 0; i < 8; i++)
+        assert_int_equal(OSSL_PARAM_BLD_push_BN(builder, names[i], number[i]), 1);
+    OSSL_PARAM *parameters = OSSL_PARAM_BLD_to_param(builder);
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
+    assert_true(EVP_PKEY_fromdata_init(context) > 0);
+    assert_true(EVP_PKEY_fromdata(context, &made, EVP_PKEY_KEYPAIR, parameters) > 0);
+    EVP_PKEY_CTX_free(context);
+    OSSL_PARAM_free(parameters);
+    OSSL_PARAM_BLD_free(builder);
+    for (size_t i = 0; i < 8; i++)
+        BN_free(number[i]);
+    BN_free(p1);
+    BN_free(q1);
+    BN_free(both);
+    BN_CTX_free(scratch);
+    ERR_clear_error();
+    return made;
+}
+
+static void a_composite_factor_is_found_without_a_test_of_primality(void **state)
+{
+    EVP_PKEY *pkey = composite_rsa();
+    (void)state;
+    keys_write(folder, "a.pem", pkey);
+    assert_refused("a.pem", "do not belong together");
+    EVP_PKEY_free(pkey);
+}
+
 static void the_same_key_twice_counts_once_under_its_first_name(void **state)
 {
     (void)state;
@@ -544,6 +601,7 @@ int main(void)
         IN_FOLDER(curves_and_types_that_are_not_served_are_refused),
         IN_FOLDER(halves_that_do_not_belong_together_are_refused),
         IN_FOLDER(rsa_keys_with_one_wrong_number_are_refused),
+        IN_FOLDER(a_composite_factor_is_found_without_a_test_of_primality),
         IN_FOLDER(the_same_key_twice_counts_once_under_its_first_name),
         IN_FOLDER(a_name_is_shorter_than_its_field),
         IN_FOLDER(folders_pipes_and_large_files_are_passed_over),

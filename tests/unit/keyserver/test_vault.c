@@ -43,14 +43,14 @@ static const struct {
     uint16_t scheme;
     bool tls13;
 } signatures[] = {
-    {RSA, SCHEME_RSA_PSS_RSAE_SHA256, true}, {RSA, SCHEME_RSA_PSS_RSAE_SHA384, true},
-    {RSA, SCHEME_RSA_PSS_RSAE_SHA512, true}, {P256, SCHEME_ECDSA_P256_SHA256, true},
-    {P384, SCHEME_ECDSA_P384_SHA384, true},  {ED25519, SCHEME_ED25519, true},
-    {RSA, SCHEME_RSA_PKCS1_SHA256, false},   {RSA, SCHEME_RSA_PKCS1_SHA384, false},
-    {RSA, SCHEME_RSA_PKCS1_SHA512, false},   {RSA, SCHEME_RSA_PSS_RSAE_SHA256, false},
-    {P256, SCHEME_ECDSA_P256_SHA256, false}, {P256, SCHEME_ECDSA_P384_SHA384, false},
-    {P384, SCHEME_ECDSA_P256_SHA256, false}, {P384, SCHEME_ECDSA_P521_SHA512, false},
-    {ED25519, SCHEME_ED25519, false},
+    {HAS_RSA, SCHEME_RSA_PSS_RSAE_SHA256, true}, {HAS_RSA, SCHEME_RSA_PSS_RSAE_SHA384, true},
+    {HAS_RSA, SCHEME_RSA_PSS_RSAE_SHA512, true}, {HAS_P256, SCHEME_ECDSA_P256_SHA256, true},
+    {HAS_P384, SCHEME_ECDSA_P384_SHA384, true},  {HAS_ED25519, SCHEME_ED25519, true},
+    {HAS_RSA, SCHEME_RSA_PKCS1_SHA256, false},   {HAS_RSA, SCHEME_RSA_PKCS1_SHA384, false},
+    {HAS_RSA, SCHEME_RSA_PKCS1_SHA512, false},   {HAS_RSA, SCHEME_RSA_PSS_RSAE_SHA256, false},
+    {HAS_P256, SCHEME_ECDSA_P256_SHA256, false}, {HAS_P256, SCHEME_ECDSA_P384_SHA384, false},
+    {HAS_P384, SCHEME_ECDSA_P256_SHA256, false}, {HAS_P384, SCHEME_ECDSA_P521_SHA512, false},
+    {HAS_ED25519, SCHEME_ED25519, false},
 };
 #define SIGNATURES (sizeof signatures / sizeof signatures[0])
 
@@ -93,7 +93,7 @@ static struct operation premaster_operation(unsigned class)
         block[256 - 47] = 1; /* version */
     if (class == 5)
         memset(block + 1, 0, 254);
-    return keys_premaster(rig.pkey[RSA], 0x0303, block);
+    return keys_premaster(rig.pkey[HAS_RSA], 0x0303, block);
 }
 
 static void a_premaster_comes_back_and_bad_ones_cannot_be_told_from_good(void **state)
@@ -141,7 +141,7 @@ static void a_signature_block_as_ciphertext_gives_48_bytes(void **state)
     struct operation operation = {.kind = OP_RSA_PREMASTER};
     uint8_t *block = operation.u.rsa_premaster.ciphertext;
     (void)state;
-    keys_id(rig.pkey[RSA], operation.key_id);
+    keys_id(rig.pkey[HAS_RSA], operation.key_id);
     operation.u.rsa_premaster.client_version = 0x0303;
     operation.u.rsa_premaster.ciphertext_length = 256;
     memset(block, 0xff, 256);
@@ -181,7 +181,7 @@ static void keys_are_listed_with_what_the_edge_may_ask_of_them(void **state)
             while (memcmp(id, info->key_id, KEY_ID_SIZE) != 0 && ++which < KEY_COUNT);
             assert_true(which < KEY_COUNT);
             assert_int_equal(info->type, types[which]);
-            bool decrypts = which == RSA && edge == EDGE_ALL;
+            bool decrypts = which == HAS_RSA && edge == EDGE_ALL;
             assert_int_equal(info->operations, sign | (decrypts ? 1u << OP_RSA_PREMASTER : 0));
         }
     }

@@ -3,6 +3,13 @@
 #ifndef TESTS_UNIT_KEYSERVER_TEST_VAULT_RIG_H
 #define TESTS_UNIT_KEYSERVER_TEST_VAULT_RIG_H
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -19,7 +26,7 @@
 #define PATIENCE_MS 30000
 #define FAR         UINT64_MAX
 
-enum { RSA, P256, P384, ED25519, KEY_COUNT };
+enum { HAS_RSA, HAS_P256, HAS_P384, HAS_ED25519, KEY_COUNT };
 enum { EDGE_ALL, EDGE_SIGNER, EDGE_OTHER_KEY, EDGE_ELSEWHERE, EDGE_COUNT, EDGE_STRANGER };
 
 struct rig {
@@ -67,14 +74,14 @@ static inline void rig_set_up(struct rig *rig)
     snprintf(rig->secret_file, sizeof rig->secret_file, "%s/group_secret", rig->folder);
     snprintf(rig->log_file, sizeof rig->log_file, "%s/log", rig->folder);
     rig_write_edges(rig);
-    rig->pkey[RSA] = keys_rsa(2048);
-    rig->pkey[P256] = keys_ec("P-256");
-    rig->pkey[P384] = keys_ec("P-384");
-    rig->pkey[ED25519] = keys_edwards("ED25519");
-    keys_write(rig->keys, "rsa.pem", rig->pkey[RSA]);
-    keys_write(rig->keys, "p256.key", rig->pkey[P256]);
-    keys_write(rig->keys, "p384.der", rig->pkey[P384]);
-    keys_write(rig->keys, "ed25519.pem", rig->pkey[ED25519]);
+    rig->pkey[HAS_RSA] = keys_rsa(2048);
+    rig->pkey[HAS_P256] = keys_ec("P-256");
+    rig->pkey[HAS_P384] = keys_ec("P-384");
+    rig->pkey[HAS_ED25519] = keys_edwards("ED25519");
+    keys_write(rig->keys, "rsa.pem", rig->pkey[HAS_RSA]);
+    keys_write(rig->keys, "p256.key", rig->pkey[HAS_P256]);
+    keys_write(rig->keys, "p384.der", rig->pkey[HAS_P384]);
+    keys_write(rig->keys, "ed25519.pem", rig->pkey[HAS_ED25519]);
     rig->config = (struct server_config){.authorized_edges = rig->edges_file,
                                          .keys = rig->keys,
                                          .group_secret = rig->secret_file,
