@@ -2,15 +2,18 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <linux/landlock.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -84,6 +87,26 @@ unsigned long process_raise_descriptors(void)
 void process_die_with_parent(void)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+}
+
+bool process_deny_files(void)
+{
+    if (PROCESS_SANITIZED)
+        return false;
+    const uint64_t first_version = (1ull << 13) - 1, second = 1ull << 13, third = 1ull << 14,
+                   fifth = 1ull << 15;
+    long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    if (version < 1)
+        return false;
+    struct landlock_ruleset_attr rules = {.handled_access_fs = first_version | (version >= 2 ? second : 0) |
+                                                               (version >= 3 ? third : 0) |
+                                                               (version >= 5 ? fifth : 0)};
+    long fd = syscall(SYS_landlock_create_ruleset, &rules, sizeof rules.handled_access_fs, 0);
+    if (fd < 0)
+        return false;
+    bool good = syscall(SYS_landlock_restrict_self, fd, 0) == 0;
+    close((int)fd);
+    return good;
 }
 
 void process_notify(const char *state)

@@ -6,6 +6,18 @@
 
 #include "common/err.h"
 
+/* True in a build with ASan or TSan, which need more of the kernel than the program does. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define PROCESS_SANITIZED true
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define PROCESS_SANITIZED true
+#endif
+#endif
+#ifndef PROCESS_SANITIZED
+#define PROCESS_SANITIZED false
+#endif
+
 /* No core, not dumpable, no new privileges, SIGPIPE ignored, umask 077. NAME becomes the process's comm (≤ 15
  * chars). */
 int process_harden(const char *name, struct fault *fault) MUST_USE;
@@ -15,6 +27,9 @@ int process_drop_user(const char *user, struct fault *fault) MUST_USE;
 unsigned long process_raise_descriptors(void);
 /* Dies with SIGKILL when the parent dies. */
 void process_die_with_parent(void);
+/* Denies every file to this thread and to all it starts later, by Landlock: false where the kernel has none,
+ * and in a build with sanitizers, which read files of their own. What is open stays open. */
+bool process_deny_files(void);
 /* sd_notify: sends STATE ("READY=1") to $NOTIFY_SOCKET when there is one. */
 void process_notify(const char *state);
 

@@ -195,8 +195,10 @@ static int start(struct edge *edge, struct fault *fault)
 
     if ((error = edge_bind_open(&edge->bind, edge->setup, fault)) != 0 ||
         (error = open_admin(edge, fault)) != 0 ||
-        (error = process_drop_user(edge->setup->config.user, fault)) != 0 ||
-        (error = make_threads(edge, fault)) != 0 || (error = start_admin(edge, fault)) != 0)
+        (error = process_drop_user(edge->setup->config.user, fault)) != 0)
+        return error;
+    log_event(LOG_INFO, "sandbox", "files=%s", process_deny_files() ? "denied" : "undenied");
+    if ((error = make_threads(edge, fault)) != 0 || (error = start_admin(edge, fault)) != 0)
         return error;
     uv_signal_start(&edge->terminate, on_signal, SIGTERM);
     uv_signal_start(&edge->interrupt, on_signal, SIGINT);

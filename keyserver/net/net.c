@@ -104,6 +104,8 @@ static int load(struct net *net, struct fault *fault)
         r = authorized_load(&net->authorized, net->config->authorized_edges, fault);
     if (r == 0)
         r = process_drop_user(net->config->user, fault);
+    if (r == 0)
+        log_event(LOG_INFO, "sandbox", "files=%s", process_deny_files() ? "denied" : "undenied");
     return r;
 }
 

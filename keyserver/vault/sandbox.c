@@ -1,26 +1,13 @@
 #include "keyserver/vault/sandbox.h"
 
 #include <errno.h>
-#include <linux/landlock.h>
 #include <seccomp.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "common/log.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED true
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED true
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED false
-#endif
+#include "common/process.h"
 
 /* What a vault does once it runs: the wall (send, receive), waiting, memory, time, randomness, its log, its
  * end. */
@@ -87,32 +74,13 @@ static int filter_system_calls(struct fault *fault)
     return fault_set(fault, ERR_SYSTEM, "the system-call filter could not be loaded: %s", strerror(-failed));
 }
 
-/* Every right over files that this kernel's Landlock knows, denied everywhere. */
-bool sandbox_deny_files(void)
-{
-    const uint64_t first_version = (1ull << 13) - 1, second = 1ull << 13, third = 1ull << 14,
-                   fifth = 1ull << 15;
-    long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
-    if (version < 1)
-        return false;
-    struct landlock_ruleset_attr rules = {.handled_access_fs = first_version | (version >= 2 ? second : 0) |
-                                                               (version >= 3 ? third : 0) |
-                                                               (version >= 5 ? fifth : 0)};
-    long fd = syscall(SYS_landlock_create_ruleset, &rules, sizeof rules.handled_access_fs, 0);
-    if (fd < 0)
-        return false;
-    bool good = syscall(SYS_landlock_restrict_self, fd, 0) == 0;
-    close((int)fd);
-    return good;
-}
-
 int sandbox_enter(bool files_denied, struct fault *fault)
 {
     bool locked = mlockall(MCL_CURRENT) == 0; /* what is loaded now: the keys */
-    int err = SANITIZED ? 0 : filter_system_calls(fault);
+    int err = PROCESS_SANITIZED ? 0 : filter_system_calls(fault);
     if (err == 0)
         log_event(LOG_INFO, "sandbox", "system_calls=%s files=%s memory=%s",
-                  SANITIZED ? "unfiltered" : "filtered", files_denied ? "denied" : "undenied",
+                  PROCESS_SANITIZED ? "unfiltered" : "filtered", files_denied ? "denied" : "undenied",
                   locked ? "locked" : "unlocked");
     return err;
 }

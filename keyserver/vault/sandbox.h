@@ -1,5 +1,5 @@
 /* The vault's sandbox: after start it may compute and talk to the wall, and nothing else. Files go before the
- * threads are started, system calls after. */
+ * threads are started (process_deny_files), system calls after. */
 #ifndef KEYSERVER_VAULT_SANDBOX_H
 #define KEYSERVER_VAULT_SANDBOX_H
 
@@ -7,9 +7,6 @@
 
 #include "common/err.h"
 
-/* Denies every file to this thread and those it starts from now on (Landlock). False where the kernel cannot.
- */
-bool sandbox_deny_files(void);
 /* Locks what is loaded into memory where the limit allows, and denies every system call but those that a
  * running vault needs, and executable memory, to all threads (seccomp; anything else kills the process). Logs
  * "sandbox" with what took effect, FILES_DENIED included. In a sanitizer build the filter is left out,

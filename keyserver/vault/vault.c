@@ -67,7 +67,7 @@ static int vault_load(struct vault *vault, const struct server_config *config, s
         (err = load_keys(vault, config, fault)) != 0 || (err = process_drop_user(config->user, fault)) != 0)
         return err;
     authorized_forget_psks(vault->edges);
-    bool files_denied = sandbox_deny_files();
+    bool files_denied = process_deny_files();
     vault->workers = workers_new(vault->keys, (unsigned)config->workers, (unsigned)config->queue_max);
     if (vault->workers == NULL)
         return fault_set(fault, ERR_MEMORY, "the workers cannot be started");

@@ -111,6 +111,13 @@ static void make_templates(void)
     templates[3].operation.kind = OP_KEYS;
 }
 
+static void unload(void)
+{
+    keystore_free(keys);
+    authorized_free(edges);
+    gate_stop();
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     (void)argc;
@@ -120,6 +127,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     load_keys();
     load_edges();
     make_templates();
+    atexit(unload);
     for (size_t i = 0; i < TEMPLATES; i++) {
         must(wall_request_check(&templates[i]) == 0);
         must(judge_request(edges, keys, &templates[i]).refusal == REFUSAL_NONE);

@@ -40,6 +40,13 @@ static void write_key(const char *folder, const char *name, EVP_PKEY *pkey)
     EVP_PKEY_free(pkey);
 }
 
+static void unload(void)
+{
+    keystore_free(keys);
+    authorized_free(edges);
+    gate_stop();
+}
+
 static void load(void)
 {
     static const char text[] = "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE= edge "
@@ -100,8 +107,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 {
     struct wall_request slot;
     struct wall_answer answer;
-    if (keys == NULL)
+    if (keys == NULL) {
         load();
+        atexit(unload);
+    }
     if (length == 0)
         return 0;
     memset(&slot, 0, sizeof slot);

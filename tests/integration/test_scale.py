@@ -41,6 +41,8 @@ def test_two_thousand_handshakes_wait_at_once(site, pki, origin):
         return await asyncio.gather(*tasks)
 
     assert asyncio.run(all_of_them()) == [True] * COUNT
+    assert edge.admin.metric(r"keyless_edge_handshakes_total") == COUNT
+    assert edge.admin.metric(r"keyless_edge_handshake_failures_total") == 0
     print("waiting handshakes: %d, %.1f KB each" % (COUNT, (peak["kb"] - before) / COUNT))
     if SLOW == 1:
         assert (peak["kb"] - before) / COUNT < 64

@@ -151,7 +151,7 @@ static int run_inside(void (*act)(void))
     if (pid == 0) {
         struct fault fault = {0};
         log_init("test", LOG_ERROR, LOG_LOGFMT);
-        if (process_harden("test", &fault) != 0 || sandbox_enter(sandbox_deny_files(), &fault) != 0)
+        if (process_harden("test", &fault) != 0 || sandbox_enter(process_deny_files(), &fault) != 0)
             _exit(1);
         act();
         _exit(SURVIVED);
@@ -241,7 +241,7 @@ static void files_are_denied_by_the_kernel_as_well(void **state)
     assert_true(pid >= 0);
     if (pid == 0) {
         struct fault fault = {0};
-        if (process_harden("test", &fault) != 0 || !sandbox_deny_files())
+        if (process_harden("test", &fault) != 0 || !process_deny_files())
             _exit(1);
         _exit(open("/etc/passwd", O_RDONLY) < 0 && errno == EACCES ? SURVIVED : 2);
     }
