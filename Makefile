@@ -14,6 +14,9 @@ PREFIX   ?= /usr/local
 DESTDIR  ?=
 VERSION  := 0.1.0
 ARCH     := $(shell uname -m)
+# The verbs build on every core, unless -j says otherwise.
+JOBS     := $(if $(findstring j,$(filter-out --%,$(MAKEFLAGS))),,-j$(shell nproc))
+SUBMAKE   = $(MAKE) --no-print-directory $(JOBS)
 
 # ---- flags ----------------------------------------------------------------------------------------------
 
@@ -70,7 +73,7 @@ MAN        := $(patsubst docs/man/%.scd,$(BUILD)/man/%,$(wildcard docs/man/*.scd
 .DEFAULT_GOAL := all
 
 all: deps-build ## build the three programs and their manual pages
-	@$(MAKE) --no-print-directory programs man
+	@$(SUBMAKE) programs man
 
 programs: $(PROGRAMS)
 man: $(MAN)
@@ -154,7 +157,7 @@ $(BUILD)/man/%: docs/man/%.scd
 # ---- verbs --------------------------------------------------------------------------------------------------
 
 test: deps-test ## every unit and integration test; the last line counts them
-	@$(MAKE) --no-print-directory programs $(if $(UNIT_TESTS),unit-programs) $(if $(PEERS),peers)
+	@$(SUBMAKE) programs $(if $(UNIT_TESTS),unit-programs) $(if $(PEERS),peers)
 	@BUILD=$(BUILD) SAN=$(SAN) tests/run
 
 .PHONY: unit-programs peers fuzz-programs fuzz-objects
@@ -164,16 +167,16 @@ fuzz-programs: $(FUZZERS)
 fuzz-objects: $(call objects,$(FUZZ_SRC))
 
 unit: deps-test ## the unit tests only
-	@$(MAKE) --no-print-directory unit-programs
+	@$(SUBMAKE) unit-programs
 	@BUILD=$(BUILD) SAN=$(SAN) tests/run unit
 
 integration: deps-test ## the integration tests only; K=expression selects
-	@$(MAKE) --no-print-directory programs peers
+	@$(SUBMAKE) programs peers
 	@BUILD=$(BUILD) SAN=$(SAN) K="$(K)" tests/run integration
 
 demo: deps-build ## the whole path on this machine, with proofs; KEEP=1 stays up
 	@deploy/deps.sh build demo
-	@$(MAKE) --no-print-directory programs
+	@$(SUBMAKE) programs
 	@BUILD=$(BUILD) KEEP=$(KEEP) deploy/demo/demo.py
 
 lint: deps-test ## who may include whom, headers alone, warnings as errors, hardening, format
@@ -181,12 +184,12 @@ lint: deps-test ## who may include whom, headers alone, warnings as errors, hard
 	@BUILD=$(BUILD) tests/lint/lint
 
 bench: deps-test ## CPU per operation beside OpenSSL, and per handshake beside nginx where installed
-	@$(MAKE) --no-print-directory programs $(BUILD)/tests/load
+	@$(SUBMAKE) programs $(BUILD)/tests/load
 	@BUILD=$(BUILD) tests/bench/bench.py
 
 fuzz: ## every fuzzer for SECONDS (default 30) each; ONLY="name …" selects
 	@deploy/deps.sh build fuzz
-	@$(MAKE) --no-print-directory CC=clang SAN=address,undefined,fuzzer-no-link BUILD=$(BUILD)/fuzz \
+	@$(SUBMAKE) CC=clang SAN=address,undefined,fuzzer-no-link BUILD=$(BUILD)/fuzz \
 	    $(if $(ONLY),$(ONLY:%=$(BUILD)/fuzz/fuzz_%),fuzz-programs)
 	@BUILD=$(BUILD) SECONDS=$(or $(SECONDS),30) tests/fuzz/run $(ONLY)
 

@@ -196,7 +196,10 @@ void session_timeout(struct session *session, enum timeout_class class)
     counter_add(&session->host->stats.timeouts[class], 1);
     switch (class) {
     case TIMEOUT_HANDSHAKE:
-        session_handshake_fail(session, FAILURE_TIMEOUT, EVENT_TIMEOUT);
+        /* Whose fault? While it waits for a key it is not the client's. */
+        session_handshake_fail(session,
+                               session->state == SESSION_WAIT_KEY ? FAILURE_KEY_TIMEOUT : FAILURE_TIMEOUT,
+                               EVENT_TIMEOUT);
         return;
     case TIMEOUT_CONNECT:
         session_log_origin_failed(session, 0);

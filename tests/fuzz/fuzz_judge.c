@@ -78,7 +78,7 @@ static void load_edges(void)
 /* An X25519 share (the base point), a TLS 1.3 hash, a ciphertext of the modulus's size. */
 static void make_templates(void)
 {
-    static const uint8_t params[37] = {3, 0, 29, 32, 9};
+    static const uint8_t params[36] = {3, 0, 29, 32, 9};
     const struct key *ec = NULL, *rsa = NULL;
     for (size_t i = 0; i < KEYS; i++) {
         const struct key *key = keystore_at(keys, i);

@@ -12,7 +12,7 @@ from relay import Relay
 
 ABORTS = 10000 if SLOW == 1 else 1000
 CROWD = 50
-GROWTH_KB = 1024 if SLOW == 1 else 64 * 1024  # a hundred bytes an abort would show
+GROWTH_KB = 1024  # a hundred bytes an abort would show
 
 
 def hello_bytes(pki, version=ssl.TLSVersion.TLSv1_2, ciphers=clients.RSA_KX, name="rsa.test"):
@@ -108,7 +108,8 @@ def test_ten_thousand_aborts_leave_memory_where_it_was(site, slow_site, pki):
     print("%d aborts in %.1f s" % (ABORTS, time.monotonic() - begin))
     for name, pid in watched.items():
         print("%s: %d KB before, %d KB after" % (name, memory[name], rss_kb(pid)))
-        assert rss_kb(pid) - memory[name] < GROWTH_KB
+        # A sanitizer keeps what was freed for a while; it reports leaks itself at the end.
+        assert SLOW > 1 or rss_kb(pid) - memory[name] < GROWTH_KB
     wait_until(lambda: descriptors(edge.pid) <= files, "descriptors are back at %d" % files)
     still_serves(edge, pki)
 

@@ -71,7 +71,7 @@ def hostile(site, pki, origin):
     """(peer, edge): an edge whose only key server is the hostile one."""
     peer = Hostile(site, site.start_server([pki.rsa[0], pki.p256[0]]))
     edge = site.start_edge([(peer.address, peer.public)], [pki.rsa[1], pki.p256[1]], origin.address,
-                           timeouts="key = %ds" % KEY_SECONDS)
+                           timeouts="key = %ds handshake = %ds" % (KEY_SECONDS, 3 * KEY_SECONDS))
     yield peer, edge
     assert peer.stop() == 0, "\n".join(peer.lines)
 
@@ -133,6 +133,20 @@ def handshake(edge, tls):
         return True
     except OSError:
         return False
+
+
+def test_a_handshake_that_ends_before_its_key_operation_blames_the_key(site, pki, origin):
+    """Its answer comes after the session is gone."""
+    peer = Hostile(site, site.start_server([pki.rsa[0]]))
+    edge = site.start_edge([(peer.address, peer.public)], [pki.rsa[1]], origin.address,
+                           timeouts="key = %ds handshake = %ds" % (30 * SLOW, SLOW))
+    peer.mode("late")
+    assert not attempt(edge, pki, "rsa")
+    edge.wait_log(r"event=handshake_failed .*reason=key_timeout state=wait_key ")
+    edge.admin.wait_metric(r"keyless_edge_key_server_stray_answers_total", 1)
+    peer.mode("honest")
+    assert attempt(edge, pki, "rsa"), "\n".join(edge.lines)
+    assert peer.stop() == 0, "\n".join(peer.lines)
 
 
 @pytest.mark.parametrize("case", CASES)

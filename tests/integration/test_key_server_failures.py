@@ -87,7 +87,7 @@ def test_killed_during_handshakes_then_restarted(site, pki, origin, tmp_path):
 def test_two_key_servers_one_dies_under_load_none_fails(site, pki, origin):
     first, second = site.start_server([pki.rsa[0]]), site.start_server([pki.rsa[0]])
     edge = site.start_edge([first, second], [pki.rsa[1]], origin.address, timeouts="key = %ds" % (5 * SLOW))
-    wait_until(lambda: edge.admin.metric(r"keyless_edge_key_server_connected\{") == 2, "both connected")
+    wait_until(lambda: edge.admin.metric(r"keyless_edge_key_server_channels\{") == 2, "both connected")
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         running = [pool.submit(attempt, edge, pki) for _ in range(120)]
         wait_until(lambda: sum(r.done() for r in running) > 20, "some handshakes are done")
@@ -106,7 +106,7 @@ def test_two_key_servers_one_stalls_none_fails(site, pki, origin):
     relay = Relay(first.host, first.port)
     edge = site.start_edge([(relay.address, first.identity.public), second], [pki.rsa[1]], origin.address,
                            timeouts="key = %ds" % (4 * SLOW))
-    wait_until(lambda: edge.admin.metric(r"keyless_edge_key_server_connected\{") == 2, "both connected")
+    wait_until(lambda: edge.admin.metric(r"keyless_edge_key_server_channels\{") == 2, "both connected")
     relay.stall()
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         assert all(pool.map(lambda _: attempt(edge, pki), range(40)))
@@ -122,7 +122,7 @@ def test_vault_is_killed_and_comes_back(site, pki, origin):
     assert len(vault) == 1
     os.kill(vault[0], signal.SIGKILL)
     server.wait_log(r"event=child_died", since)
-    server.wait_log(r"event=ready\b", since)
+    server.wait_log(r"event=vault_ready cause=restart", since)
     wait_until(lambda: attempt(edge, pki), "handshakes work again")
 
 

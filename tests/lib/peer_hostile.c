@@ -22,6 +22,7 @@ struct link {
     struct channel *upstream; /* connected; NULL once closed */
     struct buffer waiting;    /* packed requests until the upstream is open; each with a 4-byte length */
     bool upstream_open;
+    struct link *next; /* in `links` */
 };
 
 struct late {
@@ -32,6 +33,7 @@ struct late {
 
 typedef void (*spoiler)(struct link *link, struct msg *answers);
 
+static struct link *links; /* all there were */
 static struct identity *self, *edge_identity;
 static uint8_t psk[32], upstream_key[32];
 static struct address upstream_address;
@@ -240,9 +242,14 @@ static int on_lookup(const uint8_t key[static 32], const struct address *from,
     (void)key;
     (void)from;
     (void)user;
+    struct link *link = calloc(1, sizeof *link);
+    if (link == NULL)
+        return ERR_MEMORY;
+    link->next = links;
+    links = link;
     memcpy(verdict->psk, psk, sizeof psk);
-    verdict->user = calloc(1, sizeof(struct link));
-    return verdict->user == NULL ? ERR_MEMORY : 0;
+    verdict->user = link;
+    return 0;
 }
 
 static void on_edge_open(struct channel *channel, void *user)
