@@ -15,7 +15,7 @@ DESTDIR  ?=
 VERSION  := 0.1.0
 ARCH     := $(shell uname -m)
 # The verbs build on every core, unless -j says otherwise.
-JOBS     := $(if $(findstring j,$(filter-out --%,$(MAKEFLAGS))),,-j$(shell nproc))
+JOBS      = $(if $(findstring j,$(filter-out --%,$(MAKEFLAGS))),,-j$(shell nproc))
 SUBMAKE   = $(MAKE) --no-print-directory $(JOBS)
 
 # ---- flags ----------------------------------------------------------------------------------------------

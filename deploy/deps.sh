@@ -19,6 +19,7 @@ command -v dpkg-query > /dev/null || exit 0 # not Debian: the compiler will say 
 missing=
 for group in "$@"; do
     for package in $(packages "$group"); do
+        case "$missing " in *" $package "*) continue ;; esac
         dpkg-query -W -f='${db:Status-Status}' "$package" 2> /dev/null | grep -qx installed ||
             missing="$missing $package"
     done

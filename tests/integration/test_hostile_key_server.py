@@ -139,7 +139,7 @@ def test_a_handshake_that_ends_before_its_key_operation_blames_the_key(site, pki
     """Its answer comes after the session is gone."""
     peer = Hostile(site, site.start_server([pki.rsa[0]]))
     edge = site.start_edge([(peer.address, peer.public)], [pki.rsa[1]], origin.address,
-                           timeouts="key = %ds handshake = %ds" % (30 * SLOW, SLOW))
+                           timeouts="key = 60s handshake = %ds" % SLOW)
     peer.mode("late")
     assert not attempt(edge, pki, "rsa")
     edge.wait_log(r"event=handshake_failed .*reason=key_timeout state=wait_key ")

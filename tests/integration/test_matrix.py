@@ -44,7 +44,8 @@ each = pytest.mark.parametrize("case", HANDSHAKES, ids=[h[0] for h in HANDSHAKES
 def test_openssl_full(shared, pki, case):
     _, host, options, _, _, expected = case
     ok, text = clients.s_client(shared.edge, host + ".test", pki.ca, *options)
-    assert ok and expected.lower() in text.lower(), text
+    said = text.lower().replace("_", "-")  # "RSA-PSS", and since OpenSSL 3.5 "rsa_pss_rsae_sha256"
+    assert ok and expected.lower() in said, text
 
 
 @each

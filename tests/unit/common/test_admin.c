@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -109,12 +110,16 @@ static int open_client(const struct endpoint *e)
     return fd;
 }
 
-/* Everything that comes from FD until it ends, as text in OUT. */
+/* Everything that comes from FD until it ends, as text in OUT. Work that the kernel does for the loop, made
+ * by this thread, may interrupt it. */
 static size_t drain(int fd, char *out, size_t size)
 {
     size_t length = 0;
-    for (ssize_t count; length < size - 1 && (count = recv(fd, out + length, size - 1 - length, 0)) > 0;)
-        length += (size_t)count;
+    ssize_t count;
+    do {
+        count = recv(fd, out + length, size - 1 - length, 0);
+        length += count > 0 ? (size_t)count : 0;
+    } while (length < size - 1 && (count > 0 || (count < 0 && errno == EINTR)));
     out[length] = 0;
     return length;
 }
