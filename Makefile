@@ -97,7 +97,7 @@ say = $(if $(V),@:,@printf '  %-7s %s\n' '$(1)' '$@')
 $(BUILD)/gen/proto/keyless.pb-c.c: proto/keyless.proto
 	@mkdir -p $(BUILD)/gen
 	$(call say,PROTO)
-	$(Q)protoc-c --c_out=$(BUILD)/gen $<
+	$(Q)protoc --c_out=$(BUILD)/gen $<
 $(BUILD)/gen/proto/keyless.pb-c.h: $(BUILD)/gen/proto/keyless.pb-c.c ;
 
 GENERATED := $(BUILD)/obj/gen/keyless.pb-c.o

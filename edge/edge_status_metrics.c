@@ -162,7 +162,7 @@ static void put_server_operations(struct buffer *out, const struct setup *setup)
                    "Answers received, by operation and status.");
     for (size_t i = 0; i < setup->key_servers.count; i++) {
         server_label(server, sizeof(server), setup->key_servers.servers[i].name);
-        for (int n = OP_PING * STATUS_KINDS; n < OP_KINDS * STATUS_KINDS; n++) {
+        for (int n = OP_PING * (int)STATUS_KINDS; n < OP_KINDS * (int)STATUS_KINDS; n++) {
             int op = n / STATUS_KINDS, status = n % STATUS_KINDS;
             snprintf(labels, sizeof(labels), "%s,op=\"%s\",status=\"%s\"", server,
                      operation_name((enum operation_kind)op), status_name((enum operation_status)status));

@@ -4,9 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define NAME_SIZE  (3 * 255 + 1) /* a host name, every byte of it escaped */
-#define ALPN_SIZE  64
-#define ERROR_SIZE 256
+#define NAME_SIZE (3 * 255 + 1) /* a host name, every byte of it escaped */
+#define ALPN_SIZE 64
 
 char *session_log_escape(char *out, size_t size, const char *text)
 {
@@ -25,15 +24,20 @@ char *session_log_escape(char *out, size_t size, const char *text)
     return out;
 }
 
-/* Text of our own side for a quoted value. */
-static char *unquoted(char *text)
-{
-    for (char *c = text; *c; c++) {
-        if (*c == '"' || *c == '\\')
-            *c = '\'';
-    }
-    return text;
-}
+/* Each failure in words, where the TLS library has none. */
+static const char *const explanations[SESSION_FAILURES] = {
+    [FAILURE_NONE] = "",
+    [FAILURE_KEY_TIMEOUT] = "no key server answered in time",
+    [FAILURE_KEY_REFUSED] = "the key server refuses this edge the key; its log says why",
+    [FAILURE_KEY_BUSY] = "the key servers are overloaded",
+    [FAILURE_KEY_UNAVAILABLE] = "no key server is connected or able to answer",
+    [FAILURE_KEY_INVALID] = "the key server's answer is not right for this certificate",
+    [FAILURE_TLS] = "the two sides could not agree",
+    [FAILURE_CLIENT_GONE] = "the client left",
+    [FAILURE_TIMEOUT] = "the client took too long",
+    [FAILURE_MEMORY] = "out of memory",
+    [FAILURE_STOPPED] = "this edge stops",
+};
 
 static const char *sni(const struct session *session, char out[static NAME_SIZE])
 {
@@ -42,21 +46,21 @@ static const char *sni(const struct session *session, char out[static NAME_SIZE]
 
 void session_log_handshake_failed(const struct session *session, const char *text)
 {
-    char from[ADDRESS_TEXT_SIZE], name[NAME_SIZE], trace[2 * TRACE_ID_SIZE + 1], error[ERROR_SIZE];
+    char from[ADDRESS_TEXT_SIZE], name[NAME_SIZE], trace[2 * TRACE_ID_SIZE + 1];
     const char *server = session->trace.server;
     /* A client that leaves is everyday life; a key that cannot be had is not. */
     enum log_level level = session->failure >= FAILURE_KEY_TIMEOUT && session->failure < FAILURE_TLS
                                ? LOG_WARN
                                : LOG_INFO;
 
-    snprintf(error, sizeof(error), "%s", text ? text : "");
-    log_event(level, "handshake_failed",
-              "client=%s sni=%s reason=%s state=%s key_server=%s key_status=%s key_us=%llu%s%s%s trace=%s",
-              address_text(&session->from, from), sni(session, name),
-              session_stats_failure_name(session->failure), session_state_name(session->state),
-              server ? server : "-", session->trace.operation ? status_name(session->trace.status) : "-",
-              (unsigned long long)(session->key_ns / 1000), text ? " error=\"" : "",
-              text ? unquoted(error) : "", text ? "\"" : "", trace_id_text(&session->trace.id, trace));
+    log_event(
+        level, "handshake_failed",
+        "client=%s sni=%s reason=%s state=%s key_server=%s key_status=%s key_us=%llu error=\"%s\" trace=%s",
+        address_text(&session->from, from), sni(session, name), session_stats_failure_name(session->failure),
+        session_state_name(session->state), server ? server : "-",
+        session->trace.operation ? status_name(session->trace.status) : "-",
+        (unsigned long long)(session->key_ns / 1000), text ? text : explanations[session->failure],
+        trace_id_text(&session->trace.id, trace));
 }
 
 void session_log_origin_failed(const struct session *session, int why)

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/process.h"
 #include "keyserver/child.h"
 #include "keyserver/net/control.h"
 #include "keyserver/net/net.h"
@@ -77,6 +78,7 @@ static void add(struct children *children, enum child_role role, pid_t pid)
 static _Noreturn void leave(int status)
 {
     fflush(NULL);
+    process_check_leaks();
     _exit(status);
 }
 

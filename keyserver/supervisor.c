@@ -162,7 +162,7 @@ static void stop(struct supervisor *s, int status)
 
 static void on_stop_signal(struct supervisor *s, const char *name)
 {
-    log_event(LOG_INFO, "stopping", "signal=%s%s", name, s->stopping ? " at_once=yes" : "");
+    log_event(LOG_INFO, "stopping", "signal=%s at_once=%s", name, s->stopping ? "yes" : "no");
     if (!s->stopping) {
         stop(s, 0);
         return;

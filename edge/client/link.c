@@ -9,6 +9,7 @@
 #include "edge/client/balance.h"
 
 #define NS_PER_MS 1000000u
+#define UNABLE_MS 100 /* how long a server is avoided that could do nothing */
 #define HURRY_MS  300 /* the longest that a waiting request lets the next connect wait, but for jitter */
 
 static const struct conn_events conn_events;
@@ -20,9 +21,10 @@ static const struct {
     int err;
     const char *mend;
 } mends[] = {
-    {ERR_CUT, "closed without a word: is this edge in its authorized_edges, and are its key and psk right?"},
-    {ERR_CRYPTO,
-     "its answer did not open: is the psk the one in its authorized_edges, and is its key right?"},
+    {ERR_CUT,
+     "closed without a word: is this edge's key in its authorized_edges, and is the key given for it "
+     "here that of its identity?"},
+    {ERR_CRYPTO, "its answer did not open: is the psk here the one in its authorized_edges?"},
     {ERR_TIMEOUT, "no answer: is the address right, does a firewall stop it, and is this edge in its "
                   "authorized_edges?"},
     {ERR_SYSTEM, "cannot connect: is it running, and is the address right?"},
@@ -347,7 +349,12 @@ void link_set_stalled(struct link *link, uint64_t now_ns)
               link_in_flight(link));
 }
 
+void link_set_unable(struct link *link, uint64_t now_ns)
+{
+    link->unable_ns = now_ns + UNABLE_MS * NS_PER_MS;
+}
+
 bool link_avoided(const struct link *link, uint64_t now_ns)
 {
-    return link->stalled && now_ns < link->probe_ns;
+    return now_ns < link->unable_ns || (link->stalled && now_ns < link->probe_ns);
 }

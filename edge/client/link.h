@@ -39,6 +39,7 @@ struct link {
     uint64_t opened_ns;
     uint64_t answered_ns; /* the last valid answer */
     uint64_t probe_ns;    /* stalled: when it gets the next request to try */
+    uint64_t unable_ns;   /* until then it is avoided, because it said that it could do nothing */
     uint64_t rtt_ns;
     bool stalled; /* has left requests unanswered, and answered none since */
     bool closing;
@@ -73,7 +74,10 @@ bool link_silent(const struct link *link, uint64_t since_ns);
 /* A request was left unanswered too long: from now on the link is only tried once in a while, until it
  * answers. */
 void link_set_stalled(struct link *link, uint64_t now_ns);
-/* True when other links are to be preferred: stalled, and no try is due. */
+/* The server has answered that it can do nothing at present: for a moment, others are preferred. Without
+ * that, it would draw the load, being the one that answers fastest. */
+void link_set_unable(struct link *link, uint64_t now_ns);
+/* True when other links are to be preferred: stalled or unable, and no try is due. */
 bool link_avoided(const struct link *link, uint64_t now_ns);
 
 #endif

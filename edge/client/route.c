@@ -79,12 +79,14 @@ static struct link *choose(struct client *client, const struct client_request *r
     return &client->links[balance_choose(client->candidates, count, random)];
 }
 
-/* True when a server that has not seen REQUEST could take it, now or soon. */
-static bool has_other(const struct client *client, const struct client_request *request, uint64_t now)
+/* True when a server that has not seen REQUEST could take it, now or soon; avoided ones count with AVOIDED.
+ */
+static bool has_other(const struct client *client, const struct client_request *request, bool avoided,
+                      uint64_t now)
 {
     for (size_t i = 0; i < client->link_count; i++) {
         const struct link *link = &client->links[i];
-        if (link_usable(link) && !link_avoided(link, now) && !was_at(request, link))
+        if (link_usable(link) && (avoided || !link_avoided(link, now)) && !was_at(request, link))
             return true;
     }
     return false;
@@ -234,15 +236,21 @@ void route_fail(struct client *client, struct client_request *request)
 
 /* ---- answers ---- */
 
-/* Lets another server try after an answer that was none; false when it shall not, or none is there. */
-static bool retry(struct client *client, struct client_request *request, struct link *from)
+/* Lets another server try after an answer that was none; false when it shall not, or none is there. A server
+ * that is UNABLE has done nothing for the request, which only moves, as from a lost channel: no budget, and
+ * more than once. */
+static bool retry(struct client *client, struct client_request *request, struct link *from, bool unable)
 {
     uint64_t now = clock_ns();
 
-    if (request->only != NULL || request->retried || request->tries >= CLIENT_TRIES_MAX ||
-        request->deadline_ns <= now || !has_other(client, request, now) || !budget_take(&client->budget, now))
+    if (unable)
+        link_set_unable(from, now);
+    if (request->only != NULL || request->tries >= CLIENT_TRIES_MAX || request->deadline_ns <= now ||
+        !has_other(client, request, unable, now))
         return false;
-    request->retried = true;
+    if (!unable && (request->retried || !budget_take(&client->budget, now)))
+        return false;
+    request->retried = request->retried || !unable;
     counter_add(&from->setup.stats->retried, 1);
     wait_first(client, request);
     route_wake(client);
@@ -271,7 +279,8 @@ void route_answer(struct client *client, struct link *link, struct client_flight
     if (!is_final(outcome->status)) {
         if (find_flight(request) != NULL)
             return;
-        if (outcome->status != STATUS_EXPIRED && retry(client, request, link))
+        bool unable = outcome != &unavailable && outcome->status == STATUS_UNAVAILABLE;
+        if (outcome->status != STATUS_EXPIRED && retry(client, request, link, unable))
             return;
     }
     finish(client, request, outcome, answer != NULL ? link_name(link) : NULL);

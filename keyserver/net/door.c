@@ -41,14 +41,14 @@ static const struct {
 } drop_words[DROP_KINDS] = {
     [DROP_BUDGET] = {LOG_WARN, "raise handshakes_per_second if this is an edge"},
     [DROP_HALF_OPEN] = {LOG_WARN, "raise half_open_max, or keep strangers out with a firewall"},
-    [DROP_DEADLINE] = {LOG_INFO, NULL},
-    [DROP_CUT] = {LOG_DEBUG, NULL},
+    [DROP_DEADLINE] = {LOG_INFO, "if this is an edge, look for what holds its packets back"},
+    [DROP_CUT] = {LOG_DEBUG, "if this is an edge, its own log says why it left"},
     [DROP_HANDSHAKE] = {LOG_INFO, "if this is an edge, the server key in its edge.conf is not this server's"},
-    [DROP_UNKNOWN] = {LOG_WARN, NULL},
-    [DROP_PSK] = {LOG_WARN, NULL},
+    [DROP_UNKNOWN] = {LOG_WARN, "add a line with this key to authorized_edges"},
+    [DROP_PSK] = {LOG_WARN, "give the edge the psk of its line in authorized_edges"},
 };
 
-/* The mend where it depends on who it was. */
+/* What to do about it: more than the table says where it depends on who it was. */
 static void mend_for(struct fault *mend, enum channel_drop why, const struct door *door,
                      const struct authorized_edge *edge)
 {
@@ -60,7 +60,7 @@ static void mend_for(struct fault *mend, enum channel_drop why, const struct doo
         (void)fault_set(mend, 0, "from= in %s line %u does not cover this address", file, edge->line);
     else if (why == DROP_PSK && edge != NULL)
         (void)fault_set(mend, 0, "its psk differs from the one in %s line %u", file, edge->line);
-    else if (drop_words[why].mend != NULL)
+    else
         (void)fault_set(mend, 0, "%s", drop_words[why].mend);
 }
 
@@ -75,9 +75,9 @@ static void on_drop(enum channel_drop why, const uint8_t *key, const struct addr
     if (key != NULL)
         base64_encode(key_text, key, NOISE_KEY_SIZE);
     mend_for(&mend, why, door, edge);
-    log_event(drop_words[why].level, "edge_dropped", "why=%s address=%s edge=%s key=\"%s\"%s%s%s",
+    log_event(drop_words[why].level, "edge_dropped", "why=%s address=%s edge=%s key=\"%s\" mend=\"%s\"",
               channel_drop_name(why), address_text(from, address), edge != NULL ? edge->name : "-", key_text,
-              mend.text[0] != '\0' ? " mend=\"" : "", mend.text, mend.text[0] != '\0' ? "\"" : "");
+              mend.text);
 }
 
 /* ---- edges: until it is open, a channel's user is the door; from then on its peer, or nobody ---- */

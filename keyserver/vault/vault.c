@@ -106,16 +106,32 @@ static void answer_status(struct vault *vault, const struct wall_request *reques
     answer(vault, request->token, request->operation.kind, &outcome);
 }
 
+/* What the owner does about a refusal, if this edge shall have what it asked for. */
+static const char *const refusal_mends[REFUSAL_KINDS] = {
+    [REFUSAL_NONE] = "",
+    [REFUSAL_MALFORMED_SLOT] = "report it: the net process sent what it never should",
+    [REFUSAL_UNKNOWN_EDGE] = "add its line to authorized_edges and restart",
+    [REFUSAL_FROM] = "widen from= in its line of authorized_edges and restart",
+    [REFUSAL_UNKNOWN_KEY] =
+        "put the key into the keys folder and reload, or take the certificate from the edge",
+    [REFUSAL_KEY_NOT_GRANTED] = "list the key in keys= of its line in authorized_edges and reload",
+    [REFUSAL_OPERATION_NOT_GRANTED] = "list the operation in ops= of its line in authorized_edges and reload",
+    [REFUSAL_UNKNOWN_OPERATION] = "update keyless-server if the edge is newer",
+    [REFUSAL_SCHEME] = "compare the certificate of the edge with this key",
+    [REFUSAL_STRUCTURE] = "look at the edge: no TLS handshake asks for this",
+};
+
 static void log_refusal(const struct wall_request *request, const struct judgement *judgement)
 {
     char trace[2 * TRACE_ID_SIZE + 1], id[2 * KEY_ID_SIZE + 1];
     const char *operation = operation_name(request->operation.kind);
-    log_event(LOG_WARN, "request_refused", "edge=%s op=%s key=%s reason=%s trace=%s",
+    log_event(LOG_WARN, "request_refused", "edge=%s op=%s key=%s reason=%s mend=\"%s\" trace=%s",
               judgement->edge != NULL ? judgement->edge->name : "unknown",
               operation != NULL ? operation : "unknown",
               judgement->key != NULL ? judgement->key->name
                                      : hex_encode(id, request->operation.key_id, KEY_ID_SIZE),
-              wall_refusal_name(judgement->refusal), trace_id_text(&request->trace, trace));
+              wall_refusal_name(judgement->refusal), refusal_mends[judgement->refusal],
+              trace_id_text(&request->trace, trace));
 }
 
 /* The keys that EDGE may use, a slot for every WALL_KEYS_MAX of them. */

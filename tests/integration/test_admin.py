@@ -64,13 +64,16 @@ def test_metrics_have_help_type_and_no_repetition(daemon):
 
 
 def test_a_handshake_is_counted(shared, pki):
-    """One full RSA handshake moves the counters of both sides by one."""
-    names = (r'keyless_edge_handshakes_total\{.*kind="rsa"', r'keyless_server_operations_total\{.*op(eration)?="rsa_premaster".*"ok"')
-    before = shared.edge.admin.metric(names[0]), shared.server.admin.metric(names[1])
+    """One full RSA handshake moves the counters of both sides by one, and no other kind's."""
+    edge, server = shared.edge.admin, shared.server.admin
+    kinds, answers = r"keyless_edge_handshakes_total\{", r'keyless_server_answers_total\{operation="(rsa|sign)_'
+    kind, answer = kinds + r'kind="rsa"', answers.replace("(rsa|sign)_", r'rsa_premaster",status="ok"')
+    before = [edge.metric(kind), server.metric(answer)]
+    all_before = [edge.metric(kinds), server.metric(answers)]
     ok, text = clients.s_client(shared.edge, "rsa.test", pki.ca, "-tls1_2", "-cipher", "AES128-GCM-SHA256")
     assert ok, text
-    shared.edge.admin.wait_metric(names[0], before[0] + 1)
-    shared.server.admin.wait_metric(names[1], before[1] + 1)
+    assert [edge.metric(kind), server.metric(answer)] == [n + 1 for n in before]
+    assert [edge.metric(kinds), server.metric(answers)] == [n + 1 for n in all_before]
 
 
 def test_only_get_is_answered(daemon):

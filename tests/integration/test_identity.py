@@ -8,26 +8,30 @@ import pytest
 import clients
 from daemon import wait_until
 from fleet import Identity, keyless, write
+from relay import Relay
 
 RSA = ["-tls1_2", "-cipher", "AES128-GCM-SHA256"]
 ECDHE = ["-tls1_2", "-cipher", "ECDHE-RSA-AES128-GCM-SHA256"]
 SHORT = "key = 1s"
 
 
-def refused(edge, pki, options=RSA):
-    ok, text = clients.s_client(edge, "rsa.test", pki.ca, *options)
-    assert not ok, text
-    return re.search(r"alert ([a-z ]+)", text).group(1) if "alert" in text else "closed"
+def assert_refused(edge, pki):
+    """A client sees a failed handshake, and the same alerts whatever the reason is."""
+    for options, alert in ((RSA, "decrypt error"), (ECDHE, "internal error")):
+        ok, text = clients.s_client(edge, "rsa.test", pki.ca, *options)
+        assert not ok, text
+        assert re.findall(r"alert ([a-z ]+):", text) == [alert], text
 
 
 def test_unknown_edge_meets_silence(site, pki, origin):
     server = site.start_server([pki.rsa[0]])
     stranger = Identity(site.folder, "stranger.key")
     edge = site.start_edge([server], [pki.rsa[1]], origin.address, ready=False, identity=stranger, timeouts=SHORT)
-    server.wait_log(r"event=edge_dropped.*why=\"?unknown")
-    server.wait_log(r"authorized_edges")
-    edge.wait_log(r"event=key_server_connect_failed.*authorized_edges")
-    refused(edge, pki)
+    server.wait_log(r'event=edge_dropped why=unknown .*edge=- key="%s" mend="add a line with this key to %s/authorized_edges' % (
+        re.escape(stranger.public), re.escape(server.folder)))
+    edge.wait_log(r"event=key_server_connect_failed server=ks1 .*hint=.*authorized_edges")
+    assert_refused(edge, pki)
+    edge.wait_log(r"event=handshake_failed.*reason=key_unavailable")
     server.admin.wait_metric(r'keyless_server_.*dropped_total\{.*unknown')
 
 
@@ -35,53 +39,86 @@ def test_wrong_psk_meets_silence(site, pki, origin):
     server = site.start_server([pki.rsa[0]])
     psk = write(os.path.join(site.folder, "other.psk"), keyless("genkey").stdout, 0o400)
     edge = site.start_edge([server], [pki.rsa[1]], origin.address, ready=False, psk_path=psk, timeouts=SHORT)
-    edge.wait_log(r"event=key_server_connect_failed.*psk")
-    refused(edge, pki)
+    server.wait_log(r'event=edge_dropped why=psk .*edge=edge1 .*mend="its psk differs from the one in %s/authorized_edges line 1"'
+                    % re.escape(server.folder))
+    edge.wait_log(r"event=key_server_connect_failed server=ks1 .*hint=.*psk")
+    assert_refused(edge, pki)
+    server.admin.wait_metric(r'keyless_server_.*dropped_total\{.*psk')
 
 
 def test_wrong_server_identity_is_noticed_by_the_edge(site, pki, origin):
     server = site.start_server([pki.rsa[0]])
     other = Identity(site.folder, "other-server.key")
     edge = site.start_edge([(server.address, other.public)], [pki.rsa[1]], origin.address, ready=False, timeouts=SHORT)
+    edge.wait_log(r"event=key_server_connect_failed server=ks1 .*hint=.*identity")
+    server.wait_log(r'event=edge_dropped why=handshake .*mend=".*the server key in its edge.conf is not this server')
+    assert_refused(edge, pki)
+    server.admin.wait_metric(r'keyless_server_.*dropped_total\{.*handshake')
+
+
+def outside(site, server, certificate, **options):
+    """What the network sees of the first attempt of an edge: bytes of the key server, and how it ended the connection."""
+    relay = Relay(server.host, server.port)
+    edge = site.start_edge([(relay.address, options.pop("key", server.identity.public))], [certificate], "127.0.0.1:1",
+                           ready=False, **options)
     edge.wait_log(r"event=key_server_connect_failed")
-    server.wait_log(r"event=edge_dropped.*why=\"?handshake")
-    refused(edge, pki)
+    wait_until(lambda: relay.seen, "the key server's end of the connection")
+    assert edge.stop() == 0
+    relay.close()
+    return relay.seen[0]
+
+
+def test_refused_edges_look_the_same_from_outside(site, pki):
+    """Not a byte, then the end; but for a wrong psk, where message 2 (48 bytes) leaves, as the protocol's order has it."""
+    server = site.start_server([pki.rsa[0]])
+    elsewhere = site.start_server([pki.rsa[0]], authorized=site.authorized_line(options="from=192.0.2.0/24"))
+    unknown = outside(site, server, pki.rsa[1], identity=Identity(site.folder, "stranger.key"))
+    assert unknown == (0, "fin")
+    assert outside(site, server, pki.rsa[1], key=Identity(site.folder, "other-server.key").public) == unknown
+    assert outside(site, elsewhere, pki.rsa[1]) == unknown
+    psk = write(os.path.join(site.folder, "other.psk"), keyless("genkey").stdout, 0o400)
+    assert outside(site, server, pki.rsa[1], psk_path=psk)[0] == 48
 
 
 @pytest.mark.parametrize("options, reason", [
-    ("ops=sign_tls12,sign_tls13", "operation_not_granted"),
+    ("ops=sign_tls13", "operation_not_granted"),
     ("ops=sign_tls12,sign_tls13,rsa_premaster keys=other", "key_not_granted"),
     ("ops=sign_tls12,sign_tls13,rsa_premaster keys=%s" % ("0" * 64), "key_not_granted"),
-])
+], ids=["operation", "key name", "key id"])
 def test_edge_without_the_right(site, pki, origin, options, reason):
     """The connection stands; the request is refused; the client sees the same alert whatever the reason."""
     server = site.start_server([pki.rsa[0]], authorized=site.authorized_line(options=options))
     edge = site.start_edge([server], [pki.rsa[1]], origin.address, timeouts=SHORT)
-    assert refused(edge, pki) == "decrypt error"
-    server.wait_log(r"event=request_refused.*edge1.*%s" % reason)
-    edge.wait_log(r"event=handshake_failed.*key_refused")
-    server.admin.wait_metric(r'keyless_server_refusals_total\{.*%s' % reason)
+    assert_refused(edge, pki)
+    line = server.wait_log(r'event=request_refused edge=edge1 op=rsa_premaster key=rsa reason=%s mend="list the .*authorized_edges' % reason)
+    trace = re.search(r"trace=(\w+)", line).group(1)
+    edge.wait_log(r"event=handshake_failed.*reason=key_refused.*key_server=ks1.*trace=%s" % trace)
+    server.admin.wait_metric(r'keyless_server_refusals_total\{.*%s' % reason, 2)
+    assert edge.admin.metric(r'keyless_edge_handshake_failures_total\{reason="key_refused"') == 2
+    assert edge.admin.metric(r"keyless_edge_key_server_channels\{") == 1
 
 
 def test_key_that_the_server_does_not_have(site, pki, origin):
     server = site.start_server([pki.p256[0]])
     edge = site.start_edge([server], [pki.rsa[1]], origin.address, timeouts=SHORT)
-    refused(edge, pki)
-    server.wait_log(r"event=request_refused.*unknown_key")
+    assert_refused(edge, pki)
+    server.wait_log(r'event=request_refused edge=edge1 .*reason=unknown_key mend="put the key into')
+    edge.wait_log(r"event=handshake_failed.*reason=key_refused")
 
 
 def test_from_limits_where_an_edge_may_be(site, pki, origin):
     server = site.start_server([pki.rsa[0]], authorized=site.authorized_line(options="ops=rsa_premaster from=192.0.2.0/24"))
     edge = site.start_edge([server], [pki.rsa[1]], origin.address, ready=False, timeouts=SHORT)
-    server.wait_log(r"event=edge_dropped.*from")
-    refused(edge, pki)
+    server.wait_log(r'event=edge_dropped why=unknown .*edge=edge1 .*mend="from= in .*authorized_edges line 1')
+    assert_refused(edge, pki)
 
 
 def test_operation_can_be_granted_alone(site, pki, origin):
     """rsa_premaster is off unless listed; signatures go on."""
     server = site.start_server([pki.rsa[0]], authorized=site.authorized_line(options=""))
     edge = site.start_edge([server], [pki.rsa[1]], origin.address, timeouts=SHORT)
-    refused(edge, pki, RSA)
+    ok, text = clients.s_client(edge, "rsa.test", pki.ca, *RSA)
+    assert not ok, text
     ok, text = clients.s_client(edge, "rsa.test", pki.ca, *ECDHE)
     assert ok, text
 

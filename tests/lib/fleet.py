@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 
 from daemon import Daemon, program, wait_until
@@ -153,6 +154,14 @@ class Site:
         server.config = config
         return server
 
+    def bring_back(self, server):
+        """Starts a key server that has ended once more, on the address that it had; returns the new process."""
+        with open(server.config) as handle:
+            text = handle.read()
+        write(server.config, re.sub(r'listen = \{".*?"\}', 'listen = {"%s"}' % server.address, text))
+        self.daemons.remove(server)
+        return self.restart_server(server.folder, server.identity, server.config)
+
     def edge_config(self, servers, certs, origin, tls="", timeouts="", extra="", identity=None, psk_path=None, threads=1,
                     listen="127.0.0.1:0"):
         """SERVERS are (address, public key) pairs; CERTS are certificate files; returns the configuration path."""
@@ -175,13 +184,14 @@ class Site:
         return edge.wait_ready() if ready else edge
 
     def close(self):
-        """Ends every daemon; raises when one had died by itself or reported a sanitizer's finding."""
+        """Ends every daemon; raises when one had died, did not end with 0, or reported a sanitizer's finding."""
         troubles = []
         for daemon in reversed(self.daemons):
-            daemon.kill() if daemon.process.poll() is not None else daemon.stop()
-            report = [line for line in daemon.lines if re.search(r"ERROR: \w+Sanitizer|runtime error:|WARNING: ThreadSanitizer", line)]
-            if report:
-                troubles.append("\n".join(daemon.lines))
+            alive = daemon.process.poll() is None
+            code = daemon.stop() if alive else daemon.wait_exit()
+            if code not in (0, -signal.SIGKILL) or daemon.find(r"\w+Sanitizer|runtime error:"):
+                troubles.append("%s (%s when the test was over) ended with %d; its log:\n%s" % (
+                    " ".join(daemon.command), "there" if alive else "gone", code, "\n".join(daemon.lines)))
         self.daemons.clear()
         if troubles:
-            raise AssertionError("a sanitizer reported:\n" + "\n".join(troubles))
+            raise AssertionError("\n".join(troubles))

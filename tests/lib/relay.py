@@ -4,12 +4,15 @@ import threading
 
 
 class Relay:
-    """Forwards to (host, port); `delay` seconds each way; `stall()` holds every byte back; `cut()` resets what is open."""
+    """Forwards to (host, port); `delay` seconds each way; `stall()` holds every byte back; `cut()` resets what is open.
+
+    `seen` has one entry for each connection that the far side has ended: (bytes that came from it, "fin" or "reset").
+    """
 
     def __init__(self, host, port, delay=0.0):
         self.target, self.delay = (host, port), delay
         self.loop = asyncio.new_event_loop()
-        self.open, self.writers = None, set()
+        self.open, self.writers, self.seen = None, set(), []
         started = threading.Event()
         self.thread = threading.Thread(target=self._run, args=(started,), daemon=True)
         self.thread.start()
@@ -35,10 +38,10 @@ class Relay:
             writer.transport.abort()
             return
         self.writers |= {writer, far_writer}
-        await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer))
+        await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer, self.seen))
         self.writers -= {writer, far_writer}
 
-    async def _pump(self, reader, writer):
+    async def _pump(self, reader, writer, seen=None):
         """Each piece leaves `delay` after it came, whatever was sent before: a long wire, not a slow one."""
         queue = asyncio.Queue()
 
@@ -55,14 +58,24 @@ class Relay:
                 await writer.drain()
 
         sender = asyncio.ensure_future(send())
+        count, end = 0, "fin"
         try:
             while True:
                 data = await reader.read(65536)
                 queue.put_nowait((self.loop.time() + self.delay, data))
+                count += len(data)
                 if not data:
                     break
-            await sender
         except OSError:
+            end = "reset"
+        if seen is not None:
+            seen.append((count, end))
+        try:
+            if end == "fin":
+                await sender
+        except OSError:
+            end = "reset"
+        if end == "reset":
             sender.cancel()
             writer.transport.abort()
 
