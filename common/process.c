@@ -109,15 +109,6 @@ bool process_deny_files(void)
     return good;
 }
 
-/* Of the sanitizer's run-time library, where there is one. */
-void __lsan_do_leak_check(void) __attribute__((weak));
-
-void process_check_leaks(void)
-{
-    if (PROCESS_SANITIZED && __lsan_do_leak_check != NULL)
-        __lsan_do_leak_check();
-}
-
 void process_notify(const char *state)
 {
     const char *path = getenv("NOTIFY_SOCKET");

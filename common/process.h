@@ -30,9 +30,6 @@ void process_die_with_parent(void);
 /* Denies every file to this thread and to all it starts later, by Landlock: false where the kernel has none,
  * and in a build with sanitizers, which read files of their own. What is open stays open. */
 bool process_deny_files(void);
-/* In a build with ASan: reports what was leaked and then ends the process, if anything was. For a process
- * that leaves with _exit, past the check of the sanitizer's own. Nothing in any other build. */
-void process_check_leaks(void);
 /* sd_notify: sends STATE ("READY=1") to $NOTIFY_SOCKET when there is one. */
 void process_notify(const char *state);
 
