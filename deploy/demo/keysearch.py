@@ -12,6 +12,7 @@ import re
 import subprocess
 
 CHUNK = 16 << 20
+SHADOW = 1 << 36  # bytes; only a sanitizer maps as much, for its shadow of the address space, which holds no data
 
 
 def _fields(key_file):
@@ -55,6 +56,8 @@ def in_process(pid, secrets):
             if "r" not in rights or rest.endswith(("[vvar]\n", "[vsyscall]\n", "[vvar_vclock]\n")):
                 continue
             start, end = (int(x, 16) for x in span.split("-"))
+            if end - start >= SHADOW:
+                continue
             for at in range(start, end, CHUNK):
                 try:
                     memory.seek(at)

@@ -169,6 +169,31 @@ static void busy_and_unavailable_are_tried_once_elsewhere(void **state)
     }
 }
 
+/* As while its vault restarts: every one of its quick answers would draw the next request, and no budget
+ * would do. */
+static void a_server_that_can_do_nothing_fails_no_request_and_is_left_alone(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_connected(2);
+    rig->peers[0].habit = SAYS_STATUS;
+    rig->peers[0].status = STATUS_UNAVAILABLE;
+    struct ask *asks = ask_many(rig, 1000, 5000);
+    RIG_WAIT(rig, answered(asks, 1000) == 1000);
+    for (size_t i = 0; i < 1000; i++) {
+        assert_answered(&asks[i]);
+        assert_string_equal(asks[i].request.server, "two");
+    }
+    free(asks);
+    rig->peers[0].habit = ANSWERS;
+    struct ask ask;
+    do { /* a moment later it is taken back */
+        ask_start(&ask, rig, 5000);
+        RIG_WAIT(rig, ask.answers);
+        assert_answered(&ask);
+    } while (strcmp(ask.request.server, "one") != 0);
+    rig_free(rig);
+}
+
 static void an_overloaded_fleet_is_not_asked_twice_for_everything(void **state)
 {
     (void)state;
@@ -305,6 +330,7 @@ int main(void)
         cmocka_unit_test(a_server_that_misses_its_pings_is_left),
         cmocka_unit_test(when_all_stall_the_deadline_holds),
         cmocka_unit_test(busy_and_unavailable_are_tried_once_elsewhere),
+        cmocka_unit_test(a_server_that_can_do_nothing_fails_no_request_and_is_left_alone),
         cmocka_unit_test(an_overloaded_fleet_is_not_asked_twice_for_everything),
         cmocka_unit_test(refused_is_final),
         cmocka_unit_test(a_malformed_answer_is_replaced_by_the_other_servers),
