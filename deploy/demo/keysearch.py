@@ -12,7 +12,7 @@ import re
 import subprocess
 
 CHUNK = 16 << 20
-SHADOW = 1 << 36  # bytes; only a sanitizer maps as much, for its shadow of the address space, which holds no data
+SHADOW = 1 << 34  # bytes; only a sanitizer maps as much, for its shadow of the address space, which holds no data
 
 
 def _fields(key_file):
