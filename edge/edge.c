@@ -248,6 +248,8 @@ int edge_run(struct setup *setup, struct fault *fault)
     else
         close_handles(&edge);
     uv_run(&edge.loop, UV_RUN_DEFAULT);
+    signal(SIGTERM, SIG_IGN); /* libuv has put the default back, and all that is left is to leave */
+    signal(SIGINT, SIG_IGN);
     clear(&edge);
     if (!error && edge.failed)
         error = fault_set(fault, ERR_SYSTEM, "a thread could not start; the log says why");
