@@ -52,7 +52,7 @@ struct run {
     unsigned *sink_events;
     enum relay_direction direction;
     unsigned source_wants; /* what the last read waits for */
-    bool dry;              /* the source has nothing for now */
+    bool dry;              /* the source has nothing to read at the moment */
     bool linger; /* the source was told to go: what it still says is read, so that it sees no reset */
 };
 
