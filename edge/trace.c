@@ -87,6 +87,8 @@ uint32_t trace_operation_size(const struct operation *operation)
         return 2 * TLS_RANDOM_SIZE + (uint32_t)operation->u.sign_tls12.params_length;
     case OP_RSA_PREMASTER:
         return operation->u.rsa_premaster.ciphertext_length;
+    case OP_RSA_MASTER:
+        return operation->u.rsa_master.length;
     default:
         return 0;
     }

@@ -75,6 +75,7 @@ static int enter(struct parse *p, const struct authorized_edge *edge)
         return fault_set(p->fault, ERR_CONFIG,
                          "%s:%u: the name %s stands in line %u already; give one of them another", p->file,
                          p->line, edge->name, p->list->edges[*by_name - 1].line);
+    p->list->edges[p->list->count].index = p->list->count;
     p->list->count++;
     *by_key = (uint32_t)p->list->count;
     *by_name = (uint32_t)p->list->count;

@@ -21,6 +21,7 @@ struct authorized_edge {
     uint8_t psk[IDENTITY_KEY_SIZE];
     char name[AUTHORIZED_NAME_MAX]; /* letters, digits, '.', '_', '-' */
     unsigned line;                  /* where it stands, 1 … */
+    size_t index;                   /* of authorized_at() */
     uint32_t operations;            /* bit (1 << enum operation_kind); ping and keys always set */
     bool all_keys;
     char **keys; /* owned; names or 64 hex digits */

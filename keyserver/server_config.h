@@ -19,6 +19,7 @@ struct server_config {
     int workers;                  /* 0 = one per core */
     int queue_max;                /* requests waiting in the vault before it answers busy; 4,096 */
     int in_flight_per_edge;       /* open requests of one edge; 4,096 */
+    uint64_t epoch;               /* ms: how long bound mode uses one epoch key; 30,000 */
     uint64_t deadline_max;        /* ms: longest a request may wait, whatever the edge asks; 10,000 */
     uint64_t handshake_timeout;   /* ms: a connection that is not authenticated by then is dropped; 5,000 */
     uint64_t idle_timeout;        /* ms without a message; 60,000 */

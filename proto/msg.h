@@ -1,15 +1,16 @@
 /* Messages: the protobuf face of the protocol, and the only user of protobuf-c.
  *
- * One data message of the channel is one packed `keyless.v1.Message`: a hello, a batch of requests or a batch
- * of answers. Parsing checks sizes before it unpacks and uses a bounded allocator; what it hands out are
- * plain values without ownership. Unknown fields are ignored, an unknown operation becomes a request of kind
- * 0 that the key server refuses. Pure; any thread. */
+ * One data message of the channel is one packed `keyless.v1.Message`: a hello, a batch of requests, a batch
+ * of answers or an epoch. Parsing checks sizes before it unpacks and uses a bounded allocator; what it hands
+ * out are plain values without ownership. Unknown fields are ignored, an unknown operation becomes a request
+ * of kind 0 that the key server refuses. Pure; any thread. */
 #ifndef PROTO_MSG_H
 #define PROTO_MSG_H
 
 #include "common/bytes.h"
 #include "common/log.h"
 #include "proto/operation.h"
+#include "proto/session_id.h"
 
 #define PROTOCOL_VERSION_MIN 1
 #define PROTOCOL_VERSION_MAX 1
@@ -44,14 +45,22 @@ struct msg_answer {
     struct key_info *keys;  /* packing: borrowed. parsed: owned by the parsed message */
 };
 
-enum msg_kind { MSG_HELLO = 1, MSG_REQUESTS = 2, MSG_ANSWERS = 3 };
+/* The key server's word on bound mode: how session ids of TLS 1.2 RSA handshakes are made for now. */
+struct msg_epoch {
+    uint64_t number; /* never 0 */
+    uint8_t key[EPOCH_KEY_SIZE];
+    uint32_t left_ms; /* how long what is made with it is accepted, from receipt */
+};
+
+enum msg_kind { MSG_HELLO = 1, MSG_REQUESTS = 2, MSG_ANSWERS = 3, MSG_EPOCH = 4 };
 
 /* A parsed message; free with msg_free(). */
 struct msg {
     enum msg_kind kind;
     size_t count; /* requests or answers */
     struct msg_hello hello;
-    struct msg_request *requests; /* owned, count */
+    struct msg_epoch epoch;
+    struct msg_request *requests; /* owned, count; with all that their operations point to */
     struct msg_answer *answers;   /* owned, count */
 };
 
@@ -67,6 +76,11 @@ void msg_free(struct msg *msg);
 int msg_pack_hello(struct buffer *out, const struct msg_hello *hello) MUST_USE;
 int msg_pack_requests(struct buffer *out, const struct msg_request *requests, size_t count) MUST_USE;
 int msg_pack_answers(struct buffer *out, const struct msg_answer *answers, size_t count) MUST_USE;
+int msg_pack_epoch(struct buffer *out, const struct msg_epoch *epoch) MUST_USE;
+
+/* How many of COUNT requests, from the first on, surely fit one message together: at least 1, at most
+ * MSG_BATCH_MAX. */
+size_t msg_requests_fit(const struct msg_request *requests, size_t count);
 
 /* The highest version both sides speak, or ERR_UNSUPPORTED. */
 int msg_version_choose(const struct msg_hello *ours, const struct msg_hello *theirs) MUST_USE;

@@ -8,7 +8,7 @@
 struct msg_block {
     size_t size; /* bytes, this struct and all that follows it */
     struct msg msg;
-    _Alignas(16) uint8_t rest[]; /* requests, or answers and then all their keys */
+    _Alignas(16) uint8_t rest[]; /* requests and what they point to, or answers and then all their keys */
 };
 
 #endif

@@ -4,6 +4,14 @@
 #include "proto/keyless.pb-c.h"
 #include "proto/msg.h"
 
+/* What packed requests take at most: an rsa_master beside its handshake messages, and any other. */
+#define RSA_MASTER_MAX   112
+#define REQUEST_MAX      704
+#define MESSAGE_OVERHEAD 16
+_Static_assert(MSG_BATCH_MAX *REQUEST_MAX + MESSAGE_OVERHEAD <= MSG_SIZE_MAX,
+               "a batch of anything else fits one message");
+_Static_assert(RSA_MASTER_MAX + HANDSHAKE_MAX + MESSAGE_OVERHEAD <= MSG_SIZE_MAX, "so does one handshake");
+
 /* protobuf-c's structs have pointers without const, though packing only reads through them. */
 static ProtobufCBinaryData borrow(const void *bytes, size_t length)
 {
@@ -53,6 +61,7 @@ struct request_parts {
         Keyless__V1__RsaPremaster rsa_premaster;
         Keyless__V1__Keys keys;
         Keyless__V1__Ping ping;
+        Keyless__V1__RsaMaster rsa_master;
     } u;
 };
 
@@ -94,6 +103,16 @@ static int fill_rsa_premaster(struct request_parts *parts, const struct operatio
     return 0;
 }
 
+static int fill_rsa_master(struct request_parts *parts, const struct operation *operation)
+{
+    if (operation->u.rsa_master.length > HANDSHAKE_MAX)
+        return ERR_LENGTH;
+    keyless__v1__rsa_master__init(&parts->u.rsa_master);
+    parts->u.rsa_master.messages = borrow(operation->u.rsa_master.messages, operation->u.rsa_master.length);
+    parts->request.rsa_master = &parts->u.rsa_master;
+    return 0;
+}
+
 static int fill_keys(struct request_parts *parts, const struct operation *operation)
 {
     (void)operation;
@@ -120,6 +139,7 @@ static const struct {
     [OP_SIGN_TLS13] = {KEYLESS__V1__REQUEST__OPERATION_SIGN_TLS13, true, fill_sign_tls13},
     [OP_SIGN_TLS12] = {KEYLESS__V1__REQUEST__OPERATION_SIGN_TLS12, true, fill_sign_tls12},
     [OP_RSA_PREMASTER] = {KEYLESS__V1__REQUEST__OPERATION_RSA_PREMASTER, true, fill_rsa_premaster},
+    [OP_RSA_MASTER] = {KEYLESS__V1__REQUEST__OPERATION_RSA_MASTER, true, fill_rsa_master},
 };
 
 static int fill_request(struct request_parts *parts, const struct msg_request *request)
@@ -155,6 +175,32 @@ int msg_pack_requests(struct buffer *out, const struct msg_request *requests, si
     Keyless__V1__Message message = KEYLESS__V1__MESSAGE__INIT;
     message.body_case = KEYLESS__V1__MESSAGE__BODY_REQUESTS;
     message.requests = &body;
+    return append(out, &message);
+}
+
+size_t msg_requests_fit(const struct msg_request *requests, size_t count)
+{
+    size_t fit = 0, size = MESSAGE_OVERHEAD;
+    for (; fit < count && fit < MSG_BATCH_MAX; fit++) {
+        const struct operation *operation = &requests[fit].operation;
+        size += operation->kind == OP_RSA_MASTER ? RSA_MASTER_MAX + operation->u.rsa_master.length
+                                                 : REQUEST_MAX;
+        if (size > MSG_SIZE_MAX && fit > 0)
+            break;
+    }
+    return fit;
+}
+
+int msg_pack_epoch(struct buffer *out, const struct msg_epoch *epoch)
+{
+    Keyless__V1__Epoch body;
+    keyless__v1__epoch__init(&body);
+    body.number = epoch->number;
+    body.key = borrow(epoch->key, EPOCH_KEY_SIZE);
+    body.left_ms = epoch->left_ms;
+    Keyless__V1__Message message = KEYLESS__V1__MESSAGE__INIT;
+    message.body_case = KEYLESS__V1__MESSAGE__BODY_EPOCH;
+    message.epoch = &body;
     return append(out, &message);
 }
 

@@ -39,6 +39,11 @@ static void arena_free(void *data, void *piece)
     (void)piece;
 }
 
+/* Where what a request points to is copied: behind the requests. */
+struct room {
+    uint8_t *at;
+};
+
 /* Copies a field that must be exactly SIZE bytes or absent, which leaves zeros. */
 static int take_exact(uint8_t *out, size_t size, const ProtobufCBinaryData *field)
 {
@@ -65,9 +70,10 @@ static int convert_hello(struct msg_hello *out, const Keyless__V1__Hello *hello)
     return 0;
 }
 
-/* The three below: false when a field is out of its range, and the operation so none we know. */
-static bool convert_sign_tls13(struct operation *out, const Keyless__V1__Request *request)
+/* The four below: false when a field is out of its range, and the operation so none we know. */
+static bool convert_sign_tls13(struct operation *out, struct room *room, const Keyless__V1__Request *request)
 {
+    (void)room;
     const Keyless__V1__SignTls13 *fields = request->sign_tls13;
     size_t length = fields->transcript_hash.len;
     if (fields->scheme > UINT16_MAX || (length != TLS13_HASH_SHORT && length != TRANSCRIPT_HASH_MAX))
@@ -78,8 +84,9 @@ static bool convert_sign_tls13(struct operation *out, const Keyless__V1__Request
     return true;
 }
 
-static bool convert_sign_tls12(struct operation *out, const Keyless__V1__Request *request)
+static bool convert_sign_tls12(struct operation *out, struct room *room, const Keyless__V1__Request *request)
 {
+    (void)room;
     const Keyless__V1__SignTls12 *fields = request->sign_tls12;
     size_t length = fields->params.len;
     if (fields->scheme > UINT16_MAX || length == 0 || length > KEY_EXCHANGE_PARAMS_MAX ||
@@ -93,8 +100,10 @@ static bool convert_sign_tls12(struct operation *out, const Keyless__V1__Request
     return true;
 }
 
-static bool convert_rsa_premaster(struct operation *out, const Keyless__V1__Request *request)
+static bool convert_rsa_premaster(struct operation *out, struct room *room,
+                                  const Keyless__V1__Request *request)
 {
+    (void)room;
     const Keyless__V1__RsaPremaster *fields = request->rsa_premaster;
     size_t length = fields->ciphertext.len;
     if (fields->client_version > UINT16_MAX || length < RSA_MODULUS_MIN || length > RSA_MODULUS_MAX)
@@ -105,8 +114,21 @@ static bool convert_rsa_premaster(struct operation *out, const Keyless__V1__Requ
     return true;
 }
 
-static bool convert_nothing(struct operation *out, const Keyless__V1__Request *request)
+static bool convert_rsa_master(struct operation *out, struct room *room, const Keyless__V1__Request *request)
 {
+    const ProtobufCBinaryData *messages = &request->rsa_master->messages;
+    if (messages->len == 0 || messages->len > HANDSHAKE_MAX)
+        return false;
+    memcpy(room->at, messages->data, messages->len);
+    out->u.rsa_master.messages = room->at;
+    out->u.rsa_master.length = (uint32_t)messages->len;
+    room->at += messages->len;
+    return true;
+}
+
+static bool convert_nothing(struct operation *out, struct room *room, const Keyless__V1__Request *request)
+{
+    (void)room;
     (void)request;
     memset(out->key_id, 0, sizeof out->key_id);
     return true;
@@ -115,16 +137,17 @@ static bool convert_nothing(struct operation *out, const Keyless__V1__Request *r
 static const struct {
     Keyless__V1__Request__OperationCase field;
     enum operation_kind kind;
-    bool (*convert)(struct operation *out, const Keyless__V1__Request *request);
+    bool (*convert)(struct operation *out, struct room *room, const Keyless__V1__Request *request);
 } operations[] = {
     {KEYLESS__V1__REQUEST__OPERATION_SIGN_TLS13, OP_SIGN_TLS13, convert_sign_tls13},
     {KEYLESS__V1__REQUEST__OPERATION_SIGN_TLS12, OP_SIGN_TLS12, convert_sign_tls12},
     {KEYLESS__V1__REQUEST__OPERATION_RSA_PREMASTER, OP_RSA_PREMASTER, convert_rsa_premaster},
+    {KEYLESS__V1__REQUEST__OPERATION_RSA_MASTER, OP_RSA_MASTER, convert_rsa_master},
     {KEYLESS__V1__REQUEST__OPERATION_KEYS, OP_KEYS, convert_nothing},
     {KEYLESS__V1__REQUEST__OPERATION_PING, OP_PING, convert_nothing},
 };
 
-static int convert_request(struct msg_request *out, const Keyless__V1__Request *request)
+static int convert_request(struct msg_request *out, struct room *room, const Keyless__V1__Request *request)
 {
     if (take_exact(out->operation.key_id, KEY_ID_SIZE, &request->key_id) != 0 ||
         take_exact(out->trace.bytes, TRACE_ID_SIZE, &request->trace_id) != 0)
@@ -132,7 +155,8 @@ static int convert_request(struct msg_request *out, const Keyless__V1__Request *
     out->id = request->id;
     out->deadline_ms = request->deadline_ms < DEADLINE_MAX_MS ? request->deadline_ms : DEADLINE_MAX_MS;
     for (size_t i = 0; i < sizeof operations / sizeof operations[0]; i++)
-        if (request->operation_case == operations[i].field && operations[i].convert(&out->operation, request))
+        if (request->operation_case == operations[i].field &&
+            operations[i].convert(&out->operation, room, request))
             out->operation.kind = operations[i].kind;
     return 0;
 }
@@ -194,8 +218,9 @@ static int convert_requests(struct msg_block *block, const Keyless__V1__Requests
     msg->kind = MSG_REQUESTS;
     msg->count = requests->n_request;
     msg->requests = (struct msg_request *)(void *)block->rest;
+    struct room room = {.at = (uint8_t *)(msg->requests + msg->count)};
     for (size_t i = 0; i < msg->count; i++)
-        if (convert_request(&msg->requests[i], requests->request[i]) != 0)
+        if (convert_request(&msg->requests[i], &room, requests->request[i]) != 0)
             return ERR_FORMAT;
     return msg->count > 0 ? 0 : ERR_FORMAT;
 }
@@ -215,6 +240,16 @@ static int convert_answers(struct msg_block *block, const Keyless__V1__Answers *
     return msg->count > 0 ? 0 : ERR_FORMAT;
 }
 
+static int convert_epoch(struct msg_epoch *out, const Keyless__V1__Epoch *epoch)
+{
+    if (epoch->number == 0 || epoch->key.len != EPOCH_KEY_SIZE)
+        return ERR_FORMAT;
+    out->number = epoch->number;
+    memcpy(out->key, epoch->key.data, EPOCH_KEY_SIZE);
+    out->left_ms = epoch->left_ms;
+    return 0;
+}
+
 static int convert(struct msg_block *block, const Keyless__V1__Message *message)
 {
     switch (message->body_case) {
@@ -225,6 +260,9 @@ static int convert(struct msg_block *block, const Keyless__V1__Message *message)
         return convert_requests(block, message->requests);
     case KEYLESS__V1__MESSAGE__BODY_ANSWERS:
         return convert_answers(block, message->answers);
+    case KEYLESS__V1__MESSAGE__BODY_EPOCH:
+        block->msg.kind = MSG_EPOCH;
+        return convert_epoch(&block->msg.epoch, message->epoch);
     default:
         return ERR_FORMAT;
     }
@@ -234,7 +272,7 @@ static int unpack(struct msg **out, const struct msg_scan *scan, struct arena *a
                   size_t length)
 {
     ProtobufCAllocator allocator = {arena_alloc, arena_free, arena};
-    size_t size = sizeof(struct msg_block) + scan->requests * sizeof(struct msg_request) +
+    size_t size = sizeof(struct msg_block) + scan->requests * sizeof(struct msg_request) + scan->messages +
                   scan->answers * sizeof(struct msg_answer) + scan->keys * sizeof(struct key_info);
     Keyless__V1__Message *message = keyless__v1__message__unpack(&allocator, length, bytes);
     if (message == NULL)

@@ -158,6 +158,8 @@ static int check_field(struct msg_scan *out, struct seen *seen, const ProtobufCM
     }
     if (field->type == WIRE_LENGTH && known->type != PROTOBUF_C_TYPE_MESSAGE)
         out->unpacked_max += rounded((size_t)field->value + 1);
+    if (type == &keyless__v1__rsa_master__descriptor)
+        out->messages += (size_t)field->value;
     return 0;
 }
 

@@ -16,6 +16,7 @@ struct msg_scan {
     size_t requests;
     size_t answers;
     size_t keys;         /* in all answers together */
+    size_t messages;     /* bytes of handshake messages in all requests together */
     size_t unpacked_max; /* bytes protobuf-c can ask for, each piece rounded up to MSG_SCAN_ALIGN */
 };
 

@@ -8,6 +8,7 @@ static const char *const operation_names[OP_KINDS] = {
     [OP_SIGN_TLS13] = "sign_tls13",
     [OP_SIGN_TLS12] = "sign_tls12",
     [OP_RSA_PREMASTER] = "rsa_premaster",
+    [OP_RSA_MASTER] = "rsa_master",
 };
 
 static const char *const status_names[STATUS_KINDS] = {

@@ -14,12 +14,14 @@
 
 #define KEY_ID_SIZE             32 /* SHA-256 of the DER SubjectPublicKeyInfo */
 #define TLS_RANDOM_SIZE         32
-#define TLS_PREMASTER_SIZE      48  /* RFC 5246, 8.1 */
-#define TRANSCRIPT_HASH_MAX     48  /* SHA-384 */
-#define KEY_EXCHANGE_PARAMS_MAX 137 /* secp521r1: type 1, curve 2, length 1, point 133 */
-#define RSA_MODULUS_MIN         256 /* bytes: RSA-2048 */
-#define RSA_MODULUS_MAX         512 /* bytes: RSA-4096 */
-#define RESULT_MAX              512 /* bytes of a signature or secret */
+#define TLS_PREMASTER_SIZE      48    /* RFC 5246, 8.1 */
+#define TLS_MASTER_SIZE         48    /* RFC 5246, 8.1 */
+#define HANDSHAKE_MAX           32768 /* bytes of ClientHello … ClientKeyExchange in one request */
+#define TRANSCRIPT_HASH_MAX     48    /* SHA-384 */
+#define KEY_EXCHANGE_PARAMS_MAX 137   /* secp521r1: type 1, curve 2, length 1, point 133 */
+#define RSA_MODULUS_MIN         256   /* bytes: RSA-2048 */
+#define RSA_MODULUS_MAX         512   /* bytes: RSA-4096 */
+#define RESULT_MAX              512   /* bytes of a signature or secret */
 
 enum operation_kind {
     OP_PING = 1,
@@ -27,6 +29,7 @@ enum operation_kind {
     OP_SIGN_TLS13 = 3,
     OP_SIGN_TLS12 = 4,
     OP_RSA_PREMASTER = 5,
+    OP_RSA_MASTER = 6,
     OP_KINDS /* one more than the last */
 };
 
@@ -68,6 +71,13 @@ struct operation {
             uint16_t ciphertext_length;
             uint8_t ciphertext[RSA_MODULUS_MAX];
         } rsa_premaster;
+        struct {
+            /* The handshake messages ClientHello, ServerHello, Certificate, ServerHelloDone and
+             * ClientKeyExchange as they were sent, headers included (RFC 7627, 3). Borrowed: whoever copies
+             * the operation sees to it that they stay as long as the copy. */
+            const uint8_t *messages;
+            uint32_t length;
+        } rsa_master;
     } u;
 };
 
@@ -81,7 +91,7 @@ enum operation_status {
     STATUS_KINDS
 };
 
-/* The answer to a signature or a pre-master operation. Wipe after use. */
+/* The answer to an operation on a key: a signature or a secret. Wipe after use. */
 struct outcome {
     enum operation_status status;
     uint16_t length;

@@ -9,6 +9,7 @@ static const struct {
     [OP_SIGN_TLS13] = {1, RESULT_MAX},
     [OP_SIGN_TLS12] = {1, RESULT_MAX},
     [OP_RSA_PREMASTER] = {TLS_PREMASTER_SIZE, TLS_PREMASTER_SIZE},
+    [OP_RSA_MASTER] = {TLS_MASTER_SIZE, TLS_MASTER_SIZE},
 };
 
 int answer_check(enum operation_kind asked, const struct msg_answer *answer)

@@ -189,6 +189,7 @@ void conn_flush(struct conn *conn)
         size_t room = conn->window - conn->sent_count;
         size_t count = fill(conn->setup->batch, conn->queued, room < MSG_BATCH_MAX ? room : MSG_BATCH_MAX,
                             now);
+        count = msg_requests_fit(conn->setup->batch->requests, count);
         int err = send_batch(conn, count);
         if (err == ERR_BUSY || err == ERR_CLOSED)
             conn->blocked = true; /* until on_writable, or for good: then on_close comes and says why */

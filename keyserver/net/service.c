@@ -104,8 +104,11 @@ static enum operation_status submit(struct service *service, struct peer *peer,
     if (entry == NULL)
         return STATUS_BUSY;
 
+    const struct slot_origin origin = {.edge_key = peer->edge->key,
+                                       .channel_hash = channel_hash(peer->channel),
+                                       .from = channel_address(peer->channel)};
     struct wall_request slot;
-    slot_fill(&slot, entry->token, deadline, request, peer->edge->key, channel_address(peer->channel));
+    slot_fill(&slot, entry->token, deadline, request, &origin);
     int r = vault_link_submit(service->link, &slot, &entry->wall);
     if (r == 0)
         return STATUS_OK;

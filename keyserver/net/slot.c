@@ -16,8 +16,7 @@ static void put_address(struct wall_request *slot, const struct address *from)
 }
 
 void slot_fill(struct wall_request *slot, uint64_t token, uint64_t deadline_ns,
-               const struct msg_request *request, const uint8_t edge_key[static 32],
-               const struct address *from)
+               const struct msg_request *request, const struct slot_origin *origin)
 {
     memset(slot, 0, sizeof *slot); /* no byte of this process's stack goes along */
     slot->token = token;
@@ -25,6 +24,7 @@ void slot_fill(struct wall_request *slot, uint64_t token, uint64_t deadline_ns,
     slot->trace = request->trace;
     slot->kind = WALL_OPERATION;
     slot->operation = request->operation;
-    memcpy(slot->edge_key, edge_key, sizeof slot->edge_key);
-    put_address(slot, from);
+    memcpy(slot->edge_key, origin->edge_key, sizeof slot->edge_key);
+    memcpy(slot->channel, origin->channel_hash, sizeof slot->channel);
+    put_address(slot, origin->from);
 }

@@ -30,6 +30,7 @@ struct vault_link {
     void *user;                                 /* borrowed */
     struct wall_end *newest;                    /* owned list, newest first */
     size_t pending_max;                         /* of each end */
+    size_t held;                                /* bytes of handshake messages in all pending requests */
     uint32_t numbers;                           /* handed out so far */
     uint64_t malformed;
     struct wall_stats retired; /* totals of vaults that are gone */
@@ -68,6 +69,44 @@ static void stats_add(struct wall_stats *total, const struct wall_stats *part)
     total->faults += part->faults;
 }
 
+/* A pending request owns a copy of its handshake messages. */
+static bool has_messages(const struct wall_request *slot)
+{
+    return slot->kind == WALL_OPERATION && slot->operation.kind == OP_RSA_MASTER;
+}
+
+static int hold_messages(struct vault_link *link, struct wall_request *slot)
+{
+    size_t length = slot->operation.u.rsa_master.length;
+    if (length > VAULT_LINK_HELD_MAX - link->held)
+        return ERR_BUSY;
+    uint8_t *copy = malloc(length);
+    if (copy == NULL)
+        return ERR_MEMORY;
+    memcpy(copy, slot->operation.u.rsa_master.messages, length);
+    slot->operation.u.rsa_master.messages = copy;
+    link->held += length;
+    return 0;
+}
+
+/* The first COUNT pending requests are on their way, or lost. */
+static void drop_pending(struct wall_end *end, size_t count)
+{
+    for (size_t i = end->first; i < end->first + count; i++) {
+        struct operation *operation = &end->pending[i].operation;
+        if (!has_messages(&end->pending[i]))
+            continue;
+        end->link->held -= operation->u.rsa_master.length;
+        union {
+            const uint8_t *borrowed;
+            uint8_t *own;
+        } messages = {.borrowed = operation->u.rsa_master.messages};
+        free(messages.own);
+    }
+    end->first += count;
+    end->count -= count;
+}
+
 static void on_end_closed(uv_handle_t *handle)
 {
     struct wall_end *end = handle->data;
@@ -89,6 +128,7 @@ static void end_remove(struct wall_end *end)
         at = &(*at)->older;
     *at = end->older;
     stats_add(&link->retired, &end->stats);
+    drop_pending(end, end->count);
     link->closing++;
     uv_close((uv_handle_t *)&end->poll, on_end_closed);
     wall_close(&end->wall);
@@ -215,6 +255,9 @@ int vault_link_submit(struct vault_link *link, const struct wall_request *reques
     if (slot == NULL)
         return ERR_BUSY;
     *slot = *request;
+    int err = has_messages(slot) ? hold_messages(link, slot) : 0;
+    if (err != 0)
+        return err;
     end->count++;
     end->open++;
     *wall = end->number;
@@ -253,8 +296,7 @@ static void end_flush(struct wall_end *end)
             end->lost = true;
             return;
         }
-        end->first += (size_t)taken;
-        end->count -= (size_t)taken;
+        drop_pending(end, (size_t)taken);
         end->blocked = (size_t)taken < batch;
     }
     if (end->count == 0)

@@ -11,8 +11,9 @@
 #include "common/metrics.h"
 #include "keyserver/wall/wall.h"
 
-#define VAULT_LINK_PENDING_MIN 1024 /* may gather in one turn of the loop, however short the queue */
-#define VAULT_LINK_ENDS_MAX    4    /* a further one ends the oldest that drains */
+#define VAULT_LINK_PENDING_MIN 1024        /* may gather in one turn of the loop, however short the queue */
+#define VAULT_LINK_ENDS_MAX    4           /* a further one ends the oldest that drains */
+#define VAULT_LINK_HELD_MAX    (32u << 20) /* bytes of handshake messages that may gather */
 
 struct vault_link;
 
@@ -33,8 +34,9 @@ void vault_link_close(struct vault_link *link);
 
 /* Takes FD, the end of a ready vault, which becomes the current one. ERR_MEMORY, ERR_SYSTEM: FD is closed. */
 int vault_link_adopt(struct vault_link *link, int fd) MUST_USE;
-/* Gathers REQUEST for the current vault; *WALL says which end it goes through. ERR_NOT_FOUND when there is no
- * vault, ERR_BUSY when too many wait. */
+/* Gathers REQUEST, with a copy of its handshake messages if it has any, for the current vault; *WALL says
+ * which end it goes through. ERR_NOT_FOUND when there is no vault, ERR_BUSY when too many wait, ERR_MEMORY.
+ */
 int vault_link_submit(struct vault_link *link, const struct wall_request *request, uint32_t *wall) MUST_USE;
 /* TOKEN, submitted through WALL, is settled: answered or given up. WANTED_NO_MORE tells the vault so. */
 void vault_link_settle(struct vault_link *link, uint32_t wall, uint64_t token, bool wanted_no_more);

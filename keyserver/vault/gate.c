@@ -31,77 +31,120 @@ static bool family_fits(const struct scheme_info *scheme, enum key_type type)
     return false;
 }
 
-static enum wall_refusal check_tls13(const struct operation *operation, const struct key *key)
+static const uint8_t spaces[64] = "                                                                ";
+static const char context[] = "TLS 1.3, server CertificateVerify"; /* its final zero is the separator */
+
+static enum wall_refusal pass_tls13(const struct operation *operation, const struct key *key,
+                                    struct task *out)
 {
     const struct scheme_info *scheme = scheme_find(operation->u.sign_tls13.scheme);
     uint16_t length = operation->u.sign_tls13.hash_length;
+    struct writer w;
     if (scheme == NULL || !scheme->tls13 || scheme->tls13_key != key->type)
         return REFUSAL_SCHEME;
-    return length == 32 || length == 48 ? REFUSAL_NONE : REFUSAL_STRUCTURE;
+    if (length != 32 && length != 48)
+        return REFUSAL_STRUCTURE;
+    writer_init(&w, out->u.sign.content, sizeof out->u.sign.content);
+    writer_bytes(&w, spaces, sizeof spaces);
+    writer_bytes(&w, context, sizeof context);
+    writer_bytes(&w, operation->u.sign_tls13.hash, length);
+    out->u.sign.scheme = scheme->scheme;
+    out->u.sign.length = (uint16_t)writer_length(&w);
+    return REFUSAL_NONE;
 }
 
-static enum wall_refusal check_tls12(const struct operation *operation, const struct key *key)
+/* ServerECDHParams and nothing else (RFC 8422, 5.4). */
+static bool params_good(const uint8_t *params, size_t params_length)
 {
-    const struct scheme_info *scheme = scheme_find(operation->u.sign_tls12.scheme);
     struct reader r;
-    if (scheme == NULL || !family_fits(scheme, key->type))
-        return REFUSAL_SCHEME;
-    reader_init(&r, operation->u.sign_tls12.params, operation->u.sign_tls12.params_length);
+    reader_init(&r, params, params_length);
     uint8_t type = reader_u8(&r);
     uint16_t curve = reader_u16(&r);
     uint8_t length = reader_u8(&r);
     const uint8_t *point = reader_bytes(&r, length);
-    if (!reader_done(&r) || type != NAMED_CURVE || length == 0 || !curve_has_point(curve, point, length))
+    return reader_done(&r) && type == NAMED_CURVE && length > 0 && curve_has_point(curve, point, length);
+}
+
+static enum wall_refusal pass_tls12(const struct operation *operation, const struct key *key,
+                                    struct task *out)
+{
+    const struct scheme_info *scheme = scheme_find(operation->u.sign_tls12.scheme);
+    size_t length = operation->u.sign_tls12.params_length;
+    struct writer w;
+    if (scheme == NULL || !family_fits(scheme, key->type))
+        return REFUSAL_SCHEME;
+    if (!params_good(operation->u.sign_tls12.params, length))
         return REFUSAL_STRUCTURE;
+    writer_init(&w, out->u.sign.content, sizeof out->u.sign.content);
+    writer_bytes(&w, operation->u.sign_tls12.client_random, TLS_RANDOM_SIZE);
+    writer_bytes(&w, operation->u.sign_tls12.server_random, TLS_RANDOM_SIZE);
+    writer_bytes(&w, operation->u.sign_tls12.params, length);
+    out->u.sign.scheme = scheme->scheme;
+    out->u.sign.length = (uint16_t)writer_length(&w);
     return REFUSAL_NONE;
 }
 
-/* The ciphertext and the modulus are public: this may branch. */
-static enum wall_refusal check_premaster(const struct operation *operation, const struct key *key)
+/* As long as the modulus, above 1 and below n - 1. Ciphertext and modulus are public: this may branch. */
+static bool ciphertext_good(const uint8_t *c, size_t length, const struct key *key)
 {
-    const uint8_t *c = operation->u.rsa_premaster.ciphertext, *n = key->modulus;
+    const uint8_t *n = key->modulus;
     size_t k = key->result_size, leading = 0;
-    if (key->type != KEY_RSA)
-        return REFUSAL_SCHEME;
-    if (operation->u.rsa_premaster.ciphertext_length != k || memcmp(c, n, k) >= 0)
-        return REFUSAL_STRUCTURE;
+    if (length != k || memcmp(c, n, k) >= 0)
+        return false;
     while (leading < k - 1 && c[leading] == 0)
         leading++;
     if (leading == k - 1 && c[k - 1] <= 1)
-        return REFUSAL_STRUCTURE;
+        return false;
     /* n is odd, so n - 1 differs from it in the last byte only. */
-    bool below_by_one = memcmp(c, n, k - 1) == 0 && c[k - 1] == (uint8_t)(n[k - 1] - 1);
-    return below_by_one ? REFUSAL_STRUCTURE : REFUSAL_NONE;
+    return memcmp(c, n, k - 1) != 0 || c[k - 1] != (uint8_t)(n[k - 1] - 1);
 }
 
-enum wall_refusal gate_check(const struct operation *operation, const struct key *key)
+static enum wall_refusal pass_ciphertext(uint16_t client_version, const uint8_t *ciphertext, size_t length,
+                                         const struct key *key, struct task *out)
 {
+    if (!ciphertext_good(ciphertext, length, key))
+        return REFUSAL_STRUCTURE;
+    out->u.exchange.client_version = client_version;
+    out->u.exchange.ciphertext_length = (uint16_t)length;
+    memcpy(out->u.exchange.ciphertext, ciphertext, length);
+    return REFUSAL_NONE;
+}
+
+static enum wall_refusal pass_premaster(const struct operation *operation, const struct key *key,
+                                        struct task *out)
+{
+    if (key->type != KEY_RSA)
+        return REFUSAL_SCHEME;
+    return pass_ciphertext(operation->u.rsa_premaster.client_version, operation->u.rsa_premaster.ciphertext,
+                           operation->u.rsa_premaster.ciphertext_length, key, out);
+}
+
+static enum wall_refusal pass_master(const struct operation *operation, const struct key *key,
+                                     struct task *out, struct transcript *seen)
+{
+    if (key->type != KEY_RSA)
+        return REFUSAL_SCHEME;
+    if (transcript_parse(seen, operation->u.rsa_master.messages, operation->u.rsa_master.length) != 0 ||
+        transcript_hash(seen, out->u.exchange.session_hash) != 0)
+        return REFUSAL_STRUCTURE;
+    out->u.exchange.prf_bits = seen->prf_bits;
+    return pass_ciphertext(seen->client_version, seen->ciphertext, seen->ciphertext_length, key, out);
+}
+
+enum wall_refusal gate_pass(const struct operation *operation, const struct key *key, struct task *out,
+                            struct transcript *seen)
+{
+    out->kind = operation->kind;
     switch (operation->kind) {
     case OP_SIGN_TLS13:
-        return check_tls13(operation, key);
+        return pass_tls13(operation, key, out);
     case OP_SIGN_TLS12:
-        return check_tls12(operation, key);
+        return pass_tls12(operation, key, out);
     case OP_RSA_PREMASTER:
-        return check_premaster(operation, key);
+        return pass_premaster(operation, key, out);
+    case OP_RSA_MASTER:
+        return pass_master(operation, key, out, seen);
     default:
         return REFUSAL_UNKNOWN_OPERATION;
     }
-}
-
-size_t gate_build(const struct operation *operation, uint8_t out[static GATE_CONTENT_MAX])
-{
-    static const char context[] = "TLS 1.3, server CertificateVerify"; /* its final zero is the separator */
-    struct writer w;
-    writer_init(&w, out, GATE_CONTENT_MAX);
-    if (operation->kind == OP_SIGN_TLS13) {
-        for (int i = 0; i < 64; i++)
-            writer_u8(&w, 0x20);
-        writer_bytes(&w, context, sizeof context);
-        writer_bytes(&w, operation->u.sign_tls13.hash, operation->u.sign_tls13.hash_length);
-    } else {
-        writer_bytes(&w, operation->u.sign_tls12.client_random, TLS_RANDOM_SIZE);
-        writer_bytes(&w, operation->u.sign_tls12.server_random, TLS_RANDOM_SIZE);
-        writer_bytes(&w, operation->u.sign_tls12.params, operation->u.sign_tls12.params_length);
-    }
-    return writer_length(&w);
 }

@@ -3,15 +3,16 @@
 #ifndef KEYSERVER_VAULT_JOB_H
 #define KEYSERVER_VAULT_JOB_H
 
-#include "keyserver/vault/keystore.h"
+#include "keyserver/vault/claim.h"
+#include "keyserver/vault/task.h"
 
 struct job {
     struct job *next;        /* in a queue, in the free list or among the done */
     struct job *same_bucket; /* waiting jobs whose tokens share a bucket */
     uint64_t token;          /* the net side's name for it */
     uint64_t deadline_ns;    /* of clock_ns() */
-    const struct key *key;   /* borrowed */
-    struct operation operation;
+    struct claim claim;
+    struct task task;
     struct outcome outcome; /* once done; wiped with the job */
     bool cancelled;         /* nobody waits for it any more */
     bool faulty;            /* its result did not pass the check */

@@ -3,12 +3,13 @@
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/kdf.h>
+#include <openssl/params.h>
 #include <openssl/rsa.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/secret.h"
-#include "keyserver/vault/gate.h"
 #include "keyserver/vault/premaster.h"
 
 #define SCHEMES_MAX 16 /* rows of the scheme table */
@@ -25,6 +26,7 @@ struct signer {
     struct tools *tools; /* owned; one a key, by its index */
     size_t count;
     EVP_MD_CTX *message; /* owned; for Ed25519 */
+    EVP_KDF_CTX *prf;    /* owned; of TLS 1.2 */
 };
 
 static const uint16_t schemes[SCHEMES_MAX] = {
@@ -43,7 +45,10 @@ struct signer *signer_new(const struct keystore *store)
     signer->count = keystore_count(store);
     signer->tools = calloc(signer->count + 1, sizeof *signer->tools);
     signer->message = EVP_MD_CTX_new();
-    if (signer->tools != NULL && signer->message != NULL)
+    EVP_KDF *prf = EVP_KDF_fetch(NULL, "TLS1-PRF", NULL);
+    signer->prf = EVP_KDF_CTX_new(prf);
+    EVP_KDF_free(prf);
+    if (signer->tools != NULL && signer->message != NULL && signer->prf != NULL)
         return signer;
     signer_free(signer);
     return NULL;
@@ -64,6 +69,7 @@ void signer_free(struct signer *signer)
     }
     free(signer->tools);
     EVP_MD_CTX_free(signer->message);
+    EVP_KDF_CTX_free(signer->prf);
     free(signer);
 }
 
@@ -160,19 +166,16 @@ static int sign_hashed(struct tools *tools, const struct key *key, const struct 
     return 0;
 }
 
-static int perform_signature(struct signer *signer, const struct key *key, const struct operation *operation,
+static int perform_signature(struct signer *signer, const struct key *key, const struct task *task,
                              struct outcome *outcome)
 {
-    uint8_t content[GATE_CONTENT_MAX];
-    size_t length = gate_build(operation, content);
-    uint16_t number = operation->kind == OP_SIGN_TLS13 ? operation->u.sign_tls13.scheme
-                                                       : operation->u.sign_tls12.scheme;
-    const struct scheme_info *scheme = scheme_find(number);
+    const struct scheme_info *scheme = scheme_find(task->u.sign.scheme);
     if (scheme == NULL)
         return ERR_CRYPTO;
     if (scheme->family == FAMILY_ED25519)
-        return sign_ed25519(signer, key, content, length, outcome);
-    return sign_hashed(&signer->tools[key->index], key, scheme, content, length, outcome);
+        return sign_ed25519(signer, key, task->u.sign.content, task->u.sign.length, outcome);
+    return sign_hashed(&signer->tools[key->index], key, scheme, task->u.sign.content, task->u.sign.length,
+                       outcome);
 }
 
 /* PLAIN = CIPHERTEXT ^ d, blinded by OpenSSL, released only if PLAIN ^ e is CIPHERTEXT again. The return
@@ -192,29 +195,67 @@ static int private_operation(struct tools *tools, const struct key *key, const u
     return again_size == key->result_size && same_bytes(again, ciphertext, again_size) ? 0 : ERR_CRYPTO;
 }
 
-static int perform_premaster(struct signer *signer, const struct key *key, const struct operation *operation,
-                             struct outcome *outcome)
+static int perform_premaster(struct signer *signer, const struct key *key, const struct task *task,
+                             uint8_t out[static TLS_PREMASTER_SIZE])
 {
-    const uint8_t *ciphertext = operation->u.rsa_premaster.ciphertext;
-    uint16_t version = operation->u.rsa_premaster.client_version;
+    const uint8_t *ciphertext = task->u.exchange.ciphertext;
+    uint16_t version = task->u.exchange.client_version;
     uint8_t plain[RSA_MODULUS_MAX], fallback[TLS_PREMASTER_SIZE];
     int err = private_operation(&signer->tools[key->index], key, ciphertext, plain);
     if (err == 0) {
         premaster_fallback(fallback, key->fallback_secret, version, ciphertext, key->result_size);
-        premaster_unpad(outcome->bytes, plain, key->result_size, version, fallback);
-        outcome->length = TLS_PREMASTER_SIZE;
+        premaster_unpad(out, plain, key->result_size, version, fallback);
     }
     wipe(plain, sizeof plain);
     wipe(fallback, sizeof fallback);
     return err;
 }
 
-int signer_perform(struct signer *signer, const struct key *key, const struct operation *operation,
+/* master_secret = PRF(pre_master_secret, "extended master secret", session_hash) (RFC 7627, 4). */
+static int derive_master(struct signer *signer, const struct task *task, uint8_t *premaster,
+                         uint8_t out[static TLS_MASTER_SIZE])
+{
+    static const char label[] = "extended master secret";
+    uint8_t seed[sizeof label - 1 + TRANSCRIPT_HASH_MAX];
+    char sha256_name[] = "SHA256", sha384_name[] = "SHA384";
+    bool long_hash = task->u.exchange.prf_bits == 384;
+    size_t hash_length = task->u.exchange.prf_bits / 8u;
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_utf8_string(OSSL_KDF_PARAM_DIGEST, long_hash ? sha384_name : sha256_name, 0),
+        OSSL_PARAM_octet_string(OSSL_KDF_PARAM_SECRET, premaster, TLS_PREMASTER_SIZE),
+        OSSL_PARAM_octet_string(OSSL_KDF_PARAM_SEED, seed, sizeof label - 1 + hash_length),
+        OSSL_PARAM_END,
+    };
+    memcpy(seed, label, sizeof label - 1);
+    memcpy(seed + sizeof label - 1, task->u.exchange.session_hash, hash_length);
+    int done = EVP_KDF_derive(signer->prf, out, TLS_MASTER_SIZE, params) == 1;
+    EVP_KDF_CTX_reset(signer->prf); /* wipes its copy of the secret */
+    return done ? 0 : ERR_CRYPTO;
+}
+
+static int perform_exchange(struct signer *signer, const struct key *key, const struct task *task,
+                            struct outcome *outcome)
+{
+    uint8_t premaster[TLS_PREMASTER_SIZE];
+    int err = perform_premaster(signer, key, task, premaster);
+    if (err == 0 && task->kind == OP_RSA_MASTER)
+        err = derive_master(signer, task, premaster, outcome->bytes);
+    else if (err == 0)
+        memcpy(outcome->bytes, premaster, sizeof premaster);
+    outcome->length = TLS_PREMASTER_SIZE;
+    wipe(premaster, sizeof premaster);
+    return err;
+}
+
+_Static_assert(TLS_MASTER_SIZE == TLS_PREMASTER_SIZE, "one length for both");
+
+int signer_perform(struct signer *signer, const struct key *key, const struct task *task,
                    struct outcome *outcome)
 {
+    bool exchange = task->kind == OP_RSA_PREMASTER || task->kind == OP_RSA_MASTER;
     *outcome = (struct outcome){.status = STATUS_OK};
-    int err = operation->kind == OP_RSA_PREMASTER ? perform_premaster(signer, key, operation, outcome)
-                                                  : perform_signature(signer, key, operation, outcome);
+    int err = exchange ? perform_exchange(signer, key, task, outcome)
+                       : perform_signature(signer, key, task, outcome);
     ERR_clear_error();
     if (err == 0)
         return 0;

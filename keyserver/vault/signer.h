@@ -1,13 +1,14 @@
 /* The signer: the only caller of private-key operations. One signer a worker thread, with its contexts made
  * once a key and scheme and then reused.
  *
- * Not a judge: what comes here was checked by the gate. Every RSA result is checked against the public key
+ * Not a judge: what comes here has passed the gate. Every RSA result is checked against the public key
  * before it is let go, because a fault in one half of a CRT computation would give the key away (Boneh,
  * DeMillo, Lipton 1997; Lenstra 1996). One thread at a time. */
 #ifndef KEYSERVER_VAULT_SIGNER_H
 #define KEYSERVER_VAULT_SIGNER_H
 
 #include "keyserver/vault/keystore.h"
+#include "keyserver/vault/task.h"
 
 struct signer;
 
@@ -15,10 +16,11 @@ struct signer;
 struct signer *signer_new(const struct keystore *store);
 void signer_free(struct signer *signer); /* NULL is allowed */
 
-/* Performs a checked OPERATION with KEY and fills OUTCOME: a signature of the form TLS wants (RFC
- * 8446, 4.2.3), or the 48 bytes of a pre-master. 0, or ERR_CRYPTO with STATUS_UNAVAILABLE and no byte when
- * the result did not pass its check or OpenSSL failed; never because of what a ciphertext contains. */
-int signer_perform(struct signer *signer, const struct key *key, const struct operation *operation,
+/* Performs TASK with KEY and fills OUTCOME: a signature of the form TLS wants (RFC 8446, 4.2.3), the 48 bytes
+ * of a pre-master secret, or those of a master secret, of which the pre-master does not leave this call (RFC
+ * 7627, 4). 0, or ERR_CRYPTO with STATUS_UNAVAILABLE and no byte when the result did not pass its check or
+ * OpenSSL failed; never because of what a ciphertext contains. */
+int signer_perform(struct signer *signer, const struct key *key, const struct task *task,
                    struct outcome *outcome) MUST_USE;
 
 #endif

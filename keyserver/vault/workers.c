@@ -8,6 +8,7 @@
 
 #include "common/clock.h"
 #include "common/secret.h"
+#include "keyserver/vault/fair.h"
 #include "keyserver/vault/signer.h"
 
 #define THREADS_MAX   256
@@ -23,7 +24,7 @@ struct workers {
     pthread_cond_t work;          /* something waits, or the pool stops */
     pthread_cond_t ready;         /* one more thread has begun or failed */
     unsigned begun, failed;       /* threads */
-    struct job_queue lane[LANES];
+    struct fair_queue lane[LANES];
     struct job_queue done;
     struct job *idle;            /* jobs nobody uses, by `next` */
     struct job *bucket[BUCKETS]; /* waiting jobs by token, for cancelling */
@@ -58,7 +59,7 @@ static struct job *take_next(struct workers *workers)
     bool slow_is_due = workers->lane[LANE_SLOW].length > 0 &&
                        (workers->lane[LANE_FAST].length == 0 || workers->fast_taken >= FAST_IN_A_ROW);
     workers->fast_taken = slow_is_due ? 0 : workers->fast_taken + 1;
-    struct job *job = job_queue_take(&workers->lane[slow_is_due ? LANE_SLOW : LANE_FAST]);
+    struct job *job = fair_queue_take(&workers->lane[slow_is_due ? LANE_SLOW : LANE_FAST]);
     if (job != NULL)
         forget_token(workers, job);
     return job;
@@ -71,7 +72,7 @@ static void perform(struct signer *signer, struct job *job)
         job->outcome = (struct outcome){.status = STATUS_EXPIRED};
         return;
     }
-    job->faulty = signer_perform(signer, job->key, &job->operation, &job->outcome) != 0;
+    job->faulty = signer_perform(signer, job->claim.key, &job->task, &job->outcome) != 0;
     job->spent_ns = clock_ns() - begun;
 }
 
@@ -155,7 +156,8 @@ static unsigned thread_number(unsigned wanted)
     return wanted < THREADS_MAX ? wanted : THREADS_MAX;
 }
 
-struct workers *workers_new(const struct keystore *store, unsigned threads, unsigned queue_max)
+struct workers *workers_new(const struct keystore *store, unsigned threads, unsigned queue_max,
+                            size_t edge_count)
 {
     struct workers *workers = calloc(1, sizeof *workers);
     if (workers == NULL)
@@ -169,7 +171,8 @@ struct workers *workers_new(const struct keystore *store, unsigned threads, unsi
     workers->threads = calloc(threads, sizeof *workers->threads);
     workers->jobs = calloc(queue_max, sizeof *workers->jobs);
     if (workers->event < 0 || workers->threads == NULL || workers->jobs == NULL ||
-        start_threads(workers, threads) != 0) {
+        fair_queue_init(&workers->lane[LANE_FAST], edge_count) != 0 ||
+        fair_queue_init(&workers->lane[LANE_SLOW], edge_count) != 0 || start_threads(workers, threads) != 0) {
         workers_free(workers);
         return NULL;
     }
@@ -198,6 +201,8 @@ void workers_free(struct workers *workers)
     pthread_cond_destroy(&workers->work);
     pthread_cond_destroy(&workers->ready);
     pthread_mutex_destroy(&workers->lock);
+    fair_queue_clear(&workers->lane[LANE_FAST]);
+    fair_queue_clear(&workers->lane[LANE_SLOW]);
     free(workers->jobs);
     free(workers->threads);
     free(workers);
@@ -208,24 +213,58 @@ int workers_fd(const struct workers *workers)
     return workers->event;
 }
 
-int workers_submit(struct workers *workers, const struct wall_request *request, const struct key *key)
+static size_t waiting_of(const struct workers *workers, size_t edge)
 {
-    struct job *job = workers->idle; /* the free list is the I/O thread's alone */
-    if (job == NULL)
-        return ERR_BUSY;
-    workers->idle = job->next;
-    *job = (struct job){.token = request->token,
-                        .deadline_ns = request->deadline_ns,
-                        .key = key,
-                        .operation = request->operation};
-    pthread_mutex_lock(&workers->lock);
+    return fair_queue_waiting(&workers->lane[LANE_FAST], edge) +
+           fair_queue_waiting(&workers->lane[LANE_SLOW], edge);
+}
+
+/* Takes a waiting job away from the edge that has the most, if that is more than EDGE will have; NULL
+ * otherwise. RSA first: it is what keeps the place for longest. Locked. */
+static struct job *take_from_longest(struct workers *workers, size_t edge)
+{
+    size_t longest = edge, candidate;
+    for (size_t i = 0; i < LANES; i++)
+        if (fair_queue_longest(&workers->lane[i], &candidate) == 0 &&
+            waiting_of(workers, candidate) > waiting_of(workers, longest))
+            longest = candidate;
+    if (waiting_of(workers, longest) <= waiting_of(workers, edge) + 1)
+        return NULL;
+    struct job *job = fair_queue_take_of(&workers->lane[LANE_SLOW], longest);
+    return job != NULL ? job : fair_queue_take_of(&workers->lane[LANE_FAST], longest);
+}
+
+/* Fills JOB, which is nobody's, and puts it into its queue; locked. */
+static void enqueue(struct workers *workers, struct job *job, const struct job *order)
+{
+    *job = (struct job){
+        .token = order->token, .deadline_ns = order->deadline_ns, .claim = order->claim, .task = order->task};
     struct job **bucket = bucket_of(workers, job->token);
     job->same_bucket = *bucket;
     *bucket = job;
-    job_queue_put(&workers->lane[key->type == KEY_RSA ? LANE_SLOW : LANE_FAST], job);
+    fair_queue_put(&workers->lane[job->claim.key->type == KEY_RSA ? LANE_SLOW : LANE_FAST], job);
     pthread_cond_signal(&workers->work);
+}
+
+int workers_submit(struct workers *workers, const struct job *order, struct job *lost)
+{
+    struct job *job = workers->idle; /* the free list is the I/O thread's alone */
+    int result = 0;
+    if (job != NULL)
+        workers->idle = job->next;
+    pthread_mutex_lock(&workers->lock);
+    if (job == NULL) {
+        job = take_from_longest(workers, order->claim.edge->index);
+        result = job != NULL ? 1 : ERR_BUSY;
+        if (job != NULL) {
+            forget_token(workers, job);
+            *lost = *job;
+        }
+    }
+    if (job != NULL)
+        enqueue(workers, job, order);
     pthread_mutex_unlock(&workers->lock);
-    return 0;
+    return result;
 }
 
 void workers_cancel(struct workers *workers, uint64_t token)

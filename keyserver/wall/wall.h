@@ -1,33 +1,40 @@
 /* The wall: the only way between the net process (sockets, never a key) and the vault (keys, never a socket).
  *
- * Batches of fixed-size slots go both ways over one descriptor pair. Nothing variable-length, no pointers, no
- * parsing: the receiver copies a slot first and then checks every field of its copy (wall_request_check). The
- * vault trusts nothing that arrives; the net side survives a vault that dies. Today a SOCK_SEQPACKET pair
- * carries the batches; a shared-memory ring can replace it behind this header. Each end belongs to one
- * thread. */
+ * Batches of fixed-size slots go both ways over one descriptor pair. No pointers, no parsing, and only the
+ * handshake messages of an rsa_master have a length, which stands in its slot: the receiver copies a slot
+ * first and then checks every field of its copy (wall_request_check). The vault trusts nothing that arrives;
+ * the net side survives a vault that dies. Today a SOCK_SEQPACKET pair carries the batches; a shared-memory
+ * ring can replace it behind this header. Each end belongs to one thread. */
 #ifndef KEYSERVER_WALL_WALL_H
 #define KEYSERVER_WALL_WALL_H
 
 #include "common/log.h"
 #include "proto/operation.h"
+#include "proto/session_id.h"
 
-#define WALL_BATCH_MAX 32 /* slots in one batch */
-#define WALL_KEYS_MAX  10 /* key_info entries in one answer slot */
+#define WALL_BATCH_MAX    32 /* slots in one batch */
+#define WALL_KEYS_MAX     10 /* key_info entries in one answer slot */
+#define WALL_CHANNEL_SIZE 8  /* bytes of a channel's hash, as the logs name it */
 
 /* Net → vault. */
 enum wall_request_kind {
     WALL_OPERATION = 1, /* judge and perform `operation` */
     WALL_CANCEL = 2,    /* `token` is wanted no more: drop it if it has not begun; no answer comes */
+    WALL_EPOCH_WANTED =
+        3, /* what is the epoch key of this edge now? No token; WALL_EPOCH if it may have one */
 };
 
 struct wall_request {
-    uint64_t token;       /* the net side's name for it; never 0; comes back in the answer */
+    uint64_t token;       /* the net side's name for it; not 0; comes back in the answer */
     uint64_t deadline_ns; /* of clock_ns() */
     uint8_t edge_key[32]; /* the authenticated edge */
     struct trace_id trace;
+    uint8_t channel[WALL_CHANNEL_SIZE];
     uint32_t kind;        /* enum wall_request_kind */
     uint32_t from_family; /* AF_INET or AF_INET6 of the edge's address, 0 for a unix socket */
     uint8_t from[16];
+    /* Of an rsa_master, the messages are the sender's until it is sent, and the wall's until the next
+     * receive. */
     struct operation operation;
 };
 
@@ -35,7 +42,8 @@ struct wall_request {
 enum wall_answer_kind {
     WALL_OUTCOME = 1, /* `u.outcome` answers `token` */
     WALL_KEYS = 2,    /* `u.keys` is a part of the answer to an OP_KEYS; `more` says that another follows */
-    WALL_STATS = 3,   /* `u.stats`, unasked, about once a second and after every change of the keys */
+    WALL_STATS = 3,   /* `u.stats`, unasked, about once a second and whenever an epoch begins */
+    WALL_EPOCH = 4,   /* `u.epoch`, when it was wanted; without a token */
 };
 
 /* Why the vault refused; for the key's owner only (logs and metrics), never for the edge. */
@@ -43,13 +51,20 @@ enum wall_refusal {
     REFUSAL_NONE,
     REFUSAL_MALFORMED_SLOT, /* did not pass wall_request_check */
     REFUSAL_UNKNOWN_EDGE,
-    REFUSAL_FROM, /* not from an address the edge may use */
+    REFUSAL_FROM,     /* not from an address the edge may use, or the key may be used from */
+    REFUSAL_VALIDITY, /* before or after the time that edge or key is valid */
     REFUSAL_UNKNOWN_KEY,
     REFUSAL_KEY_NOT_GRANTED,
-    REFUSAL_OPERATION_NOT_GRANTED,
+    REFUSAL_OPERATION_NOT_GRANTED, /* to this edge, or for this key */
+    REFUSAL_MODE,                  /* RSA key exchange in a mode that the key's owner does not allow */
     REFUSAL_UNKNOWN_OPERATION,
-    REFUSAL_SCHEME,    /* does not fit the key or the TLS version */
-    REFUSAL_STRUCTURE, /* a field is not what TLS would put there */
+    REFUSAL_SCHEME,     /* does not fit the key or the TLS version */
+    REFUSAL_STRUCTURE,  /* a field is not what TLS would put there */
+    REFUSAL_SESSION_ID, /* of no live epoch of this edge */
+    REFUSAL_NAME,       /* the client asked for a name that is none of the key's */
+    REFUSAL_RATE,       /* too many a second */
+    REFUSAL_QUOTA,      /* too many an hour or a day */
+    REFUSAL_AUDIT,      /* uses cannot be recorded */
     REFUSAL_KINDS
 };
 /* A stable name such as "key_not_granted". */
@@ -61,6 +76,7 @@ struct wall_stats {
     uint64_t refusals[REFUSAL_KINDS];
     uint64_t busy_ns[OP_KINDS]; /* time spent in private-key operations */
     uint64_t faults;            /* results that did not pass their check and were not released */
+    uint64_t epoch;             /* its number */
     uint32_t keys;              /* loaded */
     uint32_t key_files_skipped; /* found wrong and passed over */
     uint32_t queued;            /* waiting now */
@@ -80,11 +96,18 @@ struct wall_answer {
             struct key_info item[WALL_KEYS_MAX];
         } keys;
         struct wall_stats stats;
+        struct {
+            uint8_t edge_key[32];
+            uint8_t key[EPOCH_KEY_SIZE];
+            uint64_t number;
+            uint32_t left_ms; /* how long session ids made with it will be accepted */
+        } epoch;
     } u;
 };
 
 struct wall {
-    int fd; /* owned */
+    int fd;         /* owned */
+    uint8_t *inbox; /* owned; what does not fit the caller's slots; NULL before the first receive */
 };
 
 /* A connected pair of ends, non-blocking and close-on-exec. */
@@ -101,7 +124,7 @@ int wall_send_requests(struct wall *wall, const struct wall_request *slots, size
 int wall_send_answers(struct wall *wall, const struct wall_answer *slots, size_t count) MUST_USE;
 /* Receive what is there, at most MAX (≥ WALL_BATCH_MAX) slots, copied. Returns the number, 0 for nothing now,
  * ERR_CUT when the other side is gone, ERR_FORMAT for a datagram that is no whole number of slots (the
- * receiver goes on; it is counted). */
+ * receiver goes on; it is counted), ERR_MEMORY. */
 int wall_receive_requests(struct wall *wall, struct wall_request *slots, size_t max) MUST_USE;
 int wall_receive_answers(struct wall *wall, struct wall_answer *slots, size_t max) MUST_USE;
 

@@ -49,7 +49,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
     static bool started;
     struct operation operation;
     struct key key = {.result_size = 256};
-    uint8_t content[GATE_CONTENT_MAX];
+    struct task task;
+    struct transcript seen;
     if (!started) {
         must(gate_start() == 0);
         atexit(gate_stop);
@@ -66,17 +67,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
         (operation.kind == OP_SIGN_TLS12 && operation.u.sign_tls12.params_length > KEY_EXCHANGE_PARAMS_MAX) ||
         (operation.kind == OP_RSA_PREMASTER && operation.u.rsa_premaster.ciphertext_length > RSA_MODULUS_MAX))
         return 0; /* the wall's check has refused it */
-    if (gate_check(&operation, &key) != REFUSAL_NONE)
+    if (gate_pass(&operation, &key, &task, &seen) != REFUSAL_NONE)
         return 0;
     if (operation.kind == OP_RSA_PREMASTER) {
         must(key.type == KEY_RSA && operation.u.rsa_premaster.ciphertext_length == key.result_size);
         must(memcmp(operation.u.rsa_premaster.ciphertext, key.modulus, key.result_size) < 0);
         return 0;
     }
-    size_t built = gate_build(&operation, content);
     if (operation.kind == OP_SIGN_TLS13)
-        check_tls13(&operation, content, built);
+        check_tls13(&operation, task.u.sign.content, task.u.sign.length);
     else
-        check_tls12(&operation, content, built);
+        check_tls12(&operation, task.u.sign.content, task.u.sign.length);
     return 0;
 }

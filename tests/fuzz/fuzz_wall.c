@@ -21,6 +21,7 @@ enum {
     WELL_FORMED = 4
 }; /* bits of the first byte; the rest chooses the key */
 
+static const uint8_t group_secret[32];
 static struct keystore *keys;
 static struct authorized *edges;
 
@@ -53,7 +54,6 @@ static void load(void)
                                "psk=YmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmI= "
                                "ops=sign_tls12,sign_tls13,rsa_premaster from=192.0.2.0/24\n";
     static const char *const names[] = {"rsa.pem", "p256.pem", "p384.pem", "ed25519.pem"};
-    static const uint8_t group_secret[32];
     char folder[] = "/tmp/fuzz_wall.XXXXXX", path[128];
     struct fault fault;
     log_init("fuzz", LOG_ERROR, LOG_LOGFMT);
@@ -87,16 +87,17 @@ static void put_right(struct wall_request *slot, uint8_t what)
     }
 }
 
-/* What a worker would do with it. */
-static void use(const struct wall_request *slot, const struct key *key)
+/* What a worker would be given. */
+static void look_at(const struct wall_request *slot, const struct key *key, const struct task *task)
 {
-    uint8_t content[GATE_CONTENT_MAX];
-    if (slot->operation.kind == OP_RSA_PREMASTER) {
-        must(key->type == KEY_RSA && slot->operation.u.rsa_premaster.ciphertext_length == key->result_size);
+    must(task->kind == slot->operation.kind);
+    if (task->kind == OP_RSA_PREMASTER || task->kind == OP_RSA_MASTER) {
+        must(key->type == KEY_RSA && task->u.exchange.ciphertext_length == key->result_size);
         return;
     }
-    size_t length = gate_build(&slot->operation, content);
-    must(length > 64 && length <= sizeof content);
+    size_t length = task->u.sign.length;
+    const uint8_t *content = task->u.sign.content;
+    must(length > 64 && length <= sizeof task->u.sign.content);
     if (slot->operation.kind == OP_SIGN_TLS13)
         must(length == 98u + slot->operation.u.sign_tls13.hash_length && content[0] == 0x20);
     else
@@ -120,14 +121,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
     if (wall_answer_check(&answer) == 0 && answer.kind == WALL_OUTCOME)
         must(status_name(answer.u.outcome.status) != NULL && answer.u.outcome.length <= RESULT_MAX);
     put_right(&slot, bytes[0]);
-    if (wall_request_check(&slot) != 0 || slot.kind == WALL_CANCEL)
+    if (slot.kind == WALL_OPERATION && slot.operation.kind == OP_RSA_MASTER)
+        slot.operation.u.rsa_master.messages = length > 1 ? bytes + 1 : NULL; /* as the wall would have it */
+    if (slot.kind == WALL_OPERATION && slot.operation.kind == OP_RSA_MASTER &&
+        slot.operation.u.rsa_master.length > length - 1)
+        slot.operation.u.rsa_master.length = (uint32_t)(length - 1);
+    if (wall_request_check(&slot) != 0 || slot.kind != WALL_OPERATION)
         return 0;
-    struct judgement judgement = judge_request(edges, keys, &slot);
+    const struct judge judge = {.edges = edges, .keys = keys, .group_secret = group_secret};
+    const struct moment now = {.epoch = 7};
+    struct judgement judgement;
+    judge_request(&judge, &slot, &now, &judgement);
     must(strcmp(wall_refusal_name(judgement.refusal), "unknown") != 0);
     if (judgement.refusal != REFUSAL_NONE || slot.operation.kind == OP_KEYS)
         return 0;
-    must(judgement.edge != NULL && judgement.key != NULL);
-    must(judge_grants(judgement.edge, judgement.key) & 1u << slot.operation.kind);
-    use(&slot, judgement.key);
+    const struct claim *claim = &judgement.claim;
+    must(claim->edge != NULL && claim->key != NULL);
+    must(judge_grants(&judge, claim->edge, claim->key) & 1u << slot.operation.kind);
+    look_at(&slot, claim->key, &judgement.task);
     return 0;
 }

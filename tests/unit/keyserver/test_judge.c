@@ -94,10 +94,20 @@ static struct wall_request request_of(unsigned edge, const struct operation *ope
     return request;
 }
 
+static void decide(const struct wall_request *request, struct judgement *out)
+{
+    static const uint8_t group_secret[32] = {1};
+    const struct judge judge = {.edges = edges, .keys = keys, .group_secret = group_secret};
+    const struct moment now = {.epoch = 5};
+    judge_request(&judge, request, &now, out);
+}
+
 static enum wall_refusal judge(const struct wall_request *request)
 {
     assert_int_equal(wall_request_check(request), 0);
-    return judge_request(edges, keys, request).refusal;
+    struct judgement judgement;
+    decide(request, &judgement);
+    return judgement.refusal;
 }
 
 static struct operation good_operation(enum operation_kind kind)
@@ -186,18 +196,19 @@ static void a_judgement_names_edge_and_key_as_far_as_they_are_known(void **state
     struct operation operation = good_operation(OP_SIGN_TLS13);
     struct wall_request request = request_of(0, &operation);
     (void)state;
-    struct judgement judgement = judge_request(edges, keys, &request);
+    struct judgement judgement;
+    decide(&request, &judgement);
     assert_int_equal(judgement.refusal, REFUSAL_NONE);
-    assert_string_equal(judgement.edge->name, "edge0");
-    assert_string_equal(judgement.key->name, "www");
+    assert_string_equal(judgement.claim.edge->name, "edge0");
+    assert_string_equal(judgement.claim.key->name, "www");
     request.operation.key_id[0] ^= 1;
-    judgement = judge_request(edges, keys, &request);
-    assert_string_equal(judgement.edge->name, "edge0");
-    assert_null(judgement.key);
+    decide(&request, &judgement);
+    assert_string_equal(judgement.claim.edge->name, "edge0");
+    assert_null(judgement.claim.key);
     request.edge_key[5] ^= 1;
-    judgement = judge_request(edges, keys, &request);
-    assert_null(judgement.edge);
-    assert_null(judgement.key);
+    decide(&request, &judgement);
+    assert_null(judgement.claim.edge);
+    assert_null(judgement.claim.key);
 }
 
 static void keys_may_be_asked_by_every_known_edge_from_its_network(void **state)
@@ -255,6 +266,7 @@ static void addresses_of_every_family_are_compared(void **state)
 
 static void grants_are_what_edge_and_key_have_in_common(void **state)
 {
+    const struct judge plain = {.edges = edges, .keys = keys};
     const struct key *ec = NULL, *www = NULL;
     (void)state;
     for (size_t i = 0; i < keystore_count(keys); i++)
@@ -263,8 +275,8 @@ static void grants_are_what_edge_and_key_have_in_common(void **state)
         const struct authorized_edge *edge = authorized_at(edges, i);
         uint32_t sign = (i & NO_TLS13 ? 0 : 1u << OP_SIGN_TLS13) | (i & NO_TLS12 ? 0 : 1u << OP_SIGN_TLS12);
         uint32_t all = sign | (i & NO_PREMASTER ? 0 : 1u << OP_RSA_PREMASTER);
-        assert_int_equal(judge_grants(edge, ec), i & OTHER_KEY ? 0 : sign);
-        assert_int_equal(judge_grants(edge, www), i & OTHER_KEY ? 0 : all);
+        assert_int_equal(judge_grants(&plain, edge, ec), i & OTHER_KEY ? 0 : sign);
+        assert_int_equal(judge_grants(&plain, edge, www), i & OTHER_KEY ? 0 : all);
     }
 }
 

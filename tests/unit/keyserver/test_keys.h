@@ -32,6 +32,7 @@
 #include <cmocka.h>
 
 #include "common/secret.h"
+#include "keyserver/vault/task.h"
 #include "proto/operation.h"
 
 #define KEYS_PATH_SIZE 512
@@ -223,6 +224,25 @@ static inline size_t keys_content(const struct operation *operation, uint8_t out
     memcpy(out + 32, operation->u.sign_tls12.server_random, 32);
     memcpy(out + 64, operation->u.sign_tls12.params, operation->u.sign_tls12.params_length);
     return 64 + (size_t)operation->u.sign_tls12.params_length;
+}
+
+/* The task that the gate should make of OPERATION, but for rsa_master. */
+static inline struct task keys_task(const struct operation *operation)
+{
+    struct task task = {.kind = operation->kind};
+    uint8_t content[256];
+    if (operation->kind == OP_RSA_PREMASTER) {
+        task.u.exchange.client_version = operation->u.rsa_premaster.client_version;
+        task.u.exchange.ciphertext_length = operation->u.rsa_premaster.ciphertext_length;
+        memcpy(task.u.exchange.ciphertext, operation->u.rsa_premaster.ciphertext,
+               operation->u.rsa_premaster.ciphertext_length);
+        return task;
+    }
+    task.u.sign.scheme = operation->kind == OP_SIGN_TLS13 ? operation->u.sign_tls13.scheme
+                                                          : operation->u.sign_tls12.scheme;
+    task.u.sign.length = (uint16_t)keys_content(operation, content);
+    memcpy(task.u.sign.content, content, task.u.sign.length);
+    return task;
 }
 
 /* True when SIGNATURE is one of PKEY for OPERATION by SCHEME, as a TLS client would find. */

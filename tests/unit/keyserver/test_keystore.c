@@ -560,7 +560,7 @@ static void only_rsa_can_decrypt(void **state)
 {
     uint32_t signatures = 1u << OP_SIGN_TLS12 | 1u << OP_SIGN_TLS13;
     (void)state;
-    assert_int_equal(keystore_operations(KEY_RSA), signatures | 1u << OP_RSA_PREMASTER);
+    assert_int_equal(keystore_operations(KEY_RSA), signatures | 1u << OP_RSA_PREMASTER | 1u << OP_RSA_MASTER);
     assert_int_equal(keystore_operations(KEY_EC_P256), signatures);
     assert_int_equal(keystore_operations(KEY_EC_P384), signatures);
     assert_int_equal(keystore_operations(KEY_ED25519), signatures);

@@ -22,6 +22,7 @@ static int test_decrypt(EVP_PKEY_CTX *context, unsigned char *out, size_t *size,
 #include <pthread.h>
 
 #include "common/log.h"
+#include "keyserver/vault/gate.h"
 #include "tests/unit/keyserver/test_keys.h"
 
 static enum { NO_FAULT, FLIP_FIRST, FLIP_LAST, FAIL, CUT } fault_kind;
@@ -107,7 +108,8 @@ static struct outcome perform(size_t which, const struct operation *operation)
 {
     struct outcome outcome;
     memset(&outcome, 0x5a, sizeof outcome);
-    assert_int_equal(signer_perform(signer, key_of(which), operation, &outcome), 0);
+    const struct task task = keys_task(operation);
+    assert_int_equal(signer_perform(signer, key_of(which), &task, &outcome), 0);
     assert_int_equal(outcome.status, STATUS_OK);
     assert_int_equal(ERR_peek_error(), 0);
     return outcome;
@@ -119,7 +121,8 @@ static void assert_withheld(size_t which, const struct operation *operation)
     struct outcome outcome;
     static const struct outcome nothing = {.status = STATUS_UNAVAILABLE};
     memset(&outcome, 0x5a, sizeof outcome);
-    assert_int_equal(signer_perform(signer, key_of(which), operation, &outcome), ERR_CRYPTO);
+    const struct task task = keys_task(operation);
+    assert_int_equal(signer_perform(signer, key_of(which), &task, &outcome), ERR_CRYPTO);
     assert_int_equal(outcome.status, STATUS_UNAVAILABLE);
     assert_int_equal(outcome.length, 0);
     assert_memory_equal(outcome.bytes, nothing.bytes, sizeof nothing.bytes);
@@ -329,7 +332,9 @@ static void a_signature_block_as_ciphertext_gives_no_signature(void **state)
     sha256(block + 224, content, length);
     decrypt.u.rsa_premaster.ciphertext_length = 256;
     decrypt.u.rsa_premaster.client_version = 0x0303;
-    assert_int_equal(gate_check(&decrypt, key_of(RSA2048)), REFUSAL_NONE);
+    struct task task;
+    struct transcript seen;
+    assert_int_equal(gate_pass(&decrypt, key_of(RSA2048), &task, &seen), REFUSAL_NONE);
     struct outcome outcome = perform(RSA2048, &decrypt), signature = perform(RSA2048, &sign);
     assert_int_equal(outcome.length, TLS_PREMASTER_SIZE);
     uint8_t check[RSA_MODULUS_MAX];
@@ -388,8 +393,9 @@ static void *sign_many(void *argument)
         static const size_t order[] = {RSA2048, P256, ED25519};
         size_t which = order[round % 3];
         struct operation operation = keys_tls13(pkeys[which], first[which], 32);
+        const struct task task = keys_task(&operation);
         struct outcome outcome;
-        *bad += signer_perform(own, key_of(which), &operation, &outcome) != 0 ||
+        *bad += signer_perform(own, key_of(which), &task, &outcome) != 0 ||
                 !keys_verify(pkeys[which], &operation, first[which], outcome.bytes, outcome.length);
     }
     signer_free(own);

@@ -12,18 +12,22 @@
 static struct wall_request fill(const char *from)
 {
     struct msg_request request = {.id = 5, .deadline_ms = 7, .operation = {.kind = OP_RSA_PREMASTER}};
-    uint8_t edge_key[32];
+    uint8_t edge_key[32], hash[32];
     struct wall_request slot;
     struct address address;
     struct fault fault;
 
+    const struct slot_origin origin = {.edge_key = edge_key, .channel_hash = hash, .from = &address};
+
     memset(edge_key, 0xee, sizeof edge_key);
+    memset(hash, 0xcc, sizeof hash);
     memset(request.trace.bytes, 0x77, sizeof request.trace.bytes);
     request.operation.u.rsa_premaster.ciphertext_length = 256;
     assert_int_equal(address_parse(&address, from, 0, &fault), 0);
     memset(&slot, 0xff, sizeof slot);
-    slot_fill(&slot, 42, 1000, &request, edge_key, &address);
+    slot_fill(&slot, 42, 1000, &request, &origin);
     assert_memory_equal(slot.edge_key, edge_key, sizeof edge_key);
+    assert_memory_equal(slot.channel, hash, sizeof slot.channel);
     assert_memory_equal(slot.trace.bytes, request.trace.bytes, sizeof slot.trace.bytes);
     return slot;
 }

@@ -266,8 +266,8 @@ static void every_refusal_looks_alike_outside_and_is_named_in_the_log(void **sta
     rig_await_stats(&rig); /* what it said at its start is behind it by now, or the next is asked for */
     if (rig.stats.refusals[REFUSAL_STRUCTURE] == 0)
         rig_await_stats(&rig);
-    for (unsigned i = REFUSAL_UNKNOWN_EDGE; i < REFUSAL_KINDS; i++)
-        assert_int_equal(rig.stats.refusals[i], 1);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        assert_int_equal(rig.stats.refusals[cases[i].reason], 1);
 }
 
 static void garbage_is_refused_and_the_vault_goes_on(void **state)
@@ -288,7 +288,9 @@ static void garbage_is_refused_and_the_vault_goes_on(void **state)
                 slots[i].kind = WALL_OPERATION;
             expected++;
         }
-        rig_send(&rig, slots, WALL_BATCH_MAX);
+        struct pollfd fd = {.fd = wall_fd(&rig.wall), .events = POLLOUT};
+        while (send(wall_fd(&rig.wall), slots, sizeof slots, MSG_DONTWAIT) < 0)
+            assert_int_equal(poll(&fd, 1, PATIENCE_MS), 1);
         assert_int_equal(send(wall_fd(&rig.wall), slots, 1 + round * 7, MSG_DONTWAIT), 1 + round * 7);
     }
     while (got < expected) {

@@ -6,6 +6,8 @@
 
 #include <cmocka.h>
 
+#include <string.h>
+
 #include "common/secret.h"
 #include "keyserver/net/vault_link.h"
 
@@ -124,12 +126,45 @@ static void what_the_vault_takes_makes_room_and_arrives_in_order(void **state)
     end(&f);
 }
 
+/* The messages of the parsed request are gone when the wall takes the slot: what is pending has a copy, and
+ * all copies together are bounded. */
+static void handshake_messages_are_copied_and_bounded(void **state)
+{
+    static uint8_t messages[HANDSHAKE_MAX];
+    struct wall_request slot = {.token = 1, .kind = WALL_OPERATION, .operation.kind = OP_RSA_MASTER};
+    struct wall_request got[WALL_BATCH_MAX];
+    struct fixture f;
+    uint32_t wall;
+    size_t count = 0;
+    int r;
+
+    (void)state;
+    begin(&f, 4096);
+    slot.operation.u.rsa_master.messages = messages;
+    slot.operation.u.rsa_master.length = sizeof messages;
+    memset(messages, 0x5a, sizeof messages);
+    while ((r = vault_link_submit(f.link, &slot, &wall)) == 0)
+        count++;
+    assert_int_equal(r, ERR_BUSY);
+    assert_int_equal(count, VAULT_LINK_HELD_MAX / HANDSHAKE_MAX);
+    memset(messages, 0, sizeof messages);
+    vault_link_flush(f.link);
+    assert_int_equal(wall_receive_requests(&f.vault, got, WALL_BATCH_MAX), 1);
+    assert_int_equal(wall_request_check(&got[0]), 0);
+    assert_int_equal(got[0].operation.u.rsa_master.length, sizeof messages);
+    for (size_t i = 0; i < sizeof messages; i++)
+        assert_int_equal(got[0].operation.u.rsa_master.messages[i], 0x5a);
+    assert_int_equal(vault_link_submit(f.link, &slot, &wall), 0); /* what has left makes room */
+    end(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(as_many_wait_as_the_vault_would_queue),
         cmocka_unit_test(a_short_queue_still_lets_one_turn_gather),
         cmocka_unit_test(what_the_vault_takes_makes_room_and_arrives_in_order),
+        cmocka_unit_test(handshake_messages_are_copied_and_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

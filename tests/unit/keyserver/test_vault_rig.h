@@ -87,6 +87,7 @@ static inline void rig_set_up(struct rig *rig)
                                          .group_secret = rig->secret_file,
                                          .workers = 2,
                                          .queue_max = 16384,
+                                         .epoch = 30000,
                                          .log_level = LOG_INFO};
     rig->wall.fd = -1;
 }

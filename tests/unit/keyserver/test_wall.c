@@ -145,6 +145,82 @@ static void part_of_many_slots_is_taken_and_the_rest_can_follow(void **state)
     free(slots);
 }
 
+/* ---- handshake messages ---- */
+
+static struct wall_request master_with(uint64_t token, const uint8_t *messages, uint32_t length)
+{
+    struct wall_request slot = request_with(token);
+    slot.operation.kind = OP_RSA_MASTER;
+    slot.operation.u.rsa_master.messages = messages;
+    slot.operation.u.rsa_master.length = length;
+    return slot;
+}
+
+static void assert_master(const struct wall_request *slot, uint64_t token, const uint8_t *messages,
+                          uint32_t length)
+{
+    assert_int_equal(slot->token, token);
+    assert_int_equal(wall_request_check(slot), 0);
+    assert_int_equal(slot->operation.u.rsa_master.length, length);
+    assert_ptr_not_equal(slot->operation.u.rsa_master.messages, messages);
+    assert_memory_equal(slot->operation.u.rsa_master.messages, messages, length);
+}
+
+static void handshake_messages_travel_with_their_slot(void **state)
+{
+    static uint8_t messages[HANDSHAKE_MAX];
+    static const uint32_t lengths[] = {1, 700, 4000, HANDSHAKE_MAX};
+    static struct wall_request sent[8], got[WALL_BATCH_MAX];
+    (void)state;
+    for (size_t i = 0; i < sizeof messages; i++)
+        messages[i] = (uint8_t)(i * 7 + i / 256);
+    for (uint64_t i = 0; i < 8; i++) /* between others, at both ends */
+        sent[i] = i % 2 == 0 ? master_with(i + 1, messages, lengths[i / 2]) : request_with(i + 1);
+    assert_int_equal(wall_send_requests(&net, sent, 8), 8);
+    for (uint64_t i = 0; i < 8; i++) {
+        assert_int_equal(wall_receive_requests(&vault, got, WALL_BATCH_MAX), 1);
+        if (i % 2 == 0)
+            assert_master(&got[0], i + 1, messages, lengths[i / 2]);
+        else
+            assert_int_equal(got[0].token, i + 1);
+    }
+}
+
+/* A slot that promises messages it does not bring must not be read as if it did. */
+static void messages_that_are_missing_or_of_another_length_are_no_slot(void **state)
+{
+    static uint8_t datagram[3 * sizeof(struct wall_request)];
+    static struct wall_request got[WALL_BATCH_MAX];
+    struct wall_request slot = master_with(4, (const uint8_t *)"x", 10), first = request_with(3);
+    static const size_t behind[] = {0, 1, 9, 11, 500};
+    (void)state;
+    for (size_t i = 0; i < sizeof behind / sizeof behind[0]; i++) {
+        memcpy(datagram, &slot, sizeof slot);
+        assert_true(send(wall_fd(&net), datagram, sizeof slot + behind[i], 0) > 0);
+        assert_int_equal(wall_receive_requests(&vault, got, WALL_BATCH_MAX), ERR_FORMAT);
+    }
+    memcpy(datagram, &first, sizeof first);
+    memcpy(datagram + sizeof first, &slot, sizeof slot);
+    assert_true(send(wall_fd(&net), datagram, 2 * sizeof slot, 0) > 0);
+    assert_int_equal(wall_receive_requests(&vault, got, WALL_BATCH_MAX), 2);
+    assert_int_equal(wall_request_check(&got[0]), 0);
+    assert_null(got[1].operation.u.rsa_master.messages); /* not the sender's pointer */
+    assert_int_equal(wall_request_check(&got[1]), ERR_FORMAT);
+}
+
+static void no_pointer_crosses_the_wall(void **state)
+{
+    static struct wall_request raw;
+    uint8_t bytes[sizeof raw + 4];
+    struct wall_request slot = master_with(4, (const uint8_t *)"abcd", 4);
+    (void)state;
+    assert_int_equal(wall_send_requests(&net, &slot, 1), 1);
+    assert_int_equal(recv(wall_fd(&vault), bytes, sizeof bytes, 0), sizeof bytes);
+    memcpy(&raw, bytes, sizeof raw);
+    assert_null(raw.operation.u.rsa_master.messages);
+    assert_memory_equal(bytes + sizeof raw, "abcd", 4);
+}
+
 static void a_side_that_is_gone_is_a_cut_after_what_it_sent(void **state)
 {
     struct wall_request slot = request_with(5), got[WALL_BATCH_MAX];
@@ -205,8 +281,12 @@ static void a_request_needs_a_token_a_kind_and_a_family(void **state)
     for (uint32_t kind = 0; kind < 5; kind++) {
         slot.kind = kind;
         assert_int_equal(wall_request_check(&slot),
-                         kind == WALL_OPERATION || kind == WALL_CANCEL ? 0 : ERR_FORMAT);
+                         kind >= WALL_OPERATION && kind <= WALL_EPOCH_WANTED ? 0 : ERR_FORMAT);
     }
+    slot.kind = WALL_EPOCH_WANTED;
+    slot.token = 0; /* the answer has none either */
+    assert_int_equal(wall_request_check(&slot), 0);
+    slot.token = 1;
     slot.kind = UINT32_MAX;
     assert_int_equal(wall_request_check(&slot), ERR_FORMAT);
     for (uint32_t family = 0; family < 300; family++) {
@@ -346,6 +426,10 @@ int main(void)
         cmocka_unit_test(a_list_of_keys_is_bounded),
         cmocka_unit_test(figures_need_no_token_and_other_kinds_are_refused),
         cmocka_unit_test(every_refusal_has_a_name_of_its_own),
+        cmocka_unit_test_setup_teardown(handshake_messages_travel_with_their_slot, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(messages_that_are_missing_or_of_another_length_are_no_slot, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(no_pointer_crosses_the_wall, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

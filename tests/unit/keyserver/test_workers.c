@@ -14,8 +14,9 @@
 #include <poll.h>
 #include <string.h>
 
-#define FAR UINT64_MAX
-#define LOG 20000
+#define FAR   UINT64_MAX
+#define LOG   20000
+#define EDGES 3
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
@@ -25,6 +26,7 @@ static uint64_t order[LOG]; /* tokens in the order they were performed */
 static int result;          /* of the signers */
 static unsigned made, freed, fail_at;
 static struct key rsa = {.type = KEY_RSA}, ec = {.type = KEY_EC_P256}, ed = {.type = KEY_ED25519};
+static const struct authorized_edge edges[EDGES] = {{.index = 0}, {.index = 1}, {.index = 2}};
 static struct workers *pool;
 
 struct signer *test_signer_new(const struct keystore *store)
@@ -44,13 +46,13 @@ void test_signer_free(struct signer *signer)
     free(signer);
 }
 
-int test_signer_perform(struct signer *signer, const struct key *key, const struct operation *operation,
+int test_signer_perform(struct signer *signer, const struct key *key, const struct task *task,
                         struct outcome *outcome)
 {
     uint64_t token;
     (void)signer;
     (void)key;
-    memcpy(&token, operation->key_id, sizeof token);
+    memcpy(&token, task->u.sign.content, sizeof token);
     pthread_mutex_lock(&lock);
     order[entered++ % LOG] = token;
     pthread_cond_broadcast(&changed);
@@ -98,12 +100,21 @@ static int tear_down(void **state)
     return made != freed + (fail_at != 0);
 }
 
+static int submit_as(size_t edge, uint64_t token, const struct key *key, uint64_t deadline_ns,
+                     struct job *lost)
+{
+    struct job job = {.token = token,
+                      .deadline_ns = deadline_ns,
+                      .claim = {.edge = &edges[edge], .key = key, .kind = OP_SIGN_TLS13},
+                      .task.kind = OP_SIGN_TLS13};
+    memcpy(job.task.u.sign.content, &token, sizeof token);
+    return workers_submit(pool, &job, lost);
+}
+
 static int submit(uint64_t token, const struct key *key, uint64_t deadline_ns)
 {
-    struct wall_request request = {.token = token, .deadline_ns = deadline_ns, .kind = WALL_OPERATION};
-    request.operation.kind = OP_SIGN_TLS13;
-    memcpy(request.operation.key_id, &token, sizeof token);
-    return workers_submit(pool, &request, key);
+    struct job lost;
+    return submit_as(0, token, key, deadline_ns, &lost);
 }
 
 struct finished {
@@ -134,7 +145,7 @@ static void a_job_comes_back_once_with_its_outcome(void **state)
 {
     struct finished done;
     (void)state;
-    pool = workers_new(NULL, 1, 8);
+    pool = workers_new(NULL, 1, 8, EDGES);
     assert_non_null(pool);
     assert_null(workers_collect(pool));
     assert_int_equal(submit(42, &ec, FAR), 0);
@@ -151,7 +162,7 @@ static void a_full_pool_is_busy_until_a_job_is_given_back(void **state)
 {
     struct finished done[4];
     (void)state;
-    pool = workers_new(NULL, 1, 4);
+    pool = workers_new(NULL, 1, 4, EDGES);
     hold(true);
     for (uint64_t token = 1; token <= 4; token++)
         assert_int_equal(submit(token, &ec, FAR), 0);
@@ -169,7 +180,7 @@ static void elliptic_curves_overtake_rsa(void **state)
     static const uint64_t expected[] = {1, 20, 21, 22, 2, 3, 4};
     struct finished done[7];
     (void)state;
-    pool = workers_new(NULL, 1, 16);
+    pool = workers_new(NULL, 1, 16, EDGES);
     hold(true);
     assert_int_equal(submit(1, &rsa, FAR), 0);
     await_entered(1);
@@ -191,7 +202,7 @@ static void rsa_is_not_starved_by_elliptic_curves(void **state)
     static struct finished done[101];
     size_t place = 0;
     (void)state;
-    pool = workers_new(NULL, 1, 128);
+    pool = workers_new(NULL, 1, 128, EDGES);
     hold(true);
     assert_int_equal(submit(1000, &rsa, FAR), 0);
     await_entered(1);
@@ -209,7 +220,7 @@ static void what_waits_can_be_cancelled_and_what_has_begun_cannot(void **state)
 {
     struct finished done[5];
     (void)state;
-    pool = workers_new(NULL, 1, 16);
+    pool = workers_new(NULL, 1, 16, EDGES);
     hold(true);
     for (uint64_t token = 1; token <= 4; token++)
         assert_int_equal(submit(token, &ec, FAR), 0);
@@ -233,7 +244,7 @@ static void a_passed_deadline_costs_no_operation(void **state)
 {
     struct finished done[3];
     (void)state;
-    pool = workers_new(NULL, 1, 16);
+    pool = workers_new(NULL, 1, 16, EDGES);
     assert_int_equal(submit(1, &ec, 0), 0);
     assert_int_equal(submit(2, &ec, clock_ns()), 0);
     assert_int_equal(submit(3, &ec, clock_ns() + 60000000000), 0);
@@ -248,7 +259,7 @@ static void a_fault_is_marked(void **state)
 {
     struct finished done;
     (void)state;
-    pool = workers_new(NULL, 1, 4);
+    pool = workers_new(NULL, 1, 4, EDGES);
     result = ERR_CRYPTO;
     assert_int_equal(submit(1, &rsa, FAR), 0);
     collect(&done, 1);
@@ -261,7 +272,7 @@ static void load_counts_what_waits_and_what_is_worked_on(void **state)
     struct finished done[6];
     struct workers_load load;
     (void)state;
-    pool = workers_new(NULL, 2, 16);
+    pool = workers_new(NULL, 2, 16, EDGES);
     hold(true);
     for (uint64_t token = 1; token <= 6; token++)
         assert_int_equal(submit(token, token % 2 ? &ec : &rsa, FAR), 0);
@@ -280,7 +291,7 @@ static void load_counts_what_waits_and_what_is_worked_on(void **state)
 static void every_thread_has_a_signer_before_the_first_job(void **state)
 {
     (void)state;
-    pool = workers_new(NULL, 5, 4);
+    pool = workers_new(NULL, 5, 4, EDGES);
     assert_non_null(pool);
     assert_int_equal(made, 5);
 }
@@ -288,7 +299,7 @@ static void every_thread_has_a_signer_before_the_first_job(void **state)
 static void no_number_of_threads_means_one_a_core(void **state)
 {
     (void)state;
-    pool = workers_new(NULL, 0, 4);
+    pool = workers_new(NULL, 0, 4, EDGES);
     assert_non_null(pool);
     assert_int_equal(made, sysconf(_SC_NPROCESSORS_ONLN));
 }
@@ -297,7 +308,7 @@ static void a_thread_without_a_signer_fails_the_pool(void **state)
 {
     (void)state;
     fail_at = 3;
-    pool = workers_new(NULL, 4, 4);
+    pool = workers_new(NULL, 4, 4, EDGES);
     assert_null(pool);
     assert_int_equal(made, 4);
     assert_int_equal(freed, 3);
@@ -306,7 +317,7 @@ static void a_thread_without_a_signer_fails_the_pool(void **state)
 static void freeing_finishes_what_has_begun_and_drops_the_rest(void **state)
 {
     (void)state;
-    pool = workers_new(NULL, 1, 64);
+    pool = workers_new(NULL, 1, 64, EDGES);
     hold(true);
     for (uint64_t token = 1; token <= 50; token++)
         assert_int_equal(submit(token, &rsa, FAR), 0);
@@ -328,7 +339,7 @@ static void ten_thousand_jobs_through_four_threads_come_back_once_each(void **st
     uint64_t next = 1;
     size_t got = 0;
     (void)state;
-    pool = workers_new(NULL, 4, 256);
+    pool = workers_new(NULL, 4, 256, EDGES);
     while (got < 10000) {
         size_t sent = 0;
         while (next <= 10000 && submit(next, next % 3 ? &ec : &rsa, FAR) == 0) {
@@ -366,6 +377,77 @@ static void a_queue_is_first_in_first_out(void **state)
     }
 }
 
+/* ---- turns ---- */
+
+static void edges_take_turns_however_many_one_has_in_the_queue(void **state)
+{
+    struct finished done[1 + 100 + 2 + 1];
+    struct job lost;
+    (void)state;
+    pool = workers_new(NULL, 1, 128, EDGES);
+    hold(true);
+    assert_int_equal(submit_as(0, 1, &rsa, FAR, &lost), 0);
+    await_entered(1);
+    for (uint64_t i = 0; i < 100; i++)
+        assert_int_equal(submit_as(0, 100 + i, &rsa, FAR, &lost), 0);
+    assert_int_equal(submit_as(1, 2, &rsa, FAR, &lost), 0);
+    assert_int_equal(submit_as(1, 3, &rsa, FAR, &lost), 0);
+    assert_int_equal(submit_as(2, 4, &rsa, FAR, &lost), 0);
+    hold(false);
+    collect(done, sizeof done / sizeof done[0]);
+    static const uint64_t first[] = {1, 100, 2, 4, 101, 3, 102, 103};
+    for (size_t i = 0; i < sizeof first / sizeof first[0]; i++)
+        assert_int_equal(order[i], first[i]);
+}
+
+static void a_quick_operation_of_one_edge_waits_for_no_rsa_of_another(void **state)
+{
+    struct finished done[1 + 100 + 1];
+    struct job lost;
+    (void)state;
+    pool = workers_new(NULL, 1, 128, EDGES);
+    hold(true);
+    assert_int_equal(submit_as(0, 1, &rsa, FAR, &lost), 0);
+    await_entered(1);
+    for (uint64_t i = 0; i < 100; i++)
+        assert_int_equal(submit_as(0, 100 + i, &rsa, FAR, &lost), 0);
+    assert_int_equal(submit_as(1, 2, &ec, FAR, &lost), 0);
+    hold(false);
+    collect(done, sizeof done / sizeof done[0]);
+    assert_int_equal(order[1], 2);
+}
+
+/* The greedy edge's oldest make way for the others' until all have the same. */
+static void a_full_pool_takes_from_the_edge_that_has_most(void **state)
+{
+    struct finished done[9];
+    struct job lost;
+    (void)state;
+    pool = workers_new(NULL, 1, 9, EDGES);
+    hold(true);
+    assert_int_equal(submit_as(0, 1, &rsa, FAR, &lost), 0);
+    await_entered(1);
+    for (uint64_t i = 0; i < 8; i++)
+        assert_int_equal(submit_as(0, 100 + i, i % 2 ? &rsa : &ec, FAR, &lost), 0);
+    assert_int_equal(submit_as(0, 108, &rsa, FAR, &lost), ERR_BUSY);
+    static const uint64_t victims[] = {101, 103, 105, 107}; /* RSA first, the oldest first */
+    for (uint64_t i = 0; i < 4; i++) {
+        assert_int_equal(submit_as(1 + i % 2, 200 + i, &ec, FAR, &lost), 1);
+        assert_int_equal(lost.token, victims[i]);
+        assert_ptr_equal(lost.claim.edge, &edges[0]);
+        workers_cancel(pool, lost.token); /* nothing is left to be cancelled */
+    }
+    assert_int_equal(submit_as(1, 300, &ec, FAR, &lost), 1); /* 4, 2, 2 → 3, 3, 2 */
+    assert_int_equal(lost.token, 100);
+    assert_int_equal(submit_as(1, 301, &ec, FAR, &lost), ERR_BUSY);
+    assert_int_equal(submit_as(0, 302, &ec, FAR, &lost), ERR_BUSY);
+    assert_int_equal(submit_as(2, 303, &ec, FAR, &lost), ERR_BUSY); /* it would only swap the roles */
+    hold(false);
+    collect(done, 9);
+    for (size_t i = 0; i < 9; i++)
+        assert_int_equal(done[i].status, STATUS_OK);
+}
+
 int main(void)
 {
 #define WITH_POOL(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -384,6 +466,11 @@ int main(void)
         WITH_POOL(freeing_finishes_what_has_begun_and_drops_the_rest),
         WITH_POOL(ten_thousand_jobs_through_four_threads_come_back_once_each),
         cmocka_unit_test(a_queue_is_first_in_first_out),
+        cmocka_unit_test_setup_teardown(edges_take_turns_however_many_one_has_in_the_queue, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_quick_operation_of_one_edge_waits_for_no_rsa_of_another, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_full_pool_takes_from_the_edge_that_has_most, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,48 @@
+#include "keyserver/vault/claim.h"
+
+#include <openssl/evp.h>
+#include <string.h>
+
+#include "common/bytes.h"
+
+#define HEAD_MAX (1 + KEY_ID_SIZE + 2 + RSA_MODULUS_MAX) /* a ciphertext is the longest */
+
+static void put_fields(struct writer *w, const struct operation *operation)
+{
+    switch (operation->kind) {
+    case OP_SIGN_TLS13:
+        writer_u16(w, operation->u.sign_tls13.scheme);
+        writer_bytes(w, operation->u.sign_tls13.hash, operation->u.sign_tls13.hash_length);
+        break;
+    case OP_SIGN_TLS12:
+        writer_u16(w, operation->u.sign_tls12.scheme);
+        writer_bytes(w, operation->u.sign_tls12.client_random, TLS_RANDOM_SIZE);
+        writer_bytes(w, operation->u.sign_tls12.server_random, TLS_RANDOM_SIZE);
+        writer_bytes(w, operation->u.sign_tls12.params, operation->u.sign_tls12.params_length);
+        break;
+    case OP_RSA_PREMASTER:
+        writer_u16(w, operation->u.rsa_premaster.client_version);
+        writer_bytes(w, operation->u.rsa_premaster.ciphertext, operation->u.rsa_premaster.ciphertext_length);
+        break;
+    default:
+        break;
+    }
+}
+
+void claim_digest(uint8_t out[static CLAIM_DIGEST_SIZE], const struct operation *operation)
+{
+    uint8_t head[HEAD_MAX], hash[EVP_MAX_MD_SIZE] = {0};
+    struct writer w;
+    writer_init(&w, head, sizeof head);
+    writer_u8(&w, (uint8_t)operation->kind);
+    writer_bytes(&w, operation->key_id, KEY_ID_SIZE);
+    put_fields(&w, operation);
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    if (context != NULL && EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1 &&
+        EVP_DigestUpdate(context, head, writer_length(&w)) == 1 &&
+        (operation->kind != OP_RSA_MASTER ||
+         EVP_DigestUpdate(context, operation->u.rsa_master.messages, operation->u.rsa_master.length) == 1))
+        EVP_DigestFinal_ex(context, hash, NULL);
+    EVP_MD_CTX_free(context);
+    memcpy(out, hash, CLAIM_DIGEST_SIZE);
+}

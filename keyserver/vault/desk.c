@@ -1,0 +1,277 @@
+#include "keyserver/vault/desk.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "common/clock.h"
+#include "common/secret.h"
+
+#define STATS_INTERVAL_MS 1000
+#define BATCHES_A_TURN    8    /* so that finished work leaves between long runs of requests */
+#define ANSWERS_HIGH      2048 /* waiting for the wall: no further batch is taken before they leave */
+#define NS_PER_MS         1000000u
+
+/* ---- answers ---- */
+
+static void answer(struct desk *desk, uint64_t token, enum operation_kind kind, const struct outcome *outcome)
+{
+    struct wall_answer *slot = outbox_add(&desk->outbox);
+    if (kind < OP_KINDS)
+        desk->stats.outcomes[kind][outcome->status]++;
+    if (slot == NULL)
+        return; /* the net side times the request out */
+    slot->kind = WALL_OUTCOME;
+    slot->token = token;
+    slot->u.outcome = *outcome;
+}
+
+static void answer_status(struct desk *desk, uint64_t token, enum operation_kind kind,
+                          enum operation_status status)
+{
+    const struct outcome outcome = {.status = status};
+    answer(desk, token, kind, &outcome);
+}
+
+/* What the owner does about a refusal, if this edge shall have what it asked for. */
+static const char *const refusal_mends[REFUSAL_KINDS] = {
+    [REFUSAL_NONE] = "",
+    [REFUSAL_MALFORMED_SLOT] = "report it: the net process sent what it never should",
+    [REFUSAL_UNKNOWN_EDGE] = "add its line to authorized_edges and reload",
+    [REFUSAL_FROM] = "widen from= in its line of authorized_edges, or of the key, and reload",
+    [REFUSAL_UNKNOWN_KEY] =
+        "put the key into the keys folder and reload, or take the certificate from the edge",
+    [REFUSAL_KEY_NOT_GRANTED] = "list the key in keys= of its line in authorized_edges and reload",
+    [REFUSAL_OPERATION_NOT_GRANTED] = "list the operation in ops= of its line in authorized_edges and reload",
+    [REFUSAL_VALIDITY] = "look at not_before and not_after of the edge and of the key",
+    [REFUSAL_MODE] =
+        "allow the mode in the key's section of server.conf and reload; read docs/SECURITY.md first",
+    [REFUSAL_UNKNOWN_OPERATION] = "update keyless-server if the edge is newer",
+    [REFUSAL_SCHEME] = "compare the certificate of the edge with this key",
+    [REFUSAL_STRUCTURE] = "look at the edge: no TLS handshake asks for this",
+    [REFUSAL_SESSION_ID] = "if it happens often: compare group.secret and the clocks of the key servers",
+    [REFUSAL_NAME] = "list the name in names of the key's section and reload",
+    [REFUSAL_RATE] = "raise the rate of the edge or of the key and reload",
+    [REFUSAL_QUOTA] = "raise the quota of the edge or of the key and reload",
+    [REFUSAL_AUDIT] = "make room for the audit log",
+};
+
+static void log_refusal(const struct wall_request *request, const struct claim *claim,
+                        enum wall_refusal refusal)
+{
+    char trace[2 * TRACE_ID_SIZE + 1], id[2 * KEY_ID_SIZE + 1];
+    const char *operation = operation_name(request->operation.kind);
+    log_event(LOG_WARN, "request_refused", "edge=%s op=%s key=%s reason=%s mend=\"%s\" trace=%s",
+              claim->edge != NULL ? claim->edge->name : "unknown", operation != NULL ? operation : "unknown",
+              claim->key != NULL ? claim->key->name : hex_encode(id, request->operation.key_id, KEY_ID_SIZE),
+              wall_refusal_name(refusal), refusal_mends[refusal], trace_id_text(&request->trace, trace));
+}
+
+/* The keys that EDGE may use, a slot for every WALL_KEYS_MAX of them. */
+static void answer_keys(struct desk *desk, const struct wall_request *request,
+                        const struct authorized_edge *edge)
+{
+    struct wall_answer *slot = NULL;
+    const struct keystore *keys = desk->judge.keys;
+    size_t i = 0, count = keystore_count(keys);
+    do {
+        slot = outbox_add(&desk->outbox);
+        if (slot == NULL)
+            return;
+        slot->kind = WALL_KEYS;
+        slot->token = request->token;
+        for (; i < count && slot->u.keys.count < WALL_KEYS_MAX; i++) {
+            const struct key *key = keystore_at(keys, i);
+            struct key_info *info = &slot->u.keys.item[slot->u.keys.count];
+            info->operations = judge_grants(&desk->judge, edge, key);
+            if (info->operations == 0)
+                continue;
+            memcpy(info->key_id, key->id, KEY_ID_SIZE);
+            info->type = (uint8_t)key->type;
+            info->bits = key->bits;
+            slot->u.keys.count++;
+        }
+        slot->more = i < count;
+    } while (i < count);
+    desk->stats.outcomes[OP_KEYS][STATUS_OK]++;
+}
+
+static void send_stats(struct desk *desk)
+{
+    struct workers_load load;
+    struct wall_answer *slot = outbox_add(&desk->outbox);
+    desk->stats_due_ms = clock_ms() + STATS_INTERVAL_MS;
+    if (slot == NULL)
+        return;
+    workers_get_load(desk->workers, &load);
+    desk->stats.queued = load.queued;
+    desk->stats.working = load.working;
+    desk->stats.workers = load.threads;
+    desk->stats.epoch = desk->now.epoch;
+    slot->kind = WALL_STATS;
+    slot->u.stats = desk->stats;
+}
+
+/* How long what is made in the current epoch will be accepted: to the end of the next one. */
+static uint32_t epoch_left_ms(const struct desk *desk)
+{
+    uint64_t left = epoch_clock_left(&desk->epochs) + desk->epochs.length_ms;
+    return left < UINT32_MAX ? (uint32_t)left : UINT32_MAX;
+}
+
+/* The epoch key of the edge that asks, if it may have one. */
+static void answer_epoch(struct desk *desk, const struct wall_request *request)
+{
+    const struct authorized_edge *edge = authorized_find(desk->judge.edges, request->edge_key);
+    if (edge == NULL || !judge_grants_epoch(edge))
+        return;
+    struct wall_answer *slot = outbox_add(&desk->outbox);
+    if (slot == NULL)
+        return;
+    slot->kind = WALL_EPOCH;
+    slot->u.epoch.number = desk->now.epoch;
+    slot->u.epoch.left_ms = epoch_left_ms(desk);
+    memcpy(slot->u.epoch.edge_key, edge->key, sizeof slot->u.epoch.edge_key);
+    epoch_key(slot->u.epoch.key, desk->judge.group_secret, edge->key, desk->now.epoch);
+}
+
+/* ---- requests ---- */
+
+static void refuse(struct desk *desk, const struct wall_request *request, const struct claim *claim,
+                   enum wall_refusal refusal)
+{
+    desk->stats.refusals[refusal]++;
+    log_refusal(request, claim, refusal);
+    if (request->token != 0)
+        answer_status(desk, request->token, request->operation.kind, STATUS_REFUSED);
+}
+
+/* Somebody's oldest job made way. */
+static void answer_lost(struct desk *desk, struct job *lost)
+{
+    if (!lost->cancelled)
+        answer_status(desk, lost->token, lost->claim.kind, STATUS_BUSY);
+    wipe(lost, sizeof *lost);
+}
+
+static void enqueue(struct desk *desk, const struct wall_request *request, const struct judgement *judgement)
+{
+    const struct job order = {.token = request->token,
+                              .deadline_ns = request->deadline_ns,
+                              .claim = judgement->claim,
+                              .task = judgement->task};
+    struct job lost;
+    int result = workers_submit(desk->workers, &order, &lost);
+    if (result == 1)
+        answer_lost(desk, &lost);
+    else if (result != 0)
+        answer_status(desk, request->token, judgement->claim.kind, STATUS_BUSY);
+}
+
+static void take_operation(struct desk *desk, const struct wall_request *request)
+{
+    struct judgement judgement;
+    judge_request(&desk->judge, request, &desk->now, &judgement);
+    if (judgement.refusal != REFUSAL_NONE)
+        refuse(desk, request, &judgement.claim, judgement.refusal);
+    else if (judgement.claim.kind == OP_KEYS)
+        answer_keys(desk, request, judgement.claim.edge);
+    else
+        enqueue(desk, request, &judgement);
+}
+
+static void take_request(struct desk *desk, const struct wall_request *request)
+{
+    static const struct claim nobody = {.edge = NULL};
+    if (wall_request_check(request) != 0)
+        refuse(desk, request, &nobody, REFUSAL_MALFORMED_SLOT);
+    else if (request->kind == WALL_CANCEL)
+        workers_cancel(desk->workers, request->token);
+    else if (request->kind == WALL_EPOCH_WANTED)
+        answer_epoch(desk, request);
+    else
+        take_operation(desk, request);
+}
+
+int desk_take_requests(struct desk *desk)
+{
+    struct wall_request batch[WALL_BATCH_MAX];
+    int count = 0;
+    for (int i = 0; i < BATCHES_A_TURN && outbox_count(&desk->outbox) < ANSWERS_HIGH; i++) {
+        count = wall_receive_requests(desk->wall, batch, WALL_BATCH_MAX);
+        if (count == ERR_FORMAT)
+            desk->stats.refusals[REFUSAL_MALFORMED_SLOT]++;
+        for (int j = 0; j < count; j++)
+            take_request(desk, &batch[j]);
+        if (count == 0 || count == ERR_CUT || count == ERR_MEMORY)
+            break;
+    }
+    return count == ERR_CUT ? ERR_CUT : 0;
+}
+
+void desk_take_finished(struct desk *desk)
+{
+    struct job *job = workers_collect(desk->workers);
+    while (job != NULL) {
+        struct job *next = job->next;
+        enum operation_kind kind = job->claim.kind;
+        desk->stats.busy_ns[kind] += job->spent_ns;
+        desk->stats.faults += job->faulty;
+        if (job->faulty)
+            log_event(LOG_ERROR, "operation_faulty",
+                      "key=%s op=%s hint=\"a result did not pass its check and was not released; is the "
+                      "hardware sound?\"",
+                      job->claim.key->name, operation_name(kind));
+        if (!job->cancelled)
+            answer(desk, job->token, kind, &job->outcome);
+        workers_release(desk->workers, job);
+        job = next;
+    }
+}
+
+/* ---- time ---- */
+
+static uint64_t unix_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return now.tv_sec < 0 ? 0 : (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / NS_PER_MS;
+}
+
+void desk_start(struct desk *desk, uint64_t epoch_length_ms)
+{
+    epoch_clock_start(&desk->epochs, epoch_length_ms, unix_ms(), 0, clock_ms());
+    desk_tick(desk);
+}
+
+void desk_tick(struct desk *desk)
+{
+    uint64_t before = desk->now.epoch, wall_ms = unix_ms();
+    desk->now = (struct moment){.mono_ns = clock_ns(), .unix_s = (int64_t)(wall_ms / 1000)};
+    desk->now.epoch = epoch_clock_turn(&desk->epochs, wall_ms, desk->now.mono_ns / NS_PER_MS);
+    if (desk->now.epoch != before || desk->now.mono_ns / NS_PER_MS >= desk->stats_due_ms)
+        send_stats(desk);
+}
+
+int desk_timeout(const struct desk *desk)
+{
+    uint64_t now = clock_ms(), stats = desk->stats_due_ms > now ? desk->stats_due_ms - now : 0;
+    uint64_t epoch = epoch_clock_left(&desk->epochs);
+    return (int)(stats < epoch ? stats : epoch);
+}
+
+/* ---- the way out ---- */
+
+int desk_flush(struct desk *desk)
+{
+    return outbox_flush(&desk->outbox, desk->wall);
+}
+
+bool desk_is_behind(const struct desk *desk)
+{
+    return !outbox_empty(&desk->outbox);
+}
+
+void desk_clear(struct desk *desk)
+{
+    outbox_clear(&desk->outbox);
+}

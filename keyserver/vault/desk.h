@@ -1,0 +1,37 @@
+/* The desk: takes slots from the wall, has them judged, gives them to the workers and answers what comes of
+ * them. The vault's I/O thread. */
+#ifndef KEYSERVER_VAULT_DESK_H
+#define KEYSERVER_VAULT_DESK_H
+
+#include "keyserver/vault/epoch.h"
+#include "keyserver/vault/judge.h"
+#include "keyserver/vault/outbox.h"
+#include "keyserver/vault/workers.h"
+
+struct desk {
+    struct judge judge;
+    struct wall *wall;       /* borrowed */
+    struct workers *workers; /* borrowed */
+    struct epoch_clock epochs;
+    struct moment now;
+    struct outbox outbox;
+    struct wall_stats stats;
+    uint64_t stats_due_ms; /* of clock_ms() */
+};
+
+/* With judge, wall and workers set and the rest zeroed: begins. */
+void desk_start(struct desk *desk, uint64_t epoch_length_ms);
+/* Time passes: epochs turn, figures fall due. */
+void desk_tick(struct desk *desk);
+/* How long until the next tick is due, in ms. */
+int desk_timeout(const struct desk *desk);
+/* Takes what the wall has; ERR_CUT when the net side is gone. */
+int desk_take_requests(struct desk *desk) MUST_USE;
+/* Answers what the workers have done. */
+void desk_take_finished(struct desk *desk);
+/* Sends what the wall takes; 0 or ERR_CUT. While some is left, no further request should be taken. */
+int desk_flush(struct desk *desk) MUST_USE;
+bool desk_is_behind(const struct desk *desk);
+void desk_clear(struct desk *desk);
+
+#endif
