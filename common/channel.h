@@ -120,6 +120,9 @@ void channel_listener_settings_default(struct channel_listener_settings *setting
 int channel_listener_start(struct channel_listener **out, uv_loop_t *loop, int fd,
                            const struct identity *self, const struct channel_listener_settings *settings,
                            const struct channel_listener_handlers *handlers, void *user) MUST_USE;
+/* Drops every connection that is not authenticated yet, without on_drop: what its lookup was told holds no
+ * more. Open channels stay, and new connections are welcome. */
+void channel_listener_drop(struct channel_listener *listener);
 /* Stops accepting; half-open connections are dropped without on_drop, open channels stay. No callback of the
  * listener comes afterwards. Memory goes with the loop's close callbacks. NULL is allowed. */
 void channel_listener_close(struct channel_listener *listener);

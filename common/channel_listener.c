@@ -208,15 +208,20 @@ static void on_handle_closed(uv_handle_t *handle)
     free_when_done(l);
 }
 
+void channel_listener_drop(struct channel_listener *listener)
+{
+    for (struct channel *c = listener->first; c != NULL; c = c->next) {
+        c->silent = true;
+        channel_end(c, ERR_CLOSED);
+    }
+}
+
 void channel_listener_close(struct channel_listener *listener)
 {
     if (listener == NULL || listener->closing)
         return;
     listener->closing = true;
-    for (struct channel *c = listener->first; c != NULL; c = c->next) {
-        c->silent = true;
-        channel_end(c, ERR_CLOSED);
-    }
+    channel_listener_drop(listener);
     uv_close((uv_handle_t *)&listener->poll, on_handle_closed);
     uv_close((uv_handle_t *)&listener->pause, on_handle_closed);
     close(listener->fd);

@@ -325,17 +325,24 @@ int authorized_parse(struct authorized **out, const char *text, size_t length, c
     return err;
 }
 
+int authorized_read(const char *file, struct buffer *out, struct fault *fault)
+{
+    int err = identity_read_secret_file(file, FILE_MAX, out, fault);
+    if (err != ERR_NOT_FOUND)
+        return err;
+    return fault_set(
+        fault, err,
+        "%s: no such file; make it with mode 0600 and one line an edge: KEY NAME psk=… (the edge "
+        "prints KEY with: keyless pubkey < identity.key)",
+        file);
+}
+
 int authorized_load(struct authorized **out, const char *file, struct fault *fault)
 {
     struct buffer text;
     *out = NULL;
     buffer_init(&text);
-    int err = identity_read_secret_file(file, FILE_MAX, &text, fault);
-    if (err == ERR_NOT_FOUND)
-        return fault_set(fault, err,
-                         "%s: no such file; make it with mode 0600 and one line an edge: KEY NAME psk=… (the "
-                         "edge prints KEY with: keyless pubkey < identity.key)",
-                         file);
+    int err = authorized_read(file, &text, fault);
     if (err == 0)
         err = authorized_parse(out, (const char *)buffer_bytes(&text), buffer_length(&text), file, fault);
     buffer_clear(&text);

@@ -32,6 +32,8 @@ struct authorized_edge {
 
 struct authorized;
 
+/* The text of FILE, which must be closed to others, into the empty OUT. */
+int authorized_read(const char *file, struct buffer *out, struct fault *fault) MUST_USE;
 /* Reads FILE. Any bad line, a repeated key or a repeated name fails the whole file. The list lives in guarded
  * memory. */
 int authorized_load(struct authorized **out, const char *file, struct fault *fault) MUST_USE;

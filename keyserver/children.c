@@ -15,7 +15,8 @@
 #include "keyserver/vault/vault.h"
 #include "keyserver/wall/wall.h"
 
-_Static_assert(SERVER_LISTENERS_MAX + 2 <= CHILD_DESCRIPTORS_MAX, "listeners, control and admin are kept");
+_Static_assert(SERVER_LISTENERS_MAX + 3 <= CHILD_DESCRIPTORS_MAX,
+               "listeners, control, edges and admin are kept");
 
 static const char *const role_names[] = {"", "net", "vault", "vault", "vault"};
 
@@ -91,7 +92,7 @@ static void name_logs(const char *name, const struct server_config *config)
 }
 
 int children_start_net(struct children *children, const struct server_config *config,
-                       const struct server_sockets *sockets, int *control_fd)
+                       const struct server_sockets *sockets, int edges_fd, int *control_fd)
 {
     int control[2], fds[CHILD_DESCRIPTORS_MAX];
     size_t count = 0;
@@ -101,16 +102,22 @@ int children_start_net(struct children *children, const struct server_config *co
     if (control_pair(control) != 0)
         return ERR_SYSTEM;
     fds[count++] = control[1];
+    fds[count++] = edges_fd;
     for (size_t i = 0; i < sockets->listener_count; i++)
         fds[count++] = sockets->listeners[i];
     if (sockets->admin_fd >= 0)
         fds[count++] = sockets->admin_fd;
     pid_t pid = child_fork(fds, count);
     if (pid == 0) {
-        const int *listeners = fds + 1;
+        const int *listeners = fds + 2;
+        const struct net_descriptors given = {
+            .control = fds[0],
+            .edges = fds[1],
+            .listeners = listeners,
+            .listener_count = sockets->listener_count,
+            .admin = sockets->admin_fd >= 0 ? listeners[sockets->listener_count] : -1};
         name_logs("keyless-server[net]", config);
-        leave(net_run(config, listeners, sockets->listener_count,
-                      sockets->admin_fd >= 0 ? listeners[sockets->listener_count] : -1, fds[0]));
+        leave(net_run(config, &given));
     }
     close(control[1]);
     if (pid < 0) {
@@ -122,8 +129,8 @@ int children_start_net(struct children *children, const struct server_config *co
     return 0;
 }
 
-int children_start_vault(struct children *children, const struct server_config *config, int *net_wall_fd,
-                         int *ready_fd)
+int children_start_vault(struct children *children, const struct server_config *config, int edges_fd,
+                         int *net_wall_fd, int *ready_fd)
 {
     struct wall net_end, vault_end;
     int ready[2];
@@ -137,11 +144,12 @@ int children_start_vault(struct children *children, const struct server_config *
         close(ready[1]);
         return ERR_SYSTEM;
     }
-    int fds[] = {wall_fd(&vault_end), ready[1]};
-    pid_t pid = child_fork(fds, 2);
+    int fds[] = {wall_fd(&vault_end), ready[1], edges_fd};
+    pid_t pid = child_fork(fds, 3);
     if (pid == 0) {
+        const struct vault_descriptors given = {.wall = fds[0], .ready = fds[1], .edges = fds[2]};
         name_logs("keyless-server[vault]", config);
-        leave(vault_run(config, fds[0], fds[1]));
+        leave(vault_run(config, &given));
     }
     wall_close(&vault_end);
     close(ready[1]);

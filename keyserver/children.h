@@ -40,13 +40,13 @@ void children_kill(const struct children *children);
  * well. */
 void children_log_end(const struct child *child, int wait_status, bool expected);
 
-/* Forks the net process with SOCKETS. CONTROL_FD becomes this end of its control pair, the caller's.
- * ERR_BUSY: too many children. */
+/* Forks the net process with SOCKETS and the snapshot EDGES_FD of authorized_edges. CONTROL_FD becomes this
+ * end of its control pair, the caller's. ERR_BUSY: too many children. */
 int children_start_net(struct children *children, const struct server_config *config,
-                       const struct server_sockets *sockets, int *control_fd) MUST_USE;
-/* Forks a vault. NET_WALL_FD becomes the net process's end of its wall, READY_FD gives one byte once it is
- * ready (or ends); both are the caller's. ERR_BUSY: too many children. */
-int children_start_vault(struct children *children, const struct server_config *config, int *net_wall_fd,
-                         int *ready_fd) MUST_USE;
+                       const struct server_sockets *sockets, int edges_fd, int *control_fd) MUST_USE;
+/* Forks a vault with the snapshot EDGES_FD. NET_WALL_FD becomes the net process's end of its wall, READY_FD
+ * gives one byte once it is ready (or ends); both are the caller's. ERR_BUSY: too many children. */
+int children_start_vault(struct children *children, const struct server_config *config, int edges_fd,
+                         int *net_wall_fd, int *ready_fd) MUST_USE;
 
 #endif

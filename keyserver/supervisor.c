@@ -10,6 +10,7 @@
 
 #include "common/clock.h"
 #include "common/process.h"
+#include "keyserver/authorized_snapshot.h"
 #include "keyserver/child.h"
 #include "keyserver/children.h"
 #include "keyserver/net/control.h"
@@ -21,6 +22,8 @@ struct supervisor {
     const char *file;            /* borrowed */
     struct server_config config; /* owned; what the vault that serves was started with */
     struct server_config next;   /* owned; of the vault that loads on reload, else empty */
+    int edges_fd;                /* the snapshot of authorized_edges that counts now */
+    int next_edges_fd;           /* of the vault that loads on reload; -1 = none */
     struct server_sockets sockets;
     struct children children;
     int signal_fd;  /* SIGTERM, SIGINT, SIGHUP, SIGCHLD */
@@ -51,16 +54,16 @@ static void close_fd(int *fd)
 static int start_net(struct supervisor *s)
 {
     s->net_started = false;
-    return children_start_net(&s->children, &s->config, &s->sockets, &s->control_fd);
+    return children_start_net(&s->children, &s->config, &s->sockets, s->edges_fd, &s->control_fd);
 }
 
-/* Forks a vault that loads by CONFIG. Its wall is handed over once it is ready. */
-static int start_vault(struct supervisor *s, const struct server_config *config,
+/* Forks a vault that loads by CONFIG and EDGES_FD. Its wall is handed over once it is ready. */
+static int start_vault(struct supervisor *s, const struct server_config *config, int edges_fd,
                        enum control_wall_cause cause)
 {
     s->cause = cause;
     s->wall_ready = false;
-    return children_start_vault(&s->children, config, &s->wall_fd, &s->ready_fd);
+    return children_start_vault(&s->children, config, edges_fd, &s->wall_fd, &s->ready_fd);
 }
 
 static bool vault_is_coming(const struct supervisor *s)
@@ -81,14 +84,40 @@ static void announce(struct supervisor *s)
 
 static void reload(struct supervisor *s);
 
+/* The wall of the vault that is ready, behind the list of edges that it goes by when that is a new one. */
+static int send_wall(struct supervisor *s)
+{
+    int r = 0;
+
+    if (s->cause == CONTROL_WALL_RELOAD)
+        r = control_send(s->control_fd, CONTROL_EDGES, 0, s->next_edges_fd);
+    return r != 0 ? r : control_send(s->control_fd, CONTROL_WALL, s->cause, s->wall_fd);
+}
+
+/* What the vault that has taken over was loaded with is what counts from now on. */
+static void adopt_reload(struct supervisor *s)
+{
+    server_config_clear(&s->config);
+    s->config = s->next;
+    s->next = (struct server_config){.admin = NULL};
+    close_fd(&s->edges_fd);
+    s->edges_fd = s->next_edges_fd;
+    s->next_edges_fd = -1;
+}
+
+static void drop_reload(struct supervisor *s)
+{
+    server_config_clear(&s->next);
+    close_fd(&s->next_edges_fd);
+}
+
 /* Gives the wall of a vault that is ready to the net process, if both are there. */
 static void hand_over(struct supervisor *s)
 {
     static const char *const causes[] = {"start", "restart", "reload"};
     struct child *loaded = children_find(&s->children, CHILD_VAULT_LOADING);
 
-    if (!s->wall_ready || s->control_fd < 0 || loaded == NULL ||
-        control_send(s->control_fd, CONTROL_WALL, s->cause, s->wall_fd) != 0)
+    if (!s->wall_ready || s->control_fd < 0 || loaded == NULL || send_wall(s) != 0)
         return; /* the next net process gets it */
     close_fd(&s->wall_fd);
     s->wall_ready = false;
@@ -96,11 +125,8 @@ static void hand_over(struct supervisor *s)
     if (old != NULL)
         old->role = CHILD_VAULT_LEAVING;
     loaded->role = CHILD_VAULT;
-    if (s->cause == CONTROL_WALL_RELOAD) {
-        server_config_clear(&s->config);
-        s->config = s->next;
-        s->next = (struct server_config){.admin = NULL};
-    }
+    if (s->cause == CONTROL_WALL_RELOAD)
+        adopt_reload(s);
     log_event(LOG_INFO, "vault_ready", "cause=%s pid=%d", causes[s->cause], (int)loaded->pid);
     announce(s);
     if (s->reload_again) {
@@ -171,6 +197,16 @@ static void on_stop_signal(struct supervisor *s, const char *name)
     children_kill(&s->children);
 }
 
+/* What the next vault will go by. */
+static int load_next(struct supervisor *s, struct fault *fault)
+{
+    int r = server_config_load(&s->next, s->file, fault);
+
+    if (r == 0)
+        s->next_edges_fd = authorized_snapshot_take(s->next.authorized_edges, fault);
+    return r != 0 ? r : s->next_edges_fd < 0 ? s->next_edges_fd : 0;
+}
+
 static void reload(struct supervisor *s)
 {
     struct fault fault = {.text = ""};
@@ -182,15 +218,14 @@ static void reload(struct supervisor *s)
         return;
     }
     log_event(LOG_INFO, "reloading", "file=\"%s\"", s->file);
-    if (server_config_load(&s->next, s->file, &fault) != 0) {
+    if (load_next(s, &fault) != 0) {
         log_event(LOG_ERROR, "reload_failed", "err=\"%s\"", fault.text);
-        return;
-    }
-    if (start_vault(s, &s->next, CONTROL_WALL_RELOAD) != 0) {
+        drop_reload(s);
+    } else if (start_vault(s, &s->next, s->next_edges_fd, CONTROL_WALL_RELOAD) != 0) {
         log_event(LOG_ERROR, "reload_failed", "err=\"%s\"",
                   children_find(&s->children, CHILD_FREE) == NULL ? "too many vaults still drain"
                                                                   : strerror(errno));
-        server_config_clear(&s->next);
+        drop_reload(s);
     }
 }
 
@@ -214,7 +249,7 @@ static void on_loading_end(struct supervisor *s, uint64_t lived_ms)
     close_fd(&s->wall_fd);
     s->wall_ready = false;
     if (s->cause == CONTROL_WALL_RELOAD) {
-        server_config_clear(&s->next);
+        drop_reload(s);
         log_event(LOG_ERROR, "reload_failed", "err=\"the new vault could not load; the old one stays\"");
     }
     if (children_find(&s->children, CHILD_VAULT) == NULL)
@@ -294,7 +329,7 @@ static void on_time(struct supervisor *s)
         hand_over(s);
     }
     if (child_backoff_due(&s->vault_backoff, now) && !vault_is_coming(s) &&
-        start_vault(s, &s->config, CONTROL_WALL_RESTART) != 0)
+        start_vault(s, &s->config, s->edges_fd, CONTROL_WALL_RESTART) != 0)
         child_backoff_died(&s->vault_backoff, now, 0);
 }
 
@@ -356,7 +391,9 @@ static int begin(struct supervisor *s, struct fault *fault)
         r = server_sockets_bind(&s->sockets, &s->config, s->file, fault);
     if (r == 0)
         r = process_harden("keyless-server", fault);
-    if (r == 0 && (start_vault(s, &s->config, CONTROL_WALL_START) != 0 || start_net(s) != 0))
+    if (r == 0 && (s->edges_fd = authorized_snapshot_take(s->config.authorized_edges, fault)) < 0)
+        r = s->edges_fd;
+    if (r == 0 && (start_vault(s, &s->config, s->edges_fd, CONTROL_WALL_START) != 0 || start_net(s) != 0))
         r = fault_set(fault, ERR_SYSTEM, "cannot start a process: %s", strerror(errno));
     return r;
 }
@@ -368,8 +405,9 @@ static void end(struct supervisor *s)
     close_fd(&s->control_fd);
     close_fd(&s->ready_fd);
     close_fd(&s->wall_fd);
+    close_fd(&s->edges_fd);
+    drop_reload(s);
     server_config_clear(&s->config);
-    server_config_clear(&s->next);
 }
 
 int supervisor_run(struct server_config *config, const char *file)
@@ -380,14 +418,16 @@ int supervisor_run(struct server_config *config, const char *file)
                            .signal_fd = -1,
                            .control_fd = -1,
                            .ready_fd = -1,
-                           .wall_fd = -1};
+                           .wall_fd = -1,
+                           .edges_fd = -1,
+                           .next_edges_fd = -1};
     struct fault fault = {.text = ""};
 
     log_event(LOG_INFO, "starting", "version=%s file=\"%s\"", KEYLESS_VERSION, file);
     int r = begin(&s, &fault);
     if (r != 0) {
         log_event(LOG_ERROR, "start_failed", "err=\"%s\"", fault.text);
-        stop(&s, r == ERR_CONFIG ? 2 : 1);
+        stop(&s, r == ERR_CONFIG || r == ERR_NOT_FOUND ? 2 : 1);
     }
     loop(&s);
     log_event(LOG_INFO, "stopped", "status=%d", s.status);

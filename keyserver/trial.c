@@ -10,7 +10,7 @@
 
 #include "common/clock.h"
 #include "common/secret.h"
-#include "keyserver/authorized.h"
+#include "keyserver/authorized_snapshot.h"
 #include "keyserver/children.h"
 #include "keyserver/wall/wall.h"
 
@@ -67,7 +67,11 @@ static int try_vault(const struct server_config *config, struct wall_stats *stat
     struct wall wall;
     int fd, ready_fd, wait_status = 0;
 
-    if (children_start_vault(&children, config, &fd, &ready_fd) != 0)
+    int edges_fd = authorized_snapshot_take(config->authorized_edges, NULL);
+    int started = edges_fd < 0 ? edges_fd : children_start_vault(&children, config, edges_fd, &fd, &ready_fd);
+    if (edges_fd >= 0)
+        close(edges_fd);
+    if (started != 0)
         return ERR_SYSTEM;
     pid_t pid = children_find(&children, CHILD_VAULT_LOADING)->pid;
     wall_adopt(&wall, fd);

@@ -13,6 +13,8 @@ enum control_kind {
     CONTROL_WALL = 1, /* supervisor → net: a vault is ready; its wall's end comes along, `value` says why */
     CONTROL_DRAIN = 2,   /* supervisor → net: answer what is open, close, end */
     CONTROL_STARTED = 3, /* net → supervisor: every listener is served */
+    CONTROL_EDGES = 4,   /* supervisor → net: a snapshot of authorized_edges comes along; the vault that the
+                            next CONTROL_WALL brings goes by it */
     CONTROL_KINDS
 };
 

@@ -2,13 +2,8 @@
 
 #include <string.h>
 
-#define ANSWER_SIZE_MAX 640 /* one packed answer, its frame included */
-#define UNSENT_MIN      ((size_t)1 << 20)
-
 void door_settings(struct channel_listener_settings *out, const struct server_config *config)
 {
-    size_t unsent = (size_t)config->in_flight_per_edge * ANSWER_SIZE_MAX;
-
     channel_listener_settings_default(out);
     out->half_open_max = (unsigned)config->half_open_max;
     out->handshakes_per_second = (unsigned)config->handshakes_per_second;
@@ -16,7 +11,7 @@ void door_settings(struct channel_listener_settings *out, const struct server_co
     out->channel.idle_timeout_ms = config->idle_timeout;
     out->channel.ping_interval_ms = 0; /* the edge pings */
     /* Whoever keeps to its requests in flight never comes to this limit, however slow the network. */
-    out->channel.unsent_max = unsent > UNSENT_MIN ? unsent : UNSENT_MIN;
+    out->channel.unsent_max = service_unsent_max(config);
 }
 
 static int on_lookup(const uint8_t key[static NOISE_KEY_SIZE], const struct address *from,

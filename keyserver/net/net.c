@@ -4,6 +4,7 @@
 
 #include "common/process.h"
 #include "common/secret.h"
+#include "keyserver/authorized_snapshot.h"
 #include "keyserver/net/control.h"
 #include "keyserver/net/door.h"
 #include "keyserver/net/server_status.h"
@@ -14,6 +15,7 @@ struct net {
     const struct server_config *config; /* borrowed */
     struct identity *identity;          /* owned, guarded */
     struct authorized *authorized;      /* owned */
+    struct authorized *coming;          /* owned; what the next vault goes by; NULL = the same */
     uv_loop_t loop;
     struct service *service; /* owned */
     struct door door;
@@ -58,14 +60,50 @@ static void drain(struct net *net)
 
 /* ---- the supervisor ---- */
 
+/* Keeps a new list until the vault that goes by it is there. */
+static void take_edges(struct net *net, int fd)
+{
+    struct fault fault = {.text = ""};
+
+    authorized_free(net->coming);
+    net->coming = NULL;
+    if (authorized_snapshot_load(&net->coming, fd, net->config->authorized_edges, &fault) != 0)
+        log_event(LOG_ERROR, "edges_kept", "err=\"%s\" meaning=\"nobody is let go or let in\"", fault.text);
+    close(fd);
+}
+
+/* From here on the new list counts: for who comes in, for who may stay, and in the vault. Whoever is in the
+ * midst of a handshake under the old one begins again. */
+static void change_edges(struct net *net)
+{
+    struct authorized *before = net->authorized;
+
+    if (net->coming == NULL)
+        return;
+    net->authorized = net->coming;
+    net->door.authorized = net->authorized;
+    net->coming = NULL;
+    for (size_t i = 0; i < SERVER_LISTENERS_MAX; i++) {
+        if (net->listeners[i] != NULL)
+            channel_listener_drop(net->listeners[i]);
+    }
+    service_revoke(net->service, net->authorized, before);
+    log_event(LOG_INFO, "edges_loaded", "before=%zu now=%zu", authorized_count(before),
+              authorized_count(net->authorized));
+    authorized_free(before);
+}
+
 static void take_control(struct net *net, const struct control_message *message, int passed)
 {
     if (message->kind == CONTROL_WALL && passed >= 0) {
         service_adopt_wall(net->service, passed, (enum control_wall_cause)message->value);
-        return;
-    }
-    if (passed >= 0)
+        if (message->value == CONTROL_WALL_RELOAD)
+            change_edges(net);
+    } else if (message->kind == CONTROL_EDGES && passed >= 0) {
+        take_edges(net, passed);
+    } else if (passed >= 0) {
         close(passed);
+    }
     if (message->kind == CONTROL_DRAIN)
         drain(net);
 }
@@ -92,7 +130,7 @@ static void on_control(uv_poll_t *poll, int status, int events)
 /* ---- the beginning ---- */
 
 /* What it must hold, while it may still read it. */
-static int load(struct net *net, struct fault *fault)
+static int load(struct net *net, int edges_fd, struct fault *fault)
 {
     int r = process_harden("keyless-net", fault);
 
@@ -101,7 +139,8 @@ static int load(struct net *net, struct fault *fault)
     if (r == 0)
         r = identity_load(&net->identity, net->config->identity, fault);
     if (r == 0)
-        r = authorized_load(&net->authorized, net->config->authorized_edges, fault);
+        r = authorized_snapshot_load(&net->authorized, edges_fd, net->config->authorized_edges, fault);
+    close(edges_fd);
     if (r == 0)
         r = process_drop_user(net->config->user, fault);
     if (r == 0)
@@ -135,12 +174,12 @@ static int start_admin(struct net *net, int fd, struct fault *fault)
 }
 
 /* With the loop and the service there: everything that calls back. */
-static int start(struct net *net, const int *listeners, size_t count, int admin_fd, struct fault *fault)
+static int start(struct net *net, const struct net_descriptors *fds, struct fault *fault)
 {
-    server_status_init(&net->status, net->service, listeners, count);
-    int r = start_listeners(net, listeners, count, fault);
+    server_status_init(&net->status, net->service, fds->listeners, fds->listener_count);
+    int r = start_listeners(net, fds->listeners, fds->listener_count, fault);
     if (r == 0)
-        r = start_admin(net, admin_fd, fault);
+        r = start_admin(net, fds->admin, fault);
     if (r == 0 && uv_poll_start(&net->control, UV_READABLE | UV_DISCONNECT, on_control) != 0)
         r = fault_set(fault, ERR_SYSTEM, "the supervisor cannot be listened to");
     if (r == 0)
@@ -148,7 +187,7 @@ static int start(struct net *net, const int *listeners, size_t count, int admin_
     return r;
 }
 
-static int run(struct net *net, const int *listeners, size_t count, int admin_fd, struct fault *fault)
+static int run(struct net *net, const struct net_descriptors *fds, struct fault *fault)
 {
     if (uv_loop_init(&net->loop) != 0)
         return fault_set(fault, ERR_SYSTEM, "no event loop");
@@ -161,7 +200,7 @@ static int run(struct net *net, const int *listeners, size_t count, int admin_fd
         uv_loop_close(&net->loop);
         return fault_set(fault, ERR_MEMORY, "no memory for the service");
     }
-    int r = start(net, listeners, count, admin_fd, fault);
+    int r = start(net, fds, fault);
     if (r != 0)
         on_drained(net);
     uv_run(&net->loop, UV_RUN_DEFAULT);
@@ -170,24 +209,24 @@ static int run(struct net *net, const int *listeners, size_t count, int admin_fd
     return r;
 }
 
-int net_run(const struct server_config *config, const int *listeners, size_t listener_count, int admin_fd,
-            int control_fd)
+int net_run(const struct server_config *config, const struct net_descriptors *fds)
 {
-    struct net net = {.config = config, .control_fd = control_fd};
+    struct net net = {.config = config, .control_fd = fds->control};
     struct fault fault = {.text = ""};
     int status = 0;
 
     process_raise_descriptors();
-    if (load(&net, &fault) != 0) {
+    if (load(&net, fds->edges, &fault) != 0) {
         log_event(LOG_ERROR, "net_failed", "err=\"%s\"", fault.text);
         status = 2;
-    } else if (run(&net, listeners, listener_count, admin_fd, &fault) != 0) {
+    } else if (run(&net, fds, &fault) != 0) {
         log_event(LOG_ERROR, "net_failed", "err=\"%s\"", fault.text);
         status = 1;
     }
     service_free(net.service);
     authorized_free(net.authorized);
+    authorized_free(net.coming);
     secret_free(net.identity);
-    close(control_fd);
+    close(fds->control);
     return status;
 }

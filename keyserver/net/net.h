@@ -7,11 +7,19 @@
 
 #include "keyserver/server_config.h"
 
-/* The body of the process, after the fork: hardens itself, loads the identity and authorized_edges, drops to
- * config->user, serves LISTENERS and, unless it is -1, the admin endpoint ADMIN_FD, until CONTROL_FD says
- * CONTROL_DRAIN or is cut and all that was open is answered. All descriptors are taken. Returns the exit
- * status: 0 drained, 1 failed, 2 what it needs could not be loaded (logged). */
-int net_run(const struct server_config *config, const int *listeners, size_t listener_count, int admin_fd,
-            int control_fd);
+/* What the process is given; all of it is taken. */
+struct net_descriptors {
+    int control;          /* to the supervisor */
+    int edges;            /* a snapshot of authorized_edges */
+    int admin;            /* the admin endpoint's listener; -1 = none */
+    const int *listeners; /* borrowed array */
+    size_t listener_count;
+};
+
+/* The body of the process, after the fork: hardens itself, loads the identity and the list of edges, drops to
+ * config->user, serves the listeners and the admin endpoint until the supervisor says CONTROL_DRAIN or is
+ * gone and all that was open is answered. Returns the exit status: 0 drained, 1 failed, 2 what it needs could
+ * not be loaded (logged). */
+int net_run(const struct server_config *config, const struct net_descriptors *fds);
 
 #endif

@@ -10,7 +10,7 @@
 #define ANSWERS_FIRST     8
 #define CHANNEL_NAME_SIZE 8 /* bytes */
 
-struct peer *peer_new(struct channel *channel, const struct authorized_edge *edge, uint32_t in_flight_max,
+struct peer *peer_new(struct channel *channel, struct account *account, uint32_t in_flight_max,
                       struct net_counters *counters, const struct peer_handlers *handlers, void *user)
 {
     struct peer *peer = calloc(1, sizeof *peer);
@@ -18,7 +18,7 @@ struct peer *peer_new(struct channel *channel, const struct authorized_edge *edg
     if (peer == NULL)
         return NULL;
     peer->channel = channel;
-    peer->edge = edge;
+    peer->account = account;
     peer->in_flight_max = in_flight_max;
     peer->counters = counters;
     peer->handlers = handlers;
@@ -50,8 +50,8 @@ static void log_connected(const struct peer *peer)
 {
     char name[2 * CHANNEL_NAME_SIZE + 1];
 
-    log_event(LOG_INFO, "edge_connected", "edge=%s address=%s channel=%s software=\"%s\"", peer->edge->name,
-              peer->address, channel_name(peer, name), peer->software);
+    log_event(LOG_INFO, "edge_connected", "edge=%s address=%s channel=%s software=\"%s\"",
+              peer->account->name, peer->address, channel_name(peer, name), peer->software);
 }
 
 /* A stable word for what ended a channel from below. */
@@ -77,7 +77,7 @@ void peer_log_end(const struct peer *peer, int why)
     char name[2 * CHANNEL_NAME_SIZE + 1];
 
     log_event(LOG_INFO, "edge_disconnected", "edge=%s address=%s channel=%s why=%s requests=%llu open=%u",
-              peer->edge->name, peer->address, channel_name(peer, name),
+              peer->account->name, peer->address, channel_name(peer, name),
               peer->why != NULL ? peer->why : end_word(why), (unsigned long long)peer->requests,
               peer->open.count);
 }
@@ -107,6 +107,17 @@ static void send_packed(struct peer *peer, struct buffer *packed, int packed_res
     if (r == ERR_BUSY)
         counter_add(&peer->counters->slow_readers, 1);
     channel_close(peer->channel);
+}
+
+void peer_send_epoch(struct peer *peer, const struct msg_epoch *epoch)
+{
+    struct buffer packed;
+
+    if (peer->closing)
+        return;
+    buffer_init(&packed);
+    int r = msg_pack_epoch(&packed, epoch);
+    send_packed(peer, &packed, r);
 }
 
 void peer_flush(struct peer *peer)
@@ -234,8 +245,8 @@ static int take_hello(struct peer *peer, const struct msg_hello *theirs)
     if (msg_version_choose(&ours, theirs) < 0) {
         log_event(LOG_WARN, "edge_version",
                   "edge=%s address=%s versions=%u-%u ours=%u-%u mend=\"update the older of the two\"",
-                  peer->edge->name, peer->address, theirs->version_min, theirs->version_max, ours.version_min,
-                  ours.version_max);
+                  peer->account->name, peer->address, theirs->version_min, theirs->version_max,
+                  ours.version_min, ours.version_max);
         peer_close(peer, "version");
         return 0;
     }
@@ -244,6 +255,7 @@ static int take_hello(struct peer *peer, const struct msg_hello *theirs)
     peer->greeted = true;
     counter_add(&peer->counters->channels_accepted, 1);
     log_connected(peer);
+    peer->handlers->on_greeted(peer, peer->user);
     return 0;
 }
 
@@ -284,7 +296,7 @@ void peer_message(struct peer *peer, const uint8_t *bytes, size_t length)
         return;
     }
     counter_add(&peer->counters->malformed_messages, 1);
-    log_event(LOG_WARN, "edge_malformed", "edge=%s address=%s bytes=%zu err=\"%s\"", peer->edge->name,
+    log_event(LOG_WARN, "edge_malformed", "edge=%s address=%s bytes=%zu err=\"%s\"", peer->account->name,
               peer->address, length, err_string(r));
     peer_close(peer, "malformed");
 }

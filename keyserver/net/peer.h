@@ -6,7 +6,7 @@
 #ifndef KEYSERVER_NET_PEER_H
 #define KEYSERVER_NET_PEER_H
 
-#include "keyserver/authorized.h"
+#include "keyserver/net/account.h"
 #include "keyserver/net/net_counters.h"
 #include "keyserver/net/requests.h"
 #include "proto/msg.h"
@@ -17,12 +17,15 @@ struct peer_handlers {
                        void *user);
     /* An answer was gathered and none had been: have them flushed in this turn. */
     void (*on_gathered)(struct peer *peer, void *user);
+    /* The hellos are exchanged. */
+    void (*on_greeted)(struct peer *peer, void *user);
 };
 
 struct peer {
-    struct channel *channel;            /* borrowed; outlives the peer */
-    const struct authorized_edge *edge; /* borrowed; who it is */
-    struct net_counters *counters;      /* borrowed */
+    struct channel *channel;       /* borrowed; outlives the peer */
+    struct account *account;       /* borrowed; who it is, and what it has in all */
+    struct peer *beside;           /* the next channel of the same account */
+    struct net_counters *counters; /* borrowed */
     const struct peer_handlers *handlers;
     void *user;               /* borrowed */
     struct request_list open; /* of the owner's table */
@@ -30,6 +33,7 @@ struct peer {
     struct peer *after;
     struct peer *next_gathered; /* the owner's list of peers to flush */
     bool gathered;              /* in that list */
+    size_t unsent;              /* its part of the account's */
     uint32_t in_flight_max;     /* told in our hello */
     uint64_t since_ns;          /* connected */
     uint64_t requests;          /* received */
@@ -43,8 +47,8 @@ struct peer {
     char software[MSG_SOFTWARE_MAX]; /* from its hello, made safe for logs */
 };
 
-/* A peer for a channel that has just opened. NULL without memory. */
-struct peer *peer_new(struct channel *channel, const struct authorized_edge *edge, uint32_t in_flight_max,
+/* A peer of ACCOUNT for a channel that has just opened. NULL without memory. */
+struct peer *peer_new(struct channel *channel, struct account *account, uint32_t in_flight_max,
                       struct net_counters *counters, const struct peer_handlers *handlers, void *user);
 /* Says in the log that its channel ended, for the reason WHY of channel_handlers.on_close. */
 void peer_log_end(const struct peer *peer, int why);
@@ -63,6 +67,8 @@ void peer_answer_keys(struct peer *peer, uint64_t id, const struct key_info *key
 
 /* Sends what is gathered. */
 void peer_flush(struct peer *peer);
+/* Sends EPOCH, at once. */
+void peer_send_epoch(struct peer *peer, const struct msg_epoch *epoch);
 /* Flushes and closes explicitly; the channel's on_close follows. WHY is a stable word for the log. Calling
  * again is allowed. */
 void peer_close(struct peer *peer, const char *why);

@@ -1,7 +1,6 @@
 #include "keyserver/net/server_metrics.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #define LABELS_SIZE 128
 #define P           "keyless_server_"
@@ -37,41 +36,17 @@ static void write_process(struct buffer *out, const struct server_status *status
           service_draining(status->service) ? 1 : 0);
 }
 
-static int by_pointer(const void *a, const void *b)
-{
-    const void *const *left = a, *const *right = b;
-    return (*left > *right) - (*left < *right);
-}
-
-/* Edges with at least one channel; without memory the number of channels stands in. */
-static size_t distinct_edges(const struct peer *first, size_t channels)
-{
-    const void **edges = channels > 0 ? calloc(channels, sizeof *edges) : NULL;
-    size_t count = 0, distinct = 0;
-
-    if (edges == NULL)
-        return channels;
-    for (const struct peer *peer = first; peer != NULL && count < channels; peer = peer->after)
-        edges[count++] = peer->edge;
-    qsort(edges, count, sizeof *edges, by_pointer);
-    for (size_t i = 0; i < count; i++)
-        distinct += i == 0 || edges[i] != edges[i - 1];
-    free(edges);
-    return distinct;
-}
-
 static void write_edges(struct buffer *out, const struct server_status *status)
 {
     const struct net_counters *counters = service_counters(status->service);
-    const struct peer *first = service_peers(status->service);
     size_t channels = 0;
     char labels[LABELS_SIZE];
 
-    for (const struct peer *peer = first; peer != NULL; peer = peer->after)
+    for (const struct peer *peer = service_peers(status->service); peer != NULL; peer = peer->after)
         channels++;
     gauge(out, P "channels", "Open channels.", (double)channels);
     gauge(out, P "connected_edges", "Edges with at least one open channel.",
-          (double)distinct_edges(first, channels));
+          (double)accounts_count(service_accounts(status->service)));
     total(out, P "channels_accepted_total", "Channels that were authenticated and greeted.",
           &counters->channels_accepted);
     metrics_family(out, P "connections_dropped_total", METRIC_COUNTER,

@@ -1,4 +1,4 @@
-#include "keyserver/net/service.h"
+#include "keyserver/net/service_inside.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -6,30 +6,23 @@
 #include "common/clock.h"
 #include "keyserver/net/slot.h"
 
-#define GRACE_NS  250000000u /* the vault itself says `expired`; past this it has failed to */
-#define NS_PER_MS 1000000u
-#define SWEEP_MS  100
+#define GRACE_NS        250000000u /* the vault itself says `expired`; past this it has failed to */
+#define NS_PER_MS       1000000u
+#define SWEEP_MS        100
 
-struct service {
-    uv_loop_t *loop;                    /* borrowed */
-    const struct server_config *config; /* borrowed */
-    struct requests *requests;          /* owned */
-    struct vault_link *link;            /* owned */
-    struct net_counters counters;
-    struct peer *peers;    /* every channel that is open; owned */
-    struct peer *gathered; /* those with answers to flush */
-    uv_check_t turn;       /* after the events of a turn: everything leaves in batches */
-    uv_timer_t sweep;      /* runs while a request is open */
-    uv_timer_t drain;      /* the deadline */
-    bool draining;
-    bool drain_over; /* nothing is waited for any more but the channels to close */
-    void (*on_drained)(void *user);
-    void *drained_user; /* borrowed */
-};
+#define ANSWER_SIZE_MAX 640 /* one packed answer, its frame included */
+#define UNSENT_MIN      ((size_t)1 << 20)
 
 static const struct vault_link_handlers link_handlers;
 static void on_turn(uv_check_t *turn);
 static void on_sweep(uv_timer_t *timer);
+
+size_t service_unsent_max(const struct server_config *config)
+{
+    size_t unsent = (size_t)config->in_flight_per_edge * ANSWER_SIZE_MAX;
+
+    return unsent > UNSENT_MIN ? unsent : UNSENT_MIN;
+}
 
 struct service *service_new(uv_loop_t *loop, const struct server_config *config)
 {
@@ -48,6 +41,8 @@ struct service *service_new(uv_loop_t *loop, const struct server_config *config)
         free(service);
         return NULL;
     }
+    service->crowd.link = service->link;
+    service->crowd.unsent_max = service_unsent_max(config);
     uv_check_init(loop, &service->turn); /* these three cannot fail */
     uv_timer_init(loop, &service->sweep);
     uv_timer_init(loop, &service->drain);
@@ -104,16 +99,25 @@ static enum operation_status submit(struct service *service, struct peer *peer,
     if (entry == NULL)
         return STATUS_BUSY;
 
-    const struct slot_origin origin = {.edge_key = peer->edge->key,
+    const struct slot_origin origin = {.edge_key = peer->account->key,
                                        .channel_hash = channel_hash(peer->channel),
                                        .from = channel_address(peer->channel)};
     struct wall_request slot;
     slot_fill(&slot, entry->token, deadline, request, &origin);
     int r = vault_link_submit(service->link, &slot, &entry->wall);
-    if (r == 0)
+    if (r == 0) {
+        peer->account->open++;
         return STATUS_OK;
+    }
     requests_remove(service->requests, entry);
     return r == ERR_BUSY ? STATUS_BUSY : STATUS_UNAVAILABLE;
+}
+
+/* REQUEST is open no more. */
+static void forget(struct service *service, struct request *request)
+{
+    request->peer->account->open--;
+    requests_remove(service->requests, request);
 }
 
 static void on_request(struct peer *peer, const struct msg_request *request, uint64_t received_ns, void *user)
@@ -131,7 +135,7 @@ static void on_request(struct peer *peer, const struct msg_request *request, uin
         status = STATUS_REFUSED;
     else if (service->draining)
         status = STATUS_UNAVAILABLE;
-    else if (peer->open.count >= peer->in_flight_max)
+    else if (peer->account->open >= peer->in_flight_max) /* over all of the edge's channels */
         status = STATUS_BUSY;
     else
         status = submit(service, peer, request, received_ns);
@@ -153,7 +157,15 @@ static void on_gathered(struct peer *peer, void *user)
     service->gathered = peer;
 }
 
-static const struct peer_handlers peer_handlers = {.on_request = on_request, .on_gathered = on_gathered};
+static void on_greeted(struct peer *peer, void *user)
+{
+    struct service *service = user;
+
+    crowd_greet(&service->crowd, peer);
+}
+
+static const struct peer_handlers peer_handlers = {
+    .on_request = on_request, .on_gathered = on_gathered, .on_greeted = on_greeted};
 
 /* ---- answers: from the vault to the peer that asked ---- */
 
@@ -164,11 +176,11 @@ static void settle(struct service *service, struct request *request, enum operat
     counter_add(&service->counters.answers[request->kind][status], 1);
     histogram_add(&service->counters.duration[request->kind], clock_ns() - request->received_ns);
     vault_link_settle(service->link, request->wall, request->token, wanted_no_more);
-    requests_remove(service->requests, request);
+    forget(service, request);
 }
 
-static void give_up(struct service *service, struct request *request, enum operation_status status,
-                    bool wanted_no_more)
+void service_give_up(struct service *service, struct request *request, enum operation_status status,
+                     bool wanted_no_more)
 {
     peer_answer_status(request->peer, request->id, status);
     settle(service, request, status, wanted_no_more);
@@ -192,7 +204,7 @@ static void on_answer(const struct wall_answer *answer, void *user)
             settle(service, request, STATUS_OK, false);
     } else { /* keys for a signature, or a signature for keys: no edge shall see it */
         log_event(LOG_ERROR, "vault_answer_mismatch", "operation=%s", operation_name(request->kind));
-        give_up(service, request, STATUS_UNAVAILABLE, false);
+        service_give_up(service, request, STATUS_UNAVAILABLE, false);
     }
 }
 
@@ -203,14 +215,31 @@ static void on_lost(uint32_t wall, void *user)
     size_t at = 0, count = 0;
 
     while ((request = requests_through(service->requests, wall, &at)) != NULL) {
-        give_up(service, request, STATUS_UNAVAILABLE, false);
+        service_give_up(service, request, STATUS_UNAVAILABLE, false);
         count++;
     }
     if (count > 0 || !service->draining)
         log_event(LOG_WARN, "vault_lost", "open=%zu answered=unavailable", count);
 }
 
-static const struct vault_link_handlers link_handlers = {.on_answer = on_answer, .on_lost = on_lost};
+static void on_epoch(const struct wall_answer *answer, void *user)
+{
+    struct service *service = user;
+
+    crowd_give_epoch(&service->crowd, answer);
+}
+
+static void on_stats(void *user)
+{
+    struct service *service = user;
+    struct wall_stats stats;
+
+    vault_link_stats(service->link, &stats);
+    crowd_begin_epoch(&service->crowd, stats.epoch);
+}
+
+static const struct vault_link_handlers link_handlers = {
+    .on_answer = on_answer, .on_epoch = on_epoch, .on_stats = on_stats, .on_lost = on_lost};
 
 void service_adopt_wall(struct service *service, int fd, enum control_wall_cause cause)
 {
@@ -220,6 +249,7 @@ void service_adopt_wall(struct service *service, int fd, enum control_wall_cause
         log_event(LOG_ERROR, "vault_link", "err=\"%s\"", err_string(r));
         return;
     }
+    crowd_begin_epoch(&service->crowd, 0); /* its first figures say which it is in */
     if (cause == CONTROL_WALL_RESTART)
         counter_add(&service->counters.vault_restarts, 1);
     else if (cause == CONTROL_WALL_RELOAD)
@@ -231,16 +261,16 @@ void service_adopt_wall(struct service *service, int fd, enum control_wall_cause
 struct peer *service_attach(struct service *service, struct channel *channel,
                             const struct authorized_edge *edge)
 {
-    if (service->draining)
+    struct account *account = service->draining ? NULL : crowd_admit(&service->crowd, edge);
+
+    if (account == NULL)
         return NULL;
-    struct peer *peer = peer_new(channel, edge, (uint32_t)service->config->in_flight_per_edge,
+    struct peer *peer = peer_new(channel, account, (uint32_t)service->config->in_flight_per_edge,
                                  &service->counters, &peer_handlers, service);
-    if (peer == NULL)
-        return NULL;
-    peer->after = service->peers;
-    if (service->peers != NULL)
-        service->peers->before = peer;
-    service->peers = peer;
+    if (peer != NULL)
+        crowd_enter(&service->crowd, peer);
+    else
+        crowd_turn_away(&service->crowd, account);
     return peer;
 }
 
@@ -251,7 +281,7 @@ static void cancel_all(struct service *service, struct peer *peer)
 
     while ((request = requests_first(service->requests, &peer->open)) != NULL) {
         vault_link_settle(service->link, request->wall, request->token, true);
-        requests_remove(service->requests, request);
+        forget(service, request);
         counter_add(&service->counters.cancelled, 1);
     }
 }
@@ -265,36 +295,33 @@ void service_detach(struct service *service, struct peer *peer)
             at = &(*at)->next_gathered;
         *at = peer->next_gathered;
     }
-    if (peer->before != NULL)
-        peer->before->after = peer->after;
-    else
-        service->peers = peer->after;
-    if (peer->after != NULL)
-        peer->after->before = peer->before;
+    crowd_leave(&service->crowd, peer);
     peer_free(peer);
+}
+
+void service_revoke(struct service *service, const struct authorized *edges, const struct authorized *before)
+{
+    for (struct peer *peer = service->crowd.peers; peer != NULL; peer = peer->after) {
+        const char *why = crowd_revoked(peer, edges, before);
+        if (why == NULL)
+            continue;
+        peer_close(peer, why);
+        cancel_all(service, peer);
+    }
 }
 
 /* ---- the turn of the loop ---- */
 
-static void close_peers(struct service *service, const char *why)
+/* An edge that lets answers pile up, over all of its channels, loses the one that it reads least. */
+static void limit_unread(struct service *service, struct peer *peer)
 {
-    for (struct peer *peer = service->peers; peer != NULL; peer = peer->after)
-        peer_close(peer, why);
-}
+    struct peer *slowest = crowd_find_slowest(&service->crowd, peer);
 
-static void drain_check(struct service *service)
-{
-    if (!service->draining)
+    if (slowest == NULL)
         return;
-    if (!service->drain_over && requests_count(service->requests) == 0) {
-        service->drain_over = true;
-        close_peers(service, "draining");
-    }
-    if (service->drain_over && service->peers == NULL && service->on_drained != NULL) {
-        void (*on_drained)(void *user) = service->on_drained;
-        service->on_drained = NULL;
-        on_drained(service->drained_user);
-    }
+    counter_add(&service->counters.slow_readers, 1);
+    peer_close(slowest, "slow_reader");
+    cancel_all(service, slowest);
 }
 
 static void flush_peers(struct service *service)
@@ -304,13 +331,13 @@ static void flush_peers(struct service *service)
         service->gathered = peer->next_gathered;
         peer->gathered = false;
         peer_flush(peer);
+        limit_unread(service, peer);
         if (peer->closing) /* it will not hear the rest */
             cancel_all(service, peer);
     }
 }
 
-/* Everything that gathered in this turn leaves now: one batch to the vault, one message to each peer. */
-static void flush(struct service *service)
+void service_flush(struct service *service)
 {
     flush_peers(service);
     vault_link_flush(service->link);
@@ -321,8 +348,8 @@ static void on_turn(uv_check_t *turn)
 {
     struct service *service = turn->data;
 
-    flush(service);
-    drain_check(service);
+    service_flush(service);
+    service_drain_check(service);
 }
 
 static void on_sweep(uv_timer_t *timer)
@@ -332,38 +359,11 @@ static void on_sweep(uv_timer_t *timer)
     struct request *request;
 
     while ((request = requests_overdue(service->requests, now)) != NULL)
-        give_up(service, request, STATUS_EXPIRED, true);
+        service_give_up(service, request, STATUS_EXPIRED, true);
     if (requests_count(service->requests) == 0)
         uv_timer_stop(timer);
-    flush(service); /* timers run after the last turn's end */
-    drain_check(service);
-}
-
-static void on_drain_deadline(uv_timer_t *timer)
-{
-    struct service *service = timer->data;
-    struct request *request;
-    size_t count = 0;
-
-    for (struct peer *peer = service->peers; peer != NULL; peer = peer->after) {
-        while ((request = requests_first(service->requests, &peer->open)) != NULL) {
-            give_up(service, request, STATUS_UNAVAILABLE, true);
-            count++;
-        }
-    }
-    log_event(LOG_WARN, "drain_timeout", "open=%zu answered=unavailable", count);
-    flush(service);
-    drain_check(service);
-}
-
-void service_drain(struct service *service, void (*on_drained)(void *user), void *user)
-{
-    if (service->draining)
-        return;
-    service->draining = true;
-    service->on_drained = on_drained;
-    service->drained_user = user;
-    uv_timer_start(&service->drain, on_drain_deadline, service->config->drain_timeout, 0);
+    service_flush(service); /* timers run after the last turn's end */
+    service_drain_check(service);
 }
 
 void service_close(struct service *service)
@@ -379,7 +379,7 @@ void service_free(struct service *service)
 {
     if (service == NULL)
         return;
-    assert(service->peers == NULL && service->link == NULL);
+    assert(service->crowd.peers == NULL && service->link == NULL);
     requests_free(service->requests);
     free(service);
 }
@@ -396,17 +396,17 @@ const struct vault_link *service_link(const struct service *service)
     return service->link;
 }
 
+const struct accounts *service_accounts(const struct service *service)
+{
+    return &service->crowd.accounts;
+}
+
 const struct peer *service_peers(const struct service *service)
 {
-    return service->peers;
+    return service->crowd.peers;
 }
 
 size_t service_open(const struct service *service)
 {
     return requests_count(service->requests);
-}
-
-bool service_draining(const struct service *service)
-{
-    return service->draining;
 }

@@ -17,11 +17,16 @@ struct service;
 /* CONFIG is borrowed. NULL without memory. */
 struct service *service_new(uv_loop_t *loop, const struct server_config *config);
 
-/* A peer for CHANNEL, just opened by EDGE (borrowed). NULL without memory or while draining. */
+/* A peer for CHANNEL, just opened by EDGE. NULL without memory, while draining, or when the edge has too
+ * many channels already. */
 struct peer *service_attach(struct service *service, struct channel *channel,
                             const struct authorized_edge *edge);
 /* PEER's channel is gone: its open requests are cancelled, and it is freed. */
 void service_detach(struct service *service, struct peer *peer);
+
+/* The list of edges is another now: lets go of those that EDGES no longer lets in as they are, by key,
+ * pre-shared key (compared with BEFORE) and address. */
+void service_revoke(struct service *service, const struct authorized *edges, const struct authorized *before);
 
 /* A ready vault's end of the wall; FD is taken. */
 void service_adopt_wall(struct service *service, int fd, enum control_wall_cause cause);
@@ -30,6 +35,9 @@ void service_adopt_wall(struct service *service, int fd, enum control_wall_cause
  * configured drain_timeout, and closes every channel; then ON_DRAINED, once, from the loop. Listeners are the
  * caller's to close. */
 void service_drain(struct service *service, void (*on_drained)(void *user), void *user);
+/* Bytes of answers that one edge may leave unread, in one channel or all. Whoever keeps to its requests in
+ * flight never comes to this limit, however slow the network. */
+size_t service_unsent_max(const struct server_config *config);
 /* Lets go of the vault and of the loop. */
 void service_close(struct service *service);
 /* After the loop has run out: no channel is left and the service is closed. NULL is allowed. */
@@ -38,6 +46,7 @@ void service_free(struct service *service);
 /* For the status. */
 struct net_counters *service_counters(struct service *service);
 const struct vault_link *service_link(const struct service *service);
+const struct accounts *service_accounts(const struct service *service);
 const struct peer *service_peers(const struct service *service); /* the first; follow `after` */
 size_t service_open(const struct service *service);              /* requests being worked on */
 bool service_draining(const struct service *service);

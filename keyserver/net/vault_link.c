@@ -264,6 +264,19 @@ int vault_link_submit(struct vault_link *link, const struct wall_request *reques
     return 0;
 }
 
+void vault_link_want_epoch(struct vault_link *link, const uint8_t edge_key[static 32])
+{
+    struct wall_end *end = current(link);
+    struct wall_request *slot = end != NULL ? pending_slot(end) : NULL;
+
+    if (slot == NULL)
+        return; /* the next epoch brings the next occasion */
+    memset(slot, 0, sizeof *slot);
+    slot->kind = WALL_EPOCH_WANTED;
+    memcpy(slot->edge_key, edge_key, sizeof slot->edge_key);
+    end->count++;
+}
+
 void vault_link_settle(struct vault_link *link, uint32_t wall, uint64_t token, bool wanted_no_more)
 {
     struct wall_end *end = end_find(link, wall);
@@ -333,6 +346,11 @@ static void end_take(struct wall_end *end, const struct wall_answer *answer)
         end->stats = answer->u.stats;
         /* It came after the last answer, so the totals are whole and the end may go. */
         end->done = end->draining && end->open == 0;
+        if (end == current(link))
+            link->handlers->on_stats(link->user);
+    } else if (answer->kind == WALL_EPOCH) {
+        if (end == current(link))
+            link->handlers->on_epoch(answer, link->user);
     } else {
         link->handlers->on_answer(answer, link->user);
     }

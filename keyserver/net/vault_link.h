@@ -21,6 +21,10 @@ struct vault_link_handlers {
     /* A WALL_OUTCOME or WALL_KEYS that passed wall_answer_check(); borrowed and wiped afterwards. Its token
      * is still only a claim. */
     void (*on_answer)(const struct wall_answer *answer, void *user);
+    /* The current vault's epoch key of one edge: a WALL_EPOCH; borrowed and wiped afterwards. */
+    void (*on_epoch)(const struct wall_answer *answer, void *user);
+    /* The current vault has given its figures: see vault_link_stats(). */
+    void (*on_stats)(void *user);
     /* The vault behind WALL is gone: nothing sent there will be answered any more. */
     void (*on_lost)(uint32_t wall, void *user);
 };
@@ -38,6 +42,8 @@ int vault_link_adopt(struct vault_link *link, int fd) MUST_USE;
  * which end it goes through. ERR_NOT_FOUND when there is no vault, ERR_BUSY when too many wait, ERR_MEMORY.
  */
 int vault_link_submit(struct vault_link *link, const struct wall_request *request, uint32_t *wall) MUST_USE;
+/* Asks the current vault, if there is one, for the epoch key of the edge with static key EDGE_KEY. */
+void vault_link_want_epoch(struct vault_link *link, const uint8_t edge_key[static 32]);
 /* TOKEN, submitted through WALL, is settled: answered or given up. WANTED_NO_MORE tells the vault so. */
 void vault_link_settle(struct vault_link *link, uint32_t wall, uint64_t token, bool wanted_no_more);
 /* Sends what has gathered and lets go of ends that are done. Once per turn of the loop. */

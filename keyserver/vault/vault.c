@@ -9,6 +9,7 @@
 #include "common/identity.h"
 #include "common/process.h"
 #include "common/secret.h"
+#include "keyserver/authorized_snapshot.h"
 #include "keyserver/vault/desk.h"
 #include "keyserver/vault/gate.h"
 #include "keyserver/vault/sandbox.h"
@@ -47,12 +48,13 @@ static int load_keys(struct vault *vault, const struct server_config *config, st
     return err != 0 ? err : keystore_load(&vault->keys, config->keys, vault->group_secret, fault);
 }
 
-static int vault_load(struct vault *vault, const struct server_config *config, struct fault *fault)
+static int vault_load(struct vault *vault, const struct server_config *config, int edges_fd,
+                      struct fault *fault)
 {
     int err;
     if ((err = process_harden("keyless-vault", fault)) != 0 || (err = secret_init()) != 0 ||
         (err = gate_start()) != 0 ||
-        (err = authorized_load(&vault->edges, config->authorized_edges, fault)) != 0 ||
+        (err = authorized_snapshot_load(&vault->edges, edges_fd, config->authorized_edges, fault)) != 0 ||
         (err = load_keys(vault, config, fault)) != 0 || (err = process_drop_user(config->user, fault)) != 0)
         return err;
     authorized_forget_psks(vault->edges);
@@ -112,22 +114,23 @@ static void start(struct vault *vault, const struct server_config *config)
     desk_start(&vault->desk, config->epoch);
 }
 
-int vault_run(const struct server_config *config, int net_fd, int ready_fd)
+int vault_run(const struct server_config *config, const struct vault_descriptors *fds)
 {
     struct vault vault = {.edges = NULL};
     struct fault fault = {0};
     log_init("keyless-server[vault]", (enum log_level)config->log_level, (enum log_format)config->log_format);
-    wall_adopt(&vault.wall, net_fd);
-    int err = vault_load(&vault, config, &fault);
+    wall_adopt(&vault.wall, fds->wall);
+    int err = vault_load(&vault, config, fds->edges, &fault);
+    close(fds->edges);
     if (err != 0) {
         log_event(LOG_ERROR, "vault_failed", "err=\"%s\"", fault.text[0] ? fault.text : err_string(err));
-        close(ready_fd);
+        close(fds->ready);
         vault_clear(&vault);
         return 2;
     }
     start(&vault, config);
-    (void)!write(ready_fd, "1", 1);
-    close(ready_fd);
+    (void)!write(fds->ready, "1", 1);
+    close(fds->ready);
     int result = serve(&vault);
     vault_clear(&vault);
     return result;

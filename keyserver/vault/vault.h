@@ -7,10 +7,17 @@
 
 #include "keyserver/server_config.h"
 
-/* The body of the process, after the fork: hardens itself, loads authorized_edges, the group secret and the
- * keys, drops to config->user, writes one byte to READY_FD and closes it, then serves WALL_FD until the other
- * end is closed and everything begun is done. Returns the exit status: 0 done, 2 when what it needs could not
- * be loaded (logged). WALL_FD and READY_FD are taken. */
-int vault_run(const struct server_config *config, int wall_fd, int ready_fd);
+/* What the process is given; all of it is taken. */
+struct vault_descriptors {
+    int wall;  /* its end */
+    int ready; /* gets one byte when everything is loaded, and is closed */
+    int edges; /* a snapshot of authorized_edges */
+};
+
+/* The body of the process, after the fork: hardens itself, loads the list of edges, the group secret and the
+ * keys, drops to config->user, says that it is ready, then serves the wall until its other end is closed and
+ * everything begun is done. Returns the exit status: 0 done, 2 when what it needs could not be loaded
+ * (logged). */
+int vault_run(const struct server_config *config, const struct vault_descriptors *fds);
 
 #endif

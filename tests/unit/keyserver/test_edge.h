@@ -33,6 +33,8 @@ struct test_edge {
     size_t key_count;        /* of all keys answers together */
     struct key_info keys[8]; /* the first of them */
     size_t messages;         /* that brought answers */
+    size_t epoch_count;
+    struct msg_epoch epoch; /* the last one */
 };
 
 static inline void edge_on_open(struct channel *channel, void *user)
@@ -53,6 +55,10 @@ static inline void edge_on_message(struct channel *channel, const uint8_t *bytes
         edge->hello = msg->hello;
     }
     edge->messages += msg->kind == MSG_ANSWERS;
+    if (msg->kind == MSG_EPOCH) {
+        edge->epoch_count++;
+        edge->epoch = msg->epoch;
+    }
     for (size_t i = 0; msg->kind == MSG_ANSWERS && i < msg->count; i++) {
         struct msg_answer *answer = &msg->answers[i];
         for (size_t k = 0; k < answer->key_count; k++, edge->key_count++) {

@@ -508,8 +508,13 @@ static void what_cannot_be_loaded_ends_it_with_2(void **state)
 {
     char missing[] = "/nonexistent/file";
     (void)state;
-    rig.config.authorized_edges = missing;
-    assert_fails(missing);
+    FILE *file = keys_file(rig.folder, "bad_edges");
+    fputs("# a good line\nno key at all\n", file);
+    fclose(file);
+    char bad[sizeof rig.edges_file + 16];
+    snprintf(bad, sizeof bad, "%s/bad_edges", rig.folder);
+    rig.config.authorized_edges = bad;
+    assert_fails("bad_edges:2: ");
     rig.config.authorized_edges = rig.edges_file;
     rig.config.keys = missing;
     assert_fails(missing);

@@ -19,6 +19,7 @@
 #include "common/bytes.h"
 #include "common/clock.h"
 #include "common/identity.h"
+#include "keyserver/authorized_snapshot.h"
 #include "keyserver/vault/vault.h"
 #include "keyserver/wall/wall.h"
 #include "tests/unit/keyserver/test_keys.h"
@@ -106,6 +107,9 @@ static inline bool rig_start(struct rig *rig)
     struct wall vault_end;
     int ready[2];
     char byte;
+    struct fault fault;
+    int edges = authorized_snapshot_take(rig->config.authorized_edges, &fault);
+    assert_true(edges >= 0);
     assert_int_equal(wall_pair(&rig->wall, &vault_end), 0);
     assert_int_equal(pipe(ready), 0);
     fflush(NULL);
@@ -116,10 +120,13 @@ static inline bool rig_start(struct rig *rig)
         close(ready[0]);
         if (freopen(rig->log_file, "w", stderr) == NULL)
             _exit(99);
-        _exit(vault_run(&rig->config, wall_fd(&vault_end), ready[1]));
+        const struct vault_descriptors given = {
+            .wall = wall_fd(&vault_end), .ready = ready[1], .edges = edges};
+        _exit(vault_run(&rig->config, &given));
     }
     wall_close(&vault_end);
     close(ready[1]);
+    close(edges);
     rig->answer_count = rig->answer_next = 0;
     rig->stats_heard = 0;
     bool is_ready = read(ready[0], &byte, 1) == 1;

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/admin.h"
+#include "keyserver/authorized_snapshot.h"
 #include "keyserver/net/control.h"
 #include "keyserver/net/net.h"
 #include "keyserver/wall/wall.h"
@@ -31,6 +32,8 @@ struct fixture {
     struct wall wall; /* the vault's end */
     struct wall_request slots[WALL_BATCH_MAX];
     int slot_count, slot_next;
+    size_t epochs_wanted;   /* slots of that kind so far */
+    uint8_t epoch_edge[32]; /* whose was wanted last */
 };
 
 /* ---- the world around it ---- */
@@ -42,23 +45,34 @@ static inline char *path_in(const struct fixture *f, const char *name)
     return path;
 }
 
+/* Both edges but for a NULL instead of its options. */
+static inline void write_edges(struct fixture *f, const char *first, const char *second)
+{
+    const char *const options[2] = {first, second};
+    char key[IDENTITY_TEXT_SIZE], psk[IDENTITY_TEXT_SIZE];
+    int fd = open(f->config.authorized_edges, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+    assert_true(fd >= 0);
+    for (int i = 0; i < 2; i++) {
+        base64_encode(key, f->edges[i].public, 32);
+        base64_encode(psk, f->psks[i], 32);
+        if (options[i] != NULL)
+            assert_true(dprintf(fd, "%s edge%d psk=%s %s\n", key, i, psk, options[i]) > 0);
+    }
+    close(fd);
+}
+
 static inline void write_files(struct fixture *f)
 {
     struct fault fault;
-    char key[IDENTITY_TEXT_SIZE], psk[IDENTITY_TEXT_SIZE];
 
     identity_generate(&f->server);
     assert_int_equal(identity_save_secret(f->config.identity, f->server.secret, &fault), 0);
-    int fd = open(f->config.authorized_edges, O_WRONLY | O_CREAT | O_EXCL, 0600);
-    assert_true(fd >= 0);
     for (int i = 0; i < 2; i++) {
         identity_generate(&f->edges[i]);
         random_bytes(f->psks[i], 32);
-        base64_encode(key, f->edges[i].public, 32);
-        base64_encode(psk, f->psks[i], 32);
-        assert_true(dprintf(fd, "%s edge%d psk=%s\n", key, i, psk) > 0);
     }
-    close(fd);
+    write_edges(f, "", "");
 }
 
 static inline int listen_on_loopback(struct address *address)
@@ -69,6 +83,15 @@ static inline int listen_on_loopback(struct address *address)
     int fd = address_listen(address, false, 64, &fault);
     assert_true(fd >= 0);
     assert_int_equal(address_of_socket(fd, address), 0);
+    return fd;
+}
+
+static inline int take_snapshot(const struct fixture *f)
+{
+    struct fault fault;
+    int fd = authorized_snapshot_take(f->config.authorized_edges, &fault);
+
+    assert_true(fd >= 0);
     return fd;
 }
 
@@ -98,9 +121,14 @@ static inline int set_up(void **state)
     f->pid = fork();
     assert_true(f->pid >= 0);
     if (f->pid == 0) {
+        const struct net_descriptors given = {.control = control[1],
+                                              .edges = take_snapshot(f),
+                                              .admin = admin,
+                                              .listeners = &listener,
+                                              .listener_count = 1};
         close(control[0]);
         log_init("net", LOG_ERROR, LOG_LOGFMT);
-        _exit(net_run(&f->config, &listener, 1, admin, control[1]));
+        _exit(net_run(&f->config, &given));
     }
     close(control[1]);
     close(listener);
@@ -181,8 +209,8 @@ static inline void until_ready(struct fixture *f)
     } while (status != 200);
 }
 
-/* The next slot from WALL, copied; fails after a while. */
-static inline struct wall_request next_slot(struct fixture *f, struct wall *wall)
+/* The next slot from WALL of any kind, copied; fails after a while. */
+static inline struct wall_request any_slot(struct fixture *f, struct wall *wall)
 {
     while (f->slot_next >= f->slot_count) {
         assert_int_equal(poll(&(struct pollfd){.fd = wall_fd(wall), .events = POLLIN}, 1, EDGE_PATIENCE_MS),
@@ -191,7 +219,51 @@ static inline struct wall_request next_slot(struct fixture *f, struct wall *wall
         f->slot_next = 0;
         assert_true(f->slot_count >= 0);
     }
-    return f->slots[f->slot_next++];
+    struct wall_request slot = f->slots[f->slot_next++];
+    if (slot.kind == WALL_EPOCH_WANTED) {
+        f->epochs_wanted++;
+        memcpy(f->epoch_edge, slot.edge_key, sizeof f->epoch_edge);
+    }
+    return slot;
+}
+
+/* The next that is no question for an epoch key, which every edge that greets causes. */
+static inline struct wall_request next_slot(struct fixture *f, struct wall *wall)
+{
+    struct wall_request slot = any_slot(f, wall);
+
+    while (slot.kind == WALL_EPOCH_WANTED)
+        slot = any_slot(f, wall);
+    return slot;
+}
+
+/* Waits for a question for an epoch key; returns whose. */
+static inline const uint8_t *next_epoch_wanted(struct fixture *f, struct wall *wall)
+{
+    while (any_slot(f, wall).kind != WALL_EPOCH_WANTED)
+        ;
+    return f->epoch_edge;
+}
+
+static inline void answer_epoch(struct wall *wall, const uint8_t *edge_key, uint64_t number, uint8_t fill,
+                                uint32_t left_ms)
+{
+    struct wall_answer slot = {.kind = WALL_EPOCH};
+
+    memcpy(slot.u.epoch.edge_key, edge_key, 32);
+    memset(slot.u.epoch.key, fill, sizeof slot.u.epoch.key);
+    slot.u.epoch.number = number;
+    slot.u.epoch.left_ms = left_ms;
+    assert_int_equal(wall_send_answers(wall, &slot, 1), 1);
+}
+
+static inline void send_epoch_number(struct wall *wall, uint64_t number)
+{
+    struct wall_answer slot = {.kind = WALL_STATS};
+
+    slot.u.stats.ready = 1;
+    slot.u.stats.epoch = number;
+    assert_int_equal(wall_send_answers(wall, &slot, 1), 1);
 }
 
 static inline void answer(struct wall *wall, uint64_t token, const char *text)

@@ -1,0 +1,39 @@
+/* An account: what one edge has open, over all of its channels: requests, bytes that it does not read, and
+ * the epoch key it was last given. It lasts while the edge has a channel, whatever a reload does to the list
+ * of edges. Loop thread only. */
+#ifndef KEYSERVER_NET_ACCOUNT_H
+#define KEYSERVER_NET_ACCOUNT_H
+
+#include <uthash.h>
+
+#include "keyserver/authorized.h"
+#include "proto/msg.h"
+
+struct peer;
+
+struct account {
+    uint8_t key[IDENTITY_KEY_SIZE]; /* the edge's static key */
+    char name[AUTHORIZED_NAME_MAX]; /* as it was when its first channel came */
+    struct peer *peers;             /* its channels; the owner's, linked by `beside` */
+    size_t channels;
+    uint32_t open;           /* requests in the vault */
+    size_t unsent;           /* bytes of answers, as last looked at */
+    struct msg_epoch epoch;  /* the last one; number 0 = none yet */
+    uint64_t epoch_until_ns; /* when it is over, of clock_ns() */
+    UT_hash_handle hh;       /* in the table */
+};
+
+/* Zero-initialised is empty. */
+struct accounts {
+    struct account *table; /* owned; by key, which is authenticated: no stranger fills it */
+};
+
+/* The account of EDGE, made if there is none; NULL without memory. */
+struct account *accounts_open(struct accounts *accounts, const struct authorized_edge *edge);
+/* The account of the edge with static key KEY, or NULL. */
+struct account *accounts_find(struct accounts *accounts, const uint8_t key[static IDENTITY_KEY_SIZE]);
+/* Forgets ACCOUNT if it has no channel left. */
+void accounts_close(struct accounts *accounts, struct account *account);
+size_t accounts_count(const struct accounts *accounts);
+
+#endif

@@ -1,0 +1,44 @@
+/* The crowd: every channel that is open, by edge. What one edge may hold in all of its channels together, who
+ * has to leave when the list of edges changes, and who has which epoch key.
+ *
+ * Knows no requests: what a channel had open is the service's to cancel. Loop thread only. */
+#ifndef KEYSERVER_NET_CROWD_H
+#define KEYSERVER_NET_CROWD_H
+
+#include "keyserver/net/peer.h"
+#include "keyserver/net/vault_link.h"
+
+#define CROWD_CHANNELS_MAX 256 /* of one edge: one a thread, and as many again while they are replaced */
+
+/* Embedded in the service, which sets `link` and `unsent_max`; the rest zero-initialised is empty. */
+struct crowd {
+    struct vault_link *link; /* borrowed */
+    size_t unsent_max;       /* bytes of answers that one edge may leave unread */
+    struct accounts accounts;
+    struct peer *peers; /* all of them; the service's, linked by `after` */
+    uint64_t epoch;     /* the vault's, for which keys were asked; 0 = none */
+};
+
+/* The account for one more channel of EDGE; NULL without memory or when it has CROWD_CHANNELS_MAX already.
+ * Follow with crowd_enter(), or crowd_turn_away() when that does not come about. */
+struct account *crowd_admit(struct crowd *crowd, const struct authorized_edge *edge);
+void crowd_turn_away(struct crowd *crowd, struct account *account);
+void crowd_enter(struct crowd *crowd, struct peer *peer);
+void crowd_leave(struct crowd *crowd, struct peer *peer);
+
+/* PEER was given something to send. The channel of its edge that reads least, when all of them together leave
+ * more than `unsent_max` unread: the caller's to close; else NULL. */
+struct peer *crowd_find_slowest(struct crowd *crowd, struct peer *peer);
+/* A stable word why PEER may not stay when EDGES takes the place of BEFORE (gone, another pre-shared key,
+ * not from this address any more); NULL when it may. */
+const char *crowd_revoked(const struct peer *peer, const struct authorized *edges,
+                          const struct authorized *before);
+
+/* PEER has said hello: gives it the epoch key of its edge, or asks the vault for it. */
+void crowd_greet(struct crowd *crowd, struct peer *peer);
+/* The vault is in epoch NUMBER: asks for everybody's key if that is a new one. 0: another vault. */
+void crowd_begin_epoch(struct crowd *crowd, uint64_t number);
+/* The vault's answer: goes to every channel of the edge. */
+void crowd_give_epoch(struct crowd *crowd, const struct wall_answer *answer);
+
+#endif
