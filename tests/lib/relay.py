@@ -7,10 +7,11 @@ class Relay:
     """Forwards to (host, port); `delay` seconds each way; `stall()` holds every byte back; `cut()` resets what is open.
 
     `seen` has one entry for each connection that the far side has ended: (bytes that came from it, "fin" or "reset").
+    `tapes` has one for each connection: what went to the far side and what came back, as two bytearrays.
     """
 
     def __init__(self, host, port, delay=0.0):
-        self.target, self.delay = (host, port), delay
+        self.target, self.delay, self.tapes = (host, port), delay, []
         self.loop = asyncio.new_event_loop()
         self.open, self.writers, self.seen = None, set(), []
         started = threading.Event()
@@ -38,10 +39,12 @@ class Relay:
             writer.transport.abort()
             return
         self.writers |= {writer, far_writer}
-        await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer, self.seen))
+        to, back = bytearray(), bytearray()
+        self.tapes.append((to, back))
+        await asyncio.gather(self._pump(reader, far_writer, to), self._pump(far_reader, writer, back, self.seen))
         self.writers -= {writer, far_writer}
 
-    async def _pump(self, reader, writer, seen=None):
+    async def _pump(self, reader, writer, tape, seen=None):
         """Each piece leaves `delay` after it came, whatever was sent before: a long wire, not a slow one."""
         queue = asyncio.Queue()
 
@@ -62,6 +65,7 @@ class Relay:
         try:
             while True:
                 data = await reader.read(65536)
+                tape += data
                 queue.put_nowait((self.loop.time() + self.delay, data))
                 count += len(data)
                 if not data:
