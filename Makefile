@@ -162,7 +162,7 @@ test: deps-test ## every unit and integration test; the last line counts them
 
 .PHONY: unit-programs peers fuzz-programs fuzz-objects
 unit-programs: $(UNIT_TESTS)
-peers: $(PEERS)
+peers: $(PEERS) $(BUILD)/tests/load
 fuzz-programs: $(FUZZERS)
 fuzz-objects: $(call objects,$(FUZZ_SRC))
 

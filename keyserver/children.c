@@ -29,6 +29,15 @@ struct child *children_find(struct children *children, enum child_role role)
     return NULL;
 }
 
+size_t children_count(const struct children *children, enum child_role role)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < CHILDREN_MAX; i++)
+        count += children->item[i].role == role;
+    return count;
+}
+
 bool children_any(const struct children *children)
 {
     for (size_t i = 0; i < CHILDREN_MAX; i++) {

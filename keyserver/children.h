@@ -32,6 +32,7 @@ struct children {
 /* The first in ROLE (CHILD_FREE: room for one more), or NULL. */
 struct child *children_find(struct children *children, enum child_role role);
 bool children_any(const struct children *children);
+size_t children_count(const struct children *children, enum child_role role);
 /* Copies the child PID out and forgets it; ERR_NOT_FOUND. */
 int children_take(struct children *children, pid_t pid, struct child *out) MUST_USE;
 /* Kills them all at once. */

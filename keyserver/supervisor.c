@@ -16,6 +16,9 @@
 #include "keyserver/net/control.h"
 #include "keyserver/server_sockets.h"
 
+#define LEAVING_MAX                                                                                          \
+    2 /* vaults that may still drain when another reload begins; the net process has room for                \
+         them */
 #define STOP_GRACE_MS 3000 /* past drain_timeout, for channels and processes to close */
 
 struct supervisor {
@@ -36,7 +39,7 @@ struct supervisor {
     struct child_backoff vault_backoff;
     bool net_started;
     bool announced;    /* was ready once; from then on whatever dies is restarted */
-    bool reload_again; /* SIGHUP came while a vault was loading */
+    bool reload_again; /* SIGHUP came while a vault was loading, or too many were draining */
     bool stopping;
     uint64_t stop_at_ms; /* when patience ends */
     int status;
@@ -129,10 +132,8 @@ static void hand_over(struct supervisor *s)
         adopt_reload(s);
     log_event(LOG_INFO, "vault_ready", "cause=%s pid=%d", causes[s->cause], (int)loaded->pid);
     announce(s);
-    if (s->reload_again) {
-        s->reload_again = false;
+    if (s->reload_again)
         reload(s);
-    }
 }
 
 static void on_ready(struct supervisor *s)
@@ -213,10 +214,9 @@ static void reload(struct supervisor *s)
 
     if (s->stopping)
         return;
-    if (vault_is_coming(s)) {
-        s->reload_again = true;
+    s->reload_again = vault_is_coming(s) || children_count(&s->children, CHILD_VAULT_LEAVING) >= LEAVING_MAX;
+    if (s->reload_again)
         return;
-    }
     log_event(LOG_INFO, "reloading", "file=\"%s\"", s->file);
     if (load_next(s, &fault) != 0) {
         log_event(LOG_ERROR, "reload_failed", "err=\"%s\"", fault.text);
@@ -254,6 +254,8 @@ static void on_loading_end(struct supervisor *s, uint64_t lived_ms)
     }
     if (children_find(&s->children, CHILD_VAULT) == NULL)
         child_backoff_died(&s->vault_backoff, clock_ms(), lived_ms);
+    if (s->reload_again)
+        reload(s);
 }
 
 static void on_child_end(struct supervisor *s, pid_t pid, int wait_status)
@@ -279,6 +281,8 @@ static void on_child_end(struct supervisor *s, pid_t pid, int wait_status)
         on_loading_end(s, lived_ms);
     else if (child.role == CHILD_VAULT && !vault_is_coming(s))
         child_backoff_died(&s->vault_backoff, clock_ms(), lived_ms);
+    else if (child.role == CHILD_VAULT_LEAVING && s->reload_again)
+        reload(s);
 }
 
 static void reap(struct supervisor *s)

@@ -1,0 +1,161 @@
+"""SIGHUP at the key server: keys, policy and authorized_edges change in one move, under load, and nobody who may stay notices."""
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+
+import tls12
+from daemon import SLOW, program
+from fleet import Identity, keyless, write
+from pki import key_id
+
+SIGN = "ops=sign_tls13"
+P256 = "0403"
+HASH = "11" * 32
+
+
+class Yard:
+    """A key server with an RSA and a P-256 key and two edges that may be taken out of its list."""
+
+    def __init__(self, site, pki):
+        self.site, self.pki, self.askers = site, pki, []
+        self.second = Identity(site.folder, "second.key")
+        self.second_psk = write(site.folder + "/second.psk", keyless("genkey").stdout, 0o400)
+        with open(self.second_psk) as handle:
+            self.psk = handle.read().strip()
+        self.server = site.start_server([pki.p256[0], pki.rsa[0]], authorized=self.first() + self.other())
+
+    def first(self, options=SIGN):
+        return self.site.authorized_line("first", options=options)
+
+    def other(self, options=SIGN):
+        return self.site.authorized_line("other", self.second, self.psk, options)
+
+    def write(self, text):
+        path = os.path.join(self.server.folder, "authorized_edges")
+        write(path + ".new", text)
+        os.rename(path + ".new", path)
+
+    def reload(self, outcome=r"event=edges_loaded"):
+        since, begun = self.server.mark(), time.monotonic()
+        self.server.send_signal(signal.SIGHUP)
+        return self.server.wait_log(outcome, since), since, begun
+
+    def asker(self, second=False):
+        who = (self.second, self.second_psk) if second else (self.site.edge_identity, self.site.psk_path)
+        self.askers.append(tls12.Asker(program("tests/peer_ask"), self.server, *who))
+        return self.askers[-1]
+
+    def load(self, seconds, kind="p256", in_flight=64, second=False):
+        """Requests without a pause, in a process of their own."""
+        who = {"identity": self.second, "psk_path": self.second_psk} if second else {}
+        key, cert = getattr(self.pki, kind)
+        config = self.site.edge_config([(self.server.address, self.server.identity.public)], [cert], "127.0.0.1:1", **who)
+        return subprocess.Popen([program("tests/load"), config, key_id(cert), "sign_tls13",
+                                 {"rsa": "rsa2048"}.get(kind, kind), str(in_flight), str(seconds)],
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def close(self):
+        for asker in self.askers:
+            asker.close()
+
+
+@pytest.fixture
+def yard(site, pki):
+    made = Yard(site, pki)
+    yield made
+    made.close()
+
+
+def outcome(load):
+    out, err = load.communicate(timeout=60 * SLOW)
+    assert out, err
+    return json.loads(out)
+
+
+@pytest.mark.parametrize("kind", ["p256", "rsa"])
+def test_no_request_is_lost_by_reloads_under_load(yard, kind):
+    load = yard.load(4, kind, in_flight=256)
+    yard.server.wait_log("event=edge_connected")
+    for _ in range(8):
+        yard.reload()
+    result = outcome(load)
+    assert result["failed"] == 0 and result["answered"] > 500 / SLOW
+    assert yard.server.admin.metric("vault_reloads_total") == 8
+
+
+def test_a_removed_edge_is_out_within_a_second_under_load_and_the_other_stays(yard):
+    removed, stays = yard.load(30, second=True), yard.load(4)
+    yard.server.wait_log("event=edge_connected edge=other")
+    yard.server.wait_log("event=edge_connected edge=first")
+    yard.write(yard.first())
+    _, since, begun = yard.reload()
+    yard.server.wait_log(r"event=edge_disconnected edge=other .*why=revoked", since)
+    assert time.monotonic() - begun < 1 * SLOW
+    answered = yard.server.admin.metric(r'answers_total\{operation="sign_tls13",status="ok"')
+    result = outcome(stays)
+    assert result["failed"] == 0 and result["answered"] > 1000 / SLOW
+    assert yard.server.admin.metric(r'answers_total\{operation="sign_tls13",status="ok"') > answered
+    assert not yard.server.find("event=edge_connected edge=other", since)
+    removed.kill()
+    removed.communicate()
+
+
+def test_grants_change_for_the_next_request_on_a_channel_that_stays(yard):
+    asker, key = yard.asker(), key_id(yard.pki.p256[1])
+    assert asker.ask("sign_tls13", key, P256, HASH)[0] == "ok"
+    yard.write(yard.first("ops=sign_tls12") + yard.other())
+    yard.reload()
+    assert asker.ask("sign_tls13", key, P256, HASH)[0] == "refused"
+    yard.write(yard.first() + yard.other())
+    yard.reload()
+    assert asker.ask("sign_tls13", key, P256, HASH)[0] == "ok"
+    assert len(yard.server.find("event=edge_connected edge=first")) == 1
+
+
+def test_keys_come_and_go(yard):
+    asker, pki = yard.asker(), yard.pki
+    assert asker.ask("sign_tls13", key_id(pki.ed25519[1]), "0807", HASH)[0] == "refused"
+    yard.site.add_key(os.path.join(yard.server.folder, "keys"), pki.ed25519[0])
+    os.remove(os.path.join(yard.server.folder, "keys", "p256.key"))
+    yard.reload()
+    assert asker.ask("sign_tls13", key_id(pki.ed25519[1]), "0807", HASH)[0] == "ok"
+    assert asker.ask("sign_tls13", key_id(pki.p256[1]), P256, HASH)[0] == "refused"
+
+
+@pytest.mark.parametrize("spoil", ["line", "mode", "config", "folder"])
+def test_what_is_bad_changes_nothing(yard, spoil):
+    asker, key = yard.asker(), key_id(yard.pki.p256[1])
+    folder = yard.server.folder
+    yard.write(yard.other())  # taken by itself, this would remove the first edge
+    if spoil == "line":
+        yard.write(yard.other() + "nonsense\n")
+    elif spoil == "mode":
+        os.chmod(os.path.join(folder, "authorized_edges"), 0o644)
+    elif spoil == "config":
+        with open(yard.server.config, "a") as handle:
+            handle.write("orign = 5\n")
+    else:
+        os.rename(os.path.join(folder, "keys"), os.path.join(folder, "elsewhere"))
+    since = yard.server.mark()
+    yard.server.send_signal(signal.SIGHUP)
+    line = yard.server.wait_log("event=reload_failed", since)
+    assert re.search('err="', line)
+    assert asker.ask("sign_tls13", key, P256, HASH)[0] == "ok"
+    assert yard.asker(second=True).ask("sign_tls13", key, P256, HASH)[0] == "ok"
+    assert not yard.server.find("event=edge_disconnected edge=first")
+
+
+def test_a_restarted_net_process_goes_by_the_list_that_counts_not_by_the_file(yard):
+    """The file may be half-way through an edit when something dies."""
+    yard.write("nonsense\n")
+    since = yard.server.mark()
+    net = next(pid for name, pid in yard.server.children().items() if "net" in name)
+    os.kill(net, signal.SIGKILL)
+    yard.server.wait_log(r"event=child_started role=net", since)
+    yard.server.wait_log(r"event=vault_ready", since)
+    assert yard.asker().ask("sign_tls13", key_id(yard.pki.p256[1]), P256, HASH)[0] == "ok"
