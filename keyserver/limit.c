@@ -93,6 +93,11 @@ bool limit_bucket_check(const struct limit_bucket *bucket, const struct limit *r
     return rate->count == 0 || debt_at(bucket, rate, now_ns) + token(rate) <= bucket_size(rate);
 }
 
+bool limit_bucket_full(const struct limit_bucket *bucket, const struct limit *rate, uint64_t now_ns)
+{
+    return rate->count == 0 || debt_at(bucket, rate, now_ns) == 0;
+}
+
 void limit_bucket_take(struct limit_bucket *bucket, const struct limit *rate, uint64_t now_ns)
 {
     if (rate->count == 0)

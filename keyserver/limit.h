@@ -38,6 +38,8 @@ struct limit_bucket {
 
 /* True when one more may be done at NOW_NS, of a clock that is never set. */
 bool limit_bucket_check(const struct limit_bucket *bucket, const struct limit *rate, uint64_t now_ns);
+/* True when nothing is missing at NOW_NS: the bucket is as good as new. */
+bool limit_bucket_full(const struct limit_bucket *bucket, const struct limit *rate, uint64_t now_ns);
 /* Counts one that was checked. */
 void limit_bucket_take(struct limit_bucket *bucket, const struct limit *rate, uint64_t now_ns);
 

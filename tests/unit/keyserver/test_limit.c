@@ -163,6 +163,8 @@ static void tokens_come_back_to_the_nanosecond(void **state)
     bucket = (struct limit_bucket){.debt = 0};
     assert_true(take(&bucket, &slow, 0));
     assert_false(take(&bucket, &slow, 3600 * S - 1));
+    assert_false(limit_bucket_full(&bucket, &slow, 3600 * S - 1));
+    assert_true(limit_bucket_full(&bucket, &slow, 3600 * S));
     assert_true(take(&bucket, &slow, 3600 * S));
 }
 
@@ -185,6 +187,7 @@ static void no_limit_limits_nothing(void **state)
     (void)state;
     for (unsigned i = 0; i < 1000; i++) {
         assert_true(take(&bucket, &none, 1));
+        assert_true(limit_bucket_full(&bucket, &none, 1));
         assert_true(limit_window_check(&window, &none, 1));
         limit_window_take(&window, &none, 1);
         limit_window_restore(&window, &none, 1, 1000);
