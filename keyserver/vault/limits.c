@@ -96,7 +96,7 @@ static struct pair *find_slot(struct pair *pairs, size_t slot_count, uint32_t ed
 }
 
 /* True when nothing would be lost if the pair were made anew. */
-static bool is_as_new(const struct limits *limits, const struct pair *pair, const struct limits_time *now)
+static bool is_as_new(const struct limits *limits, const struct pair *pair, const struct moment *now)
 {
     const struct policy_rule *rule = limits->rules[pair->key_next - 1];
     return limit_bucket_full(&pair->counter.rate, &rule->rate_per_edge, now->mono_ns) &&
@@ -104,7 +104,7 @@ static bool is_as_new(const struct limits *limits, const struct pair *pair, cons
 }
 
 /* Moves the pairs that are not as new into a table of which they take at most half. */
-static int rebuild(struct limits *limits, const struct limits_time *now)
+static int rebuild(struct limits *limits, const struct moment *now)
 {
     size_t kept = 0, slot_count = PAIRS_FIRST;
     for (size_t i = 0; i < limits->slot_count; i++)
@@ -128,7 +128,7 @@ static int rebuild(struct limits *limits, const struct limits_time *now)
 
 /* The counter of a pair, made if there is none; NULL without memory. */
 static struct limits_counter *pair_counter(struct limits *limits, uint32_t edge, uint32_t key,
-                                           const struct limits_time *now)
+                                           const struct moment *now)
 {
     struct pair *pair = find_slot(limits->pairs, limits->slot_count, edge, key);
     if (pair->key_next != 0)
@@ -156,7 +156,7 @@ static void add_part(struct limits_use *use, const struct limit *rate, const str
 }
 
 int limits_open(struct limits *limits, struct limits_use *use, const struct authorized_edge *edge,
-                const struct key *key, const struct limits_time *now)
+                const struct key *key, const struct moment *now)
 {
     const struct policy_rule *rule = limits->rules[key->index];
     use->count = 0;
@@ -171,7 +171,7 @@ int limits_open(struct limits *limits, struct limits_use *use, const struct auth
     return 0;
 }
 
-bool limits_check_rate(const struct limits_use *use, const struct limits_time *now)
+bool limits_check_rate(const struct limits_use *use, const struct moment *now)
 {
     for (size_t i = 0; i < use->count; i++)
         if (!limit_bucket_check(&use->part[i].counter->rate, use->part[i].rate, now->mono_ns))
@@ -179,7 +179,7 @@ bool limits_check_rate(const struct limits_use *use, const struct limits_time *n
     return true;
 }
 
-bool limits_check_quota(const struct limits_use *use, const struct limits_time *now)
+bool limits_check_quota(const struct limits_use *use, const struct moment *now)
 {
     for (size_t i = 0; i < use->count; i++)
         if (!limit_window_check(&use->part[i].counter->quota, use->part[i].quota, now->unix_s))
@@ -187,7 +187,7 @@ bool limits_check_quota(const struct limits_use *use, const struct limits_time *
     return true;
 }
 
-void limits_take(const struct limits_use *use, const struct limits_time *now)
+void limits_take(const struct limits_use *use, const struct moment *now)
 {
     for (size_t i = 0; i < use->count; i++) {
         limit_bucket_take(&use->part[i].counter->rate, use->part[i].rate, now->mono_ns);
@@ -209,7 +209,7 @@ static const struct key *find_key(const struct limits *limits, const char *name)
 static int restore(struct limits *limits, const struct authorized_edge *edge, const struct key *key,
                    int64_t unix_s, uint64_t count)
 {
-    const struct limits_time then = {.unix_s = unix_s};
+    const struct moment then = {.unix_s = unix_s};
     const struct limit *quota;
     struct limits_counter *counter;
     if (key == NULL) {

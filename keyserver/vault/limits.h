@@ -10,6 +10,7 @@
 #include "keyserver/authorized.h"
 #include "keyserver/policy.h"
 #include "keyserver/vault/keystore.h"
+#include "keyserver/vault/moment.h"
 
 struct limits;
 
@@ -33,21 +34,15 @@ struct limits_use {
     size_t count;
 };
 
-/* When a use is, on both clocks: of clock_ns(), and seconds since 1970. */
-struct limits_time {
-    uint64_t mono_ns;
-    int64_t unix_s;
-};
-
 /* Finds what a use of KEY by EDGE is counted against. ERR_MEMORY: it cannot be counted. */
 int limits_open(struct limits *limits, struct limits_use *use, const struct authorized_edge *edge,
-                const struct key *key, const struct limits_time *now) MUST_USE;
+                const struct key *key, const struct moment *now) MUST_USE;
 /* True when every rate lets it pass. */
-bool limits_check_rate(const struct limits_use *use, const struct limits_time *now);
+bool limits_check_rate(const struct limits_use *use, const struct moment *now);
 /* True when every quota lets it pass. */
-bool limits_check_quota(const struct limits_use *use, const struct limits_time *now);
+bool limits_check_quota(const struct limits_use *use, const struct moment *now);
 /* Counts a use that both let pass. */
-void limits_take(const struct limits_use *use, const struct limits_time *now);
+void limits_take(const struct limits_use *use, const struct moment *now);
 
 /* ---- across restarts: quotas by the names of edges and keys ---- */
 

@@ -17,6 +17,8 @@ struct vault {
     struct wall wall;
     struct authorized *edges; /* owned */
     struct keystore *keys;    /* owned */
+    struct policy *policy;    /* owned */
+    struct limits *limits;    /* owned */
     uint8_t *group_secret;    /* owned; 32 bytes of guarded memory */
     struct workers *workers;  /* owned */
     struct desk desk;
@@ -47,13 +49,54 @@ static int load_keys(struct vault *vault, const struct server_config *config, st
     return err != 0 ? err : keystore_load(&vault->keys, config->keys, vault->group_secret, fault);
 }
 
+static bool has_key(const struct vault *vault, const char *title)
+{
+    uint8_t id[KEY_ID_SIZE];
+    if (hex_decode(id, sizeof id, title) == 0 && keystore_find(vault->keys, id) != NULL)
+        return true;
+    for (size_t i = 0; i < keystore_count(vault->keys); i++)
+        if (strcmp(keystore_at(vault->keys, i)->name, title) == 0)
+            return true;
+    return false;
+}
+
+/* A section that is for no key is most likely a slip of the pen: the key that it was meant for has other
+ * rights than its owner thinks. */
+static void warn_of_idle_sections(const struct vault *vault)
+{
+    for (size_t i = 1; i < policy_count(vault->policy); i++) {
+        const char *title = policy_at(vault->policy, i)->title;
+        if (!has_key(vault, title))
+            log_event(LOG_WARN, "key_section_idle",
+                      "err=\"key %s: server.conf has this section, and there is no such key; put it into the "
+                      "folder "
+                      "of keys, or correct the title\"",
+                      title);
+    }
+}
+
+static int load_policy(struct vault *vault, const struct server_config *config, struct fault *fault)
+{
+    int err = policy_new(&vault->policy, config, fault);
+    for (size_t i = 0; i < keystore_count(vault->keys) && err == 0; i++) {
+        const struct key *key = keystore_at(vault->keys, i);
+        err = policy_check_key(vault->policy, key->id, key->name, fault);
+    }
+    if (err != 0)
+        return err;
+    warn_of_idle_sections(vault);
+    vault->limits = limits_new(vault->edges, vault->keys, vault->policy);
+    return vault->limits != NULL ? 0 : fault_set(fault, ERR_MEMORY, "the limits: %s", err_string(ERR_MEMORY));
+}
+
 static int vault_load(struct vault *vault, const struct server_config *config, struct fault *fault)
 {
     int err;
     if ((err = process_harden("keyless-vault", fault)) != 0 || (err = secret_init()) != 0 ||
         (err = gate_start()) != 0 ||
         (err = authorized_load(&vault->edges, config->authorized_edges, fault)) != 0 ||
-        (err = load_keys(vault, config, fault)) != 0 || (err = process_drop_user(config->user, fault)) != 0)
+        (err = load_keys(vault, config, fault)) != 0 || (err = load_policy(vault, config, fault)) != 0 ||
+        (err = process_drop_user(config->user, fault)) != 0)
         return err;
     authorized_forget_psks(vault->edges);
     bool files_denied = process_deny_files();
@@ -67,6 +110,8 @@ static int vault_load(struct vault *vault, const struct server_config *config, s
 static void vault_clear(struct vault *vault)
 {
     workers_free(vault->workers);
+    limits_free(vault->limits);
+    policy_free(vault->policy);
     keystore_free(vault->keys);
     authorized_free(vault->edges);
     secret_free(vault->group_secret);
@@ -102,13 +147,16 @@ static int serve(struct vault *vault)
 
 static void start(struct vault *vault, const struct server_config *config)
 {
-    vault->desk = (struct desk){
-        .judge = {.edges = vault->edges, .keys = vault->keys, .group_secret = vault->group_secret},
-        .wall = &vault->wall,
-        .workers = vault->workers,
-        .stats = {.keys = (uint32_t)keystore_count(vault->keys),
-                  .key_files_skipped = (uint32_t)keystore_skipped(vault->keys),
-                  .ready = 1}};
+    vault->desk = (struct desk){.judge = {.edges = vault->edges,
+                                          .keys = vault->keys,
+                                          .policy = vault->policy,
+                                          .limits = vault->limits,
+                                          .group_secret = vault->group_secret},
+                                .wall = &vault->wall,
+                                .workers = vault->workers,
+                                .stats = {.keys = (uint32_t)keystore_count(vault->keys),
+                                          .key_files_skipped = (uint32_t)keystore_skipped(vault->keys),
+                                          .ready = 1}};
     desk_start(&vault->desk, config->epoch);
 }
 

@@ -101,7 +101,7 @@ static const struct key *key_number(size_t key)
 /* What the judge does: 'r' and 'q' name what refused, '+' is granted. */
 static char use(size_t edge, size_t key, uint64_t mono_ns, int64_t unix_s)
 {
-    const struct limits_time now = {mono_ns, unix_s};
+    const struct moment now = {.mono_ns = mono_ns, .unix_s = unix_s};
     struct limits_use one;
     assert_int_equal(limits_open(limits, &one, authorized_at(edges, edge), key_number(key), &now), 0);
     if (!limits_check_rate(&one, &now))
