@@ -75,8 +75,8 @@ static void add(struct children *children, enum child_role role, pid_t pid)
     log_event(LOG_INFO, "child_started", "role=%s pid=%d", role_names[role], (int)pid);
 }
 
-/* Ends a child without the parent's exit handlers, which are not its own; but the search for leaks is one. */
-static _Noreturn void leave(int status)
+/* The search for leaks is an exit handler, too. */
+_Noreturn void children_leave(int status)
 {
     fflush(NULL);
     if (PROCESS_SANITIZED)
@@ -109,8 +109,8 @@ int children_start_net(struct children *children, const struct server_config *co
     if (pid == 0) {
         const int *listeners = fds + 1;
         name_logs("keyless-server[net]", config);
-        leave(net_run(config, listeners, sockets->listener_count,
-                      sockets->admin_fd >= 0 ? listeners[sockets->listener_count] : -1, fds[0]));
+        children_leave(net_run(config, listeners, sockets->listener_count,
+                               sockets->admin_fd >= 0 ? listeners[sockets->listener_count] : -1, fds[0]));
     }
     close(control[1]);
     if (pid < 0) {
@@ -141,7 +141,7 @@ int children_start_vault(struct children *children, const struct server_config *
     pid_t pid = child_fork(fds, 2);
     if (pid == 0) {
         name_logs("keyless-server[vault]", config);
-        leave(vault_run(config, fds[0], fds[1]));
+        children_leave(vault_run(config, fds[0], fds[1]));
     }
     wall_close(&vault_end);
     close(ready[1]);

@@ -10,6 +10,7 @@
 #include "common/process.h"
 #include "common/secret.h"
 #include "keyserver/vault/desk.h"
+#include "keyserver/vault/explain.h"
 #include "keyserver/vault/gate.h"
 #include "keyserver/vault/sandbox.h"
 
@@ -89,6 +90,7 @@ static int load_policy(struct vault *vault, const struct server_config *config, 
     return vault->limits != NULL ? 0 : fault_set(fault, ERR_MEMORY, "the limits: %s", err_string(ERR_MEMORY));
 }
 
+/* Everything that is read from files. */
 static int vault_load(struct vault *vault, const struct server_config *config, struct fault *fault)
 {
     int err;
@@ -99,6 +101,12 @@ static int vault_load(struct vault *vault, const struct server_config *config, s
         (err = process_drop_user(config->user, fault)) != 0)
         return err;
     authorized_forget_psks(vault->edges);
+    return 0;
+}
+
+/* From here on it computes, and opens nothing any more. */
+static int vault_lock(struct vault *vault, const struct server_config *config, struct fault *fault)
+{
     bool files_denied = process_deny_files();
     vault->workers = workers_new(vault->keys, (unsigned)config->workers, (unsigned)config->queue_max,
                                  authorized_count(vault->edges));
@@ -118,6 +126,13 @@ static void vault_clear(struct vault *vault)
     desk_clear(&vault->desk);
     wall_close(&vault->wall);
     gate_stop();
+}
+
+static int fail(struct vault *vault, int err, const struct fault *fault)
+{
+    log_event(LOG_ERROR, "vault_failed", "err=\"%s\"", fault->text[0] ? fault->text : err_string(err));
+    vault_clear(vault);
+    return 2;
 }
 
 /* ---- service ---- */
@@ -145,13 +160,18 @@ static int serve(struct vault *vault)
     }
 }
 
+static struct judge judge_of(const struct vault *vault)
+{
+    return (struct judge){.edges = vault->edges,
+                          .keys = vault->keys,
+                          .policy = vault->policy,
+                          .limits = vault->limits,
+                          .group_secret = vault->group_secret};
+}
+
 static void start(struct vault *vault, const struct server_config *config)
 {
-    vault->desk = (struct desk){.judge = {.edges = vault->edges,
-                                          .keys = vault->keys,
-                                          .policy = vault->policy,
-                                          .limits = vault->limits,
-                                          .group_secret = vault->group_secret},
+    vault->desk = (struct desk){.judge = judge_of(vault),
                                 .wall = &vault->wall,
                                 .workers = vault->workers,
                                 .stats = {.keys = (uint32_t)keystore_count(vault->keys),
@@ -167,11 +187,11 @@ int vault_run(const struct server_config *config, int net_fd, int ready_fd)
     log_init("keyless-server[vault]", (enum log_level)config->log_level, (enum log_format)config->log_format);
     wall_adopt(&vault.wall, net_fd);
     int err = vault_load(&vault, config, &fault);
+    if (err == 0)
+        err = vault_lock(&vault, config, &fault);
     if (err != 0) {
-        log_event(LOG_ERROR, "vault_failed", "err=\"%s\"", fault.text[0] ? fault.text : err_string(err));
         close(ready_fd);
-        vault_clear(&vault);
-        return 2;
+        return fail(&vault, err, &fault);
     }
     start(&vault, config);
     (void)!write(ready_fd, "1", 1);
@@ -179,4 +199,21 @@ int vault_run(const struct server_config *config, int net_fd, int ready_fd)
     int result = serve(&vault);
     vault_clear(&vault);
     return result;
+}
+
+int vault_explain(const struct server_config *config, const struct question *question)
+{
+    const struct explain_files files = {.edges = config->authorized_edges, .keys = config->keys};
+    struct vault vault = {.wall.fd = -1};
+    struct fault fault = {0};
+    int err = vault_load(&vault, config, &fault);
+    if (err != 0)
+        return fail(&vault, err, &fault);
+    (void)process_deny_files();
+    const struct judge judge = judge_of(&vault);
+    bool granted = explain(&judge, &files, question, stdout);
+    vault_clear(&vault);
+    if (fflush(stdout) != 0 || ferror(stdout))
+        return 1;
+    return granted ? 0 : 4;
 }
