@@ -245,9 +245,8 @@ static int run(int argc, char *argv[])
 const struct cli_verb cli_check = {
     .name = "check",
     .arguments = "[-c FILE]… [--server FILE] [--edge FILE] [--online] [--json]\n"
-                 "       keyless check --explain EDGE KEY OPERATION [-c FILE] [--from ADDRESS] [--name NAME] "
-                 "[--at TIME] "
-                 "[--json]",
+                 "       keyless check --explain EDGE KEY OPERATION [-c FILE] [--from ADDRESS] "
+                 "[--name NAME] [--at TIME] [--json]",
     .summary = "Checks configurations and every file they name; says how to mend what is wrong.",
     .help = "  -c, --config FILE   a server.conf or edge.conf, told apart by its options; repeatable\n"
             "                      (" USUAL_SERVER " and " USUAL_EDGE ", what there is)\n"
@@ -256,9 +255,9 @@ const struct cli_verb cli_check = {
             "      --online        also asks the edge's key servers whether they have the key of every\n"
             "                      certificate, and for what\n"
             "      --json\n"
-            "      --explain       says step by step whether the edge may ask this of the key, and which "
-            "line says\n"
-            "                      so; EDGE is a name or a public key, KEY a name or an id\n"
+            "      --explain       says step by step whether the edge may ask this of the key, and\n"
+            "                      which line says so; EDGE is a name or a public key, KEY a name or an\n"
+            "                      id\n"
             "      --from ADDRESS  … from there\n"
             "      --name NAME     … for a client that asks for this server (\"\" for none)\n"
             "      --at TIME       … at another time than now, like 2026-12-31 or 2026-12-31T12:00:00Z\n\n"

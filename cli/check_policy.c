@@ -42,13 +42,12 @@ static void check_rule(struct findings *findings, const struct policy *policy, c
 {
     const char *name = rule->title != NULL ? rule->title : "key_default";
     if (allows_plain(rule) && !(is_inherited(policy, rule, KEY_MODES) && allows_plain(policy_at(policy, 0))))
-        findings_add(
-            findings, FINDING_WARNING,
-            "%s: modes of %s lists plain: an edge that is taken over later can have recorded RSA "
-            "key-exchange "
-            "sessions opened, as long as it is authorized; list bound only, unless there are clients "
-            "without extended master secret to serve",
-            rule->place[KEY_MODES], name);
+        findings_add(findings, FINDING_WARNING,
+                     "%s: modes of %s lists plain: an edge that is taken over later can have recorded "
+                     "RSA key-exchange sessions opened, as long as it is authorized; list bound only, unless "
+                     "there are "
+                     "clients without extended master secret to serve",
+                     rule->place[KEY_MODES], name);
     if (rule->valid.last != INT64_MAX && !is_inherited(policy, rule, KEY_NOT_AFTER))
         check_end(findings, rule->place[KEY_NOT_AFTER], "key", name, rule->valid.last);
 }

@@ -246,9 +246,8 @@ static int make_edge(const struct wishes *wishes, struct fault *fault)
     printf("\nAppend this line to authorized_edges on the key server. It holds a secret: carry it over a way "
            "you "
            "trust.\n\n%.*s\n"
-           "If clients without extended master secret need TLS 1.2 RSA key exchange, add rsa_premaster to "
-           "its ops=, "
-           "and plain to modes in the key server's server.conf. Then:\n\n"
+           "If clients without extended master secret need TLS 1.2 RSA key exchange, add rsa_premaster to\n"
+           "its ops=, and plain to modes in the key server's server.conf. Then:\n\n"
            "  keyless-edge -c %s/edge.conf\n",
            (int)buffer_length(&line), (const char *)buffer_bytes(&line), edge.folder);
     buffer_clear(&line);

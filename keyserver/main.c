@@ -21,8 +21,8 @@ static const struct option options[] = {
 
 static const char usage[] =
     "Usage: keyless-server [-c FILE] [-t | -T]\n"
-    "       keyless-server [-c FILE] --explain EDGE KEY OPERATION [--from ADDRESS] [--name NAME] [--at "
-    "TIME]\n"
+    "       keyless-server [-c FILE] --explain EDGE KEY OPERATION [--from ADDRESS] [--name NAME]\n"
+    "                      [--at TIME]\n"
     "\n"
     "Holds TLS private keys and uses them for the edges it knows. Runs in the foreground.\n"
     "\n"

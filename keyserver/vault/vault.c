@@ -69,9 +69,8 @@ static void warn_of_idle_sections(const struct vault *vault)
         const char *title = policy_at(vault->policy, i)->title;
         if (!has_key(vault, title))
             log_event(LOG_WARN, "key_section_idle",
-                      "err=\"key %s: server.conf has this section, and there is no such key; put it into the "
-                      "folder "
-                      "of keys, or correct the title\"",
+                      "err=\"key %s: server.conf has this section, and there is no such key; put it into "
+                      "the folder of keys, or correct the title\"",
                       title);
     }
 }
