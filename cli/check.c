@@ -11,7 +11,6 @@
 #include "cli/cli.h"
 #include "cli/files.h"
 #include "common/secret.h"
-#include "keyserver/server_config.h"
 
 #define FILES_MAX    16
 #define USUAL_SERVER "/etc/keyless/server.conf"
@@ -26,6 +25,8 @@ struct wanted {
     } item[FILES_MAX];
     size_t count;
     bool online, json;
+    bool explain;
+    struct check_question question;
 };
 
 /* ---- what both sides have ---- */
@@ -121,7 +122,7 @@ static int detect(const char *file, enum side *side)
 
 /* ---- the verb ---- */
 
-enum { SERVER = 1, EDGE, ONLINE, JSON };
+enum { SERVER = 1, EDGE, ONLINE, JSON, EXPLAIN, FROM, NAME, AT };
 
 static int add_file(struct wanted *wanted, const char *file, enum side side)
 {
@@ -132,30 +133,70 @@ static int add_file(struct wanted *wanted, const char *file, enum side side)
     return 0;
 }
 
+static int take_option(struct wanted *wanted, int option)
+{
+    switch (option) {
+    case 'c':
+        return add_file(wanted, optarg, SIDE_UNKNOWN);
+    case SERVER:
+        return add_file(wanted, optarg, SIDE_SERVER);
+    case EDGE:
+        return add_file(wanted, optarg, SIDE_EDGE);
+    case ONLINE:
+        wanted->online = true;
+        return 0;
+    case JSON:
+        wanted->json = true;
+        return 0;
+    case EXPLAIN:
+        wanted->explain = true;
+        return 0;
+    case FROM:
+        wanted->question.from = optarg;
+        return 0;
+    case NAME:
+        wanted->question.name = optarg;
+        return 0;
+    case AT:
+        wanted->question.at = optarg;
+        return 0;
+    default:
+        return CLI_USAGE;
+    }
+}
+
+/* What stands behind the options: of an explanation what it is asked, else nothing. */
+static int take_words(struct wanted *wanted, int count, char *words[])
+{
+    const struct check_question *question = &wanted->question;
+    if (!wanted->explain && count > 0)
+        return cli_usage(&cli_check, "%s: what is this for? A configuration is given with -c FILE", words[0]);
+    if (!wanted->explain && (question->from != NULL || question->name != NULL || question->at != NULL))
+        return cli_usage(&cli_check, "--from, --name and --at belong to --explain");
+    if (!wanted->explain)
+        return 0;
+    if (count != 3)
+        return cli_usage(&cli_check, "--explain takes three words: EDGE KEY OPERATION");
+    if (wanted->online || wanted->count > 1 || (wanted->count == 1 && wanted->item[0].side == SIDE_EDGE))
+        return cli_usage(&cli_check, "--explain asks one key server's configuration; name one server.conf");
+    for (size_t i = 0; i < 3; i++)
+        wanted->question.words[i] = words[i];
+    return 0;
+}
+
 static int read_wanted(struct wanted *wanted, int argc, char *argv[])
 {
     static const struct option options[] = {
         {"config", required_argument, NULL, 'c'}, {"server", required_argument, NULL, SERVER},
         {"edge", required_argument, NULL, EDGE},  {"online", no_argument, NULL, ONLINE},
-        {"json", no_argument, NULL, JSON},        {0},
+        {"json", no_argument, NULL, JSON},        {"explain", no_argument, NULL, EXPLAIN},
+        {"from", required_argument, NULL, FROM},  {"name", required_argument, NULL, NAME},
+        {"at", required_argument, NULL, AT},      {0},
     };
     int option, result = 0;
-    while (result == 0 && (option = cli_option(&cli_check, argc, argv, "c:", options)) != -1) {
-        if (option == 'c')
-            result = add_file(wanted, optarg, SIDE_UNKNOWN);
-        else if (option == SERVER || option == EDGE)
-            result = add_file(wanted, optarg, option == SERVER ? SIDE_SERVER : SIDE_EDGE);
-        else if (option == ONLINE)
-            wanted->online = true;
-        else if (option == JSON)
-            wanted->json = true;
-        else
-            return CLI_USAGE;
-    }
-    if (result == 0 && optind < argc)
-        return cli_usage(&cli_check, "%s: what is this for? A configuration is given with -c FILE",
-                         argv[optind]);
-    return result;
+    while (result == 0 && (option = cli_option(&cli_check, argc, argv, "c:", options)) != -1)
+        result = take_option(wanted, option);
+    return result != 0 ? result : take_words(wanted, argc - optind, argv + optind);
 }
 
 static int complete_wanted(struct wanted *wanted)
@@ -183,6 +224,9 @@ static int run(int argc, char *argv[])
 {
     struct wanted wanted = {.count = 0};
     int result = read_wanted(&wanted, argc, argv);
+    if (result == 0 && wanted.explain)
+        return check_explain(wanted.count > 0 ? wanted.item[0].file : USUAL_SERVER, &wanted.question,
+                             wanted.json);
     if (result == 0)
         result = complete_wanted(&wanted);
     if (result != 0)
@@ -200,16 +244,24 @@ static int run(int argc, char *argv[])
 
 const struct cli_verb cli_check = {
     .name = "check",
-    .arguments = "[-c FILE]… [--server FILE] [--edge FILE] [--online] [--json]",
+    .arguments = "[-c FILE]… [--server FILE] [--edge FILE] [--online] [--json]\n"
+                 "       keyless check --explain EDGE KEY OPERATION [-c FILE] [--from ADDRESS] "
+                 "[--name NAME] [--at TIME] [--json]",
     .summary = "Checks configurations and every file they name; says how to mend what is wrong.",
-    .help =
-        "  -c, --config FILE   a server.conf or edge.conf, told apart by its options; repeatable\n"
-        "                      (" USUAL_SERVER " and " USUAL_EDGE ", what there is)\n"
-        "      --server FILE   the same, said to be a key server's\n"
-        "      --edge FILE     … an edge's\n"
-        "      --online        also asks the edge's key servers whether they have the key of every\n"
-        "                      certificate, and for what\n"
-        "      --json\n\n"
-        "Exit status: 0 nothing worse than a warning, 1 errors, 2 usage, 3 a key server did not answer.\n",
+    .help = "  -c, --config FILE   a server.conf or edge.conf, told apart by its options; repeatable\n"
+            "                      (" USUAL_SERVER " and " USUAL_EDGE ", what there is)\n"
+            "      --server FILE   the same, said to be a key server's\n"
+            "      --edge FILE     … an edge's\n"
+            "      --online        also asks the edge's key servers whether they have the key of every\n"
+            "                      certificate, and for what\n"
+            "      --json\n"
+            "      --explain       says step by step whether the edge may ask this of the key, and\n"
+            "                      which line says so; EDGE is a name or a public key, KEY a name or an\n"
+            "                      id\n"
+            "      --from ADDRESS  … from there\n"
+            "      --name NAME     … for a client that asks for this server (\"\" for none)\n"
+            "      --at TIME       … at another time than now, like 2026-12-31 or 2026-12-31T12:00:00Z\n\n"
+            "Exit status: 0 nothing worse than a warning, 1 errors, 2 usage, 3 a key server did not answer;\n"
+            "with --explain 0 granted, 4 refused.\n",
     .run = run,
 };

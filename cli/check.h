@@ -6,10 +6,13 @@
 #define CLI_CHECK_H
 
 #include "cli/findings.h"
+#include "common/bytes.h"
 #include "edge/certs_file.h"
 #include "edge/edge_config.h"
+#include "keyserver/authorized.h"
+#include "keyserver/server_config.h"
 
-#define CHECK_EXPIRY_DAYS 14 /* a certificate that ends within them is worth a warning */
+#define CHECK_EXPIRY_DAYS 14 /* a certificate or a right that ends within them is worth a warning */
 
 /* check.c: for both daemons. The identity's file; false when it cannot be used. */
 bool check_identity(struct findings *findings, const char *path);
@@ -19,6 +22,11 @@ void check_user(struct findings *findings, const char *file, const char *user);
 /* check_server.c, check_edge.c: everything about the configuration FILE. */
 void check_server_file(struct findings *findings, const char *file);
 void check_edge_file(struct findings *findings, const char *file, bool online);
+
+/* check_policy.c: what CONFIG, of FILE, and EDGES (NULL: could not be loaded) say together about who may do
+ * what, and until when. Whether there are the keys that sections name, the key server's own test says. */
+void check_policy(struct findings *findings, const char *file, const struct server_config *config,
+                  const struct authorized *edges);
 
 /* check_certs.c: the certificates that an edge can use. */
 struct check_certs {
@@ -37,5 +45,17 @@ void check_online_servers(struct findings *findings, const char *file, const str
 /* check_daemon.c: lets PROGRAM ("keyless-edge") test FILE itself; what it complains of is found. The program
  * is looked for beside this one, in ../sbin, and in PATH. */
 void check_daemon_test(struct findings *findings, const char *program, const char *file);
+/* Runs PROGRAM, found the same way, with ARGUMENTS (the first is its name, the last NULL). OUTPUT gets what
+ * it writes, to standard error only WITH_ERRORS, else that is left to it. Returns its exit code, 127 when it
+ * is not found, or a negative error. */
+int check_daemon_run(const char *const arguments[], bool with_errors, struct buffer *output) MUST_USE;
+
+/* check_explain.c: lets keyless-server say whether and why an edge may do something. */
+struct check_question {
+    const char *words[3];         /* edge, key, operation */
+    const char *from, *name, *at; /* NULL: not said */
+};
+/* Prints it, as JSON if wanted. Returns the exit code. */
+int check_explain(const char *file, const struct check_question *question, bool json);
 
 #endif

@@ -17,6 +17,7 @@
 
 #define TEST_TIMEOUT_MS 90000
 #define OUTPUT_MAX      (1 << 20) /* bytes that are listened to */
+#define ARGUMENTS_MAX   16
 
 /* ---- finding and running it ---- */
 
@@ -42,16 +43,19 @@ static bool find_beside(char out[static FILES_PATH_MAX], const char *program)
 }
 
 /* In the child: never returns. */
-static void become(const char *program, const char *file, int output)
+static void become(const char *const arguments[], bool with_errors, int output)
 {
     char path[FILES_PATH_MAX];
-    const char *which = find_beside(path, program) ? path : program;
+    char *copies[ARGUMENTS_MAX + 1] = {NULL};
+    const char *which = find_beside(path, arguments[0]) ? path : arguments[0];
     int nothing = open("/dev/null", O_RDONLY);
+    for (size_t i = 0; i < ARGUMENTS_MAX && arguments[i] != NULL; i++)
+        copies[i] = strdup(arguments[i]);
     unsetenv("JOURNAL_STREAM"); /* the log's form for people */
     if (nothing >= 0)
         dup2(nothing, STDIN_FILENO);
-    if (dup2(output, STDOUT_FILENO) >= 0 && dup2(output, STDERR_FILENO) >= 0)
-        execlp(which, program, "-t", "-c", file, (char *)NULL);
+    if (dup2(output, STDOUT_FILENO) >= 0 && (!with_errors || dup2(output, STDERR_FILENO) >= 0))
+        execvp(which, copies);
     _exit(127);
 }
 
@@ -75,8 +79,7 @@ static bool listen_to(int fd, struct buffer *out)
     return false;
 }
 
-/* Its exit code, or a negative error. */
-static int run_test(const char *program, const char *file, struct buffer *output)
+int check_daemon_run(const char *const arguments[], bool with_errors, struct buffer *output)
 {
     int ends[2], status = 0;
     if (pipe2(ends, O_CLOEXEC) != 0)
@@ -84,7 +87,7 @@ static int run_test(const char *program, const char *file, struct buffer *output
     fflush(NULL);
     pid_t child = fork();
     if (child == 0)
-        become(program, file, ends[1]);
+        become(arguments, with_errors, ends[1]);
     close(ends[1]);
     if (child > 0 && !listen_to(ends[0], output))
         kill(child, SIGKILL);
@@ -96,23 +99,27 @@ static int run_test(const char *program, const char *file, struct buffer *output
 
 /* ---- what it says ---- */
 
-/* Cuts the value of err="…" out of a log line; false when there is none. */
-static bool cut_logfmt_error(char *line)
+/* Cuts the value of err="…" out of a log line, whose second word is its level; false when there is none. */
+static bool cut_logfmt_error(char *line, enum finding_level *level)
 {
+    const char *second = strchr(line, ' ');
     char *start = strstr(line, " err=\"");
     char *end = start == NULL ? NULL : strrchr(start + 6, '"');
     if (end == NULL || end < start + 6)
         return false;
+    *level = second != NULL && strncmp(second, " warn ", 6) == 0 ? FINDING_WARNING : FINDING_ERROR;
     *end = 0;
     memmove(line, start + 6, strlen(start + 6) + 1);
     return true;
 }
 
-static bool cut_json_error(char *line, size_t size)
+static bool cut_json_error(char *line, size_t size, enum finding_level *level)
 {
     json_t *event = json_loads(line, 0, NULL);
     const char *text = json_string_value(json_object_get(event, "err"));
+    const char *name = json_string_value(json_object_get(event, "level"));
     bool found = text != NULL && strlen(text) < size;
+    *level = name != NULL && strcmp(name, "warn") == 0 ? FINDING_WARNING : FINDING_ERROR;
     if (found)
         snprintf(line, size, "%s", text);
     json_decref(event);
@@ -120,23 +127,24 @@ static bool cut_json_error(char *line, size_t size)
 }
 
 /* "keyless-edge: WHAT: why", or a log line whose err= says the same. SEEN says whether there was one before.
- * True for a complaint. */
+ * True for a complaint, false for what is only a warning, or neither. */
 static bool add_complaint(struct findings *findings, const char *program, char *line, bool seen)
 {
     static const char see_above[] = "; see the lines above";
+    enum finding_level level = FINDING_ERROR;
     size_t prefix = strlen(program);
     if (line[0] == '{') {
-        if (!cut_json_error(line, strlen(line) + 1))
+        if (!cut_json_error(line, strlen(line) + 1, &level))
             return false;
     } else if (strncmp(line, program, prefix) == 0 && strncmp(line + prefix, ": ", 2) == 0) {
         line += prefix + 2;
-    } else if (!cut_logfmt_error(line)) {
+    } else if (!cut_logfmt_error(line, &level)) {
         return false;
     }
     const char *end = strstr(line, see_above);
     if (!seen || end == NULL || end[sizeof see_above - 1] != 0)
-        findings_add(findings, FINDING_ERROR, "%s", line);
-    return true;
+        findings_add(findings, level, "%s", line);
+    return level == FINDING_ERROR;
 }
 
 /* True when there was a complaint in TEXT. */
@@ -152,9 +160,11 @@ static bool add_complaints(struct findings *findings, const char *program, char 
 
 void check_daemon_test(struct findings *findings, const char *program, const char *file)
 {
+    const char *const arguments[] = {program, "-t", "-c", file, NULL};
     struct buffer output = {0};
-    int code = run_test(program, file, &output);
+    int code = check_daemon_run(arguments, true, &output);
     char *text = buffer_put(&output, "", 1) == 0 ? strdup((const char *)buffer_bytes(&output)) : NULL;
+    bool complained = code != 127 && text != NULL && add_complaints(findings, program, text);
     if (code == 0)
         findings_add(findings, FINDING_OK, "%s -t: would start with %s", program, file);
     else if (code == 127)
@@ -162,7 +172,7 @@ void check_daemon_test(struct findings *findings, const char *program, const cha
                      "%s: not found beside this command or in PATH, so its own test was left out; install "
                      "it, or run where it is: %s -t -c %s",
                      program, program, file);
-    else if (text == NULL || !add_complaints(findings, program, text))
+    else if (!complained)
         findings_add(findings, FINDING_ERROR, "%s -t: failed with %s; run: %s -t -c %s", program, file,
                      program, file);
     free(text);

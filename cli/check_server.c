@@ -8,8 +8,6 @@
 #include <unistd.h>
 
 #include "cli/files.h"
-#include "keyserver/authorized.h"
-#include "keyserver/server_config.h"
 
 static const char *const extensions[] = {".pem", ".key", ".der"};
 #define EXTENSION_COUNT (sizeof extensions / sizeof extensions[0])
@@ -105,13 +103,14 @@ static void check_rights(struct findings *findings, const struct server_config *
     }
 }
 
-static void check_edges(struct findings *findings, const struct server_config *config)
+/* NULL when they cannot be loaded. */
+static struct authorized *check_edges(struct findings *findings, const struct server_config *config)
 {
     struct fault fault = {0};
     struct authorized *edges = NULL;
     if (authorized_load(&edges, config->authorized_edges, &fault) != 0) {
         findings_add(findings, FINDING_ERROR, "%s", fault.text);
-        return;
+        return NULL;
     }
     if (authorized_count(edges) == 0)
         findings_add(findings, FINDING_WARNING,
@@ -122,7 +121,7 @@ static void check_edges(struct findings *findings, const struct server_config *c
                      authorized_count(edges));
     for (size_t i = 0; i < authorized_count(edges); i++)
         check_rights(findings, config, authorized_at(edges, i));
-    authorized_free(edges);
+    return edges;
 }
 
 /* ---- the rest ---- */
@@ -147,8 +146,10 @@ void check_server_file(struct findings *findings, const char *file)
     }
     check_user(findings, file, config.user);
     check_identity(findings, config.identity);
-    check_edges(findings, &config);
+    struct authorized *edges = check_edges(findings, &config);
     check_keys(findings, config.keys);
+    check_policy(findings, file, &config, edges);
+    authorized_free(edges);
     check_group_secret(findings, config.group_secret);
     server_config_clear(&config);
     check_daemon_test(findings, "keyless-server", file);

@@ -115,6 +115,11 @@ static int write_server_conf(const struct wishes *wishes, const struct half *ser
     buffer_printf(&text,
                   "identity = \"identity.key\"\nauthorized_edges = \"authorized_edges\"\nkeys = \"keys\"\n"
                   "group_secret = \"group.secret\"\n");
+    if (trial)
+        buffer_printf(
+            &text, "\n# What every key may be used for. In plain mode an edge that is taken over later can\n"
+                   "# have recorded RSA key-exchange sessions opened: for a trial, not for real keys.\n"
+                   "key_default {\n    modes = {\"bound\", \"plain\"}\n}\n");
     if (err != 0)
         buffer_clear(&text);
     return err != 0 ? err : make_text(server->folder, "server.conf", 0644, &text, fault);
@@ -149,8 +154,8 @@ static int edge_line(struct buffer *line, const struct wishes *wishes, const str
     char psk[IDENTITY_TEXT_SIZE];
     int err = make_secret(edge->folder, "psk", psk, fault);
     if (err == 0)
-        err = buffer_printf(line, "%s %s psk=%s ops=sign_tls12,sign_tls13%s\n", edge->public, wishes->name,
-                            psk, trial ? ",rsa_premaster" : "");
+        err = buffer_printf(line, "%s %s psk=%s ops=sign_tls12,sign_tls13,rsa_master%s\n", edge->public,
+                            wishes->name, psk, trial ? ",rsa_premaster" : "");
     wipe(psk, sizeof psk);
     return err;
 }
@@ -199,8 +204,8 @@ static int make_trial(const struct wishes *wishes, struct fault *fault)
 
 static int make_server(const struct wishes *wishes, struct fault *fault)
 {
-    static const char comment[] =
-        "# One line an edge: KEY NAME psk=… [ops=…] [keys=…] [from=…]; `keyless init --edge` prints it.\n";
+    static const char comment[] = "# One line an edge: KEY NAME psk=… [ops=…] [keys=…] [from=…] "
+                                  "[not_after=…] [rate=…] …; `keyless init --edge` prints it.\n";
     struct half server;
     struct buffer text = {0};
     int err;
@@ -241,7 +246,8 @@ static int make_edge(const struct wishes *wishes, struct fault *fault)
     printf("\nAppend this line to authorized_edges on the key server. It holds a secret: carry it over a way "
            "you "
            "trust.\n\n%.*s\n"
-           "Add rsa_premaster to its ops= if clients need TLS 1.2 RSA key exchange. Then:\n\n"
+           "If clients without extended master secret need TLS 1.2 RSA key exchange, add rsa_premaster to\n"
+           "its ops=, and plain to modes in the key server's server.conf. Then:\n\n"
            "  keyless-edge -c %s/edge.conf\n",
            (int)buffer_length(&line), (const char *)buffer_bytes(&line), edge.folder);
     buffer_clear(&line);

@@ -15,6 +15,13 @@ uint64_t clock_ms(void)
     return clock_ns() / 1000000u;
 }
 
+int64_t clock_unix(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return now.tv_sec;
+}
+
 char *clock_rfc3339(char out[static CLOCK_RFC3339_SIZE])
 {
     struct timespec now;

@@ -8,6 +8,8 @@
 /* Nanoseconds of CLOCK_MONOTONIC: the same clock in every process of one machine. */
 uint64_t clock_ns(void);
 uint64_t clock_ms(void);
+/* Seconds since 1970 of the wall clock, which may be set. */
+int64_t clock_unix(void);
 
 #define CLOCK_RFC3339_SIZE 25
 /* "2026-01-31T12:00:00.123Z" of now into OUT. */

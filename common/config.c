@@ -9,13 +9,14 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/config_fill.h"
 #include "common/config_names.h"
 #include "common/config_text.h"
 #include "common/config_value.h"
 
 #define FILE_SIZE_MAX (1024 * 1024)
-#define INCLUDE_MAX   8  /* files inside files */
-#define TITLE_MAX     63 /* bytes */
+#define INCLUDE_MAX   8   /* files inside files */
+#define TITLE_MAX     127 /* bytes */
 #define OPTIONS_MAX   256
 
 /* One file that is being read. */
@@ -24,6 +25,7 @@ struct source {
     char folder[PATH_MAX]; /* absolute: what relative paths start from */
     dev_t device;          /* with the inode: the same file again is a loop */
     ino_t inode;
+    struct config_places places; /* where its options stand */
 };
 
 struct load {
@@ -85,12 +87,7 @@ static void on_error(cfg_t *cfg, const char *format, va_list arguments)
 /* PATH against the folder of the file it stands in; NULL when it becomes too long. */
 static const char *absolute(struct load *load, const char *path)
 {
-    if (path[0] == '/')
-        return path;
-    const char *folder = load->sources[load->depth - 1].folder;
-    int length = snprintf(load->path, sizeof load->path, "%s/%s", strcmp(folder, "/") == 0 ? "" : folder,
-                          path);
-    return length >= 0 && (size_t)length < sizeof load->path ? load->path : NULL;
+    return config_fill_path(load->path, load->sources[load->depth - 1].folder, path);
 }
 
 /* Checks one value while its line is at hand; the text is typed when everything has been read. */
@@ -109,16 +106,46 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
     return 0;
 }
 
+/* Notes where OPT was set, in LINE or before. libconfuse keeps a comment with each option and frees it. */
+static int note_place(struct load *load, cfg_opt_t *opt, int line)
+{
+    char place[PATH_MAX + 16];
+    unsigned found = config_places_find(&load->sources[load->depth - 1].places, opt->name, (unsigned)line);
+    if (found == 0)
+        return 0; /* it was set in another file, and noted there */
+    snprintf(place, sizeof place, "%s:%u", file_name(load), found);
+    if (cfg_opt_setcomment(opt, place) != CFG_SUCCESS)
+        return fail(load, line, ERR_MEMORY, err_string(ERR_MEMORY));
+    return 0;
+}
+
+/* After each value of an option whose place is wanted. */
+static int on_set(cfg_t *cfg, cfg_opt_t *opt)
+{
+    return note_place(current, opt, cfg->line);
+}
+
+/* Of an empty list libconfuse tells nothing: it is found in the end of what it stands in. */
+static int note_empty_lists(struct load *load, const cfg_t *in, int line)
+{
+    int err = 0;
+    for (cfg_opt_t *opt = in->opts; opt->name != NULL && err == 0; opt++)
+        if (opt->validcb == on_set && (opt->flags & CFGF_MODIFIED) != 0 && cfg_opt_size(opt) == 0)
+            err = note_place(load, opt, line);
+    return err;
+}
+
 /* Titles stand in logs and metrics. */
 static int on_section(cfg_t *cfg, cfg_opt_t *opt)
 {
     static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
-    const char *title = opt->values[opt->nvalues - 1]->section->title;
+    const cfg_t *section = opt->values[opt->nvalues - 1]->section;
+    const char *title = section->title;
     if (title == NULL || (title[0] != 0 && title[strspn(title, allowed)] == 0 && strlen(title) <= TITLE_MAX))
-        return 0;
+        return note_empty_lists(current, section, cfg->line);
     return fail(
         current, cfg->line, ERR_CONFIG,
-        "the title of the section that ends here is no name; write 1 to 63 letters, digits, '.', '_', "
+        "the title of the section that ends here is no name; write 1 to 127 letters, digits, '.', '_', "
         "'-'");
 }
 
@@ -214,6 +241,7 @@ static int push_source(struct load *load, const char *path, int line, const stru
     memcpy(source->name, path, strlen(path) + 1);
     source->device = info->st_dev;
     source->inode = info->st_ino;
+    source->places = (struct config_places){.count = 0};
     load->depth++;
     return 0;
 }
@@ -222,7 +250,8 @@ static int push_source(struct load *load, const char *path, int line, const stru
 static int parse_text(struct load *load, cfg_t *cfg, char *text, size_t length)
 {
     int line = cfg->line;
-    int err = config_text_prepare(text, length, file_name(load), load->err == 0 ? load->fault : NULL);
+    int err = config_text_prepare(text, length, file_name(load), &load->sources[load->depth - 1].places,
+                                  load->err == 0 ? load->fault : NULL);
     if (err != 0) {
         load->err = err;
         return err;
@@ -234,6 +263,8 @@ static int parse_text(struct load *load, cfg_t *cfg, char *text, size_t length)
         return fail(load, 1, ERR_MEMORY, err_string(ERR_MEMORY));
     if (cfg_parse_fp(cfg, file) != CFG_SUCCESS)
         err = fail(load, cfg->line, ERR_CONFIG, "syntax error");
+    else
+        err = note_empty_lists(load, cfg, cfg->line);
     fclose(file);
     cfg->line = line;
     return err;
@@ -249,7 +280,7 @@ static int parse_file(struct load *load, cfg_t *cfg, const char *path, int line)
         err = push_source(load, path, line, &info);
     if (err == 0) {
         err = parse_text(load, cfg, text, length);
-        load->depth--;
+        config_places_clear(&load->sources[--load->depth].places);
     }
     free(text);
     return err;
@@ -286,6 +317,8 @@ static cfg_opt_t *build_options(struct load *load, const struct config_option *t
             opt->validcb = on_section;
         else
             opt->parsecb = on_value;
+        if (!section && option->place_offset != 0)
+            opt->validcb = on_set;
     }
     add_option(load, "include", CFGT_FUNC, CFGF_NODEFAULT)->func = on_include;
     add_option(load, NULL, CFGT_NONE, CFGF_NONE);
@@ -295,80 +328,7 @@ static cfg_opt_t *build_options(struct load *load, const struct config_option *t
     return &load->options[first];
 }
 
-/* ---- from texts to fields ---- */
-
-static int put_fallback(struct load *load, const struct config_option *option, void *base)
-{
-    const char *text = option->fallback;
-    int err = 0;
-    if (text == NULL)
-        return 0;
-    if (option->type == CONFIG_PATH)
-        text = absolute(load, text);
-    if (text == NULL)
-        return ERR_LENGTH;
-    if (option->type != CONFIG_STRINGS)
-        return config_value_put(option, base, text);
-    for (const char *open = strchr(text, '"'); open != NULL && err == 0;) { /* {"one", "two"} */
-        const char *close = strchr(open + 1, '"');
-        assert(close != NULL);
-        char *item = strndup(open + 1, (size_t)(close - open - 1));
-        err = item == NULL ? ERR_MEMORY : config_value_put(option, base, item);
-        free(item);
-        open = strchr(close + 1, '"');
-    }
-    return err;
-}
-
-static int put_values(struct load *load, const struct config_option *option, cfg_opt_t *opt, void *base)
-{
-    if (opt == NULL || (opt->flags & CFGF_MODIFIED) == 0)
-        return put_fallback(load, option, base);
-    int err = 0;
-    for (unsigned i = 0; i < cfg_opt_size(opt) && err == 0; i++)
-        err = config_value_put(option, base, cfg_opt_getnstr(opt, i));
-    return err;
-}
-
-static int fill(struct load *load, const struct config_option *table, cfg_t *cfg, void *base);
-
-static int fill_sections(struct load *load, const struct config_option *option, cfg_opt_t *opt, void *field)
-{
-    struct config_sections *list = field;
-    unsigned count = opt == NULL ? 0 : cfg_opt_size(opt);
-    int err = 0;
-    if (count == 0)
-        return 0;
-    list->item = calloc(count, option->size);
-    if (list->item == NULL)
-        return ERR_MEMORY;
-    list->count = count;
-    for (unsigned i = 0; i < count && err == 0; i++) {
-        cfg_t *section = cfg_opt_getnsec(opt, i);
-        char *item = (char *)list->item + i * option->size;
-        *(char **)(void *)item = strdup(cfg_title(section));
-        err = *(char **)(void *)item == NULL ? ERR_MEMORY : fill(load, option->options, section, item);
-    }
-    return err;
-}
-
-/* Sets every field of TABLE in the struct at BASE; CFG is NULL for a section that is not written. */
-static int fill(struct load *load, const struct config_option *table, cfg_t *cfg, void *base)
-{
-    int err = 0;
-    for (; table->name != NULL && err == 0; table++) {
-        cfg_opt_t *opt = cfg == NULL ? NULL : cfg_getopt(cfg, table->name);
-        void *field = (char *)base + table->offset;
-        if (table->type == CONFIG_SECTIONS)
-            err = fill_sections(load, table, opt, field);
-        else if (table->type == CONFIG_SECTION)
-            err = fill(load, table->options,
-                       opt == NULL || cfg_opt_size(opt) == 0 ? NULL : cfg_opt_getnsec(opt, 0), field);
-        else
-            err = put_values(load, table, opt, base);
-    }
-    return err;
-}
+/* ---- the whole ---- */
 
 static int load_with(struct load *load, const char *file, const struct config_option *table, void *into)
 {
@@ -378,8 +338,8 @@ static int load_with(struct load *load, const char *file, const struct config_op
     cfg_set_error_function(cfg, on_error);
     int err = parse_file(load, cfg, file, 0);
     if (err == 0) {
-        load->depth = 1; /* defaults start from the folder of the main file */
-        err = fill(load, table, cfg, into);
+        /* defaults start from the folder of the main file */
+        err = config_fill(table, cfg, load->sources[0].folder, into);
         if (err != 0)
             fault_set(load->fault, err, "%s: %s", file, err_string(err));
     }

@@ -42,7 +42,13 @@ struct config_option {
     size_t offset;              /* of the field in the struct that is filled */
     const char *fallback;       /* the default as it would be written, NULL for none */
     long min, max;              /* CONFIG_INT, CONFIG_DURATION (ms), CONFIG_SIZE: bounds; max 0 = none */
-    const char *const *choices; /* CONFIG_CHOICE: names, NULL-ended */
+    const char *const *choices; /* CONFIG_CHOICE, and CONFIG_STRINGS of a few words: names, NULL-ended */
+    /* CONFIG_STRING, CONFIG_STRINGS: NULL when TEXT may be the value (of an item), else what it is instead,
+     * and what would be right: "not a rate; write …". NULL: any text may. */
+    const char *(*check)(const char *text);
+    /* Of a char * of the struct, owned: becomes where the option was set, as in faults, "server.conf:14" (the
+     * last time, the line of its name), and stays NULL when it was not. 0 = nobody asks. Not for sections. */
+    size_t place_offset;
     const struct config_option
         *options;     /* CONFIG_SECTION(S): the table of what is inside, ends with name NULL */
     size_t size;      /* CONFIG_SECTIONS: size of one item */
@@ -58,7 +64,7 @@ int config_load(const char *file, const struct config_option *table, void *into,
 /* Frees what config_load filled and zeroes the fields. */
 void config_clear(const struct config_option *table, void *filled);
 /* Writes the effective configuration of FILLED, defaults included, in a form config_load reads back to the
- * same values. */
+ * same values. An option without a default that has a place, and was not set, stays so. */
 int config_dump(const struct config_option *table, const void *filled, struct buffer *out) MUST_USE;
 
 #endif

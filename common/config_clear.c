@@ -14,10 +14,20 @@ static void clear_sections(const struct config_option *option, struct config_sec
     *list = (struct config_sections){0};
 }
 
+static void clear_place(const struct config_option *option, void *filled)
+{
+    char **place = (char **)(void *)((char *)filled + option->place_offset);
+    if (option->place_offset == 0)
+        return;
+    free(*place);
+    *place = NULL;
+}
+
 void config_clear(const struct config_option *table, void *filled)
 {
     for (; table->name != NULL; table++) {
         void *field = (char *)filled + table->offset;
+        clear_place(table, filled);
         if (table->type == CONFIG_SECTIONS)
             clear_sections(table, field);
         else if (table->type == CONFIG_SECTION)

@@ -33,6 +33,9 @@ static int dump_sections(const struct config_option *option, const struct config
 static bool is_unset(const struct config_option *option, const void *filled)
 {
     const char *field = (const char *)filled + option->offset;
+    const char *place = (const char *)filled + option->place_offset;
+    if (option->place_offset != 0 && option->fallback == NULL)
+        return *(char *const *)(const void *)place == NULL;
     return (option->type == CONFIG_STRING || option->type == CONFIG_PATH) &&
            *(char *const *)(const void *)field == NULL;
 }

@@ -19,6 +19,8 @@ struct scan {
     enum token last;
     const char *word; /* the last word, when `last` says so */
     size_t word_length;
+    unsigned word_line;
+    struct config_places *places;
 };
 
 static int fault_at(const struct scan *s, unsigned line, const char *what)
@@ -147,6 +149,7 @@ static int scan_string(struct scan *s)
 static int scan_word(struct scan *s)
 {
     s->word = s->at;
+    s->word_line = s->line;
     while (!ends_word(*s->at)) {
         if (s->at[0] == '$' && s->at[1] == '{')
             return fault_here(s, "a variable must stand in quotes, like \"${NAME}\"");
@@ -189,6 +192,17 @@ static int scan_call(struct scan *s)
     return 0;
 }
 
+/* What stands before the sign is the name of an option; whether there is one is found later. */
+static int scan_assignment(struct scan *s, size_t length)
+{
+    int err = 0;
+    if (s->last == TOKEN_WORD)
+        err = config_places_add(s->places, s->word, s->word_length, s->word_line);
+    s->at += length;
+    s->last = TOKEN_OTHER;
+    return err == 0 ? 0 : fault_set(s->fault, err, "%s: %s", s->file, err_string(err));
+}
+
 static int scan_brace(struct scan *s)
 {
     if (*s->at == '{' && s->depth == CONFIG_TEXT_DEPTH_MAX)
@@ -222,10 +236,9 @@ static int scan_token(struct scan *s)
     case '+':
         if (s->at[1] != '=')
             return fault_here(s, "a value with '+' must stand in quotes");
-        s->at += 2;
-        s->last = TOKEN_OTHER;
-        return 0;
+        return scan_assignment(s, 2);
     case '=':
+        return scan_assignment(s, 1);
     case ',':
         s->at++;
         s->last = TOKEN_OTHER;
@@ -235,9 +248,11 @@ static int scan_token(struct scan *s)
     }
 }
 
-int config_text_prepare(char *text, size_t length, const char *file, struct fault *fault)
+int config_text_prepare(char *text, size_t length, const char *file, struct config_places *places,
+                        struct fault *fault)
 {
-    struct scan s = {.at = text, .end = text + length, .file = file, .fault = fault, .line = 1};
+    struct scan s = {
+        .at = text, .end = text + length, .file = file, .fault = fault, .line = 1, .places = places};
     int err = check_bytes(&s);
     while (err == 0 && s.at < s.end) {
         if (is_blank(*s.at))

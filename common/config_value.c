@@ -193,6 +193,7 @@ static bool is_text(enum config_type type)
 
 static int check_text(const struct config_option *option, const char *text, struct fault *fault)
 {
+    int64_t choice;
     if (option->type != CONFIG_STRING && text[0] == 0)
         return fault_set(fault, ERR_CONFIG, "%s: the value is empty; leave the option out or fill it in",
                          option->name);
@@ -204,6 +205,11 @@ static int check_text(const struct config_option *option, const char *text, stru
             return fault_set(fault, ERR_CONFIG,
                              "%s: the value has a tab, line end or other control character; remove it",
                              option->name);
+    if (option->choices != NULL && parse_choice(option, text, &choice) != 0)
+        return explain_choice(option, text, fault);
+    const char *instead = option->check == NULL ? NULL : option->check(text);
+    if (instead != NULL)
+        return fault_set(fault, ERR_CONFIG, "%s: '%s' is %s", option->name, text, instead);
     return 0;
 }
 

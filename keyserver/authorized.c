@@ -5,26 +5,23 @@
 #include <string.h>
 
 #include "common/secret.h"
+#include "keyserver/authorized_options.h"
 
-#define LINE_MAX_SIZE  8192 /* bytes of one line, its end included */
-#define EDGES_MAX      100000
-#define FILE_MAX       (32 * 1024 * 1024)
-#define KEY_NAME_MAX   255
-#define OPERATION_ALL  (1u << OP_PING | 1u << OP_KEYS)
-#define OPERATION_SIGN (1u << OP_SIGN_TLS12 | 1u << OP_SIGN_TLS13)
+#define LINE_MAX_SIZE 8192 /* bytes of one line, its end included */
+#define EDGES_MAX     100000
+#define FILE_MAX      (32 * 1024 * 1024)
 
-/* Open addressing over the edges by key; each slot is an index + 1, 0 = free. */
+/* Open addressing over the edges, by key and by name; each slot is an index + 1, 0 = free. */
 struct authorized {
     struct authorized_edge *edges; /* guarded memory */
     size_t count;
-    uint32_t *slots;
-    size_t slot_count; /* a power of two, more than twice the edges */
+    uint32_t *slots, *names;
+    size_t slot_count; /* of each; a power of two, more than twice the edges */
     uint8_t hash_key[32];
 };
 
 struct parse {
     struct authorized *list;
-    uint32_t *names; /* slots as in the list, by name */
     const char *file;
     unsigned line;
     struct fault *fault;
@@ -54,20 +51,19 @@ static uint32_t *find_by_key(const struct authorized *list, const uint8_t *key)
     return &list->slots[at];
 }
 
-static uint32_t *find_by_name(const struct parse *p, const char *name)
+static uint32_t *find_by_name(const struct authorized *list, const char *name)
 {
-    const struct authorized *list = p->list;
     size_t at = first_slot(list, name, strlen(name));
-    while (p->names[at] != 0 && strcmp(list->edges[p->names[at] - 1].name, name) != 0)
+    while (list->names[at] != 0 && strcmp(list->edges[list->names[at] - 1].name, name) != 0)
         at = (at + 1) & (list->slot_count - 1);
-    return &p->names[at];
+    return &list->names[at];
 }
 
 /* Enters the edge behind the last one into both tables. */
 static int enter(struct parse *p, const struct authorized_edge *edge)
 {
     uint32_t *by_key = find_by_key(p->list, edge->key);
-    uint32_t *by_name = find_by_name(p, edge->name);
+    uint32_t *by_name = find_by_name(p->list, edge->name);
     if (*by_key != 0)
         return fault_set(p->fault, ERR_CONFIG, "%s:%u: the key stands in line %u already; remove one of them",
                          p->file, p->line, p->list->edges[*by_key - 1].line);
@@ -84,133 +80,23 @@ static int enter(struct parse *p, const struct authorized_edge *edge)
 
 /* ---- one line ---- */
 
-static bool is_name(const char *text, size_t longest)
-{
-    size_t length = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
-    return length > 0 && length <= longest && text[length] == 0;
-}
-
-static bool is_zero(const uint8_t bytes[static 32])
-{
-    static const uint8_t zero[32];
-    return same_bytes(bytes, zero, sizeof zero);
-}
-
-static size_t count_items(const char *list)
-{
-    size_t count = 1;
-    for (; *list != 0; list++)
-        count += *list == ',';
-    return count;
-}
-
-static int parse_psk(struct parse *p, struct authorized_edge *edge, char *value)
-{
-    if (base64_decode(edge->psk, sizeof edge->psk, value) != 0)
-        return fail(p, "psk is not 32 bytes in base64; make one with: keyless genkey");
-    if (is_zero(edge->psk))
-        return fail(p, "psk is all zero; make one with: keyless genkey");
-    return 0;
-}
-
-static int parse_key_name(struct parse *p, struct authorized_edge *edge, const char *item)
-{
-    uint8_t id[KEY_ID_SIZE];
-    if (!is_name(item, KEY_NAME_MAX))
-        return fail(p, "keys= takes file names of keys without extension, or key ids in hex, with commas "
-                       "between, like keys=www,api");
-    char *copy = strdup(item);
-    if (copy == NULL)
-        return fault_set(p->fault, ERR_MEMORY, "%s: %s", p->file, err_string(ERR_MEMORY));
-    if (strlen(copy) == 2 * KEY_ID_SIZE && hex_decode(id, sizeof id, copy) == 0)
-        hex_encode(copy, id, sizeof id);
-    edge->keys[edge->key_count++] = copy;
-    return 0;
-}
-
-static int parse_keys(struct parse *p, struct authorized_edge *edge, char *value)
-{
-    edge->keys = calloc(count_items(value), sizeof *edge->keys);
-    if (edge->keys == NULL)
-        return fault_set(p->fault, ERR_MEMORY, "%s: %s", p->file, err_string(ERR_MEMORY));
-    edge->all_keys = false;
-    int err = 0;
-    for (char *rest = value, *item; err == 0 && (item = strsep(&rest, ",")) != NULL;)
-        err = parse_key_name(p, edge, item);
-    return err;
-}
-
-static int parse_operations(struct parse *p, struct authorized_edge *edge, char *value)
-{
-    enum operation_kind kind;
-    edge->operations = OPERATION_ALL;
-    for (char *rest = value, *item; (item = strsep(&rest, ",")) != NULL;) {
-        if (operation_parse(item, &kind) != 0)
-            return fail(p, "ops= takes sign_tls13, sign_tls12, rsa_premaster, with commas between");
-        edge->operations |= 1u << kind;
-    }
-    return 0;
-}
-
-static int parse_from(struct parse *p, struct authorized_edge *edge, char *value)
-{
-    edge->from = calloc(count_items(value), sizeof *edge->from);
-    if (edge->from == NULL)
-        return fault_set(p->fault, ERR_MEMORY, "%s: %s", p->file, err_string(ERR_MEMORY));
-    for (char *rest = value, *item; (item = strsep(&rest, ",")) != NULL; edge->from_count++)
-        if (network_parse(&edge->from[edge->from_count], item) != 0)
-            return fail(p, "from= takes networks with commas between, like from=192.0.2.0/24,2001:db8::/32");
-    return 0;
-}
-
-static const struct {
-    const char *name;
-    int (*parse)(struct parse *p, struct authorized_edge *edge, char *value);
-} options[] = {{"psk", parse_psk}, {"keys", parse_keys}, {"ops", parse_operations}, {"from", parse_from}};
-
-#define OPTION_COUNT (sizeof options / sizeof options[0])
-#define SEEN_PSK     1u /* bit of options[0] */
-
-static int parse_option(struct parse *p, struct authorized_edge *edge, char *text, unsigned *seen)
-{
-    char *equal = strchr(text, '=');
-    size_t length = equal == NULL ? 0 : (size_t)(equal - text);
-    for (unsigned i = 0; i < OPTION_COUNT; i++) {
-        if (strlen(options[i].name) != length || memcmp(options[i].name, text, length) != 0)
-            continue;
-        if ((*seen & 1u << i) != 0)
-            return fault_set(p->fault, ERR_CONFIG, "%s:%u: %s= stands there twice; join them", p->file,
-                             p->line, options[i].name);
-        *seen |= 1u << i;
-        return options[i].parse(p, edge, equal + 1);
-    }
-    /* The text is not repeated: it may be a secret in the wrong place. */
-    return fail(p, "unknown option behind the name; there are psk=, keys=, ops= and from=");
-}
-
 static int parse_fields(struct parse *p, struct authorized_edge *edge, char *line)
 {
-    static const char blanks[] = " \t\r";
+    static const uint8_t zero[IDENTITY_KEY_SIZE];
     char *rest = NULL;
-    unsigned seen = 0;
-    char *key = strtok_r(line, blanks, &rest);
-    char *name = strtok_r(NULL, blanks, &rest);
-    int err = 0;
-    if (base64_decode(edge->key, sizeof edge->key, key) != 0 || is_zero(edge->key))
+    char *key = strtok_r(line, AUTHORIZED_BLANKS, &rest);
+    char *name = strtok_r(NULL, AUTHORIZED_BLANKS, &rest);
+    if (base64_decode(edge->key, sizeof edge->key, key) != 0 || same_bytes(edge->key, zero, sizeof zero))
         return fail(p, "the line does not begin with a public key, 32 bytes in base64; the edge prints it "
                        "with: keyless pubkey < identity.key");
-    if (name == NULL || !is_name(name, AUTHORIZED_NAME_MAX - 1))
+    if (name == NULL || !authorized_is_name(name, AUTHORIZED_NAME_MAX - 1))
         return fail(p, "behind the key there is no name for the edge; write 1 to 63 letters, digits, '.', "
                        "'_', '-'");
     memcpy(edge->name, name, strlen(name) + 1);
     edge->line = p->line;
-    edge->all_keys = true;
-    edge->operations = OPERATION_ALL | OPERATION_SIGN;
-    for (char *text; err == 0 && (text = strtok_r(NULL, blanks, &rest)) != NULL;)
-        err = parse_option(p, edge, text, &seen);
-    if (err == 0 && (seen & SEEN_PSK) == 0)
-        err = fail(p, "psk is missing; append psk=… (make one with: keyless genkey)");
-    return err;
+    struct fault why;
+    int err = authorized_options_parse(edge, rest, &why);
+    return err == 0 ? 0 : fault_set(p->fault, err, "%s:%u: %s", p->file, p->line, why.text);
 }
 
 static void clear_edge(struct authorized_edge *edge)
@@ -282,8 +168,9 @@ static struct authorized *new_list(size_t count)
     while (list->slot_count <= 2 * count)
         list->slot_count *= 2;
     list->slots = calloc(list->slot_count, sizeof *list->slots);
+    list->names = calloc(list->slot_count, sizeof *list->names);
     list->edges = secret_new((count + 1) * sizeof *list->edges);
-    if (list->slots == NULL || list->edges == NULL) {
+    if (list->slots == NULL || list->names == NULL || list->edges == NULL) {
         authorized_free(list);
         return NULL;
     }
@@ -313,11 +200,9 @@ int authorized_parse(struct authorized **out, const char *text, size_t length, c
         return fault_set(fault, ERR_CONFIG, "%s: %zu edges; a key server takes at most %d", file, count,
                          EDGES_MAX);
     p.list = new_list(count);
-    p.names = p.list == NULL ? NULL : calloc(p.list->slot_count, sizeof *p.names);
-    int err = p.names == NULL ? fault_set(fault, ERR_MEMORY, "%s: %s", file, err_string(ERR_MEMORY)) : 0;
+    int err = p.list == NULL ? fault_set(fault, ERR_MEMORY, "%s: %s", file, err_string(ERR_MEMORY)) : 0;
     if (err == 0 && length > 0)
         err = parse_lines(&p, text, text + length);
-    free(p.names);
     if (err != 0)
         authorized_free(p.list);
     else
@@ -357,6 +242,7 @@ void authorized_free(struct authorized *list)
         clear_edge(&list->edges[i]);
     secret_free(list->edges);
     free(list->slots);
+    free(list->names);
     wipe(list, sizeof *list);
     free(list);
 }
@@ -381,6 +267,12 @@ const struct authorized_edge *authorized_find(const struct authorized *list,
                                               const uint8_t key[static IDENTITY_KEY_SIZE])
 {
     uint32_t slot = *find_by_key(list, key);
+    return slot == 0 ? NULL : &list->edges[slot - 1];
+}
+
+const struct authorized_edge *authorized_find_name(const struct authorized *list, const char *name)
+{
+    uint32_t slot = *find_by_name(list, name);
     return slot == 0 ? NULL : &list->edges[slot - 1];
 }
 

@@ -4,17 +4,33 @@
  *     5rBBv2…= paris1 psk=… keys=www,api from=192.0.2.0/24
  *
  * `psk=` (base64, required), `keys=` (file names of keys without extension, or key ids in hex; default: all),
- * `ops=` (default: sign_tls12,sign_tls13; rsa_premaster only where it is listed), `from=` (networks; default:
- * anywhere). The file holds secrets: its mode is checked. A bad line is reported with file, line and mend.
- * Pure once read; immutable, so any thread may look up. */
+ * `ops=` (default: sign_tls12,sign_tls13,rsa_master; rsa_premaster only where it is listed), `from=`
+ * (networks; default: anywhere), `not_before=` and `not_after=` (dates; default: always), `rate=` and
+ * `quota=` (uses of all keys together; default: any number). The file holds secrets: its mode is checked. A
+ * bad line is reported with file, line and mend. Pure once read; immutable, so any thread may look up. */
 #ifndef KEYSERVER_AUTHORIZED_H
 #define KEYSERVER_AUTHORIZED_H
 
 #include "common/address.h"
+#include "common/date.h"
 #include "common/identity.h"
+#include "keyserver/limit.h"
 #include "proto/operation.h"
 
 #define AUTHORIZED_NAME_MAX 64
+
+/* In the order of the table in authorized_options.c. */
+enum authorized_option {
+    AUTHORIZED_PSK,
+    AUTHORIZED_KEYS,
+    AUTHORIZED_OPS,
+    AUTHORIZED_FROM,
+    AUTHORIZED_NOT_BEFORE,
+    AUTHORIZED_NOT_AFTER,
+    AUTHORIZED_RATE,
+    AUTHORIZED_QUOTA,
+    AUTHORIZED_OPTIONS
+};
 
 struct authorized_edge {
     uint8_t key[IDENTITY_KEY_SIZE];
@@ -22,12 +38,15 @@ struct authorized_edge {
     char name[AUTHORIZED_NAME_MAX]; /* letters, digits, '.', '_', '-' */
     unsigned line;                  /* where it stands, 1 … */
     size_t index;                   /* of authorized_at() */
+    unsigned given;                 /* what its line says: bits (1 << enum authorized_option) */
     uint32_t operations;            /* bit (1 << enum operation_kind); ping and keys always set */
     bool all_keys;
     char **keys; /* owned; names or 64 hex digits */
     size_t key_count;
     struct network *from; /* owned; none = anywhere */
     size_t from_count;
+    struct date_span valid;
+    struct limit rate, quota;
 };
 
 struct authorized;
@@ -51,6 +70,8 @@ const struct authorized_edge *authorized_at(const struct authorized *list, size_
  * hash). */
 const struct authorized_edge *authorized_find(const struct authorized *list,
                                               const uint8_t key[static IDENTITY_KEY_SIZE]);
+/* The edge called NAME, or NULL. */
+const struct authorized_edge *authorized_find_name(const struct authorized *list, const char *name);
 /* True when the edge may come from ADDRESS. */
 bool authorized_from(const struct authorized_edge *edge, const struct address *address);
 /* True when the edge's `keys=` covers a key of this id and file name. */

@@ -85,8 +85,8 @@ static void add(struct children *children, enum child_role role, pid_t pid)
     log_event(LOG_INFO, "child_started", "role=%s pid=%d", role_names[role], (int)pid);
 }
 
-/* Ends a child without the parent's exit handlers, which are not its own; but the search for leaks is one. */
-static _Noreturn void leave(int status)
+/* The search for leaks is an exit handler, too. */
+_Noreturn void children_leave(int status)
 {
     fflush(NULL);
     if (PROCESS_SANITIZED)
@@ -126,7 +126,7 @@ int children_start_net(struct children *children, const struct server_config *co
             .listener_count = sockets->listener_count,
             .admin = sockets->admin_fd >= 0 ? listeners[sockets->listener_count] : -1};
         name_logs("keyless-server[net]", config);
-        leave(net_run(config, &given));
+        children_leave(net_run(config, &given));
     }
     close(control[1]);
     if (pid < 0) {
@@ -158,7 +158,7 @@ int children_start_vault(struct children *children, const struct server_config *
     if (pid == 0) {
         const struct vault_descriptors given = {.wall = fds[0], .ready = fds[1], .edges = fds[2]};
         name_logs("keyless-server[vault]", config);
-        leave(vault_run(config, &given));
+        children_leave(vault_run(config, &given));
     }
     wall_close(&vault_end);
     close(ready[1]);

@@ -49,5 +49,7 @@ int children_start_net(struct children *children, const struct server_config *co
  * gives one byte once it is ready (or ends); both are the caller's. ERR_BUSY: too many children. */
 int children_start_vault(struct children *children, const struct server_config *config, int edges_fd,
                          int *net_wall_fd, int *ready_fd) MUST_USE;
+/* Ends a child without the parent's exit handlers, which are not its own. */
+_Noreturn void children_leave(int status);
 
 #endif

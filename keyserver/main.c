@@ -3,93 +3,167 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/clock.h"
 #include "keyserver/supervisor.h"
 #include "keyserver/trial.h"
 
 #define DEFAULT_FILE "/etc/keyless/server.conf"
 
+enum { EXPLAIN = 1, FROM, NAME, AT };
+
 static const struct option options[] = {
     {"config", required_argument, NULL, 'c'}, {"test", no_argument, NULL, 't'},
     {"dump", no_argument, NULL, 'T'},         {"version", no_argument, NULL, 'V'},
-    {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
+    {"help", no_argument, NULL, 'h'},         {"explain", no_argument, NULL, EXPLAIN},
+    {"from", required_argument, NULL, FROM},  {"name", required_argument, NULL, NAME},
+    {"at", required_argument, NULL, AT},      {NULL, 0, NULL, 0},
 };
 
 static const char usage[] =
     "Usage: keyless-server [-c FILE] [-t | -T]\n"
+    "       keyless-server [-c FILE] --explain EDGE KEY OPERATION [--from ADDRESS] [--name NAME]\n"
+    "                      [--at TIME]\n"
     "\n"
     "Holds TLS private keys and uses them for the edges it knows. Runs in the foreground.\n"
     "\n"
     "  -c, --config FILE  the configuration (default: " DEFAULT_FILE ")\n"
     "  -t, --test         test the configuration and every file it names, and end\n"
     "  -T, --dump         print the effective configuration, defaults included, and end\n"
+    "      --explain      say whether this edge may ask this of this key, and which line says so, and end\n"
+    "      --from ADDRESS …  from there\n"
+    "      --name NAME       … for a client that asks for this server (\"\" for none)\n"
+    "      --at TIME         … at another time than now\n"
     "  -V, --version      print the version and end\n"
     "  -h, --help         print this and end\n"
     "\n"
     "Signals: TERM or INT drains and ends (a second one ends at once), HUP loads keys and rights anew.\n"
-    "Exit status: 0 done, 1 failed, 2 usage or configuration.\n";
+    "Exit status: 0 done, 1 failed, 2 usage or configuration, 4 refused (--explain).\n";
 
-static int dump(struct server_config *config, const char *file)
+struct command {
+    enum { RUN, TEST, DUMP, ASK, SAID } action; /* SAID: all is said already */
+    const char *file;
+    struct question question;
+    bool asks; /* an option of --explain was there */
+};
+
+static int dump(const struct server_config *config)
 {
     struct buffer out;
 
-    (void)file;
     buffer_init(&out);
     int r = config_dump(server_config_table, config, &out);
     if (r == 0 && fwrite(buffer_bytes(&out), 1, buffer_length(&out), stdout) != buffer_length(&out))
         r = ERR_SYSTEM;
     buffer_clear(&out);
-    server_config_clear(config);
     return r == 0 && fflush(stdout) == 0 ? 0 : 1;
 }
 
-static int test(struct server_config *config, const char *file)
+static int fail(const char *what)
 {
-    config->log_level = LOG_WARN; /* only what is wrong */
-    log_init("keyless-server", LOG_WARN, (enum log_format)config->log_format);
-    int status = trial_run(config, file);
+    fprintf(stderr, "keyless-server: %s\n", what);
+    return 2;
+}
+
+/* The options of a question. */
+static int take_part(struct command *command, int option, struct fault *fault)
+{
+    command->asks = true;
+    if (option == FROM)
+        return question_take_from(&command->question, optarg, fault);
+    if (option == AT)
+        return question_take_at(&command->question, optarg, fault);
+    command->question.name = optarg;
+    return 0;
+}
+
+static int take_option(struct command *command, int option, struct fault *fault)
+{
+    switch (option) {
+    case 'c':
+        command->file = optarg;
+        return 0;
+    case 't':
+        command->action = TEST;
+        return 0;
+    case 'T':
+        command->action = DUMP;
+        return 0;
+    case EXPLAIN:
+        command->action = ASK;
+        return 0;
+    case FROM:
+    case NAME:
+    case AT:
+        return take_part(command, option, fault);
+    case 'V':
+    case 'h':
+        fputs(option == 'V' ? "keyless-server " KEYLESS_VERSION "\n" : usage, stdout);
+        command->action = SAID;
+        return 0;
+    default:
+        return fault_set(fault, ERR_CONFIG, "run keyless-server --help for the options");
+    }
+}
+
+/* What stands behind the options. */
+static int take_words(struct command *command, int count, char **words, struct fault *fault)
+{
+    if (command->action != ASK && count > 0)
+        return fault_set(fault, ERR_CONFIG, "%s: what is this for? A configuration is given with -c FILE",
+                         words[0]);
+    if (command->action != ASK)
+        return command->asks ? fault_set(fault, ERR_CONFIG, "--from, --name and --at belong to --explain")
+                             : 0;
+    if (count != 3)
+        return fault_set(fault, ERR_CONFIG, "--explain takes three words: EDGE KEY OPERATION");
+    command->question.edge = words[0];
+    command->question.key = words[1];
+    return question_take_operation(&command->question, words[2], fault);
+}
+
+static int read_command(struct command *command, int argc, char **argv, struct fault *fault)
+{
+    int option, r = 0;
+
+    while (r == 0 && command->action != SAID &&
+           (option = getopt_long(argc, argv, "c:tTVh", options, NULL)) != -1)
+        r = take_option(command, option, fault);
+    if (r == 0 && command->action != SAID)
+        r = take_words(command, argc - optind, argv + optind, fault);
+    return r;
+}
+
+/* Everything but running, which keeps the configuration. */
+static int look(const struct command *command, struct server_config *config)
+{
+    int status;
+
+    if (command->action == DUMP) {
+        status = dump(config);
+    } else {
+        config->log_level = LOG_WARN; /* only what is wrong */
+        log_init("keyless-server", LOG_WARN, (enum log_format)config->log_format);
+        status = command->action == TEST ? trial_run(config, command->file)
+                                         : trial_explain(config, &command->question);
+    }
     server_config_clear(config);
     return status;
 }
 
 int main(int argc, char **argv)
 {
-    int (*action)(struct server_config * config, const char *file) = supervisor_run;
-    const char *file = DEFAULT_FILE;
+    struct command command = {.file = DEFAULT_FILE, .question.at = clock_unix()};
     struct server_config config = {.admin = NULL};
     struct fault fault = {.text = ""};
-    int option;
 
-    while ((option = getopt_long(argc, argv, "c:tTVh", options, NULL)) != -1) {
-        switch (option) {
-        case 'c':
-            file = optarg;
-            break;
-        case 't':
-            action = test;
-            break;
-        case 'T':
-            action = dump;
-            break;
-        case 'V':
-            puts("keyless-server " KEYLESS_VERSION);
-            return 0;
-        case 'h':
-            fputs(usage, stdout);
-            return 0;
-        default:
-            fputs("keyless-server: run keyless-server --help for the options\n", stderr);
-            return 2;
-        }
-    }
-    if (optind < argc) {
-        fprintf(stderr, "keyless-server: %s: what is this for? A configuration is given with -c FILE\n",
-                argv[optind]);
-        return 2;
-    }
-    if (server_config_load(&config, file, &fault) != 0) {
-        fprintf(stderr, "keyless-server: %s\n", fault.text);
-        return 2;
-    }
+    if (read_command(&command, argc, argv, &fault) != 0)
+        return fail(fault.text);
+    if (command.action == SAID)
+        return 0;
+    if (server_config_load(&config, command.file, &fault) != 0)
+        return fail(fault.text);
+    if (command.action != RUN)
+        return look(&command, &config);
     log_init("keyless-server", (enum log_level)config.log_level, (enum log_format)config.log_format);
-    return action(&config, file);
+    return supervisor_run(&config, command.file);
 }

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "keyserver/policy.h"
+
 #define FIELD(member) offsetof(struct server_config, member)
 #define HOUR          3600000
 #define MINUTE        60000
@@ -61,12 +63,28 @@ const struct config_option server_config_table[] = {
     {.name = "log_format", .type = CONFIG_CHOICE, .offset = FIELD(log_format), .fallback = "logfmt",
      .choices = formats,
      .help = "How: logfmt or json."},
+    {.name = "key_default", .type = CONFIG_SECTION, .offset = FIELD(key_default),
+     .options = server_key_default_table,
+     .help = "What every key may be used for, unless its own section says otherwise: key NAME { … }."},
+    {.name = "key", .type = CONFIG_SECTIONS, .offset = FIELD(key_sections), .options = server_key_table,
+     .size = sizeof(struct server_key),
+     .help = "The same of one key, by its file's name without extension, or its id in hex."},
     {.name = NULL},
 };
 /* clang-format on */
 
 _Static_assert(LOG_ERROR == 0 && LOG_DEBUG == 3 && LOG_LOGFMT == 0 && LOG_JSON == 1,
                "the choices stand in the order of the enums");
+
+/* What follows from the sections of the keys is found out when it is needed; here, whether it can be. */
+static int check_policy(const struct server_config *config, const char *file, struct fault *fault)
+{
+    struct policy *policy;
+    struct fault why = {.text = ""};
+    int err = policy_new(&policy, config, &why);
+    policy_free(policy);
+    return err == 0 ? 0 : fault_set(fault, err, "%s: %s", file, why.text);
+}
 
 static int check(const struct server_config *config, const char *file, struct fault *fault)
 {
@@ -77,7 +95,7 @@ static int check(const struct server_config *config, const char *file, struct fa
         return fault_set(fault, ERR_CONFIG, "%s: admin is empty; to have none write: admin = \"off\"", file);
     if (config->user != NULL && config->user[0] == 0)
         return fault_set(fault, ERR_CONFIG, "%s: user is empty; name a user or leave the option out", file);
-    return 0;
+    return check_policy(config, file, fault);
 }
 
 int server_config_load(struct server_config *out, const char *file, struct fault *fault)

@@ -4,35 +4,40 @@
 
 #include "common/config.h"
 #include "common/log.h"
+#include "keyserver/server_keys.h"
 
 #define SERVER_DEFAULT_PORT       2407
 #define SERVER_ADMIN_DEFAULT_PORT 2406
 
 struct server_config {
-    struct config_strings listen; /* "127.0.0.1:2407", "unix:/run/…" */
-    char *admin;                  /* "127.0.0.1:2406"; "off" = none */
-    char *identity;               /* path of the X25519 secret key */
-    char *authorized_edges;       /* path */
-    char *keys;                   /* path of the folder of private keys */
-    char *group_secret;           /* path; made at first start */
-    char *user;                   /* to become when started as root */
-    int workers;                  /* 0 = one per core */
-    int queue_max;                /* requests waiting in the vault before it answers busy; 4,096 */
-    int in_flight_per_edge;       /* open requests of one edge; 4,096 */
-    uint64_t epoch;               /* ms: how long bound mode uses one epoch key; 30,000 */
-    uint64_t deadline_max;        /* ms: longest a request may wait, whatever the edge asks; 10,000 */
-    uint64_t handshake_timeout;   /* ms: a connection that is not authenticated by then is dropped; 5,000 */
-    uint64_t idle_timeout;        /* ms without a message; 60,000 */
-    uint64_t drain_timeout;       /* ms from SIGTERM to exit at the latest; 10,000 */
-    int half_open_max;            /* 1,024 */
-    int handshakes_per_second;    /* per source address; 50 */
-    int log_level;                /* enum log_level */
-    int log_format;               /* enum log_format */
+    struct config_strings listen;  /* "127.0.0.1:2407", "unix:/run/…" */
+    char *admin;                   /* "127.0.0.1:2406"; "off" = none */
+    char *identity;                /* path of the X25519 secret key */
+    char *authorized_edges;        /* path */
+    char *keys;                    /* path of the folder of private keys */
+    char *group_secret;            /* path; made at first start */
+    char *user;                    /* to become when started as root */
+    int workers;                   /* 0 = one per core */
+    int queue_max;                 /* requests waiting in the vault before it answers busy; 4,096 */
+    int in_flight_per_edge;        /* open requests of one edge; 4,096 */
+    uint64_t epoch;                /* ms: how long bound mode uses one epoch key; 30,000 */
+    uint64_t deadline_max;         /* ms: longest a request may wait, whatever the edge asks; 10,000 */
+    uint64_t handshake_timeout;    /* ms: a connection that is not authenticated by then is dropped; 5,000 */
+    uint64_t idle_timeout;         /* ms without a message; 60,000 */
+    uint64_t drain_timeout;        /* ms from SIGTERM to exit at the latest; 10,000 */
+    int half_open_max;             /* 1,024 */
+    int handshakes_per_second;     /* per source address; 50 */
+    int log_level;                 /* enum log_level */
+    int log_format;                /* enum log_format */
+    struct server_key key_default; /* of every key, unless its own section says otherwise */
+    struct config_sections key_sections; /* struct server_key, by name or id of the key */
 };
 
 /* The table, for -T and the manual. */
 extern const struct config_option server_config_table[];
 
+/* Fills the zeroed OUT. ERR_CONFIG with a fault for what is wrong or contradicts itself in FILE, but not for
+ * the files that it names. */
 int server_config_load(struct server_config *out, const char *file, struct fault *fault) MUST_USE;
 void server_config_clear(struct server_config *config);
 

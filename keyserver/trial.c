@@ -11,7 +11,9 @@
 #include "common/clock.h"
 #include "common/secret.h"
 #include "keyserver/authorized_snapshot.h"
+#include "keyserver/child.h"
 #include "keyserver/children.h"
+#include "keyserver/vault/vault.h"
 #include "keyserver/wall/wall.h"
 
 #define LOAD_TIMEOUT_MS 60000
@@ -118,4 +120,18 @@ int trial_run(const struct server_config *config, const char *file)
     if (status == 0)
         printf("%s is good: %zu edges, %u keys\n", file, edges, stats.keys);
     return status;
+}
+
+int trial_explain(const struct server_config *config, const struct question *question)
+{
+    int wait_status = 0;
+    pid_t pid = child_fork(NULL, 0);
+
+    if (pid == 0)
+        children_leave(vault_explain(config, question));
+    if (pid < 0 || waitpid(pid, &wait_status, 0) != pid || !WIFEXITED(wait_status)) {
+        fputs("keyless-server: the process that explains has failed\n", stderr);
+        return 1;
+    }
+    return WEXITSTATUS(wait_status);
 }

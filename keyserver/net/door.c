@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "common/clock.h"
+
 void door_settings(struct channel_listener_settings *out, const struct server_config *config)
 {
     channel_listener_settings_default(out);
@@ -20,7 +22,7 @@ static int on_lookup(const uint8_t key[static NOISE_KEY_SIZE], const struct addr
     const struct door *door = user;
     const struct authorized_edge *edge = authorized_find(door->authorized, key);
 
-    if (edge == NULL || !authorized_from(edge, from))
+    if (edge == NULL || !authorized_from(edge, from) || !date_span_has(&edge->valid, clock_unix()))
         return ERR_REFUSED;
     memcpy(verdict->psk, edge->psk, sizeof verdict->psk);
     verdict->user = user;
@@ -45,14 +47,19 @@ static const struct {
 
 /* What to do about it: more than the table says where it depends on who it was. */
 static void mend_for(struct fault *mend, enum channel_drop why, const struct door *door,
-                     const struct authorized_edge *edge)
+                     const struct authorized_edge *edge, const struct address *from)
 {
     const char *file = door->authorized_file;
 
     if (why == DROP_UNKNOWN && edge == NULL)
         (void)fault_set(mend, 0, "add a line with this key to %s and restart keyless-server", file);
-    else if (why == DROP_UNKNOWN)
+    else if (why == DROP_UNKNOWN && !authorized_from(edge, from))
         (void)fault_set(mend, 0, "from= in %s line %u does not cover this address", file, edge->line);
+    else if (why == DROP_UNKNOWN)
+        (void)fault_set(
+            mend, 0, "%s in %s line %u; change it and restart keyless-server, if the edge shall come in",
+            clock_unix() < edge->valid.first ? "not_before= has not come yet" : "not_after= has passed", file,
+            edge->line);
     else if (why == DROP_PSK && edge != NULL)
         (void)fault_set(mend, 0, "its psk differs from the one in %s line %u", file, edge->line);
     else
@@ -69,7 +76,7 @@ static void on_drop(enum channel_drop why, const uint8_t *key, const struct addr
     counter_add(&service_counters(door->service)->drops[why], 1);
     if (key != NULL)
         base64_encode(key_text, key, NOISE_KEY_SIZE);
-    mend_for(&mend, why, door, edge);
+    mend_for(&mend, why, door, edge, from);
     log_event(drop_words[why].level, "edge_dropped", "why=%s address=%s edge=%s key=\"%s\" mend=\"%s\"",
               channel_drop_name(why), address_text(from, address), edge != NULL ? edge->name : "-", key_text,
               mend.text);

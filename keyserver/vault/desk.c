@@ -32,29 +32,6 @@ static void answer_status(struct desk *desk, uint64_t token, enum operation_kind
     answer(desk, token, kind, &outcome);
 }
 
-/* What the owner does about a refusal, if this edge shall have what it asked for. */
-static const char *const refusal_mends[REFUSAL_KINDS] = {
-    [REFUSAL_NONE] = "",
-    [REFUSAL_MALFORMED_SLOT] = "report it: the net process sent what it never should",
-    [REFUSAL_UNKNOWN_EDGE] = "add its line to authorized_edges and reload",
-    [REFUSAL_FROM] = "widen from= in its line of authorized_edges, or of the key, and reload",
-    [REFUSAL_UNKNOWN_KEY] =
-        "put the key into the keys folder and reload, or take the certificate from the edge",
-    [REFUSAL_KEY_NOT_GRANTED] = "list the key in keys= of its line in authorized_edges and reload",
-    [REFUSAL_OPERATION_NOT_GRANTED] = "list the operation in ops= of its line in authorized_edges and reload",
-    [REFUSAL_VALIDITY] = "look at not_before and not_after of the edge and of the key",
-    [REFUSAL_MODE] =
-        "allow the mode in the key's section of server.conf and reload; read docs/SECURITY.md first",
-    [REFUSAL_UNKNOWN_OPERATION] = "update keyless-server if the edge is newer",
-    [REFUSAL_SCHEME] = "compare the certificate of the edge with this key",
-    [REFUSAL_STRUCTURE] = "look at the edge: no TLS handshake asks for this",
-    [REFUSAL_SESSION_ID] = "if it happens often: compare group.secret and the clocks of the key servers",
-    [REFUSAL_NAME] = "list the name in names of the key's section and reload",
-    [REFUSAL_RATE] = "raise the rate of the edge or of the key and reload",
-    [REFUSAL_QUOTA] = "raise the quota of the edge or of the key and reload",
-    [REFUSAL_AUDIT] = "make room for the audit log",
-};
-
 static void log_refusal(const struct wall_request *request, const struct claim *claim,
                         enum wall_refusal refusal)
 {
@@ -63,12 +40,12 @@ static void log_refusal(const struct wall_request *request, const struct claim *
     log_event(LOG_WARN, "request_refused", "edge=%s op=%s key=%s reason=%s mend=\"%s\" trace=%s",
               claim->edge != NULL ? claim->edge->name : "unknown", operation != NULL ? operation : "unknown",
               claim->key != NULL ? claim->key->name : hex_encode(id, request->operation.key_id, KEY_ID_SIZE),
-              wall_refusal_name(refusal), refusal_mends[refusal], trace_id_text(&request->trace, trace));
+              wall_refusal_name(refusal), judge_mend(refusal), trace_id_text(&request->trace, trace));
 }
 
-/* The keys that EDGE may use, a slot for every WALL_KEYS_MAX of them. */
+/* The keys that the edge may use, a slot for every WALL_KEYS_MAX of them. */
 static void answer_keys(struct desk *desk, const struct wall_request *request,
-                        const struct authorized_edge *edge)
+                        const struct judgement *judgement)
 {
     struct wall_answer *slot = NULL;
     const struct keystore *keys = desk->judge.keys;
@@ -82,7 +59,7 @@ static void answer_keys(struct desk *desk, const struct wall_request *request,
         for (; i < count && slot->u.keys.count < WALL_KEYS_MAX; i++) {
             const struct key *key = keystore_at(keys, i);
             struct key_info *info = &slot->u.keys.item[slot->u.keys.count];
-            info->operations = judge_grants(&desk->judge, edge, key);
+            info->operations = judge_grants(&desk->judge, judgement, key, &desk->now);
             if (info->operations == 0)
                 continue;
             memcpy(info->key_id, key->id, KEY_ID_SIZE);
@@ -122,7 +99,7 @@ static uint32_t epoch_left_ms(const struct desk *desk)
 static void answer_epoch(struct desk *desk, const struct wall_request *request)
 {
     const struct authorized_edge *edge = authorized_find(desk->judge.edges, request->edge_key);
-    if (edge == NULL || !judge_grants_epoch(edge))
+    if (edge == NULL || !judge_grants_epoch(&desk->judge, edge))
         return;
     struct wall_answer *slot = outbox_add(&desk->outbox);
     if (slot == NULL)
@@ -174,7 +151,7 @@ static void take_operation(struct desk *desk, const struct wall_request *request
     if (judgement.refusal != REFUSAL_NONE)
         refuse(desk, request, &judgement.claim, judgement.refusal);
     else if (judgement.claim.kind == OP_KEYS)
-        answer_keys(desk, request, judgement.claim.edge);
+        answer_keys(desk, request, &judgement);
     else
         enqueue(desk, request, &judgement);
 }

@@ -2,8 +2,7 @@
 
 #include <string.h>
 
-#include "keyserver/vault/epoch.h"
-#include "keyserver/vault/gate.h"
+#include "keyserver/vault/judge_steps.h"
 
 static struct address address_of(const struct wall_request *request)
 {
@@ -23,65 +22,6 @@ static struct address address_of(const struct wall_request *request)
     return address;
 }
 
-static bool is_key_operation(enum operation_kind kind)
-{
-    return kind == OP_SIGN_TLS13 || kind == OP_SIGN_TLS12 || kind == OP_RSA_PREMASTER ||
-           kind == OP_RSA_MASTER;
-}
-
-uint32_t judge_grants(const struct judge *judge, const struct authorized_edge *edge, const struct key *key)
-{
-    (void)judge;
-    if (!authorized_for_key(edge, key->id, key->name))
-        return 0;
-    return edge->operations & keystore_operations(key->type);
-}
-
-bool judge_grants_epoch(const struct authorized_edge *edge)
-{
-    return (edge->operations & 1u << OP_RSA_MASTER) != 0;
-}
-
-/* Who asks, from where, for what. */
-static enum wall_refusal judge_claim(const struct judge *judge, const struct wall_request *request,
-                                     struct claim *claim)
-{
-    struct address from = address_of(request);
-    enum operation_kind kind = request->operation.kind;
-
-    claim->edge = authorized_find(judge->edges, request->edge_key);
-    if (claim->edge == NULL)
-        return REFUSAL_UNKNOWN_EDGE;
-    if (!authorized_from(claim->edge, &from))
-        return REFUSAL_FROM;
-    if (kind == OP_KEYS)
-        return REFUSAL_NONE;
-    if (!is_key_operation(kind))
-        return REFUSAL_UNKNOWN_OPERATION;
-    claim->key = keystore_find(judge->keys, request->operation.key_id);
-    if (claim->key == NULL)
-        return REFUSAL_UNKNOWN_KEY;
-    if (!authorized_for_key(claim->edge, claim->key->id, claim->key->name))
-        return REFUSAL_KEY_NOT_GRANTED;
-    if ((claim->edge->operations & 1u << kind) == 0)
-        return REFUSAL_OPERATION_NOT_GRANTED;
-    return REFUSAL_NONE;
-}
-
-/* Is it what it should be? Bound mode: was the session begun by this very edge, just now? */
-static enum wall_refusal judge_content(const struct judge *judge, const struct operation *operation,
-                                       const struct moment *now, struct judgement *out)
-{
-    struct transcript seen = {.server_name = ""};
-    enum wall_refusal refusal = gate_pass(operation, out->claim.key, &out->task, &seen);
-    if (refusal != REFUSAL_NONE || operation->kind != OP_RSA_MASTER)
-        return refusal;
-    memcpy(out->claim.server_name, seen.server_name, sizeof out->claim.server_name);
-    if (!epoch_accepts(seen.session_id, judge->group_secret, out->claim.edge->key, now->epoch))
-        return REFUSAL_SESSION_ID;
-    return REFUSAL_NONE;
-}
-
 static uint16_t scheme_of(const struct operation *operation)
 {
     if (operation->kind == OP_SIGN_TLS13)
@@ -89,16 +29,103 @@ static uint16_t scheme_of(const struct operation *operation)
     return operation->kind == OP_SIGN_TLS12 ? operation->u.sign_tls12.scheme : 0;
 }
 
+/* Asks step by step, but for those that depend on what is LEFT_OUT, until one says no. */
+static enum wall_refusal walk(struct hearing *hearing, unsigned left_out)
+{
+    bool about_key = judge_about_key(hearing);
+    for (size_t i = 0; i < STEPS; i++) {
+        const struct judge_step *step = &judge_steps[i];
+        if ((step->depends & left_out) != 0 || (!about_key && (step->depends & STEP_OF_ALL) == 0))
+            continue;
+        enum wall_refusal refusal = step->ask(hearing);
+        if (refusal != REFUSAL_NONE)
+            return refusal;
+    }
+    return REFUSAL_NONE;
+}
+
 void judge_request(const struct judge *judge, const struct wall_request *request, const struct moment *now,
                    struct judgement *out)
 {
-    *out = (struct judgement){.claim = {.kind = request->operation.kind,
-                                        .scheme = scheme_of(&request->operation),
-                                        .trace = request->trace}};
+    const struct operation *operation = &request->operation;
+    struct hearing hearing;
+    *out = (struct judgement){
+        .from = address_of(request),
+        .claim = {.kind = operation->kind, .scheme = scheme_of(operation), .trace = request->trace}};
     memcpy(out->claim.channel, request->channel, sizeof out->claim.channel);
-    out->refusal = judge_claim(judge, request, &out->claim);
-    if (out->claim.key != NULL)
-        claim_digest(out->claim.digest, &request->operation);
-    if (out->refusal == REFUSAL_NONE && out->claim.key != NULL)
-        out->refusal = judge_content(judge, &request->operation, now, out);
+    judge_open(&hearing, judge, authorized_find(judge->edges, request->edge_key), operation, &out->from, now);
+    hearing.task = &out->task;
+    out->claim.edge = hearing.edge;
+    out->claim.key = hearing.key;
+    if (hearing.key != NULL)
+        claim_digest(out->claim.digest, operation);
+    out->refusal = walk(&hearing, 0);
+    memcpy(out->claim.server_name, hearing.seen.server_name, sizeof out->claim.server_name);
+    if (out->refusal == REFUSAL_NONE && hearing.key != NULL)
+        limits_take(&hearing.use, now);
+}
+
+uint32_t judge_grants(const struct judge *judge, const struct judgement *asked, const struct key *key,
+                      const struct moment *now)
+{
+    static const enum operation_kind kinds[] = {OP_SIGN_TLS13, OP_SIGN_TLS12, OP_RSA_PREMASTER,
+                                                OP_RSA_MASTER};
+    uint32_t granted = 0;
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        struct operation operation = {.kind = kinds[i]};
+        struct hearing hearing;
+        memcpy(operation.key_id, key->id, KEY_ID_SIZE);
+        judge_open(&hearing, judge, asked->claim.edge, &operation, &asked->from, now);
+        if (walk(&hearing, STEP_CONTENT | STEP_COUNT) == REFUSAL_NONE)
+            granted |= 1u << kinds[i];
+    }
+    return granted;
+}
+
+bool judge_grants_epoch(const struct judge *judge, const struct authorized_edge *edge)
+{
+    struct operation operation = {.kind = OP_RSA_MASTER};
+    struct hearing hearing;
+    for (size_t i = 0; i < keystore_count(judge->keys); i++) {
+        memcpy(operation.key_id, keystore_at(judge->keys, i)->id, KEY_ID_SIZE);
+        judge_open(&hearing, judge, edge, &operation, NULL, NULL);
+        if (walk(&hearing, STEP_WHERE | STEP_WHEN | STEP_CONTENT | STEP_COUNT) == REFUSAL_NONE)
+            return true;
+    }
+    return false;
+}
+
+static const char *const mends[REFUSAL_KINDS] = {
+    [REFUSAL_MALFORMED_SLOT] = "report it: the net process sent what it never should",
+    [REFUSAL_UNKNOWN_EDGE] = "add its line to authorized_edges and reload",
+    [REFUSAL_FROM] = "widen from= of its line in authorized_edges, or from of the key's section in "
+                     "server.conf, and reload",
+    [REFUSAL_VALIDITY] =
+        "change not_before= or not_after= of its line in authorized_edges, or not_before or not_after of "
+        "the key's section in server.conf, and reload",
+    [REFUSAL_UNKNOWN_KEY] =
+        "put the key into the keys folder and reload, or take the certificate from the edge",
+    [REFUSAL_KEY_NOT_GRANTED] = "list the key in keys= of its line in authorized_edges and reload",
+    [REFUSAL_OPERATION_NOT_GRANTED] =
+        "list the operation in ops= of its line in authorized_edges, and in operations of the "
+        "key's section in server.conf, and reload",
+    [REFUSAL_MODE] =
+        "list the mode in modes of the key's section in server.conf and reload; read docs/SECURITY.md first",
+    [REFUSAL_UNKNOWN_OPERATION] = "update keyless-server if the edge is newer",
+    [REFUSAL_SCHEME] = "compare the certificate of the edge with this key",
+    [REFUSAL_STRUCTURE] = "look at the edge: no TLS handshake asks for this",
+    [REFUSAL_SESSION_ID] = "if it happens often: compare group.secret and the clocks of the key servers",
+    [REFUSAL_NAME] = "list the name in names of the key's section in server.conf and reload",
+    [REFUSAL_RATE] =
+        "raise rate= of its line in authorized_edges, or rate or rate_per_edge of the key's section in "
+        "server.conf, and reload",
+    [REFUSAL_QUOTA] =
+        "raise quota= of its line in authorized_edges, or quota or quota_per_edge of the key's section in "
+        "server.conf, and reload",
+    [REFUSAL_AUDIT] = "make room for the audit log",
+};
+
+const char *judge_mend(enum wall_refusal refusal)
+{
+    return refusal < REFUSAL_KINDS && mends[refusal] != NULL ? mends[refusal] : "";
 }

@@ -1,36 +1,41 @@
-/* The judge: one decision about one request, read top to bottom. Sees no clock; any thread, one at a time. */
+/* The judge: one decision about one request, a table of steps read from top to bottom (judge_steps.h). Sees
+ * no clock; any thread, one at a time. */
 #ifndef KEYSERVER_VAULT_JUDGE_H
 #define KEYSERVER_VAULT_JUDGE_H
 
 #include "keyserver/vault/claim.h"
+#include "keyserver/vault/limits.h"
+#include "keyserver/vault/moment.h"
 #include "keyserver/vault/task.h"
 
 /* What it judges by; everything is borrowed. */
 struct judge {
     const struct authorized *edges;
     const struct keystore *keys;
+    const struct policy *policy;
+    struct limits *limits;       /* counts what is granted */
     const uint8_t *group_secret; /* 32 bytes; the epoch keys follow from it */
-};
-
-/* When. */
-struct moment {
-    uint64_t mono_ns; /* of clock_ns() */
-    int64_t unix_s;
-    uint64_t epoch; /* the current one */
 };
 
 struct judgement {
     enum wall_refusal refusal; /* REFUSAL_NONE: granted */
+    struct address from;       /* where the edge asks from */
     struct claim claim;        /* edge and key are NULL as long as they are not known */
     struct task task;          /* when granted and the operation is one on a key */
 };
 
-/* Judges a slot that passed wall_request_check(). */
+/* Judges a slot that passed wall_request_check(). What is granted on a key is counted against its limits. */
 void judge_request(const struct judge *judge, const struct wall_request *request, const struct moment *now,
                    struct judgement *out);
-/* The operations that EDGE may ask of KEY: bits (1 << enum operation_kind); 0 when the key is not granted. */
-uint32_t judge_grants(const struct judge *judge, const struct authorized_edge *edge, const struct key *key);
-/* True when EDGE may have an epoch key: it could be granted rsa_master. */
-bool judge_grants_epoch(const struct authorized_edge *edge);
+/* The operations that the edge of ASKED, which was judged, may ask of KEY now and from where it is: bits (1
+ * << enum operation_kind), by the same steps. */
+uint32_t judge_grants(const struct judge *judge, const struct judgement *asked, const struct key *key,
+                      const struct moment *now);
+/* True when EDGE may have an epoch key: rsa_master could be granted to it on some key, by the same steps, be
+ * it elsewhere or at another time. */
+bool judge_grants_epoch(const struct judge *judge, const struct authorized_edge *edge);
+/* What the owner does about a refusal, if this edge shall have what it asked for: names the option to change.
+ * "" where there is none. */
+const char *judge_mend(enum wall_refusal refusal);
 
 #endif

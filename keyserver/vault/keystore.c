@@ -162,22 +162,34 @@ static void tell_about(const struct key *key)
               key->bits, hex_encode(id, key->id, KEY_ID_SIZE));
 }
 
-/* Leaves one of each id, the first by file name. */
+static void drop(struct keystore *store, size_t at)
+{
+    store->skipped++;
+    key_free(store->item[at]);
+    memmove(&store->item[at], &store->item[at + 1], (store->count - at - 1) * sizeof store->item[0]);
+    store->count--;
+}
+
+/* Leaves one of each id and one of each name, the first by file name: rights and limits go by names. */
 static void drop_repeated(struct keystore *store)
 {
     for (size_t i = 0; i < store->count; i++)
         for (size_t j = i + 1; j < store->count;) {
-            if (memcmp(store->item[i]->id, store->item[j]->id, KEY_ID_SIZE) != 0) {
+            const struct key *first = store->item[i], *key = store->item[j];
+            bool same = memcmp(first->id, key->id, KEY_ID_SIZE) == 0;
+            if (!same && strcmp(first->name, key->name) != 0) {
                 j++;
                 continue;
             }
-            log_event(LOG_WARN, "key_skipped",
-                      "key=%s err=\"the same key as %s; remove one of the two files\"", store->item[j]->name,
-                      store->item[i]->name);
-            store->skipped++;
-            key_free(store->item[j]);
-            memmove(&store->item[j], &store->item[j + 1], (store->count - j - 1) * sizeof store->item[0]);
-            store->count--;
+            if (same)
+                log_event(LOG_WARN, "key_skipped",
+                          "key=%s err=\"the same key as %s; remove one of the two files\"", key->name,
+                          first->name);
+            else
+                log_event(LOG_ERROR, "key_skipped",
+                          "key=%s err=\"%s is the name of another key, too; rename one of the two files\"",
+                          key->name, key->name);
+            drop(store, j);
         }
 }
 

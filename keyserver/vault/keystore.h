@@ -28,8 +28,8 @@ struct keystore;
 
 /* Loads every *.pem, *.key and *.der of FOLDER: RSA of 2048 to 4096 bits, P-256, P-384, Ed25519, not
  * encrypted. A bad file or a loose mode is logged with its mend ("key_skipped") and passed over; so is a
- * second file with the same key. No key at all is not an error. GROUP_SECRET seeds the per-key fallback
- * secrets. ERR_CONFIG when the folder cannot be read. */
+ * second file with the same key, or with another key of the same name. No key at all is not an error.
+ * GROUP_SECRET seeds the per-key fallback secrets. ERR_CONFIG when the folder cannot be read. */
 int keystore_load(struct keystore **out, const char *folder, const uint8_t group_secret[static 32],
                   struct fault *fault) MUST_USE;
 /* Wipes and frees; NULL is allowed. */

@@ -5,6 +5,7 @@
 #ifndef KEYSERVER_VAULT_VAULT_H
 #define KEYSERVER_VAULT_VAULT_H
 
+#include "keyserver/question.h"
 #include "keyserver/server_config.h"
 
 /* What the process is given; all of it is taken. */
@@ -19,5 +20,10 @@ struct vault_descriptors {
  * everything begun is done. Returns the exit status: 0 done, 2 when what it needs could not be loaded
  * (logged). */
 int vault_run(const struct server_config *config, const struct vault_descriptors *fds);
+
+/* The body of a process that loads the same and serves nothing: writes to standard output why QUESTION is
+ * granted or refused (explain.h). Returns the exit status: 0 granted, 4 refused, 1 it could not be written, 2
+ * as above. */
+int vault_explain(const struct server_config *config, const struct question *question);
 
 #endif

@@ -13,6 +13,21 @@ static void must(bool holds)
         abort();
 }
 
+/* A limit reads back, and lets a first one pass. */
+static void check_limit(const struct authorized_edge *edge, const struct limit *limit,
+                        enum authorized_option option)
+{
+    const struct limit_bucket bucket = {.debt = 0};
+    const struct limit_window window = {.start = 0};
+    char text[LIMIT_TEXT_SIZE];
+    struct limit again;
+    limit_text(text, limit);
+    must(limit_parse_rate(&again, text) == 0 || limit_parse_quota(&again, text) == 0);
+    must(again.count == limit->count && again.seconds == limit->seconds);
+    must(limit_bucket_check(&bucket, limit, UINT64_MAX) && limit_window_check(&window, limit, INT64_MAX / 2));
+    must(limit->count == 0 || edge->given & 1u << option);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 {
     struct authorized *list;
@@ -26,6 +41,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
     for (size_t i = 0; i < authorized_count(list); i++) {
         const struct authorized_edge *edge = authorized_at(list, i);
         must(authorized_find(list, edge->key) == edge);
+        must(authorized_find_name(list, edge->name) == edge);
+        must(edge->given & 1u << AUTHORIZED_PSK && edge->given >> AUTHORIZED_OPTIONS == 0);
+        must(edge->valid.first <= edge->valid.last);
+        check_limit(edge, &edge->rate, AUTHORIZED_RATE);
+        check_limit(edge, &edge->quota, AUTHORIZED_QUOTA);
         must(edge->name[0] != 0 && strlen(edge->name) < AUTHORIZED_NAME_MAX);
         must(authorized_from(edge, &address) || edge->from_count > 0);
         must(authorized_for_key(edge, edge->key, "www") || !edge->all_keys);

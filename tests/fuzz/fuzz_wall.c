@@ -24,6 +24,8 @@ enum {
 static const uint8_t group_secret[32];
 static struct keystore *keys;
 static struct authorized *edges;
+static struct policy *policy;
+static struct limits *limits;
 
 static void must(bool holds)
 {
@@ -43,16 +45,34 @@ static void write_key(const char *folder, const char *name, EVP_PKEY *pkey)
 
 static void unload(void)
 {
+    limits_free(limits);
+    policy_free(policy);
     keystore_free(keys);
     authorized_free(edges);
     gate_stop();
+}
+
+/* Everything is allowed, and counted. */
+static void load_policy(void)
+{
+    static char words[][16] = {"sign_tls13", "sign_tls12", "rsa_premaster", "rsa_master", "bound", "plain"};
+    static char *operations[] = {words[0], words[1], words[2], words[3]}, *modes[] = {words[4], words[5]};
+    static char quota[] = "1000000000000/d", place[] = "here";
+    static struct server_config config = {.key_default = {.operations = {operations, 4},
+                                                          .modes = {modes, 2},
+                                                          .quota_per_edge = quota,
+                                                          .place = {[KEY_QUOTA_PER_EDGE] = place}}};
+    struct fault fault;
+    must(policy_new(&policy, &config, &fault) == 0);
+    limits = limits_new(edges, keys, policy);
+    must(limits != NULL);
 }
 
 static void load(void)
 {
     static const char text[] = "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE= edge "
                                "psk=YmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmI= "
-                               "ops=sign_tls12,sign_tls13,rsa_premaster from=192.0.2.0/24\n";
+                               "ops=sign_tls12,sign_tls13,rsa_premaster,rsa_master from=192.0.2.0/24\n";
     static const char *const names[] = {"rsa.pem", "p256.pem", "p384.pem", "ed25519.pem"};
     char folder[] = "/tmp/fuzz_wall.XXXXXX", path[128];
     struct fault fault;
@@ -69,6 +89,7 @@ static void load(void)
         unlink(path);
     }
     rmdir(folder);
+    load_policy();
 }
 
 static void put_right(struct wall_request *slot, uint8_t what)
@@ -128,7 +149,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
         slot.operation.u.rsa_master.length = (uint32_t)(length - 1);
     if (wall_request_check(&slot) != 0 || slot.kind != WALL_OPERATION)
         return 0;
-    const struct judge judge = {.edges = edges, .keys = keys, .group_secret = group_secret};
+    const struct judge judge = {
+        .edges = edges, .keys = keys, .policy = policy, .limits = limits, .group_secret = group_secret};
     const struct moment now = {.epoch = 7};
     struct judgement judgement;
     judge_request(&judge, &slot, &now, &judgement);
@@ -137,7 +159,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
         return 0;
     const struct claim *claim = &judgement.claim;
     must(claim->edge != NULL && claim->key != NULL);
-    must(judge_grants(&judge, claim->edge, claim->key) & 1u << slot.operation.kind);
+    must(judge_grants(&judge, &judgement, claim->key, &now) & 1u << slot.operation.kind);
+    must(limits_pairs(limits) <= keystore_count(keys));
     look_at(&slot, claim->key, &judgement.task);
     return 0;
 }

@@ -127,11 +127,11 @@ class Site:
         shutil.copy(key, target)
         os.chmod(target, 0o400)
 
-    def authorized_line(self, name="edge1", identity=None, psk=None, options="ops=sign_tls12,sign_tls13,rsa_premaster"):
+    def authorized_line(self, name="edge1", identity=None, psk=None, options="ops=sign_tls12,sign_tls13,rsa_master,rsa_premaster"):
         return "%s %s psk=%s %s\n" % ((identity or self.edge_identity).public, name, psk or self.psk, options)
 
-    def server_folder(self, keys, authorized=None, extra="", listen="127.0.0.1:0", name=None):
-        """The files of one key server; returns (identity, configuration path, folder)."""
+    def server_folder(self, keys, authorized=None, extra="", listen="127.0.0.1:0", name=None, modes=("bound", "plain")):
+        """The files of one key server, all of whose keys allow MODES; returns (identity, configuration path, folder)."""
         self.count += 1
         folder = os.path.join(self.folder, name or "server%d" % self.count)
         os.makedirs(folder)
@@ -141,7 +141,9 @@ class Site:
         os.makedirs(os.path.join(folder, "keys"), exist_ok=True)
         shutil.copy(self.group_secret, os.path.join(folder, "group.secret"))
         write(os.path.join(folder, "authorized_edges"), self.authorized_line() if authorized is None else authorized)
-        config = write(os.path.join(folder, "server.conf"), 'listen = {"%s"}\nadmin = "127.0.0.1:0"\n%s\n' % (listen, extra))
+        text = 'listen = {"%s"}\nadmin = "127.0.0.1:0"\nkey_default { modes = {%s} }\n%s\n' % (
+            listen, ", ".join('"%s"' % mode for mode in modes), extra)
+        config = write(os.path.join(folder, "server.conf"), text)
         return identity, config, folder
 
     def start_server(self, keys, **options):

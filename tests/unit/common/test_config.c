@@ -17,6 +17,11 @@ struct inner {
     char *title;
     char *path;
     int number;
+    struct config_strings words;
+    char *even;
+    struct {
+        char *number, *words, *even;
+    } place;
 };
 
 struct sample {
@@ -32,32 +37,67 @@ struct sample {
     struct {
         int depth;
         char *word;
+        char *depth_place;
     } section;
     struct config_sections inners;
+    struct {
+        char *list, *any;
+    } place;
 };
 
 static const char *const choices[] = {"low", "high", NULL};
+static const char *const colours[] = {"red", "green", NULL};
+
+static const char *check_even(const char *text)
+{
+    return strlen(text) % 2 == 0 ? NULL : "not even; write an even number of letters";
+}
 
 #define FIELD(member) offsetof(struct sample, member)
 #define INNER(member) offsetof(struct inner, member)
 
 static const struct config_option inner_table[] = {
     {.name = "path", .type = CONFIG_PATH, .offset = INNER(path)},
-    {.name = "number", .type = CONFIG_INT, .offset = INNER(number), .fallback = "7", .min = 1, .max = 9},
+    {.name = "number",
+     .type = CONFIG_INT,
+     .offset = INNER(number),
+     .fallback = "7",
+     .min = 1,
+     .max = 9,
+     .place_offset = INNER(place.number)},
+    {.name = "words",
+     .type = CONFIG_STRINGS,
+     .offset = INNER(words),
+     .choices = colours,
+     .place_offset = INNER(place.words)},
+    {.name = "even",
+     .type = CONFIG_STRING,
+     .offset = INNER(even),
+     .check = check_even,
+     .place_offset = INNER(place.even)},
     {.name = NULL},
 };
 static const struct config_option section_table[] = {
-    {.name = "depth", .type = CONFIG_INT, .fallback = "3", .min = 0, .max = 5},
+    {.name = "depth",
+     .type = CONFIG_INT,
+     .fallback = "3",
+     .min = 0,
+     .max = 5,
+     .place_offset = FIELD(section.depth_place) - FIELD(section)},
     {.name = "word", .type = CONFIG_STRING, .offset = FIELD(section.word) - FIELD(section)},
     {.name = NULL},
 };
 static const struct config_option table[] = {
     {.name = "text", .type = CONFIG_STRING, .offset = FIELD(text), .help = "A text; \"any\"."},
     {.name = "path", .type = CONFIG_PATH, .offset = FIELD(path), .fallback = "default.path"},
-    {.name = "list", .type = CONFIG_STRINGS, .offset = FIELD(list), .fallback = "{\"one\", \"two\"}"},
+    {.name = "list",
+     .type = CONFIG_STRINGS,
+     .offset = FIELD(list),
+     .fallback = "{\"one\", \"two\"}",
+     .place_offset = FIELD(place.list)},
     {.name = "flag", .type = CONFIG_BOOL, .offset = FIELD(flag), .fallback = "on"},
     {.name = "number", .type = CONFIG_INT, .offset = FIELD(number), .fallback = "5", .min = 2, .max = 8},
-    {.name = "any", .type = CONFIG_INT, .offset = FIELD(any)},
+    {.name = "any", .type = CONFIG_INT, .offset = FIELD(any), .place_offset = FIELD(place.any)},
     {.name = "time",
      .type = CONFIG_DURATION,
      .offset = FIELD(time),
@@ -386,6 +426,152 @@ static void a_file_may_have_one_mebibyte_and_not_more(void **state)
     free(text);
 }
 
+static void texts_may_be_choices_or_be_checked(void **state)
+{
+    (void)state;
+    struct sample s;
+    assert_int_equal(load(&s, "inner a { words = {green, \"red\", green} even = four }"), 0);
+    const struct inner *inner = s.inners.item;
+    assert_int_equal(inner->words.count, 3);
+    assert_string_equal(inner->even, "four");
+    config_clear(table, &s);
+    assert_fault("inner a {\n words = {\"red\",\n \"blue\"} }",
+                 ":3: ", "words: 'blue' is not known; it may be red, green");
+    assert_fault("inner a {\n even = odd }",
+                 ":2: ", "even: 'odd' is not even; write an even number of letters");
+}
+
+/* ---- places ---- */
+
+static void assert_place(const char *place, const char *expected)
+{
+    char full[160];
+    snprintf(full, sizeof full, "%s/%s", folder, expected);
+    assert_non_null(place);
+    assert_string_equal(place, full);
+}
+
+static void places_are_the_lines_of_the_names(void **state)
+{
+    (void)state;
+    struct sample s;
+    assert_int_equal(load(&s, "/* a\n comment */ any = 3\n"
+                              "section { depth = 5 } list\n=\n{\n\"any\",\n\"list\"\n}\n\n"
+                              "inner a {\n\n words = {\n\"red\" } even = \"\"\n}\n"
+                              "inner b { number = 3 }\ninner c {\n number = 4\n words = {}\n # words = x\n}"),
+                     0);
+    const struct inner *inners = s.inners.item;
+    assert_place(s.place.any, "main.conf:2");
+    assert_place(s.section.depth_place, "main.conf:3");
+    assert_place(s.place.list, "main.conf:3");
+    assert_null(inners[0].place.number);
+    assert_place(inners[0].place.words, "main.conf:12");
+    assert_place(inners[0].place.even, "main.conf:13");
+    assert_place(inners[1].place.number, "main.conf:15");
+    assert_null(inners[1].place.words);
+    assert_place(inners[2].place.number, "main.conf:17");
+    assert_place(inners[2].place.words, "main.conf:18");
+    config_clear(table, &s);
+    assert_null(s.place.any);
+}
+
+static void what_is_not_set_has_no_place(void **state)
+{
+    (void)state;
+    struct sample s;
+    assert_int_equal(load(&s, "# any = 3\ninner a { }"), 0);
+    const struct inner *inner = s.inners.item;
+    assert_null(s.place.any);
+    assert_null(s.place.list);
+    assert_null(s.section.depth_place);
+    assert_null(inner->place.number);
+    assert_null(inner->place.words);
+    assert_null(inner->place.even);
+    config_clear(table, &s);
+}
+
+static void the_last_place_counts(void **state)
+{
+    (void)state;
+    struct sample s;
+    assert_int_equal(load(&s, "any = 1\nany = 2\nlist = {a}\nlist += {b}\nsection { depth = 1 }\n"
+                              "section { depth = 2 }\nsection { }"),
+                     0);
+    assert_int_equal(s.any, 2);
+    assert_place(s.place.any, "main.conf:2");
+    assert_place(s.place.list, "main.conf:4");
+    assert_int_equal(s.section.depth, 2);
+    assert_place(s.section.depth_place, "main.conf:6");
+    config_clear(table, &s);
+    assert_int_equal(load(&s, "list = {a}\nlist = {}"), 0);
+    assert_int_equal(s.list.count, 0);
+    assert_place(s.place.list, "main.conf:2");
+    config_clear(table, &s);
+}
+
+static void places_in_includes_name_their_file(void **state)
+{
+    (void)state;
+    struct sample s;
+    put_file("sub/a.conf", "\nany = 4\n\ninner b { words = {}\nnumber = 2 }\ninclude(\"b.conf\")\n");
+    put_file("sub/b.conf", "section {\ndepth = 1 }\nlist = {}");
+    put_file("sub/c.conf", "\n\nwords = {}\neven = \"\"");
+    assert_int_equal(load(&s, "any = 3\n\ninclude(\"sub/a.conf\")\n\n"
+                              "inner a {\n number = 9\n include(\"sub/c.conf\")\n}\n"
+                              "inner c { number = 8 include(\"sub/c.conf\") number = 7 }"),
+                     0);
+    const struct inner *inners = s.inners.item;
+    assert_place(s.place.any, "sub/a.conf:2");
+    assert_place(s.section.depth_place, "sub/b.conf:2");
+    assert_place(s.place.list, "sub/b.conf:3");
+    assert_string_equal(inners[0].title, "b");
+    assert_place(inners[0].place.words, "sub/a.conf:4");
+    assert_place(inners[0].place.number, "sub/a.conf:5");
+    assert_place(inners[1].place.number, "main.conf:6");
+    assert_place(inners[1].place.words, "sub/c.conf:3");
+    assert_place(inners[1].place.even, "sub/c.conf:4");
+    assert_int_equal(inners[2].number, 7);
+    assert_place(inners[2].place.number, "main.conf:9");
+    assert_int_equal(inners[2].words.count, 0);
+    assert_place(inners[2].place.words, "sub/c.conf:3");
+    config_clear(table, &s);
+}
+
+static void what_has_a_place_and_is_not_set_stays_so_in_a_dump(void **state)
+{
+    (void)state;
+    struct sample first, second;
+    char text[8192];
+    assert_int_equal(load(&first, "inner a { words = {} }\ninner b { even = \"\" }"), 0);
+    dump(&first, text, sizeof text);
+    assert_non_null(strstr(text, "    words = {}\n"));
+    assert_non_null(strstr(text, "    # words is not set\n"));
+    assert_non_null(strstr(text, "    even = \"\"\n"));
+    assert_non_null(strstr(text, "    # even is not set\n"));
+    assert_non_null(strstr(text, "# any is not set\n"));
+    assert_int_equal(load(&second, text), 0);
+    const struct inner *inners = second.inners.item;
+    assert_non_null(inners[0].place.words);
+    assert_null(inners[0].place.even);
+    assert_null(inners[1].place.words);
+    assert_non_null(inners[1].place.even);
+    config_clear(table, &first);
+    config_clear(table, &second);
+}
+
+static void titles_have_127_bytes_and_not_more(void **state)
+{
+    (void)state;
+    struct sample s;
+    char text[200] = "inner ";
+    memset(text + 6, 't', 127);
+    strcpy(text + 6 + 127, " { }");
+    assert_int_equal(load(&s, text), 0);
+    config_clear(table, &s);
+    strcpy(text + 6 + 127, "t { }");
+    assert_fault(text, ":1: ", "write 1 to 127 letters");
+}
+
 static int make_folder(void **state)
 {
     (void)state;
@@ -423,6 +609,13 @@ int main(void)
         cmocka_unit_test(includes_go_eight_deep_and_not_nine),
         cmocka_unit_test(files_that_cannot_be_read_are_named),
         cmocka_unit_test(a_file_may_have_one_mebibyte_and_not_more),
+        cmocka_unit_test(texts_may_be_choices_or_be_checked),
+        cmocka_unit_test(places_are_the_lines_of_the_names),
+        cmocka_unit_test(what_is_not_set_has_no_place),
+        cmocka_unit_test(the_last_place_counts),
+        cmocka_unit_test(places_in_includes_name_their_file),
+        cmocka_unit_test(what_has_a_place_and_is_not_set_stays_so_in_a_dump),
+        cmocka_unit_test(titles_have_127_bytes_and_not_more),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -71,8 +71,12 @@ static void an_edge_has_the_defaults(void **state)
     assert_int_equal(edge->line, 1);
     memset(psk, '!', sizeof psk);
     assert_memory_equal(edge->psk, psk, sizeof psk);
-    assert_int_equal(edge->operations,
-                     1u << OP_PING | 1u << OP_KEYS | 1u << OP_SIGN_TLS12 | 1u << OP_SIGN_TLS13);
+    assert_int_equal(edge->operations, 1u << OP_PING | 1u << OP_KEYS | 1u << OP_SIGN_TLS12 |
+                                           1u << OP_SIGN_TLS13 | 1u << OP_RSA_MASTER);
+    assert_int_equal(edge->given, 1u << AUTHORIZED_PSK);
+    assert_true(date_span_has(&edge->valid, INT64_MIN) && date_span_has(&edge->valid, INT64_MAX));
+    assert_int_equal(edge->rate.count, 0);
+    assert_int_equal(edge->quota.count, 0);
     assert_true(edge->all_keys);
     assert_true(authorized_for_key(edge, id, "anything"));
     key[31] ^= 1;
@@ -122,6 +126,54 @@ static void operations_are_those_listed(void **state)
     assert_int_equal(authorized_at(list, 0)->operations,
                      1u << OP_PING | 1u << OP_KEYS | 1u << OP_RSA_PREMASTER);
     authorized_free(list);
+    assert_int_equal(parse_one("ops=rsa_master,sign_tls13 psk=" PSK_TEXT), 0);
+    assert_int_equal(authorized_at(list, 0)->operations,
+                     1u << OP_PING | 1u << OP_KEYS | 1u << OP_SIGN_TLS13 | 1u << OP_RSA_MASTER);
+    assert_int_equal(authorized_at(list, 0)->given, 1u << AUTHORIZED_PSK | 1u << AUTHORIZED_OPS);
+    authorized_free(list);
+}
+
+static void dates_limit_the_time(void **state)
+{
+    (void)state;
+    assert_int_equal(parse_one("not_before=2026-12-31 psk=" PSK_TEXT " not_after=2026-12-31T12:00:00Z"), 0);
+    const struct authorized_edge *edge = authorized_at(list, 0);
+    assert_true(edge->valid.first == 1798675200 && edge->valid.last == 1798718400);
+    assert_int_equal(edge->given,
+                     1u << AUTHORIZED_PSK | 1u << AUTHORIZED_NOT_BEFORE | 1u << AUTHORIZED_NOT_AFTER);
+    authorized_free(list);
+    assert_int_equal(parse_one("not_before=2026-12-31 not_after=2026-12-31 psk=" PSK_TEXT), 0);
+    authorized_free(list);
+    assert_int_equal(parse_one("not_after=1970-01-01 psk=" PSK_TEXT), 0); /* long over, and no "never" */
+    assert_false(date_span_has(&authorized_at(list, 0)->valid, 1));
+    authorized_free(list);
+}
+
+static void rate_and_quota_limit_the_uses(void **state)
+{
+    (void)state;
+    assert_int_equal(parse_one("rate=100/s quota=100000/d psk=" PSK_TEXT), 0);
+    const struct authorized_edge *edge = authorized_at(list, 0);
+    assert_true(edge->rate.count == 100 && edge->rate.seconds == 1);
+    assert_true(edge->quota.count == 100000 && edge->quota.seconds == 86400);
+    authorized_free(list);
+}
+
+static void edges_are_found_by_their_names(void **state)
+{
+    (void)state;
+    char text[1024], first[IDENTITY_TEXT_SIZE];
+    strcpy(first, key_text(1));
+    snprintf(text, sizeof text, "%s one psk=" PSK_TEXT "\n%s two psk=" PSK_TEXT "\n", first, key_text(2));
+    assert_int_equal(parse(text), 0);
+    assert_ptr_equal(authorized_find_name(list, "one"), authorized_at(list, 0));
+    assert_ptr_equal(authorized_find_name(list, "two"), authorized_at(list, 1));
+    assert_null(authorized_find_name(list, "three"));
+    assert_null(authorized_find_name(list, ""));
+    authorized_free(list);
+    assert_int_equal(parse(""), 0);
+    assert_null(authorized_find_name(list, "one"));
+    authorized_free(list);
 }
 
 static void from_limits_the_address(void **state)
@@ -160,13 +212,24 @@ static void bad_lines_are_explained(void **state)
     assert_refused(parse_one("psk=" PSK_TEXT " pskx=1"), "unknown option");
     assert_refused(parse_one("psk=" PSK_TEXT " ="), "unknown option");
     assert_refused(parse_one("psk=" PSK_TEXT " ops="), "ops= takes");
-    assert_refused(parse_one("psk=" PSK_TEXT " ops=sign"), "ops= takes");
+    assert_refused(parse_one("psk=" PSK_TEXT " ops=sign"), "ops= takes sign_tls13, sign_tls12, rsa_master");
     assert_refused(parse_one("psk=" PSK_TEXT " keys="), "keys= takes");
     assert_refused(parse_one("psk=" PSK_TEXT " keys=a,,b"), "keys= takes");
     assert_refused(parse_one("psk=" PSK_TEXT " keys=../x/y"), "keys= takes");
     assert_refused(parse_one("psk=" PSK_TEXT " from=10.0.0.0/33"), "from= takes");
     assert_refused(parse_one("psk=" PSK_TEXT " from="), "from= takes");
     assert_refused(parse_one("psk=" PSK_TEXT " from=10.0.0.1,x"), "from= takes");
+    assert_refused(parse_one("psk=" PSK_TEXT " rate="), "rate= is not a rate; write how many");
+    assert_refused(parse_one("psk=" PSK_TEXT " rate=5/d"), "rate= is not a rate");
+    assert_refused(parse_one("psk=" PSK_TEXT " rate=0/s"), "rate= is not a rate");
+    assert_refused(parse_one("psk=" PSK_TEXT " quota=5/s"), "quota= is not a quota; write how many");
+    assert_refused(parse_one("psk=" PSK_TEXT " quota=5"), "quota= is not a quota");
+    assert_refused(parse_one("psk=" PSK_TEXT " not_before=soon"), ":1: not_before= takes a date, 2026-12-31");
+    assert_refused(parse_one("psk=" PSK_TEXT " not_after=2026-02-30"), "not_after= takes a date");
+    assert_refused(parse_one("psk=" PSK_TEXT " not_after="), "not_after= takes a date");
+    assert_refused(parse_one("psk=" PSK_TEXT " not_before=2026-01-02 not_after=2026-01-01"),
+                   "not_after= is before not_before=");
+    assert_refused(parse_one("psk=" PSK_TEXT " rate=1/s rate=2/s"), "rate= stands there twice");
     assert_refused(parse_one("psk=" PSK_TEXT " \001"), "control character");
     assert_int_equal(authorized_parse(&list, "\0", 1, "authorized_edges", &fault), ERR_CONFIG);
 }
@@ -279,6 +342,9 @@ int main(void)
         cmocka_unit_test(keys_limit_an_edge),
         cmocka_unit_test(operations_are_those_listed),
         cmocka_unit_test(from_limits_the_address),
+        cmocka_unit_test(dates_limit_the_time),
+        cmocka_unit_test(rate_and_quota_limit_the_uses),
+        cmocka_unit_test(edges_are_found_by_their_names),
         cmocka_unit_test(bad_lines_are_explained),
         cmocka_unit_test(repeated_keys_and_names_are_refused),
         cmocka_unit_test(names_have_63_characters_and_not_more),

@@ -504,6 +504,19 @@ static void the_same_key_twice_counts_once_under_its_first_name(void **state)
     assert_string_equal(find(p256)->name, "a");
 }
 
+static void a_name_is_that_of_one_key(void **state)
+{
+    (void)state;
+    keys_write(folder, "a.der", p384);
+    keys_write(folder, "a.key", p256);
+    keys_write(folder, "a.pem", rsa);
+    keys_write(folder, "b.key", rsa);
+    load(2, 2);
+    assert_string_equal(find(p384)->name, "a");
+    assert_null(find(p256));
+    assert_string_equal(find(rsa)->name, "b"); /* a.pem was passed over before it could be the first of two */
+}
+
 static void a_name_is_shorter_than_its_field(void **state)
 {
     char name[KEY_NAME_MAX + 8];
@@ -603,6 +616,7 @@ int main(void)
         IN_FOLDER(rsa_keys_with_one_wrong_number_are_refused),
         IN_FOLDER(a_composite_factor_is_found_without_a_test_of_primality),
         IN_FOLDER(the_same_key_twice_counts_once_under_its_first_name),
+        IN_FOLDER(a_name_is_that_of_one_key),
         IN_FOLDER(a_name_is_shorter_than_its_field),
         IN_FOLDER(folders_pipes_and_large_files_are_passed_over),
         IN_FOLDER(fallback_secrets_follow_group_secret_and_key),

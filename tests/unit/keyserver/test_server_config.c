@@ -66,6 +66,15 @@ static void empty_file_gives_the_defaults(void **state)
     assert_int_equal(c.handshakes_per_second, 50);
     assert_int_equal(c.log_level, LOG_INFO);
     assert_int_equal(c.log_format, LOG_LOGFMT);
+    assert_null(c.key_default.title);
+    assert_int_equal(c.key_default.operations.count, 4);
+    assert_int_equal(c.key_default.modes.count, 1);
+    assert_string_equal(c.key_default.modes.item[0], "bound");
+    assert_int_equal(c.key_default.names.count, 0);
+    assert_null(c.key_default.rate);
+    for (size_t i = 0; i < KEY_OPTIONS; i++)
+        assert_null(c.key_default.place[i]);
+    assert_int_equal(c.key_sections.count, 0);
     server_config_clear(&c);
     assert_null(c.identity);
 }
@@ -77,8 +86,12 @@ static void dump_is_read_back(void **state)
     struct buffer once, twice;
     buffer_init(&once);
     buffer_init(&twice);
-    assert_int_equal(load(&first, "listen = {\"127.0.0.1:1\", \"unix:/run/x\"} workers = 3 user = keyless\n"
-                                  "log_level = debug log_format = json drain_timeout = 0s"),
+    assert_int_equal(load(&first,
+                          "listen = {\"127.0.0.1:1\", \"unix:/run/x\"} workers = 3 user = keyless\n"
+                          "log_level = debug log_format = json drain_timeout = 0s\n"
+                          "key_default { modes = {} not_after = off }\n"
+                          "key www { names = {\"*.example.com\"} rate = 100/s }\n"
+                          "key ABABababababababababababababababababababababababababababababABAB { }\n"),
                      0);
     assert_int_equal(config_dump(server_config_table, &first, &once), 0);
     assert_int_equal(buffer_put(&once, "", 1), 0);
@@ -89,6 +102,17 @@ static void dump_is_read_back(void **state)
     assert_int_equal(second.log_level, LOG_DEBUG);
     assert_int_equal(second.log_format, LOG_JSON);
     assert_int_equal(second.drain_timeout, 0);
+    assert_int_equal(second.key_default.modes.count, 0);
+    assert_string_equal(second.key_default.not_after, "off");
+    assert_int_equal(second.key_sections.count, 2);
+    const struct server_key *sections = second.key_sections.item;
+    assert_string_equal(sections[0].title, "www");
+    assert_string_equal(sections[0].names.item[0], "*.example.com");
+    for (size_t i = 0; i < KEY_OPTIONS;
+         i++) { /* what was not set is not set, so that it still is inherited */
+        assert_int_equal(sections[0].place[i] != NULL, i == KEY_NAMES || i == KEY_RATE);
+        assert_null(sections[1].place[i]);
+    }
     buffer_clear(&once);
     buffer_clear(&twice);
     server_config_clear(&first);
@@ -108,11 +132,72 @@ static void contradictions_name_the_file(void **state)
     assert_fault("lisen = {\"x:1\"}", "did you mean 'listen'?");
 }
 
+static void values_of_keys_are_checked_at_their_line(void **state)
+{
+    (void)state;
+    assert_fault(
+        "key www {\n operations = {\"sign\"} }",
+        ":2: operations: 'sign' is not known; it may be sign_tls13, sign_tls12, rsa_master, rsa_premaster");
+    assert_fault("key_default {\n\n modes = {\"bound\", \"both\"} }",
+                 ":3: modes: 'both' is not known; it may be bound, plain");
+    assert_fault("key www { names = {\"\"} }", "names: the value is empty");
+    assert_fault("key www { names = {\"*\"} }", ":1: names: '*' is not a server name; write for instance");
+    assert_fault("key www { names = {\"*.\"} }", "not a server name");
+    assert_fault("key www { names = {\"a.*.b\"} }", "not a server name");
+    assert_fault("key www { names = {\".b\"} }", "not a server name");
+    assert_fault("key www { names = {\"a b\"} }", "not a server name");
+    assert_fault("key www { from = {\"10.0.0.0/33\"} }", "from: '10.0.0.0/33' is not a network; write");
+    assert_fault("key www { not_before = 2026-02-30 }", "not_before: '2026-02-30' is not a date; write");
+    assert_fault("key www { not_after = \"\" }", "not_after: '' is not a date");
+    assert_fault("key www { rate = 100 }", "rate: '100' is not a rate; write how many");
+    assert_fault("key www { rate_per_edge = \"1/d\" }", "rate_per_edge: '1/d' is not a rate");
+    assert_fault("key www { quota = \"1/s\" }", "quota: '1/s' is not a quota; write how many");
+    assert_fault("key_default { quota_per_edge = \"0/h\" }", "quota_per_edge: '0/h' is not a quota");
+    assert_fault("key www { mode = {\"plain\"} }", "did you mean 'modes'?");
+    assert_fault("modes = {\"plain\"}", "it belongs into section 'key_default'");
+}
+
+static void sections_that_contradict_themselves_are_refused(void **state)
+{
+    (void)state;
+    assert_fault("key www {\n not_before = 2026-01-02\n not_after = 2026-01-01 }", ": key www: not_after (");
+    assert_fault("key_default {\n not_before = 2026-01-02\n}\nkey www {\n not_after = 2026-01-01 }",
+                 "server.conf:2): it could never be used");
+    assert_fault("key_default { not_before = 2026-01-02 not_after = 2026-01-01 }",
+                 ": key_default: not_after (");
+    assert_fault("key ab00000000000000000000000000000000000000000000000000000000000000 { }\n"
+                 "key AB00000000000000000000000000000000000000000000000000000000000000 { }",
+                 ": two sections for one key; join them");
+    assert_fault("key www { }\nkey www { }", "title of its own");
+}
+
+static void assert_helped(const struct config_option *table)
+{
+    for (const struct config_option *option = table; option->name != NULL; option++) {
+        assert_non_null(option->help);
+        if (option->options != NULL)
+            assert_helped(option->options);
+    }
+}
+
 static void every_option_has_help(void **state)
 {
     (void)state;
-    for (const struct config_option *option = server_config_table; option->name != NULL; option++)
-        assert_non_null(option->help);
+    assert_helped(server_config_table);
+}
+
+static void the_options_of_keys_stand_in_the_order_of_their_numbers(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < KEY_OPTIONS; i++) {
+        const struct config_option *common = &server_key_default_table[i], *own = &server_key_table[i];
+        assert_string_equal(common->name, own->name);
+        assert_int_equal(common->place_offset, offsetof(struct server_key, place) + i * sizeof(char *));
+        assert_int_equal(own->place_offset, common->place_offset);
+        assert_null(own->fallback); /* it would hide what key_default says */
+    }
+    assert_null(server_key_table[KEY_OPTIONS].name);
+    assert_null(server_key_default_table[KEY_OPTIONS].name);
 }
 
 static int make_folder(void **state)
@@ -136,7 +221,10 @@ int main(void)
         cmocka_unit_test(empty_file_gives_the_defaults),
         cmocka_unit_test(dump_is_read_back),
         cmocka_unit_test(contradictions_name_the_file),
+        cmocka_unit_test(values_of_keys_are_checked_at_their_line),
+        cmocka_unit_test(sections_that_contradict_themselves_are_refused),
         cmocka_unit_test(every_option_has_help),
+        cmocka_unit_test(the_options_of_keys_stand_in_the_order_of_their_numbers),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -28,7 +28,21 @@
 #define FAR         UINT64_MAX
 
 enum { HAS_RSA, HAS_P256, HAS_P384, HAS_ED25519, KEY_COUNT };
-enum { EDGE_ALL, EDGE_SIGNER, EDGE_OTHER_KEY, EDGE_ELSEWHERE, EDGE_COUNT, EDGE_STRANGER };
+enum {
+    EDGE_ALL,
+    EDGE_SIGNER,
+    EDGE_OTHER_KEY,
+    EDGE_ELSEWHERE,
+    EDGE_EXPIRED,
+    EDGE_FEW,
+    EDGE_COUNT,
+    EDGE_STRANGER
+};
+
+/* What server.conf says of every key: all operations in both modes. */
+static char rig_words[][16] = {"sign_tls13", "sign_tls12", "rsa_premaster", "rsa_master", "bound", "plain"};
+static char *rig_operations[] = {rig_words[0], rig_words[1], rig_words[2], rig_words[3]};
+static char *rig_modes[] = {rig_words[4], rig_words[5]};
 
 struct rig {
     char folder[KEYS_PATH_SIZE]; /* of authorized_edges, group_secret and log */
@@ -52,8 +66,14 @@ static inline void rig_edge_key(uint8_t key[static 32], unsigned edge)
 
 static inline void rig_write_edges(struct rig *rig)
 {
-    static const char *const options[EDGE_COUNT] = {"ops=sign_tls12,sign_tls13,rsa_premaster", "",
-                                                    "keys=elsewhere", "from=10.0.0.0/8"};
+    static const char *const options[EDGE_COUNT] = {
+        "ops=sign_tls12,sign_tls13,rsa_premaster,rsa_master",
+        "",
+        "keys=elsewhere",
+        "from=10.0.0.0/8",
+        "not_after=2020-01-01",
+        "quota=3/d",
+    };
     FILE *file = keys_file(rig->folder, "authorized_edges");
     for (unsigned i = 0; i < EDGE_COUNT; i++) {
         uint8_t key[32], psk[32] = {1, (uint8_t)i};
@@ -83,13 +103,15 @@ static inline void rig_set_up(struct rig *rig)
     keys_write(rig->keys, "p256.key", rig->pkey[HAS_P256]);
     keys_write(rig->keys, "p384.der", rig->pkey[HAS_P384]);
     keys_write(rig->keys, "ed25519.pem", rig->pkey[HAS_ED25519]);
-    rig->config = (struct server_config){.authorized_edges = rig->edges_file,
-                                         .keys = rig->keys,
-                                         .group_secret = rig->secret_file,
-                                         .workers = 2,
-                                         .queue_max = 16384,
-                                         .epoch = 30000,
-                                         .log_level = LOG_INFO};
+    rig->config = (struct server_config){
+        .authorized_edges = rig->edges_file,
+        .keys = rig->keys,
+        .group_secret = rig->secret_file,
+        .workers = 2,
+        .queue_max = 16384,
+        .epoch = 30000,
+        .key_default = {.operations = {rig_operations, 4}, .modes = {rig_modes, 2}},
+        .log_level = LOG_INFO};
     rig->wall.fd = -1;
 }
 

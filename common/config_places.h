@@ -1,0 +1,28 @@
+/* Where the options of a configuration file stand: every name that is given a value, with its line, in the
+ * order of the file. Points into the file's text. Pure; start-up only. */
+#ifndef COMMON_CONFIG_PLACES_H
+#define COMMON_CONFIG_PLACES_H
+
+#include <stddef.h>
+
+#include "common/err.h"
+
+struct config_place {
+    const char *name; /* borrowed; LENGTH bytes of the text */
+    size_t length;
+    unsigned line; /* 1 … */
+};
+
+/* Zero-initialised is empty. */
+struct config_places {
+    struct config_place *item; /* owned */
+    size_t count, size;
+};
+
+/* Adds NAME, LENGTH bytes of the text, in a line that is not before the last one's. */
+int config_places_add(struct config_places *places, const char *name, size_t length, unsigned line) MUST_USE;
+/* The line of the last NAME in LINE or before; 0 when there is none. */
+unsigned config_places_find(const struct config_places *places, const char *name, unsigned line);
+void config_places_clear(struct config_places *places);
+
+#endif

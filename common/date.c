@@ -1,0 +1,82 @@
+#include "common/date.h"
+
+#include <ctype.h>
+#include <string.h>
+#include <time.h>
+
+/* Takes WIDTH digits that make a number from LEAST to MOST; false when they are not there. */
+static bool take_number(const char **at, int width, int least, int most, int *out)
+{
+    *out = 0;
+    for (int i = 0; i < width; i++) {
+        if (!isdigit((unsigned char)**at))
+            return false;
+        *out = *out * 10 + *(*at)++ - '0';
+    }
+    return *out >= least && *out <= most;
+}
+
+static bool take(const char **at, char c)
+{
+    if (**at != c)
+        return false;
+    (*at)++;
+    return true;
+}
+
+/* "T12:00:00" */
+static bool take_time(const char **at, struct tm *out)
+{
+    return take(at, 'T') && take_number(at, 2, 0, 23, &out->tm_hour) && take(at, ':') &&
+           take_number(at, 2, 0, 59, &out->tm_min) && take(at, ':') &&
+           take_number(at, 2, 0, 59, &out->tm_sec);
+}
+
+/* "Z", "+02:00": how many seconds the written time is ahead of UTC. */
+static bool take_offset(const char **at, int *ahead)
+{
+    int hours, minutes, sign = **at == '-' ? -1 : 1;
+    *ahead = 0;
+    if (take(at, 'Z'))
+        return true;
+    if ((!take(at, '+') && !take(at, '-')) || !take_number(at, 2, 0, 23, &hours) || !take(at, ':') ||
+        !take_number(at, 2, 0, 59, &minutes))
+        return false;
+    *ahead = sign * (hours * 60 + minutes) * 60;
+    return true;
+}
+
+int date_parse(int64_t *unix_s, const char *text)
+{
+    struct tm parts = {.tm_sec = 0}, again;
+    int year, ahead = 0;
+    if (!take_number(&text, 4, 1970, 9999, &year) || !take(&text, '-') ||
+        !take_number(&text, 2, 1, 12, &parts.tm_mon) || !take(&text, '-') ||
+        !take_number(&text, 2, 1, 31, &parts.tm_mday))
+        return ERR_FORMAT;
+    if (*text != 0 && (!take_time(&text, &parts) || !take_offset(&text, &ahead) || *text != 0))
+        return ERR_FORMAT;
+    parts.tm_year = year - 1900;
+    parts.tm_mon--;
+    again = parts;
+    time_t local = timegm(&again); /* makes March of February 30 */
+    if (again.tm_mday != parts.tm_mday || local - ahead < 0)
+        return ERR_FORMAT;
+    *unix_s = local - ahead;
+    return 0;
+}
+
+char *date_text(char out[static DATE_TEXT_SIZE], int64_t unix_s)
+{
+    struct tm parts;
+    time_t time = unix_s;
+    memset(out, 0, DATE_TEXT_SIZE);
+    if (gmtime_r(&time, &parts) != NULL)
+        strftime(out, DATE_TEXT_SIZE, "%Y-%m-%dT%H:%M:%SZ", &parts);
+    return out;
+}
+
+bool date_span_has(const struct date_span *span, int64_t unix_s)
+{
+    return unix_s >= span->first && unix_s <= span->last;
+}
