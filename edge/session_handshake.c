@@ -71,7 +71,7 @@ static void done(struct session *session)
     uint64_t *at = session->trace.at;
 
     trace_mark(&session->trace, TRACE_HANDSHAKE_DONE, clock_ns());
-    session->kind = tls_session_kind(session->io.ssl);
+    session->kind = tls_session_kind(session->io.ssl, exchange_mode(&session->exchange) == EXCHANGE_BOUND);
     session->trace.kind = tls_kind_name(session->kind);
     counter_add(&stats->handshakes[session->kind], 1);
     histogram_add(SSL_session_reused(session->io.ssl) ? &stats->handshake_resumed : &stats->handshake_full,

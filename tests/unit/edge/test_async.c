@@ -109,7 +109,7 @@ static int setup_all(void **state)
 {
     struct fault fault;
     remote_keys_make(state);
-    assert_int_equal(provider_context_new(&library, async_perform, ~0u, &fault), 0);
+    assert_int_equal(provider_context_new(&library, &async_transport, ~0u, &fault), 0);
     for (size_t k = 0; k < KINDS; k++)
         make_contexts(k);
     return 0;
@@ -312,7 +312,7 @@ static void outside_of_a_job_there_are_no_keys(void **state)
     struct outcome outcome;
     struct session *session = session_new(1);
     (void)state;
-    assert_int_equal(async_perform(&operation, &outcome), ERR_UNSUPPORTED);
+    assert_int_equal(async_transport.perform(&operation, &outcome), ERR_UNSUPPORTED);
     for (int turn = 0; turn < 4; turn++) { /* a handshake that nobody made asynchronous */
         (void)SSL_do_handshake(session->client);
         (void)SSL_do_handshake(session->server);
