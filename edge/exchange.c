@@ -69,14 +69,14 @@ static int on_new_session(SSL *ssl, int is_forward_secure)
 
 /* ---- the messages ---- */
 
-static void stop(SSL *ssl)
+static void stop_following(SSL *ssl)
 {
     SSL_set_msg_callback(ssl, NULL);
 }
 
 static void give_up(struct exchange *exchange, SSL *ssl)
 {
-    stop(ssl);
+    stop_following(ssl);
     buffer_clear(&exchange->held.messages);
 }
 
@@ -101,7 +101,7 @@ static void on_message(int written, int version, int content_type, const void *b
     if (exchange->lost)
         give_up(exchange, ssl);
     else if (type == CLIENT_KEY_EXCHANGE)
-        stop(ssl);
+        stop_following(ssl);
 }
 
 void exchange_follow(struct exchange *exchange, SSL *ssl, struct client *client)

@@ -526,7 +526,7 @@ static void messages_of_another_ciphertext_are_refused_here(void **state)
     open_tls(NULL);
     talk_begin(&rsa_visit, &talk);
     step_to_server_hello(&talk);
-    stop(talk.server); /* ClientKeyExchange is not seen */
+    stop_following(talk.server); /* ClientKeyExchange is not seen */
     exchange_here = &talk.exchange;
     provider_stats_get(&before);
     assert_false(remote_keys_shake(talk.client, talk.server));
