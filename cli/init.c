@@ -150,7 +150,7 @@ static int edge_line(struct buffer *line, const struct wishes *wishes, const str
     int err = make_secret(edge->folder, "psk", psk, fault);
     if (err == 0)
         err = buffer_printf(line, "%s %s psk=%s ops=sign_tls12,sign_tls13%s\n", edge->public, wishes->name,
-                            psk, trial ? ",rsa_premaster" : "");
+                            psk, trial ? ",rsa_master" : "");
     wipe(psk, sizeof psk);
     return err;
 }
@@ -241,7 +241,7 @@ static int make_edge(const struct wishes *wishes, struct fault *fault)
     printf("\nAppend this line to authorized_edges on the key server. It holds a secret: carry it over a way "
            "you "
            "trust.\n\n%.*s\n"
-           "Add rsa_premaster to its ops= if clients need TLS 1.2 RSA key exchange. Then:\n\n"
+           "Add rsa_master to its ops= if clients need TLS 1.2 RSA key exchange. Then:\n\n"
            "  keyless-edge -c %s/edge.conf\n",
            (int)buffer_length(&line), (const char *)buffer_bytes(&line), edge.folder);
     buffer_clear(&line);

@@ -30,8 +30,8 @@ struct exchange {
 };
 
 /* Follows the handshake of SSL from its first message on, with EXCHANGE, which is zeroed and outlives SSL;
- * epochs are CLIENT's. Sessions of RSA key exchange get no tickets, which would carry their master secrets out
- * of this process, but session ids. SSL's application data is used for it. */
+ * epochs are CLIENT's. Sessions of RSA key exchange get no tickets, which would carry their master secrets
+ * out of this process, but session ids. SSL's application data is used for it. */
 void exchange_follow(struct exchange *exchange, SSL *ssl, struct client *client);
 /* Wipes and frees what it has collected; what exchange_mode() says stays. */
 void exchange_clear(struct exchange *exchange);

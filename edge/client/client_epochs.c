@@ -20,8 +20,9 @@ bool client_choose_epoch(const struct client *client, struct client_epoch *out)
 static void log_conflict(const struct link *link, const struct link *other, enum epochs_conflict conflict)
 {
     static const char *const texts[EPOCHS_CONFLICTS] = {
-        [EPOCHS_SECRETS] = "about=group_secret mend=\"give both the same group.secret: a session that one has "
-                           "marked is refused by the other\"",
+        [EPOCHS_SECRETS] =
+            "about=group_secret mend=\"give both the same group.secret: a session that one has "
+            "marked is refused by the other\"",
         [EPOCHS_CLOCKS] = "about=clock mend=\"compare the clocks of both, and epoch in their server.conf\"",
     };
     counter *count = conflict == EPOCHS_SECRETS ? &link->setup.stats->other_secrets

@@ -106,8 +106,7 @@ const struct epoch *epochs_choose(const struct epochs *epochs, uint64_t now_ns)
             if (epoch->id == 0 || epoch->end_ns <= now_ns)
                 continue;
             unsigned votes = votes_for(epochs, epoch->id, now_ns);
-            if (best == NULL || votes > best_votes ||
-                (votes == best_votes && epoch->number > best->number)) {
+            if (best == NULL || votes > best_votes || (votes == best_votes && epoch->number > best->number)) {
                 best = epoch;
                 best_votes = votes;
             }
@@ -134,8 +133,8 @@ enum epochs_conflict epochs_compare(const struct epochs *epochs, size_t server, 
     for (size_t i = 0; i < epochs->count; i++) {
         if (i == server || !epochs->server[i].connected)
             continue;
-        enum epochs_conflict conflict =
-            compare(&epochs->server[server].kept[0], epochs->server[i].kept, now_ns);
+        enum epochs_conflict conflict = compare(&epochs->server[server].kept[0], epochs->server[i].kept,
+                                                now_ns);
         if (conflict != EPOCHS_AGREE) {
             *other = i;
             return conflict;

@@ -171,8 +171,8 @@ static int derive_plainly(const struct derivation *derivation, unsigned char *ou
 {
     struct provider_exchange *exchange = derivation->exchange;
     struct outcome outcome = {.status = STATUS_UNAVAILABLE};
-    const uint8_t *ciphertext =
-        buffer_bytes(&exchange->messages) + buffer_length(&exchange->messages) - exchange->ciphertext_length;
+    const uint8_t *ciphertext = buffer_bytes(&exchange->messages) + buffer_length(&exchange->messages) -
+                                exchange->ciphertext_length;
     exchange->asked = OP_RSA_PREMASTER;
     int error = decrypt_premaster(derivation->provider, exchange->key_id, exchange->client_version,
                                   ciphertext, exchange->ciphertext_length, &outcome);

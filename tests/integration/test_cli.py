@@ -471,9 +471,9 @@ def test_check_online_finds_a_missing_key(site, pki):
 
 
 @pytest.mark.parametrize("granted, tls, lacking", [
-    ("ops=sign_tls12,sign_tls13", "rsa_key_exchange = on", "rsa_premaster"),
+    ("ops=sign_tls12,sign_tls13", "rsa_key_exchange = on", "rsa_master"),
     ("ops=sign_tls13,rsa_premaster", "rsa_key_exchange = on", "sign_tls12"),
-    ("ops=sign_tls12,rsa_premaster", "rsa_key_exchange = on", "sign_tls13"),
+    ("ops=sign_tls12,rsa_master", "rsa_key_exchange = on", "sign_tls13"),
     ("ops=rsa_premaster", "rsa_key_exchange = off", "sign_tls13,sign_tls12"),
     ("ops=sign_tls12,sign_tls13", "rsa_key_exchange = off", None),
     ("ops=sign_tls13", "rsa_key_exchange = off minimum_version = tls1.3", None),
@@ -485,6 +485,22 @@ def test_check_online_knows_what_each_certificate_needs(site, pki, granted, tls,
     assert done.returncode == (1 if lacking else 0), done.stdout
     if lacking:
         assert "does not grant %s for its key; append to ops=" % lacking in done.stdout
+
+
+@pytest.mark.parametrize("granted, said", [
+    ("rsa_master", r"^ok .*rsa_master and not rsa_premaster: RSA key exchange is bound; clients without extended master secret"),
+    ("rsa_premaster", r"^warning .*rsa_premaster and not rsa_master: .*decrypt RSA sessions recorded today; append rsa_master to ops="),
+    ("rsa_master,rsa_premaster", None),
+])
+def test_check_online_says_what_one_way_of_rsa_key_exchange_means(site, pki, granted, said):
+    server = site.start_server([pki.rsa[0], pki.p256[0]], authorized=site.authorized_line(options="ops=sign_tls12,sign_tls13," + granted))
+    done = keyless("check", "--online", "-c", edge_conf(site, [server], [pki.rsa[1], pki.p256[1]]))
+    found = re.findall(r"^.*rsa_master.*$|^.*rsa_premaster.*$", done.stdout, re.M)
+    assert len(found) == (1 if said else 0), done.stdout
+    if said:
+        assert re.search(said, found[0]) and "rsa.pem" in found[0]
+    off = keyless("check", "--online", "-c", edge_conf(site, [server], [pki.rsa[1]], tls="rsa_key_exchange = off"))
+    assert "rsa_master" not in off.stdout
 
 
 def test_check_online_warns_of_one_replica_without_the_key(site, pki):
