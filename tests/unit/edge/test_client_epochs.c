@@ -123,6 +123,23 @@ static void epochs_outlive_their_channel(void **state)
     rig_free(rig);
 }
 
+static void a_server_that_is_gone_has_no_vote(void **state)
+{
+    struct rig *rig = rig_connected(2);
+    (void)state;
+    announce(rig, 0, 8, 'g', 60000);
+    announce(rig, 1, 7, 'g', 60000);
+    uint64_t higher = chosen(rig);
+    assert_int_equal(higher, rig->client->epochs->server[0].kept[0].id);
+    peer_stop(&rig->peers[0], true);
+    RIG_WAIT(rig, count_of(&rig->stats[0].lost) == 1);
+    assert_int_equal(chosen(rig), rig->client->epochs->server[1].kept[0].id);
+    peer_start(&rig->peers[0]);
+    RIG_WAIT(rig, client_usable(rig->client) == 2);
+    assert_int_equal(chosen(rig), higher);
+    rig_free(rig);
+}
+
 static void a_connection_that_was_replaced_announces_nothing(void **state)
 {
     struct rig *rig = rig_new(1);
@@ -150,6 +167,7 @@ static void an_epoch_before_the_hello_ends_the_channel(void **state)
     const struct msg_epoch early = epoch_of(7, 'g', 60000);
     (void)state;
     rig->peers[0].silent = true;
+    rig->settings.connect_timeout_ms = 3 * RIG_GUARD_MS; /* it is not the hello that is missed */
     rig->client = client_new(&rig->loop, &rig->settings);
     RIG_WAIT(rig, rig->peers[0].channel_count == 1);
     peer_announce(&rig->peers[0], &early);
@@ -397,6 +415,7 @@ int main(void)
         cmocka_unit_test(an_announced_epoch_is_chosen),
         cmocka_unit_test(an_epoch_that_is_over_is_wiped),
         cmocka_unit_test(epochs_outlive_their_channel),
+        cmocka_unit_test(a_server_that_is_gone_has_no_vote),
         cmocka_unit_test(a_connection_that_was_replaced_announces_nothing),
         cmocka_unit_test(an_epoch_before_the_hello_ends_the_channel),
         cmocka_unit_test(a_malformed_epoch_ends_the_channel),
