@@ -1,5 +1,4 @@
 /* client_choose_epoch(), and what is done with the epochs that key servers announce. */
-#include <inttypes.h>
 #include <string.h>
 
 #include "common/clock.h"

@@ -268,6 +268,28 @@ def test_failover_while_a_key_server_has_the_transcript(site, pki, origin):
         relay.close()
 
 
+def test_clients_that_leave_while_a_key_server_has_their_transcript(site, pki, origin):
+    server = site.start_server([pki.rsa[0]], authorized=site.authorized_line(options=BOUND))
+    relay = Relay(server.host, server.port)
+    try:
+        edge = site.start_edge([(relay.address, server.identity.public)], [pki.rsa[1]], origin.address, timeouts=PATIENT)
+        wait_epochs(edge)
+        held = [clients.Held(edge, "rsa.test", tls(pki)) for _ in range(50)]
+        relay.stall()
+        for one in held:
+            one.go_on()
+        edge.admin.wait_metric("keyless_edge_handshakes_waiting_for_key", 50)
+        for one in held:
+            clients.reset(one.raw)
+        wait_until(lambda: edge.admin.metric("keyless_edge_connections_active") == 0, "every session freed")
+        assert edge.admin.metric("keyless_edge_handshakes_waiting_for_key") == 0
+        assert edge.admin.metric(MODE % "bound") == 50
+        relay.resume()
+        assert b"from the origin" in clients.fetch(edge, "rsa.test", tls(pki))
+    finally:
+        relay.close()
+
+
 # ---- epochs ----
 
 def test_a_client_that_waits_longer_than_its_epoch_is_refused(site, pki, origin):
