@@ -137,7 +137,8 @@ void check_certs_load(struct findings *findings, const struct edge_config *confi
 {
     struct fault fault = {0};
     struct certs_paths paths = {0};
-    if (provider_context_new(&out->context, no_transport, 0, &fault) != 0 ||
+    const struct provider_transport transport = {.perform = no_transport};
+    if (provider_context_new(&out->context, &transport, 0, &fault) != 0 ||
         certs_folder_list(&paths, config->certificates, &fault) != 0) {
         findings_add(findings, FINDING_ERROR, "%s", fault.text);
         return;

@@ -62,16 +62,9 @@ static int ask(uv_loop_t *loop, struct client *client, const struct client_serve
 
 /* ---- comparing ---- */
 
-static uint32_t needed_operations(const struct edge_config *config, const struct cert *cert)
+static bool has_rsa_key_exchange(const struct edge_config *config, const struct cert *cert)
 {
-    uint32_t needed = 0;
-    if (config->tls.maximum_version == 1)
-        needed |= BIT(OP_SIGN_TLS13);
-    if (config->tls.minimum_version == 0)
-        needed |= BIT(OP_SIGN_TLS12);
-    if (config->tls.rsa_key_exchange && cert->type == KEY_RSA)
-        needed |= BIT(OP_RSA_PREMASTER);
-    return needed;
+    return config->tls.rsa_key_exchange && cert->type == KEY_RSA;
 }
 
 /* What SERVER lets this edge do with the key of CERT; 0 when it has no such key. */
@@ -81,6 +74,21 @@ static uint32_t allowed_operations(const struct said *server, const struct cert 
         if (memcmp(server->keys[i].key_id, cert->key_id, KEY_ID_SIZE) == 0)
             return server->keys[i].operations;
     return 0;
+}
+
+/* What SERVER would have to grant as well for the handshakes of CERT. Of the two ways of RSA key exchange one
+ * is enough; the bound one is named when both are missing. */
+static uint32_t lacking_operations(const struct said *server, const struct edge_config *config,
+                                   const struct cert *cert)
+{
+    uint32_t allowed = allowed_operations(server, cert), needed = 0;
+    if (config->tls.maximum_version == 1)
+        needed |= BIT(OP_SIGN_TLS13);
+    if (config->tls.minimum_version == 0)
+        needed |= BIT(OP_SIGN_TLS12);
+    if (has_rsa_key_exchange(config, cert) && (allowed & (BIT(OP_RSA_MASTER) | BIT(OP_RSA_PREMASTER))) == 0)
+        needed |= BIT(OP_RSA_MASTER);
+    return needed & ~allowed;
 }
 
 static const char *operation_list(uint32_t mask, char out[static 128])
@@ -96,12 +104,11 @@ static const char *operation_list(uint32_t mask, char out[static 128])
 /* A server that lacks something refuses for good what it is asked; whether that is an error or a warning
  * depends on whether any other would do. */
 static void say_lack(struct findings *findings, enum finding_level level, const struct said *server,
-                     const struct cert *cert, uint32_t needed)
+                     const struct cert *cert, uint32_t lacking)
 {
-    char lacking[128], id[2 * KEY_ID_SIZE + 1];
-    uint32_t allowed = allowed_operations(server, cert);
+    char list[128], id[2 * KEY_ID_SIZE + 1];
     hex_encode(id, cert->key_id, KEY_ID_SIZE);
-    if (allowed == 0)
+    if (allowed_operations(server, cert) == 0)
         findings_add(findings, level,
                      "%s: key_server %s gives no key for it (id %s); put the private key into its keys "
                      "folder, or into keys= of this edge's line in its authorized_edges, and reload it",
@@ -110,22 +117,41 @@ static void say_lack(struct findings *findings, enum finding_level level, const 
         findings_add(findings, level,
                      "%s: key_server %s does not grant %s for its key; append to ops= of this edge's line in "
                      "its authorized_edges, see what its server.conf says of the key, and reload it",
-                     cert->file, server->name, operation_list(needed & ~allowed, lacking));
+                     cert->file, server->name, operation_list(lacking, list));
+}
+
+/* What it means that SERVER grants only one of the two ways of RSA key exchange. */
+static void say_one_way(struct findings *findings, const struct said *server, const struct cert *cert)
+{
+    uint32_t allowed = allowed_operations(server, cert);
+    bool bound = (allowed & BIT(OP_RSA_MASTER)) != 0, plain = (allowed & BIT(OP_RSA_PREMASTER)) != 0;
+    if (bound && !plain)
+        findings_add(findings, FINDING_OK,
+                     "%s: key_server %s grants rsa_master and not rsa_premaster: RSA key exchange is bound; "
+                     "clients without extended master secret (RFC 7627) are refused it",
+                     cert->file, server->name);
+    if (plain && !bound)
+        findings_add(
+            findings, FINDING_WARNING,
+            "%s: key_server %s grants rsa_premaster and not rsa_master: whoever takes this edge over "
+            "later can decrypt RSA sessions recorded today; append rsa_master to ops= of this edge's "
+            "line in its authorized_edges, and reload it",
+            cert->file, server->name);
 }
 
 static void compare(const struct online *online, const struct edge_config *config, const struct cert *cert)
 {
-    uint32_t needed = needed_operations(config, cert);
     size_t good = 0;
-    for (size_t i = 0; i < online->count; i++) {
-        good += online->servers[i].answered &&
-                (allowed_operations(&online->servers[i], cert) & needed) == needed;
-    }
+    for (size_t i = 0; i < online->count; i++)
+        good += online->servers[i].answered && lacking_operations(&online->servers[i], config, cert) == 0;
     enum finding_level level = good > 0 ? FINDING_WARNING : FINDING_ERROR;
     for (size_t i = 0; i < online->count; i++) {
         const struct said *server = &online->servers[i];
-        if (server->answered && (allowed_operations(server, cert) & needed) != needed)
-            say_lack(online->findings, level, server, cert, needed);
+        uint32_t lacking = server->answered ? lacking_operations(server, config, cert) : 0;
+        if (lacking != 0)
+            say_lack(online->findings, level, server, cert, lacking);
+        if (server->answered && has_rsa_key_exchange(config, cert))
+            say_one_way(online->findings, server, cert);
     }
     if (good > 0)
         findings_add(online->findings, FINDING_OK, "%s: its key is at %zu of %zu key servers", cert->file,

@@ -115,11 +115,6 @@ static int write_server_conf(const struct wishes *wishes, const struct half *ser
     buffer_printf(&text,
                   "identity = \"identity.key\"\nauthorized_edges = \"authorized_edges\"\nkeys = \"keys\"\n"
                   "group_secret = \"group.secret\"\n");
-    if (trial)
-        buffer_printf(
-            &text, "\n# What every key may be used for. In plain mode an edge that is taken over later can\n"
-                   "# have recorded RSA key-exchange sessions opened: for a trial, not for real keys.\n"
-                   "key_default {\n    modes = {\"bound\", \"plain\"}\n}\n");
     if (err != 0)
         buffer_clear(&text);
     return err != 0 ? err : make_text(server->folder, "server.conf", 0644, &text, fault);
@@ -148,14 +143,14 @@ static int write_edge_conf(const struct wishes *wishes, const struct half *edge,
 }
 
 /* The line of this edge for authorized_edges on the key server; it holds the pre-shared key. */
-static int edge_line(struct buffer *line, const struct wishes *wishes, const struct half *edge, bool trial,
+static int edge_line(struct buffer *line, const struct wishes *wishes, const struct half *edge,
                      struct fault *fault)
 {
     char psk[IDENTITY_TEXT_SIZE];
     int err = make_secret(edge->folder, "psk", psk, fault);
     if (err == 0)
-        err = buffer_printf(line, "%s %s psk=%s ops=sign_tls12,sign_tls13,rsa_master%s\n", edge->public,
-                            wishes->name, psk, trial ? ",rsa_premaster" : "");
+        err = buffer_printf(line, "%s %s psk=%s ops=sign_tls12,sign_tls13,rsa_master\n", edge->public,
+                            wishes->name, psk);
     wipe(psk, sizeof psk);
     return err;
 }
@@ -187,7 +182,7 @@ static int make_trial(const struct wishes *wishes, struct fault *fault)
         (err = make_trial_keys(wishes, &server, &edge, fault)) != 0 ||
         (err = write_server_conf(wishes, &server, true, fault)) != 0 ||
         (err = write_edge_conf(wishes, &edge, wishes->server_listen, server.public, true, fault)) != 0 ||
-        (err = edge_line(&line, wishes, &edge, true, fault)) != 0 ||
+        (err = edge_line(&line, wishes, &edge, fault)) != 0 ||
         (err = make_text(server.folder, "authorized_edges", 0600, &line, fault)) != 0) {
         buffer_clear(&line);
         return err;
@@ -236,7 +231,7 @@ static int make_edge(const struct wishes *wishes, struct fault *fault)
     if ((err = make_half(&edge, wishes->folder, "certs", 0755, fault)) != 0 ||
         (err = copy_given(wishes->certs, wishes->cert_count, edge.keys, 0644, fault)) != 0 ||
         (err = write_edge_conf(wishes, &edge, wishes->key_server, wishes->server_key, false, fault)) != 0 ||
-        (err = edge_line(&line, wishes, &edge, false, fault)) != 0) {
+        (err = edge_line(&line, wishes, &edge, fault)) != 0) {
         buffer_clear(&line);
         return err;
     }
@@ -245,9 +240,7 @@ static int make_edge(const struct wishes *wishes, struct fault *fault)
         printf("Put certificate chains, without keys, into %s.\n", edge.keys);
     printf("\nAppend this line to authorized_edges on the key server. It holds a secret: carry it over a way "
            "you "
-           "trust.\n\n%.*s\n"
-           "If clients without extended master secret need TLS 1.2 RSA key exchange, add rsa_premaster to\n"
-           "its ops=, and plain to modes in the key server's server.conf. Then:\n\n"
+           "trust.\n\n%.*s\nThen:\n\n"
            "  keyless-edge -c %s/edge.conf\n",
            (int)buffer_length(&line), (const char *)buffer_bytes(&line), edge.folder);
     buffer_clear(&line);

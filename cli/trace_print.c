@@ -1,6 +1,7 @@
 #include "cli/trace_print.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/cli.h"
 
@@ -49,6 +50,14 @@ static uint64_t detour_ns(const json_t *edge)
     return answered > sent ? answered - sent : 0;
 }
 
+/* What the bytes of an answer are, where it is not plain to see. */
+static const char *answer_text(const char *operation)
+{
+    if (strcmp(operation, "rsa_master") == 0)
+        return " (the master secret; the pre-master secret stays there)";
+    return strcmp(operation, "rsa_premaster") == 0 ? " (the pre-master secret)" : "";
+}
+
 static void print_detour(const json_t *edge, const char *on, const char *off)
 {
     if (edge == NULL || json_is_null(json_object_get(edge, "key"))) {
@@ -62,10 +71,12 @@ static void print_detour(const json_t *edge, const char *on, const char *off)
     printf("      │  edge → key server '%s'   %s, %u bytes of fields, after %.3f ms in the batch\n",
            text_of(edge, "key", "server"), text_of(edge, "key", "operation"),
            (unsigned)number_of(edge, "key", "sent_bytes"), (double)waited / 1e6);
-    printf("      │  key server → edge   %s, %u bytes, %.3f ms later (the wire's share: %.3f ms by the last "
-           "ping)\n",
-           text_of(edge, "key", "status"), (unsigned)number_of(edge, "key", "received_bytes"),
-           (double)detour_ns(edge) / 1e6, (double)number_of(edge, "key", "server_rtt_ns") / 1e6);
+    printf(
+        "      │  key server → edge   %s, %u bytes%s, %.3f ms later (the wire's share: %.3f ms by the last "
+        "ping)\n",
+        text_of(edge, "key", "status"), (unsigned)number_of(edge, "key", "received_bytes"),
+        answer_text(text_of(edge, "key", "operation")), (double)detour_ns(edge) / 1e6,
+        (double)number_of(edge, "key", "server_rtt_ns") / 1e6);
     printf("      └─ edge: the handshake goes on%s\n", off);
 }
 

@@ -51,7 +51,7 @@ static int take_answer(struct key_wait *wait, struct outcome *outcome)
     return 0;
 }
 
-int async_perform(const struct operation *operation, struct outcome *outcome)
+static int perform(const struct operation *operation, struct outcome *outcome)
 {
     struct key_wait *wait = here.wait; /* when the job goes on, another handshake may have been here */
     if (wait == NULL || here.client == NULL || ASYNC_get_current_job() == NULL)
@@ -59,6 +59,7 @@ int async_perform(const struct operation *operation, struct outcome *outcome)
     if (wait->state != KEY_IDLE)
         return ERR_CLOSED;
     wait->request.operation = *operation;
+    wait->request.epoch = operation->kind == OP_RSA_MASTER ? wait->exchange->epoch : 0;
     wait->request.trace = wait->trace;
     wait->request.deadline_ns = clock_ns() + wait->timeout_ms * NS_PER_MS;
     wait->request.on_answer = on_answer;
@@ -81,6 +82,13 @@ int async_perform(const struct operation *operation, struct outcome *outcome)
     wait->last_status = STATUS_UNAVAILABLE;
     return ERR_UNSUPPORTED;
 }
+
+static struct provider_exchange *exchange_here(void)
+{
+    return here.wait != NULL && here.wait->exchange != NULL ? &here.wait->exchange->held : NULL;
+}
+
+const struct provider_transport async_transport = {.perform = perform, .exchange = exchange_here};
 
 /* ---- around the job ---- */
 

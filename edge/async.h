@@ -11,6 +11,7 @@
 #include <openssl/ssl.h>
 
 #include "edge/client/client.h"
+#include "edge/exchange.h"
 
 enum async_result {
     ASYNC_DONE, /* the handshake is complete */
@@ -28,6 +29,7 @@ struct key_wait {
     struct trace_id trace;                   /* of the session; set by the owner */
     void (*on_ready)(struct key_wait *wait); /* set by the owner */
     void *user;
+    struct exchange *exchange; /* of the session (borrowed), or NULL: nothing is bound; set by the owner */
     enum operation_status last_status; /* of the last operation; for the log line of a failed handshake */
     uint64_t operations;               /* key operations begun in this handshake */
 };
@@ -45,7 +47,7 @@ enum async_result async_handshake(SSL *ssl, struct key_wait *wait);
 bool async_abandon(SSL *ssl, struct key_wait *wait);
 
 /* The provider's transport (edge/provider/provider.h). Inside a job it pauses; outside of one it fails with
- * ERR_UNSUPPORTED. */
-int async_perform(const struct operation *operation, struct outcome *outcome);
+ * ERR_UNSUPPORTED, and there is no exchange. */
+extern const struct provider_transport async_transport;
 
 #endif

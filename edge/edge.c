@@ -13,7 +13,8 @@
 #include "edge/session_io.h"
 #include "edge/thread.h"
 
-#define GRACE_MS 1000 /* from the command to end at once to the end of the process at the latest */
+#define FLUSH_MS 60000 /* between two looks for sessions that are too old to be resumed */
+#define GRACE_MS 1000  /* from the command to end at once to the end of the process at the latest */
 
 struct edge {
     const struct setup *setup;
@@ -28,6 +29,7 @@ struct edge {
     uv_signal_t terminate;
     uv_signal_t interrupt;
     uv_timer_t deadline;
+    uv_timer_t flush;
     uv_async_t ended;
     bool stopping;
     bool failed;
@@ -42,6 +44,7 @@ static void close_handles(struct edge *edge)
     uv_close((uv_handle_t *)&edge->terminate, NULL);
     uv_close((uv_handle_t *)&edge->interrupt, NULL);
     uv_close((uv_handle_t *)&edge->deadline, NULL);
+    uv_close((uv_handle_t *)&edge->flush, NULL);
     uv_close((uv_handle_t *)&edge->ended, NULL);
 }
 
@@ -112,6 +115,13 @@ static void on_ended(uv_async_t *async)
         drain(edge);
 }
 
+static void on_flush(uv_timer_t *timer)
+{
+    struct edge *edge = timer->data;
+
+    tls_flush(edge->setup->tls);
+}
+
 /* ---- start ---- */
 
 static int init_loop(struct edge *edge)
@@ -125,7 +135,9 @@ static int init_loop(struct edge *edge)
     uv_signal_init(&edge->loop, &edge->terminate);
     uv_signal_init(&edge->loop, &edge->interrupt);
     uv_timer_init(&edge->loop, &edge->deadline);
+    uv_timer_init(&edge->loop, &edge->flush);
     edge->ended.data = edge->terminate.data = edge->interrupt.data = edge->deadline.data = edge;
+    edge->flush.data = edge;
     signal(SIGHUP, SIG_IGN); /* a closing terminal is no reason to stop serving */
     return 0;
 }
@@ -202,6 +214,7 @@ static int start(struct edge *edge, struct fault *fault)
         return error;
     uv_signal_start(&edge->terminate, on_signal, SIGTERM);
     uv_signal_start(&edge->interrupt, on_signal, SIGINT);
+    uv_timer_start(&edge->flush, on_flush, FLUSH_MS, FLUSH_MS);
     return start_threads(edge, fault);
 }
 

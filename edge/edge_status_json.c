@@ -43,7 +43,7 @@ static json_t *server_json(const struct client_server *server, const struct clie
         for (int status = 0; status < STATUS_KINDS; status++)
             *(status == STATUS_OK ? &ok : &bad) += counter_get(&stats->answers[op][status]);
     }
-    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
+    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
                      server->name, "address", address_text(&server->address, address), "state",
                      connected ? "connected" : "disconnected", "channels", number(connected), "rtt_ns",
                      number(counter_get(&stats->rtt_ns)), "in_flight", number(counter_get(&stats->in_flight)),
@@ -51,7 +51,7 @@ static json_t *server_json(const struct client_server *server, const struct clie
                      "timeouts", number(counter_get(&stats->timeouts)), "retried",
                      number(counter_get(&stats->retried)), "connects", number(counter_get(&stats->connects)),
                      "connects_failed", number(counter_get(&stats->failed)), "channels_lost",
-                     number(counter_get(&stats->lost)));
+                     number(counter_get(&stats->lost)), "epoch", number(counter_get(&stats->epoch)));
 }
 
 static json_t *servers_json(const struct setup *setup)
@@ -99,18 +99,21 @@ static json_t *listeners_json(const struct edge_status *status)
 static json_t *connections_json(const struct edge_status *status)
 {
     struct session_stats sum;
-    uint64_t handshakes = 0, failures = 0;
+    uint64_t handshakes = 0, failures = 0, plain = 0;
 
     edge_status_sum(status, &sum);
     for (int i = 0; i < TLS_KINDS; i++)
         handshakes += counter_get(&sum.handshakes[i]);
     for (int i = 0; i < SESSION_FAILURES; i++)
         failures += counter_get(&sum.failures[i]);
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "accepted", number(counter_get(&sum.accepted)),
-                     "active", number(counter_get(&sum.active)), "waiting_for_key",
-                     number(counter_get(&sum.waiting_key)), "handshakes", number(handshakes),
-                     "handshakes_failed", number(failures), "bytes_to_origin",
-                     number(counter_get(&sum.bytes_to_origin)), "bytes_to_client",
+    for (int i = EXCHANGE_BOUND + 1; i < EXCHANGE_MODES; i++)
+        plain += counter_get(&sum.exchanges[i]);
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "accepted",
+                     number(counter_get(&sum.accepted)), "active", number(counter_get(&sum.active)),
+                     "waiting_for_key", number(counter_get(&sum.waiting_key)), "handshakes",
+                     number(handshakes), "handshakes_failed", number(failures), "rsa_bound",
+                     number(counter_get(&sum.exchanges[EXCHANGE_BOUND])), "rsa_plain", number(plain),
+                     "bytes_to_origin", number(counter_get(&sum.bytes_to_origin)), "bytes_to_client",
                      number(counter_get(&sum.bytes_to_client)));
 }
 

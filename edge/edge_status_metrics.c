@@ -80,6 +80,15 @@ static void put_handshakes(struct buffer *out, const struct session_stats *sum)
     metrics_histogram(out, "keyless_edge_handshake_seconds", "type=\"resumed\"", &sum->handshake_resumed);
 }
 
+static void put_exchanges(struct buffer *out, const struct session_stats *sum)
+{
+    metrics_family(out, "keyless_edge_rsa_key_exchanges_total", METRIC_COUNTER,
+                   "RSA key exchanges that asked a key server: bound, or why they were plain.");
+    for (int i = EXCHANGE_NONE + 1; i < EXCHANGE_MODES; i++)
+        put_labelled(out, "keyless_edge_rsa_key_exchanges_total", "mode",
+                     exchange_mode_name((enum exchange_mode)i), counter_get(&sum->exchanges[i]));
+}
+
 static void put_sessions(struct buffer *out, const struct session_stats *sum)
 {
     put_singles(out, session_rows, sum);
@@ -95,6 +104,7 @@ static void put_sessions(struct buffer *out, const struct session_stats *sum)
     put_labelled(out, "keyless_edge_accept_paused_total", "cause", "descriptors",
                  counter_get(&sum->paused_descriptors));
     put_handshakes(out, sum);
+    put_exchanges(out, sum);
     metrics_family(out, "keyless_edge_relayed_bytes_total", METRIC_COUNTER, "Plaintext bytes relayed.");
     put_labelled(out, "keyless_edge_relayed_bytes_total", "direction", "to_origin",
                  counter_get(&sum->bytes_to_origin));
@@ -126,6 +136,13 @@ static const struct single server_rows[] = {
      OF_SERVER(stray)},
     {"keyless_edge_key_server_malformed_answers_total", METRIC_COUNTER, "Answers of wrong length or form.",
      OF_SERVER(malformed)},
+    {"keyless_edge_key_server_epoch", METRIC_GAUGE,
+     "Number of the newest epoch announced, for bound RSA key exchange; 0 without any.", OF_SERVER(epoch)},
+    {"keyless_edge_key_server_other_secrets_total", METRIC_COUNTER,
+     "Epochs whose key contradicts another key server's: their group secrets differ.",
+     OF_SERVER(other_secrets)},
+    {"keyless_edge_key_server_other_clocks_total", METRIC_COUNTER,
+     "Epochs more than one away from another key server's: their clocks differ.", OF_SERVER(other_clocks)},
     {"keyless_edge_key_server_in_flight", METRIC_GAUGE, "Requests open now.", OF_SERVER(in_flight)},
     {0},
 };

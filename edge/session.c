@@ -100,6 +100,7 @@ static void act_release(struct session *session)
         session_io_discard(session->io.fd);
     SSL_free(session->io.ssl);
     session->io.ssl = NULL;
+    exchange_clear(&session->exchange);
     watch_close(&session->client);
     watch_close(&session->origin);
     drop_handle(session);
@@ -245,6 +246,10 @@ static void prepare(struct session *session, int fd, const struct address *from)
         .on_ready = session_handshake_on_key,
         .user = session,
     };
+    if (host->config->tls.rsa_key_exchange) {
+        session->key.exchange = &session->exchange;
+        exchange_follow(&session->exchange, session->io.ssl, host->client);
+    }
     session->io.fd = fd;
     TAILQ_INSERT_TAIL(&host->all, session, in_all);
     host->count++;

@@ -11,6 +11,7 @@
 #include "common/address.h"
 #include "edge/async.h"
 #include "edge/edge_config.h"
+#include "edge/exchange.h"
 #include "edge/session_io.h"
 #include "edge/session_state.h"
 #include "edge/session_stats.h"
@@ -23,6 +24,7 @@ TAILQ_HEAD(session_list, session);
 struct session_host {
     uv_loop_t *loop;
     struct tls *tls;
+    struct client *client;
     const struct edge_config *config;
     const struct address *origin;
     const struct client_server *servers; /* server_count */
@@ -48,8 +50,9 @@ struct session {
     struct watch origin;
     struct relay relay;
     struct key_wait key;
-    struct timeout deadline; /* of the state */
-    struct timeout retry;    /* of something that could not be done at the moment */
+    struct exchange exchange; /* of RSA keys; unused unless it is configured */
+    struct timeout deadline;  /* of the state */
+    struct timeout retry;     /* of something that could not be done at the moment */
     enum session_state state;
     enum session_result result;
     enum session_failure failure;

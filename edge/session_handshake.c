@@ -27,6 +27,14 @@ static enum session_failure key_failure(const struct session *session)
     }
 }
 
+static void count_exchange(struct session *session)
+{
+    enum exchange_mode mode = exchange_mode(&session->exchange);
+
+    if (mode != EXCHANGE_NONE)
+        counter_add(&session->host->stats.exchanges[mode], 1);
+}
+
 void session_handshake_fail(struct session *session, enum session_failure failure, enum session_event event)
 {
     char error[ERROR_SIZE];
@@ -34,6 +42,7 @@ void session_handshake_fail(struct session *session, enum session_failure failur
     if (session->state == SESSION_WAIT_KEY)
         session->key_ns += clock_ns() - session->trace.accepted_ns - session->trace.at[TRACE_KEY_BEGUN];
     session->failure = failure;
+    count_exchange(session);
     counter_add(&session->host->stats.failures[failure], 1);
     bool explained = failure == FAILURE_TLS || failure == FAILURE_KEY_INVALID;
     session_log_handshake_failed(session, explained ? tls_error(error, sizeof(error)) : NULL);
@@ -71,9 +80,10 @@ static void done(struct session *session)
     uint64_t *at = session->trace.at;
 
     trace_mark(&session->trace, TRACE_HANDSHAKE_DONE, clock_ns());
-    session->kind = tls_session_kind(session->io.ssl);
+    session->kind = tls_session_kind(session->io.ssl, exchange_mode(&session->exchange) == EXCHANGE_BOUND);
     session->trace.kind = tls_kind_name(session->kind);
     counter_add(&stats->handshakes[session->kind], 1);
+    count_exchange(session);
     histogram_add(SSL_session_reused(session->io.ssl) ? &stats->handshake_resumed : &stats->handshake_full,
                   at[TRACE_HANDSHAKE_DONE] - at[TRACE_CLIENT_HELLO]);
     trace_put(session->host->traces, &session->trace);

@@ -48,19 +48,21 @@ void session_log_handshake_failed(const struct session *session, const char *tex
 {
     char from[ADDRESS_TEXT_SIZE], name[NAME_SIZE], trace[2 * TRACE_ID_SIZE + 1];
     const char *server = session->trace.server;
+    enum exchange_mode mode = exchange_mode(&session->exchange);
     /* A client that leaves is everyday life; a key that cannot be had is not. */
     enum log_level level = session->failure >= FAILURE_KEY_TIMEOUT && session->failure < FAILURE_TLS
                                ? LOG_WARN
                                : LOG_INFO;
 
-    log_event(
-        level, "handshake_failed",
-        "client=%s sni=%s reason=%s state=%s key_server=%s key_status=%s key_us=%llu error=\"%s\" trace=%s",
-        address_text(&session->from, from), sni(session, name), session_stats_failure_name(session->failure),
-        session_state_name(session->state), server ? server : "-",
-        session->trace.operation ? status_name(session->trace.status) : "-",
-        (unsigned long long)(session->key_ns / 1000), text ? text : explanations[session->failure],
-        trace_id_text(&session->trace.id, trace));
+    log_event(level, "handshake_failed",
+              "client=%s sni=%s reason=%s state=%s key_server=%s key_status=%s key_us=%llu rsa=%s "
+              "error=\"%s\" trace=%s",
+              address_text(&session->from, from), sni(session, name),
+              session_stats_failure_name(session->failure), session_state_name(session->state),
+              server ? server : "-", session->trace.operation ? status_name(session->trace.status) : "-",
+              (unsigned long long)(session->key_ns / 1000),
+              mode != EXCHANGE_NONE ? exchange_mode_name(mode) : "-",
+              text ? text : explanations[session->failure], trace_id_text(&session->trace.id, trace));
 }
 
 void session_log_origin_failed(const struct session *session, int why)

@@ -4,6 +4,7 @@
 #define EDGE_SESSION_STATS_H
 
 #include "common/metrics.h"
+#include "edge/exchange.h"
 #include "edge/timeouts.h"
 #include "edge/tls.h"
 
@@ -50,6 +51,8 @@ struct session_stats {
     counter accept_failed; /* accepted sockets dropped for want of memory */
     counter results[SESSION_RESULTS];
     counter handshakes[TLS_KINDS];
+    counter
+        exchanges[EXCHANGE_MODES]; /* RSA key exchanges that asked for their secret, whatever came of it */
     counter failures[SESSION_FAILURES];
     counter timeouts[TIMEOUT_CLASSES];
     counter bytes_to_origin;

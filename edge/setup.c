@@ -31,7 +31,7 @@ static unsigned thread_count(const struct edge_config *config)
 static int load_tls(struct setup *setup, bool strict, struct fault *fault)
 {
     const struct edge_config *config = &setup->config;
-    int error = provider_context_new(&setup->context, async_perform, verify_mask(config), fault);
+    int error = provider_context_new(&setup->context, &async_transport, verify_mask(config), fault);
 
     if (error)
         return error;

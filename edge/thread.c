@@ -144,12 +144,14 @@ static int start_client(struct thread *thread)
         .backoff_max_ms = 10000,
         .ping_interval_ms = 5000,
         .rehandshake_ms = 3600000,
+        .handshake_ms = setup->config.timeout.handshake,
         .in_flight_max = 65536,
         .software = "keyless-edge " KEYLESS_VERSION,
     };
     thread->client = client_new(&thread->loop, &settings);
     if (!thread->client)
         return ERR_MEMORY;
+    thread->host.client = thread->client;
     return async_thread_start((size_t)setup->config.connections_max, thread->client);
 }
 

@@ -112,11 +112,21 @@ static int key_use(struct ticket_key *key, const EVP_CIPHER *aes, uint8_t *iv, E
 
 static int aes_index = -1; /* where an SSL_CTX keeps its AES */
 
+/* Whoever has the ticket keys reads what tickets seal. The master secret of an RSA key exchange stays here: a
+ * client that has resumed such a session by its id and offers tickets gets an empty one (RFC 5077, 3.3). */
+static bool stays_here(const SSL *ssl)
+{
+    const SSL_CIPHER *suite = SSL_SESSION_get0_cipher(SSL_get_session(ssl));
+    return suite != NULL && SSL_CIPHER_get_kx_nid(suite) == NID_kx_rsa;
+}
+
 static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
                      EVP_MAC_CTX *mac, int seal)
 {
     struct ticket_key key;
     const EVP_CIPHER *aes = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), aes_index);
+    if (seal && stays_here(ssl))
+        return TICKET_UNKNOWN;
     int result = aes == NULL ? TICKET_ERROR : key_pick(&key, name, seal != 0);
     if (result > 0 && !key_use(&key, aes, iv, cipher, mac, seal))
         result = TICKET_ERROR;

@@ -1,7 +1,8 @@
 /* Session tickets (RFC 5077; RFC 8446, 4.6.1): the keys that seal them, one set for the whole process, so
  * that every thread, and what a reload makes, opens what any other sealed. A key seals for half of the ticket
  * lifetime and opens for the other half; then it is wiped, and what it sealed cannot be read any more by
- * anyone. Not a session cache: the server keeps nothing per session. Any thread. */
+ * anyone. Sessions of RSA key exchange are never sealed. Not a session cache: the server keeps nothing per
+ * session. Any thread. */
 #ifndef EDGE_TICKETS_H
 #define EDGE_TICKETS_H
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "common/bytes.h"
 #include "edge/tickets.h"
@@ -142,6 +143,17 @@ SSL *tls_accept(struct tls *tls, int fd)
     return ssl;
 }
 
+/* OpenSSL itself drops a session only when it is asked for, or when the cache is full. A session stays in the
+ * cache of the context it began in. */
+void tls_flush(struct tls *tls)
+{
+#if OPENSSL_VERSION_NUMBER >= 0x30400000L
+    SSL_CTX_flush_sessions_ex(tls->start, time(NULL));
+#else
+    SSL_CTX_flush_sessions(tls->start, time(NULL));
+#endif
+}
+
 /* ---- words for logs ---- */
 
 char *tls_error(char *out, size_t size)
@@ -168,6 +180,7 @@ char *tls_error(char *out, size_t size)
 
 static const char *const kind_names[TLS_KINDS] = {
     [TLS_KIND_RSA] = "rsa",
+    [TLS_KIND_RSA_PLAIN] = "rsa_plain",
     [TLS_KIND_ECDHE_RSA] = "ecdhe_rsa",
     [TLS_KIND_ECDHE_ECDSA] = "ecdhe_ecdsa",
     [TLS_KIND_TLS13_RSA] = "tls13_rsa",
@@ -195,7 +208,7 @@ static enum tls_kind kind_of_tls13(const SSL *ssl)
     return type == EVP_PKEY_ED25519 ? TLS_KIND_TLS13_ED25519 : TLS_KIND_OTHER;
 }
 
-enum tls_kind tls_session_kind(const SSL *ssl)
+enum tls_kind tls_session_kind(const SSL *ssl, bool bound)
 {
     bool tls13 = SSL_version(ssl) == TLS1_3_VERSION;
     const SSL_CIPHER *cipher = SSL_get_current_cipher(ssl);
@@ -206,7 +219,7 @@ enum tls_kind tls_session_kind(const SSL *ssl)
     if (cipher == NULL)
         return TLS_KIND_OTHER;
     if (SSL_CIPHER_get_kx_nid(cipher) == NID_kx_rsa)
-        return TLS_KIND_RSA;
+        return bound ? TLS_KIND_RSA : TLS_KIND_RSA_PLAIN;
     if (SSL_CIPHER_get_kx_nid(cipher) != NID_kx_ecdhe)
         return TLS_KIND_OTHER;
     return SSL_CIPHER_get_auth_nid(cipher) == NID_auth_rsa ? TLS_KIND_ECDHE_RSA : TLS_KIND_ECDHE_ECDSA;

@@ -23,10 +23,14 @@ SSL *tls_accept(struct tls *tls, int fd);
  * empty. OUT of SIZE bytes; returns OUT. */
 char *tls_error(char *out, size_t size);
 
-/* Short names for logs and metrics from a finished handshake: "rsa", "ecdhe_rsa", "ecdhe_ecdsa", "tls13_rsa",
- * "tls13_ecdsa", "tls13_ed25519", "resumed"… out of a fixed table. */
+/* Wipes the sessions that were kept for resumption by their id and have outlived tls.ticket_lifetime. */
+void tls_flush(struct tls *tls);
+
+/* Short names for logs and metrics from a finished handshake: "rsa", "rsa_plain", "ecdhe_rsa", "ecdhe_ecdsa",
+ * "tls13_rsa", "tls13_ecdsa", "tls13_ed25519", "resumed"… out of a fixed table. */
 enum tls_kind {
-    TLS_KIND_RSA,
+    TLS_KIND_RSA,       /* bound: this process never had the pre-master secret */
+    TLS_KIND_RSA_PLAIN, /* */
     TLS_KIND_ECDHE_RSA,
     TLS_KIND_ECDHE_ECDSA,
     TLS_KIND_TLS13_RSA,
@@ -37,7 +41,8 @@ enum tls_kind {
     TLS_KIND_OTHER,
     TLS_KINDS
 };
-enum tls_kind tls_session_kind(const SSL *ssl);
+/* BOUND: what is known of the session's RSA key exchange, if it had one. */
+enum tls_kind tls_session_kind(const SSL *ssl, bool bound);
 const char *tls_kind_name(enum tls_kind kind);
 
 #endif

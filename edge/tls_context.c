@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/secret.h"
+#include "edge/provider/provider.h"
 #include "edge/tickets.h"
 #include "edge/tls.h"
 
@@ -103,11 +104,15 @@ static int set_resumption(SSL_CTX *context, OSSL_LIB_CTX *library, const struct 
     SSL_CTX_set_max_early_data(context, 0);
     SSL_CTX_set_recv_max_early_data(context, 0);
     if (!config->tls.tickets) {
-        SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+        /* Bound mode needs session ids, also where no session is kept. */
+        SSL_CTX_set_session_cache_mode(context, config->tls.rsa_key_exchange
+                                                    ? SSL_SESS_CACHE_SERVER | SSL_SESS_CACHE_NO_INTERNAL
+                                                    : SSL_SESS_CACHE_OFF);
         SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
         return SSL_CTX_set_num_tickets(context, 0) == 1 ? 0 : openssl_fault(fault, "tls.tickets");
     }
-    /* For TLS 1.2 clients without tickets (curl is one): sessions by their id, inside this process. */
+    /* For TLS 1.2 clients without tickets (curl is one) and RSA key exchange: sessions by their id, inside
+     * this process. */
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_SERVER);
     SSL_CTX_sess_set_cache_size(context, SESSION_CACHE_SIZE);
     SSL_CTX_set_timeout(context, (long)(config->tls.ticket_lifetime / MS_PER_SECOND));
@@ -174,7 +179,8 @@ static int add_set(SSL_CTX *context, const struct cert_set *set, struct fault *f
 int tls_context_new(SSL_CTX **out, OSSL_LIB_CTX *library, const struct cert_set *set, struct tls_alpn *alpn,
                     const struct edge_config *config, struct fault *fault)
 {
-    SSL_CTX *context = SSL_CTX_new_ex(library, NULL, TLS_server_method());
+    const char *properties = config->tls.rsa_key_exchange ? PROVIDER_TLS_PROPERTIES : NULL;
+    SSL_CTX *context = SSL_CTX_new_ex(library, properties, TLS_server_method());
     if (context == NULL)
         return openssl_fault(fault, "OpenSSL cannot make a TLS context");
     int error = set_config(context, library, alpn, config, fault);

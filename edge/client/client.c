@@ -43,28 +43,37 @@ static void on_prepare(uv_prepare_t *prepare)
 
     for (size_t i = 0; i < client->link_count; i++)
         link_measure(&client->links[i]);
+    epochs_turn(client->epochs, clock_ns());
     arm(client);
 }
 
-static struct client *allocate(size_t link_count)
+static void release(struct client *client)
 {
+    epochs_free(client->epochs);
+    free(client->candidates);
+    free(client->links);
+    free(client);
+}
+
+static struct client *allocate(const struct client_settings *settings)
+{
+    size_t count = settings->server_count;
     struct client *client = calloc(1, sizeof *client);
 
     if (client == NULL)
         return NULL;
-    client->links = calloc(link_count + 1, sizeof *client->links); /* never an allocation of 0 bytes */
-    client->candidates = calloc(link_count + 1, sizeof *client->candidates);
-    if (client->links != NULL && client->candidates != NULL)
+    client->links = calloc(count + 1, sizeof *client->links); /* never an allocation of 0 bytes */
+    client->candidates = calloc(count + 1, sizeof *client->candidates);
+    client->epochs = epochs_new(count, settings->handshake_ms * NS_PER_MS);
+    if (client->links != NULL && client->candidates != NULL && client->epochs != NULL)
         return client;
-    free(client->links);
-    free(client->candidates);
-    free(client);
+    release(client);
     return NULL;
 }
 
 struct client *client_new(uv_loop_t *loop, const struct client_settings *settings)
 {
-    struct client *client = allocate(settings->server_count);
+    struct client *client = allocate(settings);
 
     if (client == NULL)
         return NULL;
@@ -95,9 +104,7 @@ static void free_when_all_is_gone(struct client *client)
             return;
     deadlines_clear(&client->deadlines);
     buffer_clear(&client->batch.packed);
-    free(client->candidates);
-    free(client->links);
-    free(client);
+    release(client);
 }
 
 static void on_handle_gone(uv_handle_t *handle)
@@ -163,8 +170,8 @@ static void on_open(struct link *link, void *user)
 {
     struct client *client = user;
 
-    (void)link;
     client->usable++;
+    client->epochs->server[link - client->links].connected = true;
     route_wake(client);
     tell_usable(client);
 }
@@ -173,8 +180,8 @@ static void on_closed(struct link *link, void *user)
 {
     struct client *client = user;
 
-    (void)link;
     client->usable--;
+    client->epochs->server[link - client->links].connected = false;
     tell_usable(client);
 }
 
@@ -188,6 +195,11 @@ static void on_answer(struct link *link, struct client_flight *flight, const str
                       void *user)
 {
     route_answer(user, link, flight, answer);
+}
+
+static void on_epoch(struct link *link, const struct msg_epoch *epoch, void *user)
+{
+    client_on_epoch(user, link, epoch);
 }
 
 static bool on_lost(struct link *link, struct client_flight *flight, void *user)
@@ -206,6 +218,7 @@ static const struct link_events link_events = {
     .on_closed = on_closed,
     .on_work = on_work,
     .on_answer = on_answer,
+    .on_epoch = on_epoch,
     .on_lost = on_lost,
     .on_gone = on_gone,
 };

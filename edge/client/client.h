@@ -15,6 +15,7 @@
 #include "common/log.h"
 #include "common/metrics.h"
 #include "proto/operation.h"
+#include "proto/session_id.h"
 
 struct client;
 
@@ -41,7 +42,10 @@ struct client_server_stats {
     counter malformed;        /* answers of wrong length or form */
     counter in_flight;        /* gauge */
     counter rtt_ns;           /* gauge: last ping */
-    struct histogram latency; /* answered signature and pre-master requests */
+    counter epoch;            /* gauge: number of the newest epoch; 0 = none was announced */
+    counter other_secrets;    /* epochs whose key another server contradicts: other group secret */
+    counter other_clocks;     /* epochs whose number is far from another server's: other clock */
+    struct histogram latency; /* answered requests for a signature or a secret */
 };
 
 struct client_settings {
@@ -54,6 +58,7 @@ struct client_settings {
     uint64_t backoff_max_ms;           /* 10,000 */
     uint64_t ping_interval_ms;         /* 5,000; two missed pings eject a server */
     uint64_t rehandshake_ms;           /* 3,600,000, jittered by ±10 % */
+    uint64_t handshake_ms;             /* what a session may need from its beginning to its key operation */
     unsigned in_flight_max;            /* requests open in this thread before submit says ERR_BUSY; 65,536 */
     const char *software;              /* for the hello */
     /* Called when the number of usable servers changes; may be NULL. */
@@ -80,6 +85,7 @@ struct client_request {
     /* set by the owner before client_submit */
     struct operation operation;
     struct trace_id trace;
+    uint64_t epoch;       /* rsa_master: client_epoch.id that the session was marked with; 0 = none */
     uint64_t deadline_ns; /* of clock_ns(): no answer by then is STATUS_UNAVAILABLE */
     /* Exactly once, from the loop or from client_close, never from inside client_submit; not after
      * client_cancel. The request may be freed or submitted again inside. */
@@ -120,12 +126,22 @@ void client_close(struct client *client);
  * Which server, and when another one: a request whose channel is lost goes to another server, or waits for
  * the next channel. STATUS_BUSY and STATUS_UNAVAILABLE are tried once on another server when there is one.
  * When half of the time to the deadline has passed without an answer it is sent to a second server too, and
- * the first answer counts. STATUS_REFUSED is final: replicas have one policy, so asking another tells
- * nothing. */
+ * the first answer counts. A request of an epoch goes first to servers that have announced that very epoch,
+ * and when they were asked in vain or cannot be, to any: replicas know it too. STATUS_REFUSED is final:
+ * replicas have one policy, so asking another tells nothing. */
 int client_submit(struct client *client, struct client_request *request) MUST_USE;
 /* Forgets REQUEST: on_answer will not come, a late answer is dropped and counted. Nothing happens if it is
  * not open. */
 void client_cancel(struct client *client, struct client_request *request);
+
+/* What marks a new session of RSA key exchange (proto/session_id.h). Wipe after use. */
+struct client_epoch {
+    uint64_t id; /* for the session's request; means something in this client only */
+    uint8_t key[EPOCH_KEY_SIZE];
+};
+/* Chooses an epoch for a session that begins now, of those that the key servers have announced. False when
+ * there is none: they grant no bound mode to this edge, or none has been connected for long. */
+bool client_choose_epoch(const struct client *client, struct client_epoch *out);
 
 /* Asks every connected server which keys this edge may use; ON_KEYS is called once a server (COUNT entries
  * borrowed for the call; a failure has status ≠ OK and count 0), then once with SERVER NULL. */

@@ -247,8 +247,13 @@ static void take_answer(struct conn *conn, const struct msg_answer *answer)
     conn->setup->events->on_answer(conn, flight, answer, conn->user);
 }
 
-static int take_answers(struct conn *conn, const struct msg *msg)
+/* What a server says after its hello: answers and epochs. */
+static int take_word(struct conn *conn, const struct msg *msg)
 {
+    if (msg->kind == MSG_EPOCH) {
+        conn->setup->events->on_epoch(conn, &msg->epoch, conn->user);
+        return 0;
+    }
     if (msg->kind != MSG_ANSWERS)
         return ERR_FORMAT;
     for (size_t i = 0; i < msg->count && conn->state != CONN_ENDED; i++)
@@ -266,7 +271,7 @@ static void on_message(struct channel *channel, const uint8_t *bytes, size_t len
         return;
     int err = msg_parse(&msg, bytes, length);
     if (err == 0)
-        err = conn->state == CONN_CONNECTING ? take_hello(conn, msg) : take_answers(conn, msg);
+        err = conn->state == CONN_CONNECTING ? take_hello(conn, msg) : take_word(conn, msg);
     msg_free(msg);
     if (err != 0 && conn->state != CONN_ENDED)
         conn_fail(conn, err == ERR_LENGTH ? ERR_FORMAT : err);

@@ -38,6 +38,8 @@ struct conn_events {
      * handler takes the flight out with conn_take() unless more follows. */
     void (*on_answer)(struct conn *conn, struct client_flight *flight, const struct msg_answer *answer,
                       void *user);
+    /* The server has announced an epoch; EPOCH is wiped after the call. */
+    void (*on_epoch)(struct conn *conn, const struct msg_epoch *epoch, void *user);
     /* There may be room for more requests. */
     void (*on_room)(struct conn *conn, void *user);
     /* The channel is lost; its flights are still in it and are the handler's to take. Not after conn_close.

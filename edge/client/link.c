@@ -192,6 +192,15 @@ static void on_conn_answer(struct conn *conn, struct client_flight *flight, cons
     link->events->on_answer(link, flight, answer, link->user);
 }
 
+/* A connection that was replaced has nothing to say that the current one does not say too. */
+static void on_conn_epoch(struct conn *conn, const struct msg_epoch *epoch, void *user)
+{
+    struct link *link = user;
+
+    if (conn == link->current)
+        link->events->on_epoch(link, epoch, link->user);
+}
+
 static void on_conn_room(struct conn *conn, void *user)
 {
     struct link *link = user;
@@ -212,6 +221,7 @@ static void on_conn_gone(struct conn *conn, void *user)
 static const struct conn_events conn_events = {
     .on_open = on_conn_open,
     .on_answer = on_conn_answer,
+    .on_epoch = on_conn_epoch,
     .on_room = on_conn_room,
     .on_end = on_conn_end,
     .on_gone = on_conn_gone,

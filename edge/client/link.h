@@ -17,6 +17,8 @@ struct link_events {
     /* As conn_events.on_answer. */
     void (*on_answer)(struct link *link, struct client_flight *flight, const struct msg_answer *answer,
                       void *user);
+    /* As conn_events.on_epoch; only from a usable link. */
+    void (*on_epoch)(struct link *link, const struct msg_epoch *epoch, void *user);
     /* FLIGHT, already taken out, has lost its channel. True when its request will be sent again. */
     bool (*on_lost)(struct link *link, struct client_flight *flight, void *user);
     /* One more handle or connection of the link is gone; see link_close(). */

@@ -1,6 +1,7 @@
 #include "edge/client/route.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <string.h>
 #include <utlist.h>
 
@@ -50,21 +51,37 @@ static void remember(struct client_request *request, const struct link *link)
 
 /* ---- choosing ---- */
 
-/* How little a link is wanted for a request; a lower rank always wins. */
-enum rank { RANK_NEW = 0, RANK_TRIED = 1, RANK_STALLED = 2, RANK_STALLED_TRIED = 3 };
+/* How little a link is wanted for a request: the sum of what speaks against it; a lower rank always wins. */
+enum { RANK_TRIED = 1, RANK_STALLED = 2, RANK_STRANGE = 4 };
+
+/* True when the session of REQUEST is marked with an epoch that LINK's server has not announced. It may know
+ * it all the same; whoever has announced it is asked first, but not twice before the others. */
+static bool is_strange(const struct client *client, const struct client_request *request,
+                       const struct link *link, bool tried)
+{
+    return request->epoch != 0 &&
+           (tried || !epochs_know(client->epochs, (size_t)(link - client->links), request->epoch));
+}
+
+static unsigned rank_of(const struct client *client, const struct client_request *request,
+                        const struct link *link, uint64_t now)
+{
+    bool tried = was_at(request, link);
+    return (tried ? RANK_TRIED : 0u) + (link_avoided(link, now) ? RANK_STALLED : 0u) +
+           (is_strange(client, request, link, tried) ? RANK_STRANGE : 0u);
+}
 
 /* The better of two among the links of the lowest rank that have room; NULL when none has. */
 static struct link *choose(struct client *client, const struct client_request *request, uint64_t now)
 {
-    enum rank best = RANK_STALLED_TRIED;
+    unsigned best = UINT_MAX;
     size_t count = 0;
 
     for (size_t i = 0; i < client->link_count; i++) {
         const struct link *link = &client->links[i];
         if (!link_has_room(link) || is_at(request, link))
             continue;
-        enum rank own = (link_avoided(link, now) ? RANK_STALLED : RANK_NEW) +
-                        (was_at(request, link) ? RANK_TRIED : RANK_NEW);
+        unsigned own = rank_of(client, request, link, now);
         if (own > best)
             continue;
         if (own < best)

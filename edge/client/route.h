@@ -6,6 +6,7 @@
 #include "edge/client/balance.h"
 #include "edge/client/budget.h"
 #include "edge/client/deadlines.h"
+#include "edge/client/epochs.h"
 #include "edge/client/link.h"
 
 struct client {
@@ -13,6 +14,7 @@ struct client {
     struct client_settings settings;
     struct link *links; /* owned, link_count */
     size_t link_count;
+    struct epochs *epochs;                /* owned; by the links' numbers */
     unsigned usable;                      /* links with an open channel */
     struct client_request *waiting;       /* queue of what goes out with this loop turn, or later */
     struct deadlines deadlines;           /* every open request, waiting or sent */
@@ -27,6 +29,9 @@ struct client {
     unsigned handles;                     /* of the client's own that are not closed */
     bool closing;
 };
+
+/* LINK has announced EPOCH. */
+void client_on_epoch(struct client *client, struct link *link, const struct msg_epoch *epoch);
 
 /* Opens REQUEST: to any server, or at once to ONLY, which is usable. ERR_MEMORY. */
 int route_open(struct client *client, struct client_request *request, const struct link *only) MUST_USE;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/secret.h"
 #include "edge/provider/internal.h"
 
 /* One RSA decryption in the making. */
@@ -85,23 +86,10 @@ static int decryption_init(void *data, void *key_data, const OSSL_PARAM params[]
     return params == NULL || decryption_set_params(decryption, params);
 }
 
-/* Asks for the pre-master secret of CIPHERTEXT. One error for everything: what goes wrong here depends on the
- * key server's state and on lengths, never on what the ciphertext holds. */
-static int decrypt_remotely(const struct decryption *decryption, const uint8_t *ciphertext, size_t length,
-                            struct outcome *outcome)
+int decrypt_secret(const struct provider *provider, const struct operation *operation,
+                   struct outcome *outcome)
 {
-    struct operation operation = {.kind = OP_RSA_PREMASTER};
-    if (decryption->padding != RSA_PKCS1_WITH_TLS_PADDING || decryption->client_version == 0 ||
-        decryption->client_version > UINT16_MAX || length != decryption->key->size ||
-        length > sizeof operation.u.rsa_premaster.ciphertext) {
-        counter_add(&provider_counters.refused_locally, 1);
-        return ERR_REFUSED;
-    }
-    memcpy(operation.key_id, decryption->key->id, KEY_ID_SIZE);
-    operation.u.rsa_premaster.client_version = (uint16_t)decryption->client_version;
-    operation.u.rsa_premaster.ciphertext_length = (uint16_t)length;
-    memcpy(operation.u.rsa_premaster.ciphertext, ciphertext, length);
-    int error = decryption->provider->transport(&operation, outcome);
+    int error = provider->transport.perform(operation, outcome);
     if (error != 0)
         return error;
     if (outcome->status != STATUS_OK)
@@ -113,28 +101,86 @@ static int decrypt_remotely(const struct decryption *decryption, const uint8_t *
     return 0;
 }
 
+int decrypt_premaster(const struct provider *provider, const uint8_t key_id[static KEY_ID_SIZE],
+                      uint16_t client_version, const uint8_t *ciphertext, size_t length,
+                      struct outcome *outcome)
+{
+    struct operation operation = {.kind = OP_RSA_PREMASTER};
+    memcpy(operation.key_id, key_id, KEY_ID_SIZE);
+    operation.u.rsa_premaster.client_version = client_version;
+    operation.u.rsa_premaster.ciphertext_length = (uint16_t)length;
+    memcpy(operation.u.rsa_premaster.ciphertext, ciphertext, length);
+    return decrypt_secret(provider, &operation, outcome);
+}
+
+/* All that anyone can see: libssl asks for nothing else. */
+static bool is_well_formed(const struct decryption *decryption, size_t length)
+{
+    return decryption->padding == RSA_PKCS1_WITH_TLS_PADDING && decryption->client_version != 0 &&
+           decryption->client_version <= UINT16_MAX && length == decryption->key->size &&
+           length <= RSA_MODULUS_MAX;
+}
+
+/* Bound: keeps for the derivation what it needs and gives a token that only this handshake knows, of the form
+ * of a pre-master secret (RFC 5246, 7.4.7.1). The messages must be those that this ciphertext came with. */
+static int hold(const struct decryption *decryption, struct provider_exchange *exchange,
+                const uint8_t *ciphertext, size_t length, uint8_t out[static TLS_PREMASTER_SIZE])
+{
+    const struct buffer *messages = &exchange->messages;
+    size_t end = buffer_length(messages);
+    if (end < length || memcmp(buffer_bytes(messages) + end - length, ciphertext, length) != 0)
+        return ERR_FORMAT;
+    random_bytes(exchange->token, sizeof exchange->token);
+    exchange->token[0] = (uint8_t)(decryption->client_version >> 8);
+    exchange->token[1] = (uint8_t)decryption->client_version;
+    memcpy(exchange->key_id, decryption->key->id, KEY_ID_SIZE);
+    exchange->client_version = (uint16_t)decryption->client_version;
+    exchange->ciphertext_length = (uint16_t)length;
+    exchange->held = true;
+    memcpy(out, exchange->token, TLS_PREMASTER_SIZE);
+    return 0;
+}
+
+/* One error for everything: what goes wrong here depends on the key server's state and on lengths, never on
+ * what the ciphertext holds. */
+static int decrypt(const struct decryption *decryption, const uint8_t *ciphertext, size_t length,
+                   uint8_t out[static TLS_PREMASTER_SIZE])
+{
+    struct provider_exchange *exchange = provider_exchange_here(decryption->provider);
+    struct outcome outcome = {.status = STATUS_UNAVAILABLE};
+    bool bound = exchange != NULL && buffer_length(&exchange->messages) > 0;
+    if (!is_well_formed(decryption, length) ||
+        (bound && hold(decryption, exchange, ciphertext, length, out) != 0)) {
+        counter_add(&provider_counters.refused_locally, 1);
+        return ERR_REFUSED;
+    }
+    if (bound)
+        return 0;
+    if (exchange != NULL)
+        exchange->asked = OP_RSA_PREMASTER;
+    int error = decrypt_premaster(decryption->provider, decryption->key->id,
+                                  (uint16_t)decryption->client_version, ciphertext, length, &outcome);
+    if (error == 0)
+        memcpy(out, outcome.bytes, TLS_PREMASTER_SIZE);
+    OPENSSL_cleanse(&outcome, sizeof outcome);
+    return error;
+}
+
 static int decryption_decrypt(void *data, unsigned char *out, size_t *out_length, size_t out_size,
                               const unsigned char *in, size_t in_length)
 {
     const struct decryption *decryption = data;
-    struct outcome outcome = {.status = STATUS_UNAVAILABLE};
     if (decryption->key == NULL) {
         ERR_raise(ERR_LIB_PROV, PROV_R_NO_KEY_SET);
         return 0;
     }
-    if (out == NULL) {
-        *out_length = TLS_PREMASTER_SIZE;
+    *out_length = TLS_PREMASTER_SIZE;
+    if (out == NULL)
         return 1;
-    }
-    int done = out_size >= TLS_PREMASTER_SIZE && decrypt_remotely(decryption, in, in_length, &outcome) == 0;
-    if (done) {
-        memcpy(out, outcome.bytes, TLS_PREMASTER_SIZE);
-        *out_length = TLS_PREMASTER_SIZE;
-    } else {
-        ERR_raise_data(ERR_LIB_PROV, PROV_R_FAILED_TO_DECRYPT, "remote key");
-    }
-    OPENSSL_cleanse(&outcome, sizeof outcome);
-    return done;
+    if (out_size >= TLS_PREMASTER_SIZE && decrypt(decryption, in, in_length, out) == 0)
+        return 1;
+    ERR_raise_data(ERR_LIB_PROV, PROV_R_FAILED_TO_DECRYPT, "remote key");
+    return 0;
 }
 
 #define FUNCTION(id, name)                                                                                   \

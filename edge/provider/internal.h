@@ -6,6 +6,7 @@
 
 #include <openssl/core_dispatch.h>
 #include <openssl/evp.h>
+#include <openssl/kdf.h>
 
 #include "common/metrics.h"
 #include "edge/provider/provider.h"
@@ -18,7 +19,8 @@
 
 struct provider {
     OSSL_LIB_CTX *context; /* borrowed; the one it is loaded into */
-    provider_transport transport;
+    struct provider_transport transport;
+    EVP_KDF *prf;    /* owned; TLS1-PRF of the default provider */
     uint32_t verify; /* bit (1 << enum key_type) */
 };
 
@@ -42,6 +44,13 @@ extern const OSSL_DISPATCH keymgmt_ec_functions[];
 extern const OSSL_DISPATCH keymgmt_ed25519_functions[];
 extern const OSSL_DISPATCH signature_functions[];
 extern const OSSL_DISPATCH decrypt_functions[];
+extern const OSSL_DISPATCH kdf_functions[];
+
+/* The exchange that PROVIDER's caller is in the midst of; NULL when there is none. */
+static inline struct provider_exchange *provider_exchange_here(const struct provider *provider)
+{
+    return provider->transport.exchange != NULL ? provider->transport.exchange() : NULL;
+}
 
 /* How a signature scheme is computed, beside the key. */
 struct signature_form {
@@ -55,6 +64,15 @@ int verify_form(const struct remote_key *key, const uint8_t *signature, size_t l
 /* Verifies it over TBS with the public half. ERR_CRYPTO. */
 int verify_signature(const struct remote_key *key, const struct signature_form *form,
                      const uint8_t *signature, size_t length, const uint8_t *tbs, size_t tbs_length) MUST_USE;
+
+/* Asks for a secret of 48 bytes, the form of a pre-master as of a master secret. OUTCOME is wiped by the
+ * caller. */
+int decrypt_secret(const struct provider *provider, const struct operation *operation,
+                   struct outcome *outcome) MUST_USE;
+/* Asks for the pre-master secret in LENGTH (at most RSA_MODULUS_MAX) bytes of CIPHERTEXT. */
+int decrypt_premaster(const struct provider *provider, const uint8_t key_id[static KEY_ID_SIZE],
+                      uint16_t client_version, const uint8_t *ciphertext, size_t length,
+                      struct outcome *outcome) MUST_USE;
 
 /* Process-wide, see struct provider_stats. */
 struct provider_counters {

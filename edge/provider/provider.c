@@ -44,6 +44,12 @@ static const OSSL_ALGORITHM cipher_algorithms[] = {
     {NULL, NULL, NULL, NULL},
 };
 
+/* Only for who asks for it with PROVIDER_TLS_PROPERTIES. */
+static const OSSL_ALGORITHM kdf_algorithms[] = {
+    {"TLS1-PRF", PROPERTIES ",keyless.kdf=yes,keyless.tls=yes", kdf_functions, "PRF of bound RSA sessions"},
+    {NULL, NULL, NULL, NULL},
+};
+
 static const OSSL_ALGORITHM *query(void *provider, int operation, int *no_cache)
 {
     (void)provider;
@@ -52,7 +58,9 @@ static const OSSL_ALGORITHM *query(void *provider, int operation, int *no_cache)
         return key_algorithms;
     if (operation == OSSL_OP_SIGNATURE)
         return signature_algorithms;
-    return operation == OSSL_OP_ASYM_CIPHER ? cipher_algorithms : NULL;
+    if (operation == OSSL_OP_ASYM_CIPHER)
+        return cipher_algorithms;
+    return operation == OSSL_OP_KDF ? kdf_algorithms : NULL;
 }
 
 static const OSSL_PARAM *gettable_params(void *provider)
@@ -115,6 +123,13 @@ static int collect(OSSL_PROVIDER *provider, void *user)
     return 1;
 }
 
+/* While the default provider, whose it is, is still loaded. */
+static void drop_prf(struct provider *provider)
+{
+    EVP_KDF_free(provider->prf);
+    provider->prf = NULL;
+}
+
 void provider_context_free(OSSL_LIB_CTX *context)
 {
     struct loaded loaded = {.count = 0};
@@ -122,8 +137,12 @@ void provider_context_free(OSSL_LIB_CTX *context)
         return;
     /* The context does not drop the references that loading gave. */
     OSSL_PROVIDER_do_all(context, collect, &loaded);
-    while (loaded.count > 0)
-        OSSL_PROVIDER_unload(loaded.provider[--loaded.count]);
+    while (loaded.count > 0) {
+        OSSL_PROVIDER *one = loaded.provider[--loaded.count];
+        if (strcmp(OSSL_PROVIDER_get0_name(one), PROVIDER_NAME) == 0)
+            drop_prf(OSSL_PROVIDER_get0_provider_ctx(one));
+        OSSL_PROVIDER_unload(one);
+    }
     OSSL_LIB_CTX_free(context);
 }
 
@@ -135,10 +154,12 @@ static struct provider *providers_load(OSSL_LIB_CTX *context)
     OSSL_PROVIDER *loaded = OSSL_PROVIDER_load(context, PROVIDER_NAME);
     if (loaded == NULL || EVP_set_default_properties(context, "?" PROVIDER_DEFAULT_ONLY) != 1)
         return NULL;
-    return OSSL_PROVIDER_get0_provider_ctx(loaded);
+    struct provider *provider = OSSL_PROVIDER_get0_provider_ctx(loaded);
+    provider->prf = EVP_KDF_fetch(context, "TLS1-PRF", PROVIDER_DEFAULT_ONLY);
+    return provider->prf != NULL ? provider : NULL;
 }
 
-int provider_context_new(OSSL_LIB_CTX **out, provider_transport transport, uint32_t verify,
+int provider_context_new(OSSL_LIB_CTX **out, const struct provider_transport *transport, uint32_t verify,
                          struct fault *fault)
 {
     OSSL_LIB_CTX *context = OSSL_LIB_CTX_new();
@@ -160,7 +181,7 @@ int provider_context_new(OSSL_LIB_CTX **out, provider_transport transport, uint3
         log_event(LOG_WARN, "openssl_old", "version=\"%s\" mend=\"use OpenSSL 3.0.8 or newer\"",
                   OpenSSL_version(OPENSSL_VERSION));
     provider->context = context;
-    provider->transport = transport;
+    provider->transport = *transport;
     provider->verify = verify;
     *out = context;
     return 0;

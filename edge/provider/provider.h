@@ -1,26 +1,59 @@
 /* The provider: OpenSSL's view of a private key that is somewhere else.
  *
  * Offers RSA, EC and Ed25519 keys that consist of a public half and a key id, signature and RSA decryption
- * for them, and nothing else. It takes OpenSSL's to-be-signed bytes apart into typed fields (tbs.h) and hands
- * them to a transport; what does not come apart cleanly is refused here. It has no threads, no credentials
- * and no loop. Knows nothing of channels and messages. */
+ * for them, and the PRF of TLS 1.2 for RSA key exchanges whose master secret comes in one step (bound mode,
+ * kdf.c); nothing else. It takes OpenSSL's to-be-signed bytes apart into typed fields (tbs.h) and hands them
+ * to a transport; what does not come apart cleanly is refused here. It has no threads, no credentials and no
+ * loop. Knows nothing of channels, messages and sessions. */
 #ifndef EDGE_PROVIDER_PROVIDER_H
 #define EDGE_PROVIDER_PROVIDER_H
 
 #include <openssl/types.h>
 
+#include "common/bytes.h"
 #include "common/err.h"
 #include "proto/operation.h"
 
-/* Performs OPERATION and fills OUTCOME, or returns a negative error. May take as long as it wants (pausing
- * the job it runs in). Called on whatever thread runs the handshake. */
-typedef int (*provider_transport)(const struct operation *operation, struct outcome *outcome);
+/* For SSL_CTX_new_ex: contexts with these properties have their master secrets derived here. Two clauses,
+ * because each counts one, and so does the library context's preference for `default`. */
+#define PROVIDER_TLS_PROPERTIES "?keyless.kdf=yes,?keyless.tls=yes"
+
+/* One RSA key exchange that is bound: decrypt makes no request, because the key server gives out no
+ * pre-master secret. It gives OpenSSL a token instead, and leaves here what the derivation of the master
+ * secret needs, which knows it by that token. Embedded in its owner; zeroed: not bound. */
+struct provider_exchange {
+    /* Filled by the owner before ClientKeyExchange is read: the handshake messages ClientHello …
+     * ClientKeyExchange as they were sent. Empty: not bound, decrypt asks for the pre-master secret at once.
+     * The provider frees them when the master secret is there or will not come. */
+    struct buffer messages;
+    /* What the key server was asked for in the end: OP_RSA_MASTER, or OP_RSA_PREMASTER for a client without
+     * extended master secret (RFC 7627); 0 = nothing yet. */
+    enum operation_kind asked;
+    /* private to the provider, between the decryption and the derivation */
+    bool held;
+    uint8_t token[TLS_PREMASTER_SIZE];
+    uint8_t key_id[KEY_ID_SIZE];
+    uint16_t client_version;
+    uint16_t ciphertext_length; /* the last bytes of the messages */
+};
+/* Wipes and frees everything but `asked`. */
+void provider_exchange_clear(struct provider_exchange *exchange);
+
+/* The way to the keys. Both are called on whatever thread runs the handshake. */
+struct provider_transport {
+    /* Performs OPERATION and fills OUTCOME, or returns a negative error. May take as long as it wants
+     * (pausing the job it runs in). What OPERATION points to stays until it returns. */
+    int (*perform)(const struct operation *operation, struct outcome *outcome);
+    /* The exchange of the handshake that is stepped on this thread right now, borrowed until that handshake
+     * is over; NULL when there is none. May be NULL itself: nothing is bound. */
+    struct provider_exchange *(*exchange)(void);
+};
 
 /* A private library context with `default` first, then this provider built in (OSSL_PROVIDER_add_builtin),
  * then the property query that keeps every other algorithm with default. TRANSPORT serves every key of the
- * context. VERIFY bit (1 << enum key_type): signatures by such keys are verified with the public half before
- * OpenSSL gets them. Free with provider_context_free(). */
-int provider_context_new(OSSL_LIB_CTX **out, provider_transport transport, uint32_t verify,
+ * context and is copied. VERIFY bit (1 << enum key_type): signatures by such keys are verified with the
+ * public half before OpenSSL gets them. Free with provider_context_free(). */
+int provider_context_new(OSSL_LIB_CTX **out, const struct provider_transport *transport, uint32_t verify,
                          struct fault *fault) MUST_USE;
 void provider_context_free(OSSL_LIB_CTX *context);
 

@@ -221,7 +221,7 @@ static int sign_remotely(const struct signing *signing, const uint8_t *tbs, size
         ERR_raise_data(ERR_LIB_PROV, PROV_R_FAILED_TO_SIGN, "not what a TLS server signs");
         return 0;
     }
-    int error = signing->provider->transport(&operation, outcome);
+    int error = signing->provider->transport.perform(&operation, outcome);
     if (error == 0 && outcome->status != STATUS_OK) {
         ERR_raise_data(ERR_LIB_PROV, PROV_R_FAILED_TO_SIGN, "key server: %s", status_name(outcome->status));
         return 0;

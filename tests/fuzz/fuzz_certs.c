@@ -109,7 +109,9 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     (void)argc;
     (void)argv;
     log_init("fuzz", LOG_ERROR, LOG_LOGFMT);
-    must(secret_init() == 0 && provider_context_new(&library, no_transport, 0, &fault) == 0);
+    must(secret_init() == 0 &&
+         provider_context_new(&library, &(struct provider_transport){.perform = no_transport}, 0, &fault) ==
+             0);
     make_good();
     must(load_der(good, good_length, 2, &names) == 0 && names == 2);
     return 0;

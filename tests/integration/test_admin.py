@@ -67,7 +67,7 @@ def test_a_handshake_is_counted(shared, pki):
     """One full RSA handshake moves the counters of both sides by one, and no other kind's."""
     edge, server = shared.edge.admin, shared.server.admin
     kinds, answers = r"keyless_edge_handshakes_total\{", r'keyless_server_answers_total\{operation="(rsa|sign)_'
-    kind, answer = kinds + r'kind="rsa"', answers.replace("(rsa|sign)_", r'rsa_premaster",status="ok"')
+    kind, answer = kinds + r'kind="rsa"', answers.replace("(rsa|sign)_", r'rsa_master",status="ok"')
     before = [edge.metric(kind), server.metric(answer)]
     all_before = [edge.metric(kinds), server.metric(answers)]
     ok, text = clients.s_client(shared.edge, "rsa.test", pki.ca, "-tls1_2", "-cipher", "AES128-GCM-SHA256")

@@ -376,6 +376,15 @@ def line_of(path, words):
     return next(number for number, line in enumerate(read(path).splitlines(), 1) if words in line)
 
 
+@pytest.fixture
+def plain_allowed(trial):
+    """The edge of the trial may ask for plain mode, and so may be asked of every key."""
+    replace(os.path.join(trial.server, "authorized_edges"), "rsa_master", "rsa_master,rsa_premaster")
+    os.chmod(trial.server_conf, 0o600)
+    write(trial.server_conf, read(trial.server_conf) + "key_default {\n    modes = {\"bound\", \"plain\"}\n}\n", 0o644)
+
+
+@pytest.mark.usefixtures("plain_allowed")
 @pytest.mark.parametrize("text, options, pattern", [
     ("key_default {\n modes = {\"plain\"}\n}\n", "", r"server\.conf:@modes: modes of key_default lists plain: an edge that is taken over"),
     ("key rsa {\n modes = {\"plain\", \"bound\"}\n}\n", "", r"server\.conf:@modes: modes of rsa lists plain"),
@@ -401,7 +410,6 @@ def test_check_warns_of_policy(trial, text, options, pattern):
 
 def test_check_warns_of_nothing_in_a_sound_policy(trial):
     write_policy(trial, "key rsa { names = {\"localhost\"} rate = 100/s not_after = \"%s\" }\n" % in_days(15), "not_after=%s" % in_days(15))
-    replace(os.path.join(trial.server, "authorized_edges"), ",rsa_premaster", "")
     assert "warning" not in keyless("check", "-c", trial.server_conf).stdout
 
 
@@ -423,6 +431,7 @@ def explain(trial, *words):
     return run("check", "-c", trial.server_conf, "--explain", *words)
 
 
+@pytest.mark.usefixtures("plain_allowed")
 def test_explain_names_the_lines(trial):
     write_policy(trial, "key rsa {\n modes = {\"bound\"}\n names = {\"*.localhost\"}\n}\n", "from=192.0.2.0/24")
     done = explain(trial, "edge1", "rsa", "rsa_master", "--from", "192.0.2.7", "--name", "a.localhost")
@@ -437,6 +446,7 @@ def test_explain_names_the_lines(trial):
     assert re.search(r"^granted  keys +default: ", done.stdout, re.M)
 
 
+@pytest.mark.usefixtures("plain_allowed")
 @pytest.mark.parametrize("words, reason, refused", [
     (("edge1", "rsa", "rsa_premaster"), "mode_not_granted", r"mode +default: modes lists bound only"),
     (("edge1", "p256", "rsa_master"), "scheme", r"type +.*keys: a key of type p256 cannot do rsa_master"),
@@ -459,6 +469,7 @@ def test_explain_takes_keys_and_ids(trial):
     assert done.returncode == 0 and done.stdout.endswith("edge1: may ask sign_tls13 of p256\n")
 
 
+@pytest.mark.usefixtures("plain_allowed")
 def test_explain_json(trial):
     said = json.loads(explain(trial, "edge1", "rsa", "rsa_premaster", "--json").stdout)
     assert said["granted"] is True and said["reason"] is None
@@ -498,6 +509,7 @@ def test_explain_without_the_key_server_says_where_to_run_it(trial, tmp_path):
     assert done.returncode == 1 and "keyless-server: not found" in done.stderr and "--explain edge1 rsa sign_tls13" in done.stderr
 
 
+@pytest.mark.usefixtures("plain_allowed")
 def test_the_key_server_explains_the_same(trial):
     words = ["-c", trial.server_conf, "--explain", "edge1", "rsa", "rsa_premaster"]
     done = subprocess.run([program("keyless-server"), *words], capture_output=True, text=True)
@@ -623,9 +635,9 @@ def test_check_online_finds_a_missing_key(site, pki):
 
 
 @pytest.mark.parametrize("granted, tls, lacking", [
-    ("ops=sign_tls12,sign_tls13", "rsa_key_exchange = on", "rsa_premaster"),
+    ("ops=sign_tls12,sign_tls13", "rsa_key_exchange = on", "rsa_master"),
     ("ops=sign_tls13,rsa_premaster", "rsa_key_exchange = on", "sign_tls12"),
-    ("ops=sign_tls12,rsa_premaster", "rsa_key_exchange = on", "sign_tls13"),
+    ("ops=sign_tls12,rsa_master", "rsa_key_exchange = on", "sign_tls13"),
     ("ops=rsa_premaster", "rsa_key_exchange = off", "sign_tls13,sign_tls12"),
     ("ops=sign_tls12,sign_tls13", "rsa_key_exchange = off", None),
     ("ops=sign_tls13", "rsa_key_exchange = off minimum_version = tls1.3", None),
@@ -637,6 +649,22 @@ def test_check_online_knows_what_each_certificate_needs(site, pki, granted, tls,
     assert done.returncode == (1 if lacking else 0), done.stdout
     if lacking:
         assert "does not grant %s for its key; append to ops=" % lacking in done.stdout
+
+
+@pytest.mark.parametrize("granted, said", [
+    ("rsa_master", r"^ok .*rsa_master and not rsa_premaster: RSA key exchange is bound; clients without extended master secret"),
+    ("rsa_premaster", r"^warning .*rsa_premaster and not rsa_master: .*decrypt RSA sessions recorded today; append rsa_master to ops="),
+    ("rsa_master,rsa_premaster", None),
+])
+def test_check_online_says_what_one_way_of_rsa_key_exchange_means(site, pki, granted, said):
+    server = site.start_server([pki.rsa[0], pki.p256[0]], authorized=site.authorized_line(options="ops=sign_tls12,sign_tls13," + granted))
+    done = keyless("check", "--online", "-c", edge_conf(site, [server], [pki.rsa[1], pki.p256[1]]))
+    found = re.findall(r"^.*rsa_master.*$|^.*rsa_premaster.*$", done.stdout, re.M)
+    assert len(found) == (1 if said else 0), done.stdout
+    if said:
+        assert re.search(said, found[0]) and "rsa.pem" in found[0]
+    off = keyless("check", "--online", "-c", edge_conf(site, [server], [pki.rsa[1]], tls="rsa_key_exchange = off"))
+    assert "rsa_master" not in off.stdout
 
 
 def test_check_online_warns_of_one_replica_without_the_key(site, pki):

@@ -233,7 +233,7 @@ def test_key_server_drains_and_exits_0(site, pki, origin, number):
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
         os.kill(vault, signal.SIGSTOP)
         running = [pool.submit(attempt, edge, pki) for _ in range(16)]
-        server.admin.wait_metric(r"keyless_server_requests_total\{.*rsa_premaster", 16)
+        server.admin.wait_metric(r"keyless_server_requests_total\{.*rsa_master", 16)
         server.send_signal(number)
         server.wait_log(r"event=draining open=16")
         os.kill(vault, signal.SIGCONT)

@@ -2,6 +2,7 @@
 option to change, and changes with a reload."""
 import re
 import signal
+import ssl
 
 import pytest
 
@@ -29,15 +30,26 @@ def reload(server):
     server.wait_log(r"event=vault_ready .*cause=reload", since)
 
 
-def test_plain_mode_is_off_unless_listed(site, pki, origin):
+def works_without_ems(edge, pki):
+    """A client without extended master secret, which only plain mode can serve."""
+    tls = clients.context(pki.ca, ssl.TLSVersion.TLSv1_2, clients.RSA_KX)
+    tls.options |= clients.NO_EXTENDED_MASTER_SECRET
+    try:
+        return b"from the origin" in clients.fetch(edge, "rsa.test", tls)
+    except ssl.SSLError:
+        return False
+
+
+def test_a_mode_is_off_unless_listed(site, pki, origin):
     server = site.start_server([pki.rsa[0]], modes=("bound",))
     edge = site.start_edge([server], [pki.rsa[1]], origin.address, timeouts=SHORT)
-    assert not works(edge, pki, RSA)
+    assert works(edge, pki, RSA) and not works_without_ems(edge, pki)
     server.wait_log(r'event=request_refused edge=edge1 op=rsa_premaster key=rsa reason=mode_not_granted mend="list the mode in modes')
     assert works(edge, pki, ECDHE) and works(edge, pki, T13)
     add(server, 'key rsa { modes = {"plain"} }')
     reload(server)
-    assert works(edge, pki, RSA)
+    assert works_without_ems(edge, pki)
+    server.admin.wait_metric(r'answers_total\{operation="rsa_premaster",status="ok"')
 
 
 def test_a_section_is_for_its_key_alone(site, pki, origin):

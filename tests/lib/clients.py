@@ -79,6 +79,7 @@ def context(ca, version=None, ciphers=None):
 
 
 RSA_KX = "AES128-GCM-SHA256"
+NO_EXTENDED_MASTER_SECRET = 1  # SSL_OP_…, which Python's ssl has no name for
 
 
 def connect(edge, name, tls, seconds=SECONDS, session=None):
@@ -111,3 +112,65 @@ def reset(raw):
     """Closes with a TCP reset instead of a FIN."""
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     raw.close()
+
+
+class Held:
+    """A Python TLS 1.2 client that has read ServerHelloDone and holds its next flight back: ClientKeyExchange … Finished."""
+
+    def __init__(self, edge, name, tls, seconds=SECONDS):
+        self.raw = socket.create_connection((edge.host, edge.port), timeout=seconds)
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = tls.wrap_bio(self.incoming, self.outgoing, server_hostname=name)
+        self._step()
+        self.raw.sendall(self.outgoing.read())
+        while not self.outgoing.pending:
+            self._receive()
+            self._step()
+        self.flight = self.outgoing.read()
+
+    def _receive(self):
+        data = self.raw.recv(65536)
+        if data:
+            self.incoming.write(data)
+        else:
+            self.incoming.write_eof()
+
+    def _step(self):
+        """True when the handshake is complete."""
+        try:
+            self.tls.do_handshake()
+            return True
+        except ssl.SSLWantReadError:
+            return False
+
+    def go_on(self):
+        """Lets the flight go; the answer is for finish()."""
+        self.raw.sendall(self.flight)
+
+    def finish(self, request=REQUEST):
+        """The answer to REQUEST over the completed handshake; raises ssl.SSLError when there is none."""
+        while not self._step():
+            self._receive()
+        self.tls.write(request)
+        self.raw.sendall(self.outgoing.read())
+        said = b""
+        while True:
+            try:
+                data = self.tls.read(65536)
+            except ssl.SSLWantReadError:
+                self._receive()
+                continue
+            except ssl.SSLZeroReturnError:
+                data = b""
+            if not data:
+                return said
+            said += data
+
+    def close(self):
+        self.raw.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()

@@ -48,8 +48,9 @@ LIBRARIES = {
     "libuv": (r"uv\.h", ("common/channel*", "common/admin.*", "keyserver/net/*", "edge/*", "cli/*")),
     "libconfuse": (r"confuse\.h", ("common/config*.[ch]",)),
     "protobuf-c": (r".*pb-c\.h|protobuf-c/.*", ("proto/msg*.[ch]",)),
-    "OpenSSL": (r"openssl/.*", ("keyserver/vault/*", "edge/tls*", "edge/certs*", "edge/async.*", "edge/session*",
-                               "edge/relay*", "edge/tickets.*", "edge/provider/*", "edge/edge.c", "cli/*")),
+    "OpenSSL": (r"openssl/.*", ("keyserver/vault/*", "edge/tls*", "edge/certs*", "edge/async.*", "edge/exchange.*",
+                               "edge/session*", "edge/relay*", "edge/tickets.*", "edge/provider/*", "edge/edge.c",
+                               "cli/*")),
     "jansson": (r"jansson\.h", ("keyserver/net/*status*.c", "edge/*status*.c", "edge/trace.c", "cli/*")),
     "seccomp": (r"seccomp\.h", ("common/sandbox.c", "keyserver/vault/sandbox.c")),
 }

@@ -8,6 +8,7 @@
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/kdf.h>
 #include <openssl/params.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
@@ -66,6 +67,16 @@ static inline int remote_keys_free(void **state)
     return 0;
 }
 
+/* For OpenSSL's parameters, which it only reads. */
+static inline void *remote_keys_unconst(const void *bytes)
+{
+    union {
+        const void *from;
+        void *to;
+    } u = {.from = bytes};
+    return u.to;
+}
+
 /* ---- the key server ---- */
 
 static inline EVP_PKEY *remote_keys_find(const uint8_t *id)
@@ -97,10 +108,9 @@ static inline void remote_keys_sign(EVP_PKEY *key, uint16_t scheme, const uint8_
     EVP_MD_CTX_free(context);
 }
 
-static inline void remote_keys_decrypt(EVP_PKEY *key, const struct operation *operation,
-                                       struct outcome *outcome)
+static inline void remote_keys_decrypt(EVP_PKEY *key, unsigned version, const uint8_t *ciphertext,
+                                       size_t length, struct outcome *outcome)
 {
-    unsigned version = operation->u.rsa_premaster.client_version;
     size_t size = sizeof outcome->bytes;
     EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_pkey(NULL, key, NULL);
     OSSL_PARAM params[] = {
@@ -110,11 +120,72 @@ static inline void remote_keys_decrypt(EVP_PKEY *key, const struct operation *op
     assert_int_equal(EVP_PKEY_decrypt_init(context), 1);
     assert_true(EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_WITH_TLS_PADDING) > 0);
     assert_int_equal(EVP_PKEY_CTX_set_params(context, params), 1);
-    assert_int_equal(EVP_PKEY_decrypt(context, outcome->bytes, &size, operation->u.rsa_premaster.ciphertext,
-                                      operation->u.rsa_premaster.ciphertext_length),
-                     1);
+    assert_int_equal(EVP_PKEY_decrypt(context, outcome->bytes, &size, ciphertext, length), 1);
     outcome->length = (uint16_t)size;
     EVP_PKEY_CTX_free(context);
+}
+
+/* TLS1-PRF of OpenSSL's own. */
+static inline void remote_keys_prf(const char *digest, const uint8_t *secret, size_t secret_length,
+                                   const char *label, const uint8_t *seed, size_t seed_length, uint8_t *out,
+                                   size_t length)
+{
+    EVP_KDF *kdf = EVP_KDF_fetch(NULL, "TLS1-PRF", NULL);
+    EVP_KDF_CTX *context = EVP_KDF_CTX_new(kdf);
+    char name[16];
+    uint8_t copy[64];
+    snprintf(name, sizeof name, "%s", digest);
+    assert_true(secret_length <= sizeof copy);
+    memcpy(copy, secret, secret_length);
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, name, 0),
+        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SECRET, copy, secret_length),
+        {OSSL_KDF_PARAM_SEED, OSSL_PARAM_OCTET_STRING, remote_keys_unconst(label), strlen(label), 0},
+        {OSSL_KDF_PARAM_SEED, OSSL_PARAM_OCTET_STRING, remote_keys_unconst(seed), seed_length, 0},
+        OSSL_PARAM_END,
+    };
+    assert_int_equal(EVP_KDF_derive(context, out, length, params), 1);
+    EVP_KDF_CTX_free(context);
+    EVP_KDF_free(kdf);
+}
+
+/* The handshake message of TYPE at AT; moves AT behind it. NULL when there is another one. */
+static inline const uint8_t *remote_keys_message(const uint8_t *messages, size_t length, size_t *at,
+                                                 uint8_t type, size_t *body_length)
+{
+    const uint8_t *m = messages + *at;
+    if (length - *at < 4 || m[0] != type)
+        return NULL;
+    *body_length = (size_t)m[1] << 16 | (size_t)m[2] << 8 | m[3];
+    *at += 4 + *body_length;
+    return *at <= length ? m + 4 : NULL;
+}
+
+/* The master secret of the handshake in MESSAGES (RFC 7627, 4); false for what is not exactly ClientHello …
+ * ClientKeyExchange. */
+static inline bool remote_keys_master(EVP_PKEY *key, const uint8_t *messages, size_t length,
+                                      struct outcome *outcome)
+{
+    static const uint8_t types[] = {1, 2, 11, 14, 16};
+    const uint8_t *body[5];
+    size_t size[5], at = 0, hash_length = 0;
+    uint8_t hash[EVP_MAX_MD_SIZE];
+    struct outcome premaster = {.status = STATUS_OK};
+    for (size_t i = 0; i < 5; i++)
+        if ((body[i] = remote_keys_message(messages, length, &at, types[i], &size[i])) == NULL)
+            return false;
+    if (at != length)
+        return false;
+    const uint8_t *suite = body[1] + 35 + body[1][34];
+    unsigned number = (unsigned)suite[0] << 8 | suite[1];
+    bool long_hash = number == 0x009d || number == 0xc03d || number == 0xc051 || number == 0xc07b;
+    const char *digest = long_hash ? "SHA384" : "SHA256";
+    assert_int_equal(EVP_Q_digest(NULL, digest, NULL, messages, length, hash, &hash_length), 1);
+    remote_keys_decrypt(key, (unsigned)body[0][0] << 8 | body[0][1], body[4] + 2, size[4] - 2, &premaster);
+    remote_keys_prf(digest, premaster.bytes, TLS_PREMASTER_SIZE, "extended master secret", hash, hash_length,
+                    outcome->bytes, TLS_MASTER_SIZE);
+    outcome->length = TLS_MASTER_SIZE;
+    return true;
 }
 
 static inline int remote_keys_answer(const struct operation *operation, struct outcome *outcome)
@@ -140,8 +211,12 @@ static inline int remote_keys_answer(const struct operation *operation, struct o
         memcpy(content + 64, operation->u.sign_tls12.params, length);
         remote_keys_sign(key, operation->u.sign_tls12.scheme, content, 64 + length, outcome);
     } else if (operation->kind == OP_RSA_PREMASTER) {
-        remote_keys_decrypt(key, operation, outcome);
-    } else {
+        remote_keys_decrypt(key, operation->u.rsa_premaster.client_version,
+                            operation->u.rsa_premaster.ciphertext,
+                            operation->u.rsa_premaster.ciphertext_length, outcome);
+    } else if (operation->kind != OP_RSA_MASTER ||
+               !remote_keys_master(key, operation->u.rsa_master.messages, operation->u.rsa_master.length,
+                                   outcome)) {
         outcome->status = STATUS_REFUSED;
     }
     return 0;

@@ -3,6 +3,8 @@
 /* The module itself, with a client of our own below it. */
 #define client_submit fake_submit
 #define client_cancel fake_cancel
+#include "tests/unit/edge/bound_rig.h"
+
 #include "edge/async.c"
 #undef client_submit
 #undef client_cancel
@@ -61,6 +63,15 @@ static void answer(size_t index, enum operation_status status)
     request->on_answer(request);
 }
 
+static struct client *the_client(void)
+{
+    union {
+        int *token;
+        struct client *client;
+    } u = {.token = &client_token};
+    return u.client;
+}
+
 /* ---- sessions ---- */
 
 struct kind {
@@ -68,13 +79,19 @@ struct kind {
     int key;
     int version;
     const char *ciphers; /* TLS 1.2 */
+    bool bound;
+    uint64_t options; /* the client's */
 };
-/* One that pauses at each of the three places. */
+/* One that pauses at each of the places where there is a key operation. */
 static const struct kind kinds[] = {
-    {"rsa", RSA_KEY, TLS1_2_VERSION, "AES128-GCM-SHA256"},
-    {"ecdhe", P256_KEY, TLS1_2_VERSION, "ECDHE-ECDSA-AES128-GCM-SHA256"},
-    {"tls13", ED25519_KEY, TLS1_3_VERSION, NULL},
+    {"rsa", RSA_KEY, TLS1_2_VERSION, "AES128-GCM-SHA256", false, 0},
+    {"ecdhe", P256_KEY, TLS1_2_VERSION, "ECDHE-ECDSA-AES128-GCM-SHA256", false, 0},
+    {"tls13", ED25519_KEY, TLS1_3_VERSION, NULL, false, 0},
+    {"bound", RSA_KEY, TLS1_2_VERSION, "AES256-GCM-SHA384", true, 0},
+    {"no_ems", RSA_KEY, TLS1_2_VERSION, "AES128-GCM-SHA256", true, SSL_OP_NO_EXTENDED_MASTER_SECRET},
+    {"bound_ecdhe", P256_KEY, TLS1_2_VERSION, "ECDHE-ECDSA-AES128-GCM-SHA256", true, 0},
 };
+enum { BOUND = 3, NO_EMS = 4 };
 #define KINDS (sizeof kinds / sizeof kinds[0])
 
 static OSSL_LIB_CTX *library;
@@ -83,6 +100,7 @@ static SSL_CTX *server_context[KINDS], *client_context[KINDS];
 struct session {
     SSL *client, *server;
     struct key_wait wait;
+    struct exchange exchange;
     unsigned ready; /* calls of on_ready */
 };
 
@@ -93,7 +111,8 @@ static void make_contexts(size_t k)
     EVP_PKEY *key = NULL;
     X509 *cert = remote_keys_cert(private_keys[kinds[k].key].key, NULL, -60, 3600);
     assert_int_equal(provider_key_new(library, private_keys[kinds[k].key].key, &key, id, &fault), 0);
-    server_context[k] = SSL_CTX_new_ex(library, NULL, TLS_server_method());
+    server_context[k] = SSL_CTX_new_ex(library, kinds[k].bound ? PROVIDER_TLS_PROPERTIES : NULL,
+                                       TLS_server_method());
     client_context[k] = SSL_CTX_new(TLS_client_method());
     assert_int_equal(SSL_CTX_use_certificate(server_context[k], cert), 1);
     assert_int_equal(SSL_CTX_use_PrivateKey(server_context[k], key), 1);
@@ -101,6 +120,7 @@ static void make_contexts(size_t k)
     assert_int_equal(SSL_CTX_set_max_proto_version(client_context[k], kinds[k].version), 1);
     if (kinds[k].ciphers != NULL)
         assert_int_equal(SSL_CTX_set_cipher_list(client_context[k], kinds[k].ciphers), 1);
+    SSL_CTX_set_options(client_context[k], kinds[k].options);
     EVP_PKEY_free(key);
     X509_free(cert);
 }
@@ -109,7 +129,8 @@ static int setup_all(void **state)
 {
     struct fault fault;
     remote_keys_make(state);
-    assert_int_equal(provider_context_new(&library, async_perform, ~0u, &fault), 0);
+    assert_int_equal(secret_init(), 0);
+    assert_int_equal(provider_context_new(&library, &async_transport, ~0u, &fault), 0);
     for (size_t k = 0; k < KINDS; k++)
         make_contexts(k);
     return 0;
@@ -125,21 +146,13 @@ static int teardown_all(void **state)
     return remote_keys_free(state);
 }
 
-static struct client *the_client(void)
-{
-    union {
-        int *token;
-        struct client *client;
-    } u = {.token = &client_token};
-    return u.client;
-}
-
 static int start(void **state)
 {
     (void)state;
     open_count = submitted = cancelled = 0;
     submit_error = 0;
     block_pause = false;
+    bound_announce(42);
     assert_int_equal(async_thread_start(JOBS_MAX, the_client()), 0);
     return 0;
 }
@@ -166,6 +179,10 @@ static struct session *session_new(size_t k)
     session->server = SSL_new(server_context[k]);
     session->wait = (struct key_wait){.timeout_ms = KEY_TIMEOUT, .on_ready = on_ready, .user = session};
     session->wait.trace.bytes[0] = 0x42;
+    if (kinds[k].bound) {
+        session->wait.exchange = &session->exchange;
+        exchange_follow(&session->exchange, session->server, the_client());
+    }
     remote_keys_join(session->client, session->server);
     return session;
 }
@@ -174,6 +191,7 @@ static void session_free(struct session *session)
 {
     SSL_free(session->client);
     SSL_free(session->server);
+    exchange_clear(&session->exchange);
     free(session);
 }
 
@@ -312,7 +330,7 @@ static void outside_of_a_job_there_are_no_keys(void **state)
     struct outcome outcome;
     struct session *session = session_new(1);
     (void)state;
-    assert_int_equal(async_perform(&operation, &outcome), ERR_UNSUPPORTED);
+    assert_int_equal(async_transport.perform(&operation, &outcome), ERR_UNSUPPORTED);
     for (int turn = 0; turn < 4; turn++) { /* a handshake that nobody made asynchronous */
         (void)SSL_do_handshake(session->client);
         (void)SSL_do_handshake(session->server);
@@ -446,6 +464,71 @@ static void two_thousand_handshakes_wait_in_one_thread(void **state)
         session_free(sessions[i]);
 }
 
+/* ---- bound sessions ---- */
+
+static void a_bound_request_names_its_epoch_and_no_other_does(void **state)
+{
+    (void)state;
+    for (size_t k = 0; k < KINDS; k++) {
+        struct session *session = session_new(k);
+        assert_int_equal(run(session), ASYNC_WAIT_KEY);
+        assert_int_equal(open_requests[0]->operation.kind == OP_RSA_MASTER, k == BOUND);
+        assert_int_equal(open_requests[0]->epoch, k == BOUND ? 42 : 0);
+        assert_true(async_abandon(session->server, &session->wait));
+        session_free(session);
+    }
+}
+
+static void the_messages_of_a_bound_session_go_with_its_job(void **state)
+{
+    (void)state;
+    for (int leaves = 0; leaves < 2; leaves++) {
+        struct session *session = session_new(BOUND);
+        struct buffer *messages = &session->exchange.held.messages;
+        assert_int_equal(run(session), ASYNC_WAIT_KEY);
+        assert_ptr_equal(open_requests[0]->operation.u.rsa_master.messages, buffer_bytes(messages));
+        if (leaves) {
+            assert_true(async_abandon(session->server, &session->wait));
+        } else {
+            answer(0, STATUS_OK);
+            assert_int_equal(run(session), ASYNC_DONE);
+        }
+        assert_null(messages->bytes);
+        session_free(session);
+    }
+}
+
+/* Each stops inside its derivation while the other goes on. */
+static void interleaved_sessions_have_each_their_own_secret(void **state)
+{
+    enum { SESSIONS = 6 };
+    static const size_t order[SESSIONS] = {3, 0, 5, 1, 4, 2};
+    struct session *sessions[SESSIONS];
+    (void)state;
+    for (size_t i = 0; i < SESSIONS; i++)
+        sessions[i] = session_new(i % 2 == 0 ? BOUND : NO_EMS);
+    for (int step = 0; step < 2; step++) /* hellos of all, then the key exchanges of all */
+        for (size_t i = 0; i < SESSIONS; i++) {
+            (void)SSL_do_handshake(sessions[i]->client);
+            (void)async_handshake(sessions[i]->server, &sessions[i]->wait);
+        }
+    assert_int_equal(open_count, SESSIONS);
+    for (size_t n = 0; n < SESSIONS; n++) {
+        struct session *session = sessions[order[n]];
+        size_t index = 0;
+        while (open_requests[index] != &session->wait.request)
+            index++;
+        answer(index, STATUS_OK);
+        assert_int_equal(run(session), ASYNC_DONE);
+        assert_int_equal(SSL_do_handshake(session->client), 1);
+        remote_keys_talk(session->client, session->server);
+        assert_int_equal(exchange_mode(&session->exchange),
+                         order[n] % 2 == 0 ? EXCHANGE_BOUND : EXCHANGE_NO_EMS);
+    }
+    for (size_t i = 0; i < SESSIONS; i++)
+        session_free(sessions[i]);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
 int main(void)
 {
@@ -466,6 +549,9 @@ int main(void)
         TEST(a_storm_of_abandoned_handshakes_leaves_nothing),
         TEST(jobs_are_capped_and_come_back),
         TEST(two_thousand_handshakes_wait_in_one_thread),
+        TEST(a_bound_request_names_its_epoch_and_no_other_does),
+        TEST(the_messages_of_a_bound_session_go_with_its_job),
+        TEST(interleaved_sessions_have_each_their_own_secret),
     };
     return cmocka_run_group_tests(tests, setup_all, teardown_all);
 }

@@ -24,7 +24,8 @@ static int setup_all(void **state)
 {
     remote_keys_make(state);
     assert_int_equal(secret_init(), 0);
-    assert_int_equal(provider_context_new(&library, no_transport, 0, &fault), 0);
+    assert_int_equal(
+        provider_context_new(&library, &(struct provider_transport){.perform = no_transport}, 0, &fault), 0);
     return 0;
 }
 

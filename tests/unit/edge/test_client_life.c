@@ -16,7 +16,7 @@ static void a_deadline_ends_a_request_on_time(void **state)
         uint64_t late = asks[i].request.answered_ns - asks[i].request.deadline_ns;
         assert_true((int64_t)late >= 0);
         assert_true(late < 200 * MS); /* about 1 ms; generous to a loaded machine */
-        assert_int_equal(i == 0 ? 0 : asks[i - 1].answers, 0);
+        assert_true(i == 4 || asks[i + 1].request.answered_ns <= asks[i].request.answered_ns);
     }
     assert_int_equal(count_of(&rig->stats[0].timeouts), 5);
     peer_release(&rig->peers[0]);

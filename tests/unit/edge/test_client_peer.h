@@ -30,6 +30,7 @@ enum habit { ANSWERS, HOLDS, TWICE, WRONG_ID, WRONG_LENGTH, GARBAGE, SAYS_STATUS
 struct held {
     struct channel *channel;
     struct msg_request request;
+    uint8_t head[TLS_MASTER_SIZE]; /* what is needed of the messages of rsa_master */
 };
 
 struct peer {
@@ -67,7 +68,8 @@ static void peer_send(struct channel *channel, const struct msg_answer *answers,
     buffer_clear(&packed);
 }
 
-/* The answer that only this request may get: a signature repeats the hash, a pre-master the ciphertext. */
+/* The answer that only this request may get: a signature repeats the hash, a pre-master the ciphertext, a
+ * master secret the messages. */
 static void peer_answer(const struct peer *peer, const struct msg_request *request, struct msg_answer *answer)
 {
     const struct operation *operation = &request->operation;
@@ -80,11 +82,29 @@ static void peer_answer(const struct peer *peer, const struct msg_request *reque
     } else if (operation->kind == OP_RSA_PREMASTER) {
         answer->outcome.length = TLS_PREMASTER_SIZE;
         memcpy(answer->outcome.bytes, operation->u.rsa_premaster.ciphertext, TLS_PREMASTER_SIZE);
+    } else if (operation->kind == OP_RSA_MASTER) {
+        answer->outcome.length = TLS_MASTER_SIZE;
+        memcpy(answer->outcome.bytes, operation->u.rsa_master.messages, TLS_MASTER_SIZE);
     } else if (operation->kind == OP_KEYS && peer->key_count > 0) {
         answer->keys = calloc(peer->key_count, sizeof *answer->keys);
         memcpy(answer->keys, peer->keys, peer->key_count * sizeof *answer->keys);
         answer->key_count = peer->key_count;
     }
+}
+
+UNUSED static void peer_announce_on(struct channel *channel, const struct msg_epoch *epoch)
+{
+    struct buffer packed = {0};
+
+    assert_int_equal(msg_pack_epoch(&packed, epoch), 0);
+    assert_int_equal(channel_send(channel, buffer_bytes(&packed), buffer_length(&packed)), 0);
+    buffer_clear(&packed);
+}
+
+UNUSED static void peer_announce(struct peer *peer, const struct msg_epoch *epoch)
+{
+    for (size_t i = 0; i < peer->channel_count; i++)
+        peer_announce_on(peer->channels[i], epoch);
 }
 
 /* Ends the TCP connection of CHANNEL without a close message, as a crash would. */
@@ -125,8 +145,15 @@ static void peer_spoil(struct peer *peer, struct channel *channel, struct msg_an
 static void peer_keep(struct peer *peer, struct channel *channel, const struct msg *msg)
 {
     assert_true(peer->held_count + msg->count <= PEER_HELD);
-    for (size_t i = 0; i < msg->count; i++)
-        peer->held[peer->held_count++] = (struct held){.channel = channel, .request = msg->requests[i]};
+    for (size_t i = 0; i < msg->count; i++) {
+        struct held *held = &peer->held[peer->held_count++];
+        struct operation *operation = &held->request.operation;
+        *held = (struct held){.channel = channel, .request = msg->requests[i]};
+        if (operation->kind == OP_RSA_MASTER) {
+            memcpy(held->head, operation->u.rsa_master.messages, sizeof held->head);
+            operation->u.rsa_master.messages = held->head;
+        }
+    }
     if (peer->held_count > peer->held_top)
         peer->held_top = peer->held_count;
 }

@@ -85,6 +85,7 @@ UNUSED static struct rig *rig_new(size_t count)
                                              .backoff_max_ms = 40,
                                              .ping_interval_ms = 5000,
                                              .rehandshake_ms = 3600000,
+                                             .handshake_ms = 10000,
                                              .in_flight_max = 65536,
                                              .software = "test edge",
                                              .on_servers = rig_on_servers,

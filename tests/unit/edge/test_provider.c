@@ -40,7 +40,8 @@ static EVP_PKEY *remote_of(OSSL_LIB_CTX *context, EVP_PKEY *key, const uint8_t *
 static void open_with(uint32_t verify)
 {
     struct fault fault = {.text = ""};
-    assert_int_equal(provider_context_new(&library, transport, verify, &fault), 0);
+    const struct provider_transport way = {.perform = transport};
+    assert_int_equal(provider_context_new(&library, &way, verify, &fault), 0);
     for (int i = 0; i < PRIVATE_KEYS; i++)
         remote[i] = remote_of(library, private_keys[i].key, private_keys[i].id);
     asked = 0;
@@ -650,9 +651,10 @@ static void one_key_serves_several_threads(void **state)
     pthread_t threads[4];
     size_t done[4] = {0};
     struct fault fault;
+    const struct provider_transport way = {.perform = thread_transport};
     (void)content(); /* filled once, then only read */
     (void)teardown(state);
-    assert_int_equal(provider_context_new(&library, thread_transport, ALL_VERIFIED, &fault), 0);
+    assert_int_equal(provider_context_new(&library, &way, ALL_VERIFIED, &fault), 0);
     for (int i = 0; i < PRIVATE_KEYS; i++)
         remote[i] = remote_of(library, private_keys[i].key, private_keys[i].id);
     for (int i = 0; i < 4; i++)
@@ -676,8 +678,9 @@ static void each_context_has_its_own_transport(void **state)
     struct fault fault;
     uint8_t signature[RESULT_MAX];
     size_t size = sizeof signature;
+    const struct provider_transport way = {.perform = other_transport};
     (void)state;
-    assert_int_equal(provider_context_new(&other, other_transport, ALL_VERIFIED, &fault), 0);
+    assert_int_equal(provider_context_new(&other, &way, ALL_VERIFIED, &fault), 0);
     EVP_PKEY *key = remote_of(other, private_keys[P256_KEY].key, private_keys[P256_KEY].id);
     EVP_MD_CTX *context = EVP_MD_CTX_new();
     assert_int_equal(EVP_DigestSignInit_ex(context, NULL, "SHA256", other, NULL, key, NULL), 1);

@@ -1,201 +1,7 @@
-#include "tests/unit/edge/remote_keys.h"
+#include "tests/unit/edge/tls_rig.h"
 
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include "common/secret.h"
-#include "edge/certs.h"
-#include "edge/tickets.h"
-#include "edge/tls.h"
-
-static OSSL_LIB_CTX *library;
-static char *folder;
-static struct certs *certs;
-static struct tls *tls;
-static struct edge_config config;
-static struct fault fault;
-
-static unsigned asked;
-static struct operation last_operation;
-static void (*spoil)(struct outcome *outcome); /* spoils exactly one answer */
-
-static int transport(const struct operation *operation, struct outcome *outcome)
-{
-    asked++;
-    last_operation = *operation;
-    int error = remote_keys_answer(operation, outcome);
-    if (spoil != NULL)
-        spoil(outcome);
-    spoil = NULL;
-    return error;
-}
-
-/* ---- fixture ---- */
-
-static int setup_all(void **state)
-{
-    remote_keys_make(state);
-    assert_int_equal(secret_init(), 0);
-    assert_int_equal(provider_context_new(&library, transport, 1u << KEY_RSA, &fault), 0);
-    return 0;
-}
-
-static int teardown_all(void **state)
-{
-    provider_context_free(library);
-    return remote_keys_free(state);
-}
-
-static char protocol_h2[] = "h2", protocol_http[] = "http/1.1";
-static char *protocols[] = {protocol_h2, protocol_http};
-
-static void put(const char *file, int key, const char *names)
-{
-    remote_keys_put(folder, file, private_keys[key].key, names);
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    folder = remote_keys_folder();
-    put("p256.pem", P256_KEY, "DNS:p256.example");
-    put("p384.pem", P384_KEY, "DNS:p384.example");
-    put("rsa.pem", RSA_KEY, "DNS:rsa.example,DNS:both.example");
-    put("ed.pem", ED25519_KEY, "DNS:ed.example");
-    put("rsa3072.pem", OTHER_RSA_KEY, "DNS:*.wild.example");
-    put("both.pem", P256_KEY, "DNS:both.example");
-    memset(&config, 0, sizeof config);
-    config.tls.maximum_version = 1;
-    config.tls.rsa_key_exchange = true;
-    config.tls.tickets = true;
-    config.tls.ticket_lifetime = 3600 * 1000;
-    config.tls.alpn = (struct config_strings){protocols, 2};
-    fault.text[0] = '\0';
-    asked = 0;
-    spoil = NULL;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    tls_free(tls);
-    certs_free(certs);
-    tickets_stop();
-    remote_keys_remove(folder);
-    tls = NULL;
-    certs = NULL;
-    ERR_clear_error();
-    return 0;
-}
-
-static void open_tls(const char *default_name)
-{
-    assert_int_equal(certs_load(&certs, library, folder, default_name, true, &fault), 0);
-    assert_int_equal(tls_new(&tls, library, certs, &config, &fault), 0);
-}
-
-/* ---- a client ---- */
-
-struct visit {
-    const char *name; /* SNI; NULL for none */
-    int version;      /* the only one the client speaks; 0 = any */
-    const char *ciphers;
-    const char *schemes; /* signature algorithms */
-    SSL_SESSION *resume;
-    const char *alpn; /* on the wire */
-    const char *groups;
-};
-
-/* How it went; free with talk_clear(). */
-struct talk {
-    SSL *client, *server;
-    SSL_SESSION *session;
-    bool done;
-    int alert; /* the last alert the client received; 0 = none */
-};
-
-static void on_alert(const SSL *ssl, int where, int value)
-{
-    struct talk *talk = SSL_get_app_data(ssl);
-    if ((where & SSL_CB_READ_ALERT) == SSL_CB_READ_ALERT && (value >> 8) == SSL3_AL_FATAL)
-        talk->alert = value & 0xff;
-}
-
-static int on_session(SSL *ssl, SSL_SESSION *session)
-{
-    struct talk *talk = SSL_get_app_data(ssl);
-    SSL_SESSION_free(talk->session);
-    talk->session = session;
-    return 1;
-}
-
-/* OpenSSL's macros want text they could write to. */
-static char *writable(const char *text)
-{
-    static char copy[128];
-    snprintf(copy, sizeof copy, "%s", text);
-    return copy;
-}
-
-static SSL *client_new(const struct visit *visit, struct talk *talk)
-{
-    SSL_CTX *context = SSL_CTX_new(TLS_client_method());
-    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
-    SSL_CTX_sess_set_new_cb(context, on_session);
-    SSL *client = SSL_new(context);
-    SSL_CTX_free(context);
-    assert_non_null(client);
-    SSL_set_app_data(client, talk);
-    SSL_set_info_callback(client, on_alert);
-    assert_int_equal(SSL_set_min_proto_version(client, visit->version), 1);
-    assert_int_equal(SSL_set_max_proto_version(client, visit->version), 1);
-    if (visit->name != NULL)
-        assert_int_equal(SSL_set_tlsext_host_name(client, writable(visit->name)), 1);
-    if (visit->ciphers != NULL)
-        assert_int_equal(SSL_set_cipher_list(client, visit->ciphers), 1);
-    if (visit->schemes != NULL)
-        assert_int_equal(SSL_set1_sigalgs_list(client, writable(visit->schemes)), 1);
-    if (visit->groups != NULL)
-        assert_int_equal(SSL_set1_groups_list(client, writable(visit->groups)), 1);
-    if (visit->resume != NULL)
-        assert_int_equal(SSL_set_session(client, visit->resume), 1);
-    if (visit->alpn != NULL)
-        assert_int_equal(
-            SSL_set_alpn_protos(client, (const unsigned char *)visit->alpn, (unsigned)strlen(visit->alpn)),
-            0);
-    return client;
-}
-
-static void talk_to(const struct visit *visit, struct talk *talk)
-{
-    *talk = (struct talk){.client = client_new(visit, talk)};
-    talk->server = tls_accept(tls, -1);
-    assert_non_null(talk->server);
-    remote_keys_join(talk->client, talk->server);
-    talk->done = remote_keys_shake(talk->client, talk->server);
-    if (talk->done)
-        remote_keys_talk(talk->client, talk->server);
-}
-
-static void talk_clear(struct talk *talk)
-{
-    SSL_free(talk->client);
-    SSL_free(talk->server);
-    SSL_SESSION_free(talk->session);
-    ERR_clear_error();
-}
-
-/* True when the server showed the certificate of private key KEY. */
-static bool showed(const struct talk *talk, int key)
-{
-    uint8_t id[KEY_ID_SIZE];
-    X509 *cert = SSL_get0_peer_certificate(talk->client);
-    if (cert == NULL)
-        return false;
-    remote_keys_id(X509_get0_pubkey(cert), id);
-    return memcmp(id, private_keys[key].id, KEY_ID_SIZE) == 0;
-}
 
 /* ---- every kind of handshake ---- */
 
@@ -205,19 +11,19 @@ struct row {
     uint16_t scheme; /* asked of the key server; 0 = a pre-master */
 };
 
-#define TLS12(host, suite, schemes, kind, scheme)                                                            \
+#define TLS12(host, suite, algorithms, kind, scheme)                                                         \
     {                                                                                                        \
-        {host, TLS1_2_VERSION, suite, schemes, NULL, NULL, NULL}, kind, scheme                               \
+        {.name = host, .version = TLS1_2_VERSION, .ciphers = suite, .schemes = algorithms}, kind, scheme     \
     }
-#define TLS13(host, schemes, kind, scheme)                                                                   \
+#define TLS13(host, algorithms, kind, scheme)                                                                \
     {                                                                                                        \
-        {host, TLS1_3_VERSION, NULL, schemes, NULL, NULL, NULL}, kind, scheme                                \
+        {.name = host, .version = TLS1_3_VERSION, .schemes = algorithms}, kind, scheme                       \
     }
 static const struct row rows[] = {
-    TLS12("rsa.example", "AES128-GCM-SHA256", NULL, TLS_KIND_RSA, 0),
-    TLS12("rsa.example", "AES256-GCM-SHA384", NULL, TLS_KIND_RSA, 0),
-    TLS12("rsa.example", "AES128-SHA", NULL, TLS_KIND_RSA, 0),
-    TLS12("a.wild.example", "AES128-GCM-SHA256", NULL, TLS_KIND_RSA, 0),
+    TLS12("rsa.example", "AES128-GCM-SHA256", NULL, TLS_KIND_RSA_PLAIN, 0),
+    TLS12("rsa.example", "AES256-GCM-SHA384", NULL, TLS_KIND_RSA_PLAIN, 0),
+    TLS12("rsa.example", "AES128-SHA", NULL, TLS_KIND_RSA_PLAIN, 0),
+    TLS12("a.wild.example", "AES128-GCM-SHA256", NULL, TLS_KIND_RSA_PLAIN, 0),
     TLS12("rsa.example", "ECDHE-RSA-AES128-GCM-SHA256", "RSA+SHA256", TLS_KIND_ECDHE_RSA,
           SCHEME_RSA_PKCS1_SHA256),
     TLS12("rsa.example", "ECDHE-RSA-AES128-GCM-SHA256", "RSA+SHA384", TLS_KIND_ECDHE_RSA,
@@ -265,14 +71,15 @@ static void every_kind_of_handshake_completes_and_resumes(void **state)
         assert_true(full.done);
         assert_int_equal(asked, 1);
         assert_int_equal(scheme_asked(), rows[i].scheme);
-        assert_int_equal(tls_session_kind(full.server), rows[i].kind);
+        assert_int_equal(tls_session_kind(full.server, false), rows[i].kind);
         assert_non_null(full.session);
         struct visit visit = rows[i].visit;
         visit.resume = full.session;
         talk_to(&visit, &again);
         assert_true(again.done);
         assert_true(SSL_session_reused(again.client));
-        assert_int_equal(tls_session_kind(again.server), tls13 ? TLS_KIND_RESUMED13 : TLS_KIND_RESUMED12);
+        assert_int_equal(tls_session_kind(again.server, false),
+                         tls13 ? TLS_KIND_RESUMED13 : TLS_KIND_RESUMED12);
         assert_int_equal(asked, 1);
         talk_clear(&full);
         talk_clear(&again);
@@ -310,7 +117,7 @@ static void rsa_key_exchange_is_off_unless_asked_for(void **state)
     visit.ciphers = NULL;
     talk_to(&visit, &talk);
     assert_true(talk.done);
-    assert_int_equal(tls_session_kind(talk.server), TLS_KIND_ECDHE_RSA);
+    assert_int_equal(tls_session_kind(talk.server, false), TLS_KIND_ECDHE_RSA);
     talk_clear(&talk);
 }
 
@@ -553,6 +360,47 @@ static void without_tickets_nothing_resumes(void **state)
     }
 }
 
+/* How many sessions are kept for resumption by their id. */
+static long kept(void)
+{
+    return SSL_CTX_sess_number(tls->start);
+}
+
+/* As if the session had begun SECONDS earlier. */
+static void set_back(SSL_SESSION *session, long seconds)
+{
+#if OPENSSL_VERSION_NUMBER >= 0x30400000L
+    SSL_SESSION_set_time_ex(session, time(NULL) - seconds);
+#else
+    SSL_SESSION_set_time(session, (long)time(NULL) - seconds);
+#endif
+}
+
+static void sessions_that_have_outlived_their_time_are_dropped(void **state)
+{
+    struct visit visit = {.name = "rsa.example", .version = TLS1_2_VERSION, .ciphers = "AES128-GCM-SHA256"};
+    struct talk old, young;
+    (void)state;
+    open_tls(NULL);
+    talk_to(&visit, &old);
+    talk_to(&visit, &young);
+    assert_true(old.done && young.done);
+    assert_int_equal(kept(), 2);
+    tls_flush(tls);
+    assert_int_equal(kept(), 2);
+    set_back(SSL_get_session(old.server), (long)config.tls.ticket_lifetime / 1000 + 1);
+    tls_flush(tls);
+    assert_int_equal(kept(), 1);
+    visit.resume = young.session;
+    talk_clear(&old);
+    talk_to(&visit, &old);
+    assert_true(old.done && SSL_session_reused(old.server));
+    for (size_t i = 0; i < tls->set_count; i++)
+        assert_int_equal(SSL_CTX_sess_number(tls->of_set[i]), 0); /* none is anywhere else */
+    talk_clear(&old);
+    talk_clear(&young);
+}
+
 static void ticket_keys_turn_at_half_of_the_lifetime(void **state)
 {
     struct ticket_ring ring = {.lifetime_ms = 1000};
@@ -668,7 +516,7 @@ static void the_reason_of_a_failure_can_be_read(void **state)
     (void)state;
     open_tls(NULL);
     assert_string_equal(tls_error(text, sizeof text), "no reason given");
-    talk = (struct talk){.client = client_new(&visit, &talk)};
+    talk = (struct talk){.client = visitor_new(&visit, &talk)};
     talk.server = tls_accept(tls, -1);
     remote_keys_join(talk.client, talk.server);
     spoil = refused;
@@ -755,7 +603,7 @@ static void sessions_work_on_sockets(void **state)
     (void)state;
     open_tls(NULL);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
-    talk.client = client_new(&visit, &talk);
+    talk.client = visitor_new(&visit, &talk);
     talk.server = tls_accept(tls, pair[1]);
     assert_non_null(talk.server);
     assert_int_equal(SSL_set_fd(talk.client, pair[0]), 1);
@@ -793,6 +641,7 @@ int main(void)
         TEST(tickets_outlive_a_reload),
         TEST(wiped_ticket_keys_open_nothing),
         TEST(without_tickets_nothing_resumes),
+        TEST(sessions_that_have_outlived_their_time_are_dropped),
         TEST(ticket_keys_turn_at_half_of_the_lifetime),
         TEST(old_ticket_keys_are_wiped),
         TEST(a_bad_answer_fails_exactly_its_handshake),

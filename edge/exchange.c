@@ -1,0 +1,114 @@
+#include "edge/exchange.h"
+
+#include "common/secret.h"
+
+/* HandshakeType (RFC 5246, 7.4), the first byte of a message. */
+enum { SERVER_HELLO = 2, CLIENT_KEY_EXCHANGE = 16 };
+
+static const char *const mode_names[EXCHANGE_MODES] = {
+    [EXCHANGE_NONE] = "none",
+    [EXCHANGE_BOUND] = "bound",
+    [EXCHANGE_NO_EPOCH] = "no_epoch",
+    [EXCHANGE_TOO_LONG] = "too_long",
+    [EXCHANGE_NO_EMS] = "no_extended_master_secret",
+};
+
+const char *exchange_mode_name(enum exchange_mode mode)
+{
+    return (unsigned)mode < EXCHANGE_MODES ? mode_names[mode] : mode_names[EXCHANGE_NONE];
+}
+
+enum exchange_mode exchange_mode(const struct exchange *exchange)
+{
+    if (exchange->held.asked == OP_RSA_MASTER)
+        return EXCHANGE_BOUND;
+    if (exchange->held.asked != OP_RSA_PREMASTER)
+        return EXCHANGE_NONE;
+    if (exchange->epoch == 0)
+        return EXCHANGE_NO_EPOCH;
+    return exchange->lost ? EXCHANGE_TOO_LONG : EXCHANGE_NO_EMS;
+}
+
+void exchange_clear(struct exchange *exchange)
+{
+    provider_exchange_clear(&exchange->held);
+}
+
+/* ---- the session id ---- */
+
+/* The session id of a new session: with the mark of an epoch, or without one a random one. */
+static void make_session_id(struct exchange *exchange, uint8_t out[static SESSION_ID_SIZE])
+{
+    struct client_epoch epoch;
+
+    random_bytes(out, SESSION_ID_SIZE);
+    if (!client_choose_epoch(exchange->client, &epoch))
+        return;
+    session_id_make(out, epoch.key, out);
+    exchange->epoch = epoch.id;
+    wipe(&epoch, sizeof epoch);
+}
+
+/* OpenSSL calls this when it has chosen the suite of a new session and not yet written ServerHello. Returns
+ * 0: the session may be resumed. */
+static int on_new_session(SSL *ssl, int is_forward_secure)
+{
+    struct exchange *exchange = SSL_get_app_data(ssl);
+    const SSL_CIPHER *suite = SSL_get_pending_cipher(ssl);
+    uint8_t id[SESSION_ID_SIZE];
+
+    (void)is_forward_secure;
+    if (suite == NULL || SSL_CIPHER_get_kx_nid(suite) != NID_kx_rsa)
+        return 0;
+    SSL_set_options(ssl, SSL_OP_NO_TICKET);
+    make_session_id(exchange, id);
+    if (SSL_SESSION_set1_id(SSL_get_session(ssl), id, sizeof id) != 1)
+        exchange->epoch = 0;
+    return 0;
+}
+
+/* ---- the messages ---- */
+
+static void stop_following(SSL *ssl)
+{
+    SSL_set_msg_callback(ssl, NULL);
+}
+
+static void give_up(struct exchange *exchange, SSL *ssl)
+{
+    stop_following(ssl);
+    buffer_clear(&exchange->held.messages);
+}
+
+/* OpenSSL shows every whole handshake message, header included, read or written, in the order of the
+ * transcript. */
+static void on_message(int written, int version, int content_type, const void *bytes, size_t length, SSL *ssl,
+                       void *user)
+{
+    struct exchange *exchange = user;
+    struct buffer *messages = &exchange->held.messages;
+
+    (void)written, (void)version;
+    if (content_type != SSL3_RT_HANDSHAKE || length == 0)
+        return;
+    uint8_t type = *(const uint8_t *)bytes;
+    if (type == SERVER_HELLO && exchange->epoch == 0) {
+        give_up(exchange, ssl); /* TLS 1.3, ephemeral keys, a session that goes on, or no epoch */
+        return;
+    }
+    exchange->lost = length > HANDSHAKE_MAX - buffer_length(messages) ||
+                     buffer_put(messages, bytes, length) != 0;
+    if (exchange->lost)
+        give_up(exchange, ssl);
+    else if (type == CLIENT_KEY_EXCHANGE)
+        stop_following(ssl);
+}
+
+void exchange_follow(struct exchange *exchange, SSL *ssl, struct client *client)
+{
+    exchange->client = client;
+    SSL_set_app_data(ssl, exchange);
+    SSL_set_not_resumable_session_callback(ssl, on_new_session);
+    SSL_set_msg_callback(ssl, on_message);
+    SSL_set_msg_callback_arg(ssl, exchange);
+}

@@ -1,0 +1,44 @@
+/* Exchange: what one session does for bound mode (TLS 1.2 RSA key exchange with forward secrecy against the
+ * edge): marks ServerHello with the epoch and collects the handshake messages, so that the key server can
+ * derive the master secret itself.
+ *
+ * Asks nothing of a key server: that is the provider's, which finds here what it needs. Embedded in the
+ * session; its memory is used only while the handshake may need it. Loop thread only. */
+#ifndef EDGE_EXCHANGE_H
+#define EDGE_EXCHANGE_H
+
+#include <openssl/ssl.h>
+
+#include "edge/client/client.h"
+#include "edge/provider/provider.h"
+
+/* How the session's RSA key exchange is done, and if not bound, why. */
+enum exchange_mode {
+    EXCHANGE_NONE,     /* it has none, or nothing was asked for yet */
+    EXCHANGE_BOUND,    /* */
+    EXCHANGE_NO_EPOCH, /* plain: no key server had announced an epoch when it began */
+    EXCHANGE_TOO_LONG, /* plain: its messages are longer than HANDSHAKE_MAX (or there was no memory) */
+    EXCHANGE_NO_EMS,   /* plain: the client does not know the extended master secret (RFC 7627) */
+    EXCHANGE_MODES
+};
+
+struct exchange {
+    struct provider_exchange held; /* the messages */
+    struct client *client;         /* borrowed */
+    uint64_t epoch;                /* client_epoch.id of the session id; 0 = not marked */
+    bool lost;                     /* the messages could not be kept */
+};
+
+/* Follows the handshake of SSL from its first message on, with EXCHANGE, which is zeroed and outlives SSL;
+ * epochs are CLIENT's. Sessions of RSA key exchange get no tickets, which would carry their master secrets
+ * out of this process, but session ids. SSL's application data is used for it. */
+void exchange_follow(struct exchange *exchange, SSL *ssl, struct client *client);
+/* Wipes and frees what it has collected; what exchange_mode() says stays. */
+void exchange_clear(struct exchange *exchange);
+
+/* What became of it, once the handshake has asked for the secret. */
+enum exchange_mode exchange_mode(const struct exchange *exchange);
+/* "bound", "no_epoch", …; for metrics. */
+const char *exchange_mode_name(enum exchange_mode mode);
+
+#endif

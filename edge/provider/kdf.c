@@ -1,0 +1,232 @@
+/* TLS1-PRF (RFC 5246, 5), as libssl asks for it in contexts with PROVIDER_TLS_PROPERTIES: four times a
+ * handshake. All of it goes to the default provider's implementation, but for one: the derivation of the
+ * master secret from the token that decrypt has given out. */
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/kdf.h>
+#include <openssl/params.h>
+#include <openssl/proverr.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/secret.h"
+#include "edge/provider/internal.h"
+
+_Static_assert(TLS_MASTER_SIZE == TLS_PREMASTER_SIZE, "decrypt_secret() is for both");
+
+/* What the derived bytes are for, by the label in front of the seeds. */
+enum label { LABEL_OTHER, LABEL_MASTER, LABEL_EXTENDED_MASTER };
+
+/* One derivation in the making. */
+struct derivation {
+    const struct provider *provider;
+    EVP_KDF_CTX *inner; /* owned; the default provider's, which gets every parameter */
+    /* Whose token the secret is; borrowed, and used only while it is the handshake's of the moment. NULL: any
+     * other secret. */
+    struct provider_exchange *exchange;
+    enum label label;
+};
+
+void provider_exchange_clear(struct provider_exchange *exchange)
+{
+    enum operation_kind asked = exchange->asked;
+    buffer_clear(&exchange->messages);
+    wipe(exchange, sizeof *exchange);
+    exchange->asked = asked;
+}
+
+/* ---- life ---- */
+
+static void derivation_free(void *data)
+{
+    struct derivation *derivation = data;
+    if (derivation == NULL)
+        return;
+    EVP_KDF_CTX_free(derivation->inner);
+    free(derivation);
+}
+
+static struct derivation *derivation_with(const struct provider *provider, EVP_KDF_CTX *inner)
+{
+    struct derivation *derivation = inner != NULL ? calloc(1, sizeof *derivation) : NULL;
+    if (derivation == NULL) {
+        EVP_KDF_CTX_free(inner);
+        return NULL;
+    }
+    derivation->provider = provider;
+    derivation->inner = inner;
+    return derivation;
+}
+
+static void *derivation_new(void *data)
+{
+    const struct provider *provider = data;
+    return derivation_with(provider, EVP_KDF_CTX_new(provider->prf));
+}
+
+/* NULL where the default's context cannot be copied (OpenSSL 3.0). */
+static void *derivation_dup(void *data)
+{
+    const struct derivation *derivation = data;
+    struct derivation *copy = derivation_with(derivation->provider, EVP_KDF_CTX_dup(derivation->inner));
+    if (copy == NULL)
+        return NULL;
+    copy->exchange = derivation->exchange;
+    copy->label = derivation->label;
+    return copy;
+}
+
+static void derivation_reset(void *data)
+{
+    struct derivation *derivation = data;
+    EVP_KDF_CTX_reset(derivation->inner);
+    derivation->exchange = NULL;
+    derivation->label = LABEL_OTHER;
+}
+
+/* ---- parameters ---- */
+
+static enum label label_of(const OSSL_PARAM *seed)
+{
+    static const struct {
+        const char *text;
+        enum label label;
+    } labels[] = {{"master secret", LABEL_MASTER}, {"extended master secret", LABEL_EXTENDED_MASTER}};
+    for (size_t i = 0; i < sizeof labels / sizeof labels[0]; i++)
+        if (seed->data != NULL && seed->data_size == strlen(labels[i].text) &&
+            memcmp(seed->data, labels[i].text, seed->data_size) == 0)
+            return labels[i].label;
+    return LABEL_OTHER;
+}
+
+/* Looks whether the secret is the token of the handshake that runs right now, and what is made of it: libssl
+ * gives the label as the first of the seeds, on its own. */
+static void look_at(struct derivation *derivation, const OSSL_PARAM params[])
+{
+    const OSSL_PARAM *secret = OSSL_PARAM_locate_const(params, OSSL_KDF_PARAM_SECRET);
+    const OSSL_PARAM *seed = OSSL_PARAM_locate_const(params, OSSL_KDF_PARAM_SEED);
+    struct provider_exchange *exchange = provider_exchange_here(derivation->provider);
+    if (secret != NULL) {
+        bool is_token = exchange != NULL && exchange->held && secret->data != NULL &&
+                        secret->data_size == sizeof exchange->token &&
+                        same_bytes(secret->data, exchange->token, sizeof exchange->token);
+        derivation->exchange = is_token ? exchange : NULL;
+    }
+    if (seed != NULL)
+        derivation->label = label_of(seed);
+}
+
+static int derivation_set_params(void *data, const OSSL_PARAM params[])
+{
+    struct derivation *derivation = data;
+    if (params == NULL)
+        return 1;
+    look_at(derivation, params);
+    return EVP_KDF_CTX_set_params(derivation->inner, params);
+}
+
+static int derivation_get_params(void *data, OSSL_PARAM params[])
+{
+    struct derivation *derivation = data;
+    return EVP_KDF_CTX_get_params(derivation->inner, params);
+}
+
+static const OSSL_PARAM *derivation_settable_params(void *data, void *provider)
+{
+    (void)data;
+    return EVP_KDF_settable_ctx_params(((const struct provider *)provider)->prf);
+}
+
+static const OSSL_PARAM *derivation_gettable_params(void *data, void *provider)
+{
+    (void)data;
+    return EVP_KDF_gettable_ctx_params(((const struct provider *)provider)->prf);
+}
+
+/* ---- the master secret ---- */
+
+/* From the key server, which computes it over its own hash of the messages (RFC 7627, 4). */
+static int ask_master(const struct derivation *derivation, unsigned char *out, size_t size)
+{
+    struct provider_exchange *exchange = derivation->exchange;
+    struct operation operation = {.kind = OP_RSA_MASTER};
+    struct outcome outcome = {.status = STATUS_UNAVAILABLE};
+    if (size != TLS_MASTER_SIZE)
+        return ERR_LENGTH;
+    exchange->asked = OP_RSA_MASTER;
+    memcpy(operation.key_id, exchange->key_id, KEY_ID_SIZE);
+    operation.u.rsa_master.messages = buffer_bytes(&exchange->messages);
+    operation.u.rsa_master.length = (uint32_t)buffer_length(&exchange->messages);
+    int error = decrypt_secret(derivation->provider, &operation, &outcome);
+    if (error == 0)
+        memcpy(out, outcome.bytes, size);
+    OPENSSL_cleanse(&outcome, sizeof outcome);
+    return error;
+}
+
+/* The client knows no extended master secret: the pre-master is asked for, as if nothing were bound. The key
+ * server refuses that unless the key's owner allows it. */
+static int derive_plainly(const struct derivation *derivation, unsigned char *out, size_t size)
+{
+    struct provider_exchange *exchange = derivation->exchange;
+    struct outcome outcome = {.status = STATUS_UNAVAILABLE};
+    const uint8_t *ciphertext = buffer_bytes(&exchange->messages) + buffer_length(&exchange->messages) -
+                                exchange->ciphertext_length;
+    exchange->asked = OP_RSA_PREMASTER;
+    int error = decrypt_premaster(derivation->provider, exchange->key_id, exchange->client_version,
+                                  ciphertext, exchange->ciphertext_length, &outcome);
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_octet_string(OSSL_KDF_PARAM_SECRET, outcome.bytes, TLS_PREMASTER_SIZE),
+        OSSL_PARAM_END,
+    };
+    if (error == 0 && EVP_KDF_derive(derivation->inner, out, size, params) != 1)
+        error = ERR_CRYPTO;
+    OPENSSL_cleanse(&outcome, sizeof outcome);
+    return error;
+}
+
+/* The token is good for one attempt: whatever comes of it, nothing else is derived from it. */
+static int derive_held(struct derivation *derivation, unsigned char *out, size_t size)
+{
+    int error = ERR_REFUSED;
+    bool here = derivation->exchange == provider_exchange_here(derivation->provider);
+    if (here && derivation->exchange->held) {
+        if (derivation->label == LABEL_EXTENDED_MASTER)
+            error = ask_master(derivation, out, size);
+        else if (derivation->label == LABEL_MASTER)
+            error = derive_plainly(derivation, out, size);
+        provider_exchange_clear(derivation->exchange);
+    }
+    derivation->exchange = NULL;
+    if (error != 0)
+        ERR_raise_data(ERR_LIB_PROV, PROV_R_FAILED_TO_DECRYPT, "remote key");
+    return error == 0;
+}
+
+static int derivation_derive(void *data, unsigned char *out, size_t size, const OSSL_PARAM params[])
+{
+    struct derivation *derivation = data;
+    if (params != NULL)
+        look_at(derivation, params);
+    if (derivation->exchange == NULL)
+        return EVP_KDF_derive(derivation->inner, out, size, params);
+    return EVP_KDF_CTX_set_params(derivation->inner, params) == 1 && derive_held(derivation, out, size);
+}
+
+#define FUNCTION(id, name)                                                                                   \
+    {                                                                                                        \
+        id, (void (*)(void))(name)                                                                           \
+    }
+const OSSL_DISPATCH kdf_functions[] = {
+    FUNCTION(OSSL_FUNC_KDF_NEWCTX, derivation_new),
+    FUNCTION(OSSL_FUNC_KDF_FREECTX, derivation_free),
+    FUNCTION(OSSL_FUNC_KDF_DUPCTX, derivation_dup),
+    FUNCTION(OSSL_FUNC_KDF_RESET, derivation_reset),
+    FUNCTION(OSSL_FUNC_KDF_DERIVE, derivation_derive),
+    FUNCTION(OSSL_FUNC_KDF_SET_CTX_PARAMS, derivation_set_params),
+    FUNCTION(OSSL_FUNC_KDF_SETTABLE_CTX_PARAMS, derivation_settable_params),
+    FUNCTION(OSSL_FUNC_KDF_GET_CTX_PARAMS, derivation_get_params),
+    FUNCTION(OSSL_FUNC_KDF_GETTABLE_CTX_PARAMS, derivation_gettable_params),
+    {0, NULL},
+};
