@@ -16,7 +16,7 @@
 struct blinding {
     struct modulus n;
     uint64_t e;
-    unsigned uses_left;   /* of this r and its squares */
+    unsigned uses_left;    /* of this r and its squares */
     struct residue hide;   /* r^e; both in Montgomery form */
     struct residue reveal; /* 1 / r */
 };

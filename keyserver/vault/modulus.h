@@ -1,8 +1,8 @@
 /* Modulus: multiplication modulo the public n of an RSA key, of numbers that may be secret.
  *
- * Neither a branch nor an address depends on a number: they have as many limbs as n, leading zeros or not, and
- * the last subtraction of Montgomery's method (Math. of Comp. 44, 1985) is always done and always selected
- * from. Not for secret exponents or secret moduli. Pure; any thread. */
+ * Neither a branch nor an address depends on a number: they have as many limbs as n, leading zeros or not,
+ * and the last subtraction of Montgomery's method (Math. of Comp. 44, 1985) is always done and always
+ * selected from. Not for secret exponents or secret moduli. Pure; any thread. */
 #ifndef KEYSERVER_VAULT_MODULUS_H
 #define KEYSERVER_VAULT_MODULUS_H
 
@@ -20,9 +20,9 @@ struct residue {
 };
 
 struct modulus {
-    size_t size;          /* bytes of n, and of every number written */
-    size_t limbs;         /* in use */
-    uint64_t n_inverse;   /* -1 / n modulo 2^64 */
+    size_t size;        /* bytes of n, and of every number written */
+    size_t limbs;       /* in use */
+    uint64_t n_inverse; /* -1 / n modulo 2^64 */
     struct residue n;
     struct residue one;    /* R modulo n, where R = 2^(64 limbs): 1 in Montgomery form */
     struct residue square; /* R² modulo n: multiplying by it gives the Montgomery form */
@@ -41,7 +41,8 @@ bool modulus_has(const struct modulus *m, const struct residue *number);
  * form. OUT may be A or B. */
 void modulus_multiply(const struct modulus *m, struct residue *out, const struct residue *a,
                       const struct residue *b);
-/* OUT = BASE ^ EXPONENT, both numbers in Montgomery form; the exponent, above 0, is public. OUT is not BASE. */
+/* OUT = BASE ^ EXPONENT, both numbers in Montgomery form; the exponent, above 0, is public. OUT is not BASE.
+ */
 void modulus_power(const struct modulus *m, struct residue *out, const struct residue *base,
                    uint64_t exponent);
 

@@ -13,7 +13,8 @@
 #include "keyserver/vault/modulus.h"
 
 /* Bytes of n: whole limbs, and every number of bytes in the last one. */
-static const size_t sizes[] = {1, 2, 7, 8, 9, 16, 255, 256, 257, 258, 259, 260, 261, 262, 263, 264, 384, 511, 512};
+static const size_t sizes[] = {1,   2,   7,   8,   9,   16,  255, 256, 257, 258,
+                               259, 260, 261, 262, 263, 264, 384, 511, 512};
 #define SIZES (sizeof sizes / sizeof sizes[0])
 
 static BN_CTX *scratch;
