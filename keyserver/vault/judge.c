@@ -77,7 +77,7 @@ static enum wall_refusal judge_content(const struct judge *judge, const struct o
     if (refusal != REFUSAL_NONE || operation->kind != OP_RSA_MASTER)
         return refusal;
     memcpy(out->claim.server_name, seen.server_name, sizeof out->claim.server_name);
-    if (!epoch_accepts(seen.session_id, judge->group_secret, out->claim.edge->key, now->epoch))
+    if (!epoch_accepts(seen.session_id, judge->epoch_secret, out->claim.edge->key, now->epoch))
         return REFUSAL_SESSION_ID;
     return REFUSAL_NONE;
 }

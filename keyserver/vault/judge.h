@@ -9,7 +9,7 @@
 struct judge {
     const struct authorized *edges;
     const struct keystore *keys;
-    const uint8_t *group_secret; /* 32 bytes; the epoch keys follow from it */
+    const uint8_t *epoch_secret; /* 32 bytes; see epoch_secret() */
 };
 
 /* When. */

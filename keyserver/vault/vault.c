@@ -18,6 +18,7 @@ struct vault {
     struct authorized *edges; /* owned */
     struct keystore *keys;    /* owned */
     uint8_t *group_secret;    /* owned; 32 bytes of guarded memory */
+    uint8_t *epoch_secret;    /* likewise */
     struct workers *workers;  /* owned */
     struct desk desk;
 };
@@ -40,11 +41,15 @@ static int load_group_secret(uint8_t *out, const char *path, struct fault *fault
 static int load_keys(struct vault *vault, const struct server_config *config, struct fault *fault)
 {
     vault->group_secret = secret_new(32);
-    if (vault->group_secret == NULL)
+    vault->epoch_secret = secret_new(32);
+    if (vault->group_secret == NULL || vault->epoch_secret == NULL)
         return fault_set(fault, ERR_MEMORY,
                          "no guarded memory; raise the limit of locked memory (ulimit -l)");
     int err = load_group_secret(vault->group_secret, config->group_secret, fault);
-    return err != 0 ? err : keystore_load(&vault->keys, config->keys, vault->group_secret, fault);
+    if (err != 0)
+        return err;
+    epoch_secret(vault->epoch_secret, vault->group_secret, config->epoch);
+    return keystore_load(&vault->keys, config->keys, vault->group_secret, fault);
 }
 
 static int vault_load(struct vault *vault, const struct server_config *config, struct fault *fault)
@@ -70,6 +75,7 @@ static void vault_clear(struct vault *vault)
     keystore_free(vault->keys);
     authorized_free(vault->edges);
     secret_free(vault->group_secret);
+    secret_free(vault->epoch_secret);
     desk_clear(&vault->desk);
     wall_close(&vault->wall);
     gate_stop();
@@ -103,7 +109,7 @@ static int serve(struct vault *vault)
 static void start(struct vault *vault, const struct server_config *config)
 {
     vault->desk = (struct desk){
-        .judge = {.edges = vault->edges, .keys = vault->keys, .group_secret = vault->group_secret},
+        .judge = {.edges = vault->edges, .keys = vault->keys, .epoch_secret = vault->epoch_secret},
         .wall = &vault->wall,
         .workers = vault->workers,
         .stats = {.keys = (uint32_t)keystore_count(vault->keys),

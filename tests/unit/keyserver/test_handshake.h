@@ -29,8 +29,8 @@ struct handshake {
     uint8_t messages[HANDSHAKE_MAX];
     size_t length;
     uint16_t suite;
-    uint16_t hash_bits;                          /* of the suite's PRF, as OpenSSL says */
-    uint8_t client_master[TLS_MASTER_SIZE];      /* of the session, at either end */
+    uint16_t hash_bits;                     /* of the suite's PRF, as OpenSSL says */
+    uint8_t client_master[TLS_MASTER_SIZE]; /* of the session, at either end */
     uint8_t server_master[TLS_MASTER_SIZE];
     bool complete; /* ClientKeyExchange has been seen */
 };
@@ -41,8 +41,9 @@ static inline X509 *handshake_certificate(EVP_PKEY *pkey)
     X509_NAME *subject = X509_get_subject_name(cert);
     assert_int_equal(X509_set_version(cert, X509_VERSION_3), 1);
     assert_int_equal(ASN1_INTEGER_set(X509_get_serialNumber(cert), 7), 1);
-    assert_int_equal(
-        X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, (const uint8_t *)"www.example.com", -1, -1, 0), 1);
+    assert_int_equal(X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC,
+                                                (const uint8_t *)"www.example.com", -1, -1, 0),
+                     1);
     assert_true(X509_set_issuer_name(cert, subject) == 1 && X509_set_pubkey(cert, pkey) == 1);
     assert_non_null(X509_gmtime_adj(X509_getm_notBefore(cert), 0));
     assert_non_null(X509_gmtime_adj(X509_getm_notAfter(cert), 3600));
@@ -73,14 +74,16 @@ static inline int handshake_choose_alpn(SSL *ssl, const unsigned char **out, uns
     return SSL_TLSEXT_ERR_OK;
 }
 
-static inline SSL *handshake_server(SSL_CTX **context, const struct handshake_wish *wish, struct handshake *out)
+static inline SSL *handshake_server(SSL_CTX **context, const struct handshake_wish *wish,
+                                    struct handshake *out)
 {
     X509 *cert = handshake_certificate(wish->pkey);
     *context = SSL_CTX_new(TLS_server_method());
     assert_int_equal(SSL_CTX_set_cipher_list(*context, HANDSHAKE_SUITES_OF_ALL), 1);
     assert_int_equal(SSL_CTX_use_certificate(*context, cert), 1);
     assert_int_equal(SSL_CTX_use_PrivateKey(*context, wish->pkey), 1);
-    assert_int_equal(SSL_CTX_set_max_proto_version(*context, wish->tls13 ? TLS1_2_VERSION : TLS1_3_VERSION), 1);
+    assert_int_equal(SSL_CTX_set_max_proto_version(*context, wish->tls13 ? TLS1_2_VERSION : TLS1_3_VERSION),
+                     1);
     SSL_CTX_set_options(*context, SSL_OP_NO_TICKET); /* so that there is a session id */
     SSL_CTX_set_alpn_select_cb(*context, handshake_choose_alpn, NULL);
     SSL_CTX_set_msg_callback(*context, handshake_on_message);
@@ -102,8 +105,8 @@ static inline int handshake_add_strange(SSL *ssl, unsigned type, unsigned contex
 static inline void handshake_wish_strange(SSL_CTX *context)
 {
     for (unsigned i = 0; i < HANDSHAKE_STRANGE; i++)
-        assert_int_equal(SSL_CTX_add_custom_ext(context, 0x7a00 + i, SSL_EXT_CLIENT_HELLO, handshake_add_strange,
-                                                NULL, NULL, NULL, NULL),
+        assert_int_equal(SSL_CTX_add_custom_ext(context, 0x7a00 + i, SSL_EXT_CLIENT_HELLO,
+                                                handshake_add_strange, NULL, NULL, NULL, NULL),
                          1);
     assert_int_equal(SSL_CTX_set_tlsext_status_type(context, TLSEXT_STATUSTYPE_ocsp), 1);
     SSL_CTX_set_options(context, SSL_OP_TLSEXT_PADDING);
@@ -113,7 +116,8 @@ static inline SSL *handshake_client(SSL_CTX **context, const struct handshake_wi
 {
     *context = SSL_CTX_new(TLS_client_method());
     assert_int_equal(SSL_CTX_set_cipher_list(*context, wish->ciphers), 1);
-    assert_int_equal(SSL_CTX_set_max_proto_version(*context, wish->tls13 ? TLS1_3_VERSION : TLS1_2_VERSION), 1);
+    assert_int_equal(SSL_CTX_set_max_proto_version(*context, wish->tls13 ? TLS1_3_VERSION : TLS1_2_VERSION),
+                     1);
     if (!wish->tickets)
         SSL_CTX_set_options(*context, SSL_OP_NO_TICKET);
     if (wish->strange)
@@ -165,9 +169,11 @@ static inline void handshake_run(struct handshake *out, const struct handshake_w
     ERR_clear_error();
 }
 
-/* The extended master secret (RFC 7627, 4) of PREMASTER over HASH, with P_hash as RFC 5246, 5, writes it down. */
-static inline void handshake_derive(uint8_t out[static TLS_MASTER_SIZE], const uint8_t premaster[static TLS_PREMASTER_SIZE],
-                                    const uint8_t *hash, unsigned hash_bits)
+/* The extended master secret (RFC 7627, 4) of PREMASTER over HASH, with P_hash as RFC 5246, 5, writes it
+ * down. */
+static inline void handshake_derive(uint8_t out[static TLS_MASTER_SIZE],
+                                    const uint8_t premaster[static TLS_PREMASTER_SIZE], const uint8_t *hash,
+                                    unsigned hash_bits)
 {
     static const char label[] = "extended master secret";
     const EVP_MD *md = hash_bits == 384 ? EVP_sha384() : EVP_sha256();

@@ -96,8 +96,8 @@ static struct wall_request request_of(unsigned edge, const struct operation *ope
 
 static void decide(const struct wall_request *request, struct judgement *out)
 {
-    static const uint8_t group_secret[32] = {1};
-    const struct judge judge = {.edges = edges, .keys = keys, .group_secret = group_secret};
+    static const uint8_t epoch_secret[32] = {1};
+    const struct judge judge = {.edges = edges, .keys = keys, .epoch_secret = epoch_secret};
     const struct moment now = {.epoch = 5};
     judge_request(&judge, request, &now, out);
 }

@@ -37,10 +37,10 @@ static BIGNUM *number_of(EVP_PKEY *pkey, const char *name)
     return number;
 }
 
-/* The positive control: would whoever got the damaged result, and what it is a result of (the padded message or
- * the ciphertext M), have learned the FACTOR? Boneh, DeMillo, Lipton 1997; Lenstra 1996. */
-static bool gives_away(const BIGNUM *damaged, const BIGNUM *m, const BIGNUM *factor, const BIGNUM *n, const BIGNUM *e,
-                       BN_CTX *scratch)
+/* The positive control: would whoever got the damaged result, and what it is a result of (the padded message
+ * or the ciphertext M), have learned the FACTOR? Boneh, DeMillo, Lipton 1997; Lenstra 1996. */
+static bool gives_away(const BIGNUM *damaged, const BIGNUM *m, const BIGNUM *factor, const BIGNUM *n,
+                       const BIGNUM *e, BN_CTX *scratch)
 {
     BIGNUM *gcd = BN_new();
     assert_true(BN_mod_exp(gcd, damaged, e, n, scratch) == 1 && BN_mod_sub(gcd, gcd, m, n, scratch) == 1 &&
@@ -50,13 +50,14 @@ static bool gives_away(const BIGNUM *damaged, const BIGNUM *m, const BIGNUM *fac
     return found;
 }
 
-/* OUT, right modulo p and q, becomes OUT + t q modulo n, which is right modulo q and wrong modulo p; or the other
- * way round. */
+/* OUT, right modulo p and q, becomes OUT + t q modulo n, which is right modulo q and wrong modulo p; or the
+ * other way round. */
 static void damage_half(EVP_PKEY *pkey, unsigned char *out, size_t size)
 {
     BN_CTX *scratch = BN_CTX_new();
     BIGNUM *n = number_of(pkey, OSSL_PKEY_PARAM_RSA_N), *e = number_of(pkey, OSSL_PKEY_PARAM_RSA_E);
-    BIGNUM *p = number_of(pkey, OSSL_PKEY_PARAM_RSA_FACTOR1), *q = number_of(pkey, OSSL_PKEY_PARAM_RSA_FACTOR2);
+    BIGNUM *p = number_of(pkey, OSSL_PKEY_PARAM_RSA_FACTOR1),
+           *q = number_of(pkey, OSSL_PKEY_PARAM_RSA_FACTOR2);
     BIGNUM *wrong = fault_kind == WRONG_P ? p : q, *right = fault_kind == WRONG_P ? q : p;
     BIGNUM *result = BN_bin2bn(out, (int)size, NULL), *m = BN_new(), *t = BN_new();
     assert_int_equal(BN_mod_exp(m, result, e, n, scratch), 1);
@@ -188,7 +189,8 @@ static void after_a_fault_the_pre_master_comes_out_right(void **state)
     }
 }
 
-/* Not the ciphertext goes in but a random number, another each time, and so what comes out is not the plaintext. */
+/* Not the ciphertext goes in but a random number, another each time, and so what comes out is not the
+ * plaintext. */
 static void openssl_never_sees_what_was_sent_or_what_it_means(void **state)
 {
     static uint8_t seen[50][2][RSA_MODULUS_MIN];

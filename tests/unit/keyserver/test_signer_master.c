@@ -1,5 +1,5 @@
-/* rsa_master: what the vault makes of a real handshake is the master secret that both of its ends have, and of
- * anything else a secret that nobody has. */
+/* rsa_master: what the vault makes of a real handshake is the master secret that both of its ends have, and
+ * of anything else a secret that nobody has. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -63,8 +63,9 @@ static struct outcome master_of(size_t which, const uint8_t *messages, size_t le
 
 static void both_ends_of_a_handshake_have_the_secret_that_the_vault_finds(void **state)
 {
-    static const char *const suites[] = {HANDSHAKE_SUITE_OF_SHA256, HANDSHAKE_SUITE_OF_SHA384, HANDSHAKE_SUITES_OF_ALL,
-                                         "AES256-SHA:@SECLEVEL=0", "AES128-SHA256:@SECLEVEL=0"};
+    static const char *const suites[] = {HANDSHAKE_SUITE_OF_SHA256, HANDSHAKE_SUITE_OF_SHA384,
+                                         HANDSHAKE_SUITES_OF_ALL, "AES256-SHA:@SECLEVEL=0",
+                                         "AES128-SHA256:@SECLEVEL=0"};
     static struct handshake real;
     (void)state;
     for (size_t which = RSA2048; which <= RSA4096; which++)
@@ -111,8 +112,8 @@ static void another_byte_anywhere_in_what_may_vary_gives_another_secret(void **s
     static struct parts parts;
     (void)state;
     split_parts(&parts, shake.messages, shake.length);
-    struct piece *pieces[] = {&parts.client.random, &parts.server.random, &parts.server.session_id, &parts.ciphertext,
-                              &parts.certificate};
+    struct piece *pieces[] = {&parts.client.random, &parts.server.random, &parts.server.session_id,
+                              &parts.ciphertext, &parts.certificate};
     for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++)
         for (size_t at = 0; at < pieces[i]->length; at += 1 + at / 8) {
             static uint8_t changed[4096];

@@ -13,7 +13,7 @@
 #include "tests/unit/keyserver/test_handshake.h"
 #include "tests/unit/keyserver/test_parts.h"
 
-static EVP_PKEY *pkeys[2]; /* RSA-2048 and RSA-3072 */
+static EVP_PKEY *pkeys[2];              /* RSA-2048 and RSA-3072 */
 static struct handshake shake, strange; /* a common one, and one with all that a client can put into it */
 static struct composed made;
 
@@ -53,15 +53,16 @@ static int parse(const uint8_t *messages, size_t length)
 
 /* ---- real handshakes ---- */
 
-/* What OpenSSL's ends have agreed on follows from the pre-master secret and our hash: so theirs is the same. */
+/* What OpenSSL's ends have agreed on follows from the pre-master secret and our hash: so theirs is the same.
+ */
 static void assert_hash(const struct handshake *real, const struct transcript *transcript, EVP_PKEY *pkey)
 {
     uint8_t premaster[RSA_MODULUS_MAX], hash[TRANSCRIPT_HASH_MAX], master[TLS_MASTER_SIZE];
     size_t size = sizeof premaster;
     EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_pkey(NULL, pkey, NULL);
     assert_true(EVP_PKEY_decrypt_init(context) > 0);
-    assert_true(
-        EVP_PKEY_decrypt(context, premaster, &size, transcript->ciphertext, transcript->ciphertext_length) > 0);
+    assert_true(EVP_PKEY_decrypt(context, premaster, &size, transcript->ciphertext,
+                                 transcript->ciphertext_length) > 0);
     assert_int_equal(size, TLS_PREMASTER_SIZE);
     assert_int_equal(transcript_hash(transcript, hash), 0);
     handshake_derive(master, premaster, hash, transcript->prf_bits);
@@ -120,7 +121,8 @@ static void every_kind_of_client_is_read(void **state)
     (void)state;
     for (unsigned kind = 0; kind < 64; kind++) {
         const struct handshake_wish wish = {.pkey = pkeys[kind % 8 == 0],
-                                            .ciphers = kind & 1 ? HANDSHAKE_SUITE_OF_SHA256 : HANDSHAKE_SUITES_OF_ALL,
+                                            .ciphers = kind & 1 ? HANDSHAKE_SUITE_OF_SHA256
+                                                                : HANDSHAKE_SUITES_OF_ALL,
                                             .server_name = kind & 2 ? "xn--bcher-kva.example" : NULL,
                                             .alpn = kind & 4 ? "h2" : NULL,
                                             .tickets = kind & 8,
@@ -207,7 +209,8 @@ static void every_length_field_is_exact(void **state)
     assert_true(made.length_count > HANDSHAKE_STRANGE + 15);
     for (size_t i = 0; i < made.length_count; i++)
         assert_length_matters(made.lengths[i].at, made.lengths[i].width);
-    size_t name = (size_t)(parts.client.extensions[find_extension(&parts.client, 0)].data.bytes - strange.messages);
+    size_t name = (size_t)(parts.client.extensions[find_extension(&parts.client, 0)].data.bytes -
+                           strange.messages);
     assert_length_matters(name, 2);     /* of the list of names */
     assert_length_matters(name + 3, 2); /* of its only one */
 }

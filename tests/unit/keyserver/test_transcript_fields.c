@@ -126,8 +126,9 @@ static void no_compression_is_offered_and_chosen(void **state)
 
 /* Every suite with RSA key exchange that TLS 1.2 has and that is neither NULL nor RC4, DES or IDEA, with the
  * hash of its PRF: from IANA's registry. */
-static const uint16_t suites_of_sha256[] = {0x000a, 0x002f, 0x0035, 0x003c, 0x003d, 0x0041, 0x0084, 0x0096, 0x009c,
-                                            0x00ba, 0x00c0, 0xc03c, 0xc050, 0xc07a, 0xc09c, 0xc09d, 0xc0a0, 0xc0a1};
+static const uint16_t suites_of_sha256[] = {0x000a, 0x002f, 0x0035, 0x003c, 0x003d, 0x0041,
+                                            0x0084, 0x0096, 0x009c, 0x00ba, 0x00c0, 0xc03c,
+                                            0xc050, 0xc07a, 0xc09c, 0xc09d, 0xc0a0, 0xc0a1};
 static const uint16_t suites_of_sha384[] = {0x009d, 0xc03d, 0xc051, 0xc07b};
 
 static unsigned hash_of(uint16_t suite)
@@ -271,8 +272,8 @@ static void set_names(const void *name, size_t length, uint8_t type, size_t coun
     end_length(&list, whole);
     assert_true(list.length <= sizeof name_data);
     memcpy(name_data, list.bytes, list.length);
-    parts.client.extensions[find_extension(&parts.client, SERVER_NAME)].data =
-        (struct piece){name_data, list.length};
+    parts.client.extensions[find_extension(&parts.client, SERVER_NAME)].data = (struct piece){name_data,
+                                                                                              list.length};
 }
 
 static void the_name_comes_out_in_lower_case(void **state)
@@ -382,8 +383,12 @@ static void replace(struct piece *piece)
 /* Randoms, session ids, certificate, ciphertext, order of suites: all of it goes into the hash. */
 static void what_need_not_matter_is_read_and_gives_another_hash(void **state)
 {
-    struct piece *pieces[] = {&parts.client.random,     &parts.server.random,     &parts.client.session_id,
-                              &parts.server.session_id, &parts.certificate,       &parts.ciphertext,
+    struct piece *pieces[] = {&parts.client.random,
+                              &parts.server.random,
+                              &parts.client.session_id,
+                              &parts.server.session_id,
+                              &parts.certificate,
+                              &parts.ciphertext,
                               &parts.client.extensions[parts.client.extension_count - 1].data};
     uint8_t before[TRANSCRIPT_HASH_MAX], after[TRANSCRIPT_HASH_MAX], twice[128];
     (void)state;
@@ -419,7 +424,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(both_hellos_say_tls12, refresh),
-        cmocka_unit_test_setup(a_client_that_speaks_tls13_too_is_read_and_a_server_that_chose_it_is_not, refresh),
+        cmocka_unit_test_setup(a_client_that_speaks_tls13_too_is_read_and_a_server_that_chose_it_is_not,
+                               refresh),
         cmocka_unit_test_setup(the_servers_session_id_has_32_bytes_and_the_clients_at_most, refresh),
         cmocka_unit_test_setup(no_compression_is_offered_and_chosen, refresh),
         cmocka_unit_test_setup(exactly_the_suites_with_rsa_key_exchange_are_read, refresh),
