@@ -129,6 +129,42 @@ static void one_ciphertext_is_never_hidden_twice_in_the_same_way(void **state)
     blinding_free(both[1]);
 }
 
+/* r^e as it was for this HIDDEN of CIPHERTEXT. */
+static BIGNUM *factor_of(const uint8_t *hidden, const uint8_t *ciphertext)
+{
+    BIGNUM *factor = BN_bin2bn(hidden, RSA_MODULUS_MIN, NULL),
+           *inverse = BN_bin2bn(ciphertext, RSA_MODULUS_MIN, NULL);
+    assert_non_null(BN_mod_inverse(inverse, inverse, n[0], scratch));
+    assert_int_equal(BN_mod_mul(factor, factor, inverse, n[0], scratch), 1);
+    BN_free(inverse);
+    return factor;
+}
+
+/* A use has the square of the r before, which costs little; but a chain of squares ends after a hundred and
+ * some. */
+static void r_is_chosen_anew_now_and_then(void **state)
+{
+    uint8_t ciphertext[RSA_MODULUS_MIN], hidden[RSA_MODULUS_MIN];
+    struct blinding *blinding = blinding_new(&keys[0]);
+    BIGNUM *square = BN_new();
+    unsigned squares = 0, renewals = 0;
+    (void)state;
+    choose(0, ciphertext);
+    for (int i = 0; i < 2 * MANY; i++) {
+        assert_int_equal(blinding_hide(blinding, hidden, ciphertext), 0);
+        BIGNUM *factor = factor_of(hidden, ciphertext);
+        bool is_square = BN_cmp(factor, square) == 0;
+        squares = is_square ? squares + 1 : 0;
+        renewals += !is_square;
+        assert_true(squares < 128);
+        assert_int_equal(BN_mod_sqr(square, factor, n[0], scratch), 1);
+        BN_free(factor);
+    }
+    assert_in_range(renewals, 5, 10);
+    BN_free(square);
+    blinding_free(blinding);
+}
+
 /* Of the hidden numbers, all are below n, and about half have any one bit set. */
 static void hidden_numbers_look_random(void **state)
 {
@@ -158,6 +194,7 @@ int main(void)
         cmocka_unit_test(the_plaintext_comes_back_over_many_renewals),
         cmocka_unit_test(the_plaintext_comes_back_at_every_size),
         cmocka_unit_test(one_ciphertext_is_never_hidden_twice_in_the_same_way),
+        cmocka_unit_test(r_is_chosen_anew_now_and_then),
         cmocka_unit_test(hidden_numbers_look_random),
     };
     return cmocka_run_group_tests(tests, start, stop);

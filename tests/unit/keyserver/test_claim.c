@@ -58,8 +58,8 @@ static void assert_digest(const struct operation *operation, const char *expecte
     assert_string_equal(hex_encode(text, digest, sizeof digest), expected);
 }
 
-/* Records stay for years. Computed once with Python, as hashlib.sha256(kind + key_id + fields).hexdigest()[:32]
- * with key_id = bytes(range(32)): */
+/* Records stay for years. Computed once with Python, as hashlib.sha256(kind + key_id +
+ * fields).hexdigest()[:32] with key_id = bytes(range(32)): */
 static void digests_never_change(void **state)
 {
     struct operation operation = make(OP_SIGN_TLS13);

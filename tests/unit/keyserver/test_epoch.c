@@ -42,9 +42,9 @@ static void assert_hex(const uint8_t *bytes, size_t length, const char *expected
  *
  *     mac = lambda key, text: hmac.new(key, text, hashlib.sha256).digest()
  *     secret = mac(bytes(range(32)), b"keyless epochs" + (30000).to_bytes(8, "big"))
- *     key = mac(secret, b"keyless epoch" + bytes((7 * i + 1) & 255 for i in range(32)) + number.to_bytes(8, "big"))
- *     random = bytes(range(0xa0, 0xb0))
- *     session_id = random + mac(key, b"keyless session id" + random)[:16] */
+ *     key = mac(secret, b"keyless epoch" + bytes((7 * i + 1) & 255 for i in range(32)) + number.to_bytes(8,
+ * "big")) random = bytes(range(0xa0, 0xb0)) session_id = random + mac(key, b"keyless session id" +
+ * random)[:16] */
 static void keys_and_session_ids_never_change(void **state)
 {
     static const struct {
@@ -126,7 +126,8 @@ static void the_epoch_before_now_and_after_are_live_and_no_other(void **state)
     for (size_t i = 0; i < sizeof now / sizeof now[0]; i++)
         for (uint64_t made = now[i] > 60 ? now[i] - 60 : 0; made <= now[i] + 60; made++) {
             make_id(id, edge_key, made);
-            assert_int_equal(epoch_accepts(id, secret, edge_key, now[i]), made + 1 >= now[i] && made <= now[i] + 1);
+            assert_int_equal(epoch_accepts(id, secret, edge_key, now[i]),
+                             made + 1 >= now[i] && made <= now[i] + 1);
         }
 }
 
@@ -169,6 +170,8 @@ static void time_goes_with_the_wall_clock(void **state)
         assert_int_equal(epoch_clock_turn(&clock, NOW + ms, 5 + ms), (NOW + ms) / LENGTH + 1);
         assert_int_equal(epoch_clock_left(&clock), LENGTH - (NOW + ms) % LENGTH);
         assert_int_equal(epoch_clock_ahead(&clock, NOW + ms), 0);
+        assert_int_equal(epoch_clock_ahead(&clock, NOW + ms - 1), 1);
+        assert_int_equal(epoch_clock_ahead(&clock, NOW + ms + 1), 0);
     }
 }
 
@@ -219,7 +222,8 @@ static void when_the_wall_clock_is_set_back_time_goes_on_by_itself(void **state)
     /* and with it again when it has come that far */
     assert_int_equal(epoch_clock_turn(&clock, NOW + DAY, 3 * LENGTH + 1), (NOW + DAY) / LENGTH + 1);
     assert_int_equal(epoch_clock_ahead(&clock, NOW + DAY), 0);
-    assert_int_equal(epoch_clock_turn(&clock, 0, 3 * LENGTH + 1), (NOW + DAY) / LENGTH + 1); /* no wall clock at all */
+    assert_int_equal(epoch_clock_turn(&clock, 0, 3 * LENGTH + 1),
+                     (NOW + DAY) / LENGTH + 1); /* no wall clock at all */
     assert_int_equal(epoch_clock_ahead(&clock, 0), NOW + DAY);
 }
 

@@ -173,19 +173,57 @@ static void a_thousand_faults_in_one_half_are_withheld_and_each_would_have_given
     }
 }
 
-static void after_a_fault_the_pre_master_comes_out_right(void **state)
+/* What the last decryption's input was made from the ciphertext by: r^e. */
+static BIGNUM *blinding_factor(const struct task *task)
+{
+    BN_CTX *scratch = BN_CTX_new();
+    BIGNUM *n = number_of(pkeys[RSA2048], OSSL_PKEY_PARAM_RSA_N), *factor = BN_new();
+    BIGNUM *hidden = BN_bin2bn(last_in, RSA_MODULUS_MIN, NULL);
+    BIGNUM *ciphertext = BN_bin2bn(task->u.exchange.ciphertext, RSA_MODULUS_MIN, NULL);
+    assert_non_null(BN_mod_inverse(factor, ciphertext, n, scratch));
+    assert_int_equal(BN_mod_mul(factor, factor, hidden, n, scratch), 1);
+    BIGNUM *all[] = {n, hidden, ciphertext};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        BN_free(all[i]);
+    BN_CTX_free(scratch);
+    return factor;
+}
+
+/* True when the second is the square of the first: the next of the same chain. */
+static bool follows(const BIGNUM *first, const BIGNUM *second)
+{
+    BN_CTX *scratch = BN_CTX_new();
+    BIGNUM *n = number_of(pkeys[RSA2048], OSSL_PKEY_PARAM_RSA_N), *square = BN_new();
+    assert_int_equal(BN_mod_sqr(square, first, n, scratch), 1);
+    bool result = BN_cmp(square, second) == 0;
+    BN_free(n);
+    BN_free(square);
+    BN_CTX_free(scratch);
+    return result;
+}
+
+static void after_a_fault_the_blinding_is_another_and_the_pre_master_comes_out_right(void **state)
 {
     uint8_t block[RSA_MODULUS_MAX], secret[TLS_PREMASTER_SIZE] = {3, 3, 0x66};
     (void)state;
     keys_pad(block, 256, secret);
     const struct operation operation = keys_premaster(pkeys[RSA2048], 0x0303, block);
     const struct task task = keys_task(&operation);
-    for (int round = 0; round < 20; round++) {
-        fault_kind = round % 2 ? WRONG_P : FAIL;
-        assert_withheld(RSA2048, &task);
+    for (int round = 0; round < 30; round++) {
+        fault_kind = round % 3 == 0 ? NO_FAULT : round % 3 == 1 ? WRONG_P : FAIL;
+        if (fault_kind == NO_FAULT)
+            (void)perform_task(RSA2048, &task);
+        else
+            assert_withheld(RSA2048, &task);
+        BIGNUM *before = blinding_factor(&task);
+        bool faulty = fault_kind != NO_FAULT;
         fault_kind = NO_FAULT;
         struct outcome outcome = perform_task(RSA2048, &task);
+        BIGNUM *after = blinding_factor(&task);
+        assert_int_equal(follows(before, after), !faulty);
         assert_memory_equal(outcome.bytes, secret, sizeof secret);
+        BN_free(before);
+        BN_free(after);
     }
 }
 
@@ -227,7 +265,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(results_with_flipped_bits_or_none_are_withheld),
         cmocka_unit_test(a_thousand_faults_in_one_half_are_withheld_and_each_would_have_given_the_key_away),
-        cmocka_unit_test(after_a_fault_the_pre_master_comes_out_right),
+        cmocka_unit_test(after_a_fault_the_blinding_is_another_and_the_pre_master_comes_out_right),
         cmocka_unit_test(openssl_never_sees_what_was_sent_or_what_it_means),
         cmocka_unit_test(a_failing_elliptic_operation_is_withheld),
     };
