@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "keyserver/vault/transcript.h"
-#include "tests/fuzz/transcript_seed.h"
+#include "tests/lib/transcript_seed.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
@@ -40,7 +40,8 @@ static size_t copy_number(const uint8_t **at, struct writer *w, size_t width)
     return value;
 }
 
-static void again_hello(struct hello *out, const uint8_t *at, const uint8_t *end, struct writer *w, bool client)
+static void again_hello(struct hello *out, const uint8_t *at, const uint8_t *end, struct writer *w,
+                        bool client)
 {
     uint16_t types[1024];
     size_t count = 0;
@@ -113,7 +114,8 @@ static void check(const struct transcript *seen, const uint8_t *bytes, size_t le
     must(client.extended_master_secret && server.extended_master_secret && !server.supported_versions);
     must(client.session_id_length <= 32 && client.suites_length % 2 == 0);
     must(server.session_id_length == SESSION_ID_SIZE && seen->session_id == server.session_id);
-    must(seen->cipher_suite == (server.suites[0] << 8 | server.suites[1]) && offers(&client, seen->cipher_suite));
+    must(seen->cipher_suite == (server.suites[0] << 8 | server.suites[1]) &&
+         offers(&client, seen->cipher_suite));
     must(seen->prf_bits == 256 || seen->prf_bits == 384);
     check_name(seen->server_name, client.server_name);
 }

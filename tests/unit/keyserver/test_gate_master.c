@@ -30,11 +30,10 @@ static int start(void **state)
         assert_int_equal(EVP_PKEY_get_bn_param(pkeys[i], OSSL_PKEY_PARAM_RSA_N, &n), 1);
         assert_int_equal(BN_bn2binpad(n, keys[i].modulus, keys[i].result_size), keys[i].result_size);
         BN_free(n);
-        handshake_run(&shakes[i],
-                      &(struct handshake_wish){
-                          .pkey = pkeys[i],
-                          .ciphers = i == 0 ? HANDSHAKE_SUITE_OF_SHA256 : HANDSHAKE_SUITE_OF_SHA384,
-                          .server_name = "WWW.example.com"});
+        handshake_run(&shakes[i], &(struct handshake_wish){.pkey = pkeys[i],
+                                                           .ciphers = i == 0 ? HANDSHAKE_SUITE_OF_SHA256
+                                                                             : HANDSHAKE_SUITE_OF_SHA384,
+                                                           .server_name = "WWW.example.com"});
     }
     return 0;
 }

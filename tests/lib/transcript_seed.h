@@ -1,6 +1,7 @@
-/* A good transcript, built out of what a fuzzer says: as long as it says nothing (zeros), one that is read. */
-#ifndef TESTS_FUZZ_TRANSCRIPT_SEED_H
-#define TESTS_FUZZ_TRANSCRIPT_SEED_H
+/* A good transcript, built out of what a fuzzer says: as long as it says nothing (zeros), one that is read.
+ */
+#ifndef TESTS_LIB_TRANSCRIPT_SEED_H
+#define TESTS_LIB_TRANSCRIPT_SEED_H
 
 #include <stdlib.h>
 #include <string.h>
