@@ -128,7 +128,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
         slot.operation.u.rsa_master.length = (uint32_t)(length - 1);
     if (wall_request_check(&slot) != 0 || slot.kind != WALL_OPERATION)
         return 0;
-    const struct judge judge = {.edges = edges, .keys = keys, .group_secret = group_secret};
+    const struct judge judge = {.edges = edges, .keys = keys, .epoch_secret = group_secret};
     const struct moment now = {.epoch = 7};
     struct judgement judgement;
     judge_request(&judge, &slot, &now, &judgement);

@@ -4,9 +4,9 @@
  *
  * In every round each kind of padding (`kinds`) has its turn once, in an order that is drawn anew, with a
  * plaintext that never was there before. OUT gets a line with the names of the kinds, then one a round with
- * nanoseconds in the same order. Ends after ROUNDS, or after SECONDS when that is sooner and not 0; fails when
- * an answer is not what its kind must bring. With GROUP_SECRET, a file, it asks for master secrets: the edge
- * has not been told an epoch key and makes it itself. */
+ * nanoseconds in the same order. Ends after ROUNDS, or after SECONDS when that is sooner and not 0; fails
+ * when an answer is not what its kind must bring. With GROUP_SECRET, a file, it asks for master secrets: the
+ * edge has not been told an epoch key and makes it itself. */
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
@@ -145,7 +145,7 @@ struct question {
     size_t kind;
     uint64_t id;
     struct operation operation;
-    uint8_t messages[2048];          /* of the operation, when it is rsa_master */
+    uint8_t messages[2048];           /* of the operation, when it is rsa_master */
     uint8_t good[TLS_PREMASTER_SIZE]; /* the answer if the padding were good */
     struct buffer packed;
     uint64_t begin_ns, end_ns;
@@ -295,7 +295,8 @@ static int pose(struct question *question)
         return ERR_CLOSED;
     question->end_ns = ask.end_ns;
     const struct outcome *outcome = &ask.answer.outcome;
-    if (ask.answer.id != question->id || outcome->status != STATUS_OK || outcome->length != TLS_PREMASTER_SIZE)
+    if (ask.answer.id != question->id || outcome->status != STATUS_OK ||
+        outcome->length != TLS_PREMASTER_SIZE)
         return ERR_REFUSED;
     bool same = memcmp(outcome->bytes, question->good, TLS_PREMASTER_SIZE) == 0;
     return same == (question->kind == 0) ? 0 : ERR_FORMAT;
@@ -351,7 +352,8 @@ static int load_public(const char *path)
     if (file != NULL)
         fclose(file);
     ask.public = pkey == NULL ? NULL : EVP_PKEY_CTX_new_from_pkey(NULL, pkey, NULL);
-    bool done = ask.public != NULL && EVP_PKEY_get_size(pkey) == K && EVP_PKEY_encrypt_init(ask.public) == 1 &&
+    bool done = ask.public != NULL && EVP_PKEY_get_size(pkey) == K &&
+                EVP_PKEY_encrypt_init(ask.public) == 1 &&
                 EVP_PKEY_CTX_set_rsa_padding(ask.public, RSA_NO_PADDING) == 1;
     EVP_PKEY_free(pkey);
     return done ? 0 : ERR_CONFIG;
@@ -382,7 +384,8 @@ static int run(const struct key_servers *servers, FILE *out, double seconds, uns
     if (uv_loop_init(&ask.loop) != 0)
         return ERR_MEMORY;
     ask.channel = channel_connect(&ask.loop, &servers->servers[0].address, servers->identity,
-                                  servers->servers[0].key, servers->servers[0].psk, &settings, &handlers, NULL);
+                                  servers->servers[0].key, servers->servers[0].psk, &settings, &handlers,
+                                  NULL);
     int err = ask.channel == NULL ? ERR_MEMORY : await(&ask.greeted);
     if (err == 0)
         err = measure(out, seconds, rounds);

@@ -1,6 +1,6 @@
 /* The positive control: premaster.c with a leak of a microsecond. Linked ahead of the key server's library it
- * takes the place of the true one; the product has no such hook. What cannot be found with this in it could not
- * be found without. */
+ * takes the place of the true one; the product has no such hook. What cannot be found with this in it could
+ * not be found without. */
 #define premaster_unpad true_premaster_unpad
 #include "keyserver/vault/premaster.c"
 #undef premaster_unpad

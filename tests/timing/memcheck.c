@@ -1,9 +1,9 @@
 /* Does anything between the private-key operation and the answer branch on a secret, or look up memory by it?
  *
- * Under valgrind, with what is secret marked undefined: the result of the operation, so that the plaintext is,
- * and the secret of the fallback. The signer's own path runs then, for both operations, until the answer is
- * complete; valgrind reports every jump and every address that depends on an undefined byte. That OpenSSL's
- * part before it sees random numbers only is shown by test_signer_faults.c. */
+ * Under valgrind, with what is secret marked undefined: the result of the operation, so that the plaintext
+ * is, and the secret of the fallback. The signer's own path runs then, for both operations, until the answer
+ * is complete; valgrind reports every jump and every address that depends on an undefined byte. That
+ * OpenSSL's part before it sees random numbers only is shown by test_signer_faults.c. */
 #include <openssl/evp.h>
 #include <valgrind/memcheck.h>
 
