@@ -189,11 +189,12 @@ static int hidden_operation(struct tools *tools, const struct key *key, const ui
     size_t size = key->result_size, again_size = sizeof again;
     EVP_PKEY_CTX *private = raw_context(&tools->raw_private, key, EVP_PKEY_decrypt_init);
     EVP_PKEY_CTX *public = raw_context(&tools->raw_public, key, EVP_PKEY_encrypt_init);
-    if (private == NULL || public == NULL ||
-        EVP_PKEY_decrypt(private, result, &size, hidden, key->result_size) <= 0 || size != key->result_size ||
-        EVP_PKEY_encrypt(public, again, &again_size, result, size) <= 0)
-        return ERR_CRYPTO;
-    return again_size == key->result_size && same_bytes(again, hidden, again_size) ? 0 : ERR_CRYPTO;
+    bool good = private != NULL && public != NULL &&
+                EVP_PKEY_decrypt(private, result, &size, hidden, key->result_size) > 0 &&
+                size == key->result_size && EVP_PKEY_encrypt(public, again, &again_size, result, size) > 0 &&
+                again_size == size && same_bytes(again, hidden, size);
+    wipe(again, sizeof again); /* of a faulty result it tells as much as that does */
+    return good ? 0 : ERR_CRYPTO;
 }
 
 /* PLAIN = CIPHERTEXT ^ d, checked against the public key before it is more than a random number. OpenSSL sees
@@ -214,6 +215,7 @@ static int private_operation(struct tools *tools, const struct key *key, const u
         blinding_free(tools->blinding);
         tools->blinding = NULL;
     }
+    wipe(hidden, sizeof hidden);
     wipe(result, sizeof result);
     return err;
 }
