@@ -65,11 +65,13 @@ UNIT_SRC   := $(wildcard tests/unit/*/test_*.c)
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SRC))
 PEER_SRC   := $(wildcard tests/lib/peer_*.c)
 PEERS      := $(patsubst tests/lib/%.c,$(BUILD)/tests/%,$(PEER_SRC))
+TIMING_SRC := $(wildcard tests/timing/*.c)
+TIMERS     := $(addprefix $(BUILD)/timing/,ask memcheck memcheck-leaky keyless-server-leaky)
 FUZZ_SRC   := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZERS    := $(patsubst tests/fuzz/%.c,$(BUILD)/%,$(FUZZ_SRC))
 MAN        := $(patsubst docs/man/%.scd,$(BUILD)/man/%,$(wildcard docs/man/*.scd))
 
-.PHONY: all programs help demo test unit integration lint bench fuzz install clean deps-build deps-test man format
+.PHONY: all programs help demo test unit integration lint bench timing fuzz install clean deps-build deps-test man format
 .DEFAULT_GOAL := all
 
 all: deps-build ## build the three programs and their manual pages
@@ -105,7 +107,7 @@ $(GENERATED): $(BUILD)/gen/proto/keyless.pb-c.c
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -Wno-conversion -Wno-cast-qual -MMD -MP -c -o $@ $<
-$(call objects,$(proto_src) $(UNIT_SRC) $(PEER_SRC) $(FUZZ_SRC)): | $(BUILD)/gen/proto/keyless.pb-c.c
+$(call objects,$(proto_src) $(UNIT_SRC) $(PEER_SRC) $(TIMING_SRC) $(FUZZ_SRC)): | $(BUILD)/gen/proto/keyless.pb-c.c
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -142,6 +144,15 @@ $(PEERS): $(BUILD)/tests/%: $(BUILD)/obj/tests/lib/%.o $(libs_cli)
 $(BUILD)/tests/load: $(BUILD)/obj/tests/bench/load.o $(libs_edge)
 	@mkdir -p $(@D)
 	$(link)
+# What is measured for leaks by time, and beside it the same with a leak: an object that comes before the library.
+leak := $(BUILD)/obj/tests/timing/leaky_premaster.o
+$(BUILD)/timing/ask: $(BUILD)/obj/tests/timing/ask.o $(libs_cli)
+$(BUILD)/timing/memcheck: $(BUILD)/obj/tests/timing/memcheck.o $(libs_keyserver)
+$(BUILD)/timing/memcheck-leaky: $(BUILD)/obj/tests/timing/memcheck.o $(leak) $(libs_keyserver)
+$(BUILD)/timing/keyless-server-leaky: $(call objects,keyserver/main.c) $(leak) $(libs_keyserver)
+$(TIMERS):
+	@mkdir -p $(@D)
+	$(link)
 # Only in a build for the fuzzer, as `make fuzz` starts it: clang, with SAN=…,fuzzer-no-link.
 $(FUZZERS): $(BUILD)/%: $(BUILD)/obj/tests/fuzz/%.o $(libs_cli)
 	$(call link,-fsanitize=fuzzer)
@@ -157,12 +168,13 @@ $(BUILD)/man/%: docs/man/%.scd
 # ---- verbs --------------------------------------------------------------------------------------------------
 
 test: deps-test ## every unit and integration test; the last line counts them
-	@$(SUBMAKE) programs $(if $(UNIT_TESTS),unit-programs) $(if $(PEERS),peers)
+	@$(SUBMAKE) programs $(if $(UNIT_TESTS),unit-programs) $(if $(PEERS),peers) $(BUILD)/timing/ask
 	@BUILD=$(BUILD) SAN=$(SAN) tests/run
 
-.PHONY: unit-programs peers fuzz-programs fuzz-objects
+.PHONY: unit-programs peers timing-programs fuzz-programs fuzz-objects
 unit-programs: $(UNIT_TESTS)
 peers: $(PEERS) $(BUILD)/tests/load
+timing-programs: $(TIMERS)
 fuzz-programs: $(FUZZERS)
 fuzz-objects: $(call objects,$(FUZZ_SRC))
 
@@ -171,7 +183,7 @@ unit: deps-test ## the unit tests only
 	@BUILD=$(BUILD) SAN=$(SAN) tests/run unit
 
 integration: deps-test ## the integration tests only; K=expression selects
-	@$(SUBMAKE) programs peers
+	@$(SUBMAKE) programs peers $(BUILD)/timing/ask
 	@BUILD=$(BUILD) SAN=$(SAN) K="$(K)" tests/run integration
 
 demo: deps-build ## the whole path on this machine, with proofs; KEEP=1 stays up
@@ -180,12 +192,17 @@ demo: deps-build ## the whole path on this machine, with proofs; KEEP=1 stays up
 	@BUILD=$(BUILD) KEEP=$(KEEP) deploy/demo/demo.py
 
 lint: deps-test ## who may include whom, headers alone, warnings as errors, hardening, format
-	@deploy/deps.sh build test lint
+	@deploy/deps.sh build test lint timing
 	@BUILD=$(BUILD) tests/lint/lint
 
 bench: deps-test ## CPU per operation beside OpenSSL, and per handshake beside nginx where installed
 	@$(SUBMAKE) programs $(BUILD)/tests/load
 	@BUILD=$(BUILD) tests/bench/bench.py
+
+timing: ## whether a padding shows in the time: at the socket, and by valgrind; each with a leak that must be found
+	@deploy/deps.sh build test timing
+	@$(SUBMAKE) programs timing-programs
+	@BUILD=$(BUILD) tests/timing/timing.py
 
 fuzz: ## every fuzzer for SECONDS (default 30) each; ONLY="name …" selects
 	@deploy/deps.sh build fuzz

@@ -11,7 +11,8 @@ packages() {
     demo) echo python3 openssl curl procps util-linux ;;
     lint) echo clang clang-format binutils mandoc ;;
     fuzz) echo clang libclang-rt-dev python3 ;;
-    *) echo "deps.sh: unknown group '$1'; known: build test demo lint fuzz" >&2; exit 2 ;;
+    timing) echo valgrind python3 openssl procps ;;
+    *) echo "deps.sh: unknown group '$1'; known: build test demo lint fuzz timing" >&2; exit 2 ;;
     esac
 }
 

@@ -17,11 +17,14 @@ void session_id_make(uint8_t out[static SESSION_ID_SIZE], const uint8_t key[stat
     hmac_sha256(mac, key, EPOCH_KEY_SIZE, input, sizeof input);
     memmove(out, random, SESSION_ID_RANDOM_SIZE);
     memcpy(out + SESSION_ID_RANDOM_SIZE, mac, MAC_SIZE);
+    wipe(mac, sizeof mac);
 }
 
 bool session_id_check(const uint8_t id[static SESSION_ID_SIZE], const uint8_t key[static EPOCH_KEY_SIZE])
 {
     uint8_t expected[SESSION_ID_SIZE];
     session_id_make(expected, key, id);
-    return same_bytes(expected, id, sizeof expected);
+    bool same = same_bytes(expected, id, sizeof expected);
+    wipe(expected, sizeof expected); /* whoever sent a wrong one would like to know it */
+    return same;
 }

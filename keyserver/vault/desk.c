@@ -108,7 +108,7 @@ static void answer_epoch(struct desk *desk, const struct wall_request *request)
     slot->u.epoch.number = desk->now.epoch;
     slot->u.epoch.left_ms = epoch_left_ms(desk);
     memcpy(slot->u.epoch.edge_key, edge->key, sizeof slot->u.epoch.edge_key);
-    epoch_key(slot->u.epoch.key, desk->judge.group_secret, edge->key, desk->now.epoch);
+    epoch_key(slot->u.epoch.key, desk->judge.epoch_secret, edge->key, desk->now.epoch);
 }
 
 /* ---- requests ---- */

@@ -5,8 +5,10 @@
 #include "common/bytes.h"
 #include "common/secret.h"
 
-#define LABEL      "keyless epoch"
-#define LABEL_SIZE (sizeof LABEL - 1)
+#define SECRET_LABEL      "keyless epochs" /* before the length, under the group secret */
+#define SECRET_LABEL_SIZE (sizeof SECRET_LABEL - 1)
+#define LABEL             "keyless epoch" /* before edge and number, under that secret */
+#define LABEL_SIZE        (sizeof LABEL - 1)
 
 static uint64_t later(uint64_t a, uint64_t b)
 {
@@ -36,6 +38,16 @@ uint64_t epoch_clock_left(const struct epoch_clock *clock)
 uint64_t epoch_clock_ahead(const struct epoch_clock *clock, uint64_t wall_ms)
 {
     return clock->time_ms > wall_ms ? clock->time_ms - wall_ms : 0;
+}
+
+void epoch_secret(uint8_t out[static 32], const uint8_t group_secret[static 32], uint64_t length_ms)
+{
+    uint8_t input[SECRET_LABEL_SIZE + 8];
+    struct writer w;
+    writer_init(&w, input, sizeof input);
+    writer_bytes(&w, SECRET_LABEL, SECRET_LABEL_SIZE);
+    writer_u64(&w, length_ms);
+    hmac_sha256(out, group_secret, 32, input, sizeof input);
 }
 
 void epoch_key(uint8_t out[static EPOCH_KEY_SIZE], const uint8_t secret[static 32],

@@ -18,7 +18,8 @@ struct epoch_clock {
     uint64_t mono_ms; /* when that was, of a clock that is never set */
 };
 
-/* FLOOR_MS is a time of epochs that has been reached before (by an earlier process), or 0. */
+/* LENGTH_MS is above 0. FLOOR_MS is a time of epochs that has been reached before (by an earlier process), or
+ * 0. */
 void epoch_clock_start(struct epoch_clock *clock, uint64_t length_ms, uint64_t wall_ms, uint64_t floor_ms,
                        uint64_t mono_ms);
 /* Moves on to now. Returns the number of the epoch, never 0. */
@@ -28,8 +29,13 @@ uint64_t epoch_clock_left(const struct epoch_clock *clock);
 /* How far time here is ahead of the wall clock: 0 unless that was set back. */
 uint64_t epoch_clock_ahead(const struct epoch_clock *clock, uint64_t wall_ms);
 
-/* HMAC-SHA256(SECRET, "keyless epoch" ‖ EDGE_KEY ‖ NUMBER as 8 bytes). SECRET is the group secret, EDGE_KEY
- * the edge's static public key. */
+/* HMAC-SHA256(GROUP_SECRET, "keyless epochs" ‖ LENGTH_MS as 8 bytes): what the keys of all epochs follow
+ * from. With the length in it, because a number that is over with one length comes again with another, years
+ * later. */
+void epoch_secret(uint8_t out[static 32], const uint8_t group_secret[static 32], uint64_t length_ms);
+
+/* HMAC-SHA256(SECRET, "keyless epoch" ‖ EDGE_KEY ‖ NUMBER as 8 bytes). SECRET is that of epoch_secret(),
+ * EDGE_KEY the edge's static public key. */
 void epoch_key(uint8_t out[static EPOCH_KEY_SIZE], const uint8_t secret[static 32],
                const uint8_t edge_key[static 32], uint64_t number);
 

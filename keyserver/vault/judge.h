@@ -14,7 +14,7 @@ struct judge {
     const struct keystore *keys;
     const struct policy *policy;
     struct limits *limits;       /* counts what is granted */
-    const uint8_t *group_secret; /* 32 bytes; the epoch keys follow from it */
+    const uint8_t *epoch_secret; /* 32 bytes; see epoch_secret() */
 };
 
 struct judgement {

@@ -82,7 +82,7 @@ static enum wall_refusal ask_form(struct hearing *h)
 static enum wall_refusal ask_session(struct hearing *h)
 {
     return h->operation->kind != OP_RSA_MASTER ||
-                   epoch_accepts(h->seen.session_id, h->judge->group_secret, h->edge->key, h->now->epoch)
+                   epoch_accepts(h->seen.session_id, h->judge->epoch_secret, h->edge->key, h->now->epoch)
                ? REFUSAL_NONE
                : REFUSAL_SESSION_ID;
 }

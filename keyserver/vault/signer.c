@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "common/secret.h"
+#include "keyserver/vault/blinding.h"
 #include "keyserver/vault/premaster.h"
 
 #define SCHEMES_MAX 16 /* rows of the scheme table */
@@ -20,6 +21,7 @@ struct tools {
     EVP_PKEY_CTX *verify[SCHEMES_MAX]; /* owned; RSA only */
     EVP_PKEY_CTX *raw_private;         /* owned; RSA without padding */
     EVP_PKEY_CTX *raw_public;          /* owned */
+    struct blinding *blinding;         /* owned; RSA only; made at first use and after a fault */
 };
 
 struct signer {
@@ -66,6 +68,7 @@ void signer_free(struct signer *signer)
         }
         EVP_PKEY_CTX_free(tools->raw_private);
         EVP_PKEY_CTX_free(tools->raw_public);
+        blinding_free(tools->blinding);
     }
     free(signer->tools);
     EVP_MD_CTX_free(signer->message);
@@ -178,21 +181,43 @@ static int perform_signature(struct signer *signer, const struct key *key, const
                        outcome);
 }
 
-/* PLAIN = CIPHERTEXT ^ d, blinded by OpenSSL, released only if PLAIN ^ e is CIPHERTEXT again. The return
- * codes here depend on the key and the ciphertext's range, which the gate has checked, and on faults; not on
- * what the plaintext contains. */
-static int private_operation(struct tools *tools, const struct key *key, const uint8_t *ciphertext,
-                             uint8_t *plain)
+/* RESULT = HIDDEN ^ d, if RESULT ^ e is HIDDEN again. */
+static int hidden_operation(struct tools *tools, const struct key *key, const uint8_t *hidden,
+                            uint8_t *result)
 {
     uint8_t again[RSA_MODULUS_MAX];
     size_t size = key->result_size, again_size = sizeof again;
     EVP_PKEY_CTX *private = raw_context(&tools->raw_private, key, EVP_PKEY_decrypt_init);
     EVP_PKEY_CTX *public = raw_context(&tools->raw_public, key, EVP_PKEY_encrypt_init);
-    if (private == NULL || public == NULL ||
-        EVP_PKEY_decrypt(private, plain, &size, ciphertext, key->result_size) <= 0 ||
-        size != key->result_size || EVP_PKEY_encrypt(public, again, &again_size, plain, size) <= 0)
-        return ERR_CRYPTO;
-    return again_size == key->result_size && same_bytes(again, ciphertext, again_size) ? 0 : ERR_CRYPTO;
+    bool good = private != NULL && public != NULL &&
+                EVP_PKEY_decrypt(private, result, &size, hidden, key->result_size) > 0 &&
+                size == key->result_size && EVP_PKEY_encrypt(public, again, &again_size, result, size) > 0 &&
+                again_size == size && same_bytes(again, hidden, size);
+    wipe(again, sizeof again); /* of a faulty result it tells as much as that does */
+    return good ? 0 : ERR_CRYPTO;
+}
+
+/* PLAIN = CIPHERTEXT ^ d, checked against the public key before it is more than a random number. OpenSSL sees
+ * such numbers only: its time, and the return codes here, tell of the key and of faults at most, and nothing
+ * of what the plaintext contains. After a fault the blinding is made anew, as it might be what was hit. */
+static int private_operation(struct tools *tools, const struct key *key, const uint8_t *ciphertext,
+                             uint8_t *plain)
+{
+    uint8_t hidden[RSA_MODULUS_MAX], result[RSA_MODULUS_MAX];
+    if (tools->blinding == NULL)
+        tools->blinding = blinding_new(key);
+    int err = tools->blinding == NULL ? ERR_CRYPTO : blinding_hide(tools->blinding, hidden, ciphertext);
+    if (err == 0)
+        err = hidden_operation(tools, key, hidden, result);
+    if (err == 0) {
+        blinding_reveal(tools->blinding, plain, result);
+    } else {
+        blinding_free(tools->blinding);
+        tools->blinding = NULL;
+    }
+    wipe(hidden, sizeof hidden);
+    wipe(result, sizeof result);
+    return err;
 }
 
 static int perform_premaster(struct signer *signer, const struct key *key, const struct task *task,
@@ -218,17 +243,17 @@ static int derive_master(struct signer *signer, const struct task *task, uint8_t
     static const char label[] = "extended master secret";
     uint8_t seed[sizeof label - 1 + TRANSCRIPT_HASH_MAX];
     char sha256_name[] = "SHA256", sha384_name[] = "SHA384";
-    bool long_hash = task->u.exchange.prf_bits == 384;
     size_t hash_length = task->u.exchange.prf_bits / 8u;
-    OSSL_PARAM params[] = {
-        OSSL_PARAM_utf8_string(OSSL_KDF_PARAM_DIGEST, long_hash ? sha384_name : sha256_name, 0),
-        OSSL_PARAM_octet_string(OSSL_KDF_PARAM_SECRET, premaster, TLS_PREMASTER_SIZE),
-        OSSL_PARAM_octet_string(OSSL_KDF_PARAM_SEED, seed, sizeof label - 1 + hash_length),
-        OSSL_PARAM_END,
+    const OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, hash_length == 48 ? sha384_name : sha256_name,
+                                         0),
+        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SECRET, premaster, TLS_PREMASTER_SIZE),
+        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SEED, seed, sizeof label - 1 + hash_length),
+        OSSL_PARAM_construct_end(),
     };
     memcpy(seed, label, sizeof label - 1);
     memcpy(seed + sizeof label - 1, task->u.exchange.session_hash, hash_length);
-    int done = EVP_KDF_derive(signer->prf, out, TLS_MASTER_SIZE, params) == 1;
+    bool done = EVP_KDF_derive(signer->prf, out, TLS_MASTER_SIZE, params) == 1;
     EVP_KDF_CTX_reset(signer->prf); /* wipes its copy of the secret */
     return done ? 0 : ERR_CRYPTO;
 }

@@ -23,8 +23,9 @@ enum { SERVER_NAME = 0, EXTENDED_MASTER_SECRET = 23, SUPPORTED_VERSIONS = 43 };
 #define CLIENT_SESSION_ID_MAX 32
 #define EXTENSIONS_MAX        128 /* in one hello: far above what any client sends */
 
-/* Every suite with RSA key exchange that encrypts, and the hash of its PRF: SHA-256 unless the suite says
- * otherwise (RFC 5246, 5). */
+/* Every suite with RSA key exchange that encrypts, but those with RC4 (RFC 7465), DES and IDEA (RFC 5469),
+ * which have no place in TLS 1.2; and the hash of its PRF: SHA-256 unless the suite says otherwise (RFC 5246,
+ * 5). */
 static const struct suite {
     uint16_t number;
     uint16_t prf_bits;

@@ -21,7 +21,7 @@ struct vault {
     struct keystore *keys;    /* owned */
     struct policy *policy;    /* owned */
     struct limits *limits;    /* owned */
-    uint8_t *group_secret;    /* owned; 32 bytes of guarded memory */
+    uint8_t *epoch_secret;    /* owned; 32 bytes of guarded memory */
     struct workers *workers;  /* owned */
     struct desk desk;
 };
@@ -41,14 +41,21 @@ static int load_group_secret(uint8_t *out, const char *path, struct fault *fault
     return err;
 }
 
+/* The group secret itself is needed no longer than this. */
 static int load_keys(struct vault *vault, const struct server_config *config, struct fault *fault)
 {
-    vault->group_secret = secret_new(32);
-    if (vault->group_secret == NULL)
-        return fault_set(fault, ERR_MEMORY,
-                         "no guarded memory; raise the limit of locked memory (ulimit -l)");
-    int err = load_group_secret(vault->group_secret, config->group_secret, fault);
-    return err != 0 ? err : keystore_load(&vault->keys, config->keys, vault->group_secret, fault);
+    uint8_t *group_secret = secret_new(32);
+    vault->epoch_secret = secret_new(32);
+    int err = group_secret == NULL || vault->epoch_secret == NULL
+                  ? fault_set(fault, ERR_MEMORY,
+                              "no guarded memory; raise the limit of locked memory (ulimit -l)")
+                  : load_group_secret(group_secret, config->group_secret, fault);
+    if (err == 0) {
+        epoch_secret(vault->epoch_secret, group_secret, config->epoch);
+        err = keystore_load(&vault->keys, config->keys, group_secret, fault);
+    }
+    secret_free(group_secret);
+    return err;
 }
 
 static bool has_key(const struct vault *vault, const char *title)
@@ -123,7 +130,7 @@ static void vault_clear(struct vault *vault)
     policy_free(vault->policy);
     keystore_free(vault->keys);
     authorized_free(vault->edges);
-    secret_free(vault->group_secret);
+    secret_free(vault->epoch_secret);
     desk_clear(&vault->desk);
     wall_close(&vault->wall);
     gate_stop();
@@ -167,7 +174,7 @@ static struct judge judge_of(const struct vault *vault)
                           .keys = vault->keys,
                           .policy = vault->policy,
                           .limits = vault->limits,
-                          .group_secret = vault->group_secret};
+                          .epoch_secret = vault->epoch_secret};
 }
 
 static void start(struct vault *vault, const struct server_config *config)

@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "common/bytes.h"
+#include "common/secret.h"
 #include "keyserver/vault/gate.h"
+#include "tests/lib/transcript_seed.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 
@@ -43,7 +45,40 @@ static void check_tls12(const struct operation *operation, const uint8_t *conten
     must(known && reader_bytes(&r, size) != NULL && reader_done(&r));
 }
 
-/* INPUT: a byte for the kind and the key's type, then the operation as it lies in memory. */
+static void check_ciphertext(const struct task *task, const struct key *key)
+{
+    must(key->type == KEY_RSA && task->u.exchange.ciphertext_length == key->result_size);
+    must(memcmp(task->u.exchange.ciphertext, key->modulus, key->result_size) < 0);
+}
+
+static void check_master(const struct operation *operation, const struct task *task,
+                         const struct transcript *seen)
+{
+    uint8_t hash[32];
+    const uint8_t *begin = operation->u.rsa_master.messages, *end = begin + operation->u.rsa_master.length;
+    must(task->u.exchange.client_version == 0x0303 && seen->session_id > begin &&
+         seen->session_id + SESSION_ID_SIZE < end);
+    must(memcmp(end - task->u.exchange.ciphertext_length, task->u.exchange.ciphertext,
+                task->u.exchange.ciphertext_length) == 0); /* it is the last there is */
+    must(task->u.exchange.prf_bits == 256 || task->u.exchange.prf_bits == 384);
+    sha256(hash, begin, operation->u.rsa_master.length);
+    must((memcmp(hash, task->u.exchange.session_hash, sizeof hash) == 0) ==
+         (task->u.exchange.prf_bits == 256));
+}
+
+/* The operation as it lies in memory, or how to build a transcript. */
+static void fill(struct operation *operation, const uint8_t *bytes, size_t length)
+{
+    static struct seed seed;
+    if (operation->kind == OP_RSA_MASTER) {
+        operation->u.rsa_master.length = (uint32_t)seed_build(&seed, bytes, length);
+        operation->u.rsa_master.messages = seed.bytes;
+    } else if (length > 0) {
+        memcpy(&operation->u, bytes, length < sizeof operation->u ? length : sizeof operation->u);
+    }
+}
+
+/* INPUT: a byte for the kind and the key's type, then what `fill` takes. */
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 {
     static bool started;
@@ -59,8 +94,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
     if (length == 0)
         return 0;
     memset(&operation, 0, sizeof operation);
-    memcpy(&operation.u, bytes + 1, length - 1 < sizeof operation.u ? length - 1 : sizeof operation.u);
-    operation.kind = (enum operation_kind)(OP_SIGN_TLS13 + bytes[0] % 3);
+    operation.kind = (enum operation_kind)(OP_SIGN_TLS13 + bytes[0] % 4);
+    fill(&operation, bytes + 1, length - 1);
     key.type = (enum key_type)(1 + (bytes[0] >> 2) % (KEY_TYPES - 1));
     memset(key.modulus, 0xc5, sizeof key.modulus);
     if ((operation.kind == OP_SIGN_TLS13 && operation.u.sign_tls13.hash_length > TRANSCRIPT_HASH_MAX) ||
@@ -69,14 +104,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
         return 0; /* the wall's check has refused it */
     if (gate_pass(&operation, &key, &task, &seen) != REFUSAL_NONE)
         return 0;
-    if (operation.kind == OP_RSA_PREMASTER) {
-        must(key.type == KEY_RSA && operation.u.rsa_premaster.ciphertext_length == key.result_size);
-        must(memcmp(operation.u.rsa_premaster.ciphertext, key.modulus, key.result_size) < 0);
-        return 0;
-    }
+    must(task.kind == operation.kind);
     if (operation.kind == OP_SIGN_TLS13)
         check_tls13(&operation, task.u.sign.content, task.u.sign.length);
-    else
+    else if (operation.kind == OP_SIGN_TLS12)
         check_tls12(&operation, task.u.sign.content, task.u.sign.length);
+    else
+        check_ciphertext(&task, &key);
+    if (operation.kind == OP_RSA_MASTER)
+        check_master(&operation, &task, &seen);
     return 0;
 }

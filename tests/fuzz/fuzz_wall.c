@@ -150,7 +150,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
     if (wall_request_check(&slot) != 0 || slot.kind != WALL_OPERATION)
         return 0;
     const struct judge judge = {
-        .edges = edges, .keys = keys, .policy = policy, .limits = limits, .group_secret = group_secret};
+        .edges = edges, .keys = keys, .policy = policy, .limits = limits, .epoch_secret = group_secret};
     const struct moment now = {.epoch = 7};
     struct judgement judgement;
     judge_request(&judge, &slot, &now, &judgement);

@@ -84,9 +84,9 @@ def _bound(daemon, event, since=0):
 
 
 class KeyServer(Daemon):
-    def __init__(self, folder, identity, config):
+    def __init__(self, folder, identity, config, name="keyless-server"):
         self.folder, self.identity = folder, identity
-        super().__init__([program("keyless-server"), "-c", config])
+        super().__init__([program(name), "-c", config])
         self.host, self.port = _bound(self, "listening")
         self.admin = Admin(*_bound(self, "admin_listening"))
         self.wait_log(r"event=ready\b")
@@ -146,12 +146,12 @@ class Site:
         config = write(os.path.join(folder, "server.conf"), text)
         return identity, config, folder
 
-    def start_server(self, keys, **options):
+    def start_server(self, keys, program_name="keyless-server", **options):
         identity, config, folder = self.server_folder(keys, **options)
-        return self.restart_server(folder, identity, config)
+        return self.restart_server(folder, identity, config, program_name)
 
-    def restart_server(self, folder, identity, config):
-        server = KeyServer(folder, identity, config)
+    def restart_server(self, folder, identity, config, program_name="keyless-server"):
+        server = KeyServer(folder, identity, config, program_name)
         self.daemons.append(server)
         server.config = config
         return server

@@ -146,7 +146,7 @@ def session_id(epoch_key, random):
     return random + hmac.new(epoch_key, b"keyless session id" + random, hashlib.sha256).digest()[:16]
 
 
-def epoch_key(group_secret, edge_public, number):
+def epoch_key(group_secret, edge_public, number, length_ms):
     """What only the vaults can compute: for tests that know the group secret."""
-    return hmac.new(group_secret, b"keyless epoch" + base64.b64decode(edge_public) + struct.pack(">Q", number),
-                    hashlib.sha256).digest()
+    secret = hmac.new(group_secret, b"keyless epochs" + struct.pack(">Q", length_ms), hashlib.sha256).digest()
+    return hmac.new(secret, b"keyless epoch" + base64.b64decode(edge_public) + struct.pack(">Q", number), hashlib.sha256).digest()

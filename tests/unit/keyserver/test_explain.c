@@ -11,7 +11,7 @@
 #include "common/log.h"
 #include "keyserver/vault/explain.h"
 #include "keyserver/vault/gate.h"
-#include "tests/unit/keyserver/test_handshake.h"
+#include "tests/unit/keyserver/test_written_handshake.h"
 
 #define NOON      1798718400 /* 2026-12-31T12:00:00Z */
 #define EPOCH     61
@@ -61,7 +61,7 @@ static void load(const char *text, const char *options)
         fail_msg("%s", fault.text);
     limits = limits_new(edges, keys, policy);
     judge = (struct judge){
-        .edges = edges, .keys = keys, .policy = policy, .limits = limits, .group_secret = group_secret};
+        .edges = edges, .keys = keys, .policy = policy, .limits = limits, .epoch_secret = group_secret};
 }
 
 static bool ask(const struct question *question)

@@ -1,137 +1,198 @@
-/* A TLS 1.2 handshake with RSA key exchange and extended master secret, ClientHello … ClientKeyExchange, as
- * browser and edge would send it, for the tests of bound mode. Not a test program by itself. */
+/* A real TLS 1.2 handshake with RSA key exchange, both ends OpenSSL in memory, and its messages as an edge
+ * collects them. Not a test program by itself. */
 #ifndef TESTS_UNIT_KEYSERVER_TEST_HANDSHAKE_H
 #define TESTS_UNIT_KEYSERVER_TEST_HANDSHAKE_H
 
-#include "common/bytes.h"
-#include "keyserver/vault/epoch.h"
+#include <openssl/hmac.h>
+#include <openssl/ssl.h>
+
 #include "tests/unit/keyserver/test_keys.h"
 
-#define HANDSHAKE_SUITE 0x009c /* TLS_RSA_WITH_AES_128_GCM_SHA256 */
+#define HANDSHAKE_MESSAGES        5  /* ClientHello … ClientKeyExchange */
+#define HANDSHAKE_STRANGE         30 /* extensions that no server knows */
+#define HANDSHAKE_KEY_EXCHANGE    16 /* ClientKeyExchange */
+#define HANDSHAKE_SUITES_OF_ALL   "kRSA:!kRSAPSK:!eNULL:@SECLEVEL=0"
+#define HANDSHAKE_SUITE_OF_SHA256 "AES128-GCM-SHA256:@SECLEVEL=0"
+#define HANDSHAKE_SUITE_OF_SHA384 "AES256-GCM-SHA384:@SECLEVEL=0"
 
-struct handshake {
-    uint8_t messages[2048];
-    size_t length;
+struct handshake_wish {
+    EVP_PKEY *pkey;          /* of the server */
+    const char *ciphers;     /* the client's, in OpenSSL's words */
+    const char *server_name; /* NULL: none is asked for */
+    const char *alpn;        /* one protocol; NULL: none */
+    bool tickets;            /* the client would take a session ticket */
+    bool tls13;              /* the client speaks TLS 1.3 too */
+    bool strange;            /* many extensions, most of them unknown */
 };
 
-/* ---- messages ---- */
+struct handshake {
+    uint8_t messages[HANDSHAKE_MAX];
+    size_t length;
+    uint16_t suite;
+    uint16_t hash_bits;                     /* of the suite's PRF, as OpenSSL says */
+    uint8_t client_master[TLS_MASTER_SIZE]; /* of the session, at either end */
+    uint8_t server_master[TLS_MASTER_SIZE];
+    bool complete; /* ClientKeyExchange has been seen */
+};
 
-/* Begins something with a length of SIZE bytes in front; returns where it begins. */
-static inline uint8_t *handshake_open(struct writer *w, size_t size)
+static inline X509 *handshake_certificate(EVP_PKEY *pkey)
 {
-    static const uint8_t zeros[3];
-    writer_bytes(w, zeros, size);
-    return w->at;
+    X509 *cert = X509_new();
+    X509_NAME *subject = X509_get_subject_name(cert);
+    assert_int_equal(X509_set_version(cert, X509_VERSION_3), 1);
+    assert_int_equal(ASN1_INTEGER_set(X509_get_serialNumber(cert), 7), 1);
+    assert_int_equal(X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC,
+                                                (const uint8_t *)"www.example.com", -1, -1, 0),
+                     1);
+    assert_true(X509_set_issuer_name(cert, subject) == 1 && X509_set_pubkey(cert, pkey) == 1);
+    assert_non_null(X509_gmtime_adj(X509_getm_notBefore(cert), 0));
+    assert_non_null(X509_gmtime_adj(X509_getm_notAfter(cert), 3600));
+    assert_true(X509_sign(cert, pkey, EVP_sha256()) > 0);
+    return cert;
 }
 
-static inline void handshake_close(struct writer *w, uint8_t *start, size_t size)
+/* Takes down what the server sends and receives, as SSL_CTX_set_msg_callback() tells it. */
+static inline void handshake_on_message(int write_p, int version, int type, const void *bytes, size_t length,
+                                        SSL *ssl, void *user)
 {
-    size_t length = (size_t)(w->at - start);
-    for (size_t i = 1; i <= size; i++, length >>= 8)
-        start[-(ptrdiff_t)i] = (uint8_t)length;
+    struct handshake *out = user;
+    (void)write_p, (void)version, (void)ssl;
+    if (type != SSL3_RT_HANDSHAKE || out->complete)
+        return;
+    assert_true(out->length + length <= sizeof out->messages);
+    memcpy(out->messages + out->length, bytes, length);
+    out->length += length;
+    out->complete = *(const uint8_t *)bytes == HANDSHAKE_KEY_EXCHANGE;
 }
 
-static inline void handshake_random(struct writer *w)
+static inline int handshake_choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_length,
+                                        const unsigned char *in, unsigned length, void *user)
 {
-    uint8_t random[TLS_RANDOM_SIZE];
-    random_bytes(random, sizeof random);
-    writer_bytes(w, random, sizeof random);
+    (void)ssl, (void)length, (void)user;
+    *out = in + 1;
+    *out_length = in[0];
+    return SSL_TLSEXT_ERR_OK;
 }
 
-/* server_name (RFC 6066, 3), unless NAME is NULL, and extended_master_secret. */
-static inline void handshake_extensions(struct writer *w, const char *name)
+static inline SSL *handshake_server(SSL_CTX **context, const struct handshake_wish *wish,
+                                    struct handshake *out)
 {
-    uint8_t *all = handshake_open(w, 2);
-    if (name != NULL) {
-        writer_u16(w, 0);
-        uint8_t *data = handshake_open(w, 2), *list = handshake_open(w, 2);
-        writer_u8(w, 0);
-        uint8_t *host = handshake_open(w, 2);
-        writer_bytes(w, name, strlen(name));
-        handshake_close(w, host, 2);
-        handshake_close(w, list, 2);
-        handshake_close(w, data, 2);
+    X509 *cert = handshake_certificate(wish->pkey);
+    *context = SSL_CTX_new(TLS_server_method());
+    assert_int_equal(SSL_CTX_set_cipher_list(*context, HANDSHAKE_SUITES_OF_ALL), 1);
+    assert_int_equal(SSL_CTX_use_certificate(*context, cert), 1);
+    assert_int_equal(SSL_CTX_use_PrivateKey(*context, wish->pkey), 1);
+    assert_int_equal(SSL_CTX_set_max_proto_version(*context, wish->tls13 ? TLS1_2_VERSION : TLS1_3_VERSION),
+                     1);
+    SSL_CTX_set_options(*context, SSL_OP_NO_TICKET); /* so that there is a session id */
+    SSL_CTX_set_alpn_select_cb(*context, handshake_choose_alpn, NULL);
+    SSL_CTX_set_msg_callback(*context, handshake_on_message);
+    SSL_CTX_set_msg_callback_arg(*context, out);
+    X509_free(cert);
+    return SSL_new(*context);
+}
+
+static inline int handshake_add_strange(SSL *ssl, unsigned type, unsigned context, const unsigned char **out,
+                                        size_t *length, X509 *x, size_t chain, int *alert, void *user)
+{
+    static const uint8_t bytes[HANDSHAKE_STRANGE] = {1, 2, 3};
+    (void)ssl, (void)context, (void)x, (void)chain, (void)alert, (void)user;
+    *out = bytes;
+    *length = type % HANDSHAKE_STRANGE;
+    return 1;
+}
+
+static inline void handshake_wish_strange(SSL_CTX *context)
+{
+    for (unsigned i = 0; i < HANDSHAKE_STRANGE; i++)
+        assert_int_equal(SSL_CTX_add_custom_ext(context, 0x7a00 + i, SSL_EXT_CLIENT_HELLO,
+                                                handshake_add_strange, NULL, NULL, NULL, NULL),
+                         1);
+    assert_int_equal(SSL_CTX_set_tlsext_status_type(context, TLSEXT_STATUSTYPE_ocsp), 1);
+    SSL_CTX_set_options(context, SSL_OP_TLSEXT_PADDING);
+}
+
+static inline SSL *handshake_client(SSL_CTX **context, const struct handshake_wish *wish)
+{
+    *context = SSL_CTX_new(TLS_client_method());
+    assert_int_equal(SSL_CTX_set_cipher_list(*context, wish->ciphers), 1);
+    assert_int_equal(SSL_CTX_set_max_proto_version(*context, wish->tls13 ? TLS1_3_VERSION : TLS1_2_VERSION),
+                     1);
+    if (!wish->tickets)
+        SSL_CTX_set_options(*context, SSL_OP_NO_TICKET);
+    if (wish->strange)
+        handshake_wish_strange(*context);
+    SSL *ssl = SSL_new(*context);
+    if (wish->server_name != NULL) {
+        char name[256]; /* the macro takes no constant one */
+        assert_true(snprintf(name, sizeof name, "%s", wish->server_name) < (int)sizeof name);
+        assert_int_equal(SSL_set_tlsext_host_name(ssl, name), 1);
     }
-    writer_u16(w, 23);
-    writer_u16(w, 0);
-    handshake_close(w, all, 2);
+    if (wish->alpn != NULL) {
+        unsigned char list[32] = {(unsigned char)strlen(wish->alpn)};
+        memcpy(list + 1, wish->alpn, list[0]);
+        assert_int_equal(SSL_set_alpn_protos(ssl, list, 1u + list[0]), 0);
+    }
+    return ssl;
 }
 
-static inline void handshake_hellos(struct writer *w, const char *name,
-                                    const uint8_t session_id[static SESSION_ID_SIZE])
+static inline void handshake_take_master(SSL *ssl, uint8_t out[static TLS_MASTER_SIZE])
 {
-    writer_u8(w, 1);
-    uint8_t *client = handshake_open(w, 3);
-    writer_u16(w, 0x0303);
-    handshake_random(w);
-    writer_u8(w, 0); /* session id */
-    writer_u16(w, 2);
-    writer_u16(w, HANDSHAKE_SUITE);
-    writer_u16(w, 0x0100); /* one compression method: none */
-    handshake_extensions(w, name);
-    handshake_close(w, client, 3);
-    writer_u8(w, 2);
-    uint8_t *server = handshake_open(w, 3);
-    writer_u16(w, 0x0303);
-    handshake_random(w);
-    writer_u8(w, SESSION_ID_SIZE);
-    writer_bytes(w, session_id, SESSION_ID_SIZE);
-    writer_u16(w, HANDSHAKE_SUITE);
-    writer_u8(w, 0);
-    handshake_extensions(w, NULL);
-    handshake_close(w, server, 3);
+    assert_int_equal(SSL_SESSION_get_master_key(SSL_get_session(ssl), out, TLS_MASTER_SIZE), TLS_MASTER_SIZE);
 }
 
-/* ---- the whole ---- */
-
-/* The session id that the edge of EDGE_KEY would give in epoch NUMBER. */
-static inline void handshake_session(uint8_t out[static SESSION_ID_SIZE],
-                                     const uint8_t group_secret[static 32], const uint8_t edge_key[static 32],
-                                     uint64_t number)
+static inline void handshake_run(struct handshake *out, const struct handshake_wish *wish)
 {
-    uint8_t key[EPOCH_KEY_SIZE], random[SESSION_ID_RANDOM_SIZE];
-    epoch_key(key, group_secret, edge_key, number);
-    random_bytes(random, sizeof random);
-    session_id_make(out, key, random);
+    SSL_CTX *contexts[2];
+    BIO *ends[2];
+    out->length = 0;
+    out->complete = false;
+    SSL *client = handshake_client(&contexts[0], wish), *server = handshake_server(&contexts[1], wish, out);
+    assert_int_equal(BIO_new_bio_pair(&ends[0], 0, &ends[1], 0), 1);
+    SSL_set_bio(client, ends[0], ends[0]);
+    SSL_set_bio(server, ends[1], ends[1]);
+    SSL_set_connect_state(client);
+    SSL_set_accept_state(server);
+    for (int turn = 0; turn < 10; turn++) {
+        (void)SSL_do_handshake(client);
+        (void)SSL_do_handshake(server);
+    }
+    assert_true(SSL_is_init_finished(client) && SSL_is_init_finished(server));
+    assert_string_equal(SSL_get_version(server), "TLSv1.2");
+    const SSL_CIPHER *cipher = SSL_get_current_cipher(server);
+    out->suite = SSL_CIPHER_get_protocol_id(cipher);
+    const EVP_MD *hash = SSL_CIPHER_get_handshake_digest(cipher); /* for older suites, that of TLS 1.0 */
+    out->hash_bits = EVP_MD_is_a(hash, "MD5-SHA1") ? 256 : (uint16_t)(8 * EVP_MD_get_size(hash));
+    handshake_take_master(client, out->client_master);
+    handshake_take_master(server, out->server_master);
+    SSL_free(client);
+    SSL_free(server);
+    SSL_CTX_free(contexts[0]);
+    SSL_CTX_free(contexts[1]);
+    ERR_clear_error();
 }
 
-/* A handshake with the key RSA in which a client asks for NAME (NULL: none) and encrypts PREMASTER. */
-static inline void handshake_make(struct handshake *out, EVP_PKEY *rsa, const char *name,
-                                  const uint8_t session_id[static SESSION_ID_SIZE],
-                                  const uint8_t premaster[static TLS_PREMASTER_SIZE])
+/* The extended master secret (RFC 7627, 4) of PREMASTER over HASH, with P_hash as RFC 5246, 5, writes it
+ * down. */
+static inline void handshake_derive(uint8_t out[static TLS_MASTER_SIZE],
+                                    const uint8_t premaster[static TLS_PREMASTER_SIZE], const uint8_t *hash,
+                                    unsigned hash_bits)
 {
-    uint8_t block[RSA_MODULUS_MAX], ciphertext[RSA_MODULUS_MAX];
-    size_t k = (size_t)EVP_PKEY_get_size(rsa);
-    struct writer w;
-    writer_init(&w, out->messages, sizeof out->messages);
-    handshake_hellos(&w, name, session_id);
-    writer_u8(&w, 11);
-    uint8_t *certificate = handshake_open(&w, 3);
-    writer_u24(&w, 5); /* a list of one; nobody looks into it */
-    writer_u24(&w, 2);
-    writer_u16(&w, 0x3000);
-    handshake_close(&w, certificate, 3);
-    writer_u8(&w, 14);
-    writer_u24(&w, 0);
-    keys_pad(block, k, premaster);
-    keys_encrypt_raw(rsa, block, ciphertext);
-    writer_u8(&w, 16);
-    uint8_t *exchange = handshake_open(&w, 3);
-    writer_u16(&w, (uint16_t)k);
-    writer_bytes(&w, ciphertext, k);
-    handshake_close(&w, exchange, 3);
-    assert_false(w.bad);
-    out->length = writer_length(&w);
-}
-
-/* The rsa_master that asks for its secret; borrows HANDSHAKE. */
-static inline struct operation handshake_operation(const struct handshake *handshake, const EVP_PKEY *rsa)
-{
-    struct operation operation = {.kind = OP_RSA_MASTER};
-    keys_id(rsa, operation.key_id);
-    operation.u.rsa_master.messages = handshake->messages;
-    operation.u.rsa_master.length = (uint32_t)handshake->length;
-    return operation;
+    static const char label[] = "extended master secret";
+    const EVP_MD *md = hash_bits == 384 ? EVP_sha384() : EVP_sha256();
+    const size_t size = hash_bits / 8, seed_length = sizeof label - 1 + size;
+    uint8_t block[TRANSCRIPT_HASH_MAX + sizeof label - 1 + TRANSCRIPT_HASH_MAX]; /* A(i), then the seed */
+    uint8_t part[TRANSCRIPT_HASH_MAX], *seed = block + size;
+    memcpy(seed, label, sizeof label - 1);
+    memcpy(seed + sizeof label - 1, hash, size);
+    assert_non_null(HMAC(md, premaster, TLS_PREMASTER_SIZE, seed, seed_length, block, NULL)); /* A(1) */
+    for (size_t done = 0; done < TLS_MASTER_SIZE; done += size) {
+        size_t wanted = TLS_MASTER_SIZE - done < size ? TLS_MASTER_SIZE - done : size;
+        assert_non_null(HMAC(md, premaster, TLS_PREMASTER_SIZE, block, size + seed_length, part, NULL));
+        memcpy(out + done, part, wanted);
+        assert_non_null(HMAC(md, premaster, TLS_PREMASTER_SIZE, block, size, part, NULL));
+        memcpy(block, part, size);
+    }
 }
 
 #endif

@@ -14,7 +14,7 @@
 #include "common/log.h"
 #include "keyserver/vault/gate.h"
 #include "keyserver/vault/judge_steps.h"
-#include "tests/unit/keyserver/test_handshake.h"
+#include "tests/unit/keyserver/test_written_handshake.h"
 
 #define NOON  1798718400 /* 2026-12-31T12:00:00Z */
 #define EPOCH 61
@@ -149,7 +149,7 @@ static void make_world(struct world *world, const struct key_case *is, const cha
                                   .keys = keys,
                                   .policy = world->policy,
                                   .limits = world->limits,
-                                  .group_secret = group_secret};
+                                  .epoch_secret = group_secret};
 }
 
 static void free_strings(const struct config_strings *list)

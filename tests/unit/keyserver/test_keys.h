@@ -207,6 +207,39 @@ static inline struct operation keys_premaster(EVP_PKEY *pkey, uint16_t version, 
     return operation;
 }
 
+#define KEYS_SPOILT 14 /* kinds of bad padding */
+
+/* Makes the good BLOCK of K bytes bad in way KIND: the classes of Bleichenbacher, ROBOT and their heirs. */
+static inline void keys_spoil(uint8_t *block, size_t k, unsigned kind)
+{
+    const struct {
+        size_t at;
+        uint8_t value;
+    } change[KEYS_SPOILT] = {
+        {0, 1},      /* the first byte */
+        {1, 1},      /* block type 01 */
+        {1, 0},      /* block type 00 */
+        {2, 0},      /* no padding */
+        {9, 0},      /* seven bytes of padding */
+        {10, 0},     /* eight, and a long secret */
+        {k - 50, 0}, /* a secret one longer */
+        {k - 49, 7}, /* no separator where it should be: a secret that is shorter */
+        {k - 48, 2}, /* version */
+        {k - 47, 1}, /* version */
+        {k / 2, 0},  /* a zero in the middle of the padding */
+    };
+    if (kind < 11)
+        block[change[kind].at] = change[kind].value;
+    else if (kind == 11)
+        memset(block + 2, 9, k - 2); /* no zero at all */
+    else
+        memset(block, kind == 12 ? 0 : 0x11, k); /* a small number; a large one */
+    if (kind == 7)
+        block[k - 48] = 0;
+    if (kind == 12)
+        block[k - 1] = 2;
+}
+
 /* ---- what comes back ---- */
 
 /* What TLS signs for OPERATION, written down once more from the RFCs; returns its length. */

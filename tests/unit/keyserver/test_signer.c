@@ -1,5 +1,3 @@
-/* The signer with faults at will: its private-key operations are called through two functions of this test,
- * which can damage a result as a failing processor would. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,127 +5,11 @@
 
 #include <cmocka.h>
 
-#include <openssl/evp.h>
-
-static int test_sign(EVP_PKEY_CTX *context, unsigned char *out, size_t *size, const unsigned char *hash,
-                     size_t length);
-static int test_decrypt(EVP_PKEY_CTX *context, unsigned char *out, size_t *size, const unsigned char *in,
-                        size_t length);
-#define EVP_PKEY_sign    test_sign
-#define EVP_PKEY_decrypt test_decrypt
-#include "keyserver/vault/signer.c"
-#undef EVP_PKEY_sign
-#undef EVP_PKEY_decrypt
-
 #include <pthread.h>
 
-#include "common/log.h"
 #include "keyserver/vault/gate.h"
-#include "tests/unit/keyserver/test_keys.h"
-
-static enum { NO_FAULT, FLIP_FIRST, FLIP_LAST, FAIL, CUT } fault_kind;
-static _Atomic unsigned private_operations; /* the test of threads counts too */
-
-static int damage(int result, unsigned char *out, size_t *size)
-{
-    private_operations++;
-    if (fault_kind == FLIP_FIRST)
-        out[1] ^= 0x01;
-    if (fault_kind == FLIP_LAST)
-        out[*size - 1] ^= 0x01;
-    if (fault_kind == CUT)
-        (*size)--;
-    return fault_kind == FAIL ? -1 : result;
-}
-
-static int test_sign(EVP_PKEY_CTX *context, unsigned char *out, size_t *size, const unsigned char *hash,
-                     size_t length)
-{
-    return damage(EVP_PKEY_sign(context, out, size, hash, length), out, size);
-}
-
-static int test_decrypt(EVP_PKEY_CTX *context, unsigned char *out, size_t *size, const unsigned char *in,
-                        size_t length)
-{
-    return damage(EVP_PKEY_decrypt(context, out, size, in, length), out, size);
-}
-
-/* ---- keys ---- */
-
-enum { RSA2048, RSA3072, RSA4096, P256, P384, ED25519, KEY_COUNT };
-
-static const char *const names[] = {"rsa2048", "rsa3072", "rsa4096", "p256", "p384", "ed25519"};
-static EVP_PKEY *pkeys[KEY_COUNT];
-static struct keystore *store;
-static struct signer *signer;
-static char folder[KEYS_PATH_SIZE];
-
-static int start(void **state)
-{
-    static const uint8_t group_secret[32] = {3};
-    struct fault fault;
-    (void)state;
-    log_init("test", LOG_ERROR, LOG_LOGFMT);
-    assert_int_equal(secret_init(), 0);
-    keys_make_folder(folder);
-    for (size_t i = 0; i < KEY_COUNT; i++) {
-        char name[32];
-        pkeys[i] = i == P256      ? keys_ec("P-256")
-                   : i == P384    ? keys_ec("P-384")
-                   : i == ED25519 ? keys_edwards("ED25519")
-                                  : keys_rsa(2048 + 1024 * i);
-        snprintf(name, sizeof name, "%s.pem", names[i]);
-        keys_write(folder, name, pkeys[i]);
-    }
-    assert_int_equal(keystore_load(&store, folder, group_secret, &fault), 0);
-    assert_int_equal(keystore_count(store), KEY_COUNT);
-    signer = signer_new(store);
-    return signer == NULL;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    signer_free(signer);
-    signer_free(NULL);
-    keystore_free(store);
-    for (size_t i = 0; i < KEY_COUNT; i++)
-        EVP_PKEY_free(pkeys[i]);
-    keys_remove_folder(folder);
-    return 0;
-}
-
-static const struct key *key_of(size_t which)
-{
-    uint8_t id[KEY_ID_SIZE];
-    keys_id(pkeys[which], id);
-    return keystore_find(store, id);
-}
-
-static struct outcome perform(size_t which, const struct operation *operation)
-{
-    struct outcome outcome;
-    memset(&outcome, 0x5a, sizeof outcome);
-    const struct task task = keys_task(operation);
-    assert_int_equal(signer_perform(signer, key_of(which), &task, &outcome), 0);
-    assert_int_equal(outcome.status, STATUS_OK);
-    assert_int_equal(ERR_peek_error(), 0);
-    return outcome;
-}
-
-/* Nothing was released. */
-static void assert_withheld(size_t which, const struct operation *operation)
-{
-    struct outcome outcome;
-    static const struct outcome nothing = {.status = STATUS_UNAVAILABLE};
-    memset(&outcome, 0x5a, sizeof outcome);
-    const struct task task = keys_task(operation);
-    assert_int_equal(signer_perform(signer, key_of(which), &task, &outcome), ERR_CRYPTO);
-    assert_int_equal(outcome.status, STATUS_UNAVAILABLE);
-    assert_int_equal(outcome.length, 0);
-    assert_memory_equal(outcome.bytes, nothing.bytes, sizeof nothing.bytes);
-    assert_int_equal(ERR_peek_error(), 0);
-}
+#include "keyserver/vault/premaster.h"
+#include "tests/unit/keyserver/test_signer_rig.h"
 
 /* ---- signatures ---- */
 
@@ -226,68 +108,16 @@ static void a_good_ciphertext_gives_its_secret_at_every_size(void **state)
         }
 }
 
-/* The classes of Bleichenbacher, ROBOT and their heirs. */
-static void spoil(uint8_t *block, size_t k, unsigned class)
-{
-    switch (class) {
-    case 0:
-        block[0] = 1;
-        break; /* first byte */
-    case 1:
-        block[1] = 1;
-        break; /* block type 01 */
-    case 2:
-        block[1] = 0;
-        break; /* block type 00 */
-    case 3:
-        block[2] = 0;
-        break; /* no padding */
-    case 4:
-        block[9] = 0;
-        break; /* seven bytes of padding */
-    case 5:
-        block[10] = 0;
-        break; /* eight, and a long secret */
-    case 6:
-        block[k - 50] = 0;
-        break; /* a secret one longer */
-    case 7:
-        block[k - 49] = 7;
-        block[k - 48] = 0;
-        break; /* one shorter */
-    case 8:
-        memset(block + 2, 9, k - 2);
-        break; /* no zero at all */
-    case 9:
-        block[k - 48] = 2;
-        break; /* version */
-    case 10:
-        block[k - 47] = 1;
-        break; /* version */
-    case 11:
-        block[k - 49] = 7;
-        block[k - 1] = 0;
-        break; /* an empty secret */
-    case 12:
-        memset(block, 0, k);
-        block[k - 1] = 2;
-        break; /* a small number */
-    default:
-        memset(block, 0x11, k);
-        break;
-    }
-}
-
 static void every_kind_of_bad_padding_gives_the_same_deterministic_48_bytes(void **state)
 {
     (void)state;
-    for (unsigned class = 0; class < 14; class ++) {
+    for (unsigned kind = 0; kind < KEYS_SPOILT; kind++) {
         uint8_t block[RSA_MODULUS_MAX], secret[TLS_PREMASTER_SIZE] = {3, 3, 0x77},
                                         expected[TLS_PREMASTER_SIZE];
         const struct key *key = key_of(RSA2048);
         memset(secret + 2, 0x77, 46);
         keys_pad(block, 256, secret);
-        spoil(block, 256, class);
+        keys_spoil(block, 256, kind);
         struct operation operation = keys_premaster(pkeys[RSA2048], 0x0303, block);
         struct outcome first = perform(RSA2048, &operation), second = perform(RSA2048, &operation);
         premaster_fallback(expected, key->fallback_secret, 0x0303, operation.u.rsa_premaster.ciphertext, 256);
@@ -345,42 +175,6 @@ static void a_signature_block_as_ciphertext_gives_no_signature(void **state)
     assert_memory_equal(outcome.bytes + 48, zero, RESULT_MAX - 48);
 }
 
-/* ---- faults ---- */
-
-static void faulty_rsa_results_are_withheld(void **state)
-{
-    uint8_t block[RSA_MODULUS_MAX], secret[TLS_PREMASTER_SIZE] = {3, 3};
-    (void)state;
-    for (size_t which = RSA2048; which <= RSA4096; which++) {
-        keys_pad(block, (size_t)EVP_PKEY_get_size(pkeys[which]), secret);
-        const struct operation operations[] = {
-            keys_tls12(pkeys[which], SCHEME_RSA_PKCS1_SHA256, CURVE_X25519),
-            keys_tls12(pkeys[which], SCHEME_RSA_PSS_RSAE_SHA384, CURVE_P256),
-            keys_tls13(pkeys[which], SCHEME_RSA_PSS_RSAE_SHA256, 32),
-            keys_premaster(pkeys[which], 0x0303, block),
-        };
-        for (size_t i = 0; i < 4; i++)
-            for (fault_kind = FLIP_FIRST; fault_kind <= CUT; fault_kind++) {
-                unsigned before = private_operations;
-                assert_withheld(which, &operations[i]);
-                assert_int_equal(private_operations, before + 1); /* not tried again with the same numbers */
-            }
-        fault_kind = NO_FAULT;
-        for (size_t i = 0; i < 4; i++) /* and nothing of it stays */
-            (void)perform(which, &operations[i]);
-    }
-}
-
-static void a_failing_elliptic_operation_is_withheld(void **state)
-{
-    struct operation operation = keys_tls13(pkeys[P256], SCHEME_ECDSA_P256_SHA256, 32);
-    (void)state;
-    fault_kind = FAIL;
-    assert_withheld(P256, &operation);
-    fault_kind = NO_FAULT;
-    (void)perform(P256, &operation);
-}
-
 /* ---- threads ---- */
 
 static void *sign_many(void *argument)
@@ -425,8 +219,6 @@ int main(void)
         cmocka_unit_test(every_kind_of_bad_padding_gives_the_same_deterministic_48_bytes),
         cmocka_unit_test(another_version_asked_for_one_ciphertext_tells_nothing),
         cmocka_unit_test(a_signature_block_as_ciphertext_gives_no_signature),
-        cmocka_unit_test(faulty_rsa_results_are_withheld),
-        cmocka_unit_test(a_failing_elliptic_operation_is_withheld),
         cmocka_unit_test(signers_of_many_threads_share_keys),
     };
     return cmocka_run_group_tests(tests, start, stop);

@@ -1,0 +1,49 @@
+/* Modulus: multiplication modulo the public n of an RSA key, of numbers that may be secret.
+ *
+ * Neither a branch nor an address depends on a number: they have as many limbs as n, leading zeros or not,
+ * and the last subtraction of Montgomery's method (Math. of Comp. 44, 1985) is always done and always
+ * selected from. Not for secret exponents or secret moduli. Pure; any thread. */
+#ifndef KEYSERVER_VAULT_MODULUS_H
+#define KEYSERVER_VAULT_MODULUS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/operation.h"
+
+#define MODULUS_LIMBS (RSA_MODULUS_MAX / sizeof(uint64_t))
+
+/* A number below n; the least significant limb first. Wipe when secret. */
+struct residue {
+    uint64_t limb[MODULUS_LIMBS];
+};
+
+struct modulus {
+    size_t size;        /* bytes of n, and of every number written */
+    size_t limbs;       /* in use */
+    uint64_t n_inverse; /* -1 / n modulo 2^64 */
+    struct residue n;
+    struct residue one;    /* R modulo n, where R = 2^(64 limbs): 1 in Montgomery form */
+    struct residue square; /* R² modulo n: multiplying by it gives the Montgomery form */
+};
+
+/* N is SIZE (1 … RSA_MODULUS_MAX) bytes, big-endian, odd, above 1, its first byte not zero. */
+void modulus_init(struct modulus *m, const uint8_t *n, size_t size);
+
+/* BYTES are m->size, big-endian, and need not be below n. */
+void modulus_read(const struct modulus *m, struct residue *out, const uint8_t *bytes);
+void modulus_write(const struct modulus *m, uint8_t *out, const struct residue *number);
+/* True when NUMBER is below n, as the operations that follow want it. */
+bool modulus_has(const struct modulus *m, const struct residue *number);
+
+/* OUT = A B / R modulo n: of a number in Montgomery form and another in ordinary form the product in ordinary
+ * form. OUT may be A or B. */
+void modulus_multiply(const struct modulus *m, struct residue *out, const struct residue *a,
+                      const struct residue *b);
+/* OUT = BASE ^ EXPONENT, both numbers in Montgomery form; the exponent, above 0, is public. OUT is not BASE.
+ */
+void modulus_power(const struct modulus *m, struct residue *out, const struct residue *base,
+                   uint64_t exponent);
+
+#endif

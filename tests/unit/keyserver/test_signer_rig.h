@@ -1,0 +1,88 @@
+/* Keys of every type in a store, and a signer for them. Not a test program by itself. */
+#ifndef TESTS_UNIT_KEYSERVER_TEST_SIGNER_RIG_H
+#define TESTS_UNIT_KEYSERVER_TEST_SIGNER_RIG_H
+
+#include "common/log.h"
+#include "keyserver/vault/signer.h"
+#include "tests/unit/keyserver/test_keys.h"
+
+enum { RSA2048, RSA3072, RSA4096, P256, P384, ED25519, KEY_COUNT };
+
+static const char *const key_names[] = {"rsa2048", "rsa3072", "rsa4096", "p256", "p384", "ed25519"};
+static EVP_PKEY *pkeys[KEY_COUNT];
+static struct keystore *store;
+static struct signer *signer;
+static char folder[KEYS_PATH_SIZE];
+
+static inline int start(void **state)
+{
+    static const uint8_t group_secret[32] = {3};
+    struct fault fault;
+    (void)state;
+    log_init("test", LOG_ERROR, LOG_LOGFMT);
+    assert_int_equal(secret_init(), 0);
+    keys_make_folder(folder);
+    for (size_t i = 0; i < KEY_COUNT; i++) {
+        char name[32];
+        pkeys[i] = i == P256      ? keys_ec("P-256")
+                   : i == P384    ? keys_ec("P-384")
+                   : i == ED25519 ? keys_edwards("ED25519")
+                                  : keys_rsa(2048 + 1024 * i);
+        snprintf(name, sizeof name, "%s.pem", key_names[i]);
+        keys_write(folder, name, pkeys[i]);
+    }
+    assert_int_equal(keystore_load(&store, folder, group_secret, &fault), 0);
+    assert_int_equal(keystore_count(store), KEY_COUNT);
+    signer = signer_new(store);
+    return signer == NULL;
+}
+
+static inline int stop(void **state)
+{
+    (void)state;
+    signer_free(signer);
+    signer_free(NULL);
+    keystore_free(store);
+    for (size_t i = 0; i < KEY_COUNT; i++)
+        EVP_PKEY_free(pkeys[i]);
+    keys_remove_folder(folder);
+    return 0;
+}
+
+static inline const struct key *key_of(size_t which)
+{
+    uint8_t id[KEY_ID_SIZE];
+    keys_id(pkeys[which], id);
+    return keystore_find(store, id);
+}
+
+static inline struct outcome perform_task(size_t which, const struct task *task)
+{
+    struct outcome outcome;
+    memset(&outcome, 0x5a, sizeof outcome);
+    assert_int_equal(signer_perform(signer, key_of(which), task, &outcome), 0);
+    assert_int_equal(outcome.status, STATUS_OK);
+    assert_int_equal(ERR_peek_error(), 0);
+    return outcome;
+}
+
+static inline struct outcome perform(size_t which, const struct operation *operation)
+{
+    const struct task task = keys_task(operation);
+    return perform_task(which, &task);
+}
+
+/* Nothing is released. */
+static inline void assert_withheld(size_t which, const struct task *task)
+{
+    struct outcome outcome;
+    static const struct outcome nothing = {.status = STATUS_UNAVAILABLE};
+    memset(&outcome, 0x5a, sizeof outcome);
+    assert_int_equal(signer_perform(signer, key_of(which), task, &outcome), ERR_CRYPTO);
+    assert_int_equal(outcome.status, STATUS_UNAVAILABLE);
+    assert_int_equal(outcome.length, 0);
+    assert_memory_equal(outcome.bytes, nothing.bytes, sizeof nothing.bytes);
+    assert_int_equal(ERR_peek_error(), 0);
+}
+
+#endif
