@@ -72,6 +72,21 @@ bool audit_segment_is_named(const struct audit_segment *segment, int folder)
            open_one.st_ino == named.st_ino && open_one.st_dev == named.st_dev;
 }
 
+/* The bytes of whole lines that FOLLOW has taken; line by line where it is to stop behind the head part. */
+static size_t hand_over(struct audit_follow *follow, const char *window, size_t length, bool head_only)
+{
+    if (!head_only)
+        return audit_follow_bytes(follow, window, length);
+    size_t taken = 0, step = 1;
+    while (step > 0 && !audit_follow_is_ready(follow)) {
+        const char *end = memchr(window + taken, '\n', length - taken);
+        size_t line = end != NULL ? (size_t)(end - (window + taken)) + 1 : length - taken;
+        step = audit_follow_bytes(follow, window + taken, line);
+        taken += step;
+    }
+    return taken;
+}
+
 int audit_segment_read(struct audit_segment *segment, struct audit_follow *follow, uint64_t size,
                        bool head_only)
 {
@@ -84,7 +99,7 @@ int audit_segment_read(struct audit_segment *segment, struct audit_follow *follo
             continue;
         if (got < 0)
             return ERR_SYSTEM;
-        size_t taken = audit_follow_bytes(follow, window, (size_t)got);
+        size_t taken = hand_over(follow, window, (size_t)got, head_only);
         segment->end += taken;
         if (taken == 0)
             break; /* an unfinished line, or a file that shrinks */
