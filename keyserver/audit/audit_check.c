@@ -81,6 +81,16 @@ static void look_for_clues(struct audit_check *check, struct clues *clues, const
                                              check->suspect.length, suspect);
 }
 
+/* True when the suspect is the record that is due, but for its number. */
+static bool is_renumbered(struct audit_check *check)
+{
+    char line[AUDIT_LINE_MAX + AUDIT_SEQ_ROOM], old[AUDIT_SEQ_ROOM];
+    size_t skipped = audit_record_pack_seq(old, check->suspect.record.seq);
+    size_t begun = audit_record_pack_seq(line, check->link.seq + 1), rest = check->suspect.length - skipped;
+    memcpy(line + begun, check->suspect.text + skipped, rest);
+    return audit_chain_fits(check->hasher, check->link.hash, line, begun + rest, &check->suspect.record);
+}
+
 static int judge_other_line(struct audit_check *check, const struct clues *clues)
 {
     const uint64_t due = check->link.seq + 1, line = check->suspect.line;
@@ -113,6 +123,8 @@ static int judge_suspect(struct audit_check *check, const char *next, size_t nex
     look_for_clues(check, &clues, next, next_length);
     if (!check->suspect.is_record)
         return judge_other_line(check, &clues);
+    if (is_renumbered(check))
+        return found(check, FLAW_ALTERED, line, due, "the number of record %" PRIu64 " was altered", due);
     if (clues.after_computed)
         return found(check, FLAW_ALTERED, line, due, "the hash of record %" PRIu64 " was altered", due);
     if (clues.after_claim)
@@ -299,14 +311,13 @@ int audit_check_end(struct audit_check *check)
         return judge_suspect(check, NULL, 0);
     if (check_noted(check) != 0)
         return 1;
-    if (check->last.type == AUDIT_CHECKPOINT || (check->part && check->last.type == AUDIT_ROTATE))
+    if (check->live || check->last.type == AUDIT_CHECKPOINT ||
+        (check->part && check->last.type == AUDIT_ROTATE))
         return 0;
     if (check->last.type == AUDIT_ROTATE)
         return found(check, FLAW_MISSING, check->line, check->link.seq + 1,
                      "the log goes on in the file %s, which is missing or empty",
                      audit_file_name(check->link.seq + 1, name));
-    if (check->live)
-        return 0;
     return found(check, FLAW_OPEN, check->line, check->link.seq,
                  "the log ends with record %" PRIu64
                  ", which no checkpoint covers: it was cut there, or a vault was "

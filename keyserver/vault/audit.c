@@ -120,6 +120,8 @@ static const char *mend_of(int why)
 {
     if (why == ENOSPC || why == EDQUOT || why == EFBIG)
         return "make room on its disk";
+    if (why == EWOULDBLOCK)
+        return "end the process that keeps the lock of its newest file";
     return why == ENOENT ? "make the folder again and reload" : "look at its disk, and reload";
 }
 
@@ -341,9 +343,10 @@ static void announce(struct audit *audit, bool at_once)
 
 static void ask_for_sync(struct audit *audit)
 {
-    const struct audit_log *log = &audit->log;
+    struct audit_log *log = &audit->log;
     if (log->follow.link.seq == audit->synced_seq)
         return;
+    log->segment.ours = true;
     audit->synced_seq = log->follow.link.seq;
     audit_sync_want(audit->sync, log->segment.fd, log->head.link.seq != 0 ? &log->head : NULL);
 }

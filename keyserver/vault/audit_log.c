@@ -180,6 +180,8 @@ static int settle(struct audit_log *log, bool thorough, bool *settled)
 int audit_log_begin(struct audit_log *log, bool thorough)
 {
     bool settled = false;
+    if (log->sync != NULL)
+        audit_sync_keep_pace(log->sync);
     int err = audit_segment_lock(&log->segment);
     for (unsigned i = 0; i < FILES_AT_ONCE && err == 0 && !settled; i++)
         err = settle(log, thorough, &settled);

@@ -118,20 +118,27 @@ static int enter(struct audit_log *log, struct audit_segment *next, const struct
     return err;
 }
 
-/* NEXT takes the place of this file, which goes to the disk and is closed. */
+/* The file goes to the disk and is closed; if only others have written to it, that is theirs to do. */
+static void retire(struct audit_log *log, struct audit_segment *segment)
+{
+    if (segment->fd < 0)
+        return;
+    audit_segment_unlock(segment);
+    if (segment->ours && log->sync != NULL) {
+        audit_sync_retire(log->sync, segment->fd);
+        return;
+    }
+    if (segment->ours)
+        (void)!fdatasync(segment->fd); /* at the start, where nothing has been answered yet */
+    close(segment->fd);
+}
+
 static void move_on(struct audit_log *log, const struct audit_segment *next)
 {
-    int old = log->segment.fd;
-    audit_segment_unlock(&log->segment);
+    retire(log, &log->segment);
     log->segment = *next;
     log->generation++;
     log_event(LOG_INFO, "audit_file", "file=%s", next->name);
-    if (old >= 0 && log->sync != NULL) {
-        audit_sync_retire(log->sync, old);
-    } else if (old >= 0) {
-        (void)!fdatasync(old); /* at the start, where nothing has been answered yet */
-        close(old);
-    }
 }
 
 int audit_roll_next(struct audit_log *log)

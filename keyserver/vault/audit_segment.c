@@ -128,6 +128,7 @@ static int write_all(int fd, const char *bytes, size_t length)
 
 int audit_segment_append(struct audit_segment *segment, const void *bytes, size_t length, bool sync)
 {
+    segment->ours = true;
     if (write_all(segment->fd, bytes, length) == 0 && (!sync || fdatasync(segment->fd) == 0)) {
         segment->end += length;
         return 0;

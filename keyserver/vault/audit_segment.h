@@ -14,6 +14,7 @@ struct audit_segment {
     char name[AUDIT_FILE_SIZE];
     uint64_t end;      /* bytes that were read or written so far, whole lines */
     uint64_t head_end; /* of them, the head part */
+    bool ours;         /* we have written to it, or asked for it to be brought to the disk */
 };
 
 enum audit_segment_state {

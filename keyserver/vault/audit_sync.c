@@ -1,5 +1,6 @@
 #include "keyserver/vault/audit_sync.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -7,7 +8,8 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#define RETIRED_MAX 8
+#define RETIRED_MANY 8  /* no more than these before anything else is written */
+#define RETIRED_MAX  32 /* many times what comes about between two looks at it */
 #define STACK_SIZE  (256 * 1024)
 
 struct audit_sync {
@@ -201,12 +203,19 @@ void audit_sync_want(struct audit_sync *sync, int fd, const struct audit_head *h
 void audit_sync_retire(struct audit_sync *sync, int fd)
 {
     pthread_mutex_lock(&sync->lock);
-    while (sync->retired_count == RETIRED_MAX)
-        pthread_cond_wait(&sync->room, &sync->lock);
+    assert(sync->retired_count < RETIRED_MAX);
     sync->retired[sync->retired_count++] = fd;
     if (sync->fd == fd)
         sync->fd = -1;
     pthread_cond_signal(&sync->work);
+    pthread_mutex_unlock(&sync->lock);
+}
+
+void audit_sync_keep_pace(struct audit_sync *sync)
+{
+    pthread_mutex_lock(&sync->lock);
+    while (sync->retired_count > RETIRED_MANY)
+        pthread_cond_wait(&sync->room, &sync->lock);
     pthread_mutex_unlock(&sync->lock);
 }
 

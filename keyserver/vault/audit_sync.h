@@ -18,8 +18,10 @@ void audit_sync_free(struct audit_sync *sync);
 /* Asks for FD, borrowed until it is retired, to be brought to the disk, then for HEAD (may be NULL) to be
  * noted. A head that was asked for before and is still waiting is replaced. */
 void audit_sync_want(struct audit_sync *sync, int fd, const struct audit_head *head);
-/* Takes FD: brings it and FOLDER to the disk and closes it. Waits only when very many are waiting already. */
+/* Takes FD: brings it and FOLDER to the disk and closes it. */
 void audit_sync_retire(struct audit_sync *sync, int fd);
+/* Waits while many that were retired are waiting for the disk: a log must not be written faster than that. */
+void audit_sync_keep_pace(struct audit_sync *sync);
 /* The errno of a failure since the last call, or 0. After one it must be assumed that records are lost. */
 int audit_sync_failure(struct audit_sync *sync);
 

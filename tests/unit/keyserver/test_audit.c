@@ -228,11 +228,9 @@ static void files_rotate_by_size_and_each_stands_by_itself(void **state)
     assert_true(files.count >= 30);
     for (size_t i = 0; i < files.count; i++) {
         static struct audit_check check;
-        static struct rig_files one;
+        const struct rig_files one = {.item = &files.item[i], .count = 1};
         memset(&check, 0, sizeof check);
         check.part = true;
-        one.item[0] = files.item[i];
-        one.count = 1;
         assert_in_range(files.item[i].length, 1000, 8192 + 2000);
         assert_int_equal(rig_check(&check, &one), FLAW_NONE);
     }

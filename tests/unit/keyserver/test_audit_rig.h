@@ -22,10 +22,9 @@
 #include "keyserver/vault/audit_sync.h"
 #include "tests/unit/keyserver/test_keys.h"
 
-#define RIG_EDGES     3
-#define RIG_KEYS      2
-#define RIG_FILES_MAX 512
-#define RIG_START_MS  UINT64_C(1769860800000)
+#define RIG_EDGES    3
+#define RIG_KEYS     2
+#define RIG_START_MS UINT64_C(1769860800000)
 
 struct rig {
     char folder[64], log[96], key[96];
@@ -184,10 +183,29 @@ struct rig_file {
     size_t length;
 };
 
+/* Zero-initialised is empty. */
 struct rig_files {
-    struct rig_file item[RIG_FILES_MAX];
-    size_t count;
+    struct rig_file *item; /* owned */
+    size_t count, size;
 };
+
+static inline void rig_forget(struct rig_files *files)
+{
+    for (size_t i = 0; i < files->count; i++)
+        free(files->item[i].text);
+    free(files->item);
+    *files = (struct rig_files){.item = NULL};
+}
+
+static inline struct rig_file *rig_add_file(struct rig_files *files)
+{
+    if (files->count == files->size) {
+        files->size = files->size == 0 ? 64 : 2 * files->size;
+        files->item = reallocarray(files->item, files->size, sizeof *files->item);
+        assert_non_null(files->item);
+    }
+    return &files->item[files->count++];
+}
 
 static inline char *rig_path(const struct rig *rig, const char *name)
 {
@@ -232,24 +250,16 @@ static inline void rig_read(const struct rig *rig, struct rig_files *files)
 {
     DIR *dir = opendir(rig->log);
     assert_non_null(dir);
-    files->count = 0;
+    rig_forget(files);
     for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
         if (audit_file_seq(entry->d_name) == 0)
             continue;
-        assert_true(files->count < RIG_FILES_MAX);
-        struct rig_file *file = &files->item[files->count++];
+        struct rig_file *file = rig_add_file(files);
         snprintf(file->name, sizeof file->name, "%.60s", entry->d_name);
         file->text = rig_read_file(rig_path(rig, file->name), &file->length);
     }
     closedir(dir);
     qsort(files->item, files->count, sizeof files->item[0], rig_compare_files);
-}
-
-static inline void rig_forget(struct rig_files *files)
-{
-    for (size_t i = 0; i < files->count; i++)
-        free(files->item[i].text);
-    files->count = 0;
 }
 
 /* Hands every line to TAKE until that does not return 0, which is returned. */
