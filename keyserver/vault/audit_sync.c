@@ -10,7 +10,7 @@
 
 #define RETIRED_MANY 8  /* no more than these before anything else is written */
 #define RETIRED_MAX  32 /* many times what comes about between two looks at it */
-#define STACK_SIZE  (256 * 1024)
+#define STACK_SIZE   (256 * 1024)
 
 struct audit_sync {
     int folder; /* borrowed */

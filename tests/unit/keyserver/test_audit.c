@@ -426,7 +426,8 @@ static void root_makes_the_files_for_the_user_of_the_vault(void **state)
     assert_int_equal(info.st_uid, uid);
     assert_int_equal(stat(rig.key, &info), 0);
     assert_int_equal(info.st_uid, 0); /* read before the user is dropped, and by nobody after */
-    assert_int_equal(audit_open(&rig.audit, &rig.config, "no-such-user", NULL, &rig.now, &rig.fault), ERR_CONFIG);
+    assert_int_equal(audit_open(&rig.audit, &rig.config, "no-such-user", NULL, &rig.now, &rig.fault),
+                     ERR_CONFIG);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)

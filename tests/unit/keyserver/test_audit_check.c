@@ -18,9 +18,9 @@ struct lines {
 };
 
 static struct rig rig;
-static struct rig_files files;   /* of a whole log */
-static struct lines whole;       /* the same */
-static struct audit_head head;   /* its note of the last checkpoint */
+static struct rig_files files; /* of a whole log */
+static struct lines whole;     /* the same */
+static struct audit_head head; /* its note of the last checkpoint */
 static struct audit_hasher *hasher;
 static struct sign_key *signer;  /* its key */
 static struct audit_check check; /* of the last run */
@@ -33,8 +33,8 @@ static int keep_line(void *context, const char *line, size_t length, bool ended)
     struct audit_record record;
     assert_true(ended && lines->count < LINES_MAX);
     assert_int_equal(audit_record_parse(&record, line, length), 0);
-    lines->item[lines->count++] =
-        (struct line){.text = line, .length = length, .file = loading, .seq = record.seq};
+    lines->item[lines->count++] = (struct line){
+        .text = line, .length = length, .file = loading, .seq = record.seq};
     return 0;
 }
 
@@ -202,8 +202,8 @@ static void every_byte_of_a_record_counts(void **state)
             text[i] = others[i % sizeof others] != was ? others[i % sizeof others] : (char)(was ^ 1);
             enum audit_flaw_kind kind = run(lines, LIVE);
             if (check.flaw.seq != line->seq || check.flaw.line == 0)
-                fail_msg("record %llu, byte %zu '%c' for '%c': %s at %llu: %s", (unsigned long long)line->seq, i,
-                         text[i], was, audit_flaw_name(kind), (unsigned long long)check.flaw.seq,
+                fail_msg("record %llu, byte %zu '%c' for '%c': %s at %llu: %s", (unsigned long long)line->seq,
+                         i, text[i], was, audit_flaw_name(kind), (unsigned long long)check.flaw.seq,
                          check.flaw.fault.text);
             text[i] = was;
         }

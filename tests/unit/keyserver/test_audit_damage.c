@@ -351,7 +351,8 @@ static void a_head_part_that_is_not_complete_is_made_anew(void **state)
     rig_read(&rig, &files);
     char newest[64];
     strcpy(newest, files.item[files.count - 1].name);
-    size_t head_part = (size_t)(line_of(files.item[files.count - 1].text, 5) - files.item[files.count - 1].text);
+    size_t head_part = (size_t)(line_of(files.item[files.count - 1].text, 5) -
+                                files.item[files.count - 1].text);
     char *text = strdup(files.item[files.count - 1].text);
     rig_forget(&files);
     unlink(rig_path(&rig, "head"));
@@ -390,7 +391,8 @@ static void something_else_with_the_name_of_the_next_file_is_passed_by(void **st
     (void)state;
     write_some();
     rig.config.rotate_size = 1;
-    uint64_t next = rig_assert_whole(&rig, false) + 4; /* start, checkpoint, then at once checkpoint and rotate */
+    uint64_t next = rig_assert_whole(&rig, false) +
+                    4; /* start, checkpoint, then at once checkpoint and rotate */
     for (uint64_t i = 0; i < 8; i++)
         rig_write_file(rig_path(&rig, audit_file_name(next - 4 + i, name)), "boo\n", 4);
     write_more();

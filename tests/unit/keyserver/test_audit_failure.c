@@ -1,5 +1,5 @@
-/* A log that cannot be written: nothing half stands in it, the caller is told or the number is kept, and it goes
- * on by itself. */
+/* A log that cannot be written: nothing half stands in it, the caller is told or the number is kept, and it
+ * goes on by itself. */
 #include "tests/unit/keyserver/test_audit_rig.h"
 
 #include <sched.h>

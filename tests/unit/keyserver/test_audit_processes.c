@@ -1,10 +1,10 @@
-/* Writers in processes of their own: two at one log, killed at any moment, and behind the sandbox. Whatever was
- * acknowledged stands in the log exactly once. */
+/* Writers in processes of their own: two at one log, killed at any moment, and behind the sandbox. Whatever
+ * was acknowledged stands in the log exactly once. */
 #include "tests/unit/keyserver/test_audit_rig.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <sched.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -378,7 +378,8 @@ static void open_by_a_path_that_leads_out(void)
         _exit(4);
     if (openat(folder, "../audit.key", O_RDONLY) >= 0 || errno != EACCES)
         _exit(5);
-    if (openat(folder, "audit-000000000001.jsonl", O_RDONLY) < 0 || openat(folder, "new", O_WRONLY | O_CREAT, 0600) < 0)
+    if (openat(folder, "audit-000000000001.jsonl", O_RDONLY) < 0 ||
+        openat(folder, "new", O_WRONLY | O_CREAT, 0600) < 0)
         _exit(6);
 }
 

@@ -70,10 +70,11 @@ static void a_signature_is_one_line(void **state)
 {
     (void)state;
     struct audit_record r = some_use();
-    assert_golden(&r, LINE("\"use\",\"edge\":\"paris1\",\"key\":\"www\",\"op\":\"sign_tls13\","
-                           "\"scheme\":\"ecdsa_secp256r1_sha256\",\"trace\":\"a0a1a2a3a4a5a6a7a8a9aaabacadaeaf\","
-                           "\"channel\":\"b0b1b2b3b4b5b6b7\",\"digest\":\"c0c1c2c3c4c5c6c7c8c9cacbcccdcecf\","
-                           "\"result\":\"ok\""));
+    assert_golden(&r,
+                  LINE("\"use\",\"edge\":\"paris1\",\"key\":\"www\",\"op\":\"sign_tls13\","
+                       "\"scheme\":\"ecdsa_secp256r1_sha256\",\"trace\":\"a0a1a2a3a4a5a6a7a8a9aaabacadaeaf\","
+                       "\"channel\":\"b0b1b2b3b4b5b6b7\",\"digest\":\"c0c1c2c3c4c5c6c7c8c9cacbcccdcecf\","
+                       "\"result\":\"ok\""));
 }
 
 static void an_rsa_key_exchange_has_a_mode_and_a_name(void **state)
@@ -87,8 +88,9 @@ static void an_rsa_key_exchange_has_a_mode_and_a_name(void **state)
                              .mode = "bound",
                              .name = "www.example.com",
                              .result = AUDIT_FAULT};
-    assert_golden(&r, LINE("\"use\",\"edge\":\"paris1\",\"key\":\"www\",\"op\":\"rsa_master\",\"mode\":\"bound\","
-                           "\"name\":\"www.example.com\",\"result\":\"fault\""));
+    assert_golden(&r,
+                  LINE("\"use\",\"edge\":\"paris1\",\"key\":\"www\",\"op\":\"rsa_master\",\"mode\":\"bound\","
+                       "\"name\":\"www.example.com\",\"result\":\"fault\""));
 }
 
 static void a_refusal_of_a_stranger_has_keys_instead_of_names(void **state)
@@ -101,10 +103,9 @@ static void a_refusal_of_a_stranger_has_keys_instead_of_names(void **state)
                              .reason = "unknown_edge"};
     fill(r.edge_key, sizeof r.edge_key, 0);
     fill(r.key_id, sizeof r.key_id, 0x40);
-    assert_golden(
-        &r, LINE("\"use\",\"edge_key\":\"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\","
-                 "\"key_id\":\"404142434445464748494a4b4c4d4e4f505152535455565758595a5b5c5d5e5f\","
-                 "\"op\":\"unknown\",\"result\":\"refused\",\"reason\":\"unknown_edge\""));
+    assert_golden(&r, LINE("\"use\",\"edge_key\":\"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\","
+                           "\"key_id\":\"404142434445464748494a4b4c4d4e4f505152535455565758595a5b5c5d5e5f\","
+                           "\"op\":\"unknown\",\"result\":\"refused\",\"reason\":\"unknown_edge\""));
 }
 
 static void every_other_type_is_one_line(void **state)
@@ -114,18 +115,21 @@ static void every_other_type_is_one_line(void **state)
         .type = AUDIT_SEGMENT, .time_ms = SOME_TIME, .format = 1, .epoch_ms = 42, .quotas = 3};
     fill(r.previous, sizeof r.previous, 0x20);
     fill(r.public_key, sizeof r.public_key, 0);
-    assert_golden(&r, LINE("\"segment\",\"format\":1,"
-                           "\"previous\":\"202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f\","
-                           "\"public\":\"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\",\"epoch_ms\":42,\"quotas\":3"));
+    assert_golden(
+        &r, LINE("\"segment\",\"format\":1,"
+                 "\"previous\":\"202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f\","
+                 "\"public\":\"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\",\"epoch_ms\":42,\"quotas\":3"));
     r = (struct audit_record){
         .type = AUDIT_START, .time_ms = SOME_TIME, .version = "0.1.0", .edges = 2, .keys = 0, .torn = 17};
-    assert_golden(&r, LINE("\"start\",\"version\":\"0.1.0\",\"edges\":2,\"keys\":0,\"policy\":"
-                           "\"0000000000000000000000000000000000000000000000000000000000000000\",\"torn\":17"));
+    assert_golden(&r,
+                  LINE("\"start\",\"version\":\"0.1.0\",\"edges\":2,\"keys\":0,\"policy\":"
+                       "\"0000000000000000000000000000000000000000000000000000000000000000\",\"torn\":17"));
     r = (struct audit_record){.type = AUDIT_EDGE, .time_ms = SOME_TIME, .edge = "paris1"};
     fill(r.edge_key, sizeof r.edge_key, 0);
     assert_golden(&r, LINE("\"edge\",\"edge\":\"paris1\",\"edge_key\":"
                            "\"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\""));
-    r = (struct audit_record){.type = AUDIT_KEY, .time_ms = SOME_TIME, .key = "www", .kind = "rsa", .bits = 2048};
+    r = (struct audit_record){
+        .type = AUDIT_KEY, .time_ms = SOME_TIME, .key = "www", .kind = "rsa", .bits = 2048};
     fill(r.key_id, sizeof r.key_id, 0);
     assert_golden(&r, LINE("\"key\",\"key\":\"www\",\"key_id\":\"" HASH "\",\"kind\":\"rsa\",\"bits\":2048"));
     r = (struct audit_record){.type = AUDIT_REFUSALS,
@@ -143,18 +147,23 @@ static void every_other_type_is_one_line(void **state)
                               .window_s = 3600,
                               .start_s = 1769860800,
                               .used = 12};
-    assert_golden(&r, LINE("\"quota\",\"edge\":\"paris1\",\"key\":\"www\",\"window\":3600,\"start\":1769860800,"
-                           "\"used\":12"));
+    assert_golden(&r,
+                  LINE("\"quota\",\"edge\":\"paris1\",\"key\":\"www\",\"window\":3600,\"start\":1769860800,"
+                       "\"used\":12"));
     r = (struct audit_record){
         .type = AUDIT_GAP, .time_ms = SOME_TIME, .since_ms = 0, .unrecorded = 5, .withheld = 6};
     assert_golden(&r, LINE("\"gap\",\"since\":\"1970-01-01T00:00:00.000Z\",\"unrecorded\":5,\"withheld\":6"));
-    r = (struct audit_record){
-        .type = AUDIT_DAMAGE, .time_ms = SOME_TIME, .file = "audit-000000000001.jsonl", .line = 9, .what = "cut"};
+    r = (struct audit_record){.type = AUDIT_DAMAGE,
+                              .time_ms = SOME_TIME,
+                              .file = "audit-000000000001.jsonl",
+                              .line = 9,
+                              .what = "cut"};
     assert_golden(&r, LINE("\"damage\",\"file\":\"audit-000000000001.jsonl\",\"line\":9,\"what\":\"cut\""));
     r = (struct audit_record){.type = AUDIT_CHECKPOINT, .time_ms = SOME_TIME, .epoch_ms = 99};
     fill(r.signature, sizeof r.signature, 0);
-    assert_golden(&r, LINE("\"checkpoint\",\"epoch_ms\":99,\"signature\":\"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdH"
-                           "h8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+Pw==\""));
+    assert_golden(
+        &r, LINE("\"checkpoint\",\"epoch_ms\":99,\"signature\":\"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdH"
+                 "h8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+Pw==\""));
     r = (struct audit_record){.type = AUDIT_ROTATE, .time_ms = SOME_TIME};
     assert_golden(&r, LINE("\"rotate\""));
     r = (struct audit_record){.type = AUDIT_STOP, .time_ms = SOME_TIME};
@@ -189,7 +198,8 @@ static void what_others_chose_is_harmless_everywhere(void **state)
     size_t length = pack(line, &r, 1);
     for (size_t i = 0; i < length; i++)
         assert_in_range(line[i], 0x20, 0x7e);
-    assert_non_null(strstr(line, "\"name\":\"a\\u0022b\\u005cc\\u001b[31m\\u007f\\u00c3\\u00a4\\u000d\\u000a\""));
+    assert_non_null(
+        strstr(line, "\"name\":\"a\\u0022b\\u005cc\\u001b[31m\\u007f\\u00c3\\u00a4\\u000d\\u000a\""));
     assert_int_equal(audit_record_parse(&parsed, line, length), 0);
     assert_string_equal(parsed.name, r.name);
 }
@@ -369,8 +379,9 @@ static void texts_end_where_their_field_does(void **state)
 
 static void another_format_is_told_from_garbage(void **state)
 {
-    static const char later[] = "{\"seq\":1,\"time\":\"2026-01-31T12:00:00.123Z\",\"type\":\"segment\",\"format\":2,"
-                                "\"something\":\"new\"}";
+    static const char later[] =
+        "{\"seq\":1,\"time\":\"2026-01-31T12:00:00.123Z\",\"type\":\"segment\",\"format\":2,"
+        "\"something\":\"new\"}";
     struct audit_record parsed;
     (void)state;
     assert_int_equal(audit_record_parse(&parsed, later, sizeof later - 1), ERR_UNSUPPORTED);

@@ -1,5 +1,5 @@
-/* An audit log in a folder of its own, with edges and keys to record, and time as the test has it; and the log
- * read back and verified. Not a test program by itself. */
+/* An audit log in a folder of its own, with edges and keys to record, and time as the test has it; and the
+ * log read back and verified. Not a test program by itself. */
 #ifndef TESTS_UNIT_KEYSERVER_TEST_AUDIT_RIG_H
 #define TESTS_UNIT_KEYSERVER_TEST_AUDIT_RIG_H
 
