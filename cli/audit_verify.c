@@ -204,15 +204,15 @@ static void print_good(const struct verify *v)
     printf("good: records %" PRIu64 " to %" PRIu64 " in %" PRIu64 " file%s, %s to %s\n", check->first_seq,
            check->link.seq, check->files, check->files == 1 ? "" : "s",
            audit_time_text(check->first_ms, first), audit_time_text(check->last.time_ms, last));
-    printf("  decisions:");
-    for (unsigned i = 0; i < AUDIT_RESULTS; i++)
-        if (v->results[i] > 0 || i == AUDIT_OK)
-            printf(" %" PRIu64 " %s", v->results[i], audit_result_name((enum audit_result)i));
-    printf("%s\n", v->left_out == 0 && v->unrecorded == 0 ? "" : ", and besides:");
+    printf("  decisions: %" PRIu64 " ok", v->results[AUDIT_OK]);
+    for (unsigned i = AUDIT_OK + 1; i < AUDIT_RESULTS; i++)
+        if (v->results[i] > 0)
+            printf(", %" PRIu64 " %s", v->results[i], audit_result_name((enum audit_result)i));
+    putchar('\n');
     if (v->left_out > 0)
-        printf("  %" PRIu64 " that came to nothing and have no record of their own\n", v->left_out);
+        printf("  besides %" PRIu64 " that came to nothing, beyond the budget of an edge\n", v->left_out);
     if (v->unrecorded > 0)
-        printf("  %" PRIu64 " uses that could not be recorded\n", v->unrecorded);
+        printf("  besides %" PRIu64 " uses that could not be recorded\n", v->unrecorded);
     if (check->checkpoint.seq > 0)
         printf("  signed up to record %" PRIu64 ", hash %s\n", check->checkpoint.seq,
                hex_encode(hash, check->checkpoint.hash, sizeof check->checkpoint.hash));
