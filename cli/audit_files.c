@@ -72,7 +72,8 @@ char *audit_files_after(const char *path)
 {
     struct audit_files files = {.path = NULL};
     const char *base = files_base_name(path);
-    char *folder = base == path ? strdup(".") : strndup(path, (size_t)(base - path)), *found = NULL;
+    size_t before = (size_t)(base - path);
+    char *folder = before == 0 ? strdup(".") : strndup(path, before > 1 ? before - 1 : 1), *found = NULL;
     if (folder != NULL && audit_files_list(&files, folder, NULL) == 0)
         for (size_t i = 0; i < files.count && found == NULL; i++)
             if (audit_file_seq(files_base_name(files.path[i])) > audit_file_seq(base))
