@@ -10,7 +10,7 @@ void audit_follow_file(struct audit_follow *follow, bool anywhere)
     follow->checkpoint.length = 0;
     follow->anywhere = anywhere;
     follow->astray = (struct audit_link){0};
-    follow->wound = (struct audit_wound){NULL};
+    follow->wound = (struct audit_wound){.what = NULL};
     memset(follow->public_key, 0, sizeof follow->public_key);
 }
 

@@ -23,19 +23,19 @@
 
 static const struct audit_member segment_members[] = {
     NUMBER("format", format),     HEX("previous", previous), BASE64("public", public_key),
-    NUMBER("epoch_ms", epoch_ms), NUMBER("quotas", quotas),  {NULL},
+    NUMBER("epoch_ms", epoch_ms), NUMBER("quotas", quotas),  {.head = NULL},
 };
 static const struct audit_member start_members[] = {
     WORD("version", version), NUMBER("edges", edges),   NUMBER("keys", keys),
-    HEX("policy", policy),    MAY_NUMBER("torn", torn), {NULL},
+    HEX("policy", policy),    MAY_NUMBER("torn", torn), {.head = NULL},
 };
 static const struct audit_member edge_members[] = {
     TEXT("edge", edge),
     BASE64("edge_key", edge_key),
-    {NULL},
+    {.head = NULL},
 };
 static const struct audit_member key_members[] = {
-    TEXT("key", key), HEX("key_id", key_id), WORD("kind", kind), NUMBER("bits", bits), {NULL},
+    TEXT("key", key), HEX("key_id", key_id), WORD("kind", kind), NUMBER("bits", bits), {.head = NULL},
 };
 static const struct audit_member use_members[] = {
     MAY_TEXT("edge", edge),
@@ -51,37 +51,34 @@ static const struct audit_member use_members[] = {
     MAY_HEX("digest", digest),
     RESULT("result", result),
     MAY_WORD("reason", reason),
-    {NULL},
+    {.head = NULL},
 };
 static const struct audit_member refusals_members[] = {
-    MAY_TEXT("edge", edge),
-    RESULT("result", result),
-    MAY_WORD("reason", reason),
-    NUMBER("count", count),
-    {NULL},
+    MAY_TEXT("edge", edge), RESULT("result", result), MAY_WORD("reason", reason),
+    NUMBER("count", count), {.head = NULL},
 };
 static const struct audit_member quota_members[] = {
     MAY_TEXT("edge", edge),   MAY_TEXT("key", key), MAY_NUMBER("window", window_s),
-    NUMBER("start", start_s), NUMBER("used", used), {NULL},
+    NUMBER("start", start_s), NUMBER("used", used), {.head = NULL},
 };
 static const struct audit_member gap_members[] = {
     TIME("since", since_ms),
     NUMBER("unrecorded", unrecorded),
     NUMBER("withheld", withheld),
-    {NULL},
+    {.head = NULL},
 };
 static const struct audit_member damage_members[] = {
     TEXT("file", file),
     MAY_NUMBER("line", line),
     TEXT("what", what),
-    {NULL},
+    {.head = NULL},
 };
 static const struct audit_member checkpoint_members[] = {
     NUMBER("epoch_ms", epoch_ms),
     BASE64("signature", signature),
-    {NULL},
+    {.head = NULL},
 };
-static const struct audit_member no_members[] = {{NULL}};
+static const struct audit_member no_members[] = {{.head = NULL}};
 
 #define FORM(name, list)                                                                                     \
     {                                                                                                        \

@@ -1,5 +1,6 @@
 """keyless audit: what a vault has recorded is verified and shown; whatever is done to it is found and named."""
 import base64
+import hashlib
 import json
 import os
 import pty
@@ -13,6 +14,7 @@ import pytest
 
 from daemon import BUILD, PATIENCE, program
 from fleet import keyless
+from pki import openssl
 
 
 class Log:
@@ -122,6 +124,33 @@ def test_a_whole_log_is_good(written):
         assert handle.read().strip() in done.stdout
     assert lines[-1][2]["hash"] in done.stdout
     assert verify(*written.files()).returncode == 0
+
+
+def test_hashes_and_signatures_are_those_of_the_manual(written, tmp_path):
+    """The same by other means: hashlib and OpenSSL, from the lines alone."""
+    previous, checkpoints = bytes(32), 0
+    with open(written.public) as handle:
+        public = base64.b64decode(handle.read())
+    der = tmp_path / "public.der"
+    der.write_bytes(bytes.fromhex("302a300506032b6570032100") + public)
+    for path in written.files():
+        with open(path, "rb") as handle:
+            lines = handle.read().splitlines()
+        for line in lines:
+            record = json.loads(line)
+            if record["type"] == "segment":
+                assert bytes.fromhex(record["previous"]) == previous and base64.b64decode(record["public"]) == public
+            if record["type"] == "checkpoint":
+                inner = hashlib.sha256(previous + line[:line.index(b',"signature"')]).digest()
+                numbers = record["seq"].to_bytes(8, "big") + record["epoch_ms"].to_bytes(8, "big")
+                (tmp_path / "message").write_bytes(b"keyless audit checkpoint" + numbers + inner)
+                (tmp_path / "signature").write_bytes(base64.b64decode(record["signature"]))
+                openssl("pkeyutl", "-verify", "-pubin", "-keyform", "DER", "-inkey", str(der), "-rawin",
+                        "-in", str(tmp_path / "message"), "-sigfile", str(tmp_path / "signature"))
+                checkpoints += 1
+            previous = hashlib.sha256(previous + line[:line.index(b',"hash"')]).digest()
+            assert record["hash"] == previous.hex()
+    assert checkpoints > 3
 
 
 def test_with_the_key_there_is_nothing_to_compare(written):
