@@ -1,5 +1,3 @@
-#include "keyserver/vault/audit.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,107 +5,12 @@
 #include <unistd.h>
 
 #include "common/bytes.h"
-#include "common/process.h"
 #include "common/secret.h"
-#include "keyserver/vault/audit_batch.h"
-#include "keyserver/vault/audit_log.h"
-#include "keyserver/vault/audit_place.h"
-#include "keyserver/vault/audit_tally.h"
+#include "keyserver/vault/audit_internal.h"
 #include "keyserver/vault/audit_use.h"
 
 #define PERIOD_MS   1000  /* between two ticks that do something, at most */
 #define ANNOUNCE_MS 60000 /* between two lines about checkpoints, and between two complaints */
-
-struct audit {
-    const struct server_audit *config; /* borrowed */
-    int folder;                        /* owned */
-    struct sign_key *key;              /* owned */
-    struct audit_log log;
-    struct audit_time now;
-
-    /* Once it is started. */
-    const struct authorized *edges; /* borrowed; NULL = not started */
-    struct audit_sync *sync;        /* owned */
-    struct audit_batch batch;
-    struct audit_tally tally;
-    unsigned *edge_told, *key_told; /* owned; by index: the log's generation in which it was explained */
-    struct audit_record start;      /* type 0 = it is recorded */
-    uint64_t due_ms, checkpoint_ms; /* of mono_ms: the next tick, the last checkpoint */
-    uint64_t synced_seq;            /* the last record that the disk was asked to keep */
-    uint64_t announced_seq, announced_ms;
-
-    bool failing;
-    uint64_t failing_since_ms, complained_ms; /* of unix_ms, and of mono_ms */
-    uint64_t unrecorded, withheld;            /* uses since then */
-};
-
-/* ---- opening ---- */
-
-static int open_place(struct audit *audit, const char *user, struct fault *fault)
-{
-    struct audit_log *log = &audit->log;
-    log->give_away = user != NULL && geteuid() == 0;
-    if (log->give_away) {
-        int err = process_find_user(user, &log->uid, &log->gid, fault);
-        if (err != 0)
-            return err;
-    }
-    audit->folder = audit_place_open(audit->config->folder, log->give_away, log->uid, log->gid, fault);
-    if (audit->folder < 0)
-        return audit->folder;
-    return audit_place_load_key(&audit->key, audit->config->key, fault);
-}
-
-static int open_log(struct audit *audit, const struct audit_quotas *quotas, struct fault *fault)
-{
-    struct audit_log *log = &audit->log;
-    log->folder = audit->folder;
-    log->key = audit->key;
-    log->rotate_size = audit->config->rotate_size;
-    log->sync_always = audit->config->sync == SERVER_AUDIT_SYNC_ALWAYS;
-    log->time_ms = audit->now.unix_ms;
-    log->epoch_ms = audit->now.epoch_ms;
-    if (quotas != NULL) {
-        log->get_quota = quotas->get;
-        log->context = log->follow.context = quotas->context;
-        log->follow.on_record = quotas->on_record;
-    }
-    int err = audit_log_open(log, fault);
-    log->give_away = false; /* the user is dropped before the next file is made */
-    return err;
-}
-
-int audit_open(struct audit **out, const struct server_audit *config, const char *user,
-               const struct audit_quotas *quotas, const struct audit_time *now, struct fault *fault)
-{
-    struct audit *audit = calloc(1, sizeof *audit);
-    if (audit == NULL)
-        return fault_set(fault, ERR_MEMORY, "the audit log: out of memory");
-    audit->config = config;
-    audit->now = *now;
-    audit->folder = audit->log.segment.fd = -1;
-    int err = open_place(audit, user, fault);
-    if (err == 0)
-        err = open_log(audit, quotas, fault);
-    if (err != 0) {
-        audit_close(audit);
-        return err;
-    }
-    log_event(LOG_INFO, "audit_opened", "folder=%s file=%s seq=%llu", config->folder, audit->log.segment.name,
-              (unsigned long long)audit->log.follow.link.seq);
-    *out = audit;
-    return 0;
-}
-
-int audit_folder(const struct audit *audit)
-{
-    return audit->folder;
-}
-
-uint64_t audit_epoch(const struct audit *audit)
-{
-    return audit_log_epoch(&audit->log);
-}
 
 /* ---- failure ---- */
 
@@ -125,7 +28,7 @@ static const char *mend_of(int why)
     return why == ENOENT ? "make the folder again and reload" : "look at its disk, and reload";
 }
 
-static void note_failure(struct audit *audit, int why)
+void audit_note_failure(struct audit *audit, int why)
 {
     uint64_t now = audit->now.mono_ms;
     bool first = !audit->failing;
@@ -320,7 +223,7 @@ int audit_commit(struct audit *audit)
         return 0;
     }
     if (!audit->failing)
-        note_failure(audit, errno);
+        audit_note_failure(audit, errno);
     drop_batch(audit);
     return audit->config->on_failure == SERVER_AUDIT_SERVE ? 0 : err;
 }
@@ -360,7 +263,7 @@ static void on_due(struct audit *audit)
     else if (write_out(audit, ON_TICK) != 0)
         why = errno;
     if (why != 0)
-        note_failure(audit, why);
+        audit_note_failure(audit, why);
     ask_for_sync(audit);
     announce(audit, false);
 }
@@ -407,7 +310,7 @@ int audit_start(struct audit *audit, const struct authorized *edges, const struc
 static void say_goodbye(struct audit *audit)
 {
     if (write_out(audit, ON_CLOSE) != 0)
-        note_failure(audit, errno);
+        audit_note_failure(audit, errno);
     ask_for_sync(audit);
     announce(audit, true);
 }

@@ -151,9 +151,7 @@ static int find_end(struct audit_log *log)
     if (err == 0)
         compare_with_head(log, list.count > 0 ? list.seq[list.count - 1] : 0);
     free(list.seq);
-    if (err != 0 || found)
-        return err;
-    return audit_roll_next(log);
+    return err;
 }
 
 int audit_log_open(struct audit_log *log, struct fault *fault)
@@ -164,16 +162,7 @@ int audit_log_open(struct audit_log *log, struct fault *fault)
     if (log->follow.hasher == NULL)
         return fault_set(fault, ERR_MEMORY, "the audit log: out of memory");
     int err = find_end(log);
-    if (err == 0)
-        audit_segment_unlock(&log->segment); /* of a file that was just made */
-    if (err == 0)
-        err = audit_log_begin(log, true);
-    if (err == 0)
-        err = audit_log_end(log);
-    if (err == 0 && log->folder_dirty && fdatasync(log->folder) != 0)
-        err = ERR_SYSTEM;
     if (err != 0)
-        fault_set(fault, err, "the audit log cannot be written: %s", strerror(errno));
-    log->folder_dirty = false;
+        fault_set(fault, err, "the audit log cannot be read: %s", strerror(errno));
     return err;
 }

@@ -182,7 +182,7 @@ int audit_log_begin(struct audit_log *log, bool thorough)
     bool settled = false;
     if (log->sync != NULL)
         audit_sync_keep_pace(log->sync);
-    int err = audit_segment_lock(&log->segment);
+    int err = log->segment.fd >= 0 ? audit_segment_lock(&log->segment) : audit_roll_next(log);
     for (unsigned i = 0; i < FILES_AT_ONCE && err == 0 && !settled; i++)
         err = settle(log, thorough, &settled);
     if (err != 0 || !settled) {

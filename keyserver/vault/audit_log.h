@@ -44,14 +44,14 @@ struct audit_log {
     int spoilt;             /* why one of them could not be made, or 0 */
 };
 
-/* Finds the end of the log in its folder, or begins one. What is wrong with the log is logged, and will be
- * recorded. ERR_SYSTEM when it cannot be written, ERR_MEMORY. */
+/* Finds the end of the log in its folder, if there is one, and writes nothing yet. What is wrong with the log
+ * is logged, and will be recorded. ERR_SYSTEM, ERR_BUSY, ERR_MEMORY. */
 int audit_log_open(struct audit_log *log, struct fault *fault) MUST_USE;
 void audit_log_close(struct audit_log *log);
 
-/* Locks; reads what others have added; goes on in the next file when it is time, when others have, or when
- * this one is damaged. THOROUGH: also when the file is not where it was, or another key signs it. ERR_BUSY,
- * ERR_SYSTEM; errno says why. */
+/* Locks; begins the log where there is none; reads what others have added; goes on in the next file when it
+ * is time, when others have, or when this one is damaged. THOROUGH: also when the file is not where it was,
+ * or another key signs it. ERR_BUSY, ERR_SYSTEM; errno says why. */
 int audit_log_begin(struct audit_log *log, bool thorough) MUST_USE;
 /* Adds RECORD, whose time is set, or the body of one that was packed before. */
 void audit_log_add(struct audit_log *log, struct audit_record *record);

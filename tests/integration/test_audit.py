@@ -299,6 +299,22 @@ def run_on_terminal(*arguments):
     return output.decode()
 
 
+def test_what_was_recorded_about_trouble_is_said(tmp_path, pki):
+    log = Log(tmp_path / "trouble", {"www": pki.p256[0]}, count=5).end()
+    path, number, record = [entry for entry in log.lines() if entry[2]["type"] == "use"][1]
+    digest = record["trace"].encode()
+    change(path, digest, b"f" * 32)
+    subprocess.run([os.path.join(BUILD, "tests", "peer_audit"), "write", log.folder, log.key, os.path.join(log.top, "keys"),
+                    "5", "6000"], check=True, input="", text=True, capture_output=True)
+    assert verify(log.folder).returncode == 1
+    change(path, b"f" * 32, digest)
+    done = verify(log.folder)
+    assert done.returncode == 0
+    assert "the log was found damaged: %s, line %d: " % (os.path.basename(path), number) in done.stdout
+    report = json.loads(verify("--json", log.folder).stdout)
+    assert report["note_count"] == 1 and report["notes"][0]["type"] == "damage"
+
+
 @pytest.mark.parametrize("arguments, said", [
     ((), "name the folder"),
     (("--frobnicate", "x"), "frobnicate"),

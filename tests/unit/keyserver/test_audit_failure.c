@@ -238,6 +238,24 @@ static void a_log_that_cannot_be_begun_says_why(void **state)
     rig_assert_whole(&rig, false);
 }
 
+static void a_log_that_cannot_be_begun_is_begun_later_when_it_may_serve(void **state)
+{
+    (void)state;
+    rig.config.on_failure = SERVER_AUDIT_SERVE;
+    limit_files(100);
+    rig_open(&rig);
+    add_three(10);
+    assert_int_equal(audit_commit(rig.audit), 0);
+    rig_pass(&rig, 1000);
+    limit_files(0);
+    rig_pass(&rig, 1000);
+    rig_use_many(&rig, 0, 3);
+    rig_close(&rig);
+    assert_int_equal(find_gap().unrecorded, 3);
+    rig_assert_uses(&rig, 0, 3);
+    rig_assert_whole(&rig, false);
+}
+
 /* ---- a disk that is really full ---- */
 
 #define SHALL(what)                                                                                          \
@@ -325,6 +343,7 @@ int main(void)
         TEST(a_folder_that_is_removed_is_a_failure),
         TEST(a_start_that_cannot_be_recorded_is_recorded_later),
         TEST(a_log_that_cannot_be_begun_says_why),
+        TEST(a_log_that_cannot_be_begun_is_begun_later_when_it_may_serve),
         TEST(a_full_disk_loses_nothing_that_was_acknowledged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
