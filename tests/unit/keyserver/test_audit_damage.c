@@ -9,7 +9,6 @@ static struct rig_files files;
 static int set_up(void **state)
 {
     (void)state;
-    rig_quiet();
     rig_set_up(&rig);
     return 0;
 }

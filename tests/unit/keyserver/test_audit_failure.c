@@ -13,7 +13,6 @@ static struct rig rig;
 static int set_up(void **state)
 {
     (void)state;
-    rig_quiet();
     signal(SIGXFSZ, SIG_IGN); /* as process_harden() does */
     rig_set_up(&rig);
     return 0;

@@ -180,7 +180,6 @@ static void one_takes_over_from_another_many_times(void **state)
 static void killed_at_any_moment_nothing_acknowledged_is_lost(void **state)
 {
     (void)state;
-    rig_quiet();
     rig.config.rotate_size = 5000;
     for (unsigned i = 0; i < ROUNDS; i++) {
         unsigned id = give_birth();
@@ -200,7 +199,6 @@ static void killed_at_any_moment_nothing_acknowledged_is_lost(void **state)
 static void killed_at_any_moment_the_other_one_goes_on(void **state)
 {
     (void)state;
-    rig_quiet();
     rig.config.rotate_size = 5000;
     unsigned steady = give_birth();
     for (unsigned i = 0; i < ROUNDS; i++) {
@@ -238,7 +236,6 @@ static pid_t fork_large(uint64_t id)
 static void killed_in_a_large_batch_it_is_there_or_not(void **state)
 {
     (void)state;
-    rig_quiet();
     for (unsigned i = 0; i < ROUNDS / 4; i++) {
         unsigned id = life_count++;
         fflush(NULL);
@@ -261,7 +258,6 @@ static void a_lock_that_is_never_let_go_is_a_failure(void **state)
     int fds[2];
     char byte;
     (void)state;
-    rig_quiet();
     rig_open(&rig);
     assert_int_equal(pipe(fds), 0);
     pid_t pid = fork();

@@ -98,15 +98,6 @@ static inline void rig_tear_down(struct rig *rig)
     assert_int_equal(nftw(rig->folder, rig_remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
 }
 
-/* What a test does that says something about errors on standard error, which are meant. */
-static inline void rig_quiet(void)
-{
-    static bool quiet;
-    if (!quiet && getenv("LOUD") == NULL)
-        (void)!freopen("/dev/null", "w", stderr);
-    quiet = true;
-}
-
 /* ---- writing ---- */
 
 static inline int rig_try_open(struct rig *rig, const struct audit_quotas *quotas)
