@@ -64,15 +64,15 @@ static void drop_batch(struct audit *audit)
 {
     struct audit_entry entry;
     bool served = audit->config->on_failure == SERVER_AUDIT_SERVE;
+    uint64_t uses = audit->batch.lost; /* or what might have been one */
     for (size_t at = 0; audit_batch_next(&audit->batch, &at, &entry) != NULL;) {
-        if (!audit_tally_is_use(entry.result))
+        if (audit_tally_is_use(entry.result))
+            uses++;
+        else
             audit_tally_count(&audit->tally, place_of(audit, entry.edge),
                               audit_tally_kind(entry.result, entry.refusal));
-        else if (served)
-            audit->unrecorded++;
-        else
-            audit->withheld++;
     }
+    *(served ? &audit->unrecorded : &audit->withheld) += uses;
     audit_batch_reset(&audit->batch);
 }
 
@@ -214,10 +214,10 @@ void audit_add_refusal(struct audit *audit, const struct claim *claim, const str
 
 int audit_commit(struct audit *audit)
 {
-    if (audit->batch.length == 0 && !audit->batch.spoilt)
+    if (audit->batch.length == 0 && audit->batch.lost == 0)
         return 0;
     errno = ENOMEM;
-    int err = audit->failing || audit->batch.spoilt ? ERR_SYSTEM : write_out(audit, ON_COMMIT);
+    int err = audit->failing || audit->batch.lost > 0 ? ERR_SYSTEM : write_out(audit, ON_COMMIT);
     if (err == 0) {
         audit_batch_reset(&audit->batch);
         return 0;

@@ -22,7 +22,7 @@ void audit_batch_add(struct audit_batch *batch, struct audit_entry *entry, const
 {
     _Static_assert(FIRST_SIZE >= sizeof *entry + AUDIT_BODY_MAX, "doubling is enough");
     if (!make_room(batch, sizeof *entry + AUDIT_BODY_MAX)) {
-        batch->spoilt = true;
+        batch->lost++;
         return;
     }
     char *at = batch->bytes + batch->length;
@@ -44,7 +44,7 @@ const char *audit_batch_next(const struct audit_batch *batch, size_t *at, struct
 void audit_batch_reset(struct audit_batch *batch)
 {
     batch->length = 0;
-    batch->spoilt = false;
+    batch->lost = 0;
 }
 
 void audit_batch_clear(struct audit_batch *batch)

@@ -21,7 +21,7 @@ struct audit_entry {
 struct audit_batch {
     char *bytes; /* owned; entries, each followed by its body */
     size_t length, size;
-    bool spoilt; /* there was no memory for one */
+    uint64_t lost; /* records for which there was no memory */
 };
 
 /* Packs RECORD behind ENTRY, whose length is set here. */

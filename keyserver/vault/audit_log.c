@@ -186,7 +186,7 @@ int audit_log_begin(struct audit_log *log, bool thorough)
     for (unsigned i = 0; i < FILES_AT_ONCE && err == 0 && !settled; i++)
         err = settle(log, thorough, &settled);
     if (err != 0 || !settled) {
-        int why = errno;
+        int why = err != 0 ? errno : EBUSY;
         audit_segment_unlock(&log->segment);
         errno = why;
         return err != 0 ? err : ERR_BUSY;

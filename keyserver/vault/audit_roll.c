@@ -157,7 +157,7 @@ int audit_roll_next(struct audit_log *log)
         if (err == ERR_FORMAT)
             audit_roll_note_damage(log, next.name, log->follow.wound.line,
                                    "not the next file of this log, but it has its name");
-        int why = errno;
+        int why = err == ERR_FORMAT ? EEXIST : errno;
         audit_segment_close(&next);
         errno = why;
     }

@@ -1,7 +1,8 @@
 /* The audit log's way to the disk: a thread of its own waits for it, so that the I/O thread never does.
  *
  * Also writes the file `head`, and only with a checkpoint that has reached the disk: whatever happens to the
- * machine, the log is never shorter than its head says. Everything here is called by the I/O thread. */
+ * machine, the log is never shorter than its head says. All of it is for the I/O thread; what is about the
+ * head alone may be called by any. */
 #ifndef KEYSERVER_VAULT_AUDIT_SYNC_H
 #define KEYSERVER_VAULT_AUDIT_SYNC_H
 

@@ -16,8 +16,7 @@
 #include "common/secret.h"
 #include "keyserver/vault/audit.h"
 
-#define EDGES      3
-#define ROTATE_MIN 1
+#define EDGES 3
 
 struct world {
     struct server_audit config;
@@ -49,7 +48,7 @@ static void set_time(struct world *w)
 
 static void begin(struct world *w, char *argv[])
 {
-    static const uint8_t secret[32] = {1}, policy[AUDIT_KEY_SIZE] = {2};
+    static const uint8_t secret[32] = {1};
     static const char edges[] = "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE= paris1 "
                                 "psk=YmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmI=\n"
                                 "YmFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE= paris2 "
@@ -62,7 +61,6 @@ static void begin(struct world *w, char *argv[])
     must(secret_init() == 0, "no libsodium");
     must(authorized_parse(&w->edges, edges, sizeof edges - 1, "edges", &fault) == 0, fault.text);
     must(keystore_load(&w->keys, argv[2], secret, &fault) == 0 && keystore_count(w->keys) > 0, fault.text);
-    (void)policy;
 }
 
 static void open_log(struct world *w)
