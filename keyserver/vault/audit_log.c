@@ -8,8 +8,8 @@
 #include "common/log.h"
 #include "keyserver/vault/audit_roll.h"
 
-#define FILES_AT_ONCE 1000  /* gone through before a batch; more have not come about */
-#define LINES_FIRST   65536 /* bytes; doubled as needed, and kept */
+#define FILES_AT_ONCE 1000000 /* gone through before a batch: a bound, so that nothing is without one */
+#define LINES_FIRST   65536   /* bytes; doubled as needed, and kept */
 
 /* ---- adding ---- */
 
