@@ -38,8 +38,8 @@ struct audit_quotas {
 
 /* Opens the log that CONFIG (borrowed) tells of, makes what is missing (folder, key, first file), verifies
  * its newest file and finds its end; whatever is wrong with it is logged (audit_damaged) and recorded, and it
- * goes on in a new file. As root, files are made for USER, who may be NULL. ERR_CONFIG, ERR_SYSTEM,
- * ERR_MEMORY with the mend. */
+ * goes on in a new file. As root, files are made for USER, who may be NULL. ERR_CONFIG, ERR_SYSTEM, ERR_BUSY,
+ * ERR_MEMORY with the mend; that nothing can be written is one unless CONFIG says serve. */
 int audit_open(struct audit **out, const struct server_audit *config, const char *user,
                const struct audit_quotas *quotas, const struct audit_time *now, struct fault *fault) MUST_USE;
 /* Starts the thread that waits for the disk, and records that a vault begins that judges by a policy with the
