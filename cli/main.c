@@ -6,8 +6,8 @@
 #include "cli/cli.h"
 #include "common/secret.h"
 
-static const struct cli_verb *const verbs[] = {&cli_init,   &cli_genkey, &cli_pubkey, &cli_check,
-                                               &cli_status, &cli_ping,   &cli_keys,   &cli_trace};
+static const struct cli_verb *const verbs[] = {&cli_init, &cli_genkey, &cli_pubkey, &cli_check, &cli_status,
+                                               &cli_ping, &cli_keys,   &cli_trace,  &cli_audit};
 #define VERB_COUNT (sizeof verbs / sizeof verbs[0])
 
 static int print_usage(FILE *out, int result)

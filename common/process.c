@@ -28,33 +28,31 @@ int process_harden(const char *name, struct fault *fault)
                          strerror(errno));
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return fault_set(fault, ERR_SYSTEM, "%s: cannot give up new privileges: %s", name, strerror(errno));
-    if (sigaction(SIGPIPE, &ignore, NULL) != 0)
-        return fault_set(fault, ERR_SYSTEM, "%s: cannot ignore SIGPIPE: %s", name, strerror(errno));
+    if (sigaction(SIGPIPE, &ignore, NULL) != 0 || sigaction(SIGXFSZ, &ignore, NULL) != 0)
+        return fault_set(fault, ERR_SYSTEM, "%s: cannot ignore SIGPIPE and SIGXFSZ: %s", name,
+                         strerror(errno));
     prctl(PR_SET_NAME, name, 0, 0, 0);
     umask(077);
     return 0;
 }
 
-static int become(const char *user, const struct passwd *entry, struct fault *fault)
+static int become(const char *user, uid_t uid, gid_t gid, struct fault *fault)
 {
-    if (initgroups(user, entry->pw_gid) != 0)
+    if (initgroups(user, gid) != 0)
         return fault_set(fault, ERR_SYSTEM, "user %s: cannot set its groups: %s", user, strerror(errno));
-    if (setresgid(entry->pw_gid, entry->pw_gid, entry->pw_gid) != 0)
-        return fault_set(fault, ERR_SYSTEM, "user %s: cannot become group %u: %s", user,
-                         (unsigned)entry->pw_gid, strerror(errno));
-    if (setresuid(entry->pw_uid, entry->pw_uid, entry->pw_uid) != 0)
-        return fault_set(fault, ERR_SYSTEM, "user %s: cannot become uid %u: %s", user,
-                         (unsigned)entry->pw_uid, strerror(errno));
+    if (setresgid(gid, gid, gid) != 0)
+        return fault_set(fault, ERR_SYSTEM, "user %s: cannot become group %u: %s", user, (unsigned)gid,
+                         strerror(errno));
+    if (setresuid(uid, uid, uid) != 0)
+        return fault_set(fault, ERR_SYSTEM, "user %s: cannot become uid %u: %s", user, (unsigned)uid,
+                         strerror(errno));
     if (setuid(0) == 0 || seteuid(0) == 0)
         return fault_set(fault, ERR_SYSTEM, "user %s: root could be regained; refusing to go on", user);
     return 0;
 }
 
-int process_drop_user(const char *user, struct fault *fault)
+int process_find_user(const char *user, uid_t *uid, gid_t *gid, struct fault *fault)
 {
-    int death_signal = 0;
-    if (user == NULL || geteuid() != 0)
-        return 0;
     errno = 0;
     struct passwd *entry = getpwnam(user);
     if (entry == NULL)
@@ -63,8 +61,23 @@ int process_drop_user(const char *user, struct fault *fault)
     if (entry->pw_uid == 0)
         return fault_set(fault, ERR_CONFIG, "user %s: is root under another name; name one that is not",
                          user);
+    *uid = entry->pw_uid;
+    *gid = entry->pw_gid;
+    return 0;
+}
+
+int process_drop_user(const char *user, struct fault *fault)
+{
+    int death_signal = 0;
+    uid_t uid;
+    gid_t gid;
+    if (user == NULL || geteuid() != 0)
+        return 0;
+    int err = process_find_user(user, &uid, &gid, fault);
+    if (err != 0)
+        return err;
     prctl(PR_GET_PDEATHSIG, &death_signal, 0, 0, 0);
-    int err = become(user, entry, fault);
+    err = become(user, uid, gid, fault);
     if (err != 0)
         return err;
     /* The kernel resets both when the user changes (proc(5) suid_dumpable, prctl(2) PR_SET_PDEATHSIG). */
@@ -89,24 +102,47 @@ void process_die_with_parent(void)
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 }
 
-bool process_deny_files(void)
+/* Of Landlock's second, third and fifth version, which the headers of older systems do not name. */
+#define ACCESS_FIRST_VERSION ((1ull << 13) - 1)
+#define ACCESS_REFER         (1ull << 13)
+#define ACCESS_TRUNCATE      (1ull << 14)
+#define ACCESS_IOCTL_DEV     (1ull << 15)
+
+/* Everything that the kernel's VERSION of Landlock can deny. */
+static uint64_t deniable(long version)
+{
+    return ACCESS_FIRST_VERSION | (version >= 2 ? ACCESS_REFER : 0) | (version >= 3 ? ACCESS_TRUNCATE : 0) |
+           (version >= 5 ? ACCESS_IOCTL_DEV : 0);
+}
+
+static bool allow_regular_files(int rules, int folder, uint64_t denied)
+{
+    const uint64_t wanted = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |
+                            LANDLOCK_ACCESS_FS_MAKE_REG | ACCESS_TRUNCATE;
+    struct landlock_path_beneath_attr rule = {.allowed_access = wanted & denied, .parent_fd = folder};
+    return syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) == 0;
+}
+
+bool process_deny_files_but(int folder)
 {
     if (PROCESS_SANITIZED)
         return false;
-    const uint64_t first_version = (1ull << 13) - 1, second = 1ull << 13, third = 1ull << 14,
-                   fifth = 1ull << 15;
     long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
     if (version < 1)
         return false;
-    struct landlock_ruleset_attr rules = {.handled_access_fs = first_version | (version >= 2 ? second : 0) |
-                                                               (version >= 3 ? third : 0) |
-                                                               (version >= 5 ? fifth : 0)};
+    struct landlock_ruleset_attr rules = {.handled_access_fs = deniable(version)};
     long fd = syscall(SYS_landlock_create_ruleset, &rules, sizeof rules.handled_access_fs, 0);
     if (fd < 0)
         return false;
-    bool good = syscall(SYS_landlock_restrict_self, fd, 0) == 0;
+    bool good = (folder < 0 || allow_regular_files((int)fd, folder, rules.handled_access_fs)) &&
+                syscall(SYS_landlock_restrict_self, fd, 0) == 0;
     close((int)fd);
     return good;
+}
+
+bool process_deny_files(void)
+{
+    return process_deny_files_but(-1);
 }
 
 void process_notify(const char *state)

@@ -3,6 +3,7 @@
 #define COMMON_PROCESS_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "common/err.h"
 
@@ -18,9 +19,11 @@
 #define PROCESS_SANITIZED false
 #endif
 
-/* No core, not dumpable, no new privileges, SIGPIPE ignored, umask 077. NAME becomes the process's comm (≤ 15
- * chars). */
+/* No core, not dumpable, no new privileges, umask 077; SIGPIPE and SIGXFSZ are ignored, so that a peer that
+ * hangs up and a full file are errors to handle. NAME becomes the process's comm (≤ 15 chars). */
 int process_harden(const char *name, struct fault *fault) MUST_USE;
+/* The ids of the account USER, who may not be root. ERR_CONFIG with the mend. */
+int process_find_user(const char *user, uid_t *uid, gid_t *gid, struct fault *fault) MUST_USE;
 /* When started as root and USER is not NULL: groups, gid and uid of USER for good. Otherwise nothing. */
 int process_drop_user(const char *user, struct fault *fault) MUST_USE;
 /* Raises RLIMIT_NOFILE to its hard limit; returns the new soft limit. */
@@ -30,6 +33,9 @@ void process_die_with_parent(void);
 /* Denies every file to this thread and to all it starts later, by Landlock: false where the kernel has none,
  * and in a build with sanitizers, which read files of their own. What is open stays open. */
 bool process_deny_files(void);
+/* The same but for regular files in FOLDER, an open descriptor of it: they can be made, read, written and
+ * cut. */
+bool process_deny_files_but(int folder);
 /* sd_notify: sends STATE ("READY=1") to $NOTIFY_SOCKET when there is one. */
 void process_notify(const char *state);
 

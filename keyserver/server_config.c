@@ -5,13 +5,36 @@
 #include "keyserver/policy.h"
 
 #define FIELD(member) offsetof(struct server_config, member)
+#define AUDIT(member) offsetof(struct server_audit, member)
 #define HOUR          3600000
 #define MINUTE        60000
 
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
 static const char *const formats[] = {"logfmt", "json", NULL};
+static const char *const audit_syncs[] = {"interval", "always", NULL};
+static const char *const audit_failures[] = {"refuse", "serve", NULL};
 
 /* clang-format off */
+static const struct config_option audit_table[] = {
+    {.name = "folder", .type = CONFIG_PATH, .offset = AUDIT(folder), .fallback = "audit",
+     .help = "Folder of the audit log; made at the first start."},
+    {.name = "key", .type = CONFIG_PATH, .offset = AUDIT(key), .fallback = "audit.key",
+     .help = "File with the secret Ed25519 key that signs the log; made at the first start."},
+    {.name = "rotate_size", .type = CONFIG_SIZE, .offset = AUDIT(rotate_size), .fallback = "64M",
+     .min = 65536, .max = 1L << 40,
+     .help = "Size of a file at which the next one is begun."},
+    {.name = "checkpoint", .type = CONFIG_DURATION, .offset = AUDIT(checkpoint), .fallback = "1s",
+     .min = 100, .max = HOUR,
+     .help = "Time between two signatures, as long as something is recorded."},
+    {.name = "sync", .type = CONFIG_CHOICE, .offset = AUDIT(sync), .fallback = "interval",
+     .choices = audit_syncs,
+     .help = "When records are on the disk: at most a second later (interval), or before the answer (always)."},
+    {.name = "on_failure", .type = CONFIG_CHOICE, .offset = AUDIT(on_failure), .fallback = "refuse",
+     .choices = audit_failures,
+     .help = "When uses cannot be recorded: refuse them, or serve and record how many there were."},
+    {.name = NULL},
+};
+
 const struct config_option server_config_table[] = {
     {.name = "listen", .type = CONFIG_STRINGS, .offset = FIELD(listen), .fallback = "{\"*:2407\"}",
      .help = "Where edges connect: \"ADDRESS:PORT\" or \"unix:PATH\"; * is every address of this machine."},
@@ -69,12 +92,17 @@ const struct config_option server_config_table[] = {
     {.name = "key", .type = CONFIG_SECTIONS, .offset = FIELD(key_sections), .options = server_key_table,
      .size = sizeof(struct server_key),
      .help = "The same of one key, by its file's name without extension, or its id in hex."},
+    {.name = "audit", .type = CONFIG_SECTION, .offset = FIELD(audit), .options = audit_table,
+     .help = "The record of every use of a key."},
     {.name = NULL},
 };
 /* clang-format on */
 
 _Static_assert(LOG_ERROR == 0 && LOG_DEBUG == 3 && LOG_LOGFMT == 0 && LOG_JSON == 1,
                "the choices stand in the order of the enums");
+_Static_assert(SERVER_AUDIT_SYNC_INTERVAL == 0 && SERVER_AUDIT_SYNC_ALWAYS == 1 && SERVER_AUDIT_REFUSE == 0 &&
+                   SERVER_AUDIT_SERVE == 1,
+               "and so do these");
 
 /* What follows from the sections of the keys is found out when it is needed; here, whether it can be. */
 static int check_policy(const struct server_config *config, const char *file, struct fault *fault)

@@ -9,6 +9,19 @@
 #define SERVER_DEFAULT_PORT       2407
 #define SERVER_ADMIN_DEFAULT_PORT 2406
 
+enum server_audit_sync { SERVER_AUDIT_SYNC_INTERVAL, SERVER_AUDIT_SYNC_ALWAYS };
+enum server_audit_failure { SERVER_AUDIT_REFUSE, SERVER_AUDIT_SERVE };
+
+/* The audit log. */
+struct server_audit {
+    char *folder;         /* path */
+    char *key;            /* path of the Ed25519 key that signs its checkpoints; made at first start */
+    uint64_t rotate_size; /* bytes of a file before the next is begun; 64 MiB */
+    uint64_t checkpoint;  /* ms between two checkpoints at least; 1,000 */
+    int sync;             /* enum server_audit_sync: when records must have reached the disk */
+    int on_failure;       /* enum server_audit_failure: what happens to uses that cannot be recorded */
+};
+
 struct server_config {
     struct config_strings listen;  /* "127.0.0.1:2407", "unix:/run/…" */
     char *admin;                   /* "127.0.0.1:2406"; "off" = none */
@@ -31,6 +44,7 @@ struct server_config {
     int log_format;                /* enum log_format */
     struct server_key key_default; /* of every key, unless its own section says otherwise */
     struct config_sections key_sections; /* struct server_key, by name or id of the key */
+    struct server_audit audit;
 };
 
 /* The table, for -T and the manual. */

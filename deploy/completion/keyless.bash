@@ -9,10 +9,13 @@ _keyless() {
         [status]="--json"
         [ping]="--config --count --json"
         [keys]="--config --json"
+        [audit]="--key --head --part --live --follow --lines --edge --op --result --trace --json"
         [trace]="--connect --ca --insecure --admin --cipher --local-key --local-cert --json"
     )
     if ((COMP_CWORD == 1)); then
-        mapfile -t COMPREPLY < <(compgen -W "init genkey pubkey check status ping keys trace help --version" -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W "init genkey pubkey check status ping keys trace audit help --version" -- "$word")
+    elif [[ $verb == audit ]] && ((COMP_CWORD == 2)); then
+        mapfile -t COMPREPLY < <(compgen -W "verify tail --help" -- "$word")
     elif [[ $before == -c || $before == --config || $before == --key || $before == --cert || $before == --ca || $before == --local-* || $word != -* ]]; then
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -f -- "$word")

@@ -10,7 +10,7 @@
 #include "common/process.h"
 
 /* What a vault does once it runs: the wall (send, receive), waiting, memory, time, randomness, its log, its
- * end. */
+ * end. A look at a file (newfstatat) is one of them: the C library asks for its own descriptors that way. */
 static const int allowed[] = {
     SCMP_SYS(sendto),
     SCMP_SYS(recvfrom),
@@ -54,15 +54,42 @@ static const int allowed[] = {
     SCMP_SYS(sched_getaffinity),
 };
 
+/* What the audit log needs beside that: a lock for each batch, a look at what others have appended, to the
+ * disk, back to where a batch began that failed, and its file `head` written in place. */
+static const int allowed_for_audit[] = {
+    SCMP_SYS(flock), SCMP_SYS(pread64), SCMP_SYS(pwrite64), SCMP_SYS(fdatasync), SCMP_SYS(ftruncate),
+};
+
 /* Allowed unless the memory is to be executable: the third argument of both. */
 static const int allowed_without_exec[] = {SCMP_SYS(mmap), SCMP_SYS(mprotect)};
 
-static int filter_system_calls(struct fault *fault)
+static int allow_all(scmp_filter_ctx filter, const int *calls, size_t count)
+{
+    int failed = 0;
+    for (size_t i = 0; failed == 0 && i < count; i++)
+        failed = seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 0);
+    return failed;
+}
+
+/* The filter sees the descriptor that a path begins at, not the path: that one does not lead out of the
+ * folder is Landlock's to see to. */
+static int allow_audit(scmp_filter_ctx filter, int folder)
+{
+    int failed = allow_all(filter, allowed_for_audit, sizeof allowed_for_audit / sizeof allowed_for_audit[0]);
+    if (failed != 0)
+        return failed;
+    return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1,
+                            SCMP_A0(SCMP_CMP_MASKED_EQ, UINT32_MAX, (uint32_t)folder));
+}
+
+static int filter_system_calls(int folder, struct fault *fault)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
     int failed = filter == NULL ? -ENOMEM : seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
-    for (size_t i = 0; failed == 0 && i < sizeof allowed / sizeof allowed[0]; i++)
-        failed = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0);
+    if (failed == 0)
+        failed = allow_all(filter, allowed, sizeof allowed / sizeof allowed[0]);
+    if (failed == 0 && folder >= 0)
+        failed = allow_audit(filter, folder);
     for (size_t i = 0; failed == 0 && i < sizeof allowed_without_exec / sizeof allowed_without_exec[0]; i++)
         failed = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed_without_exec[i], 1,
                                   SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
@@ -74,10 +101,10 @@ static int filter_system_calls(struct fault *fault)
     return fault_set(fault, ERR_SYSTEM, "the system-call filter could not be loaded: %s", strerror(-failed));
 }
 
-int sandbox_enter(bool files_denied, struct fault *fault)
+int sandbox_enter(bool files_denied, int folder, struct fault *fault)
 {
     bool locked = mlockall(MCL_CURRENT) == 0; /* what is loaded now: the keys */
-    int err = PROCESS_SANITIZED ? 0 : filter_system_calls(fault);
+    int err = PROCESS_SANITIZED ? 0 : filter_system_calls(folder, fault);
     if (err == 0)
         log_event(LOG_INFO, "sandbox", "system_calls=%s files=%s memory=%s",
                   PROCESS_SANITIZED ? "unfiltered" : "filtered", files_denied ? "denied" : "undenied",

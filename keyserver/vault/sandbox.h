@@ -1,5 +1,5 @@
-/* The vault's sandbox: after start it may compute and talk to the wall, and nothing else. Files go before the
- * threads are started (process_deny_files), system calls after. */
+/* The vault's sandbox: after start it may compute, talk to the wall and write the audit log, and nothing
+ * else. Files go before the threads are started (process_deny_files_but), system calls after. */
 #ifndef KEYSERVER_VAULT_SANDBOX_H
 #define KEYSERVER_VAULT_SANDBOX_H
 
@@ -8,9 +8,10 @@
 #include "common/err.h"
 
 /* Locks what is loaded into memory where the limit allows, and denies every system call but those that a
- * running vault needs, and executable memory, to all threads (seccomp; anything else kills the process). Logs
+ * running vault needs, and executable memory, to all threads (seccomp; anything else kills the process).
+ * Files can be opened beneath FOLDER only, the descriptor of the audit log's; with -1 none can. Logs
  * "sandbox" with what took effect, FILES_DENIED included. In a sanitizer build the filter is left out,
  * because the sanitizer needs more. */
-int sandbox_enter(bool files_denied, struct fault *fault) MUST_USE;
+int sandbox_enter(bool files_denied, int folder, struct fault *fault) MUST_USE;
 
 #endif

@@ -120,7 +120,7 @@ static int vault_lock(struct vault *vault, const struct server_config *config, s
                                  authorized_count(vault->edges));
     if (vault->workers == NULL)
         return fault_set(fault, ERR_MEMORY, "the workers cannot be started");
-    return sandbox_enter(files_denied, fault);
+    return sandbox_enter(files_denied, -1, fault);
 }
 
 static void vault_clear(struct vault *vault)

@@ -71,7 +71,7 @@ def secrets_below(folder):
 def test_version_and_help():
     assert re.match(r"keyless \d+\.\d+\.\d+\n", keyless("--version").stdout)
     text = keyless("help").stdout
-    verbs = ["init", "genkey", "pubkey", "check", "status", "ping", "keys", "trace"]
+    verbs = ["init", "genkey", "pubkey", "check", "status", "ping", "keys", "trace", "audit"]
     assert [line.split()[0] for line in text.splitlines() if line.startswith("  ")] == verbs
     for verb in verbs:
         assert keyless(verb, "--help").stdout.startswith("usage: keyless %s" % verb)

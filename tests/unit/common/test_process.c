@@ -4,6 +4,8 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,6 +48,8 @@ static int harden(void)
         return 4;
     if (sigaction(SIGPIPE, NULL, &pipe_action) != 0 || pipe_action.sa_handler != SIG_IGN)
         return 5;
+    if (sigaction(SIGXFSZ, NULL, &pipe_action) != 0 || pipe_action.sa_handler != SIG_IGN)
+        return 8;
     if (prctl(PR_GET_NAME, name, 0, 0, 0) != 0 || strcmp(name, "keyless-test") != 0)
         return 6;
     return umask(0) == 077 ? 0 : 7;
@@ -120,6 +124,73 @@ static void without_root_or_without_a_user_nothing_changes(void **state)
     assert_int_equal(process_drop_user(NULL, &fault), 0);
     assert_int_equal(geteuid(), before);
     assert_int_equal(in_child(drop_twice), 0);
+}
+
+static void the_ids_of_a_user_are_found(void **state)
+{
+    struct fault fault = {{0}};
+    uid_t uid = 0;
+    gid_t gid = 0;
+    (void)state;
+    assert_int_equal(process_find_user("nobody", &uid, &gid, &fault), 0);
+    assert_int_not_equal(uid, 0);
+    assert_int_not_equal(gid, 0);
+    assert_int_equal(process_find_user("root", &uid, &gid, &fault), ERR_CONFIG);
+    assert_int_equal(process_find_user("no-such-user-here", &uid, &gid, &fault), ERR_CONFIG);
+    assert_non_null(strstr(fault.text, "useradd"));
+}
+
+/* The folder that stays, another beside it, and a file that was open before. */
+static char stays[] = "/tmp/keyless-stays-XXXXXX", beside[] = "/tmp/keyless-beside-XXXXXX";
+
+static int use_files(void)
+{
+    char path[64], buffer[8];
+    int folder = open(stays, O_RDONLY | O_DIRECTORY), before = open(beside, O_RDONLY | O_DIRECTORY);
+    if (!process_deny_files_but(folder))
+        return 77;
+    int fd = openat(folder, "new", O_RDWR | O_CREAT | O_EXCL, 0600);
+    if (fd < 0 || write(fd, "words", 5) != 5 || ftruncate(fd, 2) != 0)
+        return 1;
+    int again = openat(folder, "new", O_RDONLY);
+    if (again < 0 || read(again, buffer, sizeof buffer) != 2)
+        return 2;
+    if (openat(folder, "new", O_WRONLY | O_TRUNC) < 0)
+        return 3;
+    snprintf(path, sizeof path, "%s/new", beside);
+    if (open(path, O_WRONLY | O_CREAT, 0600) >= 0 || errno != EACCES)
+        return 4;
+    if (openat(before, "there", O_RDONLY) >= 0 || errno != EACCES)
+        return 5;
+    if (openat(folder, "/etc/passwd", O_RDONLY) >= 0 || errno != EACCES)
+        return 6;
+    if (mkdirat(folder, "sub", 0700) == 0 || unlinkat(folder, "new", 0) == 0 ||
+        renameat(folder, "new", folder, "newer") == 0 || symlinkat("x", folder, "link") == 0)
+        return 7;
+    if (openat(folder, ".", O_RDONLY | O_DIRECTORY) >= 0)
+        return 8;
+    return 0;
+}
+
+static void one_folder_may_stay_for_regular_files(void **state)
+{
+    char path[64];
+    (void)state;
+    assert_non_null(mkdtemp(stays));
+    assert_non_null(mkdtemp(beside));
+    snprintf(path, sizeof path, "%s/there", beside);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fclose(file);
+    int result = in_child(use_files);
+    assert_int_equal(unlink(path), 0);
+    snprintf(path, sizeof path, "%s/new", stays);
+    (void)unlink(path);
+    assert_int_equal(rmdir(stays), 0);
+    assert_int_equal(rmdir(beside), 0);
+    if (result == 77)
+        skip(); /* no Landlock, or sanitizers */
+    assert_int_equal(result, 0);
 }
 
 static int raise_descriptors(void)
@@ -238,6 +309,8 @@ int main(void)
         cmocka_unit_test(root_becomes_the_user_for_good),
         cmocka_unit_test(root_refuses_unknown_users_and_root),
         cmocka_unit_test(without_root_or_without_a_user_nothing_changes),
+        cmocka_unit_test(the_ids_of_a_user_are_found),
+        cmocka_unit_test(one_folder_may_stay_for_regular_files),
         cmocka_unit_test(descriptors_are_raised_to_the_hard_limit),
         cmocka_unit_test(a_child_dies_with_its_parent),
         cmocka_unit_test(systemd_is_told_through_both_kinds_of_socket),

@@ -75,8 +75,36 @@ static void empty_file_gives_the_defaults(void **state)
     for (size_t i = 0; i < KEY_OPTIONS; i++)
         assert_null(c.key_default.place[i]);
     assert_int_equal(c.key_sections.count, 0);
+    assert_in_folder(c.audit.folder, "audit");
+    assert_in_folder(c.audit.key, "audit.key");
+    assert_int_equal(c.audit.rotate_size, 64 << 20);
+    assert_int_equal(c.audit.checkpoint, 1000);
+    assert_int_equal(c.audit.sync, SERVER_AUDIT_SYNC_INTERVAL);
+    assert_int_equal(c.audit.on_failure, SERVER_AUDIT_REFUSE);
     server_config_clear(&c);
     assert_null(c.identity);
+    assert_null(c.audit.folder);
+}
+
+static void the_audit_log_has_a_section(void **state)
+{
+    (void)state;
+    struct server_config c;
+    assert_int_equal(load(&c, "audit { folder = \"/var/lib/x\" key = \"/etc/y\" rotate_size = \"64k\" "
+                              "checkpoint = 100ms sync = always on_failure = serve }"),
+                     0);
+    assert_string_equal(c.audit.folder, "/var/lib/x");
+    assert_string_equal(c.audit.key, "/etc/y");
+    assert_int_equal(c.audit.rotate_size, 65536);
+    assert_int_equal(c.audit.checkpoint, 100);
+    assert_int_equal(c.audit.sync, SERVER_AUDIT_SYNC_ALWAYS);
+    assert_int_equal(c.audit.on_failure, SERVER_AUDIT_SERVE);
+    server_config_clear(&c);
+    assert_fault("audit { rotate_size = 65535 }", "rotate_size");
+    assert_fault("audit { checkpoint = 99ms }", "it may be 100ms to 1h");
+    assert_fault("audit { sync = sometimes }", "it may be interval, always");
+    assert_fault("audit { on_failure = pray }", "it may be refuse, serve");
+    assert_fault("on_failure = serve", "it belongs into section 'audit'");
 }
 
 static void dump_is_read_back(void **state)
@@ -219,6 +247,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(empty_file_gives_the_defaults),
+        cmocka_unit_test(the_audit_log_has_a_section),
         cmocka_unit_test(dump_is_read_back),
         cmocka_unit_test(contradictions_name_the_file),
         cmocka_unit_test(values_of_keys_are_checked_at_their_line),

@@ -1,5 +1,6 @@
 /* A TLS 1.2 handshake with RSA key exchange and extended master secret, ClientHello … ClientKeyExchange, as
- * browser and edge would send it, written down by hand, for the tests of bound mode. Not a test program by itself. */
+ * browser and edge would send it, written down by hand, for the tests of bound mode. Not a test program by
+ * itself. */
 #ifndef TESTS_UNIT_KEYSERVER_TEST_WRITTEN_HANDSHAKE_H
 #define TESTS_UNIT_KEYSERVER_TEST_WRITTEN_HANDSHAKE_H
 

@@ -1,0 +1,79 @@
+/* The audit log: the account of every use of a key, which cannot be changed unnoticed. One record a decision,
+ * in the kernel's hands before the answer leaves.
+ *
+ * In the order of its life: audit_open() while the process may still do everything; then the user is dropped,
+ * files are denied but for audit_folder() (process_deny_files_but()); audit_start(); the sandbox. In each
+ * turn of the loop: audit_tick(), any number of audit_add…(), then one audit_commit() before any of the
+ * answers leaves; if that fails, none of them may. At the end audit_close().
+ *
+ * Two vaults may write to one log, as they do during a reload: each reads on by itself what the other has
+ * written. Sees no clock, no channel and no secret but the key that signs. All of it by one thread. */
+#ifndef KEYSERVER_VAULT_AUDIT_H
+#define KEYSERVER_VAULT_AUDIT_H
+
+#include "keyserver/audit/audit_record.h"
+#include "keyserver/server_config.h"
+#include "keyserver/vault/claim.h"
+
+struct audit;
+
+struct audit_time {
+    uint64_t mono_ms;  /* of a clock that is never set */
+    uint64_t unix_ms;  /* since 1970; the time of what is recorded from now on */
+    uint64_t epoch_ms; /* of epochs (epoch.h); checkpoints carry it */
+};
+
+/* How quotas outlast a vault: they are counted from the log. Both may be NULL. */
+struct audit_quotas {
+    void *context;
+    /* Is told, in the order of the log, of what stands in its newest file at the start, each `quota`
+     * (`used` of it since `start_s`) and each `use`, and later of each `use` that another vault has written.
+     * A use counts when its result is AUDIT_OK. What this vault itself adds is not told. */
+    void (*on_record)(void *context, const struct audit_record *record);
+    /* Fills edge, key, window_s, start_s and used of the INDEX-th quota that is in use; false when there is
+     * none. Called when a file begins, so that it holds all that is needed to count on. `used` is what stands
+     * in the log so far: not what was added but not committed yet, which is counted from its record. */
+    bool (*get)(void *context, size_t index, struct audit_record *out);
+};
+
+/* Opens the log that CONFIG (borrowed) tells of, makes what is missing (folder, key, first file), verifies
+ * its newest file and finds its end; whatever is wrong with it is logged (audit_damaged) and recorded, and it
+ * goes on in a new file. As root, files are made for USER, who may be NULL. ERR_CONFIG, ERR_SYSTEM, ERR_BUSY,
+ * ERR_MEMORY with the mend; that nothing can be written is one unless CONFIG says serve. */
+int audit_open(struct audit **out, const struct server_audit *config, const char *user,
+               const struct audit_quotas *quotas, const struct audit_time *now, struct fault *fault) MUST_USE;
+/* Starts the thread that waits for the disk, and records that a vault begins that judges by a policy with the
+ * digest POLICY, for EDGES and KEYS (borrowed). That it cannot be recorded right now is no error here: see
+ * audit_is_failing(). ERR_MEMORY. */
+int audit_start(struct audit *audit, const struct authorized *edges, const struct keystore *keys,
+                const uint8_t policy[static AUDIT_KEY_SIZE], const struct audit_time *now) MUST_USE;
+/* Records that it ends, signs, waits for the disk and frees; NULL is allowed. */
+void audit_close(struct audit *audit);
+
+/* The folder, for process_deny_files_but() and sandbox_enter(); borrowed. */
+int audit_folder(const struct audit *audit);
+/* The highest time of epochs that the log knows of: a floor for epoch_clock_start(). */
+uint64_t audit_epoch(const struct audit *audit);
+
+/* Adds the record of a granted request that ended with RESULT, anything but AUDIT_REFUSED. Never fails: if
+ * there is no room, the commit does. */
+void audit_add(struct audit *audit, const struct claim *claim, enum audit_result result);
+/* Adds that of REQUEST, refused for the reason REFUSAL; of CLAIM, edge and key may be NULL. An edge that is
+ * refused very often has them counted instead. */
+void audit_add_refusal(struct audit *audit, const struct claim *claim, const struct wall_request *request,
+                       enum wall_refusal refusal);
+/* Writes what was added. When it fails (and CONFIG says refuse) nothing of it stands in the log, and no
+ * answer that was added since the last commit may leave: they become "unavailable". Quick when nothing was
+ * added. */
+int audit_commit(struct audit *audit) MUST_USE;
+
+/* Time passes: checkpoints, numbers of refusals, what other vaults have written, another try after a failure.
+ * Does little unless it is due, and nothing with what waits for a commit. */
+void audit_tick(struct audit *audit, const struct audit_time *now);
+/* When the next tick is due, of mono_ms. */
+uint64_t audit_due(const struct audit *audit);
+/* True from a failure until the log can be written again; then requests for keys should be refused at once
+ * (REFUSAL_AUDIT). Never when CONFIG says serve. */
+bool audit_is_failing(const struct audit *audit);
+
+#endif

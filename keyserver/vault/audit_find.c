@@ -1,0 +1,168 @@
+/* Finding the end of the log at the start, by what stands in the folder. */
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "keyserver/vault/audit_roll.h"
+
+/* The files of the log, by their first records, in order. */
+struct listing {
+    uint64_t *seq; /* owned */
+    size_t count, size;
+};
+
+static int compare_seqs(const void *a, const void *b)
+{
+    uint64_t x, y;
+    memcpy(&x, a, sizeof x);
+    memcpy(&y, b, sizeof y);
+    return (x > y) - (x < y);
+}
+
+static int add_seq(struct listing *list, uint64_t seq)
+{
+    if (list->count == list->size) {
+        size_t size = list->size == 0 ? 64 : 2 * list->size;
+        uint64_t *grown = reallocarray(list->seq, size, sizeof *grown);
+        if (grown == NULL)
+            return ERR_MEMORY;
+        list->seq = grown;
+        list->size = size;
+    }
+    list->seq[list->count++] = seq;
+    return 0;
+}
+
+static int list_files(struct listing *list, int folder)
+{
+    int fd = dup(folder), err = 0;
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    if (dir == NULL) {
+        if (fd >= 0)
+            close(fd);
+        return ERR_SYSTEM;
+    }
+    rewinddir(dir);
+    for (struct dirent *entry; err == 0 && (entry = readdir(dir)) != NULL;) {
+        uint64_t seq = audit_file_seq(entry->d_name);
+        if (seq != 0)
+            err = add_seq(list, seq);
+    }
+    closedir(dir);
+    if (list->count > 0)
+        qsort(list->seq, list->count, sizeof *list->seq, compare_seqs);
+    return err;
+}
+
+/* The size up to which the file will not change any more: what is being written is not in it. */
+static int settled_size(struct audit_segment *segment, uint64_t *size)
+{
+    enum audit_segment_state state;
+    int err = audit_segment_lock(segment);
+    if (err != 0)
+        return err;
+    err = audit_segment_look(segment, &state, size);
+    audit_segment_unlock(segment);
+    return err;
+}
+
+/* True when the file has a complete head part, or is so wrong that it must be looked at. Nobody is told of
+ * what stands in it. */
+static int has_begun(struct audit_log *log, uint64_t size, bool *begun)
+{
+    struct audit_follow probe = {.hasher = log->follow.hasher};
+    audit_follow_file(&probe, true);
+    int err = audit_segment_read(&log->segment, &probe, size, true);
+    *begun = audit_follow_is_ready(&probe) || probe.wound.what != NULL;
+    log->segment.head_end = log->segment.end;
+    log->segment.end = 0;
+    return err;
+}
+
+/* Takes up the file that begins with SEQ, reading most of it without keeping a vault that writes from it. */
+static int take_up(struct audit_log *log, uint64_t seq, bool *begun)
+{
+    uint64_t size;
+    int err = audit_segment_open(&log->segment, log->folder, seq, false);
+    if (err == 0 && (err = settled_size(&log->segment, &size)) == 0)
+        err = has_begun(log, size, begun);
+    if (err == 0 && *begun) {
+        log->follow.quotas_wanted = true;
+        audit_follow_file(&log->follow, true);
+        err = audit_segment_read(&log->segment, &log->follow, size, false);
+        audit_follow_check(&log->follow);
+        log->follow.quotas_wanted = false;
+    }
+    if (err == 0 && *begun && log->follow.records > 0)
+        return 0;
+    int why = errno;
+    if (err == 0 && *begun)
+        audit_roll_note_damage(log, log->segment.name, log->follow.wound.line, log->follow.wound.what);
+    *begun = false;
+    audit_segment_close(&log->segment);
+    errno = why;
+    return err;
+}
+
+/* The note of the last checkpoint: the log is not to be shorter than that, nor another. */
+static void take_head(struct audit_log *log)
+{
+    struct audit_head head;
+    int err = audit_head_load(log->folder, &head);
+    if (err == ERR_NOT_FOUND)
+        return;
+    if (err != 0 || !audit_head_verify(&head, log->key->public)) {
+        log_event(LOG_WARN, "audit_head_ignored",
+                  "file=" AUDIT_HEAD_FILE " err=\"not signed by the key of this log\"");
+        return;
+    }
+    log->follow.anchor = head.link;
+    log->follow.epoch_ms = head.epoch_ms;
+    log->least = head.link.seq;
+}
+
+/* Compares what was found with the note; HIGHEST is the first record of the newest file, or 0. */
+static void compare_with_head(struct audit_log *log, uint64_t highest)
+{
+    if (log->segment.fd < 0 && highest > 1 && log->least < highest - 1)
+        log->least = highest - 1; /* no number is given twice */
+    if (log->segment.fd >= 0 && log->follow.link.seq < log->follow.anchor.seq &&
+        log->follow.wound.what == NULL)
+        log->follow.wound = (struct audit_wound){.what = "the log ends before its last checkpoint",
+                                                 .line = log->follow.lines,
+                                                 .seq = log->follow.link.seq + 1};
+    if (log->segment.fd < 0 && log->follow.anchor.seq != 0) {
+        log->follow.link = log->follow.anchor;
+        audit_roll_note_damage(log, AUDIT_HEAD_FILE, 0, "the log that this speaks of was removed");
+    }
+}
+
+static int find_end(struct audit_log *log)
+{
+    struct listing list = {.seq = NULL};
+    bool found = false;
+    take_head(log); /* before the files: another vault may be writing both */
+    int err = list_files(&list, log->folder);
+    for (size_t i = list.count; i-- > 0 && err == 0 && !found;)
+        err = take_up(log, list.seq[i], &found);
+    if (err == 0)
+        compare_with_head(log, list.count > 0 ? list.seq[list.count - 1] : 0);
+    free(list.seq);
+    return err;
+}
+
+int audit_log_open(struct audit_log *log, struct fault *fault)
+{
+    log->segment.fd = -1;
+    log->generation = 1;
+    log->follow.hasher = audit_hasher_new();
+    if (log->follow.hasher == NULL)
+        return fault_set(fault, ERR_MEMORY, "the audit log: out of memory");
+    int err = find_end(log);
+    if (err != 0)
+        fault_set(fault, err, "the audit log cannot be read: %s", strerror(errno));
+    return err;
+}

@@ -1,0 +1,36 @@
+/* What the files behind audit.h share. */
+#ifndef KEYSERVER_VAULT_AUDIT_INTERNAL_H
+#define KEYSERVER_VAULT_AUDIT_INTERNAL_H
+
+#include "keyserver/vault/audit.h"
+#include "keyserver/vault/audit_batch.h"
+#include "keyserver/vault/audit_log.h"
+#include "keyserver/vault/audit_tally.h"
+
+struct audit {
+    const struct server_audit *config; /* borrowed */
+    int folder;                        /* owned */
+    struct sign_key *key;              /* owned */
+    struct audit_log log;
+    struct audit_time now;
+
+    /* Once it is started. */
+    const struct authorized *edges; /* borrowed; NULL = not started */
+    struct audit_sync *sync;        /* owned */
+    struct audit_batch batch;
+    struct audit_tally tally;
+    unsigned *edge_told, *key_told; /* owned; by index: the log's generation in which it was explained */
+    struct audit_record start;      /* type 0 = it is recorded */
+    uint64_t due_ms, checkpoint_ms; /* of mono_ms: the next tick, the last checkpoint */
+    uint64_t synced_seq;            /* the last record that the disk was asked to keep */
+    uint64_t announced_seq, announced_ms;
+
+    bool failing;
+    uint64_t failing_since_ms, complained_ms; /* of unix_ms, and of mono_ms */
+    uint64_t unrecorded, withheld;            /* uses since then */
+};
+
+/* Nothing can be recorded, for the reason WHY, an errno: says so, though not every time. */
+void audit_note_failure(struct audit *audit, int why);
+
+#endif

@@ -1,0 +1,99 @@
+/* Opening the audit log, while the process may still do everything. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/process.h"
+#include "keyserver/vault/audit_internal.h"
+#include "keyserver/vault/audit_place.h"
+
+static int open_place(struct audit *audit, const char *user, struct fault *fault)
+{
+    struct audit_log *log = &audit->log;
+    log->give_away = user != NULL && geteuid() == 0;
+    if (log->give_away) {
+        int err = process_find_user(user, &log->uid, &log->gid, fault);
+        if (err != 0)
+            return err;
+    }
+    audit->folder = audit_place_open(audit->config->folder, log->give_away, log->uid, log->gid, fault);
+    if (audit->folder < 0)
+        return audit->folder;
+    return audit_place_load_key(&audit->key, audit->config->key, fault);
+}
+
+/* Whatever must be written before anything else can: a first file, or one that takes the place of a damaged
+ * one. */
+static int make_ready(struct audit *audit, struct fault *fault)
+{
+    struct audit_log *log = &audit->log;
+    int err = audit_log_begin(log, true);
+    if (err == 0)
+        err = audit_log_end(log);
+    if (err == 0 && log->folder_dirty && fdatasync(log->folder) != 0)
+        err = ERR_SYSTEM;
+    if (err == 0) {
+        log->folder_dirty = false;
+        return 0;
+    }
+    if (audit->config->on_failure != SERVER_AUDIT_SERVE)
+        return fault_set(fault, err, "%s: the audit log cannot be written: %s", audit->config->folder,
+                         strerror(errno));
+    audit_note_failure(audit, errno);
+    return 0;
+}
+
+static int open_log(struct audit *audit, const struct audit_quotas *quotas, struct fault *fault)
+{
+    struct audit_log *log = &audit->log;
+    log->folder = audit->folder;
+    log->key = audit->key;
+    log->rotate_size = audit->config->rotate_size;
+    log->sync_always = audit->config->sync == SERVER_AUDIT_SYNC_ALWAYS;
+    log->time_ms = audit->now.unix_ms;
+    log->epoch_ms = audit->now.epoch_ms;
+    if (quotas != NULL) {
+        log->get_quota = quotas->get;
+        log->context = log->follow.context = quotas->context;
+        log->follow.on_record = quotas->on_record;
+    }
+    int err = audit_log_open(log, fault);
+    if (err == 0)
+        err = make_ready(audit, fault);
+    log->give_away = false; /* the user is dropped before the next file is made */
+    return err;
+}
+
+int audit_open(struct audit **out, const struct server_audit *config, const char *user,
+               const struct audit_quotas *quotas, const struct audit_time *now, struct fault *fault)
+{
+    struct audit *audit = calloc(1, sizeof *audit);
+    if (audit == NULL)
+        return fault_set(fault, ERR_MEMORY, "the audit log: out of memory");
+    audit->config = config;
+    audit->now = *now;
+    audit->folder = audit->log.segment.fd = -1;
+    int err = open_place(audit, user, fault);
+    if (err == 0)
+        err = open_log(audit, quotas, fault);
+    if (err != 0) {
+        audit_close(audit);
+        return err;
+    }
+    log_event(LOG_INFO, "audit_opened", "folder=%s file=%s seq=%llu", config->folder, audit->log.segment.name,
+              (unsigned long long)audit->log.follow.link.seq);
+    *out = audit;
+    return 0;
+}
+
+int audit_folder(const struct audit *audit)
+{
+    return audit->folder;
+}
+
+uint64_t audit_epoch(const struct audit *audit)
+{
+    return audit_log_epoch(&audit->log);
+}

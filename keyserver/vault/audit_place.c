@@ -1,0 +1,123 @@
+#include "keyserver/vault/audit_place.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/identity.h"
+#include "common/log.h"
+#include "common/secret.h"
+
+#define PATH_SIZE 4096
+
+/* ---- the folder ---- */
+
+static int check_folder(int fd, const char *path, bool give, uid_t uid, struct fault *fault)
+{
+    struct stat info;
+    uid_t owner = give ? uid : geteuid();
+    if (fstat(fd, &info) != 0)
+        return fault_set(fault, ERR_SYSTEM, "%s: %s", path, strerror(errno));
+    if (info.st_uid != owner)
+        return fault_set(
+            fault, ERR_CONFIG,
+            "%s: owned by uid %u, but the vault, which writes there, is uid %u; run: chown -R %u %s", path,
+            (unsigned)info.st_uid, (unsigned)owner, (unsigned)owner, path);
+    if ((info.st_mode & 077) != 0)
+        return fault_set(fault, ERR_CONFIG,
+                         "%s: mode %04o lets others into the audit log; run: chmod 0700 %s", path,
+                         (unsigned)info.st_mode & 07777u, path);
+    return 0;
+}
+
+int audit_place_open(const char *path, bool give, uid_t uid, gid_t gid, struct fault *fault)
+{
+    bool made = mkdir(path, 0700) == 0;
+    if (!made && errno != EEXIST)
+        return fault_set(fault, ERR_CONFIG, "%s: the folder of the audit log cannot be made: %s", path,
+                         strerror(errno));
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return fault_set(fault, ERR_CONFIG, "%s: the folder of the audit log cannot be opened: %s", path,
+                         strerror(errno));
+    if (made && give && fchown(fd, uid, gid) != 0) {
+        close(fd);
+        return fault_set(fault, ERR_SYSTEM, "%s: cannot be given to uid %u: %s", path, (unsigned)uid,
+                         strerror(errno));
+    }
+    int err = check_folder(fd, path, give, uid, fault);
+    if (err == 0)
+        return fd;
+    close(fd);
+    return err;
+}
+
+/* ---- the key ---- */
+
+static int public_path(char out[static PATH_SIZE], const char *path, struct fault *fault)
+{
+    size_t length = strlen(path);
+    if (length > 4 && strcmp(path + length - 4, ".key") == 0)
+        length -= 4;
+    if (snprintf(out, PATH_SIZE, "%.*s.pub", (int)length, path) >= PATH_SIZE)
+        return fault_set(fault, ERR_CONFIG, "%s: the path is too long", path);
+    return 0;
+}
+
+/* It gets its name when it is complete: whoever is killed here leaves no half of a key. When another vault
+ * was first, theirs it is. */
+static int make_key(const char *path, struct fault *fault)
+{
+    uint8_t seed[SIGN_SEED_SIZE];
+    char unnamed[PATH_SIZE];
+    if (snprintf(unnamed, sizeof unnamed, "%s.new.%d", path, (int)getpid()) >= (int)sizeof unnamed)
+        return fault_set(fault, ERR_CONFIG, "%s: the path is too long", path);
+    unlink(unnamed); /* of one that had this number and was killed */
+    random_bytes(seed, sizeof seed);
+    int err = identity_save_secret(unnamed, seed, fault);
+    wipe(seed, sizeof seed);
+    if (err != 0)
+        return err;
+    if (link(unnamed, path) != 0 && errno != EEXIST)
+        err = fault_set(fault, ERR_SYSTEM, "%s: cannot be made: %s", path, strerror(errno));
+    unlink(unnamed);
+    return err;
+}
+
+/* The public half is for people to copy: that it is missing, or that of another key, keeps nobody from work.
+ */
+static void save_public(const struct sign_key *key, const char *path)
+{
+    uint8_t there[SIGN_PUBLIC_SIZE];
+    struct fault fault = {0};
+    int err = sign_load_public(there, path, &fault);
+    if (err == ERR_NOT_FOUND)
+        err = sign_save_public(path, key->public, &fault);
+    else if (err == 0 && memcmp(there, key->public, sizeof there) != 0)
+        err = fault_set(&fault, ERR_CONFIG, "%s: belongs to another key; move it away and reload", path);
+    if (err != 0)
+        log_event(LOG_WARN, "audit_public_key", "err=\"%s\"", fault.text);
+}
+
+int audit_place_load_key(struct sign_key **out, const char *path, struct fault *fault)
+{
+    char public[PATH_SIZE];
+    int err = public_path(public, path, fault);
+    if (err != 0)
+        return err;
+    err = sign_load(out, path, fault);
+    bool made = err == ERR_NOT_FOUND;
+    if (made && (err = make_key(path, fault)) == 0)
+        err = sign_load(out, path, fault);
+    if (err != 0)
+        return err;
+    save_public(*out, public);
+    if (made)
+        log_event(LOG_WARN, "audit_key_made",
+                  "file=%s hint=\"keep a copy of %s elsewhere, for keyless audit verify --key\"", path,
+                  public);
+    return 0;
+}

@@ -1,0 +1,229 @@
+#include "keyserver/vault/audit_sync.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#define RETIRED_MANY 8  /* no more than these before anything else is written */
+#define RETIRED_MAX  32 /* many times what comes about between two looks at it */
+#define STACK_SIZE   (256 * 1024)
+
+struct audit_sync {
+    int folder; /* borrowed */
+    pthread_t thread;
+    pthread_mutex_t lock;     /* of all that follows */
+    pthread_cond_t work;      /* something is wanted, or it is the end */
+    pthread_cond_t room;      /* one that was retired is closed */
+    int fd;                   /* wanted; borrowed; -1 = none */
+    int retired[RETIRED_MAX]; /* owned; the first is the oldest */
+    size_t retired_count;
+    struct audit_head head; /* to be noted; seq 0 = none */
+    int failure;            /* errno */
+    bool stopping;
+};
+
+/* ---- the file `head` ---- */
+
+int audit_head_load(int folder, struct audit_head *out)
+{
+    char text[AUDIT_HEAD_SIZE + 1];
+    int fd = openat(folder, AUDIT_HEAD_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return errno == ENOENT ? ERR_NOT_FOUND : ERR_SYSTEM;
+    ssize_t length = pread(fd, text, sizeof text, 0);
+    close(fd);
+    return length < 0 ? ERR_SYSTEM : audit_head_parse(out, text, (size_t)length);
+}
+
+static int write_head(int fd, const struct audit_head *head)
+{
+    char text[AUDIT_HEAD_SIZE];
+    struct audit_head there;
+    ssize_t length = pread(fd, text, sizeof text, 0);
+    if (length == (ssize_t)sizeof text && audit_head_parse(&there, text, sizeof text) == 0 &&
+        there.link.seq >= head->link.seq)
+        return 0; /* another vault has come further */
+    audit_head_pack(head, text);
+    if (pwrite(fd, text, sizeof text, 0) != (ssize_t)sizeof text || ftruncate(fd, sizeof text) != 0)
+        return ERR_SYSTEM;
+    return 0;
+}
+
+/* The lock is held for a moment only, by this function in another vault. */
+int audit_head_store(int folder, const struct audit_head *head)
+{
+    int fd = openat(folder, AUDIT_HEAD_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return ERR_SYSTEM;
+    int err;
+    while ((err = flock(fd, LOCK_EX)) != 0 && errno == EINTR)
+        ;
+    err = err != 0 ? ERR_SYSTEM : write_head(fd, head);
+    int saved = errno;
+    close(fd);
+    errno = saved;
+    return err;
+}
+
+/* ---- the thread ---- */
+
+/* What is to be done next. */
+struct errand {
+    int fd;
+    bool retired; /* close it afterwards */
+    struct audit_head head;
+};
+
+static bool has_errand(const struct audit_sync *sync)
+{
+    return sync->fd >= 0 || sync->retired_count > 0 || sync->head.link.seq != 0;
+}
+
+/* Retired files first: what the head speaks of may stand there. Locked. */
+static struct errand take_errand(struct audit_sync *sync)
+{
+    struct errand errand = {.fd = sync->fd, .head = sync->head};
+    if (sync->retired_count > 0) {
+        errand = (struct errand){.fd = sync->retired[0], .retired = true};
+        return errand; /* it stays in the list until it is closed */
+    }
+    sync->fd = -1;
+    sync->head.link.seq = 0;
+    return errand;
+}
+
+/* The errno of what failed, or 0. */
+static int run_errand(const struct audit_sync *sync, const struct errand *errand)
+{
+    int failure = errand->fd >= 0 && fdatasync(errand->fd) != 0 ? errno : 0;
+    if (failure == 0 && errand->retired && fdatasync(sync->folder) != 0)
+        failure = errno;
+    if (failure == 0 && errand->head.link.seq != 0 && audit_head_store(sync->folder, &errand->head) != 0)
+        failure = errno != 0 ? errno : EIO;
+    if (errand->retired)
+        close(errand->fd);
+    return failure;
+}
+
+static void forget_oldest(struct audit_sync *sync)
+{
+    sync->retired_count--;
+    for (size_t i = 0; i < sync->retired_count; i++)
+        sync->retired[i] = sync->retired[i + 1];
+    pthread_cond_signal(&sync->room);
+}
+
+static void *sync_main(void *argument)
+{
+    struct audit_sync *sync = argument;
+    pthread_mutex_lock(&sync->lock);
+    for (;;) {
+        while (!has_errand(sync) && !sync->stopping)
+            pthread_cond_wait(&sync->work, &sync->lock);
+        if (!has_errand(sync))
+            break;
+        struct errand errand = take_errand(sync);
+        pthread_mutex_unlock(&sync->lock);
+        int failure = run_errand(sync, &errand);
+        pthread_mutex_lock(&sync->lock);
+        if (errand.retired)
+            forget_oldest(sync);
+        if (failure != 0) {
+            sync->failure = failure;
+            sync->head.link.seq = 0; /* it may speak of what is lost */
+        }
+    }
+    pthread_mutex_unlock(&sync->lock);
+    return NULL;
+}
+
+/* ---- the I/O thread's side ---- */
+
+static int start_thread(struct audit_sync *sync)
+{
+    pthread_attr_t attributes;
+    if (pthread_attr_init(&attributes) != 0)
+        return ERR_MEMORY;
+    pthread_attr_setstacksize(&attributes, STACK_SIZE);
+    int failed = pthread_create(&sync->thread, &attributes, sync_main, sync);
+    pthread_attr_destroy(&attributes);
+    return failed != 0 ? ERR_SYSTEM : 0;
+}
+
+static void clear(struct audit_sync *sync)
+{
+    pthread_cond_destroy(&sync->room);
+    pthread_cond_destroy(&sync->work);
+    pthread_mutex_destroy(&sync->lock);
+    free(sync);
+}
+
+struct audit_sync *audit_sync_new(int folder)
+{
+    struct audit_sync *sync = calloc(1, sizeof *sync);
+    if (sync == NULL)
+        return NULL;
+    sync->folder = folder;
+    sync->fd = -1;
+    pthread_mutex_init(&sync->lock, NULL);
+    pthread_cond_init(&sync->work, NULL);
+    pthread_cond_init(&sync->room, NULL);
+    if (start_thread(sync) == 0)
+        return sync;
+    clear(sync);
+    return NULL;
+}
+
+void audit_sync_free(struct audit_sync *sync)
+{
+    if (sync == NULL)
+        return;
+    pthread_mutex_lock(&sync->lock);
+    sync->stopping = true;
+    pthread_cond_signal(&sync->work);
+    pthread_mutex_unlock(&sync->lock);
+    pthread_join(sync->thread, NULL);
+    clear(sync);
+}
+
+void audit_sync_want(struct audit_sync *sync, int fd, const struct audit_head *head)
+{
+    pthread_mutex_lock(&sync->lock);
+    sync->fd = fd;
+    if (head != NULL)
+        sync->head = *head;
+    pthread_cond_signal(&sync->work);
+    pthread_mutex_unlock(&sync->lock);
+}
+
+void audit_sync_retire(struct audit_sync *sync, int fd)
+{
+    pthread_mutex_lock(&sync->lock);
+    assert(sync->retired_count < RETIRED_MAX);
+    sync->retired[sync->retired_count++] = fd;
+    if (sync->fd == fd)
+        sync->fd = -1;
+    pthread_cond_signal(&sync->work);
+    pthread_mutex_unlock(&sync->lock);
+}
+
+void audit_sync_keep_pace(struct audit_sync *sync)
+{
+    pthread_mutex_lock(&sync->lock);
+    while (sync->retired_count > RETIRED_MANY)
+        pthread_cond_wait(&sync->room, &sync->lock);
+    pthread_mutex_unlock(&sync->lock);
+}
+
+int audit_sync_failure(struct audit_sync *sync)
+{
+    pthread_mutex_lock(&sync->lock);
+    int failure = sync->failure;
+    sync->failure = 0;
+    pthread_mutex_unlock(&sync->lock);
+    return failure;
+}

@@ -1,0 +1,83 @@
+#include "keyserver/vault/audit_use.h"
+
+#include <stdio.h>
+#include <string.h>
+
+_Static_assert(AUDIT_EDGE_NAME_SIZE == AUTHORIZED_NAME_MAX && AUDIT_KEY_NAME_SIZE == KEY_NAME_MAX &&
+                   AUDIT_TEXT_SIZE == TRANSCRIPT_NAME_SIZE,
+               "every name fits");
+_Static_assert(AUDIT_KEY_SIZE == IDENTITY_KEY_SIZE && AUDIT_KEY_SIZE == KEY_ID_SIZE &&
+                   AUDIT_TRACE_SIZE == TRACE_ID_SIZE && AUDIT_CHANNEL_SIZE == WALL_CHANNEL_SIZE &&
+                   AUDIT_DIGEST_SIZE == CLAIM_DIGEST_SIZE,
+               "and so does everything else");
+
+/* SIZE is that of OUT. */
+static void copy_text(char *out, const char *text, size_t size)
+{
+    if (memccpy(out, text, 0, size) == NULL)
+        out[size - 1] = 0;
+}
+
+static const char *mode_of(enum operation_kind kind)
+{
+    if (kind == OP_RSA_MASTER)
+        return "bound";
+    return kind == OP_RSA_PREMASTER ? "plain" : "";
+}
+
+static void put_scheme(struct audit_record *out, uint16_t scheme)
+{
+    const char *name = scheme_name(scheme);
+    if (name != NULL)
+        copy_text(out->scheme, name, sizeof out->scheme);
+    else if (scheme != 0) /* refused for it */
+        snprintf(out->scheme, sizeof out->scheme, "0x%04x", scheme);
+}
+
+static void put_parties(struct audit_record *out, const struct claim *claim,
+                        const struct wall_request *request)
+{
+    if (claim->edge != NULL)
+        copy_text(out->edge, claim->edge->name, sizeof out->edge);
+    else if (request != NULL)
+        memcpy(out->edge_key, request->edge_key, sizeof out->edge_key);
+    if (claim->key != NULL)
+        copy_text(out->key, claim->key->name, sizeof out->key);
+    else if (request != NULL)
+        memcpy(out->key_id, request->operation.key_id, sizeof out->key_id);
+}
+
+void audit_use_describe(struct audit_record *out, const struct claim *claim,
+                        const struct wall_request *request, enum audit_result result,
+                        enum wall_refusal refusal)
+{
+    const char *operation = operation_name(claim->kind);
+    memset(out, 0, sizeof *out);
+    out->type = AUDIT_USE;
+    put_parties(out, claim, request);
+    copy_text(out->op, operation != NULL ? operation : "unknown", sizeof out->op);
+    copy_text(out->mode, mode_of(claim->kind), sizeof out->mode);
+    put_scheme(out, claim->scheme);
+    copy_text(out->name, claim->server_name, sizeof out->name);
+    memcpy(out->trace, claim->trace.bytes, sizeof out->trace);
+    memcpy(out->channel, claim->channel, sizeof out->channel);
+    memcpy(out->digest, claim->digest, sizeof out->digest);
+    out->result = result;
+    if (result == AUDIT_REFUSED)
+        copy_text(out->reason, wall_refusal_name(refusal), sizeof out->reason);
+}
+
+void audit_use_explain_edge(struct audit_record *out, const struct authorized_edge *edge)
+{
+    *out = (struct audit_record){.type = AUDIT_EDGE};
+    copy_text(out->edge, edge->name, sizeof out->edge);
+    memcpy(out->edge_key, edge->key, sizeof out->edge_key);
+}
+
+void audit_use_explain_key(struct audit_record *out, const struct key *key)
+{
+    *out = (struct audit_record){.type = AUDIT_KEY, .bits = key->bits};
+    copy_text(out->key, key->name, sizeof out->key);
+    memcpy(out->key_id, key->id, sizeof out->key_id);
+    copy_text(out->kind, key_type_name(key->type), sizeof out->kind);
+}

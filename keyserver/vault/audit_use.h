@@ -1,0 +1,16 @@
+/* From the vault's own words to those of a record. Pure; any thread. */
+#ifndef KEYSERVER_VAULT_AUDIT_USE_H
+#define KEYSERVER_VAULT_AUDIT_USE_H
+
+#include "keyserver/audit/audit_record.h"
+#include "keyserver/vault/claim.h"
+
+/* The record of a claim's result. REQUEST may be NULL where edge and key of CLAIM are known. */
+void audit_use_describe(struct audit_record *out, const struct claim *claim,
+                        const struct wall_request *request, enum audit_result result,
+                        enum wall_refusal refusal);
+/* What the names of an edge and of a key stand for. */
+void audit_use_explain_edge(struct audit_record *out, const struct authorized_edge *edge);
+void audit_use_explain_key(struct audit_record *out, const struct key *key);
+
+#endif

@@ -1,0 +1,457 @@
+/* The writer: what it records, when it signs and rotates, and what it makes of a log that it finds. */
+#include "tests/unit/keyserver/test_audit_rig.h"
+
+static struct rig rig;
+
+static int set_up(void **state)
+{
+    (void)state;
+    rig_set_up(&rig);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    rig_tear_down(&rig);
+    return 0;
+}
+
+static mode_t mode_of(const char *path)
+{
+    struct stat info;
+    assert_int_equal(stat(path, &info), 0);
+    return info.st_mode & 07777;
+}
+
+static const struct audit_record *find(const struct rig_records *records, enum audit_type type)
+{
+    for (size_t i = 0; i < records->count; i++)
+        if (records->item[i].type == type)
+            return &records->item[i];
+    fail_msg("no record of type %d", (int)type);
+    return NULL;
+}
+
+static void the_first_start_makes_what_is_missing(void **state)
+{
+    char public[128];
+    uint8_t key[SIGN_PUBLIC_SIZE];
+    struct rig_records records;
+    (void)state;
+    rig_open(&rig);
+    assert_int_equal(mode_of(rig.log), 0700);
+    assert_int_equal(mode_of(rig.key), 0400);
+    snprintf(public, sizeof public, "%s/audit.pub", rig.folder);
+    assert_int_equal(mode_of(public), 0444);
+    assert_int_equal(sign_load_public(key, public, &rig.fault), 0);
+    rig_close(&rig);
+    assert_int_equal(mode_of(rig_path(&rig, "audit-000000000001.jsonl")), 0600);
+    assert_int_equal(mode_of(rig_path(&rig, "head")), 0600);
+    rig_records(&rig, &records);
+    assert_int_equal(records.item[0].type, AUDIT_SEGMENT);
+    assert_memory_equal(records.item[0].public_key, key, sizeof key);
+    assert_int_equal(records.item[0].quotas, 0);
+    const struct audit_record *start = find(&records, AUDIT_START);
+    assert_string_equal(start->version, KEYLESS_VERSION);
+    assert_int_equal(start->edges, RIG_EDGES);
+    assert_int_equal(start->keys, RIG_KEYS);
+    assert_memory_equal(start->policy, rig_policy, sizeof rig_policy);
+    assert_int_equal(start->torn, 0);
+    assert_int_equal(records.item[records.count - 1].type, AUDIT_CHECKPOINT);
+    assert_int_equal(records.item[records.count - 2].type, AUDIT_STOP);
+    free(records.item);
+    rig_assert_whole(&rig, false);
+}
+
+static void a_use_says_who_what_how_and_what_came_of_it(void **state)
+{
+    struct rig_records records;
+    (void)state;
+    rig_open(&rig);
+    struct claim claim = rig_claim(&rig, 4);
+    claim.kind = OP_RSA_MASTER;
+    claim.scheme = 0;
+    strcpy(claim.server_name, "www.example.com");
+    rig.now.unix_ms += 77;
+    audit_tick(rig.audit, &rig.now);
+    audit_add(rig.audit, &claim, AUDIT_OK);
+    assert_int_equal(audit_commit(rig.audit), 0);
+    rig_close(&rig);
+    rig_records(&rig, &records);
+    const struct audit_record *use = find(&records, AUDIT_USE);
+    assert_int_equal(use->time_ms, RIG_START_MS + 77);
+    assert_string_equal(use->edge, "edge1");
+    assert_string_equal(use->key, claim.key->name);
+    assert_string_equal(use->op, "rsa_master");
+    assert_string_equal(use->mode, "bound");
+    assert_string_equal(use->scheme, "");
+    assert_string_equal(use->name, "www.example.com");
+    assert_memory_equal(use->trace, claim.trace.bytes, TRACE_ID_SIZE);
+    assert_memory_equal(use->channel, claim.channel, WALL_CHANNEL_SIZE);
+    assert_memory_equal(use->digest, claim.digest, CLAIM_DIGEST_SIZE);
+    assert_int_equal(use->result, AUDIT_OK);
+    assert_string_equal(use->reason, "");
+    const struct audit_record *edge = find(&records, AUDIT_EDGE), *key = find(&records, AUDIT_KEY);
+    assert_string_equal(edge->edge, "edge1");
+    assert_memory_equal(edge->edge_key, claim.edge->key, sizeof edge->edge_key);
+    assert_string_equal(key->key, claim.key->name);
+    assert_memory_equal(key->key_id, claim.key->id, sizeof key->key_id);
+    assert_string_equal(key->kind, "ed25519");
+    assert_int_equal(key->bits, claim.key->bits);
+    assert_true(edge < use && key < use);
+    free(records.item);
+}
+
+static void names_are_explained_once_in_each_file(void **state)
+{
+    (void)state;
+    rig_open(&rig);
+    rig_use_many(&rig, 0, 30);
+    assert_int_equal(rig_count(&rig, AUDIT_EDGE), RIG_EDGES);
+    assert_int_equal(rig_count(&rig, AUDIT_KEY), RIG_KEYS);
+    rig_close(&rig);
+    rig_open(&rig);
+    rig_use_many(&rig, 30, 30);
+    rig_close(&rig);
+    assert_int_equal(rig_count(&rig, AUDIT_EDGE), 2 * RIG_EDGES);
+    rig_assert_uses(&rig, 0, 60);
+    rig_assert_whole(&rig, false);
+}
+
+static void a_refusal_of_nobody_known_has_the_keys_that_were_sent(void **state)
+{
+    struct rig_records records;
+    struct wall_request request = {.token = 0};
+    const struct claim nobody = {.kind = (enum operation_kind)99, .scheme = 0x9999};
+    (void)state;
+    rig_open(&rig);
+    memset(request.edge_key, 0x55, sizeof request.edge_key);
+    memset(request.operation.key_id, 0x66, sizeof request.operation.key_id);
+    audit_add_refusal(rig.audit, &nobody, &request, REFUSAL_UNKNOWN_EDGE);
+    assert_int_equal(audit_commit(rig.audit), 0);
+    rig_close(&rig);
+    rig_records(&rig, &records);
+    const struct audit_record *use = find(&records, AUDIT_USE);
+    assert_string_equal(use->edge, "");
+    assert_memory_equal(use->edge_key, request.edge_key, sizeof use->edge_key);
+    assert_memory_equal(use->key_id, request.operation.key_id, sizeof use->key_id);
+    assert_string_equal(use->op, "unknown");
+    assert_string_equal(use->scheme, "0x9999");
+    assert_int_equal(use->result, AUDIT_REFUSED);
+    assert_string_equal(use->reason, "unknown_edge");
+    free(records.item);
+}
+
+static void beyond_the_budget_refusals_are_counted_once_a_second(void **state)
+{
+    struct rig_records records;
+    size_t own = 0, counts = 0;
+    (void)state;
+    rig_open(&rig);
+    for (unsigned i = 0; i < 100 + 40; i++)
+        rig_refuse(&rig, 0, REFUSAL_RATE);
+    for (unsigned i = 0; i < 5; i++)
+        rig_refuse(&rig, 0, REFUSAL_SCHEME);
+    rig_add(&rig, 0, AUDIT_BUSY);
+    rig_add(&rig, 0, AUDIT_OK);
+    rig_refuse(&rig, 1, REFUSAL_RATE);
+    assert_int_equal(audit_commit(rig.audit), 0);
+    assert_int_equal(rig_count(&rig, AUDIT_REFUSALS), 0);
+    rig_pass(&rig, 1000);
+    rig_refuse(&rig, 0, REFUSAL_RATE);
+    assert_int_equal(audit_commit(rig.audit), 0);
+    rig_pass(&rig, 1000);
+    rig_close(&rig);
+    rig_records(&rig, &records);
+    for (size_t i = 0; i < records.count; i++) {
+        const struct audit_record *r = &records.item[i];
+        own += r->type == AUDIT_USE && r->result == AUDIT_REFUSED && strcmp(r->edge, "edge0") == 0;
+        if (r->type != AUDIT_REFUSALS)
+            continue;
+        assert_string_equal(r->edge, "edge0");
+        assert_int_equal(r->count, r->result == AUDIT_BUSY ? 1 : strcmp(r->reason, "rate") == 0 ? 40 : 5);
+        counts++;
+    }
+    assert_int_equal(own, 101);
+    assert_int_equal(counts, 3);
+    free(records.item);
+    rig_assert_whole(&rig, false);
+}
+
+static void a_checkpoint_comes_at_most_once_in_its_interval(void **state)
+{
+    (void)state;
+    rig.config.checkpoint = 3000;
+    rig_open(&rig);
+    size_t before = rig_count(&rig, AUDIT_CHECKPOINT);
+    for (unsigned i = 0; i < 9; i++) {
+        rig_use_many(&rig, i, 1);
+        rig_pass(&rig, 1000);
+    }
+    assert_int_equal(rig_count(&rig, AUDIT_CHECKPOINT), before + 3);
+    for (unsigned i = 0; i < 9; i++)
+        rig_pass(&rig, 1000);
+    assert_int_equal(rig_count(&rig, AUDIT_CHECKPOINT), before + 3);
+    rig_close(&rig);
+    rig_assert_whole(&rig, false);
+}
+
+static void a_restart_goes_on_where_the_log_ends(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        rig_open(&rig);
+        rig_use_many(&rig, 10 * i, 10);
+        rig_close(&rig);
+    }
+    rig_assert_uses(&rig, 0, 40);
+    assert_int_equal(rig_count(&rig, AUDIT_SEGMENT), 1);
+    assert_int_equal(rig_count(&rig, AUDIT_START), 4);
+    rig_assert_whole(&rig, false);
+}
+
+static void files_rotate_by_size_and_each_stands_by_itself(void **state)
+{
+    static struct rig_files files;
+    (void)state;
+    rig.config.rotate_size = 8192;
+    rig_open(&rig);
+    rig_use_many(&rig, 0, 400);
+    rig_close(&rig);
+    rig_open(&rig);
+    rig_use_many(&rig, 400, 400);
+    rig_close(&rig);
+    rig_assert_uses(&rig, 0, 800);
+    rig_assert_whole(&rig, false);
+    rig_read(&rig, &files);
+    assert_true(files.count >= 30);
+    for (size_t i = 0; i < files.count; i++) {
+        static struct audit_check check;
+        const struct rig_files one = {.item = &files.item[i], .count = 1};
+        memset(&check, 0, sizeof check);
+        check.part = true;
+        assert_in_range(files.item[i].length, 1000, 8192 + 2000);
+        assert_int_equal(rig_check(&check, &one), FLAW_NONE);
+    }
+    rig_forget(&files);
+}
+
+/* Quotas as a vault keeps them: one counter an edge. */
+struct counters {
+    uint64_t used[RIG_EDGES];
+    unsigned quotas, uses;
+};
+
+static void count_record(void *context, const struct audit_record *record)
+{
+    struct counters *c = context;
+    unsigned edge = (unsigned)(record->edge[4] - '0');
+    assert_true(edge < RIG_EDGES);
+    if (record->type == AUDIT_QUOTA) {
+        assert_int_equal(record->window_s, 86400);
+        assert_int_equal(record->start_s, 1769817600);
+        c->used[edge] = record->used;
+        c->quotas++;
+    } else if (record->result == AUDIT_OK) {
+        c->used[edge]++;
+        c->uses++;
+    }
+}
+
+static bool get_quota(void *context, size_t index, struct audit_record *out)
+{
+    const struct counters *c = context;
+    if (index >= RIG_EDGES)
+        return false;
+    snprintf(out->edge, sizeof out->edge, "edge%zu", index);
+    out->window_s = 86400;
+    out->start_s = 1769817600;
+    out->used = c->used[index];
+    return true;
+}
+
+static void quotas_outlast_rotation_and_restart(void **state)
+{
+    (void)state;
+    rig.config.rotate_size = 4096;
+    uint64_t total = 0;
+    for (unsigned run = 0; run < 5; run++) {
+        struct counters counters = {.quotas = 0};
+        const struct audit_quotas quotas = {&counters, count_record, get_quota};
+        assert_int_equal(rig_try_open(&rig, &quotas), 0);
+        uint64_t sum = 0;
+        for (unsigned i = 0; i < RIG_EDGES; i++)
+            sum += counters.used[i];
+        assert_int_equal(sum, total);
+        assert_true(counters.quotas <= RIG_EDGES);
+        for (unsigned i = 0; i < 55; i++, total++) {
+            assert_int_equal(rig_use(&rig, total), 0);
+            counters.used[total % RIG_EDGES]++; /* once it is recorded */
+        }
+        rig_refuse(&rig, 0, REFUSAL_QUOTA); /* counts for nothing */
+        assert_int_equal(audit_commit(rig.audit), 0);
+        rig_close(&rig);
+    }
+    assert_true(rig_count(&rig, AUDIT_QUOTA) > 10);
+    rig_assert_whole(&rig, false);
+}
+
+static void the_time_of_epochs_comes_back(void **state)
+{
+    (void)state;
+    rig.now.epoch_ms = RIG_START_MS + 5000000; /* ahead of the clock */
+    rig_open(&rig);
+    rig_use_many(&rig, 0, 3);
+    rig_pass(&rig, 1000);
+    uint64_t reached = rig.now.epoch_ms;
+    rig_close(&rig);
+    rig.now.epoch_ms = RIG_START_MS;
+    rig_open(&rig);
+    assert_int_equal(audit_epoch(rig.audit), reached);
+    rig_close(&rig);
+    /* Also from the head alone of a file that was just begun. */
+    rig.config.rotate_size = 1;
+    rig_open(&rig);
+    rig_use_many(&rig, 3, 20);
+    rig_close(&rig);
+    rig_open(&rig);
+    assert_int_equal(audit_epoch(rig.audit), reached);
+    rig_close(&rig);
+    rig_assert_whole(&rig, false);
+}
+
+static void a_commit_of_nothing_writes_nothing(void **state)
+{
+    (void)state;
+    rig_open(&rig);
+    uint64_t before = rig_assert_whole(&rig, true);
+    assert_int_equal(audit_commit(rig.audit), 0);
+    for (unsigned i = 0; i < 10; i++)
+        rig_pass(&rig, 1000);
+    assert_int_equal(rig_assert_whole(&rig, true), before);
+    rig_close(&rig);
+}
+
+static void what_was_added_without_a_commit_is_not_recorded(void **state)
+{
+    (void)state;
+    rig_open(&rig);
+    rig_add(&rig, 1, AUDIT_OK);
+    rig_pass(&rig, 1000);
+    rig_close(&rig);
+    assert_int_equal(rig_count(&rig, AUDIT_USE), 0);
+    rig_assert_whole(&rig, false);
+}
+
+static void both_ways_to_the_disk_give_the_same_log(void **state)
+{
+    (void)state;
+    rig.config.sync = SERVER_AUDIT_SYNC_ALWAYS;
+    rig.config.rotate_size = 4096;
+    rig_open(&rig);
+    rig_use_many(&rig, 0, 50);
+    for (uint64_t i = 50; i < 114; i++)
+        rig_add(&rig, i, AUDIT_OK);
+    assert_int_equal(audit_commit(rig.audit), 0);
+    rig_pass(&rig, 1000);
+    rig_close(&rig);
+    rig_assert_uses(&rig, 0, 114);
+    rig_assert_whole(&rig, false);
+}
+
+static void a_large_batch_is_one_piece(void **state)
+{
+    (void)state;
+    rig_open(&rig);
+    for (uint64_t i = 0; i < 5000; i++)
+        rig_add(&rig, i, AUDIT_OK);
+    assert_int_equal(audit_commit(rig.audit), 0);
+    rig_close(&rig);
+    rig_assert_uses(&rig, 0, 5000);
+    rig_assert_whole(&rig, false);
+}
+
+static void the_tick_says_when_it_is_due(void **state)
+{
+    (void)state;
+    rig.config.checkpoint = 100;
+    rig_open(&rig);
+    assert_int_equal(audit_due(rig.audit), rig.now.mono_ms + 100);
+    rig.config.checkpoint = 60000;
+    rig_pass(&rig, 100);
+    assert_int_equal(audit_due(rig.audit), rig.now.mono_ms + 1000);
+    rig_close(&rig);
+}
+
+static void loose_modes_and_other_owners_are_refused_with_a_mend(void **state)
+{
+    (void)state;
+    assert_int_equal(mkdir(rig.log, 0755), 0);
+    assert_int_equal(rig_try_open(&rig, NULL), ERR_CONFIG);
+    assert_non_null(strstr(rig.fault.text, "run: chmod 0700"));
+    assert_int_equal(chmod(rig.log, 0700), 0);
+    if (geteuid() == 0) {
+        assert_int_equal(chown(rig.log, 12345, 12345), 0);
+        assert_int_equal(rig_try_open(&rig, NULL), ERR_CONFIG);
+        assert_non_null(strstr(rig.fault.text, "run: chown -R 0"));
+        assert_int_equal(chown(rig.log, 0, 0), 0);
+    }
+    rig_open(&rig);
+    rig_close(&rig);
+    assert_int_equal(chmod(rig.key, 0440), 0);
+    assert_int_equal(rig_try_open(&rig, NULL), ERR_CONFIG);
+    assert_non_null(strstr(rig.fault.text, "run: chmod 0400"));
+    rig.config.folder = rig.key;
+    assert_int_equal(rig_try_open(&rig, NULL), ERR_CONFIG);
+    char nowhere[] = "/nonexistent/audit";
+    rig.config.folder = nowhere;
+    assert_int_equal(rig_try_open(&rig, NULL), ERR_CONFIG);
+}
+
+static void root_makes_the_files_for_the_user_of_the_vault(void **state)
+{
+    struct stat info;
+    uid_t uid;
+    gid_t gid;
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    assert_int_equal(audit_open(&rig.audit, &rig.config, "nobody", NULL, &rig.now, &rig.fault), 0);
+    rig_close(&rig);
+    assert_int_equal(stat(rig.log, &info), 0);
+    assert_int_equal(process_find_user("nobody", &uid, &gid, &rig.fault), 0);
+    assert_int_equal(info.st_uid, uid);
+    assert_int_equal(stat(rig_path(&rig, "audit-000000000001.jsonl"), &info), 0);
+    assert_int_equal(info.st_uid, uid);
+    assert_int_equal(stat(rig.key, &info), 0);
+    assert_int_equal(info.st_uid, 0); /* read before the user is dropped, and by nobody after */
+    assert_int_equal(audit_open(&rig.audit, &rig.config, "no-such-user", NULL, &rig.now, &rig.fault),
+                     ERR_CONFIG);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(the_first_start_makes_what_is_missing),
+        TEST(a_use_says_who_what_how_and_what_came_of_it),
+        TEST(names_are_explained_once_in_each_file),
+        TEST(a_refusal_of_nobody_known_has_the_keys_that_were_sent),
+        TEST(beyond_the_budget_refusals_are_counted_once_a_second),
+        TEST(a_checkpoint_comes_at_most_once_in_its_interval),
+        TEST(a_restart_goes_on_where_the_log_ends),
+        TEST(files_rotate_by_size_and_each_stands_by_itself),
+        TEST(quotas_outlast_rotation_and_restart),
+        TEST(the_time_of_epochs_comes_back),
+        TEST(a_commit_of_nothing_writes_nothing),
+        TEST(what_was_added_without_a_commit_is_not_recorded),
+        TEST(both_ways_to_the_disk_give_the_same_log),
+        TEST(a_large_batch_is_one_piece),
+        TEST(the_tick_says_when_it_is_due),
+        TEST(loose_modes_and_other_owners_are_refused_with_a_mend),
+        TEST(root_makes_the_files_for_the_user_of_the_vault),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

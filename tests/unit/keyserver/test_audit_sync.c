@@ -1,0 +1,177 @@
+/* The thread that waits for the disk, and the note of the last checkpoint that it writes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/secret.h"
+#include "keyserver/vault/audit_sync.h"
+
+static char folder_path[32];
+static int folder;
+
+static int set_up(void **state)
+{
+    (void)state;
+    strcpy(folder_path, "/tmp/test_audit_sync.XXXXXX");
+    if (mkdtemp(folder_path) == NULL)
+        return -1;
+    folder = open(folder_path, O_RDONLY | O_DIRECTORY);
+    return folder < 0;
+}
+
+static int tear_down(void **state)
+{
+    char command[64];
+    (void)state;
+    close(folder);
+    snprintf(command, sizeof command, "rm -rf '%s'", folder_path);
+    return system(command);
+}
+
+static struct audit_head head_of(uint64_t seq)
+{
+    return (struct audit_head){.link = {.seq = seq, .hash = {(uint8_t)seq}}, .epoch_ms = seq};
+}
+
+static int make_file(const char *name)
+{
+    int fd = openat(folder, name, O_RDWR | O_CREAT, 0600);
+    assert_true(fd >= 0);
+    return fd;
+}
+
+static uint64_t noted(void)
+{
+    struct audit_head head;
+    return audit_head_load(folder, &head) == 0 ? head.link.seq : 0;
+}
+
+static void the_note_is_written_and_never_goes_back(void **state)
+{
+    struct audit_head head = head_of(0), there;
+    (void)state;
+    assert_int_equal(audit_head_load(folder, &there), ERR_NOT_FOUND);
+    static const uint64_t seqs[][2] = {{5, 5}, {7, 7}, {6, 7}, {7, 7}, {AUDIT_SEQ_MAX, AUDIT_SEQ_MAX}};
+    for (size_t i = 0; i < sizeof seqs / sizeof seqs[0]; i++) {
+        head = head_of(seqs[i][0]);
+        assert_int_equal(audit_head_store(folder, &head), 0);
+        assert_int_equal(audit_head_load(folder, &there), 0);
+        assert_int_equal(there.link.seq, seqs[i][1]);
+    }
+}
+
+static void what_is_no_note_is_replaced(void **state)
+{
+    struct audit_head head = head_of(5), there;
+    static char garbage[2000];
+    (void)state;
+    memset(garbage, '9', sizeof garbage);
+    int fd = make_file("head");
+    assert_int_equal(write(fd, garbage, sizeof garbage), sizeof garbage);
+    close(fd);
+    assert_int_equal(audit_head_load(folder, &there), ERR_FORMAT);
+    assert_int_equal(audit_head_store(folder, &head), 0);
+    assert_int_equal(audit_head_load(folder, &there), 0);
+    assert_memory_equal(&there, &head, sizeof head);
+}
+
+static void a_link_in_its_place_is_not_followed(void **state)
+{
+    struct audit_head head = head_of(5);
+    (void)state;
+    close(make_file("elsewhere"));
+    assert_int_equal(symlinkat("elsewhere", folder, "head"), 0);
+    assert_int_equal(audit_head_store(folder, &head), ERR_SYSTEM);
+    assert_int_equal(audit_head_load(folder, &head), ERR_SYSTEM);
+}
+
+static void what_was_asked_for_is_done_by_the_end(void **state)
+{
+    struct audit_head head = head_of(9);
+    struct stat info;
+    (void)state;
+    struct audit_sync *sync = audit_sync_new(folder);
+    assert_non_null(sync);
+    int fd = make_file("a");
+    audit_sync_want(sync, fd, &head);
+    audit_sync_keep_pace(sync);
+    audit_sync_free(sync);
+    assert_int_equal(noted(), 9);
+    assert_int_equal(fstat(fd, &info), 0); /* it was borrowed */
+    close(fd);
+    audit_sync_free(NULL);
+}
+
+static void what_is_retired_is_closed_and_its_note_is_written(void **state)
+{
+    struct audit_head head = head_of(9);
+    struct stat info;
+    int fds[20];
+    (void)state;
+    struct audit_sync *sync = audit_sync_new(folder);
+    assert_non_null(sync);
+    for (size_t i = 0; i < 20; i++) {
+        fds[i] = make_file("a");
+        head.link.seq = 9 + i;
+        audit_sync_want(sync, fds[i], &head);
+        audit_sync_retire(sync, fds[i]);
+        audit_sync_keep_pace(sync);
+    }
+    audit_sync_free(sync);
+    for (size_t i = 0; i < 20; i++)
+        assert_int_equal(fstat(fds[i], &info), -1);
+    assert_int_equal(noted(), 28);
+}
+
+/* A pipe cannot be brought to any disk. */
+static void a_failure_is_told_once_and_nothing_is_noted(void **state)
+{
+    struct audit_head head = head_of(9);
+    int fds[2], failure;
+    (void)state;
+    assert_int_equal(pipe(fds), 0);
+    struct audit_sync *sync = audit_sync_new(folder);
+    assert_non_null(sync);
+    for (unsigned retired = 0; retired < 2; retired++) {
+        audit_sync_want(sync, fds[1], &head);
+        if (retired)
+            audit_sync_retire(sync, fds[1]);
+        while ((failure = audit_sync_failure(sync)) == 0)
+            ;
+        assert_int_equal(failure, EINVAL);
+    }
+    int fd = make_file("a");
+    audit_sync_want(sync, fd, NULL);
+    audit_sync_free(sync);
+    close(fd);
+    close(fds[0]);
+    assert_int_equal(noted(), 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(the_note_is_written_and_never_goes_back),
+        TEST(what_is_no_note_is_replaced),
+        TEST(a_link_in_its_place_is_not_followed),
+        TEST(what_was_asked_for_is_done_by_the_end),
+        TEST(what_is_retired_is_closed_and_its_note_is_written),
+        TEST(a_failure_is_told_once_and_nothing_is_noted),
+    };
+    if (secret_init() != 0)
+        return 1;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
