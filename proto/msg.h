@@ -47,7 +47,7 @@ struct msg_answer {
 
 /* The key server's word on bound mode: how session ids of TLS 1.2 RSA handshakes are made for now. */
 struct msg_epoch {
-    uint64_t number; /* never 0 */
+    uint64_t number; /* 0: this edge has none, and the rest is zero */
     uint8_t key[EPOCH_KEY_SIZE];
     uint32_t left_ms; /* how long what is made with it is accepted, from receipt */
 };

@@ -195,9 +195,11 @@ int msg_pack_epoch(struct buffer *out, const struct msg_epoch *epoch)
 {
     Keyless__V1__Epoch body;
     keyless__v1__epoch__init(&body);
-    body.number = epoch->number;
-    body.key = borrow(epoch->key, EPOCH_KEY_SIZE);
-    body.left_ms = epoch->left_ms;
+    if (epoch->number != 0) {
+        body.number = epoch->number;
+        body.key = borrow(epoch->key, EPOCH_KEY_SIZE);
+        body.left_ms = epoch->left_ms;
+    }
     Keyless__V1__Message message = KEYLESS__V1__MESSAGE__INIT;
     message.body_case = KEYLESS__V1__MESSAGE__BODY_EPOCH;
     message.epoch = &body;

@@ -242,7 +242,9 @@ static int convert_answers(struct msg_block *block, const Keyless__V1__Answers *
 
 static int convert_epoch(struct msg_epoch *out, const Keyless__V1__Epoch *epoch)
 {
-    if (epoch->number == 0 || epoch->key.len != EPOCH_KEY_SIZE)
+    if (epoch->number == 0)
+        return epoch->key.len == 0 && epoch->left_ms == 0 ? 0 : ERR_FORMAT;
+    if (epoch->key.len != EPOCH_KEY_SIZE)
         return ERR_FORMAT;
     out->number = epoch->number;
     memcpy(out->key, epoch->key.data, EPOCH_KEY_SIZE);

@@ -37,8 +37,10 @@ void client_on_epoch(struct client *client, struct link *link, const struct msg_
     uint64_t now = clock_ns();
     size_t number = (size_t)(link - client->links), other = 0;
 
-    epochs_put(client->epochs, number, epoch, now);
     atomic_store_explicit(&link->setup.stats->epoch, epoch->number, memory_order_relaxed);
+    if (epoch->number == 0)
+        return; /* it has none for this edge */
+    epochs_put(client->epochs, number, epoch, now);
     enum epochs_conflict conflict = epochs_compare(client->epochs, number, now, &other);
     if (conflict != EPOCHS_AGREE)
         log_conflict(link, &client->links[other], conflict);

@@ -18,7 +18,8 @@ struct account {
     size_t channels;
     uint32_t open;           /* requests in the vault */
     size_t unsent;           /* bytes of answers, as last looked at */
-    struct msg_epoch epoch;  /* the last one; number 0 = none yet */
+    uint64_t epoch_asked;    /* the vault's epoch when it gave this one; 0 = it has not yet */
+    struct msg_epoch epoch;  /* the last one; number 0 = the edge has none */
     uint64_t epoch_until_ns; /* when it is over, of clock_ns() */
     UT_hash_handle hh;       /* in the table */
 };

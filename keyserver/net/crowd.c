@@ -103,16 +103,17 @@ static void tell_epoch(struct peer *peer, uint64_t now)
     const struct account *account = peer->account;
     struct msg_epoch epoch = account->epoch;
 
-    if (now >= account->epoch_until_ns)
+    if (epoch.number != 0 && now >= account->epoch_until_ns)
         return;
-    epoch.left_ms = (uint32_t)((account->epoch_until_ns - now) / NS_PER_MS);
+    if (epoch.number != 0)
+        epoch.left_ms = (uint32_t)((account->epoch_until_ns - now) / NS_PER_MS);
     peer_send_epoch(peer, &epoch);
     wipe(&epoch, sizeof epoch);
 }
 
 void crowd_greet(struct crowd *crowd, struct peer *peer)
 {
-    if (crowd->epoch != 0 && peer->account->epoch.number == crowd->epoch)
+    if (crowd->epoch != 0 && peer->account->epoch_asked == crowd->epoch)
         tell_epoch(peer, clock_ns());
     else
         vault_link_want_epoch(crowd->link, peer->account->key);
@@ -129,16 +130,26 @@ void crowd_begin_epoch(struct crowd *crowd, uint64_t number)
         vault_link_want_epoch(crowd->link, account->key);
 }
 
+/* Notes it; true when the edge's channels do not know it yet. */
+static bool take_epoch(struct account *account, const struct wall_answer *answer, uint64_t asked,
+                       uint64_t now)
+{
+    bool told = account->epoch_asked != 0 && account->epoch.number == 0 && answer->u.epoch.number == 0;
+
+    account->epoch_asked = asked;
+    account->epoch.number = answer->u.epoch.number;
+    memcpy(account->epoch.key, answer->u.epoch.key, sizeof account->epoch.key);
+    account->epoch_until_ns = now + (uint64_t)answer->u.epoch.left_ms * NS_PER_MS;
+    return !told;
+}
+
 void crowd_give_epoch(struct crowd *crowd, const struct wall_answer *answer)
 {
     struct account *account = accounts_find(&crowd->accounts, answer->u.epoch.edge_key);
     uint64_t now = clock_ns();
 
-    if (account == NULL)
-        return; /* it has left */
-    account->epoch.number = answer->u.epoch.number;
-    memcpy(account->epoch.key, answer->u.epoch.key, sizeof account->epoch.key);
-    account->epoch_until_ns = now + (uint64_t)answer->u.epoch.left_ms * NS_PER_MS;
+    if (account == NULL || !take_epoch(account, answer, crowd->epoch, now))
+        return; /* it has left, or goes on to have none */
     for (struct peer *peer = account->peers; peer != NULL; peer = peer->beside) {
         if (peer->greeted)
             tell_epoch(peer, now);

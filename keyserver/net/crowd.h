@@ -34,7 +34,7 @@ struct peer *crowd_find_slowest(struct crowd *crowd, struct peer *peer);
 const char *crowd_revoked(const struct peer *peer, const struct authorized *edges,
                           const struct authorized *before);
 
-/* PEER has said hello: gives it the epoch key of its edge, or asks the vault for it. */
+/* PEER has said hello: gives it the epoch key of its edge (or says that it has none), or asks the vault. */
 void crowd_greet(struct crowd *crowd, struct peer *peer);
 /* The vault is in epoch NUMBER: asks for everybody's key if that is a new one. 0: another vault. */
 void crowd_begin_epoch(struct crowd *crowd, uint64_t number);

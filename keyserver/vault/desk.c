@@ -95,19 +95,19 @@ static uint32_t epoch_left_ms(const struct desk *desk)
     return left < UINT32_MAX ? (uint32_t)left : UINT32_MAX;
 }
 
-/* The epoch key of the edge that asks, if it may have one. */
+/* The epoch key of the edge that asks, or that it has none. */
 static void answer_epoch(struct desk *desk, const struct wall_request *request)
 {
     const struct authorized_edge *edge = authorized_find(desk->judge.edges, request->edge_key);
-    if (edge == NULL || !judge_grants_epoch(&desk->judge, edge))
-        return;
     struct wall_answer *slot = outbox_add(&desk->outbox);
     if (slot == NULL)
         return;
     slot->kind = WALL_EPOCH;
+    memcpy(slot->u.epoch.edge_key, request->edge_key, sizeof slot->u.epoch.edge_key);
+    if (edge == NULL || !judge_grants_epoch(&desk->judge, edge))
+        return;
     slot->u.epoch.number = desk->now.epoch;
     slot->u.epoch.left_ms = epoch_left_ms(desk);
-    memcpy(slot->u.epoch.edge_key, edge->key, sizeof slot->u.epoch.edge_key);
     epoch_key(slot->u.epoch.key, desk->judge.epoch_secret, edge->key, desk->now.epoch);
 }
 

@@ -18,10 +18,9 @@
 
 /* Net → vault. */
 enum wall_request_kind {
-    WALL_OPERATION = 1, /* judge and perform `operation` */
-    WALL_CANCEL = 2,    /* `token` is wanted no more: drop it if it has not begun; no answer comes */
-    WALL_EPOCH_WANTED =
-        3, /* what is the epoch key of this edge now? No token; WALL_EPOCH if it may have one */
+    WALL_OPERATION = 1,    /* judge and perform `operation` */
+    WALL_CANCEL = 2,       /* `token` is wanted no more: drop it if it has not begun; no answer comes */
+    WALL_EPOCH_WANTED = 3, /* what is the epoch key of this edge now? No token; a WALL_EPOCH answers it */
 };
 
 struct wall_request {
@@ -99,7 +98,7 @@ struct wall_answer {
         struct {
             uint8_t edge_key[32];
             uint8_t key[EPOCH_KEY_SIZE];
-            uint64_t number;
+            uint64_t number;  /* 0: this edge may have none */
             uint32_t left_ms; /* how long session ids made with it will be accepted */
         } epoch;
     } u;

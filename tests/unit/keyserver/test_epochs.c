@@ -101,12 +101,41 @@ static void a_key_for_nobody_is_dropped(void **state)
     edge_end(&edge);
 }
 
+static void an_edge_without_a_key_is_told_so_once(void **state)
+{
+    struct fixture *f = *state;
+    struct test_edge edge, again;
+
+    give_wall(f, CONTROL_WALL_START, NULL);
+    send_epoch_number(&f->wall, 7);
+    until_ready(f);
+    connect_edge(f, &edge, 0);
+    (void)next_epoch_wanted(f, &f->wall);
+    answer_epoch(&f->wall, f->edges[0].public, 0, 0, 0);
+    EDGE_UNTIL(&edge, edge.epoch_count == 1);
+    assert_int_equal(edge.epoch.number, 0);
+    connect_edge(f, &again, 0);
+    EDGE_UNTIL(&again, again.epoch_count == 1);
+    send_epoch_number(&f->wall, 8);
+    (void)next_epoch_wanted(f, &f->wall);
+    answer_epoch(&f->wall, f->edges[0].public, 0, 0, 0); /* nothing new */
+    send_epoch_number(&f->wall, 9);
+    (void)next_epoch_wanted(f, &f->wall);
+    answer_epoch(&f->wall, f->edges[0].public, 9, 0xa0, 50000); /* after a reload, say */
+    EDGE_UNTIL(&edge, edge.epoch_count >= 2);
+    assert_epoch(&edge, 9, 0xa0);
+    assert_int_equal(edge.epoch_count, 2);
+    edge_end(&edge);
+    edge_end(&again);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         NET_TEST(every_channel_gets_its_own_edges_key_and_each_new_one),
         NET_TEST(another_vault_is_asked_anew),
         NET_TEST(a_key_for_nobody_is_dropped),
+        NET_TEST(an_edge_without_a_key_is_told_so_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
