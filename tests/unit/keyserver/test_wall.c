@@ -388,7 +388,7 @@ static void figures_need_no_token_and_other_kinds_are_refused(void **state)
     slot.token = 1;
     slot.kind = 0;
     assert_int_equal(wall_answer_check(&slot), ERR_FORMAT);
-    slot.kind = WALL_STATS + 1;
+    slot.kind = WALL_EPOCH + 1;
     assert_int_equal(wall_answer_check(&slot), ERR_FORMAT);
 }
 
