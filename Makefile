@@ -42,7 +42,7 @@ LDLIBS   := -lssl -lcrypto -lsodium -luv -lconfuse -lprotobuf-c -ljansson -lsecc
 
 common_src    := $(wildcard common/*.c)
 proto_src     := $(wildcard proto/*.c)
-keyserver_src := $(filter-out keyserver/main.c,$(wildcard keyserver/*.c keyserver/*/*.c))
+keyserver_src := $(filter-out keyserver/main.c,$(wildcard keyserver/*.c keyserver/*/*.c keyserver/*/*/*.c))
 edge_src      := $(filter-out edge/main.c,$(wildcard edge/*.c edge/*/*.c))
 cli_src       := $(wildcard cli/*.c)
 

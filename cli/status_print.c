@@ -160,6 +160,18 @@ static void put_peer(FILE *out, const json_t *edge)
     put(out, ", %s\n", text_of(edge, "software"));
 }
 
+static void put_audit(FILE *out, const json_t *audit)
+{
+    put(out, "  %-12s record %lld", "audit", count_of(audit, "sequence"));
+    if (json_is_true(json_object_get(audit, "failing")))
+        put(out, ", cannot be written (the log says why)");
+    if (count_of(audit, "withheld") > 0)
+        put(out, ", %lld results withheld", count_of(audit, "withheld"));
+    if (count_of(audit, "unrecorded") > 0)
+        put(out, ", %lld answers unrecorded", count_of(audit, "unrecorded"));
+    put(out, "\n");
+}
+
 static void put_server(FILE *out, const json_t *status)
 {
     const json_t *vault = json_object_get(status, "vault");
@@ -174,7 +186,10 @@ static void put_server(FILE *out, const json_t *status)
         put(out, ", %lld faults", count_of(vault, "faults"));
     if (count_of(vault, "restarts") > 0)
         put(out, ", %lld restarts", count_of(vault, "restarts"));
+    if (number_of(vault, "epoch_ahead_seconds") >= 1)
+        put(out, ", epochs %.0f s ahead of the clock", number_of(vault, "epoch_ahead_seconds"));
     put(out, "\n");
+    put_audit(out, json_object_get(vault, "audit"));
     put_counts(out, "requests", json_object_get(status, "requests"));
     put_counts(out, "answers", json_object_get(status, "answers"));
     put_counts(out, "refused", json_object_get(vault, "refusals"));

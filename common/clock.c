@@ -22,6 +22,13 @@ int64_t clock_unix(void)
     return now.tv_sec;
 }
 
+uint64_t clock_unix_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return now.tv_sec < 0 ? 0 : (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u;
+}
+
 char *clock_rfc3339(char out[static CLOCK_RFC3339_SIZE])
 {
     struct timespec now;

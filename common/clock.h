@@ -10,6 +10,8 @@ uint64_t clock_ns(void);
 uint64_t clock_ms(void);
 /* Seconds since 1970 of the wall clock, which may be set. */
 int64_t clock_unix(void);
+/* The same in milliseconds; 0 for a time before 1970. */
+uint64_t clock_unix_ms(void);
 
 #define CLOCK_RFC3339_SIZE 25
 /* "2026-01-31T12:00:00.123Z" of now into OUT. */

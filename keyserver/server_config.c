@@ -86,6 +86,8 @@ const struct config_option server_config_table[] = {
     {.name = "log_format", .type = CONFIG_CHOICE, .offset = FIELD(log_format), .fallback = "logfmt",
      .choices = formats,
      .help = "How: logfmt or json."},
+    {.name = "access_log", .type = CONFIG_BOOL, .offset = FIELD(access_log), .fallback = "on",
+     .help = "One line a use of a key, beside its record in the audit log."},
     {.name = "key_default", .type = CONFIG_SECTION, .offset = FIELD(key_default),
      .options = server_key_default_table,
      .help = "What every key may be used for, unless its own section says otherwise: key NAME { … }."},

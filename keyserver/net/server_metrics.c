@@ -120,6 +120,16 @@ static void write_vault_totals(struct buffer *out, const struct wall_stats *stat
         "Results that did not pass their own check and were not released.", (double)stats->faults);
 }
 
+static void write_audit(struct buffer *out, const struct wall_stats *stats)
+{
+    gauge(out, P "audit_sequence", "The number of the audit log's last record.", (double)stats->audit_seq);
+    gauge(out, P "audit_failing", "1 while the audit log cannot be written.", stats->audit_failing);
+    one(out, P "audit_withheld_total", METRIC_COUNTER,
+        "Results that were not released, since they could not be recorded.", (double)stats->audit_withheld);
+    one(out, P "audit_unrecorded_total", METRIC_COUNTER, "Answers that left without a record.",
+        (double)stats->audit_unrecorded);
+}
+
 static void write_vault(struct buffer *out, const struct server_status *status)
 {
     const struct net_counters *counters = service_counters(status->service);
@@ -133,7 +143,11 @@ static void write_vault(struct buffer *out, const struct server_status *status)
     gauge(out, P "vault_queued", "Requests that wait in the vault.", stats.queued);
     gauge(out, P "vault_working", "Requests being computed.", stats.working);
     gauge(out, P "vault_workers", "Requests that can be computed at once.", stats.workers);
+    gauge(out, P "epoch", "The number of the epoch that bound mode is in.", (double)stats.epoch);
+    gauge(out, P "epoch_ahead_seconds", "How far epochs are ahead of the clock, which was set back.",
+          (double)stats.epoch_ahead_ms / 1e3);
     write_vault_totals(out, &stats);
+    write_audit(out, &stats);
     total(out, P "vault_restarts_total", "Vaults that replaced one that died.", &counters->vault_restarts);
     total(out, P "vault_reloads_total", "Vaults that replaced one on reload.", &counters->vault_reloads);
     total(out, P "stray_answers_total", "Answers of the vault to requests that were given up.",

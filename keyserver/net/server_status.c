@@ -64,6 +64,13 @@ static json_t *json_of_listeners(const struct server_status *status)
     return array;
 }
 
+static json_t *json_of_audit(const struct wall_stats *stats)
+{
+    return json_pack("{s:I, s:b, s:I, s:I}", "sequence", (json_int_t)stats->audit_seq, "failing",
+                     (int)stats->audit_failing, "withheld", (json_int_t)stats->audit_withheld, "unrecorded",
+                     (json_int_t)stats->audit_unrecorded);
+}
+
 static json_t *json_of_vault(const struct server_status *status)
 {
     const struct vault_link *link = service_link(status->service);
@@ -75,12 +82,14 @@ static json_t *json_of_vault(const struct server_status *status)
     for (size_t reason = REFUSAL_NONE + 1; reason < REFUSAL_KINDS; reason++)
         json_object_set_new(refusals, wall_refusal_name((enum wall_refusal)reason),
                             json_integer((json_int_t)stats.refusals[reason]));
-    return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "ready", vault_link_ready(link),
-                     "keys", (json_int_t)stats.keys, "key_files_skipped", (json_int_t)stats.key_files_skipped,
-                     "workers", (json_int_t)stats.workers, "queued", (json_int_t)stats.queued, "working",
-                     (json_int_t)stats.working, "faults", (json_int_t)stats.faults, "restarts",
-                     (json_int_t)counter_get(&counters->vault_restarts), "reloads",
-                     (json_int_t)counter_get(&counters->vault_reloads), "refusals", refusals);
+    return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:o, s:o}", "ready",
+                     vault_link_ready(link), "keys", (json_int_t)stats.keys, "key_files_skipped",
+                     (json_int_t)stats.key_files_skipped, "workers", (json_int_t)stats.workers, "queued",
+                     (json_int_t)stats.queued, "working", (json_int_t)stats.working, "faults",
+                     (json_int_t)stats.faults, "restarts", (json_int_t)counter_get(&counters->vault_restarts),
+                     "reloads", (json_int_t)counter_get(&counters->vault_reloads), "epoch",
+                     (json_int_t)stats.epoch, "epoch_ahead_seconds", (double)stats.epoch_ahead_ms / 1e3,
+                     "audit", json_of_audit(&stats), "refusals", refusals);
 }
 
 static json_t *json_of_peer(const struct peer *peer, uint64_t now)

@@ -67,6 +67,8 @@ static void stats_add(struct wall_stats *total, const struct wall_stats *part)
     for (size_t reason = 0; reason < REFUSAL_KINDS; reason++)
         total->refusals[reason] += part->refusals[reason];
     total->faults += part->faults;
+    total->audit_withheld += part->audit_withheld;
+    total->audit_unrecorded += part->audit_unrecorded;
 }
 
 /* A pending request owns a copy of its handshake messages. */

@@ -1,7 +1,6 @@
 #include "keyserver/vault/desk.h"
 
 #include <string.h>
-#include <time.h>
 
 #include "common/clock.h"
 #include "common/secret.h"
@@ -30,17 +29,6 @@ static void answer_status(struct desk *desk, uint64_t token, enum operation_kind
 {
     const struct outcome outcome = {.status = status};
     answer(desk, token, kind, &outcome);
-}
-
-static void log_refusal(const struct wall_request *request, const struct claim *claim,
-                        enum wall_refusal refusal)
-{
-    char trace[2 * TRACE_ID_SIZE + 1], id[2 * KEY_ID_SIZE + 1];
-    const char *operation = operation_name(request->operation.kind);
-    log_event(LOG_WARN, "request_refused", "edge=%s op=%s key=%s reason=%s mend=\"%s\" trace=%s",
-              claim->edge != NULL ? claim->edge->name : "unknown", operation != NULL ? operation : "unknown",
-              claim->key != NULL ? claim->key->name : hex_encode(id, request->operation.key_id, KEY_ID_SIZE),
-              wall_refusal_name(refusal), judge_mend(refusal), trace_id_text(&request->trace, trace));
 }
 
 /* The keys that the edge may use, a slot for every WALL_KEYS_MAX of them. */
@@ -72,18 +60,30 @@ static void answer_keys(struct desk *desk, const struct wall_request *request,
     desk->stats.outcomes[OP_KEYS][STATUS_OK]++;
 }
 
-static void send_stats(struct desk *desk)
+static void gather_stats(struct desk *desk)
 {
     struct workers_load load;
-    struct wall_answer *slot = outbox_add(&desk->outbox);
-    desk->stats_due_ms = clock_ms() + STATS_INTERVAL_MS;
-    if (slot == NULL)
-        return;
+    struct audit_figures audit;
     workers_get_load(desk->workers, &load);
+    audit_get_figures(desk->ledger.audit, &audit);
     desk->stats.queued = load.queued;
     desk->stats.working = load.working;
     desk->stats.workers = load.threads;
     desk->stats.epoch = desk->now.epoch;
+    desk->stats.epoch_ahead_ms = epoch_clock_ahead(&desk->epochs, clock_unix_ms());
+    desk->stats.audit_seq = audit.seq;
+    desk->stats.audit_unrecorded = audit.unrecorded;
+    desk->stats.audit_withheld = audit.withheld;
+    desk->stats.audit_failing = audit.failing;
+}
+
+static void send_stats(struct desk *desk)
+{
+    struct wall_answer *slot = outbox_add(&desk->outbox);
+    desk->stats_due_ms = clock_ms() + STATS_INTERVAL_MS;
+    if (slot == NULL)
+        return;
+    gather_stats(desk);
     slot->kind = WALL_STATS;
     slot->u.stats = desk->stats;
 }
@@ -117,16 +117,38 @@ static void refuse(struct desk *desk, const struct wall_request *request, const 
                    enum wall_refusal refusal)
 {
     desk->stats.refusals[refusal]++;
-    log_refusal(request, claim, refusal);
-    if (request->token != 0)
-        answer_status(desk, request->token, request->operation.kind, STATUS_REFUSED);
+    ledger_add_refusal(&desk->ledger, request, claim, refusal);
+    answer_status(desk, request->token, request->operation.kind, STATUS_REFUSED);
+}
+
+/* What cannot be told in the owner's words, since nothing of it can be trusted to be one. */
+static void refuse_slot(struct desk *desk, const struct wall_request *slot)
+{
+    desk->stats.refusals[REFUSAL_MALFORMED_SLOT]++;
+    log_event(LOG_ERROR, "wall_malformed", "hint=\"the net process is not what it was; is it taken over?\"");
+    if (slot->token != 0)
+        answer_status(desk, slot->token, slot->operation.kind, STATUS_REFUSED);
+}
+
+static void refuse_unrecorded(struct desk *desk, const struct wall_request *request)
+{
+    desk->stats.refusals[REFUSAL_AUDIT]++;
+    answer_status(desk, request->token, request->operation.kind, STATUS_UNAVAILABLE);
+}
+
+static void answer_busy(struct desk *desk, uint64_t token, const struct claim *claim)
+{
+    ledger_add(&desk->ledger, claim, AUDIT_BUSY);
+    answer_status(desk, token, claim->kind, STATUS_BUSY);
 }
 
 /* Somebody's oldest job made way. */
 static void answer_lost(struct desk *desk, struct job *lost)
 {
-    if (!lost->cancelled)
-        answer_status(desk, lost->token, lost->claim.kind, STATUS_BUSY);
+    if (lost->cancelled)
+        ledger_add(&desk->ledger, &lost->claim, AUDIT_CANCELLED);
+    else
+        answer_busy(desk, lost->token, &lost->claim);
     wipe(lost, sizeof *lost);
 }
 
@@ -141,12 +163,16 @@ static void enqueue(struct desk *desk, const struct wall_request *request, const
     if (result == 1)
         answer_lost(desk, &lost);
     else if (result != 0)
-        answer_status(desk, request->token, judgement->claim.kind, STATUS_BUSY);
+        answer_busy(desk, request->token, &judgement->claim);
 }
 
 static void take_operation(struct desk *desk, const struct wall_request *request)
 {
     struct judgement judgement;
+    if (!ledger_is_open(&desk->ledger) && request->operation.kind != OP_KEYS) {
+        refuse_unrecorded(desk, request);
+        return;
+    }
     judge_request(&desk->judge, request, &desk->now, &judgement);
     if (judgement.refusal != REFUSAL_NONE)
         refuse(desk, request, &judgement.claim, judgement.refusal);
@@ -158,9 +184,8 @@ static void take_operation(struct desk *desk, const struct wall_request *request
 
 static void take_request(struct desk *desk, const struct wall_request *request)
 {
-    static const struct claim nobody = {.edge = NULL};
     if (wall_request_check(request) != 0)
-        refuse(desk, request, &nobody, REFUSAL_MALFORMED_SLOT);
+        refuse_slot(desk, request);
     else if (request->kind == WALL_CANCEL)
         workers_cancel(desk->workers, request->token);
     else if (request->kind == WALL_EPOCH_WANTED)
@@ -185,21 +210,36 @@ int desk_take_requests(struct desk *desk)
     return count == ERR_CUT ? ERR_CUT : 0;
 }
 
+static enum audit_result result_of(const struct job *job)
+{
+    if (job->cancelled)
+        return AUDIT_CANCELLED;
+    if (job->outcome.status == STATUS_OK)
+        return AUDIT_OK;
+    return job->outcome.status == STATUS_EXPIRED ? AUDIT_EXPIRED : AUDIT_FAULT;
+}
+
+static void finish(struct desk *desk, const struct job *job)
+{
+    enum operation_kind kind = job->claim.kind;
+    desk->stats.busy_ns[kind] += job->spent_ns;
+    desk->stats.faults += job->faulty;
+    if (job->faulty)
+        log_event(LOG_ERROR, "operation_faulty",
+                  "key=%s op=%s hint=\"a result did not pass its check and was not released; is the "
+                  "hardware sound?\"",
+                  job->claim.key->name, operation_name(kind));
+    ledger_add(&desk->ledger, &job->claim, result_of(job));
+    if (!job->cancelled)
+        answer(desk, job->token, kind, &job->outcome);
+}
+
 void desk_take_finished(struct desk *desk)
 {
     struct job *job = workers_collect(desk->workers);
     while (job != NULL) {
         struct job *next = job->next;
-        enum operation_kind kind = job->claim.kind;
-        desk->stats.busy_ns[kind] += job->spent_ns;
-        desk->stats.faults += job->faulty;
-        if (job->faulty)
-            log_event(LOG_ERROR, "operation_faulty",
-                      "key=%s op=%s hint=\"a result did not pass its check and was not released; is the "
-                      "hardware sound?\"",
-                      job->claim.key->name, operation_name(kind));
-        if (!job->cancelled)
-            answer(desk, job->token, kind, &job->outcome);
+        finish(desk, job);
         workers_release(desk->workers, job);
         job = next;
     }
@@ -207,39 +247,52 @@ void desk_take_finished(struct desk *desk)
 
 /* ---- time ---- */
 
-static uint64_t unix_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return now.tv_sec < 0 ? 0 : (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / NS_PER_MS;
-}
-
 void desk_start(struct desk *desk, uint64_t epoch_length_ms)
 {
-    epoch_clock_start(&desk->epochs, epoch_length_ms, unix_ms(), 0, clock_ms());
+    epoch_clock_start(&desk->epochs, epoch_length_ms, clock_unix_ms(), audit_epoch(desk->ledger.audit),
+                      clock_ms());
     desk_tick(desk);
+}
+
+static void tick_audit(struct desk *desk, uint64_t unix_ms)
+{
+    const struct audit_time now = {
+        .mono_ms = desk->now.mono_ns / NS_PER_MS, .unix_ms = unix_ms, .epoch_ms = desk->epochs.time_ms};
+    audit_tick(desk->ledger.audit, &now);
 }
 
 void desk_tick(struct desk *desk)
 {
-    uint64_t before = desk->now.epoch, wall_ms = unix_ms();
-    desk->now = (struct moment){.mono_ns = clock_ns(), .unix_s = (int64_t)(wall_ms / 1000)};
-    desk->now.epoch = epoch_clock_turn(&desk->epochs, wall_ms, desk->now.mono_ns / NS_PER_MS);
+    uint64_t before = desk->now.epoch, unix_ms = clock_unix_ms();
+    desk->now = (struct moment){.mono_ns = clock_ns(), .unix_s = (int64_t)(unix_ms / 1000)};
+    desk->now.epoch = epoch_clock_turn(&desk->epochs, unix_ms, desk->now.mono_ns / NS_PER_MS);
+    tick_audit(desk, unix_ms);
     if (desk->now.epoch != before || desk->now.mono_ns / NS_PER_MS >= desk->stats_due_ms)
         send_stats(desk);
 }
 
+static uint64_t until(uint64_t due_ms, uint64_t now_ms)
+{
+    return due_ms > now_ms ? due_ms - now_ms : 0;
+}
+
 int desk_timeout(const struct desk *desk)
 {
-    uint64_t now = clock_ms(), stats = desk->stats_due_ms > now ? desk->stats_due_ms - now : 0;
-    uint64_t epoch = epoch_clock_left(&desk->epochs);
-    return (int)(stats < epoch ? stats : epoch);
+    uint64_t now = clock_ms(), least = epoch_clock_left(&desk->epochs);
+    const uint64_t others[] = {until(desk->stats_due_ms, now), until(audit_due(desk->ledger.audit), now)};
+    for (size_t i = 0; i < 2; i++)
+        least = others[i] < least ? others[i] : least;
+    return (int)least;
 }
 
 /* ---- the way out ---- */
 
 int desk_flush(struct desk *desk)
 {
+    if (ledger_settle(&desk->ledger) == 0)
+        outbox_release(&desk->outbox);
+    else
+        outbox_withhold(&desk->outbox);
     return outbox_flush(&desk->outbox, desk->wall);
 }
 
@@ -251,4 +304,5 @@ bool desk_is_behind(const struct desk *desk)
 void desk_clear(struct desk *desk)
 {
     outbox_clear(&desk->outbox);
+    ledger_clear(&desk->ledger);
 }

@@ -1,10 +1,11 @@
-/* The desk: takes slots from the wall, has them judged, gives them to the workers and answers what comes of
- * them. The vault's I/O thread. */
+/* The desk: takes slots from the wall, has them judged, gives them to the workers, has what comes of them
+ * recorded and answers it. The vault's I/O thread. */
 #ifndef KEYSERVER_VAULT_DESK_H
 #define KEYSERVER_VAULT_DESK_H
 
 #include "keyserver/vault/epoch.h"
 #include "keyserver/vault/judge.h"
+#include "keyserver/vault/ledger.h"
 #include "keyserver/vault/outbox.h"
 #include "keyserver/vault/workers.h"
 
@@ -12,6 +13,7 @@ struct desk {
     struct judge judge;
     struct wall *wall;       /* borrowed */
     struct workers *workers; /* borrowed */
+    struct ledger ledger;
     struct epoch_clock epochs;
     struct moment now;
     struct outbox outbox;
@@ -19,7 +21,7 @@ struct desk {
     uint64_t stats_due_ms; /* of clock_ms() */
 };
 
-/* With judge, wall and workers set and the rest zeroed: begins. */
+/* With judge, wall, workers and ledger set and the rest zeroed: begins. */
 void desk_start(struct desk *desk, uint64_t epoch_length_ms);
 /* Time passes: epochs turn, figures fall due. */
 void desk_tick(struct desk *desk);
@@ -29,7 +31,8 @@ int desk_timeout(const struct desk *desk);
 int desk_take_requests(struct desk *desk) MUST_USE;
 /* Answers what the workers have done. */
 void desk_take_finished(struct desk *desk);
-/* Sends what the wall takes; 0 or ERR_CUT. While some is left, no further request should be taken. */
+/* Puts on record what was decided, then sends what the wall takes; 0 or ERR_CUT. While some is left, no
+ * further request should be taken. */
 int desk_flush(struct desk *desk) MUST_USE;
 bool desk_is_behind(const struct desk *desk);
 void desk_clear(struct desk *desk);

@@ -269,6 +269,7 @@ static void tell_one(const struct teller *teller, const char *edge, const char *
 {
     const struct limits_quota quota = {.edge = edge,
                                        .key = key,
+                                       .seconds = limit->seconds,
                                        .start = window->start,
                                        .used = limit_window_used(window, limit, teller->unix_s)};
     if (quota.used > 0)

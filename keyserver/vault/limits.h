@@ -50,7 +50,8 @@ void limits_take(const struct limits_use *use, const struct moment *now);
 struct limits_quota {
     const char *edge; /* borrowed; NULL: of all edges together */
     const char *key;  /* borrowed; NULL: of all keys together */
-    int64_t start;    /* unix time: when its window began */
+    uint32_t seconds; /* how long its window is; to restore it, this may be anything */
+    int64_t start;    /* unix time: when that began */
     uint64_t used;
 };
 

@@ -11,23 +11,41 @@ struct wall_answer *outbox_add(struct outbox *outbox)
         return NULL;
     memset(room, 0, sizeof(struct wall_answer));
     buffer_commit(&outbox->slots, sizeof(struct wall_answer));
+    outbox->held++;
     /* Slots only ever enter and leave whole, so that each begins at a multiple of its size. */
     return (struct wall_answer *)(void *)room;
 }
 
+void outbox_release(struct outbox *outbox)
+{
+    outbox->held = 0;
+}
+
+void outbox_withhold(struct outbox *outbox)
+{
+    uint8_t *end = outbox->slots.bytes + outbox->slots.end;
+    struct wall_answer *slot = (struct wall_answer *)(void *)end - outbox->held;
+    for (; outbox->held > 0; slot++, outbox->held--) {
+        if (slot->kind != WALL_OUTCOME)
+            continue;
+        wipe(&slot->u.outcome, sizeof slot->u.outcome);
+        slot->u.outcome.status = STATUS_UNAVAILABLE;
+    }
+}
+
 int outbox_flush(struct outbox *outbox, struct wall *wall)
 {
-    while (!outbox_empty(outbox)) {
+    size_t left = outbox_count(outbox) - outbox->held;
+    while (left > 0) {
         struct wall_answer batch[WALL_BATCH_MAX];
-        size_t count = buffer_length(&outbox->slots) / sizeof *batch;
-        if (count > WALL_BATCH_MAX)
-            count = WALL_BATCH_MAX;
+        size_t count = left < WALL_BATCH_MAX ? left : WALL_BATCH_MAX;
         memcpy(batch, buffer_bytes(&outbox->slots), count * sizeof *batch);
         int sent = wall_send_answers(wall, batch, count);
         wipe(batch, count * sizeof *batch);
         if (sent < 0)
             return sent;
         buffer_consume(&outbox->slots, (size_t)sent * sizeof *batch);
+        left -= (size_t)sent;
         if ((size_t)sent < count)
             break;
     }

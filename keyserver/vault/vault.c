@@ -1,11 +1,13 @@
 #include "keyserver/vault/vault.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/identity.h"
 #include "common/process.h"
 #include "common/secret.h"
@@ -13,6 +15,7 @@
 #include "keyserver/vault/desk.h"
 #include "keyserver/vault/explain.h"
 #include "keyserver/vault/gate.h"
+#include "keyserver/vault/rules.h"
 #include "keyserver/vault/sandbox.h"
 
 struct vault {
@@ -22,8 +25,16 @@ struct vault {
     struct policy *policy;    /* owned */
     struct limits *limits;    /* owned */
     uint8_t *epoch_secret;    /* owned; 32 bytes of guarded memory */
-    struct workers *workers;  /* owned */
+    uint8_t rules[RULES_DIGEST_SIZE];
+    struct quotas quotas;
+    struct audit *audit;     /* owned; NULL: nothing is recorded */
+    struct workers *workers; /* owned */
     struct desk desk;
+};
+
+enum purpose {
+    TO_SERVE,
+    TO_TRY, /* leaves no record of a start */
 };
 
 /* ---- start ---- */
@@ -97,7 +108,7 @@ static int load_policy(struct vault *vault, const struct server_config *config, 
     return vault->limits != NULL ? 0 : fault_set(fault, ERR_MEMORY, "the limits: %s", err_string(ERR_MEMORY));
 }
 
-/* Everything that is read from files. */
+/* Everything that is read from files once, and judged by. */
 static int vault_load(struct vault *vault, const struct server_config *config, int edges_fd,
                       struct fault *fault)
 {
@@ -105,27 +116,59 @@ static int vault_load(struct vault *vault, const struct server_config *config, i
     if ((err = process_harden("keyless-vault", fault)) != 0 || (err = secret_init()) != 0 ||
         (err = gate_start()) != 0 ||
         (err = authorized_snapshot_load(&vault->edges, edges_fd, config->authorized_edges, fault)) != 0 ||
-        (err = load_keys(vault, config, fault)) != 0 || (err = load_policy(vault, config, fault)) != 0 ||
-        (err = process_drop_user(config->user, fault)) != 0)
+        (err = load_keys(vault, config, fault)) != 0 || (err = load_policy(vault, config, fault)) != 0)
         return err;
     authorized_forget_psks(vault->edges);
-    return 0;
+    return rules_digest(vault->rules, config, vault->edges);
 }
 
-/* From here on it computes, and opens nothing any more. */
-static int vault_lock(struct vault *vault, const struct server_config *config, struct fault *fault)
+static struct audit_time now(void)
 {
-    bool files_denied = process_deny_files();
+    const uint64_t unix_ms = clock_unix_ms();
+    return (struct audit_time){.mono_ms = clock_ms(), .unix_ms = unix_ms, .epoch_ms = unix_ms};
+}
+
+static int open_audit(struct vault *vault, const struct server_config *config, struct fault *fault)
+{
+    const struct audit_time at = now();
+    int err = quotas_init(&vault->quotas, vault->limits, vault->edges, vault->keys, vault->policy);
+    if (err != 0)
+        return fault_set(fault, err, "the quotas: %s", err_string(err));
+    return audit_open(&vault->audit, &config->audit, config->user, &vault->quotas.audit, &at, fault);
+}
+
+/* From here on it computes, and opens nothing any more but files of the audit log. Every thread is there
+ * before the sandbox closes. */
+static int vault_lock(struct vault *vault, const struct server_config *config, enum purpose purpose,
+                      struct fault *fault)
+{
+    const struct audit_time at = now();
+    bool files_denied = process_deny_files_but(audit_folder(vault->audit));
     vault->workers = workers_new(vault->keys, (unsigned)config->workers, (unsigned)config->queue_max,
                                  authorized_count(vault->edges));
     if (vault->workers == NULL)
         return fault_set(fault, ERR_MEMORY, "the workers cannot be started");
-    return sandbox_enter(files_denied, -1, fault);
+    if (purpose == TO_SERVE && audit_start(vault->audit, vault->edges, vault->keys, vault->rules, &at) != 0)
+        return fault_set(fault, ERR_MEMORY, "the audit log cannot be started");
+    return sandbox_enter(files_denied, audit_folder(vault->audit), fault);
+}
+
+/* All of it. */
+static int vault_open(struct vault *vault, const struct server_config *config, int edges_fd,
+                      enum purpose purpose, struct fault *fault)
+{
+    int err;
+    if ((err = vault_load(vault, config, edges_fd, fault)) != 0 ||
+        (err = open_audit(vault, config, fault)) != 0 || (err = process_drop_user(config->user, fault)) != 0)
+        return err;
+    return vault_lock(vault, config, purpose, fault);
 }
 
 static void vault_clear(struct vault *vault)
 {
     workers_free(vault->workers);
+    audit_close(vault->audit);
+    quotas_clear(&vault->quotas);
     limits_free(vault->limits);
     policy_free(vault->policy);
     keystore_free(vault->keys);
@@ -179,12 +222,14 @@ static struct judge judge_of(const struct vault *vault)
 
 static void start(struct vault *vault, const struct server_config *config)
 {
-    vault->desk = (struct desk){.judge = judge_of(vault),
-                                .wall = &vault->wall,
-                                .workers = vault->workers,
-                                .stats = {.keys = (uint32_t)keystore_count(vault->keys),
-                                          .key_files_skipped = (uint32_t)keystore_skipped(vault->keys),
-                                          .ready = 1}};
+    vault->desk = (struct desk){
+        .judge = judge_of(vault),
+        .wall = &vault->wall,
+        .workers = vault->workers,
+        .ledger = {.audit = vault->audit, .quotas = &vault->quotas, .access_log = config->access_log},
+        .stats = {.keys = (uint32_t)keystore_count(vault->keys),
+                  .key_files_skipped = (uint32_t)keystore_skipped(vault->keys),
+                  .ready = 1}};
     desk_start(&vault->desk, config->epoch);
 }
 
@@ -194,10 +239,8 @@ int vault_run(const struct server_config *config, const struct vault_descriptors
     struct fault fault = {0};
     log_init("keyless-server[vault]", (enum log_level)config->log_level, (enum log_format)config->log_format);
     wall_adopt(&vault.wall, fds->wall);
-    int err = vault_load(&vault, config, fds->edges, &fault);
+    int err = vault_open(&vault, config, fds->edges, TO_SERVE, &fault);
     close(fds->edges);
-    if (err == 0)
-        err = vault_lock(&vault, config, &fault);
     if (err != 0) {
         close(fds->ready);
         return fail(&vault, err, &fault);
@@ -210,6 +253,45 @@ int vault_run(const struct server_config *config, const struct vault_descriptors
     return result;
 }
 
+/* ---- without service ---- */
+
+static int report(const struct vault *vault, const struct server_config *config, const char *file)
+{
+    char text[PATH_MAX + 128], digest[2 * RULES_DIGEST_SIZE + 1];
+    size_t keys = keystore_count(vault->keys), skipped = keystore_skipped(vault->keys);
+    int fd = skipped == 0 && keys > 0 ? STDOUT_FILENO : STDERR_FILENO;
+    if (skipped > 0)
+        snprintf(text, sizeof text,
+                 "keyless-server: %s: %zu of %zu key files cannot be used; see the lines above\n",
+                 config->keys, skipped, keys + skipped);
+    else if (keys == 0)
+        snprintf(text, sizeof text,
+                 "keyless-server: %s: holds no key; put private keys there as NAME.key or NAME.pem\n",
+                 config->keys);
+    else
+        snprintf(text, sizeof text, "%s is good: %zu edges, %zu keys, rules %.16s\n", file,
+                 authorized_count(vault->edges), keys, hex_encode(digest, vault->rules, sizeof vault->rules));
+    size_t length = strlen(text);
+    if (write(fd, text, length) != (ssize_t)length) /* the sandbox knows no other way */
+        return 1;
+    return fd == STDOUT_FILENO ? 0 : 2;
+}
+
+int vault_try(const struct server_config *config, const char *file)
+{
+    struct vault vault = {.wall.fd = -1};
+    struct fault fault = {0};
+    int edges_fd = authorized_snapshot_take(config->authorized_edges, &fault);
+    int err = edges_fd < 0 ? edges_fd : vault_open(&vault, config, edges_fd, TO_TRY, &fault);
+    if (edges_fd >= 0)
+        close(edges_fd);
+    if (err != 0)
+        return fail(&vault, err, &fault);
+    int status = report(&vault, config, file);
+    vault_clear(&vault);
+    return status;
+}
+
 int vault_explain(const struct server_config *config, const struct question *question)
 {
     const struct explain_files files = {.edges = config->authorized_edges, .keys = config->keys};
@@ -217,6 +299,8 @@ int vault_explain(const struct server_config *config, const struct question *que
     struct fault fault = {0};
     int edges_fd = authorized_snapshot_take(config->authorized_edges, &fault);
     int err = edges_fd < 0 ? edges_fd : vault_load(&vault, config, edges_fd, &fault);
+    if (err == 0)
+        err = process_drop_user(config->user, &fault);
     if (edges_fd >= 0)
         close(edges_fd);
     if (err != 0)

@@ -16,12 +16,17 @@ struct vault_descriptors {
 };
 
 /* The body of the process, after the fork: hardens itself, loads the list of edges, the group secret and the
- * keys, drops to config->user, says that it is ready, then serves the wall until its other end is closed and
- * everything begun is done. Returns the exit status: 0 done, 2 when what it needs could not be loaded
- * (logged). */
+ * keys, opens the audit log, drops to config->user, says that it is ready, then serves the wall until its
+ * other end is closed and everything begun is done. Returns the exit status: 0 done, 2 when what it needs
+ * could not be loaded (logged). */
 int vault_run(const struct server_config *config, const struct vault_descriptors *fds);
 
-/* The body of a process that loads the same and serves nothing: writes to standard output why QUESTION is
+/* The body of a process that gets just as far, and then says on standard output that FILE, of which CONFIG
+ * is, is good, or on standard error what is not. Returns the exit status: 0 all is good, 1 it could not be
+ * written, 2 something is wrong. */
+int vault_try(const struct server_config *config, const char *file);
+
+/* The body of a process that loads the same and opens no log: writes to standard output why QUESTION is
  * granted or refused (explain.h). Returns the exit status: 0 granted, 4 refused, 1 it could not be written, 2
  * as above. */
 int vault_explain(const struct server_config *config, const struct question *question);

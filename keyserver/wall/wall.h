@@ -76,12 +76,17 @@ struct wall_stats {
     uint64_t busy_ns[OP_KINDS]; /* time spent in private-key operations */
     uint64_t faults;            /* results that did not pass their check and were not released */
     uint64_t epoch;             /* its number */
+    uint64_t epoch_ahead_ms;    /* how far the time of epochs is ahead of the clock, which was set back */
+    uint64_t audit_seq;         /* of the last record */
+    uint64_t audit_unrecorded;  /* answers that left without a record */
+    uint64_t audit_withheld;    /* results not released, since they could not be recorded */
     uint32_t keys;              /* loaded */
     uint32_t key_files_skipped; /* found wrong and passed over */
     uint32_t queued;            /* waiting now */
     uint32_t working;           /* being computed now */
     uint32_t workers;
-    uint32_t ready; /* 1 once the keys are loaded */
+    uint32_t ready;         /* 1 once the keys are loaded */
+    uint32_t audit_failing; /* 1 while the audit log cannot be written */
 };
 
 struct wall_answer {

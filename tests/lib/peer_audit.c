@@ -14,7 +14,7 @@
 
 #include "common/clock.h"
 #include "common/secret.h"
-#include "keyserver/vault/audit.h"
+#include "keyserver/vault/audit/audit.h"
 
 #define EDGES 3
 

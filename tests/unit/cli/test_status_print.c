@@ -91,13 +91,18 @@ static void a_server_shows_vault_edges_and_refusals(void **state)
     (void)state;
     print("{\"program\": \"keyless-server\", \"version\": \"1\", \"uptime_seconds\": 1, \"listeners\": [],"
           " \"vault\": {\"keys\": 3, \"workers\": 2, \"queued\": 1, \"working\": 4, \"key_files_skipped\": 1,"
-          " \"faults\": 5, \"restarts\": 6, \"refusals\": {\"unknown_key\": 2, \"expired\": 0}},"
+          " \"faults\": 5, \"restarts\": 6, \"epoch_ahead_seconds\": 61.4, \"audit\": {\"sequence\": 12,"
+          " \"failing\": true, \"withheld\": 2, \"unrecorded\": 3}, \"refusals\": {\"unknown_key\": 2, "
+          "\"expired\": 0}},"
           " \"requests\": {\"ping\": 8}, \"answers\": {\"ok\": 7}, \"dropped\": {\"unknown\": 0},"
           " \"edges\": [{\"name\": \"paris1\", \"address\": \"10.0.0.2:5\", \"software\": \"x 1\","
           " \"connected_seconds\": 61, \"requests\": 9, \"in_flight\": 1, \"rtt_seconds\": 0.0015}]}",
           NULL);
     assert_has("  vault        3 keys, 2 workers, 1 queued, 4 working, 1 key files skipped (`keyless check` "
-               "says why), 5 faults, 6 restarts\n");
+               "says why), 5 faults, 6 restarts, epochs 61 s ahead of the clock\n");
+    assert_has(
+        "  audit        record 12, cannot be written (the log says why), 2 results withheld, 3 answers "
+        "unrecorded\n");
     assert_has("  refused      unknown_key 2\n");
     assert_has("  requests     ping 8\n");
     assert_has("    paris1 10.0.0.2:5: connected for 1m 01s, 1 in flight, 9 requests, rtt 1.50 ms, x 1\n");
@@ -108,8 +113,12 @@ static void a_server_shows_vault_edges_and_refusals(void **state)
 static void a_server_without_edges_says_so(void **state)
 {
     (void)state;
-    print("{\"program\": \"keyless-server\", \"edges\": []}", NULL);
+    print("{\"program\": \"keyless-server\", \"edges\": [], \"vault\": {\"epoch_ahead_seconds\": 0.9, "
+          "\"audit\": {\"sequence\": 7, \"failing\": false}}}",
+          NULL);
     assert_has("  edges        none connected\n");
+    assert_has("  audit        record 7\n");
+    assert_null(strstr(page, "ahead"));
 }
 
 static void what_a_peer_calls_itself_cannot_steer_the_terminal(void **state)

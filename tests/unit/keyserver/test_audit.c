@@ -259,16 +259,15 @@ static void count_record(void *context, const struct audit_record *record)
     }
 }
 
-static bool get_quota(void *context, size_t index, struct audit_record *out)
+static void each_quota(void *context, int64_t unix_s, audit_tell *tell, void *user)
 {
     const struct counters *c = context;
-    if (index >= RIG_EDGES)
-        return false;
-    snprintf(out->edge, sizeof out->edge, "edge%zu", index);
-    out->window_s = 86400;
-    out->start_s = 1769817600;
-    out->used = c->used[index];
-    return true;
+    assert_in_range(unix_s, 1769817600, 1769817600 + 86399);
+    for (size_t i = 0; i < RIG_EDGES; i++) {
+        struct audit_record quota = {.window_s = 86400, .start_s = 1769817600, .used = c->used[i]};
+        snprintf(quota.edge, sizeof quota.edge, "edge%zu", i);
+        tell(&quota, user);
+    }
 }
 
 static void quotas_outlast_rotation_and_restart(void **state)
@@ -278,7 +277,7 @@ static void quotas_outlast_rotation_and_restart(void **state)
     uint64_t total = 0;
     for (unsigned run = 0; run < 5; run++) {
         struct counters counters = {.quotas = 0};
-        const struct audit_quotas quotas = {&counters, count_record, get_quota};
+        const struct audit_quotas quotas = {&counters, count_record, each_quota};
         assert_int_equal(rig_try_open(&rig, &quotas), 0);
         uint64_t sum = 0;
         for (unsigned i = 0; i < RIG_EDGES; i++)

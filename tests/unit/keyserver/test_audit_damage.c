@@ -317,14 +317,15 @@ static void a_chain_made_anew_without_the_key_is_recorded(void **state)
 
 /* ---- between two files ---- */
 
-static bool some_quota(void *context, size_t index, struct audit_record *out)
+static void some_quotas(void *context, int64_t unix_s, audit_tell *tell, void *user)
 {
     (void)context;
-    if (index >= 3)
-        return false;
-    snprintf(out->edge, sizeof out->edge, "edge%zu", index);
-    out->used = index + 1;
-    return true;
+    (void)unix_s;
+    for (unsigned i = 0; i < 3; i++) {
+        struct audit_record quota = {.used = i + 1};
+        snprintf(quota.edge, sizeof quota.edge, "edge%u", i);
+        tell(&quota, user);
+    }
 }
 
 static unsigned quotas_told;
@@ -338,7 +339,7 @@ static void tell_quota(void *context, const struct audit_record *record)
 /* Whatever of a head part a writer was killed in, the next one makes it whole. */
 static void a_head_part_that_is_not_complete_is_made_anew(void **state)
 {
-    const struct audit_quotas quotas = {NULL, tell_quota, some_quota};
+    const struct audit_quotas quotas = {NULL, tell_quota, some_quotas};
     (void)state;
     rig.config.rotate_size = 3000;
     assert_int_equal(rig_try_open(&rig, &quotas), 0);

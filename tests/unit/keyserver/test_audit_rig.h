@@ -18,8 +18,8 @@
 #include "common/clock.h"
 #include "common/process.h"
 #include "keyserver/audit/audit_check.h"
-#include "keyserver/vault/audit.h"
-#include "keyserver/vault/audit_sync.h"
+#include "keyserver/vault/audit/audit.h"
+#include "keyserver/vault/audit/audit_sync.h"
 #include "tests/unit/keyserver/test_keys.h"
 
 #define RIG_EDGES    3

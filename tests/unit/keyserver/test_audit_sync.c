@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "common/secret.h"
-#include "keyserver/vault/audit_sync.h"
+#include "keyserver/vault/audit/audit_sync.h"
 
 static char folder_path[32];
 static int folder;

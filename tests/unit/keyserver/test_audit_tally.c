@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "keyserver/vault/audit_tally.h"
+#include "keyserver/vault/audit/audit_tally.h"
 
 #define EDGES 3
 

@@ -323,6 +323,7 @@ static void note(const struct limits_quota *quota, void *user)
 {
     struct told *told = user;
     assert_true(told->count < 64);
+    assert_true(quota->seconds == HOUR || quota->seconds == 24 * HOUR);
     snprintf(told->text[told->count++], sizeof told->text[0], "%s %s %lld %llu",
              quota->edge != NULL ? quota->edge : "-", quota->key != NULL ? quota->key : "-",
              (long long)quota->start, (unsigned long long)quota->used);
@@ -436,10 +437,10 @@ static void uses_are_restored_one_by_one(void **state)
 
 static void names_that_are_gone_restore_nothing(void **state)
 {
-    static const struct limits_quota gone[] = {{"gone", NULL, NOON, 5},  {NULL, "gone", NOON, 5},
-                                               {"gone", "a", NOON, 5},   {"edge0", "gone", NOON, 5},
-                                               {"edge1", NULL, NOON, 5}, {NULL, "b", NOON, 5},
-                                               {"edge0", "b", NOON, 5},  {NULL, NULL, NOON, 5}};
+    static const struct limits_quota gone[] = {{"gone", NULL, 0, NOON, 5},  {NULL, "gone", 0, NOON, 5},
+                                               {"gone", "a", 0, NOON, 5},   {"edge0", "gone", 0, NOON, 5},
+                                               {"edge1", NULL, 0, NOON, 5}, {NULL, "b", 0, NOON, 5},
+                                               {"edge0", "b", 0, NOON, 5},  {NULL, NULL, 0, NOON, 5}};
     struct told told = {.count = 0};
     (void)state;
     make_restorable();

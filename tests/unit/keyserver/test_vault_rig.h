@@ -45,9 +45,10 @@ static char *rig_operations[] = {rig_words[0], rig_words[1], rig_words[2], rig_w
 static char *rig_modes[] = {rig_words[4], rig_words[5]};
 
 struct rig {
-    char folder[KEYS_PATH_SIZE]; /* of authorized_edges, group_secret and log */
+    char folder[KEYS_PATH_SIZE]; /* of authorized_edges, group_secret, log and audit.key */
     char keys[KEYS_PATH_SIZE];
     char edges_file[KEYS_PATH_SIZE + 32], secret_file[KEYS_PATH_SIZE + 32], log_file[KEYS_PATH_SIZE + 32];
+    char audit[KEYS_PATH_SIZE], audit_key[KEYS_PATH_SIZE + 32];
     struct server_config config;
     EVP_PKEY *pkey[KEY_COUNT];
     pid_t pid; /* 0 = none runs */
@@ -91,9 +92,11 @@ static inline void rig_set_up(struct rig *rig)
     assert_int_equal(secret_init(), 0);
     keys_make_folder(rig->folder);
     keys_make_folder(rig->keys);
+    keys_make_folder(rig->audit);
     snprintf(rig->edges_file, sizeof rig->edges_file, "%s/authorized_edges", rig->folder);
     snprintf(rig->secret_file, sizeof rig->secret_file, "%s/group_secret", rig->folder);
     snprintf(rig->log_file, sizeof rig->log_file, "%s/log", rig->folder);
+    snprintf(rig->audit_key, sizeof rig->audit_key, "%s/audit.key", rig->folder);
     rig_write_edges(rig);
     rig->pkey[HAS_RSA] = keys_rsa(2048);
     rig->pkey[HAS_P256] = keys_ec("P-256");
@@ -111,7 +114,9 @@ static inline void rig_set_up(struct rig *rig)
         .queue_max = 16384,
         .epoch = 30000,
         .key_default = {.operations = {rig_operations, 4}, .modes = {rig_modes, 2}},
-        .log_level = LOG_INFO};
+        .log_level = LOG_INFO,
+        .access_log = true,
+        .audit = {.folder = rig->audit, .key = rig->audit_key, .rotate_size = 64 << 20, .checkpoint = 1000}};
     rig->wall.fd = -1;
 }
 
@@ -121,6 +126,7 @@ static inline void rig_tear_down(struct rig *rig)
         EVP_PKEY_free(rig->pkey[i]);
     keys_remove_folder(rig->folder);
     keys_remove_folder(rig->keys);
+    keys_remove_folder(rig->audit);
 }
 
 /* Starts a vault; true when it says that it is ready. Its log goes to the rig's file, from its beginning. */

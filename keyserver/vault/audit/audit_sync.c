@@ -1,4 +1,4 @@
-#include "keyserver/vault/audit_sync.h"
+#include "keyserver/vault/audit/audit_sync.h"
 
 #include <assert.h>
 #include <errno.h>

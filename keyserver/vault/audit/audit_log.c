@@ -1,4 +1,4 @@
-#include "keyserver/vault/audit_log.h"
+#include "keyserver/vault/audit/audit_log.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
-#include "keyserver/vault/audit_roll.h"
+#include "keyserver/vault/audit/audit_roll.h"
 
 #define FILES_AT_ONCE 1000000 /* gone through before a batch: a bound, so that nothing is without one */
 #define LINES_FIRST   65536   /* bytes; doubled as needed, and kept */

@@ -1,4 +1,4 @@
-#include "keyserver/vault/audit_tally.h"
+#include "keyserver/vault/audit/audit_tally.h"
 
 #include <assert.h>
 #include <stdlib.h>

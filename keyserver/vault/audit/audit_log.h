@@ -8,8 +8,9 @@
 
 #include <sys/types.h>
 
-#include "keyserver/vault/audit_segment.h"
-#include "keyserver/vault/audit_sync.h"
+#include "keyserver/vault/audit/audit.h"
+#include "keyserver/vault/audit/audit_segment.h"
+#include "keyserver/vault/audit/audit_sync.h"
 
 struct audit_log {
     /* Set before it is opened; the rest is zero then. */
@@ -20,10 +21,8 @@ struct audit_log {
     bool give_away; /* files that are made now are to belong to: */
     uid_t uid;
     gid_t gid;
-    /* Fills the INDEX-th quota record of a head part; false when there is none. May be NULL. */
-    bool (*get_quota)(void *context, size_t index, struct audit_record *out);
-    void *context;
-    uint64_t time_ms, epoch_ms; /* of what is added */
+    const struct audit_quotas *quotas; /* borrowed */
+    uint64_t time_ms, epoch_ms;        /* of what is added */
 
     struct audit_sync *sync; /* borrowed; NULL until there is one */
     struct audit_segment segment;

@@ -17,6 +17,17 @@
 
 struct audit;
 
+/* How it goes, since the start. */
+struct audit_figures {
+    uint64_t seq;        /* of the last record */
+    uint64_t unrecorded; /* answers that left without a record */
+    uint64_t withheld;   /* results that were not released, since they could not be recorded */
+    bool failing;        /* the log cannot be written */
+};
+
+/* RECORD is the callee's, to be finished. */
+typedef void audit_tell(struct audit_record *record, void *user);
+
 struct audit_time {
     uint64_t mono_ms;  /* of a clock that is never set */
     uint64_t unix_ms;  /* since 1970; the time of what is recorded from now on */
@@ -30,16 +41,18 @@ struct audit_quotas {
      * (`used` of it since `start_s`) and each `use`, and later of each `use` that another vault has written.
      * A use counts when its result is AUDIT_OK. What this vault itself adds is not told. */
     void (*on_record)(void *context, const struct audit_record *record);
-    /* Fills edge, key, window_s, start_s and used of the INDEX-th quota that is in use; false when there is
-     * none. Called when a file begins, so that it holds all that is needed to count on. `used` is what stands
-     * in the log so far: not what was added but not committed yet, which is counted from its record. */
-    bool (*get)(void *context, size_t index, struct audit_record *out);
+    /* Tells of every quota of which something was used in the window of UNIX_S: edge, key, window_s, start_s
+     * and used are set. Called when a file begins, twice with the same result, so that the file holds all
+     * that is needed to count on. `used` is what stands in the log so far: not what was added but not
+     * committed yet, which is counted from its record. */
+    void (*each)(void *context, int64_t unix_s, audit_tell *tell, void *user);
 };
 
-/* Opens the log that CONFIG (borrowed) tells of, makes what is missing (folder, key, first file), verifies
- * its newest file and finds its end; whatever is wrong with it is logged (audit_damaged) and recorded, and it
- * goes on in a new file. As root, files are made for USER, who may be NULL. ERR_CONFIG, ERR_SYSTEM, ERR_BUSY,
- * ERR_MEMORY with the mend; that nothing can be written is one unless CONFIG says serve. */
+/* Opens the log that CONFIG tells of (borrowed, as QUOTAS is, which may be NULL), makes what is missing
+ * (folder, key, first file), verifies its newest file and finds its end; whatever is wrong with it is logged
+ * (audit_damaged) and recorded, and it goes on in a new file. As root, files are made for USER, who may be
+ * NULL. ERR_CONFIG, ERR_SYSTEM, ERR_BUSY, ERR_MEMORY with the mend; that nothing can be written is one unless
+ * CONFIG says serve. */
 int audit_open(struct audit **out, const struct server_audit *config, const char *user,
                const struct audit_quotas *quotas, const struct audit_time *now, struct fault *fault) MUST_USE;
 /* Starts the thread that waits for the disk, and records that a vault begins that judges by a policy with the
@@ -75,5 +88,6 @@ uint64_t audit_due(const struct audit *audit);
 /* True from a failure until the log can be written again; then requests for keys should be refused at once
  * (REFUSAL_AUDIT). Never when CONFIG says serve. */
 bool audit_is_failing(const struct audit *audit);
+void audit_get_figures(const struct audit *audit, struct audit_figures *out);
 
 #endif

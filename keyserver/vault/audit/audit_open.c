@@ -6,8 +6,8 @@
 
 #include "common/log.h"
 #include "common/process.h"
-#include "keyserver/vault/audit_internal.h"
-#include "keyserver/vault/audit_place.h"
+#include "keyserver/vault/audit/audit_internal.h"
+#include "keyserver/vault/audit/audit_place.h"
 
 static int open_place(struct audit *audit, const char *user, struct fault *fault)
 {
@@ -47,6 +47,7 @@ static int make_ready(struct audit *audit, struct fault *fault)
 
 static int open_log(struct audit *audit, const struct audit_quotas *quotas, struct fault *fault)
 {
+    static const struct audit_quotas none = {.each = NULL};
     struct audit_log *log = &audit->log;
     log->folder = audit->folder;
     log->key = audit->key;
@@ -54,11 +55,9 @@ static int open_log(struct audit *audit, const struct audit_quotas *quotas, stru
     log->sync_always = audit->config->sync == SERVER_AUDIT_SYNC_ALWAYS;
     log->time_ms = audit->now.unix_ms;
     log->epoch_ms = audit->now.epoch_ms;
-    if (quotas != NULL) {
-        log->get_quota = quotas->get;
-        log->context = log->follow.context = quotas->context;
-        log->follow.on_record = quotas->on_record;
-    }
+    log->quotas = quotas != NULL ? quotas : &none;
+    log->follow.context = log->quotas->context;
+    log->follow.on_record = log->quotas->on_record;
     int err = audit_log_open(log, fault);
     if (err == 0)
         err = make_ready(audit, fault);

@@ -1,4 +1,4 @@
-#include "keyserver/vault/audit_segment.h"
+#include "keyserver/vault/audit/audit_segment.h"
 
 #include <errno.h>
 #include <fcntl.h>

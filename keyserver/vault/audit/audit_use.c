@@ -1,4 +1,4 @@
-#include "keyserver/vault/audit_use.h"
+#include "keyserver/vault/audit/audit_use.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -2,10 +2,10 @@
 #ifndef KEYSERVER_VAULT_AUDIT_INTERNAL_H
 #define KEYSERVER_VAULT_AUDIT_INTERNAL_H
 
-#include "keyserver/vault/audit.h"
-#include "keyserver/vault/audit_batch.h"
-#include "keyserver/vault/audit_log.h"
-#include "keyserver/vault/audit_tally.h"
+#include "keyserver/vault/audit/audit.h"
+#include "keyserver/vault/audit/audit_batch.h"
+#include "keyserver/vault/audit/audit_log.h"
+#include "keyserver/vault/audit/audit_tally.h"
 
 struct audit {
     const struct server_audit *config; /* borrowed */
@@ -26,8 +26,9 @@ struct audit {
     uint64_t announced_seq, announced_ms;
 
     bool failing;
-    uint64_t failing_since_ms, complained_ms; /* of unix_ms, and of mono_ms */
-    uint64_t unrecorded, withheld;            /* uses since then */
+    struct audit_record gap;      /* what could not be recorded since then */
+    uint64_t complained_ms;       /* of mono_ms */
+    struct audit_figures figures; /* of which the numbers of uses are kept */
 };
 
 /* Nothing can be recorded, for the reason WHY, an errno: says so, though not every time. */

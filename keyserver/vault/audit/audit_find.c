@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
-#include "keyserver/vault/audit_roll.h"
+#include "keyserver/vault/audit/audit_roll.h"
 
 /* The files of the log, by their first records, in order. */
 struct listing {

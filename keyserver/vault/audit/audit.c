@@ -6,8 +6,8 @@
 
 #include "common/bytes.h"
 #include "common/secret.h"
-#include "keyserver/vault/audit_internal.h"
-#include "keyserver/vault/audit_use.h"
+#include "keyserver/vault/audit/audit_internal.h"
+#include "keyserver/vault/audit/audit_use.h"
 
 #define PERIOD_MS   1000  /* between two ticks that do something, at most */
 #define ANNOUNCE_MS 60000 /* between two lines about checkpoints, and between two complaints */
@@ -34,7 +34,7 @@ void audit_note_failure(struct audit *audit, int why)
     bool first = !audit->failing;
     audit->failing = true;
     if (first)
-        audit->failing_since_ms = audit->now.unix_ms;
+        audit->gap = (struct audit_record){.type = AUDIT_GAP, .since_ms = audit->now.unix_ms};
     if (!first && now - audit->complained_ms < ANNOUNCE_MS)
         return;
     audit->complained_ms = now;
@@ -49,9 +49,8 @@ static void note_success(struct audit *audit)
     if (!audit->failing)
         return;
     log_event(LOG_WARN, "audit_recovered", "folder=%s unrecorded=%llu withheld=%llu", audit->config->folder,
-              (unsigned long long)audit->unrecorded, (unsigned long long)audit->withheld);
+              (unsigned long long)audit->gap.unrecorded, (unsigned long long)audit->gap.withheld);
     audit->failing = false;
-    audit->unrecorded = audit->withheld = 0;
 }
 
 static size_t place_of(const struct audit *audit, const struct authorized_edge *edge)
@@ -72,7 +71,8 @@ static void drop_batch(struct audit *audit)
             audit_tally_count(&audit->tally, place_of(audit, entry.edge),
                               audit_tally_kind(entry.result, entry.refusal));
     }
-    *(served ? &audit->unrecorded : &audit->withheld) += uses;
+    *(served ? &audit->gap.unrecorded : &audit->gap.withheld) += uses;
+    *(served ? &audit->figures.unrecorded : &audit->figures.withheld) += uses;
     audit_batch_reset(&audit->batch);
 }
 
@@ -106,11 +106,7 @@ static void add_news(struct audit *audit)
     }
     if (!audit->failing)
         return;
-    struct audit_record gap = {.type = AUDIT_GAP,
-                               .since_ms = audit->failing_since_ms,
-                               .unrecorded = audit->unrecorded,
-                               .withheld = audit->withheld};
-    audit_log_add(&audit->log, &gap);
+    audit_log_add(&audit->log, &audit->gap);
 }
 
 static void add_batch(struct audit *audit)
@@ -282,6 +278,13 @@ void audit_tick(struct audit *audit, const struct audit_time *now)
 uint64_t audit_due(const struct audit *audit)
 {
     return audit->due_ms;
+}
+
+void audit_get_figures(const struct audit *audit, struct audit_figures *out)
+{
+    *out = audit->figures;
+    out->seq = audit->log.follow.link.seq;
+    out->failing = audit->failing;
 }
 
 /* ---- the beginning and the end ---- */

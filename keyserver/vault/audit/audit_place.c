@@ -1,4 +1,4 @@
-#include "keyserver/vault/audit_place.h"
+#include "keyserver/vault/audit/audit_place.h"
 
 #include <errno.h>
 #include <fcntl.h>

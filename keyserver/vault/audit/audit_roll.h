@@ -2,7 +2,7 @@
 #ifndef KEYSERVER_VAULT_AUDIT_ROLL_H
 #define KEYSERVER_VAULT_AUDIT_ROLL_H
 
-#include "keyserver/vault/audit_log.h"
+#include "keyserver/vault/audit/audit_log.h"
 
 /* Goes on in the file after the one that is closed, or after record `follow.link` where there is none: reads
  * it when another vault has made it, makes it with its head part otherwise. */

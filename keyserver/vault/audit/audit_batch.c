@@ -1,4 +1,4 @@
-#include "keyserver/vault/audit_batch.h"
+#include "keyserver/vault/audit/audit_batch.h"
 
 #include <stdlib.h>
 #include <string.h>

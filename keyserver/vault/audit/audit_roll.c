@@ -1,4 +1,4 @@
-#include "keyserver/vault/audit_roll.h"
+#include "keyserver/vault/audit/audit_roll.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -23,35 +23,35 @@ void audit_roll_note_damage(struct audit_log *log, const char *file, uint64_t li
 
 /* ---- the head part ---- */
 
-static void add_quotas(struct audit_log *log, size_t count)
+static void count_quota(struct audit_record *quota, void *count)
 {
-    for (size_t i = 0; i < count; i++) {
-        struct audit_record quota = {.type = AUDIT_QUOTA};
-        if (!log->get_quota(log->context, i, &quota))
-            log->spoilt = ERR_FORMAT; /* there were more of them a moment ago */
-        quota.type = AUDIT_QUOTA;
-        audit_log_add(log, &quota);
-    }
+    (void)quota;
+    (*(size_t *)count)++;
 }
 
-static size_t count_quotas(struct audit_log *log)
+static void add_quota(struct audit_record *quota, void *log)
 {
-    struct audit_record unused;
-    size_t count = 0;
-    while (log->get_quota != NULL && log->get_quota(log->context, count, &unused))
-        count++;
-    return count;
+    quota->type = AUDIT_QUOTA;
+    audit_log_add(log, quota);
+}
+
+static void each_quota(struct audit_log *log, audit_tell *tell, void *user)
+{
+    if (log->quotas->each != NULL)
+        log->quotas->each(log->quotas->context, (int64_t)(log->time_ms / 1000), tell, user);
 }
 
 static void add_head_part(struct audit_log *log)
 {
-    size_t quotas = count_quotas(log);
     struct audit_record head = {
-        .type = AUDIT_SEGMENT, .format = AUDIT_FORMAT, .quotas = quotas, .epoch_ms = audit_log_epoch(log)};
+        .type = AUDIT_SEGMENT, .format = AUDIT_FORMAT, .epoch_ms = audit_log_epoch(log)};
+    size_t quotas = 0;
+    each_quota(log, count_quota, &quotas);
+    head.quotas = quotas;
     memcpy(head.previous, log->follow.link.hash, sizeof head.previous);
     memcpy(head.public_key, log->key->public, sizeof head.public_key);
     audit_log_add(log, &head);
-    add_quotas(log, quotas);
+    each_quota(log, add_quota, log);
 }
 
 /* ---- the next file ---- */

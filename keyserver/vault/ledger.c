@@ -1,0 +1,86 @@
+#include "keyserver/vault/ledger.h"
+
+#include <string.h>
+
+#include "common/clock.h"
+#include "keyserver/vault/judge.h"
+
+struct entry {
+    struct claim claim;
+    int64_t unix_s;
+    enum audit_result result;
+};
+
+/* ---- lines of the log ---- */
+
+static const char *or_none(const char *text)
+{
+    return text != NULL && text[0] != 0 ? text : "-";
+}
+
+/* RESULT is a word. */
+static void log_use(const struct claim *claim, const char *result)
+{
+    char trace[2 * TRACE_ID_SIZE + 1];
+    log_record("request", "edge=%s op=%s key=%s scheme=%s sni=%s result=%s trace=%s", claim->edge->name,
+               operation_name(claim->kind), claim->key->name, or_none(scheme_name(claim->scheme)),
+               or_none(claim->server_name), result, trace_id_text(&claim->trace, trace));
+}
+
+static void log_refusal(const struct wall_request *request, const struct claim *claim,
+                        enum wall_refusal refusal)
+{
+    char trace[2 * TRACE_ID_SIZE + 1], id[2 * KEY_ID_SIZE + 1];
+    const char *operation = operation_name(request->operation.kind);
+    log_event(LOG_WARN, "request_refused", "edge=%s op=%s key=%s reason=%s mend=\"%s\" trace=%s",
+              claim->edge != NULL ? claim->edge->name : "unknown", operation != NULL ? operation : "unknown",
+              claim->key != NULL ? claim->key->name : hex_encode(id, request->operation.key_id, KEY_ID_SIZE),
+              wall_refusal_name(refusal), judge_mend(refusal), trace_id_text(&request->trace, trace));
+}
+
+/* ---- entries ---- */
+
+bool ledger_is_open(const struct ledger *ledger)
+{
+    return !audit_is_failing(ledger->audit);
+}
+
+static void settle_one(struct ledger *ledger, const struct entry *entry, bool recorded)
+{
+    if (recorded && entry->result == AUDIT_OK)
+        quotas_note(ledger->quotas, &entry->claim, entry->unix_s);
+    if (ledger->access_log)
+        log_use(&entry->claim, recorded ? audit_result_name(entry->result) : "withheld");
+}
+
+void ledger_add(struct ledger *ledger, const struct claim *claim, enum audit_result result)
+{
+    const struct entry entry = {.claim = *claim, .unix_s = clock_unix(), .result = result};
+    audit_add(ledger->audit, claim, result);
+    if (buffer_put(&ledger->entries, &entry, sizeof entry) != 0)
+        settle_one(ledger, &entry, true); /* it will most likely be */
+}
+
+void ledger_add_refusal(struct ledger *ledger, const struct wall_request *request, const struct claim *claim,
+                        enum wall_refusal refusal)
+{
+    audit_add_refusal(ledger->audit, claim, request, refusal);
+    log_refusal(request, claim, refusal);
+}
+
+int ledger_settle(struct ledger *ledger)
+{
+    int err = audit_commit(ledger->audit);
+    while (buffer_length(&ledger->entries) > 0) {
+        struct entry entry;
+        memcpy(&entry, buffer_bytes(&ledger->entries), sizeof entry);
+        settle_one(ledger, &entry, err == 0);
+        buffer_consume(&ledger->entries, sizeof entry);
+    }
+    return err;
+}
+
+void ledger_clear(struct ledger *ledger)
+{
+    buffer_clear(&ledger->entries);
+}

@@ -1,0 +1,151 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "keyserver/vault/quotas.h"
+#include "tests/unit/keyserver/test_keys.h"
+
+#define NOON 1798718400 /* 2026-12-31T12:00:00Z */
+#define PSK  " psk=AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= "
+
+static const char edges_text[] = "AQEAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= paris1" PSK "quota=10/d\n"
+                                 "AQIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= paris2" PSK "\n";
+
+static char folder[KEYS_PATH_SIZE];
+static struct keystore *keys;
+static struct authorized *edges;
+static struct policy *policy;
+static struct limits *granted;
+static struct quotas quotas;
+
+static int set_up(void **state)
+{
+    static char per_key[] = "20/h", pair[] = "5/h", place[] = "x.conf:1";
+    static const uint8_t group_secret[32] = {1};
+    struct server_config config = {.key_default = {.quota = per_key, .quota_per_edge = pair}};
+    struct fault fault = {.text = ""};
+    (void)state;
+    config.key_default.place[KEY_QUOTA] = config.key_default.place[KEY_QUOTA_PER_EDGE] = place;
+    assert_int_equal(secret_init(), 0);
+    keys_make_folder(folder);
+    EVP_PKEY *pkey = keys_ec("P-256");
+    keys_write(folder, "www.pem", pkey);
+    EVP_PKEY_free(pkey);
+    if (keystore_load(&keys, folder, group_secret, &fault) != 0 ||
+        authorized_parse(&edges, edges_text, strlen(edges_text), "edges", &fault) != 0 ||
+        policy_new(&policy, &config, &fault) != 0)
+        fail_msg("%s", fault.text);
+    granted = limits_new(edges, keys, policy);
+    assert_non_null(granted);
+    return quotas_init(&quotas, granted, edges, keys, policy);
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    quotas_clear(&quotas);
+    limits_free(granted);
+    policy_free(policy);
+    authorized_free(edges);
+    keystore_free(keys);
+    keys_remove_folder(folder);
+    return 0;
+}
+
+/* How many uses by the edge are granted from NOON on. */
+static unsigned use_all(size_t edge)
+{
+    const struct moment now = {.mono_ns = 1, .unix_s = NOON};
+    unsigned count = 0;
+    struct limits_use use;
+    for (; count < 100; count++) {
+        assert_int_equal(limits_open(granted, &use, authorized_at(edges, edge), keystore_at(keys, 0), &now), 0);
+        if (!limits_check_quota(&use, &now))
+            break;
+        limits_take(&use, &now);
+    }
+    return count;
+}
+
+static void tell_used(const char *edge, const char *key, uint64_t used)
+{
+    struct audit_record record = {.type = AUDIT_QUOTA, .start_s = NOON, .used = used};
+    snprintf(record.edge, sizeof record.edge, "%s", edge);
+    snprintf(record.key, sizeof record.key, "%s", key);
+    quotas.audit.on_record(quotas.audit.context, &record);
+}
+
+static void tell_use(const char *edge, enum audit_result result)
+{
+    struct audit_record record = {
+        .type = AUDIT_USE, .key = "www", .time_ms = UINT64_C(1000) * NOON + 999, .result = result};
+    snprintf(record.edge, sizeof record.edge, "%s", edge);
+    quotas.audit.on_record(quotas.audit.context, &record);
+}
+
+static void note(struct audit_record *quota, void *text)
+{
+    char one[256];
+    snprintf(one, sizeof one, "[%s/%s %u from %lld: %u]", quota->edge, quota->key, (unsigned)quota->window_s,
+             (long long)quota->start_s - NOON, (unsigned)quota->used);
+    strcat(text, one);
+}
+
+/* What would stand at the head of a file, in the order that limits_each_quota() has. */
+static const char *head(void)
+{
+    static char text[2048];
+    text[0] = 0;
+    quotas.audit.each(quotas.audit.context, NOON, note, text);
+    return text;
+}
+
+static void uses_that_were_recorded_are_used_up(void **state)
+{
+    (void)state;
+    tell_use("paris1", AUDIT_OK);
+    tell_use("paris1", AUDIT_REFUSED);
+    tell_use("paris1", AUDIT_BUSY);
+    tell_use("paris1", AUDIT_OK);
+    assert_int_equal(use_all(0), 3); /* of 5 of the pair */
+    assert_int_equal(use_all(1), 5);
+}
+
+static void quotas_at_the_head_of_a_file_are_counted_on(void **state)
+{
+    (void)state;
+    tell_used("paris1", "", 9); /* of 10 a day */
+    assert_int_equal(use_all(0), 1);
+    tell_used("", "www", 15); /* with that one, 16 of 20 */
+    assert_int_equal(use_all(1), 4);
+}
+
+static void what_is_only_granted_is_told_by_its_own_record(void **state)
+{
+    struct claim claim = {.edge = authorized_at(edges, 0), .key = keystore_at(keys, 0)};
+    (void)state;
+    assert_string_equal(head(), "");
+    assert_int_equal(use_all(0), 5);
+    assert_string_equal(head(), "");
+    quotas_note(&quotas, &claim, NOON);
+    quotas_note(&quotas, &claim, NOON);
+    assert_string_equal(head(), "[paris1/ 86400 from -43200: 2][/www 3600 from 0: 2][paris1/www 3600 from 0: 2]");
+    tell_use("paris1", AUDIT_OK); /* another vault's */
+    assert_string_equal(head(), "[paris1/ 86400 from -43200: 3][/www 3600 from 0: 3][paris1/www 3600 from 0: 3]");
+}
+
+int main(void)
+{
+#define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(uses_that_were_recorded_are_used_up),
+        TEST(quotas_at_the_head_of_a_file_are_counted_on),
+        TEST(what_is_only_granted_is_told_by_its_own_record),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

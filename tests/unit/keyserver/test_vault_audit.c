@@ -1,0 +1,447 @@
+/* The vault's account: what it decides stands in the audit log and in the access log before it is answered,
+ * and what cannot stand there is not answered. */
+#include "tests/unit/keyserver/test_vault_rig.h"
+
+#include <sys/resource.h>
+
+#include "keyserver/audit/audit_record.h"
+#include "keyserver/vault/audit/audit.h"
+#include "keyserver/vault/claim.h"
+
+static struct rig rig;
+static uint64_t next_token = 5000;
+
+static int start(void **state)
+{
+    (void)state;
+    rig_set_up(&rig);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    rig_tear_down(&rig);
+    return 0;
+}
+
+/* Each test has a log of its own. */
+static int set_up(void **state)
+{
+    (void)state;
+    keys_remove_folder(rig.audit);
+    rig.config.audit.on_failure = SERVER_AUDIT_REFUSE;
+    return rig_start(&rig) ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    return rig.pid == 0 ? 0 : rig_end(&rig);
+}
+
+/* ---- the log, read back ---- */
+
+static struct audit_record records[4096];
+static size_t record_count;
+
+static const char *file_of_log(void)
+{
+    static char path[KEYS_PATH_SIZE + 64];
+    snprintf(path, sizeof path, "%s/audit-000000000001.jsonl", rig.audit);
+    return path;
+}
+
+static void read_records(void)
+{
+    static char line[AUDIT_LINE_MAX + 1];
+    FILE *file = fopen(file_of_log(), "r");
+    assert_non_null(file);
+    for (record_count = 0; fgets(line, sizeof line, file) != NULL; record_count++) {
+        assert_true(record_count < 4096);
+        assert_int_equal(audit_record_parse(&records[record_count], line, strcspn(line, "\n")), 0);
+    }
+    fclose(file);
+}
+
+/* The only record of TYPE and, if it is a use, of the trace that rig_request() gives TOKEN; NULL if none. */
+static const struct audit_record *find(enum audit_type type, uint64_t token)
+{
+    const struct audit_record *found = NULL;
+    read_records();
+    for (size_t i = 0; i < record_count; i++) {
+        if (records[i].type != type || (type == AUDIT_USE && records[i].trace[0] != (uint8_t)token))
+            continue;
+        assert_null(found);
+        found = &records[i];
+    }
+    return found;
+}
+
+static size_t count(enum audit_type type)
+{
+    size_t n = 0;
+    read_records();
+    for (size_t i = 0; i < record_count; i++)
+        n += records[i].type == type;
+    return n;
+}
+
+/* ---- asking ---- */
+
+static struct operation signing(void)
+{
+    return keys_tls13(rig.pkey[HAS_P256], SCHEME_ECDSA_P256_SHA256, 32);
+}
+
+/* As EDGE with its own token; its answer came when this returns. */
+static enum operation_status ask(unsigned edge, const struct operation *operation)
+{
+    struct wall_request request = rig_request(++next_token, edge, operation);
+    memcpy(request.channel, "channel1", WALL_CHANNEL_SIZE);
+    rig_send(&rig, &request, 1);
+    return rig_outcome(&rig, next_token).status;
+}
+
+static void assert_same_trace(const char *event)
+{
+    struct trace_id trace;
+    char text[2 * TRACE_ID_SIZE + 1], line[128];
+    memset(trace.bytes, (int)(uint8_t)next_token, sizeof trace.bytes);
+    snprintf(line, sizeof line, "trace=%s\n", trace_id_text(&trace, text));
+    const char *log = strstr(rig_log(&rig), event);
+    assert_non_null(log);
+    assert_non_null(strstr(log, line));
+}
+
+static void a_use_is_recorded_with_all_that_names_it(void **state)
+{
+    struct operation operation = signing();
+    uint8_t digest[CLAIM_DIGEST_SIZE];
+    (void)state;
+    assert_int_equal(ask(EDGE_SIGNER, &operation), STATUS_OK);
+    const struct audit_record *use = find(AUDIT_USE, next_token);
+    assert_non_null(use);
+    assert_string_equal(use->edge, "edge1");
+    assert_string_equal(use->key, "p256");
+    assert_string_equal(use->op, "sign_tls13");
+    assert_string_equal(use->scheme, "ecdsa_secp256r1_sha256");
+    assert_string_equal(use->mode, "");
+    assert_int_equal(use->result, AUDIT_OK);
+    assert_memory_equal(use->channel, "channel1", WALL_CHANNEL_SIZE);
+    claim_digest(digest, &operation);
+    assert_memory_equal(use->digest, digest, sizeof digest);
+    assert_same_trace("event=request edge=edge1 op=sign_tls13 key=p256 scheme=ecdsa_secp256r1_sha256 sni=- "
+                      "result=ok");
+}
+
+static void a_refusal_is_recorded_with_its_reason(void **state)
+{
+    struct operation operation = signing();
+    (void)state;
+    assert_int_equal(ask(EDGE_OTHER_KEY, &operation), STATUS_REFUSED);
+    const struct audit_record *use = find(AUDIT_USE, next_token);
+    assert_non_null(use);
+    assert_string_equal(use->edge, "edge2");
+    assert_string_equal(use->key, "p256");
+    assert_int_equal(use->result, AUDIT_REFUSED);
+    assert_string_equal(use->reason, "key_not_granted");
+    assert_same_trace("event=request_refused edge=edge2");
+    assert_null(strstr(rig_log(&rig), "event=request "));
+}
+
+static void strangers_are_recorded_by_their_key(void **state)
+{
+    struct operation operation = signing();
+    uint8_t key[32];
+    (void)state;
+    rig_edge_key(key, EDGE_STRANGER);
+    assert_int_equal(ask(EDGE_STRANGER, &operation), STATUS_REFUSED);
+    const struct audit_record *use = find(AUDIT_USE, next_token);
+    assert_non_null(use);
+    assert_string_equal(use->edge, "");
+    assert_memory_equal(use->edge_key, key, sizeof key);
+    assert_string_equal(use->reason, "unknown_edge");
+}
+
+/* Good and bad ciphertexts have the same record, but for what names the request. */
+static void whether_a_padding_was_right_is_not_recorded(void **state)
+{
+    struct audit_record seen[2];
+    (void)state;
+    for (unsigned bad = 0; bad < 2; bad++) {
+        uint8_t block[256], secret[TLS_PREMASTER_SIZE] = {3, 3, 9};
+        keys_pad(block, sizeof block, secret);
+        block[1] ^= (uint8_t)bad;
+        struct operation operation = keys_premaster(rig.pkey[HAS_RSA], 0x0303, block);
+        assert_int_equal(ask(EDGE_ALL, &operation), STATUS_OK);
+        const struct audit_record *use = find(AUDIT_USE, next_token);
+        assert_non_null(use);
+        assert_string_equal(use->mode, "plain");
+        seen[bad] = *use;
+        seen[bad].seq = seen[bad].time_ms = 0;
+        memset(seen[bad].trace, 0, sizeof seen[bad].trace);
+        memset(seen[bad].hash, 0, sizeof seen[bad].hash);
+        memset(seen[bad].digest, 0, sizeof seen[bad].digest);
+    }
+    assert_memory_equal(&seen[0], &seen[1], sizeof seen[0]);
+}
+
+static void what_asks_for_no_key_is_not_recorded(void **state)
+{
+    const struct operation list = {.kind = OP_KEYS};
+    struct wall_request request = rig_request(++next_token, EDGE_ALL, &list), wrong = request;
+    (void)state;
+    rig_send(&rig, &request, 1);
+    assert_int_equal(rig_next(&rig, PATIENCE_MS)->kind, WALL_KEYS);
+    wrong.token = ++next_token;
+    wrong.operation.kind = OP_KINDS;
+    rig_send(&rig, &wrong, 1);
+    assert_int_equal(rig_outcome(&rig, next_token).status, STATUS_REFUSED);
+    wrong.token = ++next_token;
+    wrong.kind = 99;
+    rig_send(&rig, &wrong, 1);
+    assert_int_equal(rig_outcome(&rig, next_token).status, STATUS_REFUSED);
+    assert_non_null(strstr(rig_log(&rig), "event=wall_malformed"));
+    assert_int_equal(count(AUDIT_USE), 1); /* of the unknown operation */
+    assert_string_equal(find(AUDIT_USE, request.token)->reason, "unknown_operation");
+}
+
+static void what_nobody_waits_for_is_recorded_as_that(void **state)
+{
+    struct operation rsa = keys_tls13(rig.pkey[HAS_RSA], SCHEME_RSA_PSS_RSAE_SHA256, 32);
+    struct wall_request requests[40];
+    (void)state;
+    uint64_t first = next_token + 1;
+    for (unsigned i = 0; i < 20; i++)
+        requests[i] = rig_request(++next_token, EDGE_SIGNER, &rsa);
+    for (unsigned i = 0; i < 20; i++) {
+        requests[20 + i] = requests[i];
+        requests[20 + i].kind = WALL_CANCEL;
+    }
+    rig_send(&rig, requests, 40);
+    struct operation late = signing();
+    struct wall_request expired = rig_request(++next_token, EDGE_SIGNER, &late);
+    expired.deadline_ns = 1;
+    rig_send(&rig, &expired, 1);
+    const struct wall_answer *answer;
+    size_t answered = 0;
+    while ((answer = rig_next(&rig, PATIENCE_MS)) != NULL && answer->token != next_token)
+        answered++;
+    assert_non_null(answer);
+    assert_int_equal(find(AUDIT_USE, next_token)->result, AUDIT_EXPIRED);
+    /* The lanes are apart: the last of the cancelled may still be computed. */
+    assert_int_equal(rig_end(&rig), 0);
+    size_t cancelled = 0, ok = 0;
+    read_records();
+    for (size_t i = 0; i < record_count; i++) {
+        cancelled += records[i].type == AUDIT_USE && records[i].result == AUDIT_CANCELLED;
+        ok += records[i].type == AUDIT_USE && records[i].result == AUDIT_OK;
+    }
+    assert_int_equal(ok, answered);
+    assert_true(first + cancelled + ok <= next_token + 1);
+    assert_true(cancelled > 0);
+}
+
+/* ---- across vaults ---- */
+
+static void a_quota_goes_on_after_a_restart(void **state)
+{
+    struct operation operation = signing();
+    (void)state;
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(ask(EDGE_FEW, &operation), STATUS_OK);
+    assert_int_equal(ask(EDGE_SIGNER, &operation), STATUS_OK);
+    assert_int_equal(rig_end(&rig), 0);
+    assert_true(rig_start(&rig));
+    assert_int_equal(ask(EDGE_FEW, &operation), STATUS_OK);
+    assert_int_equal(ask(EDGE_FEW, &operation), STATUS_REFUSED);
+    assert_string_equal(find(AUDIT_USE, next_token)->reason, "quota");
+    assert_int_equal(count(AUDIT_START), 2);
+    assert_int_equal(count(AUDIT_STOP), 1);
+}
+
+static void a_quota_is_shared_by_two_vaults_at_once(void **state)
+{
+    struct operation operation = signing();
+    (void)state;
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(ask(EDGE_FEW, &operation), STATUS_OK);
+    struct rig other = rig;
+    other.pid = 0;
+    assert_true(rig_start(&other));
+    assert_int_equal(rig_ask(&other, EDGE_FEW, &operation).status, STATUS_OK);
+    assert_int_equal(rig_ask(&other, EDGE_FEW, &operation).status, STATUS_REFUSED);
+    /* The first one has heard of it when it has written its next record. */
+    assert_int_equal(ask(EDGE_SIGNER, &operation), STATUS_OK);
+    assert_int_equal(ask(EDGE_FEW, &operation), STATUS_REFUSED);
+    assert_int_equal(rig_end(&other), 0);
+}
+
+/* The epoch of an edge now. */
+static uint64_t epoch_number(void)
+{
+    struct wall_request request = {.kind = WALL_EPOCH_WANTED};
+    rig_edge_key(request.edge_key, EDGE_ALL);
+    rig_send(&rig, &request, 1);
+    const struct wall_answer *answer = rig_next(&rig, PATIENCE_MS);
+    assert_non_null(answer);
+    assert_int_equal(answer->kind, WALL_EPOCH);
+    return answer->u.epoch.number;
+}
+
+/* As if the clock had been set back an hour between two vaults. */
+static void epochs_never_go_back_behind_the_log(void **state)
+{
+    struct fault fault = {.text = ""};
+    struct audit *audit;
+    static const uint8_t policy[AUDIT_KEY_SIZE];
+    uint64_t before = epoch_number();
+    (void)state;
+    assert_int_equal(rig_end(&rig), 0);
+    struct audit_time ahead = {.mono_ms = clock_ms(), .unix_ms = clock_unix_ms()};
+    ahead.epoch_ms = ahead.unix_ms + 3600000;
+    struct authorized *edges;
+    struct keystore *keys;
+    const uint8_t secret[32] = {1};
+    log_init("test", LOG_ERROR, LOG_LOGFMT);
+    assert_int_equal(authorized_load(&edges, rig.edges_file, &fault), 0);
+    assert_int_equal(keystore_load(&keys, rig.keys, secret, &fault), 0);
+    assert_int_equal(audit_open(&audit, &rig.config.audit, NULL, NULL, &ahead, &fault), 0);
+    assert_int_equal(audit_start(audit, edges, keys, policy, &ahead), 0);
+    audit_close(audit);
+    keystore_free(keys);
+    authorized_free(edges);
+    assert_true(rig_start(&rig));
+    assert_in_range(epoch_number(), before + 120, before + 125);
+    rig_await_stats(&rig);
+    assert_in_range(rig.stats.epoch_ahead_ms, 3590000, 3601000);
+}
+
+/* ---- a log that cannot be written ---- */
+
+/* No file of the vault grows beyond SIZE; 0: as large as it likes. Its own log is one of them. */
+static void limit_files(uint64_t size)
+{
+    struct rlimit limit;
+    assert_int_equal(prlimit(rig.pid, RLIMIT_FSIZE, NULL, &limit), 0);
+    limit.rlim_cur = size == 0 ? limit.rlim_max : size;
+    assert_int_equal(prlimit(rig.pid, RLIMIT_FSIZE, &limit, NULL), 0);
+}
+
+static void await_failing(uint32_t failing)
+{
+    uint64_t until = clock_ms() + PATIENCE_MS;
+    do
+        rig_await_stats(&rig);
+    while (rig.stats.audit_failing != failing && clock_ms() < until);
+    assert_int_equal(rig.stats.audit_failing, failing);
+}
+
+static void without_a_record_there_is_no_answer(void **state)
+{
+    struct operation operation = signing();
+    (void)state;
+    assert_int_equal(ask(EDGE_SIGNER, &operation), STATUS_OK);
+    limit_files(1);
+    assert_int_equal(ask(EDGE_SIGNER, &operation), STATUS_UNAVAILABLE); /* computed, and withheld */
+    assert_int_equal(ask(EDGE_SIGNER, &operation), STATUS_UNAVAILABLE); /* not computed any more */
+    assert_int_equal(ask(EDGE_OTHER_KEY, &operation), STATUS_UNAVAILABLE);
+    await_failing(1);
+    assert_int_equal(rig.stats.audit_withheld, 1);
+    assert_int_equal(rig.stats.audit_unrecorded, 0);
+    assert_int_equal(rig.stats.refusals[REFUSAL_AUDIT], 2);
+    limit_files(0);
+    await_failing(0);
+    assert_int_equal(ask(EDGE_SIGNER, &operation), STATUS_OK);
+    assert_int_equal(count(AUDIT_USE), 2);
+    const struct audit_record *gap = find(AUDIT_GAP, 0);
+    assert_non_null(gap);
+    assert_int_equal(gap->withheld, 1);
+    assert_int_equal(gap->unrecorded, 0);
+}
+
+static void who_prefers_service_has_the_number(void **state)
+{
+    struct operation operation = signing();
+    (void)state;
+    assert_int_equal(rig_end(&rig), 0);
+    rig.config.audit.on_failure = SERVER_AUDIT_SERVE;
+    assert_true(rig_start(&rig));
+    limit_files(1);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(ask(EDGE_SIGNER, &operation), STATUS_OK);
+    assert_int_equal(ask(EDGE_OTHER_KEY, &operation), STATUS_REFUSED);
+    await_failing(1);
+    assert_int_equal(rig.stats.audit_unrecorded, 3);
+    limit_files(0);
+    await_failing(0);
+    assert_int_equal(find(AUDIT_GAP, 0)->unrecorded, 3);
+}
+
+static void a_log_that_cannot_be_opened_ends_it_with_2(void **state)
+{
+    char missing[] = "/nonexistent/audit";
+    (void)state;
+    assert_int_equal(rig_end(&rig), 0);
+    rig.config.audit.folder = missing;
+    assert_false(rig_start(&rig));
+    rig.config.audit.folder = rig.audit;
+    assert_int_equal(rig_end(&rig), 2);
+    assert_non_null(strstr(rig_log(&rig), missing));
+}
+
+static void the_access_log_can_be_off(void **state)
+{
+    struct operation operation = signing();
+    (void)state;
+    assert_int_equal(rig_end(&rig), 0);
+    rig.config.access_log = false;
+    assert_true(rig_start(&rig));
+    rig.config.access_log = true;
+    assert_int_equal(ask(EDGE_SIGNER, &operation), STATUS_OK);
+    assert_null(strstr(rig_log(&rig), "event=request "));
+    assert_non_null(find(AUDIT_USE, next_token));
+}
+
+static void a_trial_leaves_no_record_of_a_start(void **state)
+{
+    (void)state;
+    assert_int_equal(count(AUDIT_START), 1);
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (freopen("/dev/null", "w", stdout) == NULL)
+            _exit(99);
+        _exit(vault_try(&rig.config, "server.conf"));
+    }
+    int status = 0;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    assert_int_equal(rig_end(&rig), 0);
+    assert_int_equal(count(AUDIT_START), 1);
+    assert_int_equal(count(AUDIT_STOP), 1);
+}
+
+int main(void)
+{
+#define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(a_use_is_recorded_with_all_that_names_it),
+        TEST(a_refusal_is_recorded_with_its_reason),
+        TEST(strangers_are_recorded_by_their_key),
+        TEST(whether_a_padding_was_right_is_not_recorded),
+        TEST(what_asks_for_no_key_is_not_recorded),
+        TEST(what_nobody_waits_for_is_recorded_as_that),
+        TEST(a_quota_goes_on_after_a_restart),
+        TEST(a_quota_is_shared_by_two_vaults_at_once),
+        TEST(epochs_never_go_back_behind_the_log),
+        TEST(without_a_record_there_is_no_answer),
+        TEST(who_prefers_service_has_the_number),
+        TEST(a_log_that_cannot_be_opened_ends_it_with_2),
+        TEST(the_access_log_can_be_off),
+        TEST(a_trial_leaves_no_record_of_a_start),
+    };
+    return cmocka_run_group_tests(tests, start, stop);
+}
