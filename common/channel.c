@@ -10,7 +10,7 @@ void channel_settings_default(struct channel_settings *settings)
     *settings = (struct channel_settings){
         .connect_timeout_ms = 5000,
         .rekey_messages = 65536,
-        .rekey_interval_ms = 120000,
+        .rekey_interval_ms = 30000,
         .ping_interval_ms = 10000,
         .idle_timeout_ms = 30000,
         .unsent_max = (size_t)1 << 20,

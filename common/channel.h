@@ -36,7 +36,7 @@ struct channel_handlers {
 struct channel_settings {
     uint64_t connect_timeout_ms; /* TCP connect and Noise handshake together, both roles; 5,000 */
     uint64_t rekey_messages;     /* own sending direction; 65,536; 0 = by time only */
-    uint64_t rekey_interval_ms;  /* 120,000; looked at when something is sent; 0 = by count only */
+    uint64_t rekey_interval_ms;  /* 30,000; looked at when something is sent; 0 = by count only */
     uint64_t ping_interval_ms;   /* how often an otherwise quiet open channel is pinged; 0 = never (accepting
                                     side) */
     uint64_t idle_timeout_ms;    /* nothing received for so long: ERR_TIMEOUT; 0 = never */

@@ -34,11 +34,10 @@ static int put_networks(struct buffer *out, const struct authorized_edge *edge)
 static int put_edge(struct buffer *out, const struct authorized_edge *edge)
 {
     char id[2 * IDENTITY_KEY_SIZE + 1], rate[LIMIT_TEXT_SIZE], quota[LIMIT_TEXT_SIZE];
-    int err = buffer_printf(out,
-                            "edge %s %s ops=%x valid=%" PRId64 "..%" PRId64 " rate=%s quota=%s all=%d keys",
-                            hex_encode(id, edge->key, sizeof edge->key), edge->name, edge->operations,
-                            edge->valid.first, edge->valid.last, limit_text(rate, &edge->rate),
-                            limit_text(quota, &edge->quota), edge->all_keys);
+    int err = buffer_printf(
+        out, "edge %s %s ops=%x valid=%" PRId64 "..%" PRId64 " rate=%s quota=%s all=%d keys",
+        hex_encode(id, edge->key, sizeof edge->key), edge->name, edge->operations, edge->valid.first,
+        edge->valid.last, limit_text(rate, &edge->rate), limit_text(quota, &edge->quota), edge->all_keys);
     for (size_t i = 0; i < edge->key_count && err == 0; i++)
         err = buffer_printf(out, " %s", edge->keys[i]);
     if (err == 0)
@@ -55,8 +54,7 @@ int rules_digest(uint8_t out[static RULES_DIGEST_SIZE], const struct server_conf
     int err = put_options(&text, config);
     for (size_t i = 0; i < authorized_count(edges) && err == 0; i++)
         err = put_edge(&text, authorized_at(edges, i));
-    if (err == 0 &&
-        EVP_Digest(buffer_bytes(&text), buffer_length(&text), out, NULL, EVP_sha256(), NULL) != 1)
+    if (err == 0 && EVP_Digest(buffer_bytes(&text), buffer_length(&text), out, NULL, EVP_sha256(), NULL) != 1)
         err = ERR_CRYPTO;
     buffer_clear(&text);
     return err;

@@ -50,6 +50,8 @@ class Watched:
         to_server = types.SimpleNamespace(address=wire.address, identity=self.server.identity)
         edge = site.start_edge([(to_server.address, self.server.identity.public)], [pki.rsa[1]], origin.address,
                                tls="rsa_key_exchange = on tickets = off")
+        if options == BOUND:
+            edge.wait_epochs()
         self.net, self.vault = child(self.server, "net"), child(self.server, "vault")
         calls = Calls(self.net, str(tmp_path / "calls"))
         log = str(tmp_path / "secrets")
@@ -87,3 +89,16 @@ def test_plain_premasters_are_found_on_their_way(watch):
     seen = watch(PLAIN)
     assert seen.found(seen.premasters, seen.crossed) == set(seen.premasters)
     assert not seen.found(seen.premasters, seen.wire)  # the channel is encrypted
+
+
+def test_bound_premasters_never_leave_the_vault(watch):
+    """Neither the wall, the net process, the channel, the wire nor the edge ever sees one; the master secrets do cross."""
+    seen = watch(BOUND)
+    wait_until(lambda: seen.edge.admin.metric(r"keyless_edge_connections_active") == 0, "the sessions' end")
+    assert seen.found(seen.masters, seen.crossed) == set(seen.masters)  # the search sees what crosses
+    assert not seen.found(seen.premasters, seen.crossed)
+    assert not seen.found(seen.premasters | seen.masters, seen.wire)
+    for pid in (seen.net, seen.vault, seen.server.pid, seen.edge.pid):
+        assert not seen.in_memory(pid, seen.premasters)
+    assert not seen.in_memory(seen.net, seen.masters)
+    assert not seen.in_memory(seen.edge.pid, seen.masters)

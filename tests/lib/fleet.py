@@ -106,6 +106,12 @@ class Edge(Daemon):
         wait_until(lambda: self.admin.get("/ready")[0] == 200, "/ready of the edge")
         return self
 
+    def wait_epochs(self, count=1):
+        """Until COUNT key servers have announced an epoch: sessions are bound from then on."""
+        wait_until(lambda: sum(n > 0 for name, n in self.admin.metrics().items() if "key_server_epoch{" in name) >= count,
+                   "epochs of %d key servers" % count)
+        return self
+
 
 class Site:
     """FOLDER holds everything; daemons that it started end with close()."""

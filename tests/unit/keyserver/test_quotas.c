@@ -64,7 +64,8 @@ static unsigned use_all(size_t edge)
     unsigned count = 0;
     struct limits_use use;
     for (; count < 100; count++) {
-        assert_int_equal(limits_open(granted, &use, authorized_at(edges, edge), keystore_at(keys, 0), &now), 0);
+        assert_int_equal(limits_open(granted, &use, authorized_at(edges, edge), keystore_at(keys, 0), &now),
+                         0);
         if (!limits_check_quota(&use, &now))
             break;
         limits_take(&use, &now);
@@ -134,9 +135,11 @@ static void what_is_only_granted_is_told_by_its_own_record(void **state)
     assert_string_equal(head(), "");
     quotas_note(&quotas, &claim, NOON);
     quotas_note(&quotas, &claim, NOON);
-    assert_string_equal(head(), "[paris1/ 86400 from -43200: 2][/www 3600 from 0: 2][paris1/www 3600 from 0: 2]");
+    assert_string_equal(head(),
+                        "[paris1/ 86400 from -43200: 2][/www 3600 from 0: 2][paris1/www 3600 from 0: 2]");
     tell_use("paris1", AUDIT_OK); /* another vault's */
-    assert_string_equal(head(), "[paris1/ 86400 from -43200: 3][/www 3600 from 0: 3][paris1/www 3600 from 0: 3]");
+    assert_string_equal(head(),
+                        "[paris1/ 86400 from -43200: 3][/www 3600 from 0: 3][paris1/www 3600 from 0: 3]");
 }
 
 int main(void)
