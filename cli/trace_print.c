@@ -50,6 +50,16 @@ static uint64_t detour_ns(const json_t *edge)
     return answered > sent ? answered - sent : 0;
 }
 
+/* The handshake of bound mode that came before any key server had announced an epoch. */
+static void print_epoch_wait(const json_t *edge, const char *on, const char *off)
+{
+    uint64_t begun = number_of(edge, "ns", "epoch_begun"), ended = number_of(edge, "ns", "epoch_ended");
+    if (ended > begun)
+        printf("%s      ┌─ edge: the handshake pauses; no key server has announced an epoch yet\n"
+               "      └─ edge: the handshake goes on, %.3f ms later%s\n",
+               on, (double)(ended - begun) / 1e6, off);
+}
+
 /* What the bytes of an answer are, where it is not plain to see. */
 static const char *answer_text(const char *operation)
 {
@@ -99,7 +109,9 @@ void trace_print_steps(const struct trace_run *run, const json_t *edge, const st
         if (note->bytes > 0)
             printf(" %zu bytes", note->bytes);
         printf("%s%s\n", note->detail[0] ? "  " : "", note->detail);
-        if (i == STEP_CLIENT_KEY_EXCHANGE && local != NULL)
+        if (i == STEP_CLIENT_HELLO && local == NULL)
+            print_epoch_wait(edge, on, off);
+        else if (i == STEP_CLIENT_KEY_EXCHANGE && local != NULL)
             print_local(local, on, off);
         else if (i == STEP_CLIENT_KEY_EXCHANGE)
             print_detour(edge, on, off);

@@ -34,30 +34,69 @@ void async_thread_stop(void)
 
 /* ---- inside the job ---- */
 
-static void on_answer(struct client_request *request)
+static void become_ready(struct key_wait *wait)
 {
-    struct key_wait *wait = request->user;
     wait->state = KEY_ANSWERED;
     wait->on_ready(wait);
 }
 
-/* The answer moves to OUTCOME; what stays behind is wiped. */
-static int take_answer(struct key_wait *wait, struct outcome *outcome)
+static void on_answer(struct client_request *request)
 {
+    become_ready(request->user);
+}
+
+static void on_epoch(struct client_epoch_wait *epoch)
+{
+    become_ready(epoch->user);
+}
+
+static void cancel(struct key_wait *wait)
+{
+    if (wait->for_epoch)
+        client_cancel_epoch(here.client, &wait->epoch);
+    else
+        client_cancel(here.client, &wait->request);
+}
+
+/* The session whose job this is; NULL outside of one. */
+static struct key_wait *find_wait(void)
+{
+    return here.client != NULL && ASYNC_get_current_job() != NULL ? here.wait : NULL;
+}
+
+/* Lets the loop go on until WAIT has what it waits for. */
+static int pause_job(struct key_wait *wait)
+{
+    wait->state = KEY_WAITING;
+    ASYNC_pause_job();
+    if (wait->state == KEY_ANSWERED) {
+        wait->state = KEY_IDLE;
+        return 0;
+    }
+    if (wait->state == KEY_ABANDONED)
+        return ERR_CLOSED;
+    /* OpenSSL returned without pausing, because pausing is blocked: nobody would ever answer. */
+    cancel(wait);
     wait->state = KEY_IDLE;
+    return ERR_UNSUPPORTED;
+}
+
+/* The answer moves to OUTCOME; what stays behind is wiped. */
+static void take_answer(struct key_wait *wait, struct outcome *outcome)
+{
     *outcome = wait->request.outcome;
     wait->last_status = outcome->status;
     OPENSSL_cleanse(&wait->request.outcome, sizeof wait->request.outcome);
-    return 0;
 }
 
 static int perform(const struct operation *operation, struct outcome *outcome)
 {
-    struct key_wait *wait = here.wait; /* when the job goes on, another handshake may have been here */
-    if (wait == NULL || here.client == NULL || ASYNC_get_current_job() == NULL)
+    struct key_wait *wait = find_wait(); /* when the job goes on, another handshake may have been here */
+    if (wait == NULL)
         return ERR_UNSUPPORTED;
     if (wait->state != KEY_IDLE)
         return ERR_CLOSED;
+    wait->for_epoch = false;
     wait->request.operation = *operation;
     wait->request.epoch = operation->kind == OP_RSA_MASTER ? wait->exchange->epoch : 0;
     wait->request.trace = wait->trace;
@@ -70,17 +109,25 @@ static int perform(const struct operation *operation, struct outcome *outcome)
         wait->last_status = error == ERR_BUSY ? STATUS_BUSY : STATUS_UNAVAILABLE;
         return error;
     }
-    wait->state = KEY_WAITING;
-    ASYNC_pause_job();
-    if (wait->state == KEY_ANSWERED)
-        return take_answer(wait, outcome);
-    if (wait->state == KEY_ABANDONED)
-        return ERR_CLOSED;
-    /* OpenSSL returned without pausing, because pausing is blocked: nobody would ever answer. */
-    client_cancel(here.client, &wait->request);
-    wait->state = KEY_IDLE;
-    wait->last_status = STATUS_UNAVAILABLE;
-    return ERR_UNSUPPORTED;
+    error = pause_job(wait);
+    if (error == 0)
+        take_answer(wait, outcome);
+    else if (error == ERR_UNSUPPORTED)
+        wait->last_status = STATUS_UNAVAILABLE;
+    return error;
+}
+
+int async_await_epoch(void)
+{
+    struct key_wait *wait = find_wait();
+    if (wait == NULL || wait->state != KEY_IDLE)
+        return ERR_UNSUPPORTED;
+    wait->for_epoch = true;
+    wait->epoch.deadline_ns = clock_ns() + wait->timeout_ms * NS_PER_MS;
+    wait->epoch.on_end = on_epoch;
+    wait->epoch.user = wait;
+    int error = client_await_epoch(here.client, &wait->epoch);
+    return error == 0 ? pause_job(wait) : error;
 }
 
 static struct provider_exchange *exchange_here(void)
@@ -131,12 +178,22 @@ enum async_result async_handshake(SSL *ssl, struct key_wait *wait)
     return ASYNC_DONE;
 }
 
+static int refuse(const SSL *ssl, const SSL_CTX *context, int operation, int bits, int nid, void *other,
+                  void *user)
+{
+    (void)ssl, (void)context, (void)operation, (void)bits, (void)nid, (void)other, (void)user;
+    return 0;
+}
+
 bool async_abandon(SSL *ssl, struct key_wait *wait)
 {
     if (wait->state == KEY_WAITING)
-        client_cancel(here.client, &wait->request);
+        cancel(wait);
     if (SSL_waiting_for_async(ssl)) {
         wait->state = KEY_ABANDONED;
+        /* A handshake that waits for an epoch could go on without. Since nothing is secure enough any more,
+         * not even our own certificate, it ends with an alert. */
+        SSL_set_security_callback(ssl, refuse);
         step(ssl, wait);
         ERR_clear_error();
     }

@@ -60,6 +60,8 @@ static const struct single session_rows[] = {
      "Accepted connections dropped for want of memory.", OF_SESSION(accept_failed)},
     {"keyless_edge_handshakes_waiting_for_key", METRIC_GAUGE, "Handshakes paused for a key server.",
      OF_SESSION(waiting_key)},
+    {"keyless_edge_rsa_epoch_waits_total", METRIC_COUNTER,
+     "RSA key exchanges that waited for a key server to announce an epoch.", OF_SESSION(epoch_waits)},
     {0},
 };
 

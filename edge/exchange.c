@@ -1,6 +1,7 @@
 #include "edge/exchange.h"
 
 #include "common/secret.h"
+#include "edge/async.h"
 
 /* HandshakeType (RFC 5246, 7.4), the first byte of a message. */
 enum { SERVER_HELLO = 2, CLIENT_KEY_EXCHANGE = 16 };
@@ -24,7 +25,7 @@ enum exchange_mode exchange_mode(const struct exchange *exchange)
         return EXCHANGE_BOUND;
     if (exchange->held.asked != OP_RSA_PREMASTER)
         return EXCHANGE_NONE;
-    if (exchange->epoch == 0)
+    if (exchange->epoch == 0 && !exchange->no_ems)
         return EXCHANGE_NO_EPOCH;
     return exchange->lost ? EXCHANGE_TOO_LONG : EXCHANGE_NO_EMS;
 }
@@ -36,17 +37,40 @@ void exchange_clear(struct exchange *exchange)
 
 /* ---- the session id ---- */
 
+/* Waits for what is on its way, but not for a client that cannot be bound anyway. */
+static bool choose_epoch(struct exchange *exchange, struct client_epoch *out)
+{
+    enum client_outlook outlook = client_choose_epoch(exchange->client, out);
+
+    if (outlook == EPOCH_DUE && !exchange->no_ems && async_await_epoch() == 0) {
+        outlook = client_choose_epoch(exchange->client, out);
+        exchange->late = outlook == EPOCH_DUE;
+    }
+    return outlook == EPOCH_CHOSEN;
+}
+
 /* The session id of a new session: with the mark of an epoch, or without one a random one. */
 static void make_session_id(struct exchange *exchange, uint8_t out[static SESSION_ID_SIZE])
 {
     struct client_epoch epoch;
 
     random_bytes(out, SESSION_ID_SIZE);
-    if (!client_choose_epoch(exchange->client, &epoch))
+    if (!choose_epoch(exchange, &epoch))
         return;
     session_id_make(out, epoch.key, out);
     exchange->epoch = epoch.id;
     wipe(&epoch, sizeof epoch);
+}
+
+void exchange_note_hello(SSL *ssl)
+{
+    struct exchange *exchange = SSL_get_app_data(ssl);
+    const unsigned char *extension;
+    size_t length;
+
+    if (exchange != NULL)
+        exchange->no_ems = SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_extended_master_secret, &extension,
+                                                     &length) != 1;
 }
 
 /* OpenSSL calls this when it has chosen the suite of a new session and not yet written ServerHello. Returns

@@ -1,6 +1,6 @@
 /* Exchange: what one session does for bound mode (TLS 1.2 RSA key exchange with forward secrecy against the
- * edge): marks ServerHello with the epoch and collects the handshake messages, so that the key server can
- * derive the master secret itself.
+ * edge): marks ServerHello with the epoch, waiting for one when none is at hand, and collects the handshake
+ * messages, so that the key server can derive the master secret itself.
  *
  * Asks nothing of a key server: that is the provider's, which finds here what it needs. Embedded in the
  * session; its memory is used only while the handshake may need it. Loop thread only. */
@@ -16,7 +16,7 @@
 enum exchange_mode {
     EXCHANGE_NONE,     /* it has none, or nothing was asked for yet */
     EXCHANGE_BOUND,    /* */
-    EXCHANGE_NO_EPOCH, /* plain: no key server had announced an epoch when it began */
+    EXCHANGE_NO_EPOCH, /* plain: the key servers have none for this edge, or none came in time */
     EXCHANGE_TOO_LONG, /* plain: its messages are longer than HANDSHAKE_MAX (or there was no memory) */
     EXCHANGE_NO_EMS,   /* plain: the client does not know the extended master secret (RFC 7627) */
     EXCHANGE_MODES
@@ -26,6 +26,8 @@ struct exchange {
     struct provider_exchange held; /* the messages */
     struct client *client;         /* borrowed */
     uint64_t epoch;                /* client_epoch.id of the session id; 0 = not marked */
+    bool late;                     /* not marked because the time to wait for an epoch was over */
+    bool no_ems;                   /* the client does not know the extended master secret */
     bool lost;                     /* the messages could not be kept */
 };
 
@@ -33,6 +35,8 @@ struct exchange {
  * epochs are CLIENT's. Sessions of RSA key exchange get no tickets, which would carry their master secrets
  * out of this process, but session ids. SSL's application data is used for it. */
 void exchange_follow(struct exchange *exchange, SSL *ssl, struct client *client);
+/* For SSL_CTX_set_client_hello_cb: notes what of the hello of SSL matters here, if it is followed. */
+void exchange_note_hello(SSL *ssl);
 /* Wipes and frees what it has collected; what exchange_mode() says stays. */
 void exchange_clear(struct exchange *exchange);
 

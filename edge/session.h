@@ -61,7 +61,7 @@ struct session {
     struct address from; /* the client */
     struct trace_record trace;
     enum tls_kind kind; /* valid once the handshake is done */
-    uint64_t key_ns;    /* waited for keys */
+    uint64_t key_ns;    /* waited for keys and epochs */
     uint64_t moved[RELAY_DIRECTIONS];
 };
 

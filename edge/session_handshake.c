@@ -16,7 +16,8 @@ static enum session_failure key_failure(const struct session *session)
 
     switch (key->last_status) {
     case STATUS_REFUSED:
-        return FAILURE_KEY_REFUSED;
+        /* Perhaps it would not have been, had an epoch come in time. */
+        return session->exchange.late ? FAILURE_KEY_TIMEOUT : FAILURE_KEY_REFUSED;
     case STATUS_BUSY:
         return FAILURE_KEY_BUSY;
     case STATUS_EXPIRED:
@@ -35,12 +36,31 @@ static void count_exchange(struct session *session)
         counter_add(&session->host->stats.exchanges[mode], 1);
 }
 
+/* The handshake has paused. */
+static void note_pause(struct session *session)
+{
+    trace_mark(&session->trace, session->key.for_epoch ? TRACE_EPOCH_BEGUN : TRACE_KEY_BEGUN, clock_ns());
+    if (session->key.for_epoch)
+        counter_add(&session->host->stats.epoch_waits, 1);
+}
+
+/* What it paused for is there, or wanted no more. */
+static void note_waited(struct session *session, uint64_t now)
+{
+    const uint64_t *at = session->trace.at;
+
+    if (session->key.for_epoch)
+        trace_mark(&session->trace, TRACE_EPOCH_ENDED, now);
+    session->key_ns += now - session->trace.accepted_ns -
+                       at[session->key.for_epoch ? TRACE_EPOCH_BEGUN : TRACE_KEY_BEGUN];
+}
+
 void session_handshake_fail(struct session *session, enum session_failure failure, enum session_event event)
 {
     char error[ERROR_SIZE];
 
     if (session->state == SESSION_WAIT_KEY)
-        session->key_ns += clock_ns() - session->trace.accepted_ns - session->trace.at[TRACE_KEY_BEGUN];
+        note_waited(session, clock_ns());
     session->failure = failure;
     count_exchange(session);
     counter_add(&session->host->stats.failures[failure], 1);
@@ -129,7 +149,7 @@ void session_handshake_step(struct session *session)
         watch_client(session, UV_WRITABLE);
         break;
     case ASYNC_WAIT_KEY:
-        trace_mark(&session->trace, TRACE_KEY_BEGUN, clock_ns());
+        note_pause(session);
         session_happen(session, EVENT_KEY_WANTED);
         break;
     case ASYNC_NO_JOB:
@@ -154,7 +174,6 @@ static void note_key(struct session *session)
     struct session_host *host = session->host;
     const struct client_request *request = &session->key.request;
     struct trace_record *trace = &session->trace;
-    uint64_t now = clock_ns();
 
     trace->operation = request->operation.kind;
     trace->operations = (unsigned)session->key.operations;
@@ -164,8 +183,7 @@ static void note_key(struct session *session)
     trace->server = request->server;
     if (request->sent_ns)
         trace_mark(trace, TRACE_KEY_SENT, request->sent_ns);
-    trace_mark(trace, TRACE_KEY_ANSWERED, request->answered_ns ? request->answered_ns : now);
-    session->key_ns += trace->at[TRACE_KEY_ANSWERED] - trace->at[TRACE_KEY_BEGUN];
+    trace_mark(trace, TRACE_KEY_ANSWERED, request->answered_ns);
     for (size_t i = 0; request->server && i < host->server_count; i++) {
         if (strcmp(host->servers[i].name, request->server) == 0)
             trace->server_rtt_ns = counter_get(&host->server_stats[i].rtt_ns);
@@ -176,7 +194,9 @@ void session_handshake_on_key(struct key_wait *wait)
 {
     struct session *session = wait->user;
 
-    note_key(session);
+    if (!wait->for_epoch)
+        note_key(session);
+    note_waited(session, clock_ns());
     session_happen(session, EVENT_KEY_ANSWERED);
 }
 

@@ -27,7 +27,7 @@ enum session_state {
 
 enum session_event {
     EVENT_HELLO_READ,       /* the ClientHello is complete */
-    EVENT_KEY_WANTED,       /* the handshake paused for a private-key operation */
+    EVENT_KEY_WANTED,       /* the handshake paused for a private-key operation, or for an epoch */
     EVENT_KEY_ANSWERED,     /* its outcome is there, good or bad */
     EVENT_HANDSHAKE_DONE,   /* */
     EVENT_HANDSHAKE_FAILED, /* */
@@ -51,7 +51,7 @@ enum session_action {
     ACTION_CONNECT,      /* open the connection to the origin */
     ACTION_RELAY,        /* move bytes */
     ACTION_CLOSE_NOTIFY, /* take the origin as ended: flush, close_notify, let the client finish */
-    ACTION_ABANDON,      /* cancel the key operation, let the job run out */
+    ACTION_ABANDON,      /* cancel what it waits for, let the job run out */
     ACTION_FAREWELL,     /* one attempt at close_notify, then release */
     ACTION_RESET_ORIGIN, /* reset the origin's connection, so that it does not take a cut for an end; release
                           */

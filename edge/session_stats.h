@@ -45,7 +45,8 @@ enum session_result {
 struct session_stats {
     counter accepted;
     counter active;      /* gauge */
-    counter waiting_key; /* gauge: handshakes paused for a key */
+    counter waiting_key; /* gauge: handshakes paused for a key, or for an epoch */
+    counter epoch_waits; /* handshakes that paused for an epoch */
     counter paused_full; /* times accepting stopped at connections_max */
     counter paused_descriptors;
     counter accept_failed; /* accepted sockets dropped for want of memory */

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "common/bytes.h"
+#include "edge/exchange.h"
 #include "edge/tickets.h"
 #include "edge/tls_context.h"
 
@@ -61,6 +62,7 @@ static int on_client_hello(SSL *ssl, int *alert, void *user)
     size_t length = 0;
     char name[SNI_NAME_MAX + 1];
     bool named = false;
+    exchange_note_hello(ssl);
     if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &extension, &length) == 1) {
         named = sni_read(extension, length, name);
         if (!named) {

@@ -67,6 +67,8 @@ const char *trace_point_name(enum trace_point point)
 {
     static const char *const names[TRACE_POINTS] = {
         [TRACE_CLIENT_HELLO] = "client_hello",
+        [TRACE_EPOCH_BEGUN] = "epoch_begun",
+        [TRACE_EPOCH_ENDED] = "epoch_ended",
         [TRACE_KEY_BEGUN] = "key_begun",
         [TRACE_KEY_SENT] = "key_sent",
         [TRACE_KEY_ANSWERED] = "key_answered",

@@ -12,6 +12,8 @@
 
 enum trace_point {
     TRACE_CLIENT_HELLO,     /* the ClientHello was there */
+    TRACE_EPOCH_BEGUN,      /* the handshake paused for an epoch (bound mode) */
+    TRACE_EPOCH_ENDED,      /* there is one, or none comes */
     TRACE_KEY_BEGUN,        /* the handshake paused for a key */
     TRACE_KEY_SENT,         /* the request left for a key server */
     TRACE_KEY_ANSWERED,     /* its answer was there */

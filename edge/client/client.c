@@ -18,15 +18,19 @@ static void on_timer(uv_timer_t *timer)
     struct client *client = timer->data;
 
     client->armed_ns = UINT64_MAX;
-    for (uint64_t now = clock_ns(); deadlines_first_ns(&client->deadlines) <= now;)
+    uint64_t now = clock_ns();
+    while (deadlines_first_ns(&client->deadlines) <= now)
         route_due(client, deadlines_find_first(&client->deadlines), now);
+    client_epochs_due(client, now);
 }
 
 /* Only an earlier moment moves the timer; one that fires for nothing costs less than moving it each time. */
 static void arm(struct client *client)
 {
-    uint64_t first = deadlines_first_ns(&client->deadlines);
+    uint64_t first = deadlines_first_ns(&client->deadlines), of_waits = client_epochs_first_ns(client);
 
+    if (of_waits < first)
+        first = of_waits;
     if (client->closing || first >= client->armed_ns)
         return;
     uint64_t now = clock_ns();
@@ -122,6 +126,7 @@ void client_close(struct client *client)
     client->closing = true;
     for (struct client_request *request; (request = deadlines_find_first(&client->deadlines)) != NULL;)
         route_fail(client, request);
+    client_epochs_due(client, UINT64_MAX);
     client->usable = 0;
     for (size_t i = 0; i < client->link_count; i++)
         link_close(&client->links[i]);
@@ -171,7 +176,7 @@ static void on_open(struct link *link, void *user)
     struct client *client = user;
 
     client->usable++;
-    client->epochs->server[link - client->links].connected = true;
+    epochs_connect(client->epochs, (size_t)(link - client->links), true);
     route_wake(client);
     tell_usable(client);
 }
@@ -181,7 +186,8 @@ static void on_closed(struct link *link, void *user)
     struct client *client = user;
 
     client->usable--;
-    client->epochs->server[link - client->links].connected = false;
+    epochs_connect(client->epochs, (size_t)(link - client->links), false);
+    route_wake(client); /* its word is not due any more */
     tell_usable(client);
 }
 

@@ -114,7 +114,7 @@ struct client_request {
 
 /* Starts connecting at once. NULL without memory. */
 struct client *client_new(uv_loop_t *loop, const struct client_settings *settings);
-/* Cancels what is open (on_answer with STATUS_UNAVAILABLE, before it returns), closes the channels
+/* Cancels what is open (on_answer with STATUS_UNAVAILABLE, on_end, before it returns), closes the channels
  * explicitly; memory goes with the loop's close callbacks, so the owner runs the loop until it ends. NULL is
  * allowed. */
 void client_close(struct client *client);
@@ -139,9 +139,37 @@ struct client_epoch {
     uint64_t id; /* for the session's request; means something in this client only */
     uint8_t key[EPOCH_KEY_SIZE];
 };
-/* Chooses an epoch for a session that begins now, of those that the key servers have announced. False when
- * there is none: they grant no bound mode to this edge, or none has been connected for long. */
-bool client_choose_epoch(const struct client *client, struct client_epoch *out);
+enum client_outlook {
+    EPOCH_CHOSEN, /* OUT has it */
+    EPOCH_DUE,    /* there is none, but one may be on its way: client_await_epoch() */
+    EPOCH_NONE    /* there is none, and none will come as things are */
+};
+/* Chooses an epoch for a session that begins now, of those that the key servers have announced. That none
+ * will come is certain when a server is connected and every connected one has said, since its channel opened,
+ * that this edge has none; the word of one that leaves requests unanswered is not waited for. A server whose
+ * epoch is over has not said that: it grants bound mode, and its next one is due. */
+enum client_outlook client_choose_epoch(const struct client *client, struct client_epoch *out) MUST_USE;
+
+/* The wait of one session for an epoch, embedded in its owner, who zeroes it once and keeps it alive from
+ * client_await_epoch until on_end or client_cancel_epoch. */
+struct client_epoch_wait {
+    /* set by the owner before client_await_epoch */
+    uint64_t deadline_ns; /* of clock_ns() */
+    /* Exactly once, from the loop or from client_close, never from inside client_await_epoch; not after
+     * client_cancel_epoch. Says nothing itself: look with client_choose_epoch(). The wait may be freed or
+     * begin again inside. */
+    void (*on_end)(struct client_epoch_wait *wait);
+    void *user;
+    /* private to the client */
+    bool open;
+    struct client_epoch_wait *prev, *next;
+};
+/* Ends when client_choose_epoch() says anything but EPOCH_DUE, or at the deadline. Like a request that waits
+ * for a server, it brings the next attempt to connect nearer. ERR_CLOSED after client_close; then on_end does
+ * not come. */
+int client_await_epoch(struct client *client, struct client_epoch_wait *wait) MUST_USE;
+/* Forgets WAIT: on_end will not come. Nothing happens if it is not open. */
+void client_cancel_epoch(struct client *client, struct client_epoch_wait *wait);
 
 /* Asks every connected server which keys this edge may use; ON_KEYS is called once a server (COUNT entries
  * borrowed for the call; a failure has status ≠ OK and count 0), then once with SERVER NULL. */

@@ -1,19 +1,100 @@
-/* client_choose_epoch(), and what is done with the epochs that key servers announce. */
+/* client_choose_epoch() and client_await_epoch(), and what is done with what key servers say of epochs. */
 #include <string.h>
+#include <utlist.h>
 
 #include "common/clock.h"
 #include "edge/client/route.h"
 
-bool client_choose_epoch(const struct client *client, struct client_epoch *out)
-{
-    const struct epoch *epoch = epochs_choose(client->epochs, clock_ns());
+/* ---- choice ---- */
 
+/* True when an epoch may be on its way: from a server that is connected, or because nobody is who could say
+ * that there is none. */
+static bool is_due(const struct client *client)
+{
+    bool none = false;
+
+    for (size_t i = 0; i < client->link_count; i++) {
+        if (client->epochs->server[i].none)
+            none = true;
+        else if (link_usable(&client->links[i]) && !client->links[i].stalled)
+            return true;
+    }
+    return !none;
+}
+
+enum client_outlook client_choose_epoch(const struct client *client, struct client_epoch *out)
+{
+    if (client->closing)
+        return EPOCH_NONE;
+    const struct epoch *epoch = epochs_choose(client->epochs, clock_ns());
     if (epoch == NULL)
-        return false;
+        return is_due(client) ? EPOCH_DUE : EPOCH_NONE;
     out->id = epoch->id;
     memcpy(out->key, epoch->key, sizeof out->key);
-    return true;
+    return EPOCH_CHOSEN;
 }
+
+/* ---- waiting ---- */
+
+static struct client_epoch_wait *last_of(struct client_epoch_wait *first)
+{
+    return first != NULL ? first->prev : NULL; /* as utlist has it */
+}
+
+int client_await_epoch(struct client *client, struct client_epoch_wait *wait)
+{
+    if (client->closing)
+        return ERR_CLOSED;
+    /* As a rule all wait equally long, and the newest is the last. */
+    struct client_epoch_wait *before = last_of(client->epoch_waits);
+    while (before != NULL && before->deadline_ns > wait->deadline_ns)
+        before = before != client->epoch_waits ? before->prev : NULL;
+    DL_APPEND_ELEM(client->epoch_waits, before, wait);
+    wait->open = true;
+    route_wake(client); /* it may be over already */
+    return 0;
+}
+
+void client_cancel_epoch(struct client *client, struct client_epoch_wait *wait)
+{
+    if (!wait->open)
+        return;
+    DL_DELETE(client->epoch_waits, wait);
+    wait->open = false;
+}
+
+static void end_first(struct client *client)
+{
+    struct client_epoch_wait *wait = client->epoch_waits;
+
+    client_cancel_epoch(client, wait);
+    wait->on_end(wait);
+}
+
+void client_epochs_turn(struct client *client)
+{
+    struct client_epoch_wait *wait;
+    size_t count;
+
+    if (client->epoch_waits == NULL || (epochs_choose(client->epochs, clock_ns()) == NULL && is_due(client)))
+        return;
+    DL_COUNT(client->epoch_waits, wait, count);
+    while (count-- > 0 && client->epoch_waits != NULL) /* what begins meanwhile has its own turn */
+        end_first(client);
+}
+
+void client_epochs_due(struct client *client, uint64_t now_ns)
+{
+    while (client->epoch_waits != NULL && client->epoch_waits->deadline_ns <= now_ns)
+        end_first(client);
+}
+
+uint64_t client_epochs_first_ns(const struct client *client)
+{
+    return client->epoch_waits != NULL ? client->epoch_waits->deadline_ns : UINT64_MAX;
+}
+
+/* ---- what is said ---- */
 
 /* Says it once in the life of the daemon, however many threads notice; the counter goes on. */
 static void log_conflict(const struct link *link, const struct link *other, enum epochs_conflict conflict)
@@ -38,9 +119,10 @@ void client_on_epoch(struct client *client, struct link *link, const struct msg_
     size_t number = (size_t)(link - client->links), other = 0;
 
     atomic_store_explicit(&link->setup.stats->epoch, epoch->number, memory_order_relaxed);
-    if (epoch->number == 0)
-        return; /* it has none for this edge */
     epochs_put(client->epochs, number, epoch, now);
+    route_wake(client); /* somebody may wait for it */
+    if (epoch->number == 0)
+        return;
     enum epochs_conflict conflict = epochs_compare(client->epochs, number, now, &other);
     if (conflict != EPOCHS_AGREE)
         log_conflict(link, &client->links[other], conflict);

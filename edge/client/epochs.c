@@ -41,9 +41,21 @@ static uint64_t id_of(struct epochs *epochs, const struct msg_epoch *announced)
     return ++epochs->last_id;
 }
 
+void epochs_connect(struct epochs *epochs, size_t server, bool connected)
+{
+    epochs->server[server].connected = connected;
+    epochs->server[server].none = false;
+}
+
 void epochs_put(struct epochs *epochs, size_t server, const struct msg_epoch *announced, uint64_t now_ns)
 {
     struct epoch *newest = &epochs->server[server].kept[0], *previous = &epochs->server[server].kept[1];
+
+    epochs->server[server].none = announced->number == 0;
+    if (announced->number == 0) {
+        wipe(epochs->server[server].kept, sizeof epochs->server[server].kept);
+        return;
+    }
     uint64_t left_ns = (uint64_t)announced->left_ms * NS_PER_MS;
     /* Of a short epoch at least the first half is good for a session. */
     uint64_t margin_ns = epochs->handshake_ns < left_ns / 2 ? epochs->handshake_ns : left_ns / 2;
@@ -95,15 +107,24 @@ static unsigned votes_for(const struct epochs *epochs, uint64_t id, uint64_t now
     return votes;
 }
 
+static bool somebody_has_none(const struct epochs *epochs)
+{
+    for (size_t i = 0; i < epochs->count; i++)
+        if (epochs->server[i].none)
+            return true;
+    return false;
+}
+
 const struct epoch *epochs_choose(const struct epochs *epochs, uint64_t now_ns)
 {
+    bool of_connected = somebody_has_none(epochs);
     const struct epoch *best = NULL;
     unsigned best_votes = 0;
 
     for (size_t i = 0; i < epochs->count; i++)
         for (size_t k = 0; k < EPOCHS_KEPT; k++) {
             const struct epoch *epoch = &epochs->server[i].kept[k];
-            if (epoch->id == 0 || epoch->end_ns <= now_ns)
+            if (epoch->id == 0 || epoch->end_ns <= now_ns || (of_connected && !epochs->server[i].connected))
                 continue;
             unsigned votes = votes_for(epochs, epoch->id, now_ns);
             if (best == NULL || votes > best_votes || (votes == best_votes && epoch->number > best->number)) {

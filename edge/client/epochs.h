@@ -27,7 +27,8 @@ struct epochs {
     size_t count; /* key servers */
     struct {
         struct epoch kept[EPOCHS_KEPT]; /* the newest first */
-        bool connected;                 /* has an open channel; set by the owner */
+        bool connected;                 /* has an open channel */
+        bool none;                      /* and its last word on that channel was that this edge has none */
     } server[];
 };
 
@@ -36,15 +37,20 @@ struct epochs *epochs_new(size_t count, uint64_t handshake_ns);
 /* Wipes; NULL is allowed. */
 void epochs_free(struct epochs *epochs);
 
-/* Takes what SERVER (a number below `count`) has announced at NOW_NS. The same number and key again bring a
- * new end, a higher number a new epoch. Anything else is a correction: what was said before is forgotten. */
+/* SERVER (a number below `count`) has an open channel from now on, or none any more. What it has announced
+ * stays; that this edge has none is to be said on every channel anew. */
+void epochs_connect(struct epochs *epochs, size_t server, bool connected);
+/* Takes what SERVER, which is connected, has said at NOW_NS. The same number and key again bring a new end, a
+ * higher number a new epoch. Anything else is a correction: what was said before is forgotten. Number 0 is
+ * one, too: this edge has no epoch there any more. */
 void epochs_put(struct epochs *epochs, size_t server, const struct msg_epoch *announced, uint64_t now_ns);
 /* Wipes what is over at NOW_NS. */
 void epochs_turn(struct epochs *epochs, uint64_t now_ns);
 
 /* The epoch for a session that begins at NOW_NS, borrowed; NULL when there is none. One that most connected
- * servers know and that lasts for a whole handshake, the highest number among equals. What is nearly over, or
- * known only to servers that are not connected, is better than nothing. */
+ * servers know and that lasts for a whole handshake, the highest number among equals. What is nearly over is
+ * better than nothing; and so is what only servers that are not connected know, unless a connected one has
+ * none for this edge, for it is the one to be asked. */
 const struct epoch *epochs_choose(const struct epochs *epochs, uint64_t now_ns);
 /* True when SERVER has announced the epoch ID, which is not 0, and it is not over. */
 bool epochs_know(const struct epochs *epochs, size_t server, uint64_t id);

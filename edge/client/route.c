@@ -176,6 +176,9 @@ static void on_turn(uv_idle_t *turn)
     struct client *client = turn->data;
 
     uv_idle_stop(turn);
+    client_epochs_turn(client);
+    if (client->epoch_waits != NULL)
+        hurry(client);
     dispatch(client);
     for (size_t i = 0; i < client->link_count; i++)
         link_flush(&client->links[i]);
@@ -354,8 +357,10 @@ static void hedge(struct client *client, struct client_request *request, struct 
     bool unsent = flight->sent_ns == 0;
     bool silent = !unsent && link_silent(first, flight->sent_ns);
 
-    if (silent)
+    if (silent) {
         link_set_stalled(first, now);
+        route_wake(client); /* its word on epochs is not waited for */
+    }
     struct link *second = choose(client, request, now);
     if (second == NULL)
         return;

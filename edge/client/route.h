@@ -14,24 +14,32 @@ struct client {
     struct client_settings settings;
     struct link *links; /* owned, link_count */
     size_t link_count;
-    struct epochs *epochs;                /* owned; by the links' numbers */
-    unsigned usable;                      /* links with an open channel */
-    struct client_request *waiting;       /* queue of what goes out with this loop turn, or later */
-    struct deadlines deadlines;           /* every open request, waiting or sent */
-    struct budget budget;                 /* for asking twice */
-    struct balance_candidate *candidates; /* scratch, owned, link_count */
-    uint64_t random;                      /* state of balance_random() */
-    uint64_t armed_ns;                    /* when the timer fires; UINT64_MAX = not armed */
-    uv_idle_t turn;                       /* while there is something to send: all of one turn together */
-    uv_prepare_t prepare;                 /* before the loop sleeps: measures */
-    uv_timer_t timer;                     /* the first of the deadlines */
-    struct conn_batch batch;              /* scratch of all connections */
-    unsigned handles;                     /* of the client's own that are not closed */
+    struct epochs *epochs;                 /* owned; by the links' numbers */
+    unsigned usable;                       /* links with an open channel */
+    struct client_request *waiting;        /* queue of what goes out with this loop turn, or later */
+    struct client_epoch_wait *epoch_waits; /* those that wait for an epoch, by their deadlines */
+    struct deadlines deadlines;            /* every open request, waiting or sent */
+    struct budget budget;                  /* for asking twice */
+    struct balance_candidate *candidates;  /* scratch, owned, link_count */
+    uint64_t random;                       /* state of balance_random() */
+    uint64_t armed_ns;                     /* when the timer fires; UINT64_MAX = not armed */
+    uv_idle_t turn;                        /* while there is something to send: all of one turn together */
+    uv_prepare_t prepare;                  /* before the loop sleeps: measures */
+    uv_timer_t timer;                      /* the first of the deadlines */
+    struct conn_batch batch;               /* scratch of all connections */
+    unsigned handles;                      /* of the client's own that are not closed */
     bool closing;
 };
 
-/* LINK has announced EPOCH. */
+/* LINK has announced EPOCH, or said with number 0 that this edge has none. */
 void client_on_epoch(struct client *client, struct link *link, const struct msg_epoch *epoch);
+/* Once in each turn of the loop in which something has changed: ends the waits for an epoch when nothing is
+ * to be waited for any more. */
+void client_epochs_turn(struct client *client);
+/* Ends the waits whose deadline is at NOW_NS or before. */
+void client_epochs_due(struct client *client, uint64_t now_ns);
+/* The first of their deadlines; UINT64_MAX when nobody waits. */
+uint64_t client_epochs_first_ns(const struct client *client);
 
 /* Opens REQUEST: to any server, or at once to ONLY, which is usable. ERR_MEMORY. */
 int route_open(struct client *client, struct client_request *request, const struct link *only) MUST_USE;

@@ -9,14 +9,15 @@
 
 /* What the key servers have announced; id 0 = nothing. */
 static struct client_epoch bound_announced;
+static bool bound_due; /* and that is not their last word */
 
-bool bound_choose_epoch(const struct client *client, struct client_epoch *out)
+enum client_outlook bound_choose_epoch(const struct client *client, struct client_epoch *out)
 {
     (void)client;
     if (bound_announced.id == 0)
-        return false;
+        return bound_due ? EPOCH_DUE : EPOCH_NONE;
     *out = bound_announced;
-    return true;
+    return EPOCH_CHOSEN;
 }
 
 static inline void bound_announce(uint64_t id)

@@ -1,13 +1,17 @@
 #include "tests/unit/edge/remote_keys.h"
 
 /* The module itself, with a client of our own below it. */
-#define client_submit fake_submit
-#define client_cancel fake_cancel
+#define client_submit       fake_submit
+#define client_cancel       fake_cancel
+#define client_await_epoch  fake_await_epoch
+#define client_cancel_epoch fake_cancel_epoch
 #include "tests/unit/edge/bound_rig.h"
 
 #include "edge/async.c"
 #undef client_submit
 #undef client_cancel
+#undef client_await_epoch
+#undef client_cancel_epoch
 
 #define JOBS_MAX    4096
 #define KEY_TIMEOUT 1500 /* ms */
@@ -63,6 +67,45 @@ static void answer(size_t index, enum operation_status status)
     request->on_answer(request);
 }
 
+/* ---- and who waits for an epoch ---- */
+
+static struct client_epoch_wait *open_waits[OPEN_MAX];
+static size_t wait_count, awaited, waits_cancelled;
+static int await_error;
+
+int fake_await_epoch(struct client *client, struct client_epoch_wait *wait)
+{
+    assert_ptr_equal(client, &client_token);
+    awaited++;
+    if (await_error != 0)
+        return await_error;
+    open_waits[wait_count++] = wait;
+    if (block_pause)
+        ASYNC_block_pause();
+    return 0;
+}
+
+void fake_cancel_epoch(struct client *client, struct client_epoch_wait *wait)
+{
+    assert_ptr_equal(client, &client_token);
+    for (size_t i = 0; i < wait_count; i++)
+        if (open_waits[i] == wait) {
+            open_waits[i] = open_waits[--wait_count];
+            waits_cancelled++;
+        }
+    if (block_pause)
+        ASYNC_unblock_pause();
+    block_pause = false;
+}
+
+/* There is news, or the time is over. */
+static void end_wait(size_t index)
+{
+    struct client_epoch_wait *wait = open_waits[index];
+    open_waits[index] = open_waits[--wait_count];
+    wait->on_end(wait);
+}
+
 static struct client *the_client(void)
 {
     union {
@@ -104,6 +147,13 @@ struct session {
     unsigned ready; /* calls of on_ready */
 };
 
+static int on_hello(SSL *ssl, int *alert, void *user)
+{
+    (void)alert, (void)user;
+    exchange_note_hello(ssl);
+    return SSL_CLIENT_HELLO_SUCCESS;
+}
+
 static void make_contexts(size_t k)
 {
     struct fault fault;
@@ -113,6 +163,7 @@ static void make_contexts(size_t k)
     assert_int_equal(provider_key_new(library, private_keys[kinds[k].key].key, &key, id, &fault), 0);
     server_context[k] = SSL_CTX_new_ex(library, kinds[k].bound ? PROVIDER_TLS_PROPERTIES : NULL,
                                        TLS_server_method());
+    SSL_CTX_set_client_hello_cb(server_context[k], on_hello, NULL);
     client_context[k] = SSL_CTX_new(TLS_client_method());
     assert_int_equal(SSL_CTX_use_certificate(server_context[k], cert), 1);
     assert_int_equal(SSL_CTX_use_PrivateKey(server_context[k], key), 1);
@@ -150,8 +201,9 @@ static int start(void **state)
 {
     (void)state;
     open_count = submitted = cancelled = 0;
-    submit_error = 0;
-    block_pause = false;
+    wait_count = awaited = waits_cancelled = 0;
+    submit_error = await_error = 0;
+    block_pause = bound_due = false;
     bound_announce(42);
     assert_int_equal(async_thread_start(JOBS_MAX, the_client()), 0);
     return 0;
@@ -529,6 +581,226 @@ static void interleaved_sessions_have_each_their_own_secret(void **state)
         session_free(sessions[i]);
 }
 
+/* ---- sessions that come before their epoch ---- */
+
+/* One that waits for it. */
+static struct session *session_early(void)
+{
+    bound_announced.id = 0;
+    bound_due = true;
+    struct session *session = session_new(BOUND);
+    size_t before = submitted;
+    assert_int_equal(run(session), ASYNC_WAIT_KEY);
+    assert_int_equal(session->wait.state, KEY_WAITING);
+    assert_true(session->wait.for_epoch);
+    assert_int_equal(session->wait.operations, 0);
+    assert_int_equal(submitted, before);
+    return session;
+}
+
+/* Its key comes and it is completed. */
+static void finish(struct session *session)
+{
+    size_t index = 0;
+    while (open_requests[index] != &session->wait.request)
+        index++;
+    answer(index, STATUS_OK);
+    assert_int_equal(run(session), ASYNC_DONE);
+    assert_int_equal(session->wait.operations, 1);
+    assert_int_equal(session->wait.last_status, STATUS_OK);
+    assert_int_equal(SSL_do_handshake(session->client), 1);
+    remote_keys_talk(session->client, session->server);
+}
+
+static void a_session_waits_for_its_epoch_and_then_for_its_key(void **state)
+{
+    uint64_t before = clock_ns();
+    struct session *session = session_early();
+    uint64_t after = clock_ns();
+    (void)state;
+    assert_int_equal(wait_count, 1);
+    assert_true(open_waits[0]->deadline_ns >= before + KEY_TIMEOUT * (uint64_t)NS_PER_MS);
+    assert_true(open_waits[0]->deadline_ns <= after + KEY_TIMEOUT * (uint64_t)NS_PER_MS);
+    assert_int_equal(async_handshake(session->server, &session->wait), ASYNC_WAIT_KEY); /* too early */
+    assert_int_equal(awaited, 1);
+    assert_int_equal(BIO_pending(SSL_get_rbio(session->client)), 0); /* no ServerHello so far */
+    bound_announce(43);
+    end_wait(0);
+    assert_int_equal(session->ready, 1);
+    assert_int_equal(run(session), ASYNC_WAIT_KEY);
+    assert_false(session->wait.for_epoch);
+    assert_int_equal(open_requests[0]->operation.kind, OP_RSA_MASTER);
+    assert_int_equal(open_requests[0]->epoch, 43);
+    finish(session);
+    assert_int_equal(session->ready, 2);
+    assert_int_equal(awaited, 1);
+    assert_int_equal(exchange_mode(&session->exchange), EXCHANGE_BOUND);
+    assert_false(session->exchange.late);
+    session_free(session);
+}
+
+static void when_none_comes_a_session_goes_on_unbound(void **state)
+{
+    (void)state;
+    for (int late = 0; late < 2; late++) {
+        struct session *session = session_early();
+        bound_due = late; /* the servers have none, or the time is over */
+        end_wait(0);
+        assert_int_equal(run(session), ASYNC_WAIT_KEY);
+        assert_int_equal(open_requests[0]->operation.kind, OP_RSA_PREMASTER);
+        assert_int_equal(open_requests[0]->epoch, 0);
+        finish(session);
+        assert_int_equal(exchange_mode(&session->exchange), EXCHANGE_NO_EPOCH);
+        assert_int_equal(session->exchange.late, late);
+        session_free(session);
+    }
+    assert_int_equal(awaited, 2);
+}
+
+static void only_who_can_be_bound_waits(void **state)
+{
+    (void)state;
+    bound_announced.id = 0;
+    bound_due = true;
+    for (size_t k = 0; k < KINDS; k++) {
+        if (k == BOUND)
+            continue;
+        struct session *session = session_new(k);
+        assert_int_equal(run(session), ASYNC_WAIT_KEY);
+        assert_false(session->wait.for_epoch);
+        finish(session);
+        if (k == NO_EMS)
+            assert_int_equal(exchange_mode(&session->exchange), EXCHANGE_NO_EMS);
+        session_free(session);
+    }
+    assert_int_equal(awaited, 0);
+}
+
+/* The alert that CLIENT has got; 0 = none. */
+static int alert_of(SSL *client)
+{
+    ERR_clear_error();
+    (void)SSL_do_handshake(client);
+    int reason = ERR_GET_REASON(ERR_peek_last_error());
+    return reason > SSL_AD_REASON_OFFSET ? reason - SSL_AD_REASON_OFFSET : 0;
+}
+
+static void abandoned_while_it_waits_for_its_epoch_a_session_fails(void **state)
+{
+    (void)state;
+    for (int there = 0; there < 2; there++) {
+        struct session *session = session_early();
+        if (there) {
+            bound_announce(43);
+            end_wait(0);
+        }
+        assert_true(async_abandon(session->server, &session->wait));
+        assert_int_equal(wait_count, 0);
+        assert_int_equal(waits_cancelled, 1); /* that of the first */
+        assert_false(SSL_waiting_for_async(session->server));
+        assert_int_equal(ERR_peek_error(), 0);
+        assert_int_equal(alert_of(session->client), SSL_AD_INTERNAL_ERROR);
+        assert_int_equal(exchange_mode(&session->exchange), EXCHANGE_NONE);
+        session_free(session);
+    }
+    assert_int_equal(submitted, 0);
+    assert_int_equal(cancelled, 0);
+}
+
+static void abandoned_at_its_second_pause_a_session_cancels_its_request(void **state)
+{
+    struct session *session = session_early();
+    (void)state;
+    bound_announce(43);
+    end_wait(0);
+    assert_int_equal(run(session), ASYNC_WAIT_KEY);
+    assert_int_equal(open_count, 1);
+    assert_true(async_abandon(session->server, &session->wait));
+    assert_int_equal(open_count, 0);
+    assert_int_equal(cancelled, 1);
+    assert_int_equal(waits_cancelled, 0);
+    session_free(session);
+}
+
+static void a_storm_of_sessions_that_leave_at_either_pause_leaves_nothing(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 200; i++) {
+        struct session *session = session_early();
+        if (i % 4 > 0) {
+            bound_due = i % 4 > 1;
+            bound_announce(i % 4 == 3 ? 43 : 0);
+            end_wait(0);
+        }
+        if (i % 4 > 1)
+            assert_int_equal(run(session), ASYNC_WAIT_KEY);
+        assert_true(async_abandon(session->server, &session->wait));
+        session_free(session);
+    }
+    assert_int_equal(wait_count + open_count, 0);
+}
+
+static void a_wait_that_cannot_begin_leaves_the_session_unbound(void **state)
+{
+    (void)state;
+    for (int blocked = 0; blocked < 2; blocked++) {
+        bound_announced.id = 0;
+        bound_due = true;
+        block_pause = blocked;
+        await_error = blocked ? 0 : ERR_CLOSED;
+        struct session *session = session_new(BOUND);
+        assert_int_equal(run(session), ASYNC_WAIT_KEY);
+        assert_int_equal(wait_count, 0);
+        assert_int_equal(open_requests[0]->operation.kind, OP_RSA_PREMASTER);
+        finish(session);
+        assert_false(session->exchange.late);
+        session_free(session);
+    }
+    assert_int_equal(waits_cancelled, 1);
+}
+
+static void outside_of_a_job_nobody_waits(void **state)
+{
+    struct session *session = session_new(BOUND);
+    (void)state;
+    assert_int_equal(async_await_epoch(), ERR_UNSUPPORTED);
+    bound_announced.id = 0;
+    bound_due = true;
+    (void)SSL_do_handshake(session->client);
+    (void)SSL_do_handshake(session->server); /* that nobody made asynchronous */
+    assert_true(BIO_pending(SSL_get_rbio(session->client)) > 0);
+    assert_int_equal(awaited, 0);
+    session_free(session);
+}
+
+/* Each stops twice while the others go on; some are bound, some come too late. */
+static void sessions_that_wait_at_once_have_each_their_own_epoch_and_secret(void **state)
+{
+    enum { SESSIONS = 6 };
+    static const size_t first[SESSIONS] = {3, 0, 5, 1, 4, 2}, second[SESSIONS] = {1, 2, 0, 5, 3, 4};
+    struct session *sessions[SESSIONS];
+    (void)state;
+    for (size_t i = 0; i < SESSIONS; i++)
+        sessions[i] = session_early();
+    for (size_t n = 0; n < SESSIONS; n++) {
+        struct session *session = sessions[first[n]];
+        size_t index = 0;
+        while (open_waits[index] != &session->wait.epoch)
+            index++;
+        bound_announce(first[n] % 3 != 0 ? 100 + first[n] : 0);
+        end_wait(index);
+        assert_int_equal(run(session), ASYNC_WAIT_KEY);
+        assert_int_equal(session->wait.request.epoch, first[n] % 3 != 0 ? 100 + first[n] : 0);
+    }
+    for (size_t n = 0; n < SESSIONS; n++) {
+        finish(sessions[second[n]]);
+        assert_int_equal(exchange_mode(&sessions[second[n]]->exchange),
+                         second[n] % 3 != 0 ? EXCHANGE_BOUND : EXCHANGE_NO_EPOCH);
+    }
+    for (size_t i = 0; i < SESSIONS; i++)
+        session_free(sessions[i]);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
 int main(void)
 {
@@ -552,6 +824,15 @@ int main(void)
         TEST(a_bound_request_names_its_epoch_and_no_other_does),
         TEST(the_messages_of_a_bound_session_go_with_its_job),
         TEST(interleaved_sessions_have_each_their_own_secret),
+        TEST(a_session_waits_for_its_epoch_and_then_for_its_key),
+        TEST(when_none_comes_a_session_goes_on_unbound),
+        TEST(only_who_can_be_bound_waits),
+        TEST(abandoned_while_it_waits_for_its_epoch_a_session_fails),
+        TEST(abandoned_at_its_second_pause_a_session_cancels_its_request),
+        TEST(a_storm_of_sessions_that_leave_at_either_pause_leaves_nothing),
+        TEST(a_wait_that_cannot_begin_leaves_the_session_unbound),
+        TEST(outside_of_a_job_nobody_waits),
+        TEST(sessions_that_wait_at_once_have_each_their_own_epoch_and_secret),
     };
     return cmocka_run_group_tests(tests, setup_all, teardown_all);
 }

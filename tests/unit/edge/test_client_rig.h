@@ -121,6 +121,16 @@ UNUSED static void rig_free(struct rig *rig)
     free(rig);
 }
 
+/* Epoch NUMBER of the group called GROUP. */
+UNUSED static struct msg_epoch epoch_of(uint64_t number, char group, uint32_t left_ms)
+{
+    struct msg_epoch epoch = {.number = number, .left_ms = left_ms};
+
+    memset(epoch.key, group, sizeof epoch.key);
+    epoch.key[0] = (uint8_t)number;
+    return epoch;
+}
+
 /* ---- requests ---- */
 
 struct ask {

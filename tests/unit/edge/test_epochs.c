@@ -23,7 +23,7 @@ static int setup(void **state)
     epochs = epochs_new(SERVERS, HANDSHAKE);
     assert_non_null(epochs);
     for (size_t i = 0; i < SERVERS; i++)
-        epochs->server[i].connected = true;
+        epochs_connect(epochs, i, true);
     now = 1000;
     return 0;
 }
@@ -138,6 +138,74 @@ static void a_correction_forgets_what_was_said_before(void **state)
     assert_int_equal(epochs->server[0].kept[1].id, 0);
 }
 
+/* SERVER has no epoch for this edge. */
+static void deny(size_t server)
+{
+    const struct msg_epoch none = {.number = 0};
+    epochs_put(epochs, server, &none, now);
+}
+
+static void number_zero_takes_back_all_that_was_announced(void **state)
+{
+    static const struct epoch nothing[EPOCHS_KEPT];
+    (void)state;
+    announce(0, 7, 'g', 60000);
+    announce(0, 8, 'g', 60000);
+    announce(1, 7, 'g', 60000);
+    assert_false(epochs->server[0].none);
+    deny(0);
+    assert_true(epochs->server[0].none);
+    assert_memory_equal(epochs->server[0].kept, nothing, sizeof nothing);
+    assert_int_equal(chosen(), 7); /* which the other knows */
+    deny(1);
+    assert_int_equal(chosen(), 0);
+}
+
+static void an_epoch_after_a_none_is_as_any_other(void **state)
+{
+    (void)state;
+    deny(0);
+    deny(0);
+    assert_int_equal(chosen(), 0);
+    announce(0, 7, 'g', 60000);
+    assert_false(epochs->server[0].none);
+    assert_int_equal(chosen(), 7);
+    assert_int_equal(epochs->server[0].kept[1].id, 0);
+    announce(0, 8, 'g', 60000);
+    assert_int_equal(epochs->server[0].kept[1].number, 7);
+}
+
+static void a_none_is_good_for_one_channel_and_an_epoch_for_its_time(void **state)
+{
+    (void)state;
+    announce(0, 7, 'g', 60000);
+    deny(1);
+    for (int open = 0; open < 2; open++) {
+        epochs_connect(epochs, 0, open);
+        epochs_connect(epochs, 1, open);
+        assert_false(epochs->server[1].none);
+        assert_int_equal(chosen(), 7);
+    }
+}
+
+static void what_only_servers_that_are_gone_know_is_nothing_where_another_has_none(void **state)
+{
+    (void)state;
+    announce(0, 7, 'g', 60000);
+    announce(1, 7, 'g', 60000);
+    deny(2);
+    epochs_connect(epochs, 0, false);
+    assert_int_equal(chosen(), 7);
+    epochs_connect(epochs, 1, false);
+    assert_int_equal(chosen(), 0);
+    epochs_connect(epochs, 2, false);
+    assert_int_equal(chosen(), 7);
+    epochs_connect(epochs, 2, true); /* it has not spoken yet */
+    assert_int_equal(chosen(), 7);
+    deny(2);
+    assert_int_equal(chosen(), 0);
+}
+
 static void the_same_number_and_key_is_one_epoch_at_every_server(void **state)
 {
     (void)state;
@@ -208,9 +276,10 @@ static void servers_that_are_gone_have_no_vote_but_what_they_said_is_better_than
     for (size_t i = 0; i < 2; i++)
         announce(i, 7, 'g', 2 * LENGTH_MS);
     announce(2, 8, 'h', 2 * LENGTH_MS);
-    epochs->server[0].connected = epochs->server[1].connected = false;
+    epochs_connect(epochs, 0, false);
+    epochs_connect(epochs, 1, false);
     assert_int_equal(chosen(), 8);
-    epochs->server[2].connected = false;
+    epochs_connect(epochs, 2, false);
     assert_int_equal(chosen(), 8);
     announce(2, 8, 'h', 0);
     assert_int_equal(chosen(), 7);
@@ -255,7 +324,7 @@ static void another_key_for_a_number_is_another_secret(void **state)
     assert_int_equal(other, 0);
     announce(0, 8, 'g', 60000); /* with the last but one too */
     assert_int_equal(compared(1, &other), EPOCHS_SECRETS);
-    epochs->server[0].connected = false;
+    epochs_connect(epochs, 0, false);
     assert_int_equal(compared(1, &other), EPOCHS_AGREE);
 }
 
@@ -291,6 +360,10 @@ int main(void)
         TEST(the_newest_two_are_kept_and_the_newest_is_chosen),
         TEST(the_same_epoch_again_brings_a_new_end),
         TEST(a_correction_forgets_what_was_said_before),
+        TEST(number_zero_takes_back_all_that_was_announced),
+        TEST(an_epoch_after_a_none_is_as_any_other),
+        TEST(a_none_is_good_for_one_channel_and_an_epoch_for_its_time),
+        TEST(what_only_servers_that_are_gone_know_is_nothing_where_another_has_none),
         TEST(the_same_number_and_key_is_one_epoch_at_every_server),
         TEST(what_most_servers_know_is_chosen),
         TEST(most_means_number_and_key),

@@ -224,6 +224,22 @@ static void a_client_without_extended_master_secret_is_plain(void **state)
     }
 }
 
+/* Without an epoch, too, that is the reason: one would not have helped. */
+static void a_client_without_extended_master_secret_is_known_by_its_hello(void **state)
+{
+    (void)state;
+    open_tls(NULL);
+    for (int knows_it = 0; knows_it < 2; knows_it++) {
+        struct talk talk;
+        struct visit visit = rsa_visit;
+        visit.options = knows_it ? 0 : SSL_OP_NO_EXTENDED_MASTER_SECRET;
+        talk_to(&visit, &talk);
+        assert_true(talk.done);
+        assert_int_equal(exchange_mode(&talk.exchange), knows_it ? EXCHANGE_NO_EPOCH : EXCHANGE_NO_EMS);
+        talk_clear(&talk);
+    }
+}
+
 /* ---- what is kept, and how much ---- */
 
 /* Feeds a message of TYPE and LENGTH as OpenSSL would. */
@@ -558,6 +574,7 @@ int main(void)
         TEST(without_resumption_sessions_are_marked_and_do_not_come_back),
         TEST(without_an_epoch_sessions_are_plain),
         TEST(a_client_without_extended_master_secret_is_plain),
+        TEST(a_client_without_extended_master_secret_is_known_by_its_hello),
         TEST(messages_are_kept_up_to_their_limit),
         TEST(one_message_beyond_the_limit_is_not_kept),
         TEST(other_than_handshake_messages_are_not_looked_at),
