@@ -241,7 +241,8 @@ static void malformed_messages_are_refused(void **state)
         "",                         /* no body */
         "1200",                     /* no request in the batch */
         "1a00",                     /* no answer in the batch */
-        "2200",                     /* a body nobody knows */
+        "2a00",                     /* a body nobody knows */
+        "22021805",                 /* epoch: time is left, but of none */
         "0a020802",                 /* hello: version_min above version_max */
         "0a021001",                 /* hello: no version_min */
         "0a04080110010a0408011001", /* a body twice */
