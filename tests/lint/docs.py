@@ -1,0 +1,52 @@
+#!/usr/bin/env python3
+"""What the documentation names must exist: files, tests, and in the tables of security and model the functions of a file.
+
+Only what stands in `backticks` is looked at. Prints what is missing; exit status 1 when anything is."""
+import pathlib
+import re
+import subprocess
+import sys
+
+NAMING_FUNCTIONS = {"docs/SECURITY.md", "docs/model/README.md"}
+SOURCE = r"[\w./-]+\.(?:c|h|py|pv|scd|proto)"
+
+
+def tracked():
+    return subprocess.run(["git", "ls-files"], check=True, capture_output=True, text=True).stdout.split()
+
+
+def has_file(files, name):
+    """A path may leave out its first folders."""
+    return any(path == name or path.endswith("/" + name) for path in files)
+
+
+def has_test(files, name):
+    return any(pathlib.PurePath(path).stem.startswith(name.rstrip("*")) for path in files)
+
+
+def missing_in(document, files):
+    text = pathlib.Path(document).read_text()
+    for name in re.findall(r"`(%s)`" % SOURCE, text):
+        if not has_file(files, name):
+            yield "%s: there is no %s" % (document, name)
+    for name in re.findall(r"`(test_\w+\*?)`", text):
+        if not has_test(files, name):
+            yield "%s: there is no test program %s" % (document, name)
+    if document in NAMING_FUNCTIONS:
+        for name, functions in re.findall(r"`(%s)`((?:,? `\w+`)+)" % SOURCE, text):
+            body = "".join(pathlib.Path(path).read_text() for path in files if path == name)
+            for function in re.findall(r"\w+", functions):
+                if not re.search(r"\b%s\b" % function, body):
+                    yield "%s: there is no %s in %s" % (document, function, name)
+
+
+def main():
+    files = tracked()
+    missing = [line for document in files if document.endswith(".md") for line in missing_in(document, files)]
+    for line in missing:
+        print(line)
+    return 1 if missing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
