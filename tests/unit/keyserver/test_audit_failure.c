@@ -1,6 +1,7 @@
 /* A log that cannot be written: nothing half stands in it, the caller is told or the number is kept, and it
  * goes on by itself. */
 #include "tests/unit/keyserver/test_audit_rig.h"
+#include <errno.h>
 
 #include <sched.h>
 #include <signal.h>
@@ -187,12 +188,20 @@ static void a_rotation_that_fails_is_made_later(void **state)
     rig_assert_whole(&rig, false);
 }
 
+/* The log's own thread may be writing a checkpoint's note meanwhile; then the folder is not empty yet. */
+static void remove_log(const struct rig *removed)
+{
+    int tries = 0;
+    while (nftw(removed->log, rig_remove_one, 16, FTW_DEPTH | FTW_PHYS) != 0)
+        assert_true(errno == ENOTEMPTY && ++tries < 1000);
+}
+
 static void a_folder_that_is_removed_is_a_failure(void **state)
 {
     (void)state;
     rig_open(&rig);
     rig_use_many(&rig, 0, 3);
-    assert_int_equal(nftw(rig.log, rig_remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+    remove_log(&rig);
     assert_int_not_equal(rig_use(&rig, 3), 0);
     assert_true(audit_is_failing(rig.audit));
     assert_int_equal(mkdir(rig.log, 0700), 0); /* another folder: that takes a reload */
