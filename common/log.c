@@ -19,6 +19,7 @@
 #define EVENT_LIMIT   10 /* lines of one event in one window */
 #define EVENT_WINDOW  UINT64_C(1000000000)
 #define LEVEL_DEFAULT LOG_INFO
+#define GATHER_SIZE   4096 /* PIPE_BUF: what is written at once does not mix with others' lines */
 
 struct event_slot {
     char name[EVENT_NAME]; /* empty: unused */
@@ -37,6 +38,13 @@ static struct {
     struct event_slot slots[EVENT_SLOTS]; /* under lock */
     uint64_t next_report;                 /* under lock; earliest end of a window with something held back */
 } logger = {.program = "keyless", .level = LEVEL_DEFAULT, .lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* Records that wait to be written together. */
+static _Thread_local struct {
+    bool wanted;
+    size_t length;
+    char text[GATHER_SIZE];
+} gathered;
 
 static const char *const level_names[] = {
     [LOG_ERROR] = "error", [LOG_WARN] = "warn", [LOG_INFO] = "info", [LOG_DEBUG] = "debug"};
@@ -70,6 +78,17 @@ static void write_line(const char *text, size_t length)
     }
 }
 
+void log_gather(void)
+{
+    gathered.wanted = true;
+}
+
+void log_flush(void)
+{
+    write_line(gathered.text, gathered.length);
+    gathered.length = 0;
+}
+
 static void start_line(struct log_line *line, enum log_level level, const char *event)
 {
     char now[CLOCK_RFC3339_SIZE];
@@ -84,7 +103,22 @@ static void start_line(struct log_line *line, enum log_level level, const char *
 static void finish_line(struct log_line *line)
 {
     size_t length = log_line_finish(line);
+    log_flush();
     write_line(line->text, length);
+}
+
+/* The same for a line that may wait. */
+static void finish_record(struct log_line *line)
+{
+    size_t length = log_line_finish(line);
+    if (gathered.length + length > sizeof gathered.text)
+        log_flush();
+    if (!gathered.wanted || length > sizeof gathered.text) {
+        write_line(line->text, length);
+        return;
+    }
+    memcpy(gathered.text + gathered.length, line->text, length);
+    gathered.length += length;
 }
 
 static void write_repeated(enum log_level level, const char *event, uint64_t times)
@@ -213,35 +247,40 @@ static bool shall_write(enum log_level level, const char *event)
     return write_it;
 }
 
-__attribute__((format(printf, 3, 0))) static void write_event(enum log_level level, const char *event,
-                                                              const char *fields, va_list arguments)
+__attribute__((format(printf, 3, 0))) static void fill_line(struct log_line *line, enum log_level level,
+                                                            const char *event, const char *fields,
+                                                            va_list arguments)
 {
-    struct log_line line;
-    int saved = errno;
-    start_line(&line, level, event);
-    log_line_fields(&line, fields, arguments);
-    finish_line(&line);
-    errno = saved;
+    start_line(line, level, event);
+    log_line_fields(line, fields, arguments);
 }
 
 void log_event(enum log_level level, const char *event, const char *fields, ...)
 {
     va_list arguments;
+    struct log_line line;
+    int saved = errno;
     if (level > logger.level || !shall_write(level, event))
         return;
     va_start(arguments, fields);
-    write_event(level, event, fields, arguments);
+    fill_line(&line, level, event, fields, arguments);
     va_end(arguments);
+    finish_line(&line);
+    errno = saved;
 }
 
 void log_record(const char *event, const char *fields, ...)
 {
     va_list arguments;
+    struct log_line line;
+    int saved = errno;
     if (LOG_INFO > logger.level)
         return;
     va_start(arguments, fields);
-    write_event(LOG_INFO, event, fields, arguments);
+    fill_line(&line, LOG_INFO, event, fields, arguments);
     va_end(arguments);
+    finish_record(&line);
+    errno = saved;
 }
 
 void trace_id_new(struct trace_id *id)

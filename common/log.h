@@ -26,6 +26,11 @@ int log_format_parse(const char *text, enum log_format *format) MUST_USE;
 void log_event(enum log_level level, const char *event, const char *fields, ...) PRINTF_LIKE(3, 4);
 /* The same at level info for records of which each one counts, such as an access log: never held back. */
 void log_record(const char *event, const char *fields, ...) PRINTF_LIKE(2, 3);
+/* For a thread whose loop calls log_flush() before it sleeps: from now on its records may wait until then, or
+ * until there are as many as a pipe takes in one piece. An event of the thread makes them go first. */
+void log_gather(void);
+/* Writes the records of this thread that wait. */
+void log_flush(void);
 
 /* Trace ids: 16 random bytes, written as 32 hex digits, the same in the edge's and the key server's log. */
 #define TRACE_ID_SIZE 16

@@ -127,6 +127,7 @@ static void on_prepare(uv_prepare_t *prepare)
         uv_timer_start(&thread->timer, on_timer, due > now ? due - now : 0, 0);
         thread->timer_due = due;
     }
+    log_flush();
 }
 
 /* ---- life ---- */
@@ -162,6 +163,7 @@ static void *run(void *argument)
 
     snprintf(name, sizeof(name), "edge-%u", thread->number);
     pthread_setname_np(pthread_self(), name);
+    log_gather();
     int error = start_client(thread);
     if (error) {
         log_event(LOG_ERROR, "thread_failed", "thread=%u error=\"%s\"", thread->number, err_string(error));
@@ -172,6 +174,7 @@ static void *run(void *argument)
         listeners_resume(&thread->listeners);
     }
     uv_run(&thread->loop, UV_RUN_DEFAULT);
+    log_flush();
     async_thread_stop();
     atomic_store(&thread->over, true);
     uv_async_send(thread->ended);

@@ -194,9 +194,12 @@ static int serve(struct vault *vault)
     struct desk *desk = &vault->desk;
     struct pollfd fds[2] = {{.fd = wall_fd(&vault->wall)},
                             {.fd = workers_fd(vault->workers), .events = POLLIN}};
+    log_gather();
     for (;;) {
         desk_tick(desk);
-        if (desk_flush(desk) != 0)
+        int err = desk_flush(desk);
+        log_flush();
+        if (err != 0)
             return 0;
         fds[0].events = desk_is_behind(desk) ? POLLOUT : POLLIN;
         if (poll(fds, 2, desk_timeout(desk)) < 0 && errno != EINTR)

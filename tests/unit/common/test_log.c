@@ -346,6 +346,75 @@ static void errno_survives_a_log_line(void **state)
     assert_int_equal(after, ENOENT);
 }
 
+static void *gather_and_flush(void *argument)
+{
+    (void)argument;
+    log_gather();
+    log_record("a", "x=%d", 1);
+    log_record("b", "x=%d", 2);
+    assert_int_equal(lseek(captured, 0, SEEK_END), 0);
+    log_flush();
+    off_t after = lseek(captured, 0, SEEK_END);
+    assert_true(after > 0);
+    log_record("c", "x=%d", 3);
+    assert_int_equal(lseek(captured, 0, SEEK_END), after);
+    log_event(LOG_INFO, "d", "x=%d", 4);
+    log_flush();
+    return NULL;
+}
+
+static void records_may_wait_and_keep_their_order(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    log_init("p", LOG_INFO, LOG_LOGFMT);
+    capture();
+    assert_int_equal(pthread_create(&thread, NULL, gather_and_flush, NULL), 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(release(), 4);
+    const char *at = text;
+    for (const char *event = "abcd"; *event != 0; event++) {
+        char part[16];
+        snprintf(part, sizeof part, "event=%c ", *event);
+        at = strstr(at, part);
+        assert_non_null(at);
+    }
+}
+
+static void *gather_many(void *argument)
+{
+    (void)argument;
+    log_gather();
+    for (int i = 0; i < 500; i++)
+        log_record("many", "number=%d", i);
+    assert_true(lseek(captured, 0, SEEK_END) > 0);
+    log_flush();
+    return NULL;
+}
+
+static void records_do_not_wait_for_more_than_a_pipe_takes(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    log_init("p", LOG_INFO, LOG_LOGFMT);
+    capture();
+    assert_int_equal(pthread_create(&thread, NULL, gather_many, NULL), 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(release(), 500);
+    assert_has("number=0\n");
+    assert_has("number=499\n");
+}
+
+static void without_asking_nothing_waits(void **state)
+{
+    (void)state;
+    log_init("p", LOG_INFO, LOG_LOGFMT);
+    capture();
+    log_record("a", "x=%d", 1);
+    assert_true(lseek(captured, 0, SEEK_END) > 0);
+    assert_int_equal(release(), 1);
+}
+
 static void levels_and_formats_are_parsed(void **state)
 {
     (void)state;
@@ -404,6 +473,9 @@ int main(void)
         cmocka_unit_test(under_the_journal_lines_have_a_priority_and_no_time),
         cmocka_unit_test(a_journal_that_is_not_stderr_changes_nothing),
         cmocka_unit_test(errno_survives_a_log_line),
+        cmocka_unit_test(records_may_wait_and_keep_their_order),
+        cmocka_unit_test(records_do_not_wait_for_more_than_a_pipe_takes),
+        cmocka_unit_test(without_asking_nothing_waits),
         cmocka_unit_test(levels_and_formats_are_parsed),
         cmocka_unit_test(trace_ids_are_random_and_written_in_hex),
     };
