@@ -207,6 +207,7 @@ int desk_take_requests(struct desk *desk)
         if (count == 0 || count == ERR_CUT || count == ERR_MEMORY)
             break;
     }
+    workers_begin(desk->workers);
     return count == ERR_CUT ? ERR_CUT : 0;
 }
 

@@ -8,6 +8,7 @@
 
 #include <openssl/types.h>
 
+#include "keyserver/vault/work.h"
 #include "proto/operation.h"
 
 #define KEY_NAME_MAX 128
@@ -16,6 +17,7 @@ struct key {
     char name[KEY_NAME_MAX]; /* of its file, without the extension */
     uint8_t id[KEY_ID_SIZE]; /* SHA-256 of the DER SubjectPublicKeyInfo */
     enum key_type type;
+    enum work work;                   /* what its operations can be computed together with */
     uint16_t bits;                    /* of the modulus or the curve */
     uint16_t result_size;             /* bytes of its longest signature; for RSA, of its modulus */
     size_t index;                     /* place in the store; names its slot in per-thread caches */

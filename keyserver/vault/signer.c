@@ -274,17 +274,28 @@ static int perform_exchange(struct signer *signer, const struct key *key, const 
 
 _Static_assert(TLS_MASTER_SIZE == TLS_PREMASTER_SIZE, "one length for both");
 
-int signer_perform(struct signer *signer, const struct key *key, const struct task *task,
-                   struct outcome *outcome)
+static void perform_one(struct signer *signer, struct signer_item *item)
 {
+    const struct task *task = item->task;
     bool exchange = task->kind == OP_RSA_PREMASTER || task->kind == OP_RSA_MASTER;
-    *outcome = (struct outcome){.status = STATUS_OK};
-    int err = exchange ? perform_exchange(signer, key, task, outcome)
-                       : perform_signature(signer, key, task, outcome);
+    *item->outcome = (struct outcome){.status = STATUS_OK};
+    item->err = exchange ? perform_exchange(signer, item->key, task, item->outcome)
+                         : perform_signature(signer, item->key, task, item->outcome);
     ERR_clear_error();
-    if (err == 0)
-        return 0;
-    wipe(outcome, sizeof *outcome);
-    outcome->status = STATUS_UNAVAILABLE;
-    return err;
+    if (item->err == 0)
+        return;
+    wipe(item->outcome, sizeof *item->outcome);
+    item->outcome->status = STATUS_UNAVAILABLE;
+}
+
+struct batch_size signer_batch(enum work work)
+{
+    (void)work;
+    return (struct batch_size){1, 1};
+}
+
+void signer_perform(struct signer *signer, struct signer_item *items, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        perform_one(signer, &items[i]);
 }

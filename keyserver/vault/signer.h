@@ -16,11 +16,22 @@ struct signer;
 struct signer *signer_new(const struct keystore *store);
 void signer_free(struct signer *signer); /* NULL is allowed */
 
-/* Performs TASK with KEY and fills OUTCOME: a signature of the form TLS wants (RFC 8446, 4.2.3), the 48 bytes
- * of a pre-master secret, or those of a master secret, of which the pre-master does not leave this call (RFC
- * 7627, 4). 0, or ERR_CRYPTO with STATUS_UNAVAILABLE and no byte when the result did not pass its check or
- * OpenSSL failed; never because of what a ciphertext contains. */
-int signer_perform(struct signer *signer, const struct key *key, const struct task *task,
-                   struct outcome *outcome) MUST_USE;
+/* One operation of a batch. */
+struct signer_item {
+    const struct key *key;
+    const struct task *task;
+    struct outcome *outcome; /* filled: a signature of the form TLS wants (RFC 8446, 4.2.3), the 48 bytes of a
+                                pre-master secret, or those of a master secret, of which the pre-master does
+                                not leave this call (RFC 7627, 4) */
+    int err; /* 0, or ERR_CRYPTO, with STATUS_UNAVAILABLE and no byte, when the result did not pass its check
+                or OpenSSL failed; never because of what a ciphertext contains */
+};
+
+/* How many operations of a kind of work should be performed together. The same as long as the process runs.
+ */
+struct batch_size signer_batch(enum work work);
+
+/* Performs the tasks of COUNT (1 … BATCH_MAX) items, of keys of one kind of work. */
+void signer_perform(struct signer *signer, struct signer_item *items, size_t count);
 
 #endif

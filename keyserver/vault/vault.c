@@ -143,9 +143,12 @@ static int vault_lock(struct vault *vault, const struct server_config *config, e
                       struct fault *fault)
 {
     const struct audit_time at = now();
+    const struct workers_settings settings = {.threads = (unsigned)config->workers,
+                                              .quick_threads = 1,
+                                              .queue_max = (unsigned)config->queue_max,
+                                              .edge_count = authorized_count(vault->edges)};
     bool files_denied = process_deny_files_but(audit_folder(vault->audit));
-    vault->workers = workers_new(vault->keys, (unsigned)config->workers, (unsigned)config->queue_max,
-                                 authorized_count(vault->edges));
+    vault->workers = workers_new(vault->keys, &settings);
     if (vault->workers == NULL)
         return fault_set(fault, ERR_MEMORY, "the workers cannot be started");
     if (purpose == TO_SERVE && audit_start(vault->audit, vault->edges, vault->keys, vault->rules, &at) != 0)

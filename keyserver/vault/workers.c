@@ -8,34 +8,36 @@
 
 #include "common/clock.h"
 #include "common/secret.h"
-#include "keyserver/vault/fair.h"
 #include "keyserver/vault/signer.h"
+#include "keyserver/vault/waiting.h"
 
-#define THREADS_MAX   256
-#define BUCKETS       4096
-#define STACK_SIZE    (256 * 1024)
-#define FAST_IN_A_ROW 16 /* quick jobs taken in a row while a slow one waits */
+#define THREADS_MAX 256
+#define BUCKETS     4096
+#define STACK_SIZE  (256 * 1024)
 
-enum lane { LANE_FAST, LANE_SLOW, LANES };
+enum rank { RANK_ANY, RANK_QUICK, RANKS }; /* what a thread takes: everything, or quick work only */
 
 struct workers {
     const struct keystore *store; /* borrowed */
-    pthread_mutex_t lock;         /* of all that follows */
-    pthread_cond_t work;          /* something waits, or the pool stops */
+    pthread_mutex_t lock;         /* of all that follows, down to `idle` */
+    pthread_cond_t work[RANKS];   /* something waits for a thread of this rank, or the pool stops */
+    unsigned resting[RANKS];      /* threads that wait for that */
     pthread_cond_t ready;         /* one more thread has begun or failed */
     unsigned begun, failed;       /* threads */
-    struct fair_queue lane[LANES];
+    struct waiting waiting;
     struct job_queue done;
-    struct job *idle;            /* jobs nobody uses, by `next` */
     struct job *bucket[BUCKETS]; /* waiting jobs by token, for cancelling */
-    unsigned fast_taken;         /* in a row */
     unsigned working;
     bool stopping;
-    struct job *jobs; /* owned; all of them */
+    /* The I/O thread's alone: */
+    struct job *idle;       /* jobs nobody uses, by `next` */
+    struct job_queue fresh; /* submitted, and not begun with yet */
+    struct job *jobs;       /* owned; all of them */
     size_t job_count;
     pthread_t *threads; /* owned */
     unsigned thread_count;
-    int event; /* eventfd; counts up when `done` is no longer empty */
+    unsigned quick_threads; /* the first ones are of RANK_QUICK */
+    int event;              /* eventfd; counts up when `done` is no longer empty */
 };
 
 static struct job **bucket_of(struct workers *workers, uint64_t token)
@@ -53,27 +55,42 @@ static void forget_token(struct workers *workers, struct job *job)
     job->same_bucket = NULL;
 }
 
-/* The next job by lane; locked. */
-static struct job *take_next(struct workers *workers)
+/* The jobs that are next; locked. */
+static size_t take_next(struct workers *workers, struct job *batch[static BATCH_MAX], enum rank rank)
 {
-    bool slow_is_due = workers->lane[LANE_SLOW].length > 0 &&
-                       (workers->lane[LANE_FAST].length == 0 || workers->fast_taken >= FAST_IN_A_ROW);
-    workers->fast_taken = slow_is_due ? 0 : workers->fast_taken + 1;
-    struct job *job = fair_queue_take(&workers->lane[slow_is_due ? LANE_SLOW : LANE_FAST]);
-    if (job != NULL)
-        forget_token(workers, job);
-    return job;
+    size_t count = waiting_take(&workers->waiting, batch, rank == RANK_QUICK);
+    for (size_t i = 0; i < count; i++)
+        forget_token(workers, batch[i]);
+    return count;
 }
 
-static void perform(struct signer *signer, struct job *job)
+/* Those of JOBS that somebody still waits for. */
+static void perform(struct signer *signer, struct job *const *jobs, size_t count)
 {
+    struct signer_item items[BATCH_MAX];
+    struct job *live[BATCH_MAX];
     uint64_t begun = clock_ns();
-    if (begun >= job->deadline_ns) {
-        job->outcome = (struct outcome){.status = STATUS_EXPIRED};
-        return;
+    size_t wanted = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct job *job = jobs[i];
+        if (job->cancelled)
+            continue;
+        if (begun >= job->deadline_ns) {
+            job->outcome = (struct outcome){.status = STATUS_EXPIRED};
+            continue;
+        }
+        items[wanted] = (struct signer_item){
+            .key = job->claim.key, .task = &job->task, .outcome = &job->outcome};
+        live[wanted++] = job;
     }
-    job->faulty = signer_perform(signer, job->claim.key, &job->task, &job->outcome) != 0;
-    job->spent_ns = clock_ns() - begun;
+    if (wanted == 0)
+        return;
+    signer_perform(signer, items, wanted);
+    uint64_t spent = (clock_ns() - begun) / wanted;
+    for (size_t i = 0; i < wanted; i++) {
+        live[i]->faulty = items[i].err != 0;
+        live[i]->spent_ns = spent;
+    }
 }
 
 static void wake_collector(struct workers *workers)
@@ -83,27 +100,44 @@ static void wake_collector(struct workers *workers)
         ;
 }
 
-/* Takes, computes, hands back, until the pool stops. */
-static void work(struct workers *workers, struct signer *signer)
+/* Hands back what is done; locked, but for the waking. */
+static void hand_back(struct workers *workers, struct job *const *jobs, size_t count)
 {
+    bool wake = workers->done.length == 0;
+    for (size_t i = 0; i < count; i++)
+        job_queue_put(&workers->done, jobs[i]);
+    if (!wake)
+        return;
+    pthread_mutex_unlock(&workers->lock);
+    wake_collector(workers);
+    pthread_mutex_lock(&workers->lock);
+}
+
+/* Until there is work for RANK, or the pool stops; locked. */
+static void await_work(struct workers *workers, enum rank rank)
+{
+    workers->resting[rank]++;
+    while (!workers->stopping && !waiting_has(&workers->waiting, rank == RANK_QUICK))
+        pthread_cond_wait(&workers->work[rank], &workers->lock);
+    workers->resting[rank]--;
+}
+
+/* Takes, computes, hands back, until the pool stops. */
+static void work(struct workers *workers, struct signer *signer, enum rank rank)
+{
+    struct job *batch[BATCH_MAX];
     pthread_mutex_lock(&workers->lock);
     for (;;) {
-        struct job *job;
-        while (!workers->stopping && workers->lane[LANE_FAST].length + workers->lane[LANE_SLOW].length == 0)
-            pthread_cond_wait(&workers->work, &workers->lock);
+        await_work(workers, rank);
         if (workers->stopping)
             break;
-        job = take_next(workers);
-        if (!job->cancelled) {
-            workers->working++;
-            pthread_mutex_unlock(&workers->lock);
-            perform(signer, job);
-            pthread_mutex_lock(&workers->lock);
-            workers->working--;
-        }
-        job_queue_put(&workers->done, job);
-        if (workers->done.length == 1)
-            wake_collector(workers);
+        size_t count = take_next(workers, batch, rank);
+        workers->working += (unsigned)count;
+        pthread_mutex_unlock(&workers->lock);
+        perform(signer, batch, count);
+        pthread_mutex_lock(&workers->lock);
+        workers->working -= (unsigned)count;
+        hand_back(workers, batch, count);
     }
     pthread_mutex_unlock(&workers->lock);
 }
@@ -113,12 +147,13 @@ static void *worker_main(void *argument)
     struct workers *workers = argument;
     struct signer *signer = signer_new(workers->store);
     pthread_mutex_lock(&workers->lock);
+    enum rank rank = workers->begun < workers->quick_threads ? RANK_QUICK : RANK_ANY;
     workers->begun += signer != NULL;
     workers->failed += signer == NULL;
     pthread_cond_signal(&workers->ready);
     pthread_mutex_unlock(&workers->lock);
     if (signer != NULL)
-        work(workers, signer);
+        work(workers, signer, rank);
     signer_free(signer);
     return NULL;
 }
@@ -156,53 +191,69 @@ static unsigned thread_number(unsigned wanted)
     return wanted < THREADS_MAX ? wanted : THREADS_MAX;
 }
 
-struct workers *workers_new(const struct keystore *store, unsigned threads, unsigned queue_max,
-                            size_t edge_count)
+/* What a worker can compute together, its signer knows. */
+static void set_batches(struct workers *workers)
+{
+    for (size_t i = 0; i < WORKS; i++)
+        workers->waiting.batch[i] = signer_batch((enum work)i);
+}
+
+struct workers *workers_new(const struct keystore *store, const struct workers_settings *settings)
 {
     struct workers *workers = calloc(1, sizeof *workers);
     if (workers == NULL)
         return NULL;
-    threads = thread_number(threads);
+    unsigned threads = thread_number(settings->threads) + settings->quick_threads;
     workers->store = store;
+    workers->quick_threads = settings->quick_threads;
     workers->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pthread_mutex_init(&workers->lock, NULL);
-    pthread_cond_init(&workers->work, NULL);
+    for (size_t i = 0; i < RANKS; i++)
+        pthread_cond_init(&workers->work[i], NULL);
     pthread_cond_init(&workers->ready, NULL);
     workers->threads = calloc(threads, sizeof *workers->threads);
-    workers->jobs = calloc(queue_max, sizeof *workers->jobs);
-    if (workers->event < 0 || workers->threads == NULL || workers->jobs == NULL ||
-        fair_queue_init(&workers->lane[LANE_FAST], edge_count) != 0 ||
-        fair_queue_init(&workers->lane[LANE_SLOW], edge_count) != 0 || start_threads(workers, threads) != 0) {
+    workers->jobs = calloc(settings->queue_max, sizeof *workers->jobs);
+    bool whole = workers->event >= 0 && workers->threads != NULL && workers->jobs != NULL &&
+                 waiting_init(&workers->waiting, settings->edge_count) == 0;
+    if (whole)
+        set_batches(workers);
+    if (!whole || start_threads(workers, threads) != 0) {
         workers_free(workers);
         return NULL;
     }
-    workers->job_count = queue_max;
-    for (size_t i = 0; i < queue_max; i++) {
+    workers->job_count = settings->queue_max;
+    for (size_t i = 0; i < workers->job_count; i++) {
         workers->jobs[i].next = workers->idle;
         workers->idle = &workers->jobs[i];
     }
     return workers;
 }
 
+static void stop_threads(struct workers *workers)
+{
+    pthread_mutex_lock(&workers->lock);
+    workers->stopping = true;
+    for (size_t i = 0; i < RANKS; i++)
+        pthread_cond_broadcast(&workers->work[i]);
+    pthread_mutex_unlock(&workers->lock);
+    for (unsigned i = 0; i < workers->thread_count; i++)
+        pthread_join(workers->threads[i], NULL);
+}
+
 void workers_free(struct workers *workers)
 {
     if (workers == NULL)
         return;
-    pthread_mutex_lock(&workers->lock);
-    workers->stopping = true;
-    pthread_cond_broadcast(&workers->work);
-    pthread_mutex_unlock(&workers->lock);
-    for (unsigned i = 0; i < workers->thread_count; i++)
-        pthread_join(workers->threads[i], NULL);
+    stop_threads(workers);
     if (workers->event >= 0)
         close(workers->event);
     if (workers->jobs != NULL)
         wipe(workers->jobs, workers->job_count * sizeof *workers->jobs);
-    pthread_cond_destroy(&workers->work);
+    for (size_t i = 0; i < RANKS; i++)
+        pthread_cond_destroy(&workers->work[i]);
     pthread_cond_destroy(&workers->ready);
     pthread_mutex_destroy(&workers->lock);
-    fair_queue_clear(&workers->lane[LANE_FAST]);
-    fair_queue_clear(&workers->lane[LANE_SLOW]);
+    waiting_clear(&workers->waiting);
     free(workers->jobs);
     free(workers->threads);
     free(workers);
@@ -213,62 +264,60 @@ int workers_fd(const struct workers *workers)
     return workers->event;
 }
 
-static size_t waiting_of(const struct workers *workers, size_t edge)
+/* Queues JOB and finds somebody for it; locked. */
+static void enqueue(struct workers *workers, struct job *job)
 {
-    return fair_queue_waiting(&workers->lane[LANE_FAST], edge) +
-           fair_queue_waiting(&workers->lane[LANE_SLOW], edge);
-}
-
-/* Takes a waiting job away from the edge that has the most, if that is more than EDGE will have; NULL
- * otherwise. RSA first: it is what keeps the place for longest. Locked. */
-static struct job *take_from_longest(struct workers *workers, size_t edge)
-{
-    size_t longest = edge, candidate;
-    for (size_t i = 0; i < LANES; i++)
-        if (fair_queue_longest(&workers->lane[i], &candidate) == 0 &&
-            waiting_of(workers, candidate) > waiting_of(workers, longest))
-            longest = candidate;
-    if (waiting_of(workers, longest) <= waiting_of(workers, edge) + 1)
-        return NULL;
-    struct job *job = fair_queue_take_of(&workers->lane[LANE_SLOW], longest);
-    return job != NULL ? job : fair_queue_take_of(&workers->lane[LANE_FAST], longest);
-}
-
-/* Fills JOB, which is nobody's, and puts it into its queue; locked. */
-static void enqueue(struct workers *workers, struct job *job, const struct job *order)
-{
-    *job = (struct job){
-        .token = order->token, .deadline_ns = order->deadline_ns, .claim = order->claim, .task = order->task};
     struct job **bucket = bucket_of(workers, job->token);
     job->same_bucket = *bucket;
     *bucket = job;
-    fair_queue_put(&workers->lane[job->claim.key->type == KEY_RSA ? LANE_SLOW : LANE_FAST], job);
-    pthread_cond_signal(&workers->work);
+    waiting_put(&workers->waiting, job);
+    bool quick = !work_is_slow(job->claim.key->work) && workers->resting[RANK_QUICK] > 0;
+    pthread_cond_signal(&workers->work[quick ? RANK_QUICK : RANK_ANY]);
+}
+
+void workers_begin(struct workers *workers)
+{
+    if (workers->fresh.length == 0)
+        return;
+    pthread_mutex_lock(&workers->lock);
+    for (struct job *job; (job = job_queue_take(&workers->fresh)) != NULL;)
+        enqueue(workers, job);
+    pthread_mutex_unlock(&workers->lock);
+}
+
+/* A job that somebody's oldest one makes way for; NULL when that would be EDGE's. */
+static struct job *take_place(struct workers *workers, size_t edge, struct job *lost)
+{
+    workers_begin(workers);
+    pthread_mutex_lock(&workers->lock);
+    struct job *job = waiting_take_from_longest(&workers->waiting, edge);
+    if (job != NULL) {
+        forget_token(workers, job);
+        *lost = *job;
+    }
+    pthread_mutex_unlock(&workers->lock);
+    return job;
 }
 
 int workers_submit(struct workers *workers, const struct job *order, struct job *lost)
 {
-    struct job *job = workers->idle; /* the free list is the I/O thread's alone */
+    struct job *job = workers->idle;
     int result = 0;
     if (job != NULL)
         workers->idle = job->next;
-    pthread_mutex_lock(&workers->lock);
-    if (job == NULL) {
-        job = take_from_longest(workers, order->claim.edge->index);
-        result = job != NULL ? 1 : ERR_BUSY;
-        if (job != NULL) {
-            forget_token(workers, job);
-            *lost = *job;
-        }
-    }
-    if (job != NULL)
-        enqueue(workers, job, order);
-    pthread_mutex_unlock(&workers->lock);
+    else if ((job = take_place(workers, order->claim.edge->index, lost)) != NULL)
+        result = 1;
+    else
+        return ERR_BUSY;
+    *job = (struct job){
+        .token = order->token, .deadline_ns = order->deadline_ns, .claim = order->claim, .task = order->task};
+    job_queue_put(&workers->fresh, job);
     return result;
 }
 
 void workers_cancel(struct workers *workers, uint64_t token)
 {
+    workers_begin(workers);
     pthread_mutex_lock(&workers->lock);
     for (struct job *job = *bucket_of(workers, token); job != NULL; job = job->same_bucket)
         if (job->token == token)
@@ -297,7 +346,7 @@ void workers_release(struct workers *workers, struct job *job)
 void workers_get_load(struct workers *workers, struct workers_load *out)
 {
     pthread_mutex_lock(&workers->lock);
-    out->queued = (uint32_t)(workers->lane[LANE_FAST].length + workers->lane[LANE_SLOW].length);
+    out->queued = (uint32_t)(workers->waiting.quick + workers->waiting.slow + workers->fresh.length);
     out->working = workers->working;
     out->threads = workers->thread_count;
     pthread_mutex_unlock(&workers->lock);

@@ -1,7 +1,7 @@
-/* The workers: a pool of threads that take what waits, compute and hand it back. Bounded; elliptic curves do
- * not wait behind RSA, and edges take turns in each of the two.
+/* The workers: a pool of threads that take what waits, compute and hand it back; together what can be
+ * computed together (waiting.h). Bounded; elliptic curves do not wait behind RSA, and edges take turns.
  *
- * submit, cancel, collect and free are the I/O thread's; the threads inside are nobody's business. */
+ * submit, begin, cancel, collect and free are the I/O thread's; the threads inside are nobody's business. */
 #ifndef KEYSERVER_VAULT_WORKERS_H
 #define KEYSERVER_VAULT_WORKERS_H
 
@@ -15,20 +15,28 @@ struct workers_load {
     uint32_t threads;
 };
 
-/* THREADS (0 = one a core) over the keys of STORE, borrowed; at most QUEUE_MAX jobs at once, of edges with an
- * index below EDGE_COUNT. NULL without memory or threads. Every thread is ready to work when it returns. */
-struct workers *workers_new(const struct keystore *store, unsigned threads, unsigned queue_max,
-                            size_t edge_count);
+struct workers_settings {
+    unsigned threads;       /* 0: one a core */
+    unsigned quick_threads; /* besides them; they take no RSA, so that quick work never waits behind it */
+    unsigned queue_max;     /* jobs at once */
+    size_t edge_count;      /* jobs are of edges with an index below it */
+};
+
+/* Over the keys of STORE, borrowed. NULL without memory or threads. Every thread is ready to work when it
+ * returns. */
+struct workers *workers_new(const struct keystore *store, const struct workers_settings *settings);
 /* Finishes what has begun, drops the rest; NULL is allowed. */
 void workers_free(struct workers *workers);
 
 /* Readable when workers_collect has something. */
 int workers_fd(const struct workers *workers);
-/* Queues a copy of ORDER: token, deadline_ns, claim and task of a judged request. When QUEUE_MAX jobs are
- * there, the edge with the most that wait loses its oldest: it is copied to LOST (tell its edge that it is
- * busy; wipe it) and 1 is returned. If that would be this very edge, ERR_BUSY: what one edge may have waiting
- * does not depend on how much another asks. */
+/* Takes a copy of ORDER: token, deadline_ns, claim and task of a judged request; workers_begin() follows.
+ * When queue_max jobs are there, the edge with the most that wait loses its oldest: it is copied to LOST
+ * (tell its edge that it is busy; wipe it) and 1 is returned. If that would be this very edge, ERR_BUSY: what
+ * one edge may have waiting does not depend on how much another asks. */
 int workers_submit(struct workers *workers, const struct job *order, struct job *lost) MUST_USE;
+/* Lets the threads see what was submitted: many jobs at once, so that they may be computed together. */
+void workers_begin(struct workers *workers);
 /* Drops the job of TOKEN if it still waits. */
 void workers_cancel(struct workers *workers, uint64_t token);
 /* Everything that is done since the last call, as a list by `next`; give each back with workers_release. */

@@ -52,11 +52,12 @@ static int perform(struct signer *signer, const struct key *key, enum operation_
     task.u.exchange.ciphertext[0] = 0;
     modulus_size = key->result_size;
     (void)VALGRIND_MAKE_MEM_UNDEFINED(key->fallback_secret, 32);
-    int err = signer_perform(signer, key, &task, &outcome);
+    struct signer_item item = {.key = key, .task = &task, .outcome = &outcome};
+    signer_perform(signer, &item, 1);
     bool secret = has_secret(outcome.bytes, TLS_PREMASTER_SIZE);
     (void)VALGRIND_MAKE_MEM_DEFINED(&outcome, sizeof outcome);
     (void)VALGRIND_MAKE_MEM_DEFINED(key->fallback_secret, 32);
-    return err == 0 && secret && outcome.status == STATUS_OK ? 0 : ERR_CRYPTO;
+    return item.err == 0 && secret && outcome.status == STATUS_OK ? 0 : ERR_CRYPTO;
 }
 
 int main(int argc, char *argv[])

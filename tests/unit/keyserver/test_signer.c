@@ -189,7 +189,7 @@ static void *sign_many(void *argument)
         struct operation operation = keys_tls13(pkeys[which], first[which], 32);
         const struct task task = keys_task(&operation);
         struct outcome outcome;
-        *bad += signer_perform(own, key_of(which), &task, &outcome) != 0 ||
+        *bad += perform_with(own, which, &task, &outcome) != 0 ||
                 !keys_verify(pkeys[which], &operation, first[which], outcome.bytes, outcome.length);
     }
     signer_free(own);

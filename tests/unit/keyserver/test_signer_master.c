@@ -235,7 +235,7 @@ static void *derive_many(void *argument)
     const struct task task = pass(RSA2048, shake.messages, shake.length);
     for (int round = 0; round < 150; round++) { /* with a renewal of the blinding */
         struct outcome outcome;
-        *bad += signer_perform(own, key_of(RSA2048), &task, &outcome) != 0 ||
+        *bad += perform_with(own, RSA2048, &task, &outcome) != 0 ||
                 memcmp(outcome.bytes, shake.server_master, TLS_MASTER_SIZE) != 0;
     }
     signer_free(own);

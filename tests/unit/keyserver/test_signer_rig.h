@@ -56,11 +56,19 @@ static inline const struct key *key_of(size_t which)
     return keystore_find(store, id);
 }
 
+static inline int perform_with(struct signer *own, size_t which, const struct task *task,
+                               struct outcome *outcome)
+{
+    struct signer_item item = {.key = key_of(which), .task = task, .outcome = outcome, .err = 1};
+    signer_perform(own, &item, 1);
+    return item.err;
+}
+
 static inline struct outcome perform_task(size_t which, const struct task *task)
 {
     struct outcome outcome;
     memset(&outcome, 0x5a, sizeof outcome);
-    assert_int_equal(signer_perform(signer, key_of(which), task, &outcome), 0);
+    assert_int_equal(perform_with(signer, which, task, &outcome), 0);
     assert_int_equal(outcome.status, STATUS_OK);
     assert_int_equal(ERR_peek_error(), 0);
     return outcome;
@@ -78,7 +86,7 @@ static inline void assert_withheld(size_t which, const struct task *task)
     struct outcome outcome;
     static const struct outcome nothing = {.status = STATUS_UNAVAILABLE};
     memset(&outcome, 0x5a, sizeof outcome);
-    assert_int_equal(signer_perform(signer, key_of(which), task, &outcome), ERR_CRYPTO);
+    assert_int_equal(perform_with(signer, which, task, &outcome), ERR_CRYPTO);
     assert_int_equal(outcome.status, STATUS_UNAVAILABLE);
     assert_int_equal(outcome.length, 0);
     assert_memory_equal(outcome.bytes, nothing.bytes, sizeof nothing.bytes);

@@ -605,7 +605,7 @@ static void figures_come_at_once_and_every_second(void **state)
     assert_int_equal(rig.stats.ready, 1);
     assert_int_equal(rig.stats.keys, 4);
     assert_int_equal(rig.stats.key_files_skipped, 0);
-    assert_int_equal(rig.stats.workers, 2);
+    assert_int_equal(rig.stats.workers, 3);
     assert_int_equal(rig_ask(&rig, EDGE_ALL, &operation).status, STATUS_OK);
     uint64_t before = clock_ms();
     rig_await_stats(&rig);

@@ -9,6 +9,7 @@
 #define signer_new     test_signer_new
 #define signer_free    test_signer_free
 #define signer_perform test_signer_perform
+#define signer_batch   test_signer_batch
 #include "keyserver/vault/workers.c"
 
 #include <poll.h>
@@ -25,7 +26,12 @@ static unsigned entered;    /* calls so far */
 static uint64_t order[LOG]; /* tokens in the order they were performed */
 static int result;          /* of the signers */
 static unsigned made, freed, fail_at;
-static struct key rsa = {.type = KEY_RSA}, ec = {.type = KEY_EC_P256}, ed = {.type = KEY_ED25519};
+static size_t calls[LOG]; /* how many tokens each call had */
+static size_t call_count;
+static struct key rsa = {.type = KEY_RSA, .work = WORK_RSA_2048},
+                  ec = {.type = KEY_EC_P256, .work = WORK_P256},
+                  ed = {.type = KEY_ED25519, .work = WORK_CURVE_ALONE};
+static struct batch_size batches; /* of RSA-2048 and P-256 */
 static const struct authorized_edge edges[EDGES] = {{.index = 0}, {.index = 1}, {.index = 2}};
 static struct workers *pool;
 
@@ -46,23 +52,31 @@ void test_signer_free(struct signer *signer)
     free(signer);
 }
 
-int test_signer_perform(struct signer *signer, const struct key *key, const struct task *task,
-                        struct outcome *outcome)
+struct batch_size test_signer_batch(enum work work)
 {
-    uint64_t token;
+    return work == WORK_P256 || work == WORK_RSA_2048 ? batches : (struct batch_size){1, 1};
+}
+
+static void perform_one(struct signer_item *item, int now)
+{
+    item->err = now;
+    *item->outcome = (struct outcome){.status = now == 0 ? STATUS_OK : STATUS_UNAVAILABLE};
+    memcpy(item->outcome->bytes, item->task->u.sign.content, sizeof(uint64_t));
+}
+
+void test_signer_perform(struct signer *signer, struct signer_item *items, size_t count)
+{
     (void)signer;
-    (void)key;
-    memcpy(&token, task->u.sign.content, sizeof token);
     pthread_mutex_lock(&lock);
-    order[entered++ % LOG] = token;
+    calls[call_count++ % LOG] = count;
+    for (size_t i = 0; i < count; i++)
+        memcpy(&order[entered++ % LOG], items[i].task->u.sign.content, sizeof order[0]);
     pthread_cond_broadcast(&changed);
     while (held)
         pthread_cond_wait(&changed, &lock);
-    int now = result;
+    for (size_t i = 0; i < count; i++)
+        perform_one(&items[i], result);
     pthread_mutex_unlock(&lock);
-    *outcome = (struct outcome){.status = now == 0 ? STATUS_OK : STATUS_UNAVAILABLE};
-    memcpy(outcome->bytes, &token, sizeof token);
-    return now;
 }
 
 static void hold(bool on)
@@ -86,6 +100,8 @@ static int set_up(void **state)
 {
     (void)state;
     made = freed = fail_at = entered = 0;
+    call_count = 0;
+    batches = (struct batch_size){1, 1};
     result = 0;
     held = false;
     pool = NULL;
@@ -100,8 +116,20 @@ static int tear_down(void **state)
     return made != freed + (fail_at != 0);
 }
 
-static int submit_as(size_t edge, uint64_t token, const struct key *key, uint64_t deadline_ns,
-                     struct job *lost)
+static struct workers *pool_with(unsigned threads, unsigned quick_threads, unsigned queue_max)
+{
+    const struct workers_settings settings = {
+        .threads = threads, .quick_threads = quick_threads, .queue_max = queue_max, .edge_count = EDGES};
+    return workers_new(NULL, &settings);
+}
+
+static struct workers *pool_of(unsigned threads, unsigned queue_max)
+{
+    return pool_with(threads, 0, queue_max);
+}
+
+/* Without beginning. */
+static int put(size_t edge, uint64_t token, const struct key *key, uint64_t deadline_ns, struct job *lost)
 {
     struct job job = {.token = token,
                       .deadline_ns = deadline_ns,
@@ -109,6 +137,14 @@ static int submit_as(size_t edge, uint64_t token, const struct key *key, uint64_
                       .task.kind = OP_SIGN_TLS13};
     memcpy(job.task.u.sign.content, &token, sizeof token);
     return workers_submit(pool, &job, lost);
+}
+
+static int submit_as(size_t edge, uint64_t token, const struct key *key, uint64_t deadline_ns,
+                     struct job *lost)
+{
+    int err = put(edge, token, key, deadline_ns, lost);
+    workers_begin(pool);
+    return err;
 }
 
 static int submit(uint64_t token, const struct key *key, uint64_t deadline_ns)
@@ -145,7 +181,7 @@ static void a_job_comes_back_once_with_its_outcome(void **state)
 {
     struct finished done;
     (void)state;
-    pool = workers_new(NULL, 1, 8, EDGES);
+    pool = pool_of(1, 8);
     assert_non_null(pool);
     assert_null(workers_collect(pool));
     assert_int_equal(submit(42, &ec, FAR), 0);
@@ -162,7 +198,7 @@ static void a_full_pool_is_busy_until_a_job_is_given_back(void **state)
 {
     struct finished done[4];
     (void)state;
-    pool = workers_new(NULL, 1, 4, EDGES);
+    pool = pool_of(1, 4);
     hold(true);
     for (uint64_t token = 1; token <= 4; token++)
         assert_int_equal(submit(token, &ec, FAR), 0);
@@ -180,7 +216,7 @@ static void elliptic_curves_overtake_rsa(void **state)
     static const uint64_t expected[] = {1, 20, 21, 22, 2, 3, 4};
     struct finished done[7];
     (void)state;
-    pool = workers_new(NULL, 1, 16, EDGES);
+    pool = pool_of(1, 16);
     hold(true);
     assert_int_equal(submit(1, &rsa, FAR), 0);
     await_entered(1);
@@ -202,7 +238,7 @@ static void rsa_is_not_starved_by_elliptic_curves(void **state)
     static struct finished done[101];
     size_t place = 0;
     (void)state;
-    pool = workers_new(NULL, 1, 128, EDGES);
+    pool = pool_of(1, 128);
     hold(true);
     assert_int_equal(submit(1000, &rsa, FAR), 0);
     await_entered(1);
@@ -213,14 +249,14 @@ static void rsa_is_not_starved_by_elliptic_curves(void **state)
     collect(done, 101);
     while (done[place].token != 2000)
         place++;
-    assert_int_equal(place, 1 + FAST_IN_A_ROW);
+    assert_int_equal(place, 1 + WAITING_QUICK_IN_A_ROW);
 }
 
 static void what_waits_can_be_cancelled_and_what_has_begun_cannot(void **state)
 {
     struct finished done[5];
     (void)state;
-    pool = workers_new(NULL, 1, 16, EDGES);
+    pool = pool_of(1, 16);
     hold(true);
     for (uint64_t token = 1; token <= 4; token++)
         assert_int_equal(submit(token, &ec, FAR), 0);
@@ -244,7 +280,7 @@ static void a_passed_deadline_costs_no_operation(void **state)
 {
     struct finished done[3];
     (void)state;
-    pool = workers_new(NULL, 1, 16, EDGES);
+    pool = pool_of(1, 16);
     assert_int_equal(submit(1, &ec, 0), 0);
     assert_int_equal(submit(2, &ec, clock_ns()), 0);
     assert_int_equal(submit(3, &ec, clock_ns() + 60000000000), 0);
@@ -259,7 +295,7 @@ static void a_fault_is_marked(void **state)
 {
     struct finished done;
     (void)state;
-    pool = workers_new(NULL, 1, 4, EDGES);
+    pool = pool_of(1, 4);
     result = ERR_CRYPTO;
     assert_int_equal(submit(1, &rsa, FAR), 0);
     collect(&done, 1);
@@ -272,7 +308,7 @@ static void load_counts_what_waits_and_what_is_worked_on(void **state)
     struct finished done[6];
     struct workers_load load;
     (void)state;
-    pool = workers_new(NULL, 2, 16, EDGES);
+    pool = pool_of(2, 16);
     hold(true);
     for (uint64_t token = 1; token <= 6; token++)
         assert_int_equal(submit(token, token % 2 ? &ec : &rsa, FAR), 0);
@@ -291,7 +327,7 @@ static void load_counts_what_waits_and_what_is_worked_on(void **state)
 static void every_thread_has_a_signer_before_the_first_job(void **state)
 {
     (void)state;
-    pool = workers_new(NULL, 5, 4, EDGES);
+    pool = pool_of(5, 4);
     assert_non_null(pool);
     assert_int_equal(made, 5);
 }
@@ -299,7 +335,7 @@ static void every_thread_has_a_signer_before_the_first_job(void **state)
 static void no_number_of_threads_means_one_a_core(void **state)
 {
     (void)state;
-    pool = workers_new(NULL, 0, 4, EDGES);
+    pool = pool_of(0, 4);
     assert_non_null(pool);
     assert_int_equal(made, sysconf(_SC_NPROCESSORS_ONLN));
 }
@@ -308,7 +344,7 @@ static void a_thread_without_a_signer_fails_the_pool(void **state)
 {
     (void)state;
     fail_at = 3;
-    pool = workers_new(NULL, 4, 4, EDGES);
+    pool = pool_of(4, 4);
     assert_null(pool);
     assert_int_equal(made, 4);
     assert_int_equal(freed, 3);
@@ -317,7 +353,7 @@ static void a_thread_without_a_signer_fails_the_pool(void **state)
 static void freeing_finishes_what_has_begun_and_drops_the_rest(void **state)
 {
     (void)state;
-    pool = workers_new(NULL, 1, 64, EDGES);
+    pool = pool_of(1, 64);
     hold(true);
     for (uint64_t token = 1; token <= 50; token++)
         assert_int_equal(submit(token, &rsa, FAR), 0);
@@ -339,7 +375,7 @@ static void ten_thousand_jobs_through_four_threads_come_back_once_each(void **st
     uint64_t next = 1;
     size_t got = 0;
     (void)state;
-    pool = workers_new(NULL, 4, 256, EDGES);
+    pool = pool_of(4, 256);
     while (got < 10000) {
         size_t sent = 0;
         while (next <= 10000 && submit(next, next % 3 ? &ec : &rsa, FAR) == 0) {
@@ -384,7 +420,7 @@ static void edges_take_turns_however_many_one_has_in_the_queue(void **state)
     struct finished done[1 + 100 + 2 + 1];
     struct job lost;
     (void)state;
-    pool = workers_new(NULL, 1, 128, EDGES);
+    pool = pool_of(1, 128);
     hold(true);
     assert_int_equal(submit_as(0, 1, &rsa, FAR, &lost), 0);
     await_entered(1);
@@ -405,7 +441,7 @@ static void a_quick_operation_of_one_edge_waits_for_no_rsa_of_another(void **sta
     struct finished done[1 + 100 + 1];
     struct job lost;
     (void)state;
-    pool = workers_new(NULL, 1, 128, EDGES);
+    pool = pool_of(1, 128);
     hold(true);
     assert_int_equal(submit_as(0, 1, &rsa, FAR, &lost), 0);
     await_entered(1);
@@ -423,7 +459,7 @@ static void a_full_pool_takes_from_the_edge_that_has_most(void **state)
     struct finished done[9];
     struct job lost;
     (void)state;
-    pool = workers_new(NULL, 1, 9, EDGES);
+    pool = pool_of(1, 9);
     hold(true);
     assert_int_equal(submit_as(0, 1, &rsa, FAR, &lost), 0);
     await_entered(1);
@@ -448,6 +484,114 @@ static void a_full_pool_takes_from_the_edge_that_has_most(void **state)
         assert_int_equal(done[i].status, STATUS_OK);
 }
 
+/* ---- batches ---- */
+
+static void what_waits_is_computed_together(void **state)
+{
+    struct finished done[1 + 20];
+    (void)state;
+    batches = (struct batch_size){3, 8};
+    pool = pool_of(1, 64);
+    hold(true);
+    assert_int_equal(submit(1, &rsa, FAR), 0);
+    await_entered(1);
+    for (uint64_t token = 2; token <= 21; token++)
+        assert_int_equal(submit(token, &rsa, FAR), 0);
+    hold(false);
+    collect(done, 21);
+    static const size_t expected[] = {1, 8, 8, 4};
+    assert_int_equal(call_count, 4);
+    assert_memory_equal(calls, expected, sizeof expected);
+}
+
+static void too_few_are_computed_one_by_one(void **state)
+{
+    struct finished done[1 + 2];
+    (void)state;
+    batches = (struct batch_size){3, 8};
+    pool = pool_of(1, 64);
+    hold(true);
+    assert_int_equal(submit(1, &rsa, FAR), 0);
+    await_entered(1);
+    assert_int_equal(submit(2, &rsa, FAR), 0);
+    assert_int_equal(submit(3, &rsa, FAR), 0);
+    hold(false);
+    collect(done, 3);
+    assert_int_equal(call_count, 3);
+}
+
+static void a_batch_leaves_out_what_nobody_waits_for(void **state)
+{
+    struct finished done[1 + 6];
+    (void)state;
+    batches = (struct batch_size){2, 8};
+    pool = pool_of(1, 64);
+    hold(true);
+    assert_int_equal(submit(1, &ec, FAR), 0);
+    await_entered(1);
+    for (uint64_t token = 2; token <= 7; token++)
+        assert_int_equal(submit(token, &ec, token == 4 ? clock_ns() : FAR), 0);
+    workers_cancel(pool, 6);
+    hold(false);
+    collect(done, 7);
+    assert_int_equal(call_count, 2);
+    assert_int_equal(calls[1], 4);
+    for (size_t i = 0; i < 7; i++) {
+        assert_int_equal(done[i].cancelled, done[i].token == 6);
+        if (done[i].token != 6)
+            assert_int_equal(done[i].status, done[i].token == 4 ? STATUS_EXPIRED : STATUS_OK);
+    }
+}
+
+static void nothing_begins_before_it_is_told_to(void **state)
+{
+    struct finished done[8];
+    struct job lost;
+    struct workers_load load;
+    (void)state;
+    batches = (struct batch_size){2, 8};
+    pool = pool_of(1, 8);
+    for (uint64_t token = 1; token <= 8; token++)
+        assert_int_equal(put(0, token, &ec, FAR, &lost), 0);
+    workers_get_load(pool, &load);
+    assert_int_equal(load.queued, 8);
+    assert_int_equal(entered, 0);
+    workers_begin(pool);
+    collect(done, 8);
+    assert_int_equal(call_count, 1);
+    assert_int_equal(calls[0], 8);
+    workers_begin(pool); /* there is nothing */
+}
+
+static void a_quick_thread_takes_no_rsa(void **state)
+{
+    struct finished done[4];
+    (void)state;
+    pool = pool_with(1, 1, 16);
+    hold(true);
+    assert_int_equal(submit(1, &rsa, FAR), 0);
+    await_entered(1);
+    assert_int_equal(submit(2, &rsa, FAR), 0);
+    assert_int_equal(submit(3, &ec, FAR), 0);
+    await_entered(2); /* beside the RSA that has begun */
+    assert_int_equal(order[1], 3);
+    assert_int_equal(submit(4, &rsa, FAR), 0);
+    hold(false);
+    collect(done, 4);
+}
+
+static void quick_and_slow_threads_lose_no_wakening(void **state)
+{
+    struct finished done;
+    (void)state;
+    pool = pool_with(1, 1, 16);
+    for (uint64_t token = 1; token <= 2000; token++) {
+        assert_int_equal(submit(token, token % 2 ? &ec : &rsa, FAR), 0);
+        collect(&done, 1);
+        assert_int_equal(done.token, token);
+    }
+}
+
 int main(void)
 {
 #define WITH_POOL(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -459,6 +603,12 @@ int main(void)
         WITH_POOL(what_waits_can_be_cancelled_and_what_has_begun_cannot),
         WITH_POOL(a_passed_deadline_costs_no_operation),
         WITH_POOL(a_fault_is_marked),
+        WITH_POOL(what_waits_is_computed_together),
+        WITH_POOL(too_few_are_computed_one_by_one),
+        WITH_POOL(a_batch_leaves_out_what_nobody_waits_for),
+        WITH_POOL(nothing_begins_before_it_is_told_to),
+        WITH_POOL(a_quick_thread_takes_no_rsa),
+        WITH_POOL(quick_and_slow_threads_lose_no_wakening),
         WITH_POOL(load_counts_what_waits_and_what_is_worked_on),
         WITH_POOL(every_thread_has_a_signer_before_the_first_job),
         WITH_POOL(no_number_of_threads_means_one_a_core),

@@ -1,0 +1,34 @@
+/* Kinds of work: jobs of one kind can be computed together, in the lanes of the vector unit, each with a key
+ * of its own. Plain data. */
+#ifndef KEYSERVER_VAULT_WORK_H
+#define KEYSERVER_VAULT_WORK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum work {
+    WORK_P256,
+    WORK_P384,
+    WORK_CURVE_ALONE, /* other elliptic curves: one by one */
+    WORK_RSA_2048,
+    WORK_RSA_3072,
+    WORK_RSA_4096,
+    WORK_RSA_ALONE, /* RSA of other sizes or exponents: one by one */
+    WORKS
+};
+
+/* Quick work does not wait behind slow work. */
+static inline bool work_is_slow(enum work work)
+{
+    return work >= WORK_RSA_2048;
+}
+
+#define BATCH_MAX 32
+
+/* How many jobs of a kind are computed together: from LEAST on it costs less than one by one, at most MOST
+ * (1 … BATCH_MAX). {1, 1}: one by one. */
+struct batch_size {
+    size_t least, most;
+};
+
+#endif

@@ -1,0 +1,170 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "keyserver/vault/keystore.h"
+#include "keyserver/vault/waiting.h"
+
+#define EDGES 3
+#define JOBS  64
+
+static struct key keys[WORKS];
+static const struct authorized_edge edges[EDGES] = {{.index = 0}, {.index = 1}, {.index = 2}};
+static struct job jobs[JOBS];
+static size_t used;
+static struct waiting waiting;
+
+static int set_up(void **state)
+{
+    (void)state;
+    used = 0;
+    memset(jobs, 0, sizeof jobs);
+    for (size_t i = 0; i < WORKS; i++)
+        keys[i].work = (enum work)i;
+    return waiting_init(&waiting, EDGES);
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    waiting_clear(&waiting);
+    return 0;
+}
+
+static void put(size_t edge, enum work work, uint64_t token)
+{
+    struct job *job = &jobs[used++];
+    job->token = token;
+    job->claim.edge = &edges[edge];
+    job->claim.key = &keys[work];
+    waiting_put(&waiting, job);
+}
+
+static void put_many(size_t edge, enum work work, uint64_t token, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        put(edge, work, token + i);
+}
+
+/* Takes, and expects these tokens. */
+static void expect(bool quick_only, const uint64_t *tokens, size_t count)
+{
+    struct job *out[BATCH_MAX];
+    assert_int_equal(waiting_take(&waiting, out, quick_only), count);
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(out[i]->token, tokens[i]);
+}
+#define EXPECT(quick_only, ...)                                                                              \
+    expect(quick_only, (const uint64_t[]){__VA_ARGS__},                                                      \
+           sizeof((const uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t))
+
+static void nothing_is_taken_where_nothing_waits(void **state)
+{
+    (void)state;
+    expect(false, NULL, 0);
+    expect(true, NULL, 0);
+    assert_false(waiting_has(&waiting, false));
+    put(0, WORK_RSA_2048, 1);
+    assert_true(waiting_has(&waiting, false));
+    assert_false(waiting_has(&waiting, true));
+    expect(true, NULL, 0);
+    EXPECT(false, 1);
+    assert_false(waiting_has(&waiting, false));
+}
+
+static void one_kind_is_taken_together_edges_in_turn(void **state)
+{
+    (void)state;
+    waiting.batch[WORK_P256] = (struct batch_size){2, 5};
+    put_many(0, WORK_P256, 10, 6);
+    put(1, WORK_P256, 20);
+    put(2, WORK_P384, 30);
+    EXPECT(false, 10, 20, 11, 12, 13);
+    EXPECT(false, 30);
+    EXPECT(false, 14, 15);
+}
+
+static void below_the_least_they_are_taken_alone(void **state)
+{
+    (void)state;
+    waiting.batch[WORK_RSA_2048] = (struct batch_size){5, 8};
+    put_many(0, WORK_RSA_2048, 1, 9);
+    EXPECT(false, 1, 2, 3, 4, 5, 6, 7, 8);
+    put_many(0, WORK_RSA_2048, 10, 3);
+    EXPECT(false, 9);
+    EXPECT(false, 10);
+    put_many(0, WORK_RSA_2048, 13, 3);
+    EXPECT(false, 11, 12, 13, 14, 15);
+}
+
+static void kinds_take_turns(void **state)
+{
+    (void)state;
+    put_many(0, WORK_RSA_2048, 1, 2);
+    put_many(0, WORK_RSA_4096, 11, 2);
+    put_many(0, WORK_RSA_ALONE, 21, 2);
+    EXPECT(false, 1);
+    EXPECT(false, 11);
+    EXPECT(false, 21);
+    EXPECT(false, 2);
+    EXPECT(false, 12);
+    EXPECT(false, 22);
+}
+
+static void slow_work_is_due_after_so_much_quick_work(void **state)
+{
+    (void)state;
+    put(0, WORK_RSA_2048, 1000);
+    put_many(0, WORK_P256, 1, 40);
+    for (uint64_t i = 1; i <= WAITING_QUICK_IN_A_ROW; i++)
+        EXPECT(false, i);
+    EXPECT(false, 1000);
+    EXPECT(false, WAITING_QUICK_IN_A_ROW + 1);
+}
+
+static void who_takes_quick_work_only_makes_no_slow_work_due(void **state)
+{
+    (void)state;
+    put(0, WORK_RSA_2048, 1000);
+    put_many(0, WORK_P256, 1, 40);
+    for (uint64_t i = 1; i <= 30; i++)
+        EXPECT(true, i);
+    EXPECT(false, 31);
+    EXPECT(true, 32);
+}
+
+static void who_has_most_makes_place_with_slow_work_first(void **state)
+{
+    (void)state;
+    put_many(0, WORK_P256, 1, 2);
+    put_many(0, WORK_RSA_2048, 11, 2);
+    put_many(1, WORK_P256, 21, 2);
+    assert_null(waiting_take_from_longest(&waiting, 0));
+    assert_int_equal(waiting_take_from_longest(&waiting, 2)->token, 11);
+    assert_int_equal(waiting.slow, 1);
+    assert_int_equal(waiting_take_from_longest(&waiting, 2)->token, 12);
+    assert_int_equal(waiting.slow, 0);
+    assert_int_equal(waiting_take_from_longest(&waiting, 2)->token, 1);
+    assert_int_equal(waiting.quick, 3);
+    assert_null(waiting_take_from_longest(&waiting, 1));
+}
+
+int main(void)
+{
+#define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(nothing_is_taken_where_nothing_waits),
+        TEST(one_kind_is_taken_together_edges_in_turn),
+        TEST(below_the_least_they_are_taken_alone),
+        TEST(kinds_take_turns),
+        TEST(slow_work_is_due_after_so_much_quick_work),
+        TEST(who_takes_quick_work_only_makes_no_slow_work_due),
+        TEST(who_has_most_makes_place_with_slow_work_first),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
