@@ -110,6 +110,7 @@ def test_no_answer_is_without_its_record_whenever_who_makes_it_is_killed(yards):
             sum(r.get("torn", 0) > 0 for r in found)))
         done = keyless("audit", "verify", "--key", os.path.join(yard.server.folder, "audit.pub"), yard.folder, check=False)
         assert done.returncode == 0 and done.stdout.startswith("good: "), done.stdout + done.stderr
+        assert not [record for record in found if record["type"] in ("damage", "gap")]
         unrecorded = [trace for trace in answers["ok"] if recorded.get(trace) != ["ok"]]
         assert not unrecorded, "%d of %d answers; the first one: %s" % (len(unrecorded), len(answers["ok"]), unrecorded[0])
         assert all(len(results) == 1 for results in recorded.values())
