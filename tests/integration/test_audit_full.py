@@ -99,6 +99,12 @@ def assert_recorded(found, traces):
     assert not unrecorded, "%d of %d" % (len(unrecorded), len(traces))
 
 
+def assert_withheld(found, traces):
+    """What was not answered has no record that says it was."""
+    recorded = uses(found)
+    assert traces and not [trace for trace in traces if trace in recorded]
+
+
 def total(found, member):
     return sum(record[member] for record in found if record["type"] == "gap")
 
@@ -127,6 +133,7 @@ def test_on_a_full_disk_all_is_refused_and_with_room_it_goes_on_by_itself(yard, 
     found = yard.end()
     assert_good(yard.verify())
     assert_recorded(found, yard.load.answers["ok"])
+    assert_withheld(found, yard.load.answers["unavailable"])
     assert set(yard.load.answers) == {"ok", "unavailable"}
     assert 0 < total(found, "withheld") == withheld
     assert total(found, "unrecorded") == 0
@@ -149,7 +156,9 @@ def test_room_is_made_by_moving_closed_files_away(yard, pki, tmp_path):
     moved = [str(away / name) for name in sorted(os.listdir(away))]
     assert len(moved) > 10
     assert_good(yard.verify(*moved, *[os.path.join(yard.log, name) for name in yard.names()]))
-    assert_recorded(records(away) + records(yard.log), yard.load.answers["ok"])
+    found = records(away) + records(yard.log)
+    assert_recorded(found, yard.load.answers["ok"])
+    assert_withheld(found, yard.load.answers["unavailable"])
 
 
 def test_a_vault_that_begins_on_a_full_disk_goes_on_when_there_is_room(yard, pki):
