@@ -195,6 +195,17 @@ def test_a_first_start_on_a_full_disk_says_what_is_wrong(yard, pki):
     assert_recorded(found, yard.load.answers["ok"])
 
 
+def end_and_count_unrecorded(yard):
+    """Of one that answers everything: how many answers are without a record, which must be as many as the log says."""
+    found = yard.end()
+    assert set(yard.load.answers) == {"ok"}
+    recorded = uses(found)
+    unrecorded = [trace for trace in yard.load.answers["ok"] if trace not in recorded]
+    assert len(unrecorded) == total(found, "unrecorded")
+    assert_recorded(found, set(yard.load.answers["ok"]) - set(unrecorded))
+    return len(unrecorded)
+
+
 def test_who_serves_on_a_full_disk_says_how_many_are_not_recorded(yard, pki):
     yard = yard("64m", [pki.p256[0]], "on_failure = serve").run(key_id(pki.p256[1]))
     server = yard.server
@@ -212,18 +223,26 @@ def test_who_serves_on_a_full_disk_says_how_many_are_not_recorded(yard, pki):
         yard.disk.make_room()
         wait_until(lambda: yard.figures()["sequence"] > sequence + 100 and not yard.figures()["failing"], "further records")
         server.wait_log(r"event=audit_recovered .*unrecorded=[1-9]\d* withheld=0", since)
-    assert set(yard.load.answers) == {"ok"}
-    found = yard.end()
-    recorded = uses(found)
-    unrecorded = [trace for trace in yard.load.answers["ok"] if trace not in recorded]
-    assert len(unrecorded) == total(found, "unrecorded") > 3000 / SLOW
-    assert_recorded(found, set(yard.load.answers["ok"]) - set(unrecorded))
+    unrecorded = end_and_count_unrecorded(yard)
+    assert unrecorded > 3000 / SLOW
     done = yard.verify()
     assert_good(done)
-    assert "besides %d uses that could not be recorded" % len(unrecorded) in done.stdout
+    assert "besides %d uses that could not be recorded" % unrecorded in done.stdout
     report = json.loads(yard.verify("--json", yard.log).stdout)
-    assert report["unrecorded"] == len(unrecorded)
+    assert report["unrecorded"] == unrecorded
     assert [note["type"] for note in report["notes"]] == ["gap"] * report["note_count"]
+
+
+def test_who_serves_begins_on_a_full_disk_too(yard, pki):
+    yard = yard("64m", [pki.p256[0]], "on_failure = serve")
+    yard.disk.fill()
+    yard.run(key_id(pki.p256[1])).load.wait_more(100)
+    yard.server.wait_log('event=audit_failing .*err="No space left on device" uses=unrecorded')
+    yard.server.admin.wait_metric(UNRECORDED, 100)
+    yard.disk.make_room()
+    wait_until(lambda: yard.figures()["sequence"] > 100, "records")
+    assert end_and_count_unrecorded(yard) >= 100
+    assert_good(yard.verify())
 
 
 def test_handshakes_go_to_a_key_server_whose_disk_is_not_full(yard, site, pki, origin):
