@@ -73,7 +73,7 @@ class Yard:
     def run(self, kills):
         for _ in range(kills):
             self.kill()
-        self.load.wait_more()
+        self.load.wait_more(self.load.in_flight + 1)  # the last one is of a vault that lives, and ends in order
         self.load.end()
         assert self.server.stop() == 0
         return self

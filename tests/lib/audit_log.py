@@ -31,7 +31,7 @@ class Load:
     """Signatures without a pause for whoever listens at SERVER's address (tests/lib/peer_load.c), and what was answered."""
 
     def __init__(self, site, server, key_id, in_flight=32):
-        self.path = os.path.join(site.folder, "answers")
+        self.path, self.in_flight = os.path.join(site.folder, "answers"), in_flight
         with open(self.path, "wb") as out:
             self.process = subprocess.Popen(
                 [program("tests/peer_load"), server.address, server.identity.public, site.edge_identity.path, site.psk_path,
@@ -49,7 +49,7 @@ class Load:
         return self
 
     def wait_more(self, count=1, status="ok"):
-        """COUNT more answers with STATUS."""
+        """COUNT more answers with STATUS, of which up to `in_flight` may have been on their way already."""
         least = len(self.read().answers[status]) + count
         wait_until(lambda: self.process.poll() is not None or len(self.read().answers[status]) >= least,
                    "%d more answers: %s" % (count, status))
