@@ -65,7 +65,8 @@ class Yard:
         return records(self.log)
 
     def verify(self, *arguments):
-        return keyless("audit", "verify", "--key", os.path.join(self.folder, "audit.pub"), *(arguments or [self.log]), check=False)
+        return keyless("audit", "verify", "--key", os.path.join(self.folder, "audit.pub"), *(arguments or [self.log]),
+                       check=False)
 
 
 @pytest.fixture
@@ -211,7 +212,8 @@ def test_who_serves_on_a_full_disk_says_how_many_are_not_recorded(yard, pki):
     for _ in range(3):
         since, before = server.mark(), server.admin.metric(UNRECORDED)
         yard.disk.fill()
-        server.wait_log(r'event=audit_failing .*err="No space left on device" uses=unrecorded mend="make room on its disk"', since)
+        server.wait_log(r'event=audit_failing .*err="No space left on device" uses=unrecorded '
+                        r'mend="make room on its disk"', since)
         server.admin.wait_metric(UNRECORDED, before + 1000 / SLOW)
         server.admin.wait_metric(FAILING)
         assert yard.figures()["failing"]
