@@ -84,9 +84,9 @@ def _bound(daemon, event, since=0):
 
 
 class KeyServer(Daemon):
-    def __init__(self, folder, identity, config, name="keyless-server"):
+    def __init__(self, folder, identity, config, name="keyless-server", inside=()):
         self.folder, self.identity = folder, identity
-        super().__init__([program(name), "-c", config])
+        super().__init__([*inside, program(name), "-c", config])
         self.host, self.port = _bound(self, "listening")
         self.admin = Admin(*_bound(self, "admin_listening"))
         self.wait_log(r"event=ready\b")
@@ -156,8 +156,9 @@ class Site:
         identity, config, folder = self.server_folder(keys, **options)
         return self.restart_server(folder, identity, config, program_name)
 
-    def restart_server(self, folder, identity, config, program_name="keyless-server"):
-        server = KeyServer(folder, identity, config, program_name)
+    def restart_server(self, folder, identity, config, program_name="keyless-server", inside=()):
+        """INSIDE is what runs the program somewhere else: the beginning of a command."""
+        server = KeyServer(folder, identity, config, program_name, inside)
         self.daemons.append(server)
         server.config = config
         return server
