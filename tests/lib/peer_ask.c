@@ -165,8 +165,8 @@ static void ask(const char *verb, char *rest)
     read_operation(&request.operation, verb, rest, messages);
     if (msg_pack_requests(&packed, &request, 1) != 0)
         die("the request cannot be packed");
-    if (channel_send(channel, buffer_bytes(&packed), buffer_length(&packed)) != 0)
-        end(); /* the other side has closed it meanwhile */
+    if (closed || channel_send(channel, buffer_bytes(&packed), buffer_length(&packed)) != 0)
+        end(); /* with on_close() the channel is gone */
     buffer_clear(&packed);
     answered = false;
     await(&answered);
