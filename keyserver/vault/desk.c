@@ -202,6 +202,8 @@ int desk_take_requests(struct desk *desk)
         count = wall_receive_requests(desk->wall, batch, WALL_BATCH_MAX);
         if (count == ERR_FORMAT)
             desk->stats.refusals[REFUSAL_MALFORMED_SLOT]++;
+        if (count > 0)
+            ledger_read_on(&desk->ledger);
         for (int j = 0; j < count; j++)
             take_request(desk, &batch[j]);
         if (count == 0 || count == ERR_CUT || count == ERR_MEMORY)

@@ -40,6 +40,11 @@ static void log_refusal(const struct wall_request *request, const struct claim *
 
 /* ---- entries ---- */
 
+void ledger_read_on(struct ledger *ledger)
+{
+    audit_read_on(ledger->audit);
+}
+
 bool ledger_is_open(const struct ledger *ledger)
 {
     return !audit_is_failing(ledger->audit);

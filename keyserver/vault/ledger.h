@@ -16,6 +16,8 @@ struct ledger {
     struct buffer entries; /* of uses that are not settled yet */
 };
 
+/* Learns what other vaults have put on record: before requests are judged, so that it counts. */
+void ledger_read_on(struct ledger *ledger);
 /* False while uses cannot be recorded: then none should be granted. */
 bool ledger_is_open(const struct ledger *ledger);
 /* A granted request ended with RESULT. */

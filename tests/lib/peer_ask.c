@@ -87,6 +87,12 @@ static void on_patience(uv_timer_t *timer)
     out_of_patience = true;
 }
 
+static _Noreturn void end(void)
+{
+    printf("closed %s\n", closed ? err_string(why) : "no answer");
+    exit(1);
+}
+
 /* Runs the loop until *DONE, or ends the program. */
 static void await(const bool *done)
 {
@@ -95,10 +101,8 @@ static void await(const bool *done)
     while (!*done && !closed && !out_of_patience)
         uv_run(&loop, UV_RUN_ONCE);
     uv_timer_stop(&patience);
-    if (*done)
-        return;
-    printf("closed %s\n", closed ? err_string(why) : "no answer");
-    exit(1);
+    if (!*done)
+        end();
 }
 
 static size_t hex_of(const char *text, uint8_t *out, size_t size)
@@ -159,9 +163,10 @@ static void ask(const char *verb, char *rest)
     struct buffer packed = {0};
     trace_id_new(&request.trace);
     read_operation(&request.operation, verb, rest, messages);
-    if (msg_pack_requests(&packed, &request, 1) != 0 ||
-        channel_send(channel, buffer_bytes(&packed), buffer_length(&packed)) != 0)
-        die("the request cannot be sent");
+    if (msg_pack_requests(&packed, &request, 1) != 0)
+        die("the request cannot be packed");
+    if (closed || channel_send(channel, buffer_bytes(&packed), buffer_length(&packed)) != 0)
+        end(); /* with on_close() the channel is gone */
     buffer_clear(&packed);
     answered = false;
     await(&answered);

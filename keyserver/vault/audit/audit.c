@@ -224,6 +224,15 @@ int audit_commit(struct audit *audit)
     return audit->config->on_failure == SERVER_AUDIT_SERVE ? 0 : err;
 }
 
+void audit_read_on(struct audit *audit)
+{
+    if (audit->failing || !audit_log_has_grown(&audit->log))
+        return;
+    audit->log.time_ms = audit->now.unix_ms;
+    if (audit_log_begin(&audit->log, false) != 0 || audit_log_end(&audit->log) != 0)
+        audit_note_failure(audit, errno);
+}
+
 /* ---- time ---- */
 
 static void announce(struct audit *audit, bool at_once)

@@ -80,6 +80,10 @@ void audit_add_refusal(struct audit *audit, const struct claim *claim, const str
  * added. */
 int audit_commit(struct audit *audit) MUST_USE;
 
+/* Reads what other vaults have written since this one looked last, so that what is judged next is judged by
+ * it. Quick when there is nothing. */
+void audit_read_on(struct audit *audit);
+
 /* Time passes: checkpoints, numbers of refusals, what other vaults have written, another try after a failure.
  * Does little unless it is due, and nothing with what waits for a commit. */
 void audit_tick(struct audit *audit, const struct audit_time *now);

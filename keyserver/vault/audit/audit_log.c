@@ -177,6 +177,13 @@ static int settle(struct audit_log *log, bool thorough, bool *settled)
     return 0;
 }
 
+bool audit_log_has_grown(const struct audit_log *log)
+{
+    enum audit_segment_state state;
+    uint64_t size;
+    return audit_segment_look(&log->segment, &state, &size) == 0 && state == SEGMENT_GROWN;
+}
+
 int audit_log_begin(struct audit_log *log, bool thorough)
 {
     bool settled = false;

@@ -48,6 +48,8 @@ struct audit_log {
 int audit_log_open(struct audit_log *log, struct fault *fault) MUST_USE;
 void audit_log_close(struct audit_log *log);
 
+/* True when others have added to the file that is written; they may be about to add more. Quick. */
+bool audit_log_has_grown(const struct audit_log *log);
 /* Locks; begins the log where there is none; reads what others have added; goes on in the next file when it
  * is time, when others have, or when this one is damaged. THOROUGH: also when the file is not where it was,
  * or another key signs it. ERR_BUSY, ERR_SYSTEM; errno says why. */
