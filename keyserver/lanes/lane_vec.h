@@ -11,7 +11,8 @@
 #define VEC_LANES  8
 #define VEC_INLINE static inline __attribute__((always_inline, unused))
 
-#ifdef __AVX512IFMA__
+#if defined(__AVX512IFMA__) && !defined(VEC_PORTABLE)
+#define VEC_NATIVE 1
 
 #include <immintrin.h>
 
@@ -54,6 +55,11 @@ VEC_INLINE vec vec_right_signed(vec a, unsigned bits)
 {
     return _mm512_srai_epi64(a, bits);
 }
+/* BITS need not be known to the compiler. */
+VEC_INLINE vec vec_right_by(vec a, unsigned bits)
+{
+    return _mm512_srl_epi64(a, _mm_cvtsi32_si128((int)bits));
+}
 /* SUM + the low or the high 52 bits of the product of the low 52 bits of A and B. */
 VEC_INLINE vec vec_add_low(vec sum, vec a, vec b)
 {
@@ -82,6 +88,7 @@ VEC_INLINE unsigned vec_bits(vec_mask mask)
 }
 
 #else
+#define VEC_NATIVE 0
 
 __extension__ typedef unsigned __int128 vec_wide;
 
@@ -135,6 +142,10 @@ VEC_INLINE vec vec_right(vec a, unsigned bits)
 VEC_INLINE vec vec_right_signed(vec a, unsigned bits)
 {
     VEC_EACH((uint64_t)((int64_t)a.lane[i] >> bits));
+}
+VEC_INLINE vec vec_right_by(vec a, unsigned bits)
+{
+    return vec_right(a, bits);
 }
 VEC_INLINE vec_wide vec_product(uint64_t a, uint64_t b)
 {
