@@ -1,5 +1,5 @@
-/* What RSA in lanes keeps of a key and of a thread's blinding with it: the insides, for rsa_key.c and
- * rsa_lanes.c.
+/* The insides of RSA in lanes, for rsa_key.c and rsa_lanes.c: what is kept of a key and of a thread's
+ * blinding with it, and what a call works on.
  *
  * Numbers are in digits of LANE_DIGIT_BITS, the least significant first. */
 #ifndef KEYSERVER_LANES_RSA_INSIDE_H
@@ -10,14 +10,16 @@
 
 #define HALF_DIGITS_MAX (LANE_DIGITS_MAX / 2)
 
-/* One modulus; SQUARE is R² modulo it. */
+enum rsa_exponent { PRIVATE, INVERT, EXPONENTS };
+
+/* One prime. */
 struct rsa_half {
     uint64_t inverse; /* -1 / p modulo 2^52 */
     uint64_t n[HALF_DIGITS_MAX];
-    uint64_t square[HALF_DIGITS_MAX];
-    uint64_t cube[HALF_DIGITS_MAX];     /* R³ modulo p */
-    uint64_t exponent[HALF_DIGITS_MAX]; /* d modulo p - 1 */
-    uint64_t invert[HALF_DIGITS_MAX];   /* p - 2: the exponent that gives 1 / x (Fermat) */
+    uint64_t square[HALF_DIGITS_MAX]; /* R² modulo p */
+    uint64_t cube[HALF_DIGITS_MAX];   /* R³ modulo p */
+    /* d modulo p - 1; and p - 2, which gives 1 / x (Fermat). */
+    uint64_t exponent[EXPONENTS][HALF_DIGITS_MAX];
 };
 
 struct rsa_lanes_key {
@@ -25,7 +27,7 @@ struct rsa_lanes_key {
     size_t blocks; /* of p and of q; n has twice as many */
     uint64_t inverse;
     uint64_t n[LANE_DIGITS_MAX];
-    uint64_t square[LANE_DIGITS_MAX];
+    uint64_t square[LANE_DIGITS_MAX]; /* R² modulo n */
     struct rsa_half p, q;
     uint64_t coefficient[HALF_DIGITS_MAX]; /* R / q modulo p */
 };
@@ -38,14 +40,15 @@ struct rsa_lanes_blinding {
     struct lane_digit reveal[LANE_DIGITS_MAX]; /* 1 / r */
 };
 
-/* What is worked on in one call. Lanes beyond the items of a call do what lane 0 does, with another number.
- */
+/* What is worked on in one call. A lane without an item does something, and nobody looks at it. */
 struct rsa_lanes_scratch {
     const struct rsa_kernel *kernel; /* borrowed */
     struct lane {
-        const struct rsa_lanes_key *key; /* borrowed for a call, as is the other */
+        const struct rsa_lanes_key *key; /* borrowed for a call, as are the others */
+        const struct rsa_half *half;     /* of the key: what `work.half` has in this lane */
         struct rsa_lanes_blinding *blinding;
     } lane[LANES];
+    size_t count; /* of items */
     struct work {
         struct lane_modulus n;
         struct lane_modulus half; /* p or q */

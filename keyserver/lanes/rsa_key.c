@@ -97,13 +97,13 @@ static bool read_half(struct rsa_half *half, size_t blocks, const uint8_t *prime
     static const uint64_t two[HALF_DIGITS_MAX] = {2};
     size_t digits = LANE_BLOCK * blocks, r = LANE_DIGIT_BITS * digits;
     read_number(half->n, digits, prime, size);
-    read_number(half->exponent, digits, exponent, size);
-    (void)subtract(half->invert, half->n, two, UINT64_MAX, digits);
+    read_number(half->exponent[PRIVATE], digits, exponent, size);
+    (void)subtract(half->exponent[INVERT], half->n, two, UINT64_MAX, digits);
     half->inverse = negative_inverse(half->n[0]);
     power_of_two(half->square, half->n, digits, 2 * r);
     memcpy(half->cube, half->square, sizeof half->cube);
     double_times(half->cube, half->n, digits, r);
-    return is_below(half->exponent, half->n, digits);
+    return is_below(half->exponent[PRIVATE], half->n, digits);
 }
 
 /* The digits that give R the room that rsa_kernel.h promises: 20, 30 or 40 for 1,024, 1,536 or 2,048 bits. */

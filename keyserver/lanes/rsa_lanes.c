@@ -10,22 +10,6 @@
 #define ALL_LANES      ((1u << LANES) - 1)
 #define EXPONENT_TWICE 16 /* 65537 = 2^16 + 1 */
 
-/* Where the numbers of one half are in a key. */
-struct half_place {
-    size_t inverse, n, square, cube, exponent[2];
-};
-enum exponent { PRIVATE, INVERT };
-
-#define PLACE(member) offsetof(struct rsa_lanes_key, member)
-#define HALF_PLACE(half)                                                                                     \
-    {                                                                                                        \
-        PLACE(half.inverse), PLACE(half.n), PLACE(half.square), PLACE(half.cube),                            \
-        {                                                                                                    \
-            PLACE(half.exponent), PLACE(half.invert)                                                         \
-        }                                                                                                    \
-    }
-static const struct half_place place_of_p = HALF_PLACE(p), place_of_q = HALF_PLACE(q);
-
 struct rsa_lanes_scratch *rsa_lanes_scratch_new(const struct rsa_kernel *kernel)
 {
     struct rsa_lanes_scratch *scratch = secret_new(sizeof *scratch);
@@ -41,15 +25,30 @@ void rsa_lanes_scratch_free(struct rsa_lanes_scratch *scratch)
 
 /* ---- between the lanes and what is outside ---- */
 
+static void spread(struct lane_digit *out, size_t lane, const void *base, size_t place, size_t digits)
+{
+    const uint64_t *from = (const uint64_t *)(const void *)((const char *)base + place);
+    for (size_t i = 0; i < digits; i++)
+        out[i].lane[lane] = from[i];
+}
+
 /* OUT = the DIGITS at PLACE in each lane's key. */
 static void gather(const struct rsa_lanes_scratch *s, struct lane_digit *out, size_t place, size_t digits)
 {
-    for (size_t lane = 0; lane < LANES; lane++) {
-        const uint64_t *from = (const uint64_t *)(const void *)((const char *)s->lane[lane].key + place);
-        for (size_t i = 0; i < digits; i++)
-            out[i].lane[lane] = from[i];
-    }
+    for (size_t lane = 0; lane < LANES; lane++)
+        spread(out, lane, s->lane[lane].key, place, digits);
 }
+
+/* OUT = the DIGITS at PLACE in the half that is in each lane. */
+static void gather_half(const struct rsa_lanes_scratch *s, struct lane_digit *out, size_t place,
+                        size_t digits)
+{
+    for (size_t lane = 0; lane < LANES; lane++)
+        spread(out, lane, s->lane[lane].half, place, digits);
+}
+
+#define IN_KEY(member)  offsetof(struct rsa_lanes_key, member)
+#define IN_HALF(member) offsetof(struct rsa_half, member)
 
 static void put_bytes(struct lane_digit *out, size_t lane, const uint8_t *bytes, size_t size)
 {
@@ -73,51 +72,91 @@ static void get_bytes(uint8_t *bytes, size_t size, const struct lane_digit *numb
     }
 }
 
+static void copy_lane(struct lane_digit *to, const struct lane_digit *from, size_t digits, size_t lane)
+{
+    for (size_t i = 0; i < digits; i++)
+        to[i].lane[lane] = from[i].lane[lane];
+}
+
+/* Half of the lanes of TO, from lane TO_LANE on, = those of FROM from FROM_LANE on. */
+static void move_lanes(struct lane_digit *to, size_t to_lane, const struct lane_digit *from, size_t from_lane,
+                       size_t digits)
+{
+    for (size_t i = 0; i < digits; i++)
+        for (size_t lane = 0; lane < LANES / 2; lane++)
+            to[i].lane[to_lane + lane] = from[i].lane[from_lane + lane];
+}
+
 /* ---- the private exponent ---- */
 
-static void load_half(struct rsa_lanes_scratch *s, const struct half_place *place)
+/* Up to four items are done at half the cost: both halves at once, that of q four lanes behind that of p. */
+#define FOLD (LANES / 2)
+
+static bool is_folded(const struct rsa_lanes_scratch *s)
+{
+    return s->count <= FOLD;
+}
+
+/* Lanes up to BEHIND get to do with p, the others with q. */
+static void load_halves(struct rsa_lanes_scratch *s, size_t behind)
 {
     struct lane_modulus *half = &s->work.half;
     size_t digits = LANE_BLOCK * half->blocks;
-    gather(s, &half->inverse, place->inverse, 1);
-    gather(s, half->n, place->n, digits);
-    gather(s, half->square, place->square, digits);
+    for (size_t lane = 0; lane < LANES; lane++)
+        s->lane[lane].half = lane < behind ? &s->lane[lane].key->p : &s->lane[lane].key->q;
+    gather_half(s, &half->inverse, IN_HALF(inverse), 1);
+    gather_half(s, half->n, IN_HALF(n), digits);
+    gather_half(s, half->square, IN_HALF(square), digits);
 }
 
-/* OUT = hidden ^ exponent modulo one prime, in ordinary form, below 2 p. */
-static void power_half(struct rsa_lanes_scratch *s, const struct half_place *place, enum exponent exponent,
-                       struct lane_digit *out)
+/* OUT = hidden ^ exponent modulo the prime of each lane, in ordinary form and below the prime. */
+static void power_half(struct rsa_lanes_scratch *s, enum rsa_exponent exponent, struct lane_digit *out)
 {
     const struct rsa_kernel *kernel = s->kernel;
     struct work *work = &s->work;
     struct lane_modulus *half = &work->half;
     size_t digits = LANE_BLOCK * half->blocks, bits = 8 * s->lane[0].key->size / 2;
-    load_half(s, place);
     /* hidden = low + R high; so R hidden = low R² / R + high R³ / R. */
-    gather(s, work->factor, place->cube, digits);
+    gather_half(s, work->factor, IN_HALF(cube), digits);
     kernel->multiply(half, work->factor, work->hidden + digits, work->factor);
     kernel->multiply(half, out, work->hidden, half->square);
     kernel->add(half, out, out, work->factor);
-    gather(s, work->factor, place->exponent[exponent], digits);
+    gather_half(s, work->factor, IN_HALF(exponent[exponent]), digits);
     kernel->power(half, out, out, work->factor, bits / RSA_WINDOW_BITS, work->table);
     kernel->multiply(half, out, out, work->one);
+    kernel->reduce(half, out);
+}
+
+/* by_p and by_q = hidden ^ exponent modulo p and q; `half` is p after it. */
+static void power_halves(struct rsa_lanes_scratch *s, enum rsa_exponent exponent)
+{
+    struct work *work = &s->work;
+    if (is_folded(s)) {
+        move_lanes(work->hidden, FOLD, work->hidden, 0, LANE_BLOCK * work->n.blocks);
+        load_halves(s, FOLD);
+        power_half(s, exponent, work->by_p);
+        move_lanes(work->by_q, 0, work->by_p, FOLD, LANE_BLOCK * work->half.blocks);
+    } else {
+        load_halves(s, 0);
+        power_half(s, exponent, work->by_q);
+        load_halves(s, LANES);
+        power_half(s, exponent, work->by_p);
+    }
 }
 
 /* result = hidden ^ exponent modulo n, by the Chinese remainder theorem (Garner's way; RFC 8017, 5.1.2). */
-static void power_private(struct rsa_lanes_scratch *s, enum exponent exponent)
+static void power_private(struct rsa_lanes_scratch *s, enum rsa_exponent exponent)
 {
     const struct rsa_kernel *kernel = s->kernel;
     struct work *work = &s->work;
     size_t digits = LANE_BLOCK * work->half.blocks;
-    power_half(s, &place_of_q, exponent, work->by_q);
-    kernel->reduce(&work->half, work->by_q);
-    power_half(s, &place_of_p, exponent, work->by_p);
+    power_halves(s, exponent);
     /* The primes are of one length: what is below q is below 2p. */
     kernel->subtract(&work->half, work->by_p, work->by_p, work->by_q);
-    gather(s, work->factor, PLACE(coefficient), digits);
+    gather(s, work->factor, IN_KEY(coefficient), digits);
     kernel->multiply(&work->half, work->by_p, work->by_p, work->factor);
     kernel->reduce(&work->half, work->by_p);
-    gather(s, work->factor, place_of_q.n, digits);
+    gather(s, work->factor, IN_KEY(q.n), digits);
     kernel->product(&work->half, work->result, work->by_p, work->factor, work->by_q);
 }
 
@@ -143,13 +182,6 @@ static unsigned check_result(struct rsa_lanes_scratch *s)
 }
 
 /* ---- blinding ---- */
-
-/* Copies one lane's pair from FROM, or to it. */
-static void copy_lane(struct lane_digit *to, const struct lane_digit *from, size_t digits, size_t lane)
-{
-    for (size_t i = 0; i < digits; i++)
-        to[i].lane[lane] = from[i].lane[lane];
-}
 
 /* Chooses 1 / r, and not r, for every lane: uniform but for 2^-32, as a number below R. r follows with the
  * private primes, and not, as in blinding.c, with an inversion, because that takes one call of this kernel
@@ -184,7 +216,7 @@ static unsigned next_blinding(struct rsa_lanes_scratch *s)
     size_t digits = LANE_BLOCK * work->n.blocks;
     unsigned good = ALL_LANES;
     bool fresh = false;
-    for (size_t lane = 0; lane < LANES; lane++) {
+    for (size_t lane = 0; lane < s->count; lane++) {
         copy_lane(work->hide, s->lane[lane].blinding->hide, digits, lane);
         copy_lane(work->reveal, s->lane[lane].blinding->reveal, digits, lane);
         fresh = fresh || s->lane[lane].blinding->uses_left[lane] == 0;
@@ -195,7 +227,7 @@ static unsigned next_blinding(struct rsa_lanes_scratch *s)
         s->kernel->square(&work->n, work->hide, work->hide);
         s->kernel->square(&work->n, work->reveal, work->reveal);
     }
-    for (size_t lane = 0; lane < LANES; lane++) {
+    for (size_t lane = 0; lane < s->count; lane++) {
         struct rsa_lanes_blinding *blinding = s->lane[lane].blinding;
         copy_lane(blinding->hide, work->hide, digits, lane);
         copy_lane(blinding->reveal, work->reveal, digits, lane);
@@ -209,25 +241,27 @@ static unsigned next_blinding(struct rsa_lanes_scratch *s)
 static void load(struct rsa_lanes_scratch *s, const struct rsa_lanes_item *items, size_t count)
 {
     struct work *work = &s->work;
+    s->count = count;
     for (size_t lane = 0; lane < LANES; lane++) {
-        s->lane[lane].blinding = items[lane < count ? lane : 0].blinding;
+        size_t at = is_folded(s) ? lane % FOLD : lane;
+        s->lane[lane].blinding = items[at < count ? at : 0].blinding;
         s->lane[lane].key = s->lane[lane].blinding->key;
         work->one[0].lane[lane] = 1;
         assert(s->lane[lane].key->size == s->lane[0].key->size);
     }
     work->half.blocks = s->lane[0].key->blocks;
     work->n.blocks = 2 * work->half.blocks;
-    gather(s, &work->n.inverse, PLACE(inverse), 1);
-    gather(s, work->n.n, PLACE(n), LANE_BLOCK * work->n.blocks);
-    gather(s, work->n.square, PLACE(square), LANE_BLOCK * work->n.blocks);
+    gather(s, &work->n.inverse, IN_KEY(inverse), 1);
+    gather(s, work->n.n, IN_KEY(n), LANE_BLOCK * work->n.blocks);
+    gather(s, work->n.square, IN_KEY(square), LANE_BLOCK * work->n.blocks);
 }
 
 /* hidden = what the items ask for, times r^e. */
-static void hide(struct rsa_lanes_scratch *s, const struct rsa_lanes_item *items, size_t count)
+static void hide(struct rsa_lanes_scratch *s, const struct rsa_lanes_item *items)
 {
     struct work *work = &s->work;
     memset(work->hidden, 0, sizeof work->hidden);
-    for (size_t lane = 0; lane < count; lane++)
+    for (size_t lane = 0; lane < s->count; lane++)
         put_bytes(work->hidden, lane, items[lane].in, s->lane[lane].key->size);
     s->kernel->multiply(&work->n, work->hidden, work->hidden, work->hide);
     s->kernel->reduce(&work->n, work->hidden);
@@ -249,19 +283,17 @@ void rsa_lanes_perform(struct rsa_lanes_scratch *scratch, struct rsa_lanes_item 
     assert(count >= 1 && count <= LANES);
     load(scratch, items, count);
     unsigned good = next_blinding(scratch);
-    hide(scratch, items, count);
+    hide(scratch, items);
     power_private(scratch, PRIVATE);
     good &= check_result(scratch);
     reveal(scratch, good);
-    for (size_t lane = 0; lane < LANES; lane++) {
-        bool passed = (good >> lane & 1) != 0;
-        if (!passed)
-            scratch->lane[lane].blinding->uses_left[lane] = 0; /* it might be what was hit */
-        if (lane >= count)
-            continue;
-        items[lane].err = passed ? 0 : ERR_CRYPTO;
+    for (size_t lane = 0; lane < count; lane++) {
+        items[lane].err = (good >> lane & 1) != 0 ? 0 : ERR_CRYPTO;
+        if (items[lane].err != 0)
+            items[lane].blinding->uses_left[lane] = 0; /* it might be what was hit */
         get_bytes(items[lane].out, scratch->lane[lane].key->size, scratch->work.result, lane);
     }
     memset(scratch->lane, 0, sizeof scratch->lane);
+    scratch->count = 0;
     wipe(&scratch->work, sizeof scratch->work);
 }
