@@ -8,7 +8,7 @@
 #include "keyserver/lanes/rsa_kernel.h"
 
 #if VEC_NATIVE
-#define UNROLL _Pragma("GCC unroll 10")
+#define UNROLL _Pragma("GCC unroll 20")
 #else
 #define UNROLL /* it would only be longer */
 #endif
