@@ -18,6 +18,7 @@ static void random_secret(void *out, size_t length);
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
+#include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <stdio.h>
 
@@ -70,16 +71,22 @@ static bool take_number(EVP_PKEY *pkey, const char *name, uint8_t *out, size_t s
     return good;
 }
 
-static bool make_pair(struct pair *pair, size_t size)
+/* The key of the file at PATH; a pair of the same has one of its own. */
+static bool make_pair(struct pair *pair, const char *path)
 {
     uint8_t n[RSA_LANES_SIZE_MAX], part[5][RSA_LANES_SIZE_MAX / 2];
-    const struct rsa_numbers numbers = {size,   RSA_LANES_EXPONENT, n, part[0], part[1], part[2], part[3],
-                                        part[4]};
     static const char *const names[] = {OSSL_PKEY_PARAM_RSA_FACTOR1, OSSL_PKEY_PARAM_RSA_FACTOR2,
                                         OSSL_PKEY_PARAM_RSA_EXPONENT1, OSSL_PKEY_PARAM_RSA_EXPONENT2,
                                         OSSL_PKEY_PARAM_RSA_COEFFICIENT1};
-    pair->pkey = EVP_PKEY_Q_keygen(NULL, NULL, "RSA", 8 * size);
-    bool good = pair->pkey != NULL && take_number(pair->pkey, OSSL_PKEY_PARAM_RSA_N, n, size);
+    FILE *file = fopen(path, "r");
+    pair->pkey = file == NULL ? NULL : PEM_read_PrivateKey(file, NULL, NULL, NULL);
+    if (file != NULL)
+        fclose(file);
+    size_t size = pair->pkey == NULL ? 0 : (size_t)EVP_PKEY_get_size(pair->pkey);
+    const struct rsa_numbers numbers = {size,   RSA_LANES_EXPONENT, n, part[0], part[1], part[2], part[3],
+                                        part[4]};
+    bool good = size > 0 && size <= RSA_LANES_SIZE_MAX &&
+                take_number(pair->pkey, OSSL_PKEY_PARAM_RSA_N, n, size);
     for (size_t i = 0; i < 5; i++)
         good = good && take_number(pair->pkey, names[i], part[i], size / 2);
     if (!good || rsa_lanes_key_new(&pair->key, &numbers) != 0)
@@ -136,12 +143,13 @@ static bool perform(struct rsa_lanes_scratch *scratch, const struct pair pairs[2
 /* With a new blinding and with one that is squared, and with all lanes and half of them. Longer numbers go
  * the same ways, more often, which takes long here: of them half of the lanes, once; and of what has a leak.
  */
-static bool perform_all(struct rsa_lanes_scratch *scratch, size_t size)
+static bool perform_all(struct rsa_lanes_scratch *scratch, const char *path)
 {
     struct pair pairs[2] = {{0}};
-    bool good = make_pair(&pairs[0], size) && make_pair(&pairs[1], size) &&
+    bool good = make_pair(&pairs[0], path) && make_pair(&pairs[1], path) &&
                 perform(scratch, pairs, LANES / 2 - 1);
-    for (int round = 0; good && round < 2 && size == 256 && leak[0] == '\0'; round++)
+    for (int round = 0; good && round < 2 && rsa_lanes_key_size(pairs[0].key) == 256 && leak[0] == '\0';
+         round++)
         good = perform(scratch, pairs, LANES) && perform(scratch, pairs, LANES / 2);
     free_pair(&pairs[0]);
     free_pair(&pairs[1]);
@@ -153,19 +161,19 @@ int main(int argc, char *argv[])
     struct rsa_kernel watched = rsa_kernel_portable;
     log_init("memcheck", LOG_ERROR, LOG_LOGFMT);
     watched.same = same_known;
-    if (argc == 2)
-        leak = argv[1];
-    if (strcmp(leak, "branch") == 0 || strcmp(leak, "address") == 0)
+    if (argc > 2 && (strcmp(argv[1], "branch") == 0 || strcmp(argv[1], "address") == 0)) {
+        leak = *++argv;
+        argc = 2; /* one key will do */
         watched.reduce = reduce_leaky;
-    if (argc > 2 || (argc == 2 && watched.reduce != reduce_leaky) || !RUNNING_ON_VALGRIND ||
-        secret_init() != 0) {
-        fprintf(stderr, "usage: valgrind … memcheck-lanes [branch|address]\n");
+    }
+    if (argc < 2 || !RUNNING_ON_VALGRIND || secret_init() != 0) {
+        fprintf(stderr, "usage: valgrind … memcheck-lanes [branch|address] RSA_KEY…\n");
         return 2;
     }
     struct rsa_lanes_scratch *scratch = rsa_lanes_scratch_new(&watched);
     bool good = scratch != NULL;
-    for (size_t size = 256; good && size <= (leak[0] == '\0' ? RSA_LANES_SIZE_MAX : 256); size += 128)
-        good = perform_all(scratch, size);
+    for (int i = 1; good && i < argc; i++)
+        good = perform_all(scratch, argv[i]);
     rsa_lanes_scratch_free(scratch);
     printf("%u operations\n", operations);
     return good && operations > 0 ? 0 : 1;

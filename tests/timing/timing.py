@@ -169,7 +169,7 @@ def memcheck_keys(folder):
     keys = os.path.join(folder, "memcheck-keys")
     if not os.path.isdir(keys):
         os.makedirs(keys, 0o700)
-        for bits in (2048, 4096):
+        for bits in (2048, 3072, 4096):
             path = os.path.join(keys, "rsa%d.pem" % bits)
             pki.openssl("genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:%d" % bits, "-out", path)
             os.chmod(path, 0o400)
@@ -203,8 +203,9 @@ def verdicts(folder):
     finally:
         bench.site.close()
     keys = memcheck_keys(folder)
+    files = sorted(os.path.join(keys, name) for name in os.listdir(keys))
     for what, product, leaky in (("the signer", ("memcheck", keys), [("memcheck-leaky", keys)]),
-                                 ("RSA in lanes", ("memcheck-lanes",), [("memcheck-lanes", "branch"), ("memcheck-lanes", "address")])):
+                                 ("RSA in lanes", ("memcheck-lanes", *files), [("memcheck-lanes", leak, files[0]) for leak in ("branch", "address")])):
         complaints, text = memcheck(*product)
         controls = [memcheck(*command)[0] for command in leaky]
         print("\nvalgrind, %s: %d complaints about jumps or addresses that depend on a secret; %s with a leak built in" % (

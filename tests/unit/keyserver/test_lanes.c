@@ -193,8 +193,8 @@ static void faulty_power(struct lane_modulus *m, struct lane_digit *out, const s
     hit(out);
 }
 
-/* One bit of one digit of one lane, sooner or later. (Not the first product: that is a random number in any
- * case.) */
+/* One bit of one digit of one lane, sooner or later; without it they pass: test_rsa_lanes.c. (Not the first
+ * product: that is a random number in any case.) */
 static void one_wrong_bit_fails_the_self_test(void **state)
 {
     struct rsa_kernel faulty[5];
@@ -212,8 +212,6 @@ static void one_wrong_bit_fails_the_self_test(void **state)
             assert_false(rsa_lanes_self_test(&faulty[i]));
             assert_int_equal(countdown, 0);
         }
-    countdown = 0;
-    assert_true(rsa_lanes_self_test(&faulty[0])); /* when nothing is hit */
 }
 
 int main(void)
