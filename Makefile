@@ -43,10 +43,16 @@ LDLIBS   := -lssl -lcrypto -lsodium -luv -lconfuse -lprotobuf-c -ljansson -lsecc
 common_src    := $(wildcard common/*.c)
 proto_src     := $(wildcard proto/*.c)
 keyserver_src := $(filter-out keyserver/main.c,$(wildcard keyserver/*.c keyserver/*/*.c keyserver/*/*/*.c))
+# Kernels for the vector unit: only these files are compiled for it, and nothing of them runs before lanes.c has found that it
+# can. Each is compiled in plain C, too, for tests on machines and under tools that do not know the instructions.
+ifma_src      := $(wildcard keyserver/lanes/*_ifma.c)
+ifma_x86_64   := -mavx512f -mavx512dq -mavx512bw -mavx512vl -mavx512ifma
+keyserver_src := $(filter-out $(if $(ifma_$(ARCH)),,$(ifma_src)),$(keyserver_src))
 edge_src      := $(filter-out edge/main.c,$(wildcard edge/*.c edge/*/*.c))
 cli_src       := $(wildcard cli/*.c)
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+portable = $(patsubst %_ifma.c,$(BUILD)/obj/%_portable.o,$(ifma_src))
 LIBCOMMON    := $(BUILD)/libcommon.a
 LIBPROTO     := $(BUILD)/libproto.a
 LIBKEYSERVER := $(BUILD)/libkeyserver.a
@@ -66,7 +72,7 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SRC))
 PEER_SRC   := $(wildcard tests/lib/peer_*.c)
 PEERS      := $(patsubst tests/lib/%.c,$(BUILD)/tests/%,$(PEER_SRC))
 TIMING_SRC := $(wildcard tests/timing/*.c)
-TIMERS     := $(addprefix $(BUILD)/timing/,ask memcheck memcheck-leaky keyless-server-leaky)
+TIMERS     := $(addprefix $(BUILD)/timing/,ask memcheck memcheck-leaky memcheck-lanes keyless-server-leaky)
 FUZZ_SRC   := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZERS    := $(patsubst tests/fuzz/%.c,$(BUILD)/%,$(FUZZ_SRC))
 MAN        := $(patsubst docs/man/%.scd,$(BUILD)/man/%,$(wildcard docs/man/*.scd))
@@ -114,6 +120,15 @@ $(BUILD)/obj/%.o: %.c
 	$(call say,CC)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
+$(BUILD)/obj/keyserver/lanes/%_ifma.o: keyserver/lanes/%_ifma.c
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(ifma_$(ARCH)) -MMD -MP -c -o $@ $<
+$(BUILD)/obj/keyserver/lanes/%_portable.o: keyserver/lanes/%_ifma.c
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS) -DVEC_PORTABLE $(CFLAGS) -MMD -MP -c -o $@ $<
+
 define archive
 	$(call say,AR)
 	@rm -f $@
@@ -121,7 +136,7 @@ define archive
 endef
 $(LIBCOMMON): $(call objects,$(common_src)) ; $(archive)
 $(LIBPROTO): $(call objects,$(proto_src)) $(GENERATED) ; $(archive)
-$(LIBKEYSERVER): $(call objects,$(keyserver_src)) ; $(archive)
+$(LIBKEYSERVER): $(call objects,$(keyserver_src)) $(portable) ; $(archive)
 $(LIBEDGE): $(call objects,$(edge_src)) ; $(archive)
 $(LIBCLI): $(call objects,$(filter-out cli/main.c,$(cli_src))) ; $(archive)
 
@@ -144,11 +159,15 @@ $(PEERS): $(BUILD)/tests/%: $(BUILD)/obj/tests/lib/%.o $(libs_cli)
 $(BUILD)/tests/load: $(BUILD)/obj/tests/bench/load.o $(libs_edge)
 	@mkdir -p $(@D)
 	$(link)
+$(BUILD)/tests/lanes: $(BUILD)/obj/tests/bench/lanes.o $(libs_keyserver)
+	@mkdir -p $(@D)
+	$(link)
 # What is measured for leaks by time, and beside it the same with a leak: an object that comes before the library.
 leak := $(BUILD)/obj/tests/timing/leaky_premaster.o
 $(BUILD)/timing/ask: $(BUILD)/obj/tests/timing/ask.o $(libs_cli)
 $(BUILD)/timing/memcheck: $(BUILD)/obj/tests/timing/memcheck.o $(libs_keyserver)
 $(BUILD)/timing/memcheck-leaky: $(BUILD)/obj/tests/timing/memcheck.o $(leak) $(libs_keyserver)
+$(BUILD)/timing/memcheck-lanes: $(BUILD)/obj/tests/timing/memcheck_lanes.o $(libs_keyserver)
 $(BUILD)/timing/keyless-server-leaky: $(call objects,keyserver/main.c) $(leak) $(libs_keyserver)
 $(TIMERS):
 	@mkdir -p $(@D)
@@ -173,7 +192,7 @@ test: deps-test ## every unit and integration test; the last line counts them
 
 .PHONY: unit-programs peers timing-programs fuzz-programs fuzz-objects
 unit-programs: $(UNIT_TESTS)
-peers: $(PEERS) $(BUILD)/tests/load
+peers: $(PEERS) $(BUILD)/tests/load $(BUILD)/tests/lanes
 timing-programs: $(TIMERS)
 fuzz-programs: $(FUZZERS)
 fuzz-objects: $(call objects,$(FUZZ_SRC))

@@ -19,7 +19,9 @@ ROOMS = (
     ("proto", "proto/*", ("common",)),
     ("wall", "keyserver/wall/*", ("common", "proto")),
     ("net", "keyserver/net/*", ("common", "proto", "wall", "server")),
-    ("vault", "keyserver/vault/*", ("common", "proto", "wall", "server", "audit")),
+    ("vault", "keyserver/vault/*", ("common", "proto", "wall", "server", "audit", "lanes")),
+    # Eight private-key operations at once: arithmetic, which knows neither keys' files nor OpenSSL.
+    ("lanes", "keyserver/lanes/*", ("common",)),
     # The form of the audit log: pure, for who writes it and for who verifies it.
     ("audit", "keyserver/audit/*", ("common",)),
     # The program's top: forks both sides, so it knows the face of each.

@@ -154,21 +154,26 @@ def report(title, names, rounds):
     return [name for name, kind in zip(names, found) if kind.leaks]
 
 
-def memcheck(folder, name):
+def memcheck(name, *arguments):
     """What valgrind says of NAME: (number of complaints, text)."""
-    keys = os.path.join(folder, "memcheck-keys")
-    if not os.path.isdir(keys):
-        os.makedirs(keys, 0o700)
-        for bits in (2048, 4096):
-            path = os.path.join(keys, "rsa%d.pem" % bits)
-            pki.openssl("genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:%d" % bits, "-out", path)
-            os.chmod(path, 0o400)
-    done = subprocess.run(["valgrind", "--error-exitcode=99", program("timing/" + name), keys], capture_output=True, text=True)
+    done = subprocess.run(["valgrind", "--error-exitcode=99", program("timing/" + name), *arguments], capture_output=True, text=True)
     found = re.search(r"ERROR SUMMARY: (\d+) errors", done.stderr)
     ran = re.search(r"^([1-9]\d*) operations$", done.stdout, re.M)
     if done.returncode not in (0, 99) or not found or not ran:
         raise SystemExit("timing: %s did not run to its end under valgrind:\n%s%s" % (name, done.stdout, done.stderr))
     return int(found.group(1)), done.stderr
+
+
+def memcheck_keys(folder):
+    """A folder of RSA keys."""
+    keys = os.path.join(folder, "memcheck-keys")
+    if not os.path.isdir(keys):
+        os.makedirs(keys, 0o700)
+        for bits in (2048, 3072, 4096):
+            path = os.path.join(keys, "rsa%d.pem" % bits)
+            pki.openssl("genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:%d" % bits, "-out", path)
+            os.chmod(path, 0o400)
+    return keys
 
 
 def machine():
@@ -197,13 +202,18 @@ def verdicts(folder):
             yield "the padding '%s' shows in the time of rsa_master" % name
     finally:
         bench.site.close()
-    complaints, text = memcheck(folder, "memcheck")
-    control, _ = memcheck(folder, "memcheck-leaky")
-    print("\nvalgrind: %d complaints about jumps or addresses that depend on a secret; %d with a leak built in" % (complaints, control))
-    if complaints:
-        yield "valgrind complains:\n" + text
-    if not control:
-        yield "valgrind does not find the leak of the control"
+    keys = memcheck_keys(folder)
+    files = sorted(os.path.join(keys, name) for name in os.listdir(keys))
+    for what, product, leaky in (("the signer", ("memcheck", keys), [("memcheck-leaky", keys)]),
+                                 ("RSA in lanes", ("memcheck-lanes", *files), [("memcheck-lanes", leak, files[0]) for leak in ("branch", "address")])):
+        complaints, text = memcheck(*product)
+        controls = [memcheck(*command)[0] for command in leaky]
+        print("\nvalgrind, %s: %d complaints about jumps or addresses that depend on a secret; %s with a leak built in" % (
+            what, complaints, " and ".join(map(str, controls))), flush=True)
+        if complaints:
+            yield "valgrind complains about %s:\n%s" % (what, text)
+        if not all(controls):
+            yield "valgrind does not find the leak of the control of %s" % what
 
 
 def main():
