@@ -109,6 +109,10 @@ $(GENERATED): $(BUILD)/gen/proto/keyless.pb-c.c
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -Wno-conversion -Wno-cast-qual -MMD -MP -c -o $@ $<
 $(call objects,$(proto_src) $(UNIT_SRC) $(PEER_SRC) $(TIMING_SRC) $(FUZZ_SRC)): | $(BUILD)/gen/proto/keyless.pb-c.c
 
+# Files that are only run where the processor has these instructions: see keyserver/lanes/lanes.h.
+ifma_x86_64 := -O3 -mavx512f -mavx512dq -mavx512bw -mavx512vl -mavx512ifma
+$(BUILD)/obj/keyserver/lanes/%_ifma.o: CFLAGS += $(ifma_$(ARCH))
+
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,CC)

@@ -27,9 +27,8 @@ struct ec_kernel {
     const char *name;
     size_t size;      /* bytes of a number */
     size_t work_size; /* bytes of WORK, aligned to 64; it may contain anything before, and secrets after */
-    /* Makes the multiples of the generator; once, before any other thread. False when they are not what they
-     * must be. */
-    bool (*prepare)(void);
+    /* Makes the multiples of the generator; once, before any other thread. */
+    void (*prepare)(void);
     /* NONCES = HMAC-SHA512 with the key NOISE ‖ d over a label, ATTEMPT and the hash. NOISE has EC_NOISE_SIZE
      * bytes for each of COUNT items. */
     void (*derive)(struct ec_nonces *nonces, const struct ec_item *items, size_t count, const uint8_t *noise,

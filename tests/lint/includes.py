@@ -20,6 +20,8 @@ ROOMS = (
     ("wall", "keyserver/wall/*", ("common", "proto")),
     ("net", "keyserver/net/*", ("common", "proto", "wall", "server")),
     ("vault", "keyserver/vault/*", ("common", "proto", "wall", "server", "audit")),
+    # Private-key operations in the lanes of the vector unit.
+    ("lanes", "keyserver/lanes/*", ("common",)),
     # The form of the audit log: pure, for who writes it and for who verifies it.
     ("audit", "keyserver/audit/*", ("common",)),
     # The program's top: forks both sides, so it knows the face of each.
