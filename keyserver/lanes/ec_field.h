@@ -24,37 +24,44 @@ struct number {
     _Alignas(64) uint64_t digit[EC_DIGITS][VEC_LANES];
 };
 
-#if defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
+/* In the vector unit a product is to stay in registers: loops are unrolled and functions built in. The
+ * portable kernel would only become large. */
+#ifndef __AVX512IFMA__
+#define UNROLL
+#define FIELD_INLINE static __attribute__((noinline, unused))
+#elif defined(__clang__)
+#define UNROLL       _Pragma("clang loop unroll(full)")
+#define FIELD_INLINE VEC_INLINE
 #else
-#define UNROLL _Pragma("GCC unroll 16")
+#define UNROLL       _Pragma("GCC unroll 16")
+#define FIELD_INLINE VEC_INLINE
 #endif
 #define EACH_DIGIT(i) UNROLL for (unsigned i = 0; i < EC_DIGITS; i++)
 
-VEC_INLINE void number_load(vec out[static EC_DIGITS], const struct number *from)
+FIELD_INLINE void number_load(vec out[static EC_DIGITS], const struct number *from)
 {
     EACH_DIGIT(i) out[i] = vec_load(from->digit[i]);
 }
 
-VEC_INLINE void number_store(struct number *to, const vec a[static EC_DIGITS])
+FIELD_INLINE void number_store(struct number *to, const vec a[static EC_DIGITS])
 {
     EACH_DIGIT(i) vec_store(to->digit[i], a[i]);
 }
 
 /* The same number in each lane. */
-VEC_INLINE void number_all(vec out[static EC_DIGITS], const uint64_t digits[static EC_DIGITS])
+FIELD_INLINE void number_all(vec out[static EC_DIGITS], const uint64_t digits[static EC_DIGITS])
 {
     EACH_DIGIT(i) out[i] = vec_all(digits[i]);
 }
 
-VEC_INLINE void number_select(vec out[static EC_DIGITS], vec_mask mask, const vec then[static EC_DIGITS],
-                              const vec otherwise[static EC_DIGITS])
+FIELD_INLINE void number_select(vec out[static EC_DIGITS], vec_mask mask, const vec then[static EC_DIGITS],
+                                const vec otherwise[static EC_DIGITS])
 {
     EACH_DIGIT(i) out[i] = vec_select(mask, then[i], otherwise[i]);
 }
 
 /* Makes raw digits normal; of a negative number the last digit stays negative. */
-VEC_INLINE void number_carry(vec out[static EC_DIGITS], const vec raw[static EC_DIGITS])
+FIELD_INLINE void number_carry(vec out[static EC_DIGITS], const vec raw[static EC_DIGITS])
 {
     vec carry = vec_all(0);
     EACH_DIGIT(i)
@@ -66,7 +73,7 @@ VEC_INLINE void number_carry(vec out[static EC_DIGITS], const vec raw[static EC_
 }
 
 /* The lanes in which A, normal, is zero. */
-VEC_INLINE vec_mask number_zero(const vec a[static EC_DIGITS])
+FIELD_INLINE vec_mask number_zero(const vec a[static EC_DIGITS])
 {
     vec bits = vec_all(0);
     EACH_DIGIT(i) bits = vec_or(bits, a[i]);
@@ -74,8 +81,8 @@ VEC_INLINE vec_mask number_zero(const vec a[static EC_DIGITS])
 }
 
 /* OUT = A - MODULUS where that is not negative, which is returned, elsewhere A. */
-VEC_INLINE vec_mask number_reduce(vec out[static EC_DIGITS], const vec a[static EC_DIGITS],
-                                  const uint64_t modulus[static EC_DIGITS])
+FIELD_INLINE vec_mask number_reduce(vec out[static EC_DIGITS], const vec a[static EC_DIGITS],
+                                    const uint64_t modulus[static EC_DIGITS])
 {
     vec less[EC_DIGITS];
     EACH_DIGIT(i) less[i] = vec_subtract(a[i], vec_all(modulus[i]));
@@ -86,8 +93,8 @@ VEC_INLINE vec_mask number_reduce(vec out[static EC_DIGITS], const vec a[static 
 }
 
 /* SUMS += A B. Nine products of 52 bits in each of two operands leave room in 64. */
-VEC_INLINE void add_product(vec sums[static 2 * EC_DIGITS], const vec a[static EC_DIGITS],
-                            const vec b[static EC_DIGITS])
+FIELD_INLINE void add_product(vec sums[static 2 * EC_DIGITS], const vec a[static EC_DIGITS],
+                              const vec b[static EC_DIGITS])
 {
     EACH_DIGIT(i)
     {
@@ -99,13 +106,13 @@ VEC_INLINE void add_product(vec sums[static 2 * EC_DIGITS], const vec a[static E
     }
 }
 
-VEC_INLINE void clear_sums(vec sums[static 2 * EC_DIGITS])
+FIELD_INLINE void clear_sums(vec sums[static 2 * EC_DIGITS])
 {
     UNROLL for (unsigned i = 0; i < 2 * EC_DIGITS; i++) sums[i] = vec_all(0);
 }
 
 /* SUMS = A² */
-VEC_INLINE void make_square(vec sums[static 2 * EC_DIGITS], const vec a[static EC_DIGITS])
+FIELD_INLINE void make_square(vec sums[static 2 * EC_DIGITS], const vec a[static EC_DIGITS])
 {
     clear_sums(sums);
     EACH_DIGIT(i)
@@ -127,8 +134,8 @@ VEC_INLINE void make_square(vec sums[static 2 * EC_DIGITS], const vec a[static E
 /* OUT = SUMS / R modulo the number of digits MODULUS, raw; INVERSE is -1 / modulus modulo 2^52. When that is
  * 1, the quotient's digit is the sum's, and the modulus + 1 is added instead, whose lowest digit is zero;
  * digits that are zero are left out. */
-VEC_INLINE void reduce_sums(vec out[static EC_DIGITS], vec sums[static 2 * EC_DIGITS],
-                            const uint64_t modulus[static EC_DIGITS], uint64_t inverse)
+FIELD_INLINE void reduce_sums(vec out[static EC_DIGITS], vec sums[static 2 * EC_DIGITS],
+                              const uint64_t modulus[static EC_DIGITS], uint64_t inverse)
 {
     EACH_DIGIT(i)
     {
@@ -150,13 +157,13 @@ VEC_INLINE void reduce_sums(vec out[static EC_DIGITS], vec sums[static 2 * EC_DI
 
 /* ---- modulo p ---- */
 
-VEC_INLINE void field_reduce_sums(vec out[static EC_DIGITS], vec sums[static 2 * EC_DIGITS])
+FIELD_INLINE void field_reduce_sums(vec out[static EC_DIGITS], vec sums[static 2 * EC_DIGITS])
 {
     reduce_sums(out, sums, field_p, FIELD_INVERSE);
 }
 
-VEC_INLINE void field_multiply_raw(vec out[static EC_DIGITS], const vec a[static EC_DIGITS],
-                                   const vec b[static EC_DIGITS])
+FIELD_INLINE void field_multiply_raw(vec out[static EC_DIGITS], const vec a[static EC_DIGITS],
+                                     const vec b[static EC_DIGITS])
 {
     vec sums[2 * EC_DIGITS];
     clear_sums(sums);
@@ -164,21 +171,21 @@ VEC_INLINE void field_multiply_raw(vec out[static EC_DIGITS], const vec a[static
     field_reduce_sums(out, sums);
 }
 
-VEC_INLINE void field_square_raw(vec out[static EC_DIGITS], const vec a[static EC_DIGITS])
+FIELD_INLINE void field_square_raw(vec out[static EC_DIGITS], const vec a[static EC_DIGITS])
 {
     vec sums[2 * EC_DIGITS];
     make_square(sums, a);
     field_reduce_sums(out, sums);
 }
 
-VEC_INLINE void field_multiply(vec out[static EC_DIGITS], const vec a[static EC_DIGITS],
-                               const vec b[static EC_DIGITS])
+FIELD_INLINE void field_multiply(vec out[static EC_DIGITS], const vec a[static EC_DIGITS],
+                                 const vec b[static EC_DIGITS])
 {
     field_multiply_raw(out, a, b);
     number_carry(out, out);
 }
 
-VEC_INLINE void field_square(vec out[static EC_DIGITS], const vec a[static EC_DIGITS])
+FIELD_INLINE void field_square(vec out[static EC_DIGITS], const vec a[static EC_DIGITS])
 {
     field_square_raw(out, a);
     number_carry(out, out);
@@ -186,8 +193,8 @@ VEC_INLINE void field_square(vec out[static EC_DIGITS], const vec a[static EC_DI
 
 /* ---- modulo n ---- */
 
-VEC_INLINE void order_multiply(vec out[static EC_DIGITS], const vec a[static EC_DIGITS],
-                               const vec b[static EC_DIGITS])
+FIELD_INLINE void order_multiply(vec out[static EC_DIGITS], const vec a[static EC_DIGITS],
+                                 const vec b[static EC_DIGITS])
 {
     vec sums[2 * EC_DIGITS];
     clear_sums(sums);

@@ -12,7 +12,8 @@
 
 #include "common/err.h"
 
-#define EC_LANES_MAX 32   /* signatures in a call; eight cost as much as one, the inversions always the same \
+#define EC_LANES_MAX                                                                                         \
+    32                    /* signatures in a call; eight cost as much as one, the inversions always the same \
                            */
 #define EC_SIZE_MAX    48 /* bytes of a number, for the larger curve */
 #define EC_ATTEMPTS    4  /* nonces that are tried for a call; that the second is needed will not be seen */

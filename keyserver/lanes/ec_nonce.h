@@ -58,7 +58,7 @@ struct block {
     vec word[BLOCK_WORDS];
 };
 
-VEC_INLINE vec sha512_schedule(const vec w[static BLOCK_WORDS], unsigned i)
+FIELD_INLINE vec sha512_schedule(const vec w[static BLOCK_WORDS], unsigned i)
 {
     vec a = w[(i + 1) % BLOCK_WORDS], b = w[(i + 14) % BLOCK_WORDS];
     vec small = vec_xor3(vec_rotate(a, 1), vec_rotate(a, 8), vec_right(a, 7));
@@ -66,7 +66,7 @@ VEC_INLINE vec sha512_schedule(const vec w[static BLOCK_WORDS], unsigned i)
     return vec_add(vec_add(w[i], small), vec_add(w[(i + 9) % BLOCK_WORDS], large));
 }
 
-VEC_INLINE void sha512_round(vec s[static 8], vec word, uint64_t constant)
+FIELD_INLINE void sha512_round(vec s[static 8], vec word, uint64_t constant)
 {
     vec e = s[4], a = s[0];
     vec large = vec_xor3(vec_rotate(e, 14), vec_rotate(e, 18), vec_rotate(e, 41));

@@ -28,8 +28,8 @@ static struct {
  * Bounds for P-256, where R is 16 p; for P-384 it is 2^32 p and everything is below its offsets plus 3:
  * X ≤ 1.01, Y ≤ 2.2, Z ≤ 1.6 → ZZ 1.16, U 1.08, H 3.01, ZZZ 1.12, S 1.07, r 5.07, HH 1.57, HHH 1.3, V 1.1,
  * W 3.1; and X 6.9 before it is folded, Y (5.07 3.1 + 2.2 1.3) / 16 + 1 ≤ 2.2, Z 1.31. */
-VEC_INLINE void point_add(vec x[static EC_DIGITS], vec y[static EC_DIGITS], vec z[static EC_DIGITS],
-                          const vec x2[static EC_DIGITS], const vec y2[static EC_DIGITS], vec_mask minus)
+FIELD_INLINE void point_add(vec x[static EC_DIGITS], vec y[static EC_DIGITS], vec z[static EC_DIGITS],
+                            const vec x2[static EC_DIGITS], const vec y2[static EC_DIGITS], vec_mask minus)
 {
     vec zz[EC_DIGITS], h[EC_DIGITS], r[EC_DIGITS], hh[EC_DIGITS], v[EC_DIGITS], sums[2 * EC_DIGITS];
     field_square(zz, z);
@@ -217,8 +217,8 @@ static void comb_prepare(void)
 
 /* Of the point of eight lanes in ROW the one that WINDOW, seven bits, names: the window's value 64 … 127
  * stands for the multiples 1 … 127, 63 … 0 for -1 … -127. The sign is returned. */
-VEC_INLINE vec_mask comb_find(vec x[static EC_DIGITS], vec y[static EC_DIGITS],
-                              const uint64_t row[static COORDINATES][ROW_POINTS], vec window)
+FIELD_INLINE vec_mask comb_find(vec x[static EC_DIGITS], vec y[static EC_DIGITS],
+                                const uint64_t row[static COORDINATES][ROW_POINTS], vec window)
 {
     vec_mask minus = vec_not(vec_any(window, vec_all(64)));
     vec place = vec_select(minus, vec_xor(window, vec_all(63)), window);
@@ -241,7 +241,7 @@ VEC_INLINE vec_mask comb_find(vec x[static EC_DIGITS], vec y[static EC_DIGITS],
  * the highest d_i positive, 2 w_i + 1 for what k has of w_i. */
 #define COMB_TOP_BIT (WINDOW_BITS * EC_ROWS)
 
-VEC_INLINE vec comb_window(const struct number *k, unsigned row)
+FIELD_INLINE vec comb_window(const struct number *k, unsigned row)
 {
     unsigned bit = WINDOW_BITS * row + 1, digit = bit / DIGIT_BITS, shift = bit % DIGIT_BITS;
     vec window = vec_right_by(vec_load(k->digit[digit]), shift);

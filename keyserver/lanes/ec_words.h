@@ -45,7 +45,7 @@ static void words_put(uint8_t *const to[static EC_LANES], const vec words[static
 }
 
 /* The digits FIRST … FIRST + EC_DIGITS - 1 of a number of COUNT words. */
-VEC_INLINE void words_digits(vec out[static EC_DIGITS], const vec *words, unsigned count, unsigned first)
+FIELD_INLINE void words_digits(vec out[static EC_DIGITS], const vec *words, unsigned count, unsigned first)
 {
     EACH_DIGIT(i)
     {
@@ -58,7 +58,7 @@ VEC_INLINE void words_digits(vec out[static EC_DIGITS], const vec *words, unsign
 }
 
 /* The words of a number below 2^EC_BITS. */
-VEC_INLINE void words_of(vec out[static EC_WORDS], const vec digits[static EC_DIGITS])
+FIELD_INLINE void words_of(vec out[static EC_WORDS], const vec digits[static EC_DIGITS])
 {
     UNROLL for (unsigned i = 0; i < EC_WORDS; i++)
     {

@@ -66,13 +66,15 @@ static void expect_inverses(const struct ec_inverse_modulus *modulus, const char
 static void inverses_modulo_p_of_p256(void **state)
 {
     (void)state;
-    expect_inverses(&field_inverse_modulus, "ffffffff00000001000000000000000000000000ffffffffffffffffffffffff");
+    expect_inverses(&field_inverse_modulus,
+                    "ffffffff00000001000000000000000000000000ffffffffffffffffffffffff");
 }
 
 static void inverses_modulo_n_of_p256(void **state)
 {
     (void)state;
-    expect_inverses(&order_inverse_modulus, "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551");
+    expect_inverses(&order_inverse_modulus,
+                    "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551");
 }
 
 /* The bound that the rounds rest on (see ec_inverse.h). */

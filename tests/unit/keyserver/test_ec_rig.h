@@ -1,5 +1,5 @@
-/* ECDSA as OpenSSL's numbers and points have it, with a nonce that is given, to hold the kernels against. Not a test
- * program by itself. */
+/* ECDSA as OpenSSL's numbers and points have it, with a nonce that is given, to hold the kernels against. Not
+ * a test program by itself. */
 #ifndef TESTS_UNIT_KEYSERVER_TEST_EC_RIG_H
 #define TESTS_UNIT_KEYSERVER_TEST_EC_RIG_H
 
@@ -11,10 +11,12 @@
 #include <cmocka.h>
 
 #include <openssl/bn.h>
+#include <openssl/core_names.h>
 #include <openssl/ec.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/obj_mac.h>
+#include <openssl/params.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -79,9 +81,10 @@ static inline struct rig *rig_of(void **state)
     return rig;
 }
 
-/* RS = the signature of HASH by KEY with the nonce K, all of them numbers of the curve's size; false when r or s is
- * zero. */
-static inline bool rig_sign(const struct rig *rig, uint8_t *rs, const uint8_t *key, const uint8_t *hash, const BIGNUM *k)
+/* RS = the signature of HASH by KEY with the nonce K, all of them numbers of the curve's size; false when r
+ * or s is zero. */
+static inline bool rig_sign(const struct rig *rig, uint8_t *rs, const uint8_t *key, const uint8_t *hash,
+                            const BIGNUM *k)
 {
     int size = (int)rig->kernel->size;
     EC_POINT *point = EC_POINT_new(rig->group);

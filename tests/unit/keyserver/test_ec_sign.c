@@ -93,7 +93,7 @@ static void published_answers(void **state)
         struct ec_verdict verdict = rig->kernel->sign(rig->work, &nonces, items, EC_LANES_MAX);
         assert_int_equal(verdict.again | verdict.bad, 0);
         for (size_t j = 0; j < EC_LANES_MAX; j++)
-            assert_memory_equal(items[j].rs, answer, 2 * size);
+            assert_memory_equal(items[j].rs, answer, 2 * (size_t)size);
         BN_free(k);
         found++;
     }
@@ -294,7 +294,8 @@ static void nonces_are_the_hmac_of_noise_key_and_hash(void **state)
     size_t size = rig->kernel->size;
     struct ec_item items[EC_LANES_MAX];
     struct ec_nonces nonces;
-    uint8_t key[EC_LANES_MAX][EC_SIZE_MAX], hash[EC_LANES_MAX][EC_SIZE_MAX], noise[EC_LANES_MAX][EC_NOISE_SIZE];
+    uint8_t key[EC_LANES_MAX][EC_SIZE_MAX], hash[EC_LANES_MAX][EC_SIZE_MAX],
+        noise[EC_LANES_MAX][EC_NOISE_SIZE];
     for (size_t count = 1; count <= EC_LANES_MAX; count++) {
         uint8_t attempt = (uint8_t)(count % EC_ATTEMPTS);
         random_bytes(key, sizeof key);
@@ -309,16 +310,18 @@ static void nonces_are_the_hmac_of_noise_key_and_hash(void **state)
             memcpy(secret + EC_NOISE_SIZE, key[i], size);
             message[7] = attempt;
             memcpy(message + 8, hash[i], size);
-            assert_non_null(HMAC(EVP_sha512(), secret, (int)(EC_NOISE_SIZE + size), message, 8 + size, mac, NULL));
+            assert_non_null(
+                HMAC(EVP_sha512(), secret, (int)(EC_NOISE_SIZE + size), message, 8 + size, mac, NULL));
             for (size_t j = 0; j < sizeof mac; j++)
-                assert_int_equal(nonces.word[i / EC_LANES][j / 8][i % EC_LANES] >> (56 - 8 * (j % 8)) & 0xff, mac[j]);
+                assert_int_equal(nonces.word[i / EC_LANES][j / 8][i % EC_LANES] >> (56 - 8 * (j % 8)) & 0xff,
+                                 mac[j]);
         }
     }
 }
 
 #define FOR(rig, test)                                                                                       \
     {                                                                                                        \
-        #test, test, rig_start, rig_stop, rig                                                                \
+#test, test, rig_start, rig_stop, rig                                                                \
     }
 #define ALL(rig)                                                                                             \
     FOR(rig, published_answers), FOR(rig, nonces_at_the_edges), FOR(rig, every_point_of_the_table),          \

@@ -18,11 +18,12 @@ static void expect_as_openssl(const uint8_t *rs, size_t size)
     uint8_t out[ECDSA_DER_MAX], theirs[ECDSA_DER_MAX], *end = theirs;
     ECDSA_SIG *sig = ECDSA_SIG_new();
     assert_non_null(sig);
-    assert_int_equal(ECDSA_SIG_set0(sig, BN_bin2bn(rs, (int)size, NULL), BN_bin2bn(rs + size, (int)size, NULL)), 1);
+    assert_int_equal(
+        ECDSA_SIG_set0(sig, BN_bin2bn(rs, (int)size, NULL), BN_bin2bn(rs + size, (int)size, NULL)), 1);
     int length = i2d_ECDSA_SIG(sig, &end);
     ECDSA_SIG_free(sig);
     assert_int_equal(ecdsa_der(out, rs, size), length);
-    assert_memory_equal(out, theirs, length);
+    assert_memory_equal(out, theirs, (size_t)length);
 }
 
 static void numbers_of_every_length_are_as_openssl_writes_them(void **state)
