@@ -197,13 +197,15 @@ def verdicts(folder):
             yield "the padding '%s' shows in the time of rsa_master" % name
     finally:
         bench.site.close()
-    complaints, text = memcheck(folder, "memcheck")
-    control, _ = memcheck(folder, "memcheck-leaky")
-    print("\nvalgrind: %d complaints about jumps or addresses that depend on a secret; %d with a leak built in" % (complaints, control))
-    if complaints:
-        yield "valgrind complains:\n" + text
-    if not control:
-        yield "valgrind does not find the leak of the control"
+    for name in ("memcheck", "memcheck-ec"):
+        complaints, text = memcheck(folder, name)
+        control, _ = memcheck(folder, name + "-leaky")
+        print("\nvalgrind, %s: %d complaints about jumps or addresses that depend on a secret; %d with a leak built in" % (
+            name, complaints, control))
+        if complaints:
+            yield "valgrind complains:\n" + text
+        if not control:
+            yield "valgrind does not find the leak of the control in " + name
 
 
 def main():

@@ -240,8 +240,8 @@ static void expect_no_repeats(size_t count)
         assert_memory_not_equal(nonces[i - 1], nonces[i], EC_SIZE_MAX);
 }
 
-/* Each bit of as many nonces as there are is set in half of them: five standard deviations would be met once
- * in a million runs of 512 bits. */
+/* Each bit of as many nonces as there are is set in half of them: six standard deviations off would be met
+ * once in a million runs. */
 static void expect_no_bias(const struct rig *rig, size_t count)
 {
     for (size_t bit = 0; bit < 8 * rig->kernel->size; bit++) {
