@@ -215,8 +215,9 @@ VEC_INLINE vec vec_add_high(vec sum, vec a, vec b)
 }
 VEC_INLINE uint64_t vec_equal_lane(uint64_t a, uint64_t b)
 {
-    uint64_t difference = a ^ b;
-    return ((difference | (0 - difference)) >> 63) - 1;
+    uint64_t difference = a ^ b, mask = ((difference | (0 - difference)) >> 63) - 1;
+    __asm__("" : "+r"(mask)); /* or a compiler sees that it is one, and makes jumps or lookups of it */
+    return mask;
 }
 VEC_INLINE vec_mask vec_equal(vec a, vec b)
 {
