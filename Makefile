@@ -46,13 +46,13 @@ keyserver_src := $(filter-out keyserver/main.c,$(wildcard keyserver/*.c keyserve
 # Kernels for the vector unit: only these files are compiled for it, and nothing of them runs before lanes.c has found that it
 # can. Each is compiled in plain C, too, for tests on machines and under tools that do not know the instructions.
 ifma_src      := $(wildcard keyserver/lanes/*_ifma.c)
-ifma_x86_64   := -mavx512f -mavx512dq -mavx512bw -mavx512vl -mavx512ifma
+ifma_x86_64   := -O3 -mavx512f -mavx512dq -mavx512bw -mavx512vl -mavx512ifma
 keyserver_src := $(filter-out $(if $(ifma_$(ARCH)),,$(ifma_src)),$(keyserver_src))
 edge_src      := $(filter-out edge/main.c,$(wildcard edge/*.c edge/*/*.c))
 cli_src       := $(wildcard cli/*.c)
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
-portable = $(patsubst %_ifma.c,$(BUILD)/obj/%_portable.o,$(ifma_src))
+portable = $(BUILD)/obj/keyserver/lanes/rsa_portable.o
 LIBCOMMON    := $(BUILD)/libcommon.a
 LIBPROTO     := $(BUILD)/libproto.a
 LIBKEYSERVER := $(BUILD)/libkeyserver.a
@@ -72,7 +72,8 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SRC))
 PEER_SRC   := $(wildcard tests/lib/peer_*.c)
 PEERS      := $(patsubst tests/lib/%.c,$(BUILD)/tests/%,$(PEER_SRC))
 TIMING_SRC := $(wildcard tests/timing/*.c)
-TIMERS     := $(addprefix $(BUILD)/timing/,ask memcheck memcheck-leaky memcheck-lanes keyless-server-leaky)
+TIMERS     := $(addprefix $(BUILD)/timing/,ask memcheck memcheck-leaky memcheck-lanes memcheck-ec memcheck-ec-leaky \
+                keyless-server-leaky)
 FUZZ_SRC   := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZERS    := $(patsubst tests/fuzz/%.c,$(BUILD)/%,$(FUZZ_SRC))
 MAN        := $(patsubst docs/man/%.scd,$(BUILD)/man/%,$(wildcard docs/man/*.scd))
@@ -168,6 +169,8 @@ $(BUILD)/timing/ask: $(BUILD)/obj/tests/timing/ask.o $(libs_cli)
 $(BUILD)/timing/memcheck: $(BUILD)/obj/tests/timing/memcheck.o $(libs_keyserver)
 $(BUILD)/timing/memcheck-leaky: $(BUILD)/obj/tests/timing/memcheck.o $(leak) $(libs_keyserver)
 $(BUILD)/timing/memcheck-lanes: $(BUILD)/obj/tests/timing/memcheck_lanes.o $(libs_keyserver)
+$(BUILD)/timing/memcheck-ec: $(BUILD)/obj/tests/timing/memcheck_ec.o $(libs_keyserver)
+$(BUILD)/timing/memcheck-ec-leaky: $(BUILD)/obj/tests/timing/memcheck_ec.o $(BUILD)/obj/tests/timing/leaky_ec.o $(libs_keyserver)
 $(BUILD)/timing/keyless-server-leaky: $(call objects,keyserver/main.c) $(leak) $(libs_keyserver)
 $(TIMERS):
 	@mkdir -p $(@D)

@@ -73,6 +73,62 @@ VEC_INLINE vec_mask vec_equal(vec a, vec b)
 {
     return _mm512_cmpeq_epi64_mask(a, b);
 }
+VEC_INLINE vec vec_or(vec a, vec b)
+{
+    return _mm512_or_si512(a, b);
+}
+VEC_INLINE vec vec_xor(vec a, vec b)
+{
+    return _mm512_xor_si512(a, b);
+}
+VEC_INLINE vec vec_left_by(vec a, unsigned bits)
+{
+    return _mm512_sll_epi64(a, _mm_cvtsi32_si128((int)bits));
+}
+#define vec_rotate(a, bits) _mm512_ror_epi64(a, bits) /* to the right */
+/* Each bit of A where that of WHICH is set, of B elsewhere. */
+VEC_INLINE vec vec_choose(vec which, vec a, vec b)
+{
+    return _mm512_ternarylogic_epi64(which, a, b, 0xca);
+}
+/* Each bit as at least two of the three have it. */
+VEC_INLINE vec vec_majority(vec a, vec b, vec c)
+{
+    return _mm512_ternarylogic_epi64(a, b, c, 0xe8);
+}
+/* A ^ B ^ C */
+VEC_INLINE vec vec_xor3(vec a, vec b, vec c)
+{
+    return _mm512_ternarylogic_epi64(a, b, c, 0x96);
+}
+/* Lane i gets what lane i ^ DISTANCE has; DISTANCE is 1, 2 or 4. */
+#define vec_swap(a, distance)                                                                                \
+    ((distance) == 1   ? _mm512_permutex_epi64(a, 0xb1)                                                      \
+     : (distance) == 2 ? _mm512_permutex_epi64(a, 0x4e)                                                      \
+                       : _mm512_shuffle_i64x2(a, a, 0x4e))
+/* Of sixteen numbers, those in LOW before those in HIGH, each lane gets the one that the low four bits of
+ * INDEX name. */
+VEC_INLINE vec vec_pick(vec low, vec high, vec index)
+{
+    return _mm512_permutex2var_epi64(low, index, high);
+}
+/* The lanes of A that have any of the bits of B. */
+VEC_INLINE vec_mask vec_any(vec a, vec b)
+{
+    return _mm512_test_epi64_mask(a, b);
+}
+VEC_INLINE vec_mask vec_either(vec_mask a, vec_mask b)
+{
+    return a | b;
+}
+VEC_INLINE vec_mask vec_not(vec_mask a)
+{
+    return (vec_mask)~a;
+}
+VEC_INLINE vec_mask vec_differ(vec_mask a, vec_mask b)
+{
+    return a ^ b;
+}
 VEC_INLINE vec_mask vec_both(vec_mask a, vec_mask b)
 {
     return a & b;
@@ -161,12 +217,72 @@ VEC_INLINE vec vec_add_high(vec sum, vec a, vec b)
 }
 VEC_INLINE uint64_t vec_equal_lane(uint64_t a, uint64_t b)
 {
-    uint64_t difference = a ^ b;
-    return ((difference | (0 - difference)) >> 63) - 1;
+    uint64_t difference = a ^ b, mask = ((difference | (0 - difference)) >> 63) - 1;
+    __asm__("" : "+r"(mask)); /* or a compiler sees that it is one, and makes jumps or lookups of it */
+    return mask;
 }
 VEC_INLINE vec_mask vec_equal(vec a, vec b)
 {
     VEC_EACH(vec_equal_lane(a.lane[i], b.lane[i]));
+}
+VEC_INLINE vec vec_or(vec a, vec b)
+{
+    VEC_EACH(a.lane[i] | b.lane[i]);
+}
+VEC_INLINE vec vec_xor(vec a, vec b)
+{
+    VEC_EACH(a.lane[i] ^ b.lane[i]);
+}
+VEC_INLINE vec vec_left_by(vec a, unsigned bits)
+{
+    return vec_left(a, bits);
+}
+VEC_INLINE vec vec_rotate(vec a, unsigned bits)
+{
+    VEC_EACH(a.lane[i] >> bits | a.lane[i] << (64 - bits));
+}
+VEC_INLINE vec vec_choose(vec which, vec a, vec b)
+{
+    VEC_EACH((which.lane[i] & a.lane[i]) | (~which.lane[i] & b.lane[i]));
+}
+VEC_INLINE vec vec_majority(vec a, vec b, vec c)
+{
+    VEC_EACH((a.lane[i] & b.lane[i]) | (a.lane[i] & c.lane[i]) | (b.lane[i] & c.lane[i]));
+}
+VEC_INLINE vec vec_xor3(vec a, vec b, vec c)
+{
+    VEC_EACH(a.lane[i] ^ b.lane[i] ^ c.lane[i]);
+}
+VEC_INLINE vec vec_swap(vec a, unsigned distance)
+{
+    VEC_EACH(a.lane[i ^ distance]);
+}
+VEC_INLINE vec vec_pick(vec low, vec high, vec index)
+{
+    vec out = {{0}};
+    for (unsigned i = 0; i < VEC_LANES; i++) {
+        for (unsigned j = 0; j < VEC_LANES; j++) {
+            out.lane[i] |= low.lane[j] & vec_equal_lane(index.lane[i] & 15, j);
+            out.lane[i] |= high.lane[j] & vec_equal_lane(index.lane[i] & 15, j + VEC_LANES);
+        }
+    }
+    return out;
+}
+VEC_INLINE vec_mask vec_any(vec a, vec b)
+{
+    VEC_EACH(~vec_equal_lane(a.lane[i] & b.lane[i], 0));
+}
+VEC_INLINE vec_mask vec_either(vec_mask a, vec_mask b)
+{
+    return vec_or(a, b);
+}
+VEC_INLINE vec_mask vec_not(vec_mask a)
+{
+    VEC_EACH(~a.lane[i]);
+}
+VEC_INLINE vec_mask vec_differ(vec_mask a, vec_mask b)
+{
+    return vec_xor(a, b);
 }
 VEC_INLINE vec_mask vec_both(vec_mask a, vec_mask b)
 {

@@ -1,0 +1,206 @@
+/* Numbers modulo p and modulo n, eight at once: Montgomery's arithmetic (Math. of Comp. 44, 1985) in digits
+ * of 52 bits, with R = 2^(52 EC_DIGITS).
+ *
+ * For the files of a kernel only; the one that includes this includes the numbers of its curve before.
+ *
+ * A number is EC_DIGITS vectors, the least significant first. It is normal when its digits are below 2^52: so
+ * are all that are multiplied, and all that come out unless it is said that they are raw. Raw digits may be
+ * larger, or negative, as long as the number is not. Products are below (a b / R + 1) times the modulus:
+ * numbers may grow to what R has room for, and are taken back below the modulus only at the end. Where
+ * bounds are given they are multiples of the modulus. Nothing branches, or looks anything up, by a number. */
+#ifndef KEYSERVER_LANES_EC_FIELD_H
+#define KEYSERVER_LANES_EC_FIELD_H
+
+#ifndef EC_DIGITS
+#include "keyserver/lanes/ec_p256.h"
+#endif
+
+#define DIGIT_BITS 52
+#define DIGIT_MASK ((UINT64_C(1) << DIGIT_BITS) - 1)
+#define SIGN_BIT   (UINT64_C(1) << 63)
+
+/* A number in memory. */
+struct number {
+    _Alignas(64) uint64_t digit[EC_DIGITS][VEC_LANES];
+};
+
+/* In the vector unit a product is to stay in registers: loops are unrolled and functions built in. The
+ * portable kernel would only become large. */
+#ifndef __AVX512IFMA__
+#define UNROLL
+#define FIELD_INLINE static __attribute__((noinline, unused))
+#elif defined(__clang__)
+#define UNROLL       _Pragma("clang loop unroll(full)")
+#define FIELD_INLINE VEC_INLINE
+#else
+#define UNROLL       _Pragma("GCC unroll 16")
+#define FIELD_INLINE VEC_INLINE
+#endif
+#define EACH_DIGIT(i) UNROLL for (unsigned i = 0; i < EC_DIGITS; i++)
+
+FIELD_INLINE void number_load(vec out[static EC_DIGITS], const struct number *from)
+{
+    EACH_DIGIT(i) out[i] = vec_load(from->digit[i]);
+}
+
+FIELD_INLINE void number_store(struct number *to, const vec a[static EC_DIGITS])
+{
+    EACH_DIGIT(i) vec_store(to->digit[i], a[i]);
+}
+
+/* The same number in each lane. */
+FIELD_INLINE void number_all(vec out[static EC_DIGITS], const uint64_t digits[static EC_DIGITS])
+{
+    EACH_DIGIT(i) out[i] = vec_all(digits[i]);
+}
+
+FIELD_INLINE void number_select(vec out[static EC_DIGITS], vec_mask mask, const vec then[static EC_DIGITS],
+                                const vec otherwise[static EC_DIGITS])
+{
+    EACH_DIGIT(i) out[i] = vec_select(mask, then[i], otherwise[i]);
+}
+
+/* Makes raw digits normal; of a negative number the last digit stays negative. */
+FIELD_INLINE void number_carry(vec out[static EC_DIGITS], const vec raw[static EC_DIGITS])
+{
+    vec carry = vec_all(0);
+    EACH_DIGIT(i)
+    {
+        vec sum = i == 0 ? raw[i] : vec_add(raw[i], carry);
+        carry = vec_right_signed(sum, DIGIT_BITS);
+        out[i] = i + 1 < EC_DIGITS ? vec_and(sum, vec_all(DIGIT_MASK)) : sum;
+    }
+}
+
+/* The lanes in which A, normal, is zero. */
+FIELD_INLINE vec_mask number_zero(const vec a[static EC_DIGITS])
+{
+    vec bits = vec_all(0);
+    EACH_DIGIT(i) bits = vec_or(bits, a[i]);
+    return vec_equal(bits, vec_all(0));
+}
+
+/* OUT = A - MODULUS where that is not negative, which is returned, elsewhere A. */
+FIELD_INLINE vec_mask number_reduce(vec out[static EC_DIGITS], const vec a[static EC_DIGITS],
+                                    const uint64_t modulus[static EC_DIGITS])
+{
+    vec less[EC_DIGITS];
+    EACH_DIGIT(i) less[i] = vec_subtract(a[i], vec_all(modulus[i]));
+    number_carry(less, less);
+    vec_mask enough = vec_not(vec_any(less[EC_DIGITS - 1], vec_all(SIGN_BIT)));
+    number_select(out, enough, less, a);
+    return enough;
+}
+
+/* SUMS += A B. Nine products of 52 bits in each of two operands leave room in 64. */
+FIELD_INLINE void add_product(vec sums[static 2 * EC_DIGITS], const vec a[static EC_DIGITS],
+                              const vec b[static EC_DIGITS])
+{
+    EACH_DIGIT(i)
+    {
+        EACH_DIGIT(j)
+        {
+            sums[i + j] = vec_add_low(sums[i + j], a[i], b[j]);
+            sums[i + j + 1] = vec_add_high(sums[i + j + 1], a[i], b[j]);
+        }
+    }
+}
+
+FIELD_INLINE void clear_sums(vec sums[static 2 * EC_DIGITS])
+{
+    UNROLL for (unsigned i = 0; i < 2 * EC_DIGITS; i++) sums[i] = vec_all(0);
+}
+
+/* SUMS = A² */
+FIELD_INLINE void make_square(vec sums[static 2 * EC_DIGITS], const vec a[static EC_DIGITS])
+{
+    clear_sums(sums);
+    EACH_DIGIT(i)
+    {
+        UNROLL for (unsigned j = i + 1; j < EC_DIGITS; j++)
+        {
+            sums[i + j] = vec_add_low(sums[i + j], a[i], a[j]);
+            sums[i + j + 1] = vec_add_high(sums[i + j + 1], a[i], a[j]);
+        }
+    }
+    UNROLL for (unsigned i = 1; i < 2 * EC_DIGITS - 1; i++) sums[i] = vec_add(sums[i], sums[i]);
+    EACH_DIGIT(i)
+    {
+        sums[2 * i] = vec_add_low(sums[2 * i], a[i], a[i]);
+        sums[2 * i + 1] = vec_add_high(sums[2 * i + 1], a[i], a[i]);
+    }
+}
+
+/* OUT = SUMS / R modulo the number of digits MODULUS, raw; INVERSE is -1 / modulus modulo 2^52. When that is
+ * 1, the quotient's digit is the sum's, and the modulus + 1 is added instead, whose lowest digit is zero;
+ * digits that are zero are left out. */
+FIELD_INLINE void reduce_sums(vec out[static EC_DIGITS], vec sums[static 2 * EC_DIGITS],
+                              const uint64_t modulus[static EC_DIGITS], uint64_t inverse)
+{
+    EACH_DIGIT(i)
+    {
+        vec quotient = inverse == 1 ? sums[i] : vec_add_low(vec_all(0), sums[i], vec_all(inverse));
+        uint64_t carry = inverse == 1;
+        EACH_DIGIT(j)
+        {
+            uint64_t digit = (modulus[j] + carry) & DIGIT_MASK;
+            carry = (modulus[j] + carry) >> DIGIT_BITS;
+            if (digit != 0) {
+                sums[i + j] = vec_add_low(sums[i + j], quotient, vec_all(digit));
+                sums[i + j + 1] = vec_add_high(sums[i + j + 1], quotient, vec_all(digit));
+            }
+        }
+        sums[i + 1] = vec_add(sums[i + 1], vec_right(sums[i], DIGIT_BITS));
+    }
+    EACH_DIGIT(i) out[i] = sums[EC_DIGITS + i];
+}
+
+/* ---- modulo p ---- */
+
+FIELD_INLINE void field_reduce_sums(vec out[static EC_DIGITS], vec sums[static 2 * EC_DIGITS])
+{
+    reduce_sums(out, sums, field_p, FIELD_INVERSE);
+}
+
+FIELD_INLINE void field_multiply_raw(vec out[static EC_DIGITS], const vec a[static EC_DIGITS],
+                                     const vec b[static EC_DIGITS])
+{
+    vec sums[2 * EC_DIGITS];
+    clear_sums(sums);
+    add_product(sums, a, b);
+    field_reduce_sums(out, sums);
+}
+
+FIELD_INLINE void field_square_raw(vec out[static EC_DIGITS], const vec a[static EC_DIGITS])
+{
+    vec sums[2 * EC_DIGITS];
+    make_square(sums, a);
+    field_reduce_sums(out, sums);
+}
+
+FIELD_INLINE void field_multiply(vec out[static EC_DIGITS], const vec a[static EC_DIGITS],
+                                 const vec b[static EC_DIGITS])
+{
+    field_multiply_raw(out, a, b);
+    number_carry(out, out);
+}
+
+FIELD_INLINE void field_square(vec out[static EC_DIGITS], const vec a[static EC_DIGITS])
+{
+    field_square_raw(out, a);
+    number_carry(out, out);
+}
+
+/* ---- modulo n ---- */
+
+FIELD_INLINE void order_multiply(vec out[static EC_DIGITS], const vec a[static EC_DIGITS],
+                                 const vec b[static EC_DIGITS])
+{
+    vec sums[2 * EC_DIGITS];
+    clear_sums(sums);
+    add_product(sums, a, b);
+    reduce_sums(out, sums, order_n, ORDER_INVERSE);
+    number_carry(out, out);
+}
+
+#endif

@@ -1,0 +1,111 @@
+#include "tests/unit/keyserver/test_ec_rig.h"
+
+#include "keyserver/lanes/ec_p256.h"
+
+#define MANY 3000
+
+static BN_CTX *scratch;
+
+static void put(uint64_t *digits, size_t count, const BIGNUM *number)
+{
+    BIGNUM *rest = BN_dup(number), *digit = BN_new();
+    for (size_t i = 0; i < count; i++) {
+        assert_non_null(BN_copy(digit, rest));
+        if (BN_num_bits(digit) > 52)
+            assert_int_equal(BN_mask_bits(digit, 52), 1);
+        digits[i] = BN_get_word(digit);
+        assert_int_equal(BN_rshift(rest, rest, 52), 1);
+    }
+    assert_true(BN_is_zero(rest));
+    BN_free(rest);
+    BN_free(digit);
+}
+
+static void expect_inverse(const struct ec_inverse_modulus *modulus, const BIGNUM *m, const BIGNUM *x)
+{
+    uint64_t digits[EC_INVERSE_DIGITS], wanted[EC_INVERSE_DIGITS] = {0};
+    put(digits, modulus->digits, x);
+    if (!BN_is_zero(x)) {
+        BIGNUM *inverse = BN_mod_inverse(NULL, x, m, scratch);
+        assert_non_null(inverse);
+        put(wanted, modulus->digits, inverse);
+        BN_free(inverse);
+    }
+    ec_inverse(modulus, digits);
+    assert_memory_equal(digits, wanted, modulus->digits * sizeof digits[0]);
+}
+
+static void expect_inverses(const struct ec_inverse_modulus *modulus, const char *hex)
+{
+    BIGNUM *m = NULL, *x = BN_new();
+    assert_int_not_equal(BN_hex2bn(&m, hex), 0);
+    for (unsigned i = 0; i < 70; i++) { /* the smallest and the largest */
+        assert_int_equal(BN_set_word(x, i), 1);
+        expect_inverse(modulus, m, x);
+        if (i > 0) {
+            assert_int_equal(BN_sub(x, m, x), 1);
+            expect_inverse(modulus, m, x);
+        }
+    }
+    for (int i = 0; i < BN_num_bits(m); i++) { /* powers of two and their neighbours */
+        BN_zero(x);
+        assert_int_equal(BN_set_bit(x, i), 1);
+        if (BN_cmp(x, m) < 0)
+            expect_inverse(modulus, m, x);
+        assert_int_equal(BN_sub_word(x, 1), 1);
+        expect_inverse(modulus, m, x);
+    }
+    for (int i = 0; i < MANY; i++) {
+        assert_int_equal(BN_rand_range(x, m), 1);
+        expect_inverse(modulus, m, x);
+    }
+    BN_free(m);
+    BN_free(x);
+}
+
+static void inverses_modulo_p_of_p256(void **state)
+{
+    (void)state;
+    expect_inverses(&field_inverse_modulus,
+                    "ffffffff00000001000000000000000000000000ffffffffffffffffffffffff");
+}
+
+static void inverses_modulo_n_of_p256(void **state)
+{
+    (void)state;
+    expect_inverses(&order_inverse_modulus,
+                    "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551");
+}
+
+/* The bound that the rounds rest on (see ec_inverse.h). */
+static void there_are_rounds_enough(void **state)
+{
+    (void)state;
+    assert_true(field_inverse_modulus.rounds * EC_INVERSE_BITS >= (45907 * 256 + 26313) / 19929);
+    assert_true(order_inverse_modulus.rounds * EC_INVERSE_BITS >= (45907 * 256 + 26313) / 19929);
+    assert_true(field_inverse_modulus.limbs * EC_INVERSE_BITS >= 256 + 2);
+}
+
+static int start(void **state)
+{
+    (void)state;
+    scratch = BN_CTX_new();
+    return secret_init() != 0 || scratch == NULL ? -1 : 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    BN_CTX_free(scratch);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(inverses_modulo_p_of_p256),
+        cmocka_unit_test(inverses_modulo_n_of_p256),
+        cmocka_unit_test(there_are_rounds_enough),
+    };
+    return cmocka_run_group_tests(tests, start, stop);
+}

@@ -1,0 +1,145 @@
+/* ECDSA as OpenSSL's numbers and points have it, with a nonce that is given, to hold the kernels against. Not
+ * a test program by itself. */
+#ifndef TESTS_UNIT_KEYSERVER_TEST_EC_RIG_H
+#define TESTS_UNIT_KEYSERVER_TEST_EC_RIG_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
+#include <openssl/ec.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/obj_mac.h>
+#include <openssl/params.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/bytes.h"
+#include "common/secret.h"
+#include "keyserver/lanes/ec_kernel.h"
+
+/* One kernel under test, and the curve as OpenSSL has it. */
+struct rig {
+    const struct ec_kernel *kernel;
+    bool vector; /* needs the instructions */
+    int curve;
+    EC_GROUP *group; /* owned */
+    BIGNUM *n;       /* owned */
+    BN_CTX *bn;      /* owned */
+    void *work;      /* owned */
+};
+
+static inline bool rig_has_instructions(void)
+{
+#if defined(__x86_64__)
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("avx512ifma");
+#else
+    return false;
+#endif
+}
+
+static inline int rig_start(void **state)
+{
+    struct rig *rig = *state;
+    if (secret_init() != 0)
+        return -1;
+    if (!rig->vector || rig_has_instructions())
+        rig->kernel->prepare();
+    rig->group = EC_GROUP_new_by_curve_name(rig->curve);
+    rig->bn = BN_CTX_new();
+    rig->n = BN_dup(EC_GROUP_get0_order(rig->group));
+    rig->work = secret_new((rig->kernel->work_size + 63) / 64 * 64);
+    return rig->group != NULL && rig->bn != NULL && rig->n != NULL && rig->work != NULL ? 0 : -1;
+}
+
+static inline int rig_stop(void **state)
+{
+    struct rig *rig = *state;
+    EC_GROUP_free(rig->group);
+    BN_CTX_free(rig->bn);
+    BN_free(rig->n);
+    secret_free(rig->work);
+    return 0;
+}
+
+/* For the first line of a test: ends it where the machine lacks what the kernel needs. */
+static inline struct rig *rig_of(void **state)
+{
+    struct rig *rig = *state;
+    if (rig->vector && !rig_has_instructions()) {
+        print_message("%s: this processor has no AVX-512 IFMA\n", rig->kernel->name);
+        skip();
+    }
+    return rig;
+}
+
+/* RS = the signature of HASH by KEY with the nonce K, all of them numbers of the curve's size; false when r
+ * or s is zero. */
+static inline bool rig_sign(const struct rig *rig, uint8_t *rs, const uint8_t *key, const uint8_t *hash,
+                            const BIGNUM *k)
+{
+    int size = (int)rig->kernel->size;
+    EC_POINT *point = EC_POINT_new(rig->group);
+    BIGNUM *r = BN_new(), *s = BN_new(), *d = BN_bin2bn(key, size, NULL), *h = BN_bin2bn(hash, size, NULL);
+    assert_int_equal(EC_POINT_mul(rig->group, point, k, NULL, NULL, rig->bn), 1);
+    assert_int_equal(EC_POINT_get_affine_coordinates(rig->group, point, r, NULL, rig->bn), 1);
+    assert_int_equal(BN_nnmod(r, r, rig->n, rig->bn), 1);
+    assert_int_equal(BN_mod_mul(s, r, d, rig->n, rig->bn), 1);
+    assert_int_equal(BN_mod_add(s, s, h, rig->n, rig->bn), 1);
+    assert_non_null(BN_mod_inverse(d, k, rig->n, rig->bn));
+    assert_int_equal(BN_mod_mul(s, s, d, rig->n, rig->bn), 1);
+    assert_int_equal(BN_bn2binpad(r, rs, size), size);
+    assert_int_equal(BN_bn2binpad(s, rs + size, size), size);
+    bool whole = !BN_is_zero(r) && !BN_is_zero(s);
+    EC_POINT_free(point);
+    BN_free(r);
+    BN_free(s);
+    BN_free(d);
+    BN_free(h);
+    return whole;
+}
+
+/* The nonce K, which may be larger than n, for ITEM of a call. */
+static inline void rig_put_nonce(struct ec_nonces *nonces, size_t item, const BIGNUM *k)
+{
+    uint8_t bytes[8 * EC_NONCE_WORDS];
+    assert_int_equal(BN_bn2binpad(k, bytes, sizeof bytes), sizeof bytes);
+    for (size_t i = 0; i < EC_NONCE_WORDS; i++) {
+        uint64_t word = 0;
+        for (size_t j = 0; j < 8; j++)
+            word = word << 8 | bytes[8 * i + j];
+        nonces->word[item / EC_LANES][i][item % EC_LANES] = word;
+    }
+}
+
+/* The nonce of ITEM, reduced modulo n. */
+static inline BIGNUM *rig_get_nonce(const struct rig *rig, const struct ec_nonces *nonces, size_t item)
+{
+    uint8_t bytes[8 * EC_NONCE_WORDS];
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)(nonces->word[item / EC_LANES][i / 8][item % EC_LANES] >> (56 - 8 * (i % 8)));
+    BIGNUM *k = BN_bin2bn(bytes, sizeof bytes, NULL);
+    assert_int_equal(BN_nnmod(k, k, rig->n, rig->bn), 1);
+    return k;
+}
+
+/* A key that is in its range. */
+static inline void rig_random_key(const struct rig *rig, uint8_t *key)
+{
+    BIGNUM *d = BN_new();
+    do
+        assert_int_equal(BN_priv_rand_range(d, rig->n), 1);
+    while (BN_is_zero(d));
+    assert_int_equal(BN_bn2binpad(d, key, (int)rig->kernel->size), rig->kernel->size);
+    BN_free(d);
+}
+
+#endif
