@@ -125,7 +125,7 @@ $(BUILD)/obj/keyserver/lanes/%_ifma.o: keyserver/lanes/%_ifma.c
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(ifma_$(ARCH)) -MMD -MP -c -o $@ $<
-$(BUILD)/obj/keyserver/lanes/%_portable.o: keyserver/lanes/%_ifma.c
+$(BUILD)/obj/keyserver/lanes/rsa_portable.o: keyserver/lanes/rsa_ifma.c
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(CPPFLAGS) -DVEC_PORTABLE $(CFLAGS) -MMD -MP -c -o $@ $<

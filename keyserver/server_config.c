@@ -53,6 +53,8 @@ const struct config_option server_config_table[] = {
      .help = "User to become when started as root."},
     {.name = "workers", .type = CONFIG_INT, .offset = FIELD(workers), .fallback = "0", .min = 0, .max = 1024,
      .help = "Threads that compute; 0 is one per core."},
+    {.name = "lanes", .type = CONFIG_BOOL, .offset = FIELD(lanes), .fallback = "on",
+     .help = "Several private-key operations at once, where the processor can (AVX-512 IFMA)."},
     {.name = "queue_max", .type = CONFIG_INT, .offset = FIELD(queue_max), .fallback = "4096",
      .min = 1, .max = 1048576,
      .help = "Requests that may wait for a worker before the answer is busy."},

@@ -43,6 +43,7 @@ struct server_config {
     int log_level;                 /* enum log_level */
     int log_format;                /* enum log_format */
     bool access_log;               /* one line a use of a key; on */
+    bool lanes;                    /* several operations at once where the processor can; on */
     struct server_key key_default; /* of every key, unless its own section says otherwise */
     struct config_sections key_sections; /* struct server_key, by name or id of the key */
     struct server_audit audit;

@@ -47,9 +47,4 @@ int ec_lanes_sign(struct ec_scratch *scratch, struct ec_item *items, size_t coun
  * Returns how many bytes that are; at most 2 (SIZE + 3) + 2. */
 size_t ecdsa_der(uint8_t out[static ECDSA_DER_MAX], const uint8_t *rs, size_t size);
 
-/* For the table of kernels: prepares the kernel of this machine's vector unit and puts it through known
- * answers, with nonces that are known and with keys that differ. Only where the instructions are there. */
-bool ec_lanes_p256_self_test(void);
-bool ec_lanes_p384_self_test(void);
-
 #endif

@@ -86,9 +86,3 @@ bool ec_kernel_test(const struct ec_kernel *kernel)
     secret_free(work);
     return right;
 }
-
-bool ec_lanes_p256_self_test(void)
-{
-    ec_p256_ifma.prepare();
-    return ec_kernel_test(&ec_p256_ifma);
-}

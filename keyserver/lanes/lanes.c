@@ -1,6 +1,8 @@
 #include "keyserver/lanes/lanes.h"
 
 #include "common/log.h"
+#include "keyserver/lanes/ec_kernel.h"
+#include "keyserver/lanes/ec_lanes.h"
 #include "keyserver/lanes/rsa_kernel.h"
 
 #ifdef __x86_64__
@@ -59,18 +61,27 @@ unsigned lanes_features(void)
 /* ---- the kernels ---- */
 
 #ifdef __x86_64__
-#define RSA_KERNEL (&rsa_kernel_ifma)
+static const struct rsa_kernel *const rsa_kernel = &rsa_kernel_ifma;
+static const struct ec_kernel *const p256_kernel = &ec_p256_ifma;
 #else
-#define RSA_KERNEL NULL
+static const struct rsa_kernel *const rsa_kernel = NULL;
+static const struct ec_kernel *const p256_kernel = NULL;
 #endif
 
 static bool rsa_self_test(void)
 {
-    return rsa_lanes_self_test(RSA_KERNEL);
+    return rsa_lanes_self_test(rsa_kernel);
+}
+
+static bool p256_self_test(void)
+{
+    p256_kernel->prepare();
+    return ec_kernel_test(p256_kernel);
 }
 
 static const struct lanes_row rows[LANES_IDS] = {
     [LANES_RSA] = {"rsa", LANES_IFMA, rsa_self_test},
+    [LANES_P256] = {"p256", LANES_IFMA, p256_self_test},
 };
 static enum lanes_state states[LANES_IDS];
 
@@ -110,5 +121,11 @@ const char *lanes_state_text(enum lanes_state state)
 
 const struct rsa_kernel *lanes_rsa(void)
 {
-    return states[LANES_RSA] == LANES_READY ? RSA_KERNEL : NULL;
+    return states[LANES_RSA] == LANES_READY ? rsa_kernel : NULL;
+}
+
+const struct ec_kernel *lanes_ec(enum lanes_id id)
+{
+    const struct ec_kernel *const kernels[LANES_IDS] = {[LANES_P256] = p256_kernel};
+    return states[id] == LANES_READY ? kernels[id] : NULL;
 }

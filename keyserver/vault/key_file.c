@@ -18,13 +18,12 @@ static const struct {
     const char *openssl; /* name of the algorithm */
     const char *group;   /* name of the curve, or NULL */
     enum key_type type;
-    enum work work;
     int bits_min, bits_max;
 } types[] = {
-    {"RSA", NULL, KEY_RSA, WORK_RSA_ALONE, 2048, 4096},
-    {"EC", "prime256v1", KEY_EC_P256, WORK_P256, 256, 256},
-    {"EC", "secp384r1", KEY_EC_P384, WORK_P384, 384, 384},
-    {"ED25519", NULL, KEY_ED25519, WORK_CURVE_ALONE, 0, 256},
+    {"RSA", NULL, KEY_RSA, 2048, 4096},
+    {"EC", "prime256v1", KEY_EC_P256, 256, 256},
+    {"EC", "secp384r1", KEY_EC_P384, 384, 384},
+    {"ED25519", NULL, KEY_ED25519, 0, 256},
 };
 
 /* An encrypted file has no one to ask for its passphrase. */
@@ -95,7 +94,6 @@ static int find_type(struct key *key, const char *path, struct fault *fault)
             bits > types[i].bits_max)
             continue;
         key->type = types[i].type;
-        key->work = types[i].work;
         key->bits = (uint16_t)bits;
         key->result_size = (uint16_t)EVP_PKEY_get_size(key->pkey);
         return 0;

@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "common/secret.h"
 #include "keyserver/vault/key_file.h"
+#include "keyserver/vault/key_numbers.h"
 
 #define FALLBACK_LABEL "keyless rsa premaster fallback" /* before the key id, under the group secret */
 #define PATH_MAX_HERE  4096
@@ -34,6 +35,7 @@ static void key_free(struct key *key)
     if (key == NULL)
         return;
     secret_free(key->fallback_secret);
+    key_numbers_free(key);
     EVP_PKEY_free(key->pkey);
     free(key);
 }
@@ -79,7 +81,7 @@ static int load_one(struct key **out, const char *folder, const char *name,
                               path, KEY_NAME_MAX - 1);
     if (err == 0)
         err = key_file_load(key, path, fault);
-    if (err == 0 && make_fallback_secret(key, group_secret) != 0)
+    if (err == 0 && (make_fallback_secret(key, group_secret) != 0 || key_numbers_make(key) != 0))
         err = fault_set(fault, ERR_MEMORY,
                         "%s: no guarded memory; raise the limit of locked memory (ulimit -l)", path);
     if (err != 0) {

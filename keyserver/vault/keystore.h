@@ -8,6 +8,8 @@
 
 #include <openssl/types.h>
 
+#include "common/sign.h"
+#include "keyserver/lanes/rsa_lanes.h"
 #include "keyserver/vault/work.h"
 #include "proto/operation.h"
 
@@ -24,6 +26,9 @@ struct key {
     uint8_t modulus[RSA_MODULUS_MAX]; /* RSA: n, big-endian, result_size bytes */
     uint8_t *fallback_secret;         /* RSA: 32 bytes in guarded memory, owned; see premaster.h */
     EVP_PKEY *pkey;                   /* owned */
+    struct rsa_lanes_key *rsa;        /* RSA: owned; NULL when it does not fit the lanes */
+    uint8_t *scalar;                  /* P-256, P-384: d, big-endian, in guarded memory, owned */
+    struct sign_key *ed25519;         /* Ed25519: in guarded memory, owned */
 };
 
 struct keystore;

@@ -1,43 +1,76 @@
 #include "keyserver/vault/signer.h"
 
-#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
-#include <openssl/params.h>
 #include <openssl/rsa.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/secret.h"
+#include "keyserver/lanes/ec_lanes.h"
 #include "keyserver/vault/blinding.h"
-#include "keyserver/vault/premaster.h"
+#include "keyserver/vault/rsa_task.h"
 
-#define SCHEMES_MAX 16 /* rows of the scheme table */
-
-/* The cached contexts of one key. */
+/* What a thread keeps for one key; all of it is owned and made at first use. */
 struct tools {
-    EVP_PKEY_CTX *sign[SCHEMES_MAX];   /* owned; made at first use, by place in the scheme table */
-    EVP_PKEY_CTX *verify[SCHEMES_MAX]; /* owned; RSA only */
-    EVP_PKEY_CTX *raw_private;         /* owned; RSA without padding */
-    EVP_PKEY_CTX *raw_public;          /* owned */
-    struct blinding *blinding;         /* owned; RSA only; made at first use and after a fault */
+    EVP_PKEY_CTX *sign;        /* ECDSA */
+    EVP_PKEY_CTX *raw_private; /* RSA without padding */
+    EVP_PKEY_CTX *raw_public;
+    struct blinding *blinding; /* for OpenSSL; made anew after a fault */
+    struct rsa_lanes_blinding *lanes_blinding;
 };
 
 struct signer {
     struct tools *tools; /* owned; one a key, by its index */
     size_t count;
-    EVP_MD_CTX *message; /* owned; for Ed25519 */
-    EVP_KDF_CTX *prf;    /* owned; of TLS 1.2 */
+    struct hasher hasher;
+    EVP_KDF_CTX *prf;              /* owned; of TLS 1.2 */
+    struct rsa_lanes_scratch *rsa; /* owned; NULL where the lanes are not used */
+    struct ec_scratch *ec[WORKS];  /* owned; the same, by kind of work */
 };
 
-static const uint16_t schemes[SCHEMES_MAX] = {
-    SCHEME_RSA_PKCS1_SHA256,    SCHEME_RSA_PKCS1_SHA384,
-    SCHEME_RSA_PKCS1_SHA512,    SCHEME_RSA_PSS_RSAE_SHA256,
-    SCHEME_RSA_PSS_RSAE_SHA384, SCHEME_RSA_PSS_RSAE_SHA512,
-    SCHEME_ECDSA_P256_SHA256,   SCHEME_ECDSA_P384_SHA384,
-    SCHEME_ECDSA_P521_SHA512,   SCHEME_ED25519,
+/* ---- which kinds are computed in lanes, and how many at once ---- */
+
+/* From so many on lanes cost less than OpenSSL (docs/BENCHMARKS.md). */
+static const struct {
+    struct batch_size size;
+    enum lanes_id lanes;
+} kinds[WORKS] = {
+    [WORK_P256] = {{2, EC_LANES_MAX}, LANES_P256},
+    [WORK_RSA_2048] = {{2, LANES}, LANES_RSA},
+    [WORK_RSA_3072] = {{1, LANES}, LANES_RSA},
+    [WORK_RSA_4096] = {{1, LANES}, LANES_RSA},
 };
+
+static bool has_lanes(enum work work)
+{
+    return kinds[work].size.most > 0 && lanes_state(kinds[work].lanes) == LANES_READY;
+}
+
+struct batch_size signer_batch(enum work work)
+{
+    return has_lanes(work) ? kinds[work].size : (struct batch_size){1, 1};
+}
+
+/* ---- life ---- */
+
+static bool make_scratches(struct signer *signer)
+{
+    bool whole = true;
+    if (lanes_rsa() != NULL) {
+        signer->rsa = rsa_lanes_scratch_new(lanes_rsa());
+        whole = signer->rsa != NULL;
+    }
+    for (size_t i = 0; i < WORKS; i++) {
+        const struct ec_kernel *kernel = has_lanes((enum work)i) ? lanes_ec(kinds[i].lanes) : NULL;
+        if (kernel == NULL)
+            continue;
+        signer->ec[i] = ec_scratch_new(kernel);
+        whole = whole && signer->ec[i] != NULL;
+    }
+    return whole;
+}
 
 struct signer *signer_new(const struct keystore *store)
 {
@@ -46,77 +79,48 @@ struct signer *signer_new(const struct keystore *store)
         return NULL;
     signer->count = keystore_count(store);
     signer->tools = calloc(signer->count + 1, sizeof *signer->tools);
-    signer->message = EVP_MD_CTX_new();
     EVP_KDF *prf = EVP_KDF_fetch(NULL, "TLS1-PRF", NULL);
     signer->prf = EVP_KDF_CTX_new(prf);
     EVP_KDF_free(prf);
-    if (signer->tools != NULL && signer->message != NULL && signer->prf != NULL)
+    if (hasher_init(&signer->hasher) == 0 && make_scratches(signer) && signer->tools != NULL &&
+        signer->prf != NULL)
         return signer;
     signer_free(signer);
     return NULL;
+}
+
+static void clear_tools(struct tools *tools)
+{
+    EVP_PKEY_CTX_free(tools->sign);
+    EVP_PKEY_CTX_free(tools->raw_private);
+    EVP_PKEY_CTX_free(tools->raw_public);
+    blinding_free(tools->blinding);
+    rsa_lanes_blinding_free(tools->lanes_blinding);
 }
 
 void signer_free(struct signer *signer)
 {
     if (signer == NULL)
         return;
-    for (size_t i = 0; signer->tools != NULL && i < signer->count; i++) {
-        struct tools *tools = &signer->tools[i];
-        for (size_t j = 0; j < SCHEMES_MAX; j++) {
-            EVP_PKEY_CTX_free(tools->sign[j]);
-            EVP_PKEY_CTX_free(tools->verify[j]);
-        }
-        EVP_PKEY_CTX_free(tools->raw_private);
-        EVP_PKEY_CTX_free(tools->raw_public);
-        blinding_free(tools->blinding);
-    }
+    for (size_t i = 0; signer->tools != NULL && i < signer->count; i++)
+        clear_tools(&signer->tools[i]);
     free(signer->tools);
-    EVP_MD_CTX_free(signer->message);
+    hasher_clear(&signer->hasher);
     EVP_KDF_CTX_free(signer->prf);
+    rsa_lanes_scratch_free(signer->rsa);
+    for (size_t i = 0; i < WORKS; i++)
+        ec_scratch_free(signer->ec[i]);
     free(signer);
 }
 
-static const EVP_MD *digest_of(const struct scheme_info *scheme)
+static struct tools *tools_of(struct signer *signer, const struct signer_item *item)
 {
-    switch (scheme->hash_bits) {
-    case 256:
-        return EVP_sha256();
-    case 384:
-        return EVP_sha384();
-    default:
-        return EVP_sha512();
-    }
+    return &signer->tools[item->key->index];
 }
 
-static bool set_padding(EVP_PKEY_CTX *context, const struct scheme_info *scheme)
-{
-    const EVP_MD *digest = digest_of(scheme);
-    if (scheme->family == FAMILY_RSA_PKCS1)
-        return EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PADDING) > 0 &&
-               EVP_PKEY_CTX_set_signature_md(context, digest) > 0;
-    if (scheme->family == FAMILY_RSA_PSS)
-        return EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PSS_PADDING) > 0 &&
-               EVP_PKEY_CTX_set_signature_md(context, digest) > 0 &&
-               EVP_PKEY_CTX_set_rsa_mgf1_md(context, digest) > 0 &&
-               EVP_PKEY_CTX_set_rsa_pss_saltlen(context, RSA_PSS_SALTLEN_DIGEST) > 0;
-    return EVP_PKEY_CTX_set_signature_md(context, digest) > 0;
-}
+/* ---- RSA ---- */
 
-/* The context in *SLOT, made with INIT and the scheme's padding when it is not there yet; NULL on failure. */
-static EVP_PKEY_CTX *scheme_context(EVP_PKEY_CTX **slot, const struct key *key,
-                                    const struct scheme_info *scheme, int (*init)(EVP_PKEY_CTX *))
-{
-    if (*slot != NULL)
-        return *slot;
-    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_pkey(NULL, key->pkey, NULL);
-    if (context == NULL || init(context) <= 0 || !set_padding(context, scheme)) {
-        EVP_PKEY_CTX_free(context);
-        return NULL;
-    }
-    *slot = context;
-    return context;
-}
-
+/* The context in *SLOT, made with INIT and without padding when it is not there yet; NULL on failure. */
 static EVP_PKEY_CTX *raw_context(EVP_PKEY_CTX **slot, const struct key *key, int (*init)(EVP_PKEY_CTX *))
 {
     if (*slot != NULL)
@@ -128,57 +132,6 @@ static EVP_PKEY_CTX *raw_context(EVP_PKEY_CTX **slot, const struct key *key, int
     }
     *slot = context;
     return context;
-}
-
-static size_t place_of(uint16_t scheme)
-{
-    size_t place = 0;
-    while (place < SCHEMES_MAX - 1 && schemes[place] != scheme)
-        place++;
-    return place;
-}
-
-static int sign_ed25519(struct signer *signer, const struct key *key, const uint8_t *content, size_t length,
-                        struct outcome *outcome)
-{
-    size_t size = RESULT_MAX;
-    EVP_MD_CTX_reset(signer->message);
-    if (EVP_DigestSignInit_ex(signer->message, NULL, NULL, NULL, NULL, key->pkey, NULL) != 1 ||
-        EVP_DigestSign(signer->message, outcome->bytes, &size, content, length) != 1)
-        return ERR_CRYPTO;
-    outcome->length = (uint16_t)size;
-    return 0;
-}
-
-static int sign_hashed(struct tools *tools, const struct key *key, const struct scheme_info *scheme,
-                       const uint8_t *content, size_t length, struct outcome *outcome)
-{
-    uint8_t hash[EVP_MAX_MD_SIZE];
-    unsigned hash_length = 0;
-    size_t size = RESULT_MAX, place = place_of(scheme->scheme);
-    EVP_PKEY_CTX *sign = scheme_context(&tools->sign[place], key, scheme, EVP_PKEY_sign_init);
-    if (sign == NULL || EVP_Digest(content, length, hash, &hash_length, digest_of(scheme), NULL) != 1 ||
-        EVP_PKEY_sign(sign, outcome->bytes, &size, hash, hash_length) <= 0 || size > key->result_size)
-        return ERR_CRYPTO;
-    if (key->type == KEY_RSA) {
-        EVP_PKEY_CTX *verify = scheme_context(&tools->verify[place], key, scheme, EVP_PKEY_verify_init);
-        if (verify == NULL || EVP_PKEY_verify(verify, outcome->bytes, size, hash, hash_length) != 1)
-            return ERR_CRYPTO;
-    }
-    outcome->length = (uint16_t)size;
-    return 0;
-}
-
-static int perform_signature(struct signer *signer, const struct key *key, const struct task *task,
-                             struct outcome *outcome)
-{
-    const struct scheme_info *scheme = scheme_find(task->u.sign.scheme);
-    if (scheme == NULL)
-        return ERR_CRYPTO;
-    if (scheme->family == FAMILY_ED25519)
-        return sign_ed25519(signer, key, task->u.sign.content, task->u.sign.length, outcome);
-    return sign_hashed(&signer->tools[key->index], key, scheme, task->u.sign.content, task->u.sign.length,
-                       outcome);
 }
 
 /* RESULT = HIDDEN ^ d, if RESULT ^ e is HIDDEN again. */
@@ -197,20 +150,20 @@ static int hidden_operation(struct tools *tools, const struct key *key, const ui
     return good ? 0 : ERR_CRYPTO;
 }
 
-/* PLAIN = CIPHERTEXT ^ d, checked against the public key before it is more than a random number. OpenSSL sees
- * such numbers only: its time, and the return codes here, tell of the key and of faults at most, and nothing
- * of what the plaintext contains. After a fault the blinding is made anew, as it might be what was hit. */
-static int private_operation(struct tools *tools, const struct key *key, const uint8_t *ciphertext,
-                             uint8_t *plain)
+/* NUMBER = NUMBER ^ d by OpenSSL, checked against the public key before it is more than a random number.
+ * OpenSSL sees such numbers only: its time, and the return codes here, tell of the key and of faults at most,
+ * and nothing of what the plaintext contains. After a fault the blinding is made anew, as it might be what
+ * was hit. */
+static int private_operation(struct tools *tools, const struct key *key, uint8_t *number)
 {
     uint8_t hidden[RSA_MODULUS_MAX], result[RSA_MODULUS_MAX];
     if (tools->blinding == NULL)
         tools->blinding = blinding_new(key);
-    int err = tools->blinding == NULL ? ERR_CRYPTO : blinding_hide(tools->blinding, hidden, ciphertext);
+    int err = tools->blinding == NULL ? ERR_CRYPTO : blinding_hide(tools->blinding, hidden, number);
     if (err == 0)
         err = hidden_operation(tools, key, hidden, result);
     if (err == 0) {
-        blinding_reveal(tools->blinding, plain, result);
+        blinding_reveal(tools->blinding, number, result);
     } else {
         blinding_free(tools->blinding);
         tools->blinding = NULL;
@@ -220,82 +173,146 @@ static int private_operation(struct tools *tools, const struct key *key, const u
     return err;
 }
 
-static int perform_premaster(struct signer *signer, const struct key *key, const struct task *task,
-                             uint8_t out[static TLS_PREMASTER_SIZE])
+typedef uint8_t rsa_number[RSA_MODULUS_MAX];
+
+/* The same for those of COUNT (1 … LANES) items that have no error yet, in lanes. */
+static void operations_in_lanes(struct signer *signer, struct signer_item *items, rsa_number *numbers,
+                               size_t count)
 {
-    const uint8_t *ciphertext = task->u.exchange.ciphertext;
-    uint16_t version = task->u.exchange.client_version;
-    uint8_t plain[RSA_MODULUS_MAX], fallback[TLS_PREMASTER_SIZE];
-    int err = private_operation(&signer->tools[key->index], key, ciphertext, plain);
-    if (err == 0) {
-        premaster_fallback(fallback, key->fallback_secret, version, ciphertext, key->result_size);
-        premaster_unpad(out, plain, key->result_size, version, fallback);
+    struct rsa_lanes_item work[LANES];
+    size_t of[LANES], used = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct tools *tools = tools_of(signer, &items[i]);
+        if (items[i].err == 0 && tools->lanes_blinding == NULL &&
+            (tools->lanes_blinding = rsa_lanes_blinding_new(items[i].key->rsa)) == NULL)
+            items[i].err = ERR_CRYPTO;
+        if (items[i].err != 0)
+            continue;
+        work[used] = (struct rsa_lanes_item){
+            .blinding = tools->lanes_blinding, .in = numbers[i], .out = numbers[i]};
+        of[used++] = i;
     }
-    wipe(plain, sizeof plain);
-    wipe(fallback, sizeof fallback);
-    return err;
+    if (used > 0)
+        rsa_lanes_perform(signer->rsa, work, used);
+    for (size_t i = 0; i < used; i++)
+        items[of[i]].err = work[i].err;
 }
 
-/* master_secret = PRF(pre_master_secret, "extended master secret", session_hash) (RFC 7627, 4). */
-static int derive_master(struct signer *signer, const struct task *task, uint8_t *premaster,
-                         uint8_t out[static TLS_MASTER_SIZE])
+/* COUNT is 1 … LANES. */
+static void perform_rsa(struct signer *signer, struct signer_item *items, size_t count, bool in_lanes)
 {
-    static const char label[] = "extended master secret";
-    uint8_t seed[sizeof label - 1 + TRANSCRIPT_HASH_MAX];
-    char sha256_name[] = "SHA256", sha384_name[] = "SHA384";
-    size_t hash_length = task->u.exchange.prf_bits / 8u;
-    const OSSL_PARAM params[] = {
-        OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, hash_length == 48 ? sha384_name : sha256_name,
-                                         0),
-        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SECRET, premaster, TLS_PREMASTER_SIZE),
-        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SEED, seed, sizeof label - 1 + hash_length),
-        OSSL_PARAM_construct_end(),
-    };
-    memcpy(seed, label, sizeof label - 1);
-    memcpy(seed + sizeof label - 1, task->u.exchange.session_hash, hash_length);
-    bool done = EVP_KDF_derive(signer->prf, out, TLS_MASTER_SIZE, params) == 1;
-    EVP_KDF_CTX_reset(signer->prf); /* wipes its copy of the secret */
-    return done ? 0 : ERR_CRYPTO;
+    rsa_number numbers[LANES];
+    for (size_t i = 0; i < count; i++)
+        items[i].err = rsa_task_open(items[i].task, items[i].key, &signer->hasher, numbers[i]);
+    if (in_lanes)
+        operations_in_lanes(signer, items, numbers, count);
+    for (size_t i = 0; i < count; i++) {
+        struct signer_item *item = &items[i];
+        if (item->err == 0 && !in_lanes)
+            item->err = private_operation(tools_of(signer, item), item->key, numbers[i]);
+        if (item->err == 0)
+            item->err = rsa_task_close(item->task, item->key, signer->prf, numbers[i], item->outcome);
+    }
+    wipe(numbers, count * sizeof numbers[0]);
 }
 
-static int perform_exchange(struct signer *signer, const struct key *key, const struct task *task,
-                            struct outcome *outcome)
+/* ---- elliptic curves ---- */
+
+static int hash_of(struct signer *signer, const struct signer_item *item,
+                   uint8_t hash[static CONTENT_HASH_MAX])
 {
-    uint8_t premaster[TLS_PREMASTER_SIZE];
-    int err = perform_premaster(signer, key, task, premaster);
-    if (err == 0 && task->kind == OP_RSA_MASTER)
-        err = derive_master(signer, task, premaster, outcome->bytes);
-    else if (err == 0)
-        memcpy(outcome->bytes, premaster, sizeof premaster);
-    outcome->length = TLS_PREMASTER_SIZE;
-    wipe(premaster, sizeof premaster);
-    return err;
+    const struct scheme_info *scheme = scheme_find(item->task->u.sign.scheme);
+    return scheme != NULL ? content_hash(&signer->hasher, hash, scheme->hash_bits, item->task) : ERR_CRYPTO;
 }
 
-_Static_assert(TLS_MASTER_SIZE == TLS_PREMASTER_SIZE, "one length for both");
+static size_t hash_length(const struct signer_item *item)
+{
+    return scheme_find(item->task->u.sign.scheme)->hash_bits / 8;
+}
 
-static void perform_one(struct signer *signer, struct signer_item *item)
+static int sign_ecdsa(struct signer *signer, const struct signer_item *item)
+{
+    uint8_t hash[CONTENT_HASH_MAX];
+    size_t size = RESULT_MAX;
+    struct tools *tools = tools_of(signer, item);
+    if (tools->sign == NULL) {
+        tools->sign = EVP_PKEY_CTX_new_from_pkey(NULL, item->key->pkey, NULL);
+        if (tools->sign == NULL || EVP_PKEY_sign_init(tools->sign) <= 0)
+            return ERR_CRYPTO;
+    }
+    if (hash_of(signer, item, hash) != 0 ||
+        EVP_PKEY_sign(tools->sign, item->outcome->bytes, &size, hash, hash_length(item)) <= 0 ||
+        size > item->key->result_size)
+        return ERR_CRYPTO;
+    item->outcome->length = (uint16_t)size;
+    return 0;
+}
+
+static int sign_ed25519(const struct signer_item *item)
 {
     const struct task *task = item->task;
-    bool exchange = task->kind == OP_RSA_PREMASTER || task->kind == OP_RSA_MASTER;
-    *item->outcome = (struct outcome){.status = STATUS_OK};
-    item->err = exchange ? perform_exchange(signer, item->key, task, item->outcome)
-                         : perform_signature(signer, item->key, task, item->outcome);
-    ERR_clear_error();
-    if (item->err == 0)
-        return;
-    wipe(item->outcome, sizeof *item->outcome);
-    item->outcome->status = STATUS_UNAVAILABLE;
+    sign_message(item->outcome->bytes, item->key->ed25519, task->u.sign.content, task->u.sign.length);
+    item->outcome->length = SIGN_SIZE;
+    return 0;
 }
 
-struct batch_size signer_batch(enum work work)
+static void perform_curve(struct signer *signer, struct signer_item *items, size_t count)
 {
-    (void)work;
-    return (struct batch_size){1, 1};
+    for (size_t i = 0; i < count; i++)
+        items[i].err = items[i].key->type == KEY_ED25519 ? sign_ed25519(&items[i])
+                                                         : sign_ecdsa(signer, &items[i]);
 }
+
+/* A hash that is shorter than the numbers of the curve is a small number (FIPS 186-5, 6.4.1). */
+static void fit_hash(uint8_t *out, size_t size, const uint8_t *hash, size_t length)
+{
+    size_t used = length < size ? length : size;
+    memset(out, 0, size - used);
+    memcpy(out + size - used, hash, used);
+}
+
+/* ECDSA with keys of one curve, in lanes. */
+static void perform_ecdsa(struct signer *signer, struct signer_item *items, size_t count)
+{
+    struct ec_item work[EC_LANES_MAX];
+    uint8_t hashes[EC_LANES_MAX][EC_SIZE_MAX], hash[CONTENT_HASH_MAX];
+    size_t of[EC_LANES_MAX], used = 0, size = items[0].key->bits / 8;
+    for (size_t i = 0; i < count; i++) {
+        items[i].err = hash_of(signer, &items[i], hash);
+        if (items[i].err != 0)
+            continue;
+        fit_hash(hashes[used], size, hash, hash_length(&items[i]));
+        work[used] = (struct ec_item){.key = items[i].key->scalar, .hash = hashes[used]};
+        of[used++] = i;
+    }
+    int err = used > 0 ? ec_lanes_sign(signer->ec[items[0].key->work], work, used) : 0;
+    for (size_t i = 0; i < used; i++) {
+        struct signer_item *item = &items[of[i]];
+        item->err = err;
+        if (err == 0)
+            item->outcome->length = (uint16_t)ecdsa_der(item->outcome->bytes, work[i].rs, size);
+    }
+}
+
+/* ---- all of it ---- */
 
 void signer_perform(struct signer *signer, struct signer_item *items, size_t count)
 {
+    enum work work = items[0].key->work;
+    bool in_lanes = has_lanes(work) && count >= kinds[work].size.least;
     for (size_t i = 0; i < count; i++)
-        perform_one(signer, &items[i]);
+        *items[i].outcome = (struct outcome){.status = STATUS_OK};
+    if (work_is_slow(work))
+        perform_rsa(signer, items, count, in_lanes);
+    else if (in_lanes)
+        perform_ecdsa(signer, items, count);
+    else
+        perform_curve(signer, items, count);
+    ERR_clear_error();
+    for (size_t i = 0; i < count; i++) {
+        if (items[i].err == 0)
+            continue;
+        wipe(items[i].outcome, sizeof *items[i].outcome);
+        items[i].outcome->status = STATUS_UNAVAILABLE;
+    }
 }

@@ -31,7 +31,7 @@ struct signer_item {
  */
 struct batch_size signer_batch(enum work work);
 
-/* Performs the tasks of COUNT (1 … BATCH_MAX) items, of keys of one kind of work. */
+/* Performs the tasks of COUNT (1 … WORK_BATCH_MAX) items, of keys of one kind of work. */
 void signer_perform(struct signer *signer, struct signer_item *items, size_t count);
 
 #endif

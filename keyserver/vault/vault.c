@@ -12,6 +12,7 @@
 #include "common/process.h"
 #include "common/secret.h"
 #include "keyserver/authorized_snapshot.h"
+#include "keyserver/lanes/lanes.h"
 #include "keyserver/vault/desk.h"
 #include "keyserver/vault/explain.h"
 #include "keyserver/vault/gate.h"
@@ -114,8 +115,10 @@ static int vault_load(struct vault *vault, const struct server_config *config, i
 {
     int err;
     if ((err = process_harden("keyless-vault", fault)) != 0 || (err = secret_init()) != 0 ||
-        (err = gate_start()) != 0 ||
-        (err = authorized_snapshot_load(&vault->edges, edges_fd, config->authorized_edges, fault)) != 0 ||
+        (err = gate_start()) != 0)
+        return err;
+    lanes_start(config->lanes, LANES_EVERYTHING);
+    if ((err = authorized_snapshot_load(&vault->edges, edges_fd, config->authorized_edges, fault)) != 0 ||
         (err = load_keys(vault, config, fault)) != 0 || (err = load_policy(vault, config, fault)) != 0)
         return err;
     authorized_forget_psks(vault->edges);

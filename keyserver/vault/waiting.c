@@ -56,7 +56,7 @@ static enum work next_kind(struct waiting *waiting, bool slow)
     return waiting->turn;
 }
 
-size_t waiting_take(struct waiting *waiting, struct job *out[static BATCH_MAX], bool quick_only)
+size_t waiting_take(struct waiting *waiting, struct job *out[static WORK_BATCH_MAX], bool quick_only)
 {
     if (!waiting_has(waiting, quick_only))
         return 0;

@@ -25,7 +25,7 @@ void waiting_clear(struct waiting *waiting); /* the jobs are their owner's */
 
 void waiting_put(struct waiting *waiting, struct job *job);
 /* Takes the jobs that are next, of one kind; of quick kinds only where QUICK_ONLY. Returns how many. */
-size_t waiting_take(struct waiting *waiting, struct job *out[static BATCH_MAX], bool quick_only);
+size_t waiting_take(struct waiting *waiting, struct job *out[static WORK_BATCH_MAX], bool quick_only);
 /* True when waiting_take() would find something. */
 bool waiting_has(const struct waiting *waiting, bool quick_only);
 

@@ -23,10 +23,10 @@ static inline bool work_is_slow(enum work work)
     return work >= WORK_RSA_2048;
 }
 
-#define BATCH_MAX 32
+#define WORK_BATCH_MAX 32
 
 /* How many jobs of a kind are computed together: from LEAST on it costs less than one by one, at most MOST
- * (1 … BATCH_MAX). {1, 1}: one by one. */
+ * (1 … WORK_BATCH_MAX). {1, 1}: one by one. */
 struct batch_size {
     size_t least, most;
 };

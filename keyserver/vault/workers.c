@@ -56,7 +56,7 @@ static void forget_token(struct workers *workers, struct job *job)
 }
 
 /* The jobs that are next; locked. */
-static size_t take_next(struct workers *workers, struct job *batch[static BATCH_MAX], enum rank rank)
+static size_t take_next(struct workers *workers, struct job *batch[static WORK_BATCH_MAX], enum rank rank)
 {
     size_t count = waiting_take(&workers->waiting, batch, rank == RANK_QUICK);
     for (size_t i = 0; i < count; i++)
@@ -67,8 +67,8 @@ static size_t take_next(struct workers *workers, struct job *batch[static BATCH_
 /* Those of JOBS that somebody still waits for. */
 static void perform(struct signer *signer, struct job *const *jobs, size_t count)
 {
-    struct signer_item items[BATCH_MAX];
-    struct job *live[BATCH_MAX];
+    struct signer_item items[WORK_BATCH_MAX];
+    struct job *live[WORK_BATCH_MAX];
     uint64_t begun = clock_ns();
     size_t wanted = 0;
     for (size_t i = 0; i < count; i++) {
@@ -125,7 +125,7 @@ static void await_work(struct workers *workers, enum rank rank)
 /* Takes, computes, hands back, until the pool stops. */
 static void work(struct workers *workers, struct signer *signer, enum rank rank)
 {
-    struct job *batch[BATCH_MAX];
+    struct job *batch[WORK_BATCH_MAX];
     pthread_mutex_lock(&workers->lock);
     for (;;) {
         await_work(workers, rank);

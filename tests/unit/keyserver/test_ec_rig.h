@@ -22,6 +22,7 @@
 
 #include "common/bytes.h"
 #include "common/secret.h"
+#include "keyserver/lanes/lanes.h"
 #include "keyserver/lanes/ec_kernel.h"
 
 /* One kernel under test, and the curve as OpenSSL has it. */

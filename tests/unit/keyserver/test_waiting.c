@@ -54,7 +54,7 @@ static void put_many(size_t edge, enum work work, uint64_t token, size_t count)
 /* Takes, and expects these tokens. */
 static void expect(bool quick_only, const uint64_t *tokens, size_t count)
 {
-    struct job *out[BATCH_MAX];
+    struct job *out[WORK_BATCH_MAX];
     assert_int_equal(waiting_take(&waiting, out, quick_only), count);
     for (size_t i = 0; i < count; i++)
         assert_int_equal(out[i]->token, tokens[i]);

@@ -1,0 +1,130 @@
+#include "keyserver/vault/key_numbers.h"
+
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
+#include <openssl/evp.h>
+
+#include "common/secret.h"
+
+#define FACTOR_MAX (RSA_MODULUS_MAX / 2)
+
+/* ---- RSA ---- */
+
+/* The factors and what belongs to them, as they go to the lanes. */
+struct factors {
+    uint8_t p[FACTOR_MAX], q[FACTOR_MAX];
+    uint8_t dp[FACTOR_MAX], dq[FACTOR_MAX];
+    uint8_t qinv[FACTOR_MAX];
+};
+
+/* The number NAME of PKEY as SIZE bytes; false when it has another size, or there is none. */
+static bool get_number(const EVP_PKEY *pkey, const char *name, uint8_t *out, size_t size)
+{
+    BIGNUM *number = NULL;
+    bool done = EVP_PKEY_get_bn_param(pkey, name, &number) == 1 &&
+                BN_bn2binpad(number, out, (int)size) == (int)size;
+    BN_clear_free(number);
+    return done;
+}
+
+static bool get_exponent(const EVP_PKEY *pkey, uint64_t *out)
+{
+    BIGNUM *e = NULL;
+    bool done = EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_E, &e) == 1;
+    *out = done ? BN_get_word(e) : 0;
+    BN_free(e);
+    return done;
+}
+
+static enum work rsa_work(const struct key *key)
+{
+    switch (key->rsa != NULL ? rsa_lanes_key_size(key->rsa) : 0) {
+    case 256:
+        return WORK_RSA_2048;
+    case 384:
+        return WORK_RSA_3072;
+    case 512:
+        return WORK_RSA_4096;
+    default:
+        return WORK_RSA_ALONE;
+    }
+}
+
+static int make_rsa(struct key *key)
+{
+    size_t half = key->result_size / 2;
+    struct factors *of = secret_new(sizeof *of);
+    struct rsa_numbers numbers = {.size = key->result_size, .n = key->modulus};
+    if (of == NULL)
+        return ERR_MEMORY;
+    int err = get_exponent(key->pkey, &numbers.e) &&
+                      get_number(key->pkey, OSSL_PKEY_PARAM_RSA_FACTOR1, of->p, half) &&
+                      get_number(key->pkey, OSSL_PKEY_PARAM_RSA_FACTOR2, of->q, half) &&
+                      get_number(key->pkey, OSSL_PKEY_PARAM_RSA_EXPONENT1, of->dp, half) &&
+                      get_number(key->pkey, OSSL_PKEY_PARAM_RSA_EXPONENT2, of->dq, half) &&
+                      get_number(key->pkey, OSSL_PKEY_PARAM_RSA_COEFFICIENT1, of->qinv, half)
+                  ? 0
+                  : ERR_UNSUPPORTED;
+    if (err == 0) {
+        numbers.p = of->p;
+        numbers.q = of->q;
+        numbers.dp = of->dp;
+        numbers.dq = of->dq;
+        numbers.qinv = of->qinv;
+        err = rsa_lanes_key_new(&key->rsa, &numbers);
+    }
+    secret_free(of);
+    key->work = rsa_work(key);
+    return err == ERR_UNSUPPORTED ? 0 : err;
+}
+
+/* ---- curves ---- */
+
+static int make_scalar(struct key *key, enum work work)
+{
+    size_t size = key->bits / 8;
+    key->work = work;
+    key->scalar = secret_new(size);
+    if (key->scalar == NULL)
+        return ERR_MEMORY;
+    return get_number(key->pkey, OSSL_PKEY_PARAM_PRIV_KEY, key->scalar, size) ? 0 : ERR_CRYPTO;
+}
+
+static int make_ed25519(struct key *key)
+{
+    uint8_t seed[SIGN_SEED_SIZE];
+    size_t size = sizeof seed;
+    key->work = WORK_CURVE_ALONE;
+    key->ed25519 = secret_new(sizeof *key->ed25519);
+    if (key->ed25519 == NULL)
+        return ERR_MEMORY;
+    int err = EVP_PKEY_get_raw_private_key(key->pkey, seed, &size) == 1 && size == sizeof seed ? 0
+                                                                                               : ERR_CRYPTO;
+    if (err == 0)
+        sign_derive(key->ed25519, seed);
+    wipe(seed, sizeof seed);
+    return err;
+}
+
+int key_numbers_make(struct key *key)
+{
+    switch (key->type) {
+    case KEY_RSA:
+        return make_rsa(key);
+    case KEY_EC_P256:
+        return make_scalar(key, WORK_P256);
+    case KEY_EC_P384:
+        return make_scalar(key, WORK_P384);
+    case KEY_ED25519:
+        return make_ed25519(key);
+    default:
+        return ERR_UNSUPPORTED;
+    }
+}
+
+void key_numbers_free(struct key *key)
+{
+    rsa_lanes_key_free(key->rsa);
+    secret_free(key->scalar);
+    secret_free(key->ed25519);
+}
