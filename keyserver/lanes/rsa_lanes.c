@@ -51,17 +51,6 @@ static void gather_half(const struct rsa_lanes_scratch *s, struct lane_digit *ou
 #define IN_KEY(member)  offsetof(struct rsa_lanes_key, member)
 #define IN_HALF(member) offsetof(struct rsa_half, member)
 
-static void put_bytes(struct lane_digit *out, size_t lane, const uint8_t *bytes, size_t size)
-{
-    for (size_t i = 0; i < size; i++) {
-        size_t bit = 8 * i, at = bit / LANE_DIGIT_BITS, shift = bit % LANE_DIGIT_BITS;
-        uint64_t byte = bytes[size - 1 - i];
-        out[at].lane[lane] |= byte << shift & LANE_DIGIT_MASK;
-        if (shift + 8 > LANE_DIGIT_BITS)
-            out[at + 1].lane[lane] |= byte >> (LANE_DIGIT_BITS - shift);
-    }
-}
-
 static void get_bytes(uint8_t *bytes, size_t size, const struct lane_digit *number, size_t lane)
 {
     for (size_t i = 0; i < size; i++) {
@@ -261,9 +250,13 @@ static void load(struct rsa_lanes_scratch *s, const struct rsa_lanes_item *items
 static void hide(struct rsa_lanes_scratch *s, const struct rsa_lanes_item *items)
 {
     struct work *work = &s->work;
+    size_t digits = LANE_BLOCK * work->n.blocks;
+    uint64_t number[LANE_DIGITS_MAX];
     memset(work->hidden, 0, sizeof work->hidden);
-    for (size_t lane = 0; lane < s->count; lane++)
-        put_bytes(work->hidden, lane, items[lane].in, s->lane[lane].key->size);
+    for (size_t lane = 0; lane < s->count; lane++) {
+        rsa_read_number(number, digits, items[lane].in, s->lane[lane].key->size);
+        spread(work->hidden, lane, number, 0, digits);
+    }
     s->kernel->multiply(&work->n, work->hidden, work->hidden, work->hide);
     s->kernel->reduce(&work->n, work->hidden);
 }
