@@ -99,7 +99,7 @@ static void load_halves(struct rsa_lanes_scratch *s, size_t behind)
     gather_half(s, half->square, IN_HALF(square), digits);
 }
 
-/* OUT = hidden ^ exponent modulo the prime of each lane, in ordinary form and below the prime. */
+/* OUT = hidden ^ exponent modulo the prime of each lane, in ordinary form, and no greater than the prime. */
 static void power_half(struct rsa_lanes_scratch *s, enum rsa_exponent exponent, struct lane_digit *out)
 {
     const struct rsa_kernel *kernel = s->kernel;
@@ -114,7 +114,6 @@ static void power_half(struct rsa_lanes_scratch *s, enum rsa_exponent exponent, 
     gather_half(s, work->factor, IN_HALF(exponent[exponent]), digits);
     kernel->power(half, out, out, work->factor, bits / RSA_WINDOW_BITS, work->table);
     kernel->multiply(half, out, out, work->one);
-    kernel->reduce(half, out);
 }
 
 /* by_p and by_q = hidden ^ exponent modulo p and q; `half` is p after it. */
@@ -134,18 +133,19 @@ static void power_halves(struct rsa_lanes_scratch *s, enum rsa_exponent exponent
     }
 }
 
-/* result = hidden ^ exponent modulo n, by the Chinese remainder theorem (Garner's way; RFC 8017, 5.1.2). */
+/* result = hidden ^ exponent modulo n, by the Chinese remainder theorem (Garner's way; RFC 8017, 5.1.2). Like
+ * all that is not compared or given out it is below 2n only: by_p is less than 2^-13 p above p, and by_q at
+ * most q. */
 static void power_private(struct rsa_lanes_scratch *s, enum rsa_exponent exponent)
 {
     const struct rsa_kernel *kernel = s->kernel;
     struct work *work = &s->work;
     size_t digits = LANE_BLOCK * work->half.blocks;
     power_halves(s, exponent);
-    /* The primes are of one length: what is below q is below 2p. */
+    /* The primes are of one length: q is below 2p. */
     kernel->subtract(&work->half, work->by_p, work->by_p, work->by_q);
     gather(s, work->factor, IN_KEY(coefficient), digits);
     kernel->multiply(&work->half, work->by_p, work->by_p, work->factor);
-    kernel->reduce(&work->half, work->by_p);
     gather(s, work->factor, IN_KEY(q.n), digits);
     kernel->product(&work->half, work->result, work->by_p, work->factor, work->by_q);
 }
