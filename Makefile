@@ -218,7 +218,7 @@ lint: deps-test ## who may include whom, headers alone, warnings as errors, hard
 	@BUILD=$(BUILD) tests/lint/lint
 
 bench: deps-test ## CPU per operation beside OpenSSL, and per handshake beside nginx where installed
-	@$(SUBMAKE) programs $(BUILD)/tests/load
+	@$(SUBMAKE) programs $(BUILD)/tests/load $(BUILD)/tests/lanes
 	@BUILD=$(BUILD) tests/bench/bench.py
 
 timing: ## whether a padding shows in the time: at the socket, and by valgrind; each with a leak that must be found

@@ -65,4 +65,7 @@ struct rsa_lanes_scratch {
     } work; /* all zero between calls */
 };
 
+/* OUT = BYTES, SIZE of them, big-endian; there are DIGITS for them, and bits to spare. */
+void rsa_read_number(uint64_t *out, size_t digits, const uint8_t *bytes, size_t size);
+
 #endif

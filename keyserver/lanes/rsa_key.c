@@ -6,8 +6,7 @@
 
 /* ---- numbers in digits; what they are made from is secret ---- */
 
-/* OUT = BYTES, SIZE of them, big-endian; there are DIGITS for them, and bits to spare. */
-static void read_number(uint64_t *out, size_t digits, const uint8_t *bytes, size_t size)
+void rsa_read_number(uint64_t *out, size_t digits, const uint8_t *bytes, size_t size)
 {
     memset(out, 0, digits * sizeof *out);
     for (size_t i = 0; i < size; i++) {
@@ -96,8 +95,8 @@ static bool read_half(struct rsa_half *half, size_t blocks, const uint8_t *prime
 {
     static const uint64_t two[HALF_DIGITS_MAX] = {2};
     size_t digits = LANE_BLOCK * blocks, r = LANE_DIGIT_BITS * digits;
-    read_number(half->n, digits, prime, size);
-    read_number(half->exponent[PRIVATE], digits, exponent, size);
+    rsa_read_number(half->n, digits, prime, size);
+    rsa_read_number(half->exponent[PRIVATE], digits, exponent, size);
     (void)subtract(half->exponent[INVERT], half->n, two, UINT64_MAX, digits);
     half->inverse = negative_inverse(half->n[0]);
     power_of_two(half->square, half->n, digits, 2 * r);
@@ -117,12 +116,12 @@ static bool read_key(struct rsa_lanes_key *key, const struct rsa_numbers *number
     size_t half = numbers->size / 2, blocks = blocks_of(half), digits = LANE_BLOCK * blocks;
     key->size = numbers->size;
     key->blocks = blocks;
-    read_number(key->n, 2 * digits, numbers->n, numbers->size);
+    rsa_read_number(key->n, 2 * digits, numbers->n, numbers->size);
     key->inverse = negative_inverse(key->n[0]);
     power_of_two(key->square, key->n, 2 * digits, 2 * LANE_DIGIT_BITS * 2 * digits);
     bool good = read_half(&key->p, blocks, numbers->p, numbers->dp, half);
     good &= read_half(&key->q, blocks, numbers->q, numbers->dq, half);
-    read_number(key->coefficient, digits, numbers->qinv, half);
+    rsa_read_number(key->coefficient, digits, numbers->qinv, half);
     good &= is_below(key->coefficient, key->p.n, digits);
     double_times(key->coefficient, key->p.n, digits, LANE_DIGIT_BITS * digits);
     return good;

@@ -8,7 +8,8 @@
 #include "keyserver/lanes/rsa_inside.h"
 
 #define ALL_LANES      ((1u << LANES) - 1)
-#define EXPONENT_TWICE 16 /* 65537 = 2^16 + 1 */
+#define EXPONENT_TWICE 16    /* 65537 = 2^16 + 1 */
+#define STACK_SIZE     16384 /* more than all frames below rsa_lanes_perform() */
 
 struct rsa_lanes_scratch *rsa_lanes_scratch_new(const struct rsa_kernel *kernel)
 {
@@ -49,17 +50,6 @@ static void gather_half(const struct rsa_lanes_scratch *s, struct lane_digit *ou
 
 #define IN_KEY(member)  offsetof(struct rsa_lanes_key, member)
 #define IN_HALF(member) offsetof(struct rsa_half, member)
-
-static void put_bytes(struct lane_digit *out, size_t lane, const uint8_t *bytes, size_t size)
-{
-    for (size_t i = 0; i < size; i++) {
-        size_t bit = 8 * i, at = bit / LANE_DIGIT_BITS, shift = bit % LANE_DIGIT_BITS;
-        uint64_t byte = bytes[size - 1 - i];
-        out[at].lane[lane] |= byte << shift & LANE_DIGIT_MASK;
-        if (shift + 8 > LANE_DIGIT_BITS)
-            out[at + 1].lane[lane] |= byte >> (LANE_DIGIT_BITS - shift);
-    }
-}
 
 static void get_bytes(uint8_t *bytes, size_t size, const struct lane_digit *number, size_t lane)
 {
@@ -109,7 +99,7 @@ static void load_halves(struct rsa_lanes_scratch *s, size_t behind)
     gather_half(s, half->square, IN_HALF(square), digits);
 }
 
-/* OUT = hidden ^ exponent modulo the prime of each lane, in ordinary form and below the prime. */
+/* OUT = hidden ^ exponent modulo the prime of each lane, in ordinary form, and no greater than the prime. */
 static void power_half(struct rsa_lanes_scratch *s, enum rsa_exponent exponent, struct lane_digit *out)
 {
     const struct rsa_kernel *kernel = s->kernel;
@@ -124,7 +114,6 @@ static void power_half(struct rsa_lanes_scratch *s, enum rsa_exponent exponent, 
     gather_half(s, work->factor, IN_HALF(exponent[exponent]), digits);
     kernel->power(half, out, out, work->factor, bits / RSA_WINDOW_BITS, work->table);
     kernel->multiply(half, out, out, work->one);
-    kernel->reduce(half, out);
 }
 
 /* by_p and by_q = hidden ^ exponent modulo p and q; `half` is p after it. */
@@ -144,18 +133,19 @@ static void power_halves(struct rsa_lanes_scratch *s, enum rsa_exponent exponent
     }
 }
 
-/* result = hidden ^ exponent modulo n, by the Chinese remainder theorem (Garner's way; RFC 8017, 5.1.2). */
+/* result = hidden ^ exponent modulo n, by the Chinese remainder theorem (Garner's way; RFC 8017, 5.1.2). Like
+ * all that is not compared or given out it is below 2n only: by_p is less than 2^-13 p above p, and by_q at
+ * most q. */
 static void power_private(struct rsa_lanes_scratch *s, enum rsa_exponent exponent)
 {
     const struct rsa_kernel *kernel = s->kernel;
     struct work *work = &s->work;
     size_t digits = LANE_BLOCK * work->half.blocks;
     power_halves(s, exponent);
-    /* The primes are of one length: what is below q is below 2p. */
+    /* The primes are of one length: q is below 2p. */
     kernel->subtract(&work->half, work->by_p, work->by_p, work->by_q);
     gather(s, work->factor, IN_KEY(coefficient), digits);
     kernel->multiply(&work->half, work->by_p, work->by_p, work->factor);
-    kernel->reduce(&work->half, work->by_p);
     gather(s, work->factor, IN_KEY(q.n), digits);
     kernel->product(&work->half, work->result, work->by_p, work->factor, work->by_q);
 }
@@ -260,9 +250,13 @@ static void load(struct rsa_lanes_scratch *s, const struct rsa_lanes_item *items
 static void hide(struct rsa_lanes_scratch *s, const struct rsa_lanes_item *items)
 {
     struct work *work = &s->work;
+    size_t digits = LANE_BLOCK * work->n.blocks;
+    uint64_t number[LANE_DIGITS_MAX];
     memset(work->hidden, 0, sizeof work->hidden);
-    for (size_t lane = 0; lane < s->count; lane++)
-        put_bytes(work->hidden, lane, items[lane].in, s->lane[lane].key->size);
+    for (size_t lane = 0; lane < s->count; lane++) {
+        rsa_read_number(number, digits, items[lane].in, s->lane[lane].key->size);
+        spread(work->hidden, lane, number, 0, digits);
+    }
     s->kernel->multiply(&work->n, work->hidden, work->hidden, work->hide);
     s->kernel->reduce(&work->n, work->hidden);
 }
@@ -276,6 +270,14 @@ static void reveal(struct rsa_lanes_scratch *s, unsigned good)
             work->result[i].lane[lane] = 0;
     s->kernel->multiply(&work->n, work->result, work->result, work->reveal);
     s->kernel->reduce(&work->n, work->result);
+}
+
+/* A compiler may put sums on the stack for which it finds no register: overwrites what the calls before this
+ * one had there. */
+static __attribute__((noinline)) void wipe_stack(void)
+{
+    uint8_t below[STACK_SIZE];
+    wipe(below, sizeof below);
 }
 
 void rsa_lanes_perform(struct rsa_lanes_scratch *scratch, struct rsa_lanes_item *items, size_t count)
@@ -296,4 +298,5 @@ void rsa_lanes_perform(struct rsa_lanes_scratch *scratch, struct rsa_lanes_item 
     memset(scratch->lane, 0, sizeof scratch->lane);
     scratch->count = 0;
     wipe(&scratch->work, sizeof scratch->work);
+    wipe_stack();
 }

@@ -39,7 +39,7 @@ int rsa_lanes_key_new(struct rsa_lanes_key **out, const struct rsa_numbers *numb
 void rsa_lanes_key_free(struct rsa_lanes_key *key);         /* wipes; NULL is allowed */
 size_t rsa_lanes_key_size(const struct rsa_lanes_key *key); /* bytes of n */
 
-/* What one thread needs to blind with KEY, which is borrowed; 5 KB to 10 KB. NULL without memory. */
+/* What one thread needs to blind with KEY, which is borrowed; 10 KB. NULL without memory. */
 struct rsa_lanes_blinding *rsa_lanes_blinding_new(const struct rsa_lanes_key *key);
 void rsa_lanes_blinding_free(struct rsa_lanes_blinding *blinding); /* wipes; NULL is allowed */
 
@@ -58,8 +58,9 @@ struct rsa_lanes_item {
 
 /* OUT = IN ^ d modulo n for each of COUNT (1 … LANES) items, whose keys are of one size. An item whose result
  * does not pass its check gives ERR_CRYPTO, for itself alone, and gets a new blinding. The time has to
- * do with the size only, and now and then (once in RSA_LANES_USES calls, or after a fault) is twice as long,
- * for a new blinding. */
+ * do with the size only and with whether COUNT is above LANES / 2, which takes twice as long. It is twice as
+ * long, too, when a new blinding has to be made: the first time, once in RSA_LANES_USES calls, and after a
+ * fault. */
 void rsa_lanes_perform(struct rsa_lanes_scratch *scratch, struct rsa_lanes_item *items, size_t count);
 #define RSA_LANES_USES 128 /* of a random number and its squares */
 

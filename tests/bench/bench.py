@@ -147,6 +147,12 @@ def rows(found):
                "reference_us": reference, "cpu_ratio": us / reference if reference else None, "p50_us": None}
 
 
+def lanes():
+    """What private-key operations cost in the lanes of the vector unit, as a text; or why that was not measured."""
+    done = subprocess.run([program("tests/lanes")], capture_output=True, text=True)
+    return done.stdout if done.returncode == 0 else done.stderr
+
+
 def main():
     folder = tempfile.mkdtemp(prefix="keyless-bench-")
     site = Site(folder, pki.Authority(os.path.join(folder, "pki")))
@@ -170,6 +176,7 @@ def main():
             print("%-52s %9.1f %11s %9s %8s" % (row["what"], row["cpu_us"], "%.1f" % row["reference_us"] if row["reference_us"] else "-",
                                                 "%.2f" % ratio if ratio else "-", "%.0f" % row["p50_us"] if row["p50_us"] else ""))
         print("ratio: for the key server its rate against `openssl speed` (1 = as cheap, more is better); for the edge its CPU against nginx (less is better)")
+        print("\n" + lanes(), end="")
         with open(os.path.join(BUILD, "bench.json"), "w") as handle:
             json.dump({"cpu": cpu_name(), "rows": table}, handle, indent=2)
     finally:
