@@ -92,90 +92,102 @@ FIELD_INLINE vec_mask number_reduce(vec out[static EC_DIGITS], const vec a[stati
     return enough;
 }
 
-/* SUMS += A B. Nine products of 52 bits in each of two operands leave room in 64. */
-FIELD_INLINE void add_product(vec sums[static 2 * EC_DIGITS], const vec a[static EC_DIGITS],
-                              const vec b[static EC_DIGITS])
+/* Sums of products by the place they are for: low halves and high halves apart, so that additions to one sum,
+ * which wait for each other, are half as many. */
+struct sums {
+    vec low[2 * EC_DIGITS], high[2 * EC_DIGITS];
+};
+
+FIELD_INLINE void sums_clear(struct sums *sums)
+{
+    UNROLL for (unsigned i = 0; i < 2 * EC_DIGITS; i++) sums->low[i] = sums->high[i] = vec_all(0);
+}
+
+/* SUMS += A B. Eight products of 52 bits in each of two factors leave room in 64. */
+FIELD_INLINE void sums_add_product(struct sums *sums, const vec a[static EC_DIGITS],
+                                   const vec b[static EC_DIGITS])
 {
     EACH_DIGIT(i)
     {
         EACH_DIGIT(j)
         {
-            sums[i + j] = vec_add_low(sums[i + j], a[i], b[j]);
-            sums[i + j + 1] = vec_add_high(sums[i + j + 1], a[i], b[j]);
+            sums->low[i + j] = vec_add_low(sums->low[i + j], a[i], b[j]);
+            sums->high[i + j + 1] = vec_add_high(sums->high[i + j + 1], a[i], b[j]);
         }
     }
 }
 
-FIELD_INLINE void clear_sums(vec sums[static 2 * EC_DIGITS])
-{
-    UNROLL for (unsigned i = 0; i < 2 * EC_DIGITS; i++) sums[i] = vec_all(0);
-}
-
 /* SUMS = A² */
-FIELD_INLINE void make_square(vec sums[static 2 * EC_DIGITS], const vec a[static EC_DIGITS])
+FIELD_INLINE void sums_square(struct sums *sums, const vec a[static EC_DIGITS])
 {
-    clear_sums(sums);
+    sums_clear(sums);
     EACH_DIGIT(i)
     {
         UNROLL for (unsigned j = i + 1; j < EC_DIGITS; j++)
         {
-            sums[i + j] = vec_add_low(sums[i + j], a[i], a[j]);
-            sums[i + j + 1] = vec_add_high(sums[i + j + 1], a[i], a[j]);
+            sums->low[i + j] = vec_add_low(sums->low[i + j], a[i], a[j]);
+            sums->high[i + j + 1] = vec_add_high(sums->high[i + j + 1], a[i], a[j]);
         }
     }
-    UNROLL for (unsigned i = 1; i < 2 * EC_DIGITS - 1; i++) sums[i] = vec_add(sums[i], sums[i]);
+    UNROLL for (unsigned i = 0; i < 2 * EC_DIGITS; i++)
+    {
+        sums->low[i] = vec_add(sums->low[i], sums->low[i]);
+        sums->high[i] = vec_add(sums->high[i], sums->high[i]);
+    }
     EACH_DIGIT(i)
     {
-        sums[2 * i] = vec_add_low(sums[2 * i], a[i], a[i]);
-        sums[2 * i + 1] = vec_add_high(sums[2 * i + 1], a[i], a[i]);
+        sums->low[2 * i] = vec_add_low(sums->low[2 * i], a[i], a[i]);
+        sums->high[2 * i + 1] = vec_add_high(sums->high[2 * i + 1], a[i], a[i]);
     }
 }
 
 /* OUT = SUMS / R modulo the number of digits MODULUS, raw; INVERSE is -1 / modulus modulo 2^52. When that is
  * 1, the quotient's digit is the sum's, and the modulus + 1 is added instead, whose lowest digit is zero;
  * digits that are zero are left out. */
-FIELD_INLINE void reduce_sums(vec out[static EC_DIGITS], vec sums[static 2 * EC_DIGITS],
+FIELD_INLINE void sums_reduce(vec out[static EC_DIGITS], const struct sums *sums,
                               const uint64_t modulus[static EC_DIGITS], uint64_t inverse)
 {
+    vec sum[2 * EC_DIGITS];
+    UNROLL for (unsigned i = 0; i < 2 * EC_DIGITS; i++) sum[i] = vec_add(sums->low[i], sums->high[i]);
     EACH_DIGIT(i)
     {
-        vec quotient = inverse == 1 ? sums[i] : vec_add_low(vec_all(0), sums[i], vec_all(inverse));
+        vec quotient = inverse == 1 ? sum[i] : vec_add_low(vec_all(0), sum[i], vec_all(inverse));
         uint64_t carry = inverse == 1;
         EACH_DIGIT(j)
         {
             uint64_t digit = (modulus[j] + carry) & DIGIT_MASK;
-            carry = (modulus[j] + carry) >> DIGIT_BITS;
             if (digit != 0) {
-                sums[i + j] = vec_add_low(sums[i + j], quotient, vec_all(digit));
-                sums[i + j + 1] = vec_add_high(sums[i + j + 1], quotient, vec_all(digit));
+                sum[i + j] = vec_add_low(sum[i + j], quotient, vec_all(digit));
+                sum[i + j + 1] = vec_add_high(sum[i + j + 1], quotient, vec_all(digit));
             }
+            carry = (modulus[j] + carry) >> DIGIT_BITS;
         }
-        sums[i + 1] = vec_add(sums[i + 1], vec_right(sums[i], DIGIT_BITS));
+        sum[i + 1] = vec_add(sum[i + 1], vec_right(sum[i], DIGIT_BITS));
     }
-    EACH_DIGIT(i) out[i] = sums[EC_DIGITS + i];
+    EACH_DIGIT(i) out[i] = sum[EC_DIGITS + i];
 }
 
 /* ---- modulo p ---- */
 
-FIELD_INLINE void field_reduce_sums(vec out[static EC_DIGITS], vec sums[static 2 * EC_DIGITS])
+FIELD_INLINE void field_reduce(vec out[static EC_DIGITS], const struct sums *sums)
 {
-    reduce_sums(out, sums, field_p, FIELD_INVERSE);
+    sums_reduce(out, sums, field_p, FIELD_INVERSE);
 }
 
 FIELD_INLINE void field_multiply_raw(vec out[static EC_DIGITS], const vec a[static EC_DIGITS],
                                      const vec b[static EC_DIGITS])
 {
-    vec sums[2 * EC_DIGITS];
-    clear_sums(sums);
-    add_product(sums, a, b);
-    field_reduce_sums(out, sums);
+    struct sums sums;
+    sums_clear(&sums);
+    sums_add_product(&sums, a, b);
+    field_reduce(out, &sums);
 }
 
 FIELD_INLINE void field_square_raw(vec out[static EC_DIGITS], const vec a[static EC_DIGITS])
 {
-    vec sums[2 * EC_DIGITS];
-    make_square(sums, a);
-    field_reduce_sums(out, sums);
+    struct sums sums;
+    sums_square(&sums, a);
+    field_reduce(out, &sums);
 }
 
 FIELD_INLINE void field_multiply(vec out[static EC_DIGITS], const vec a[static EC_DIGITS],
@@ -196,10 +208,10 @@ FIELD_INLINE void field_square(vec out[static EC_DIGITS], const vec a[static EC_
 FIELD_INLINE void order_multiply(vec out[static EC_DIGITS], const vec a[static EC_DIGITS],
                                  const vec b[static EC_DIGITS])
 {
-    vec sums[2 * EC_DIGITS];
-    clear_sums(sums);
-    add_product(sums, a, b);
-    reduce_sums(out, sums, order_n, ORDER_INVERSE);
+    struct sums sums;
+    sums_clear(&sums);
+    sums_add_product(&sums, a, b);
+    sums_reduce(out, &sums, order_n, ORDER_INVERSE);
     number_carry(out, out);
 }
 

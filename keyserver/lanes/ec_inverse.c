@@ -3,13 +3,14 @@
 #include "common/secret.h"
 
 #define LIMB_BITS  EC_INVERSE_BITS
+#define STEPS      (LIMB_BITS / 2) /* that are taken at a time */
 #define LIMB_MASK  ((UINT64_C(1) << LIMB_BITS) - 1)
 #define DIGIT_BITS 52
 #define DIGIT_MASK ((UINT64_C(1) << DIGIT_BITS) - 1)
 
 __extension__ typedef __int128 wide;
 
-/* A signed number: limbs of 62 bits, of which the last has the sign. */
+/* A signed number: limbs of 60 bits, of which the last has the sign. */
 struct number {
     int64_t limb[EC_INVERSE_LIMBS];
 };
@@ -20,40 +21,64 @@ struct steps {
 };
 
 struct state {
-    struct number f, g; /* of which the greatest common divisor is sought; f is odd */
-    struct number d, e; /* f = d x and g = e x modulo m; both in (-2m, m) */
-    int64_t delta;      /* twice that of the paper: odd, begins with 1 */
+    struct number f, g;   /* of which the greatest common divisor is sought; f is odd */
+    struct number d, e;   /* f = d x and g = e x modulo m; both in (-2m, m) */
+    uint64_t minus_delta; /* twice that of the paper, which begins with 1/2; never zero */
     struct steps steps;
 };
 
-/* Takes 62 division steps on the low bits of f and g, which are all that they depend on. One step, if g is
+/* MASK, of which the compiler does not know that it is all ones or all zeros, and so makes no jump of it. */
+static inline uint64_t mask_of(uint64_t mask)
+{
+    __asm__("" : "+r"(mask));
+    return mask;
+}
+
+/* Takes 30 division steps on the low bits of f and g, which are all that they depend on. One step, if g is
  * odd and delta > 0: (delta, f, g) becomes (1 - delta, g, (g - f) / 2), otherwise (1 + delta, f, (g + f (g
- * mod 2)) / 2). Instead of halving a row of the matrix the other one is doubled. */
-static void take_steps(struct state *state)
+ * mod 2)) / 2). Instead of halving one row of the matrix the other one is doubled, and a row is one number, u
+ * + 2^32 v: no more than 2^30 each, they do not get in each other's way. What is added to g and its row is
+ * made before it is known whether it will be: each step waits for the one before. */
+static struct steps take_steps(struct state *state, uint64_t *f_bits, uint64_t *g_bits)
+{
+    uint64_t f = *f_bits, g = *g_bits, uv = 1, qr = UINT64_C(1) << 32, minus_delta = state->minus_delta;
+    for (unsigned i = 0; i < STEPS; i++) {
+        uint64_t positive = mask_of((uint64_t)((int64_t)minus_delta >> 63)); /* delta */
+        uint64_t odd = mask_of(0 - (g & 1));
+        uint64_t swap = odd & positive;
+        uint64_t f_swap = (f ^ g) & swap, row_swap = (uv ^ qr) & swap;
+        g += ((f ^ positive) - positive) & odd;
+        qr += ((uv ^ positive) - positive) & odd;
+        f ^= f_swap;
+        uv ^= row_swap;
+        minus_delta = (minus_delta ^ swap) - swap - 2;
+        g >>= 1;
+        uv <<= 1;
+    }
+    *f_bits = f;
+    *g_bits = g;
+    state->minus_delta = minus_delta;
+    struct steps steps = {.u = (int32_t)uv, .q = (int32_t)qr};
+    steps.v = (int64_t)(uv - (uint64_t)steps.u) >> 32;
+    steps.r = (int64_t)(qr - (uint64_t)steps.q) >> 32;
+    return steps;
+}
+
+/* As many steps as a limb has bits. */
+static void take_all_steps(struct state *state)
 {
     uint64_t f = (uint64_t)state->f.limb[0] | (uint64_t)state->f.limb[1] << LIMB_BITS;
     uint64_t g = (uint64_t)state->g.limb[0] | (uint64_t)state->g.limb[1] << LIMB_BITS;
-    uint64_t u = 1, v = 0, q = 0, r = 1;
-    int64_t delta = state->delta;
-    for (unsigned i = 0; i < LIMB_BITS; i++) {
-        uint64_t odd = 0 - (g & 1);
-        uint64_t swap = odd & (uint64_t)(-delta >> 63);
-        g += ((f ^ swap) - swap) & odd;
-        q += ((u ^ swap) - swap) & odd;
-        r += ((v ^ swap) - swap) & odd;
-        f += g & swap; /* g - f + f is what g was */
-        u += q & swap;
-        v += r & swap;
-        delta = (int64_t)(((uint64_t)delta ^ swap) - swap) + 2;
-        g >>= 1;
-        u <<= 1;
-        v <<= 1;
-    }
-    state->delta = delta;
-    state->steps = (struct steps){(int64_t)u, (int64_t)v, (int64_t)q, (int64_t)r};
+    struct steps a = take_steps(state, &f, &g), b = take_steps(state, &f, &g);
+    state->steps = (struct steps){
+        .u = b.u * a.u + b.v * a.q,
+        .v = b.u * a.v + b.v * a.r,
+        .q = b.q * a.u + b.r * a.q,
+        .r = b.q * a.v + b.r * a.r,
+    };
 }
 
-/* f and g after the steps: what the matrix makes of them ends in 62 zeros, which go. */
+/* f and g after the steps: what the matrix makes of them ends in 60 zeros, which go. */
 static void apply_to_fg(struct state *state, size_t limbs)
 {
     struct steps t = state->steps;
@@ -69,7 +94,7 @@ static void apply_to_fg(struct state *state, size_t limbs)
     state->g.limb[limbs - 1] = (int64_t)(g >> LIMB_BITS);
 }
 
-/* The multiple of m, in (-2^62 - A - B, A + B], that makes a sum end in 62 zeros whose low bits are SUM when
+/* The multiple of m, in (-2^60 - A - B, A + B], that makes a sum end in 60 zeros whose low bits are SUM when
  * A or B is added for m to make d or e positive. */
 static int64_t multiple_of(const struct ec_inverse_modulus *m, int64_t positive, uint64_t sum)
 {
@@ -77,7 +102,7 @@ static int64_t multiple_of(const struct ec_inverse_modulus *m, int64_t positive,
 }
 
 /* d and e after the steps, as apply_to_fg(), but modulo m: with d and e in (-m, m), after m is added to what
- * is negative, and |u| + |v| ≤ 2^62, and less than 2^62 times m taken away, they are in (-2m, m) again. */
+ * is negative, and |u| + |v| ≤ 2^60, and less than 2^60 times m taken away, they are in (-2m, m) again. */
 static void apply_to_de(struct state *state, const struct ec_inverse_modulus *m)
 {
     struct steps t = state->steps;
@@ -148,12 +173,12 @@ static void pack(uint64_t *digits, const struct number *number, const struct ec_
 
 void ec_inverse(const struct ec_inverse_modulus *m, uint64_t *x)
 {
-    struct state state = {.delta = 1, .e = {{1}}};
+    struct state state = {.minus_delta = UINT64_MAX, .e = {{1}}};
     for (size_t i = 0; i < m->limbs; i++)
         state.f.limb[i] = m->m[i];
     unpack(&state.g, x, m);
     for (size_t round = 0; round < m->rounds; round++) {
-        take_steps(&state);
+        take_all_steps(&state);
         apply_to_fg(&state, m->limbs);
         apply_to_de(&state, m);
     }

@@ -10,16 +10,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define EC_INVERSE_LIMBS  7  /* of 62 bits, at most: 384 bits and a sign */
+#define EC_INVERSE_LIMBS  7  /* of 60 bits, at most: 384 bits and a sign */
 #define EC_INVERSE_DIGITS 8  /* of 52 bits, at most */
-#define EC_INVERSE_BITS   62 /* division steps that are taken at a time, and bits of a limb */
+#define EC_INVERSE_BITS   60 /* division steps that are taken at a time, and bits of a limb */
 
 struct ec_inverse_modulus {
     size_t digits;               /* of a number outside, 52 bits each */
-    size_t limbs;                /* 62 LIMBS ≥ bits of m + 2 */
-    size_t rounds;               /* 62 ROUNDS ≥ (45907 bits + 26313) / 19929 (hull bound for delta = 1/2) */
+    size_t limbs;                /* 60 LIMBS ≥ bits of m + 2 */
+    size_t rounds;               /* 60 ROUNDS ≥ (45907 bits + 26313) / 19929 (hull bound for delta = 1/2) */
     int64_t m[EC_INVERSE_LIMBS]; /* the modulus, odd */
-    uint64_t inverse;            /* 1 / m modulo 2^62 */
+    uint64_t inverse;            /* 1 / m modulo 2^60 */
 };
 
 /* Replaces X, below m, by 1 / X modulo m, below m; zero stays zero. Both have m->digits digits of 52 bits,

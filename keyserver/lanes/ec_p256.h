@@ -41,9 +41,9 @@ static const struct ec_inverse_modulus field_inverse_modulus = {
     .digits = EC_DIGITS,
     .limbs = 5,
     .rounds = 10,
-    .m = {INT64_C(0x3fffffffffffffff), INT64_C(0x3ffffffff), INT64_C(0x0), INT64_C(0x3fffffc000000040),
-          INT64_C(0xff)},
-    .inverse = UINT64_C(0x3fffffffffffffff),
+    .m = {INT64_C(0xfffffffffffffff), INT64_C(0xfffffffff), INT64_C(0x0), INT64_C(0xffff00000001000),
+          INT64_C(0xffff)},
+    .inverse = UINT64_C(0xfffffffffffffff),
 };
 
 #define FIELD_INVERSE UINT64_C(0x1)
@@ -67,9 +67,9 @@ static const struct ec_inverse_modulus order_inverse_modulus = {
     .digits = EC_DIGITS,
     .limbs = 5,
     .rounds = 10,
-    .m = {INT64_C(0x33b9cac2fc632551), INT64_C(0x339beab69c5e7a13), INT64_C(0x3ffffffffffffffb),
-          INT64_C(0x3fffffc00000003f), INT64_C(0xff)},
-    .inverse = UINT64_C(0x332e375511ff43b1),
+    .m = {INT64_C(0x3b9cac2fc632551), INT64_C(0xe6faada7179e84f), INT64_C(0xfffffffffffffbc),
+          INT64_C(0xffff00000000fff), INT64_C(0xffff)},
+    .inverse = UINT64_C(0x32e375511ff43b1),
 };
 
 #define ORDER_INVERSE UINT64_C(0x1c8aaee00bc4f)

@@ -46,10 +46,10 @@ static const struct ec_inverse_modulus field_inverse_modulus = {
     .digits = EC_DIGITS,
     .limbs = 7,
     .rounds = 15,
-    .m = {INT64_C(0xffffffff), INT64_C(0x3ffffffc00000000), INT64_C(0x3fffffffffffffef),
-          INT64_C(0x3fffffffffffffff), INT64_C(0x3fffffffffffffff), INT64_C(0x3fffffffffffffff),
-          INT64_C(0xfff)},
-    .inverse = UINT64_C(0x3ffffffeffffffff),
+    .m = {INT64_C(0xffffffff), INT64_C(0xffffff000000000), INT64_C(0xffffffffffffeff),
+          INT64_C(0xfffffffffffffff), INT64_C(0xfffffffffffffff), INT64_C(0xfffffffffffffff),
+          INT64_C(0xffffff)},
+    .inverse = UINT64_C(0xffffffeffffffff),
 };
 
 #define FIELD_INVERSE UINT64_C(0x100000001)
@@ -76,10 +76,10 @@ static const struct ec_inverse_modulus order_inverse_modulus = {
     .digits = EC_DIGITS,
     .limbs = 7,
     .rounds = 15,
-    .m = {INT64_C(0x2cec196accc52973), INT64_C(0x206836c922c29deb), INT64_C(0x3634d81f4372ddf5),
-          INT64_C(0x3ffffffffffffff1), INT64_C(0x3fffffffffffffff), INT64_C(0x3fffffffffffffff),
-          INT64_C(0xfff)},
-    .inverse = UINT64_C(0x112b9f76177023bb),
+    .m = {INT64_C(0xcec196accc52973), INT64_C(0x1a0db248b0a77ae), INT64_C(0x34d81f4372ddf58),
+          INT64_C(0xffffffffffffc76), INT64_C(0xfffffffffffffff), INT64_C(0xfffffffffffffff),
+          INT64_C(0xffffff)},
+    .inverse = UINT64_C(0x12b9f76177023bb),
 };
 
 #define ORDER_INVERSE UINT64_C(0x46089e88fdc45)

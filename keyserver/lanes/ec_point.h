@@ -31,7 +31,8 @@ static struct {
 FIELD_INLINE void point_add(vec x[static EC_DIGITS], vec y[static EC_DIGITS], vec z[static EC_DIGITS],
                             const vec x2[static EC_DIGITS], const vec y2[static EC_DIGITS], vec_mask minus)
 {
-    vec zz[EC_DIGITS], h[EC_DIGITS], r[EC_DIGITS], hh[EC_DIGITS], v[EC_DIGITS], sums[2 * EC_DIGITS];
+    vec zz[EC_DIGITS], h[EC_DIGITS], r[EC_DIGITS], hh[EC_DIGITS], v[EC_DIGITS];
+    struct sums sums;
     field_square(zz, z);
     field_multiply_raw(h, x2, zz);
     EACH_DIGIT(i) h[i] = vec_add(vec_subtract(x[i], h[i]), vec_all(2 * field_p[i]));
@@ -58,10 +59,10 @@ FIELD_INLINE void point_add(vec x[static EC_DIGITS], vec y[static EC_DIGITS], ve
     number_carry(x, x);
     EACH_DIGIT(i) v[i] = vec_add(vec_subtract(v[i], x[i]), vec_all(FIELD_FOLDED * field_p[i]));
     number_carry(v, v); /* W = V - X */
-    clear_sums(sums);
-    add_product(sums, r, v);
-    add_product(sums, y, h);
-    field_reduce_sums(y, sums);
+    sums_clear(&sums);
+    sums_add_product(&sums, r, v);
+    sums_add_product(&sums, y, h);
+    field_reduce(y, &sums);
     number_carry(y, y);
 }
 

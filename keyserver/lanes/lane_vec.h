@@ -11,7 +11,7 @@
 #define VEC_LANES  8
 #define VEC_INLINE static inline __attribute__((always_inline, unused))
 
-#if defined(__AVX512IFMA__) && !defined(VEC_PORTABLE)
+#ifdef __AVX512IFMA__
 #define VEC_NATIVE 1
 
 #include <immintrin.h>
