@@ -140,6 +140,7 @@ def test_a_handshake_that_ends_before_its_key_operation_blames_the_key(site, pki
     peer = Hostile(site, site.start_server([pki.rsa[0]]))
     edge = site.start_edge([(peer.address, peer.public)], [pki.rsa[1]], origin.address,
                            timeouts="key = 60s handshake = %ds" % SLOW)
+    wait_until(lambda: attempt(edge, pki, "rsa"), "a handshake: no other waits for an epoch after it")
     peer.mode("late")
     assert not attempt(edge, pki, "rsa")
     edge.wait_log(r"event=handshake_failed .*reason=key_timeout state=wait_key ")

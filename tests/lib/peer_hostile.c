@@ -179,6 +179,16 @@ static void say_hello(struct channel *channel, uint32_t in_flight_max)
     buffer_clear(&packed);
 }
 
+/* It has no epochs to give: nobody is to wait for one. */
+static void say_no_epoch(struct channel *channel)
+{
+    const struct msg_epoch none = {0};
+    struct buffer packed = {0};
+    if (msg_pack_epoch(&packed, &none) == 0)
+        send_to(channel, &packed);
+    buffer_clear(&packed);
+}
+
 /* ---- upstream ---- */
 
 static void on_upstream_open(struct channel *channel, void *user)
@@ -261,6 +271,7 @@ static void on_edge_open(struct channel *channel, void *user)
     link->upstream = channel_connect(uv_default_loop(), &upstream_address, edge_identity, upstream_key, psk,
                                      &settings, &upstream_handlers, link);
     say_hello(channel, 4096);
+    say_no_epoch(channel);
 }
 
 static void on_edge_message(struct channel *channel, const uint8_t *bytes, size_t length, void *user)
