@@ -1,8 +1,14 @@
-/* Keys of every type in a store, and a signer for them. Not a test program by itself. */
+/* Keys of every type in a store, and a signer for them. With RIG_IN_LANES it computes in lanes what it can:
+ * each task as one of several. Not a test program by itself. */
 #ifndef TESTS_UNIT_KEYSERVER_TEST_SIGNER_RIG_H
 #define TESTS_UNIT_KEYSERVER_TEST_SIGNER_RIG_H
 
+#ifndef RIG_IN_LANES
+#define RIG_IN_LANES false
+#endif
+
 #include "common/log.h"
+#include "keyserver/lanes/lanes.h"
 #include "keyserver/vault/signer.h"
 #include "tests/unit/keyserver/test_keys.h"
 
@@ -21,6 +27,9 @@ static inline int start(void **state)
     (void)state;
     log_init("test", LOG_ERROR, LOG_LOGFMT);
     assert_int_equal(secret_init(), 0);
+    lanes_start(RIG_IN_LANES, LANES_EVERYTHING);
+    if (RIG_IN_LANES && lanes_state(LANES_RSA) == LANES_LACKING)
+        print_message("without AVX-512 IFMA: one by one, by OpenSSL\n");
     keys_make_folder(folder);
     for (size_t i = 0; i < KEY_COUNT; i++) {
         char name[32];
@@ -56,12 +65,23 @@ static inline const struct key *key_of(size_t which)
     return keystore_find(store, id);
 }
 
+/* OUTCOME is that of one among as many as are worth computing together, up to as many as can be. */
 static inline int perform_with(struct signer *own, size_t which, const struct task *task,
                                struct outcome *outcome)
 {
-    struct signer_item item = {.key = key_of(which), .task = task, .outcome = outcome, .err = 1};
-    signer_perform(own, &item, 1);
-    return item.err;
+    struct signer_item items[WORK_BATCH_MAX];
+    struct outcome others[WORK_BATCH_MAX];
+    const struct key *key = key_of(which);
+    const struct batch_size batch = signer_batch(key->work);
+    size_t count = batch.least + random_below((uint32_t)(batch.most - batch.least + 1));
+    size_t place = random_below((uint32_t)count);
+    for (size_t i = 0; i < count; i++)
+        items[i] = (struct signer_item){
+            .key = key, .task = task, .outcome = i == place ? outcome : &others[i], .err = 1};
+    signer_perform(own, items, count);
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(items[i].err, items[place].err);
+    return items[place].err;
 }
 
 static inline struct outcome perform_task(size_t which, const struct task *task)
