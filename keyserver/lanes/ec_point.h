@@ -68,23 +68,28 @@ FIELD_INLINE void point_add(vec x[static EC_DIGITS], vec y[static EC_DIGITS], ve
 
 /* ---- the table ---- */
 
-static void fold_carry(vec a[static EC_DIGITS])
+/* A raw sum becomes normal, and below 1.5: that it is multiplied by one takes time, which does not matter
+ * here. */
+static void field_settle(vec a[static EC_DIGITS])
 {
-    field_fold(a);
+    vec one[EC_DIGITS];
     number_carry(a, a);
+    number_all(one, field_one);
+    batch_field_multiply(a, a, one);
 }
 
 static void field_add(vec out[static EC_DIGITS], const vec a[static EC_DIGITS], const vec b[static EC_DIGITS])
 {
     EACH_DIGIT(i) out[i] = vec_add(a[i], b[i]);
-    fold_carry(out);
+    field_settle(out);
 }
 
+/* B is below 2. */
 static void field_subtract(vec out[static EC_DIGITS], const vec a[static EC_DIGITS],
                            const vec b[static EC_DIGITS])
 {
-    EACH_DIGIT(i) out[i] = vec_add(vec_subtract(a[i], b[i]), vec_all(FIELD_OFFSET * field_p[i]));
-    fold_carry(out);
+    EACH_DIGIT(i) out[i] = vec_add(vec_subtract(a[i], b[i]), vec_all(2 * field_p[i]));
+    field_settle(out);
 }
 
 /* P = 2 P (Cohen, Miyaji, Ono 1998, with a = -3). */

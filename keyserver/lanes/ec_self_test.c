@@ -92,3 +92,9 @@ bool ec_lanes_p256_self_test(void)
     ec_p256_ifma.prepare();
     return ec_kernel_test(&ec_p256_ifma);
 }
+
+bool ec_lanes_p384_self_test(void)
+{
+    ec_p384_ifma.prepare();
+    return ec_kernel_test(&ec_p384_ifma);
+}
