@@ -94,15 +94,22 @@ FIELD_INLINE vec_mask number_reduce(vec out[static EC_DIGITS], const vec a[stati
     return enough;
 }
 
-/* Sums of products by the place they are for: low halves and high halves apart, so that additions to one sum,
- * which wait for each other, are half as many. */
+/* Sums of products by the place they are for: of low halves and of high halves. Apart, as long as there are
+ * registers for them, additions to one sum, which wait for each other, are half as many. */
+#define SUMS_APART (EC_DIGITS <= 5)
 struct sums {
-    vec low[2 * EC_DIGITS], high[2 * EC_DIGITS];
+    vec low[2 * EC_DIGITS];
+    vec high[SUMS_APART ? 2 * EC_DIGITS : 1];
 };
+
+FIELD_INLINE vec *sums_high(struct sums *sums, unsigned place)
+{
+    return SUMS_APART ? &sums->high[place] : &sums->low[place];
+}
 
 FIELD_INLINE void sums_clear(struct sums *sums)
 {
-    UNROLL for (unsigned i = 0; i < 2 * EC_DIGITS; i++) sums->low[i] = sums->high[i] = vec_all(0);
+    UNROLL for (unsigned i = 0; i < 2 * EC_DIGITS; i++) sums->low[i] = *sums_high(sums, i) = vec_all(0);
 }
 
 /* SUMS += A B. Eight products of 52 bits in each of two factors leave room in 64. */
@@ -114,7 +121,7 @@ FIELD_INLINE void sums_add_product(struct sums *sums, const vec a[static EC_DIGI
         EACH_DIGIT(j)
         {
             sums->low[i + j] = vec_add_low(sums->low[i + j], a[i], b[j]);
-            sums->high[i + j + 1] = vec_add_high(sums->high[i + j + 1], a[i], b[j]);
+            *sums_high(sums, i + j + 1) = vec_add_high(*sums_high(sums, i + j + 1), a[i], b[j]);
         }
     }
 }
@@ -128,18 +135,19 @@ FIELD_INLINE void sums_square(struct sums *sums, const vec a[static EC_DIGITS])
         UNROLL for (unsigned j = i + 1; j < EC_DIGITS; j++)
         {
             sums->low[i + j] = vec_add_low(sums->low[i + j], a[i], a[j]);
-            sums->high[i + j + 1] = vec_add_high(sums->high[i + j + 1], a[i], a[j]);
+            *sums_high(sums, i + j + 1) = vec_add_high(*sums_high(sums, i + j + 1), a[i], a[j]);
         }
     }
     UNROLL for (unsigned i = 0; i < 2 * EC_DIGITS; i++)
     {
         sums->low[i] = vec_add(sums->low[i], sums->low[i]);
-        sums->high[i] = vec_add(sums->high[i], sums->high[i]);
+        if (SUMS_APART)
+            sums->high[i] = vec_add(sums->high[i], sums->high[i]);
     }
     EACH_DIGIT(i)
     {
         sums->low[2 * i] = vec_add_low(sums->low[2 * i], a[i], a[i]);
-        sums->high[2 * i + 1] = vec_add_high(sums->high[2 * i + 1], a[i], a[i]);
+        *sums_high(sums, 2 * i + 1) = vec_add_high(*sums_high(sums, 2 * i + 1), a[i], a[i]);
     }
 }
 
@@ -154,7 +162,7 @@ FIELD_INLINE void sums_reduce(vec out[static EC_DIGITS], const struct sums *sums
     bool lowest_is_minus_one = inverse == 1;
     UNROLL for (unsigned i = 0; i < 2 * EC_DIGITS; i++)
     {
-        sum[i] = vec_add(sums->low[i], sums->high[i]);
+        sum[i] = SUMS_APART ? vec_add(sums->low[i], sums->high[i]) : sums->low[i];
         less[i] = vec_all(0);
     }
     EACH_DIGIT(i)
