@@ -151,6 +151,10 @@ $(PEERS): $(BUILD)/tests/%: $(BUILD)/obj/tests/lib/%.o $(libs_cli)
 $(BUILD)/tests/load: $(BUILD)/obj/tests/bench/load.o $(libs_edge)
 	@mkdir -p $(@D)
 	$(link)
+# CPU time of ECDSA in lanes beside OpenSSL's; run it by hand.
+$(BUILD)/tests/lanes_ec: $(BUILD)/obj/tests/bench/lanes_ec.o $(libs_keyserver)
+	@mkdir -p $(@D)
+	$(link)
 # What is measured for leaks by time, and beside it the same with a leak: an object that comes before the library.
 leak := $(BUILD)/obj/tests/timing/leaky_premaster.o
 $(BUILD)/timing/ask: $(BUILD)/obj/tests/timing/ask.o $(libs_cli)
@@ -182,7 +186,7 @@ test: deps-test ## every unit and integration test; the last line counts them
 
 .PHONY: unit-programs peers timing-programs fuzz-programs fuzz-objects
 unit-programs: $(UNIT_TESTS)
-peers: $(PEERS) $(BUILD)/tests/load
+peers: $(PEERS) $(BUILD)/tests/load $(BUILD)/tests/lanes_ec
 timing-programs: $(TIMERS)
 fuzz-programs: $(FUZZERS)
 fuzz-objects: $(call objects,$(FUZZ_SRC))
