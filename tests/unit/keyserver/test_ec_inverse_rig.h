@@ -1,5 +1,5 @@
-/* Inverses by ec_inverse() beside OpenSSL's, for the numbers of the curve that was included before. Not a test program by
- * itself. */
+/* Inverses by ec_inverse() beside OpenSSL's, for the numbers of the curve that was included before. Not a
+ * test program by itself. */
 #ifndef TESTS_UNIT_KEYSERVER_TEST_EC_INVERSE_RIG_H
 #define TESTS_UNIT_KEYSERVER_TEST_EC_INVERSE_RIG_H
 
