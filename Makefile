@@ -153,7 +153,10 @@ $(PEERS): $(BUILD)/tests/%: $(BUILD)/obj/tests/lib/%.o $(libs_cli)
 $(BUILD)/tests/load: $(BUILD)/obj/tests/bench/load.o $(libs_edge)
 	@mkdir -p $(@D)
 	$(link)
+# CPU time of the lanes beside OpenSSL's.
 $(BUILD)/tests/lanes: $(BUILD)/obj/tests/bench/lanes.o $(libs_keyserver)
+$(BUILD)/tests/lanes_ec: $(BUILD)/obj/tests/bench/lanes_ec.o $(libs_keyserver)
+$(BUILD)/tests/lanes $(BUILD)/tests/lanes_ec:
 	@mkdir -p $(@D)
 	$(link)
 # What is measured for leaks by time, and beside it the same with a leak: an object that comes before the library.
@@ -188,7 +191,7 @@ test: deps-test ## every unit and integration test; the last line counts them
 
 .PHONY: unit-programs peers timing-programs fuzz-programs fuzz-objects
 unit-programs: $(UNIT_TESTS)
-peers: $(PEERS) $(BUILD)/tests/load $(BUILD)/tests/lanes
+peers: $(PEERS) $(BUILD)/tests/load $(BUILD)/tests/lanes $(BUILD)/tests/lanes_ec
 timing-programs: $(TIMERS)
 fuzz-programs: $(FUZZERS)
 fuzz-objects: $(call objects,$(FUZZ_SRC))

@@ -15,6 +15,8 @@
 #include "keyserver/lanes/ec_p256.h"
 #endif
 
+#include <stdbool.h>
+
 #define DIGIT_BITS 52
 #define DIGIT_MASK ((UINT64_C(1) << DIGIT_BITS) - 1)
 #define SIGN_BIT   (UINT64_C(1) << 63)
@@ -92,15 +94,22 @@ FIELD_INLINE vec_mask number_reduce(vec out[static EC_DIGITS], const vec a[stati
     return enough;
 }
 
-/* Sums of products by the place they are for: low halves and high halves apart, so that additions to one sum,
- * which wait for each other, are half as many. */
+/* Sums of products by the place they are for: of low halves and of high halves. Apart, as long as there are
+ * registers for them, additions to one sum, which wait for each other, are half as many. */
+#define SUMS_APART (EC_DIGITS <= 5)
 struct sums {
-    vec low[2 * EC_DIGITS], high[2 * EC_DIGITS];
+    vec low[2 * EC_DIGITS];
+    vec high[SUMS_APART ? 2 * EC_DIGITS : 1];
 };
+
+FIELD_INLINE vec *sums_high(struct sums *sums, unsigned place)
+{
+    return SUMS_APART ? &sums->high[place] : &sums->low[place];
+}
 
 FIELD_INLINE void sums_clear(struct sums *sums)
 {
-    UNROLL for (unsigned i = 0; i < 2 * EC_DIGITS; i++) sums->low[i] = sums->high[i] = vec_all(0);
+    UNROLL for (unsigned i = 0; i < 2 * EC_DIGITS; i++) sums->low[i] = *sums_high(sums, i) = vec_all(0);
 }
 
 /* SUMS += A B. Eight products of 52 bits in each of two factors leave room in 64. */
@@ -112,7 +121,7 @@ FIELD_INLINE void sums_add_product(struct sums *sums, const vec a[static EC_DIGI
         EACH_DIGIT(j)
         {
             sums->low[i + j] = vec_add_low(sums->low[i + j], a[i], b[j]);
-            sums->high[i + j + 1] = vec_add_high(sums->high[i + j + 1], a[i], b[j]);
+            *sums_high(sums, i + j + 1) = vec_add_high(*sums_high(sums, i + j + 1), a[i], b[j]);
         }
     }
 }
@@ -126,52 +135,61 @@ FIELD_INLINE void sums_square(struct sums *sums, const vec a[static EC_DIGITS])
         UNROLL for (unsigned j = i + 1; j < EC_DIGITS; j++)
         {
             sums->low[i + j] = vec_add_low(sums->low[i + j], a[i], a[j]);
-            sums->high[i + j + 1] = vec_add_high(sums->high[i + j + 1], a[i], a[j]);
+            *sums_high(sums, i + j + 1) = vec_add_high(*sums_high(sums, i + j + 1), a[i], a[j]);
         }
     }
     UNROLL for (unsigned i = 0; i < 2 * EC_DIGITS; i++)
     {
         sums->low[i] = vec_add(sums->low[i], sums->low[i]);
-        sums->high[i] = vec_add(sums->high[i], sums->high[i]);
+        if (SUMS_APART)
+            sums->high[i] = vec_add(sums->high[i], sums->high[i]);
     }
     EACH_DIGIT(i)
     {
         sums->low[2 * i] = vec_add_low(sums->low[2 * i], a[i], a[i]);
-        sums->high[2 * i + 1] = vec_add_high(sums->high[2 * i + 1], a[i], a[i]);
+        *sums_high(sums, 2 * i + 1) = vec_add_high(*sums_high(sums, 2 * i + 1), a[i], a[i]);
     }
 }
 
-/* OUT = SUMS / R modulo the number of digits MODULUS, raw; INVERSE is -1 / modulus modulo 2^52. When that is
- * 1, the quotient's digit is the sum's, and the modulus + 1 is added instead, whose lowest digit is zero;
- * digits that are zero are left out. */
+/* OUT = SUMS / R modulo the number whose digits are PLUS - MINUS, raw; INVERSE is -1 / modulus modulo 2^52.
+ * Digits that are zero cost nothing. Where the lowest digit is -1, the quotient's digit is that of the sum
+ * and takes just it away. */
 FIELD_INLINE void sums_reduce(vec out[static EC_DIGITS], const struct sums *sums,
-                              const uint64_t modulus[static EC_DIGITS], uint64_t inverse)
+                              const uint64_t plus[static EC_DIGITS], const uint64_t minus[static EC_DIGITS],
+                              uint64_t inverse)
 {
-    vec sum[2 * EC_DIGITS];
-    UNROLL for (unsigned i = 0; i < 2 * EC_DIGITS; i++) sum[i] = vec_add(sums->low[i], sums->high[i]);
+    vec sum[2 * EC_DIGITS], less[2 * EC_DIGITS];
+    bool lowest_is_minus_one = inverse == 1;
+    UNROLL for (unsigned i = 0; i < 2 * EC_DIGITS; i++)
+    {
+        sum[i] = SUMS_APART ? vec_add(sums->low[i], sums->high[i]) : sums->low[i];
+        less[i] = vec_all(0);
+    }
     EACH_DIGIT(i)
     {
-        vec quotient = inverse == 1 ? sum[i] : vec_add_low(vec_all(0), sum[i], vec_all(inverse));
-        uint64_t carry = inverse == 1;
+        sum[i] = vec_subtract(sum[i], less[i]);
+        vec quotient = lowest_is_minus_one ? sum[i] : vec_add_low(vec_all(0), sum[i], vec_all(inverse));
         EACH_DIGIT(j)
         {
-            uint64_t digit = (modulus[j] + carry) & DIGIT_MASK;
-            if (digit != 0) {
-                sum[i + j] = vec_add_low(sum[i + j], quotient, vec_all(digit));
-                sum[i + j + 1] = vec_add_high(sum[i + j + 1], quotient, vec_all(digit));
+            if (plus[j] != 0) {
+                sum[i + j] = vec_add_low(sum[i + j], quotient, vec_all(plus[j]));
+                sum[i + j + 1] = vec_add_high(sum[i + j + 1], quotient, vec_all(plus[j]));
             }
-            carry = (modulus[j] + carry) >> DIGIT_BITS;
+            if (minus[j] != 0 && !(j == 0 && lowest_is_minus_one)) {
+                less[i + j] = vec_add_low(less[i + j], quotient, vec_all(minus[j]));
+                less[i + j + 1] = vec_add_high(less[i + j + 1], quotient, vec_all(minus[j]));
+            }
         }
-        sum[i + 1] = vec_add(sum[i + 1], vec_right(sum[i], DIGIT_BITS));
+        sum[i + 1] = vec_add(sum[i + 1], vec_right_signed(sum[i], DIGIT_BITS));
     }
-    EACH_DIGIT(i) out[i] = sum[EC_DIGITS + i];
+    EACH_DIGIT(i) out[i] = vec_subtract(sum[EC_DIGITS + i], less[EC_DIGITS + i]);
 }
 
 /* ---- modulo p ---- */
 
 FIELD_INLINE void field_reduce(vec out[static EC_DIGITS], const struct sums *sums)
 {
-    sums_reduce(out, sums, field_p, FIELD_INVERSE);
+    sums_reduce(out, sums, field_plus, field_minus, FIELD_INVERSE);
 }
 
 FIELD_INLINE void field_multiply_raw(vec out[static EC_DIGITS], const vec a[static EC_DIGITS],
@@ -211,7 +229,7 @@ FIELD_INLINE void order_multiply(vec out[static EC_DIGITS], const vec a[static E
     struct sums sums;
     sums_clear(&sums);
     sums_add_product(&sums, a, b);
-    sums_reduce(out, &sums, order_n, ORDER_INVERSE);
+    sums_reduce(out, &sums, order_n, order_minus, ORDER_INVERSE);
     number_carry(out, out);
 }
 

@@ -39,8 +39,8 @@ struct ec_kernel {
 };
 
 /* Those of the vector unit only where it is there. */
-extern const struct ec_kernel ec_p256_ifma;
-extern const struct ec_kernel ec_p256_portable;
+extern const struct ec_kernel ec_p256_ifma, ec_p384_ifma;
+extern const struct ec_kernel ec_p256_portable, ec_p384_portable;
 
 /* Puts a prepared KERNEL through known answers: true when it gives them all. */
 bool ec_kernel_test(const struct ec_kernel *kernel);

@@ -37,10 +37,11 @@ struct ec_scratch;
 struct ec_scratch *ec_scratch_new(const struct ec_kernel *kernel);
 void ec_scratch_free(struct ec_scratch *scratch); /* NULL is allowed */
 
-/* Signs COUNT items, 1 … EC_LANES_MAX. The nonce of each is a function of fresh random bytes, of its key and
- * of its hash that is as good as random while the random bytes or the key is unknown: a generator that
- * fails, or repeats itself, gives deterministic signatures, no key (the aim of RFC 6979, 3.6). 0, or
- * ERR_CRYPTO with every signature zero when a key is not in its range. */
+/* Signs COUNT items. The nonce of each is a function of fresh random bytes, of its key and of its hash that
+ * is as good as random while the random bytes or the key is unknown: a generator that fails, or repeats
+ * itself, gives deterministic signatures, no key (the aim of RFC 6979, 3.6). 0; ERR_LENGTH unless COUNT is 1
+ * … EC_LANES_MAX; or ERR_CRYPTO, with every signature zero, when a key is not in its range. That a result is
+ * right is not checked. */
 int ec_lanes_sign(struct ec_scratch *scratch, struct ec_item *items, size_t count) MUST_USE;
 
 /* OUT = the ECDSA-Sig-Value of r and s in RS (RFC 3279, 2.2.3), of SIZE bytes each, SIZE ≤ EC_SIZE_MAX.

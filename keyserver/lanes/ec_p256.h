@@ -17,6 +17,14 @@ static const uint64_t field_p[EC_DIGITS] = {
     UINT64_C(0x0001000000000), UINT64_C(0x0ffffffff0000),
 };
 
+/* p = field_plus - field_minus, with as few digits as may be that are not zero. */
+static const uint64_t field_plus[EC_DIGITS] = {
+    UINT64_C(0x0000000000000), UINT64_C(0x0100000000000), UINT64_C(0x0000000000000),
+    UINT64_C(0x0001000000000), UINT64_C(0x0ffffffff0000),
+};
+
+static const uint64_t field_minus[EC_DIGITS] = {1};
+
 static const uint64_t field_one[EC_DIGITS] = {
     UINT64_C(0x0000000000010), UINT64_C(0xf000000000000), UINT64_C(0xfffffffffffff),
     UINT64_C(0xffeffffffffff), UINT64_C(0x00000000fffff),
@@ -53,6 +61,8 @@ static const uint64_t order_n[EC_DIGITS] = {
     UINT64_C(0x0000fffffffff), UINT64_C(0x0ffffffff0000),
 };
 
+static const uint64_t order_minus[EC_DIGITS] = {0};
+
 static const uint64_t order_square[EC_DIGITS] = {
     UINT64_C(0x5cc0dea6dc3ba), UINT64_C(0x192a067d8a084), UINT64_C(0xbec59615571bb),
     UINT64_C(0x1fc245b2392b6), UINT64_C(0x0e12d9559d956),
@@ -76,9 +86,6 @@ static const struct ec_inverse_modulus order_inverse_modulus = {
 
 /* A number that field_fold() has seen is below this, as a multiple of p. */
 #define FIELD_FOLDED 2
-
-/* What is added, as a multiple of p, where a difference might be negative and time does not matter. */
-#define FIELD_OFFSET 4
 
 /* Takes off the 16 p and less that a raw number, not negative, may have, up to 2^256 + 17 2^224, which is
  * below 1.01 p: 2^256 q becomes (2^224 - 2^192 - 2^96 + 1) q. The estimate of q leaves out what the lower

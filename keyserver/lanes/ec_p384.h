@@ -18,6 +18,19 @@ static const uint64_t field_p[EC_DIGITS] = {
     UINT64_C(0xfffffffffffff), UINT64_C(0x00000000fffff),
 };
 
+/* p = field_plus - field_minus, with as few digits as may be that are not zero. */
+static const uint64_t field_plus[EC_DIGITS] = {
+    UINT64_C(0x00000ffffffff), UINT64_C(0x0000000000000), UINT64_C(0x0000000000000),
+    UINT64_C(0x0000000000000), UINT64_C(0x0000000000000), UINT64_C(0x0000000000000),
+    UINT64_C(0x0000000000000), UINT64_C(0x0000000100000),
+};
+
+static const uint64_t field_minus[EC_DIGITS] = {
+    UINT64_C(0x0000000000000), UINT64_C(0x0100000000000), UINT64_C(0x0000001000000),
+    UINT64_C(0x0000000000000), UINT64_C(0x0000000000000), UINT64_C(0x0000000000000),
+    UINT64_C(0x0000000000000), UINT64_C(0x0000000000000),
+};
+
 static const uint64_t field_one[EC_DIGITS] = {
     UINT64_C(0x0000100000000), UINT64_C(0xffffffffff000), UINT64_C(0x0000000ffffff),
     UINT64_C(0x0000000000010), UINT64_C(0x0000000000000), UINT64_C(0x0000000000000),
@@ -60,6 +73,8 @@ static const uint64_t order_n[EC_DIGITS] = {
     UINT64_C(0xfffffffffffff), UINT64_C(0x00000000fffff),
 };
 
+static const uint64_t order_minus[EC_DIGITS] = {0};
+
 static const uint64_t order_square[EC_DIGITS] = {
     UINT64_C(0x34124f50ddb2d), UINT64_C(0xc974971bd0d8d), UINT64_C(0x2118942bfd3cc),
     UINT64_C(0x9f43be8072178), UINT64_C(0x5bf030606de60), UINT64_C(0x0d49174aab1cc),
@@ -86,9 +101,6 @@ static const struct ec_inverse_modulus order_inverse_modulus = {
 
 /* A number that field_fold() has seen is below this, as a multiple of p. */
 #define FIELD_FOLDED 8
-
-/* What is added, as a multiple of p, where a difference might be negative and time does not matter. */
-#define FIELD_OFFSET 256
 
 /* Nothing needs to be taken off: R has room for 2^32 p. */
 VEC_INLINE void field_fold(vec raw[static EC_DIGITS])

@@ -62,10 +62,10 @@ unsigned lanes_features(void)
 
 #ifdef __x86_64__
 static const struct rsa_kernel *const rsa_kernel = &rsa_kernel_ifma;
-static const struct ec_kernel *const p256_kernel = &ec_p256_ifma;
+static const struct ec_kernel *const p256_kernel = &ec_p256_ifma, *const p384_kernel = &ec_p384_ifma;
 #else
 static const struct rsa_kernel *const rsa_kernel = NULL;
-static const struct ec_kernel *const p256_kernel = NULL;
+static const struct ec_kernel *const p256_kernel = NULL, *const p384_kernel = NULL;
 #endif
 
 static bool rsa_self_test(void)
@@ -79,9 +79,16 @@ static bool p256_self_test(void)
     return ec_kernel_test(p256_kernel);
 }
 
+static bool p384_self_test(void)
+{
+    p384_kernel->prepare();
+    return ec_kernel_test(p384_kernel);
+}
+
 static const struct lanes_row rows[LANES_IDS] = {
     [LANES_RSA] = {"rsa", LANES_IFMA, rsa_self_test},
     [LANES_P256] = {"p256", LANES_IFMA, p256_self_test},
+    [LANES_P384] = {"p384", LANES_IFMA, p384_self_test},
 };
 static enum lanes_state states[LANES_IDS];
 
@@ -126,6 +133,7 @@ const struct rsa_kernel *lanes_rsa(void)
 
 const struct ec_kernel *lanes_ec(enum lanes_id id)
 {
-    const struct ec_kernel *const kernels[LANES_IDS] = {[LANES_P256] = p256_kernel};
+    const struct ec_kernel *const kernels[LANES_IDS] = {
+        [LANES_P256] = p256_kernel, [LANES_P384] = p384_kernel};
     return states[id] == LANES_READY ? kernels[id] : NULL;
 }

@@ -43,7 +43,7 @@ struct lanes_row {
     unsigned needs;          /* bits of enum lanes_feature */
     bool (*self_test)(void); /* true when all known answers come out */
 };
-enum lanes_id { LANES_RSA, LANES_P256, LANES_IDS };
+enum lanes_id { LANES_RSA, LANES_P256, LANES_P384, LANES_IDS };
 
 /* What processor and system offer. */
 unsigned lanes_features(void);
@@ -60,7 +60,7 @@ const char *lanes_state_text(enum lanes_state state);
 /* The RSA kernel for rsa_lanes_scratch_new(), or NULL unless LANES_RSA is ready. */
 struct rsa_kernel;
 const struct rsa_kernel *lanes_rsa(void);
-/* The same for ec_scratch_new(): of LANES_P256. */
+/* The same for ec_scratch_new(): of LANES_P256 or LANES_P384. */
 struct ec_kernel;
 const struct ec_kernel *lanes_ec(enum lanes_id id);
 

@@ -37,7 +37,8 @@ static const struct {
     struct batch_size size;
     enum lanes_id lanes;
 } kinds[WORKS] = {
-    [WORK_P256] = {{2, EC_LANES_MAX}, LANES_P256},
+    [WORK_P256] = {{1, EC_LANES_MAX}, LANES_P256},
+    [WORK_P384] = {{1, EC_LANES_MAX}, LANES_P384},
     [WORK_RSA_2048] = {{2, LANES}, LANES_RSA},
     [WORK_RSA_3072] = {{1, LANES}, LANES_RSA},
     [WORK_RSA_4096] = {{1, LANES}, LANES_RSA},

@@ -70,7 +70,7 @@ static size_t sign(const struct ec_kernel *kernel, size_t count)
 
 int main(void)
 {
-    static const struct ec_kernel *const kernels[] = {&ec_p256_portable};
+    static const struct ec_kernel *const kernels[] = {&ec_p256_portable, &ec_p384_portable};
     static const size_t counts[] = {1, 8, 13};
     size_t done = 0;
     if (!RUNNING_ON_VALGRIND || secret_init() != 0) {

@@ -11,6 +11,8 @@ static void noise_of_the_test(void *out, size_t length);
 static struct rig rigs[] = {
     {.kernel = &ec_p256_ifma, .vector = true, .curve = NID_X9_62_prime256v1},
     {.kernel = &ec_p256_portable, .vector = false, .curve = NID_X9_62_prime256v1},
+    {.kernel = &ec_p384_ifma, .vector = true, .curve = NID_secp384r1},
+    {.kernel = &ec_p384_portable, .vector = false, .curve = NID_secp384r1},
 };
 
 /* A generator that fails: it gives the same bytes every time. */
@@ -327,6 +329,6 @@ static void without_noise_nonces_follow_from_key_and_hash(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {ALL(&rigs[0]), ALL(&rigs[1])};
+    const struct CMUnitTest tests[] = {ALL(&rigs[0]), ALL(&rigs[1]), ALL(&rigs[2]), ALL(&rigs[3])};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,8 @@
 static struct rig rigs[] = {
     {.kernel = &ec_p256_ifma, .vector = true, .curve = NID_X9_62_prime256v1},
     {.kernel = &ec_p256_portable, .vector = false, .curve = NID_X9_62_prime256v1},
+    {.kernel = &ec_p384_ifma, .vector = true, .curve = NID_secp384r1},
+    {.kernel = &ec_p384_portable, .vector = false, .curve = NID_secp384r1},
 };
 
 /* From OpenSSL's HMAC and points alone. */
@@ -118,10 +120,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         FOR(&rigs[1], what_is_expected_is_right),
+        FOR(&rigs[3], what_is_expected_is_right),
         FOR(&rigs[0], the_kernel_gives_it),
         FOR(&rigs[1], the_kernel_gives_it),
+        FOR(&rigs[2], the_kernel_gives_it),
+        FOR(&rigs[3], the_kernel_gives_it),
         FOR(&rigs[0], the_vector_unit_passes_its_self_test),
         FOR(&rigs[1], a_kernel_that_is_wrong_is_found),
+        FOR(&rigs[3], a_kernel_that_is_wrong_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,12 +1,17 @@
+/* Inverses by ec_inverse() beside OpenSSL's, for the numbers of the curve that was included before. Not a
+ * test program by itself. */
+#ifndef TESTS_UNIT_KEYSERVER_TEST_EC_INVERSE_RIG_H
+#define TESTS_UNIT_KEYSERVER_TEST_EC_INVERSE_RIG_H
+
 #include "tests/unit/keyserver/test_ec_rig.h"
 
-#include "keyserver/lanes/ec_p256.h"
+#include "keyserver/lanes/ec_field.h"
 
 #define MANY 3000
 
 static BN_CTX *scratch;
 
-static void put(uint64_t *digits, size_t count, const BIGNUM *number)
+static inline void put(uint64_t *digits, size_t count, const BIGNUM *number)
 {
     BIGNUM *rest = BN_dup(number), *digit = BN_new();
     for (size_t i = 0; i < count; i++) {
@@ -21,7 +26,7 @@ static void put(uint64_t *digits, size_t count, const BIGNUM *number)
     BN_free(digit);
 }
 
-static void expect_inverse(const struct ec_inverse_modulus *modulus, const BIGNUM *m, const BIGNUM *x)
+static inline void expect_inverse(const struct ec_inverse_modulus *modulus, const BIGNUM *m, const BIGNUM *x)
 {
     uint64_t digits[EC_INVERSE_DIGITS], wanted[EC_INVERSE_DIGITS] = {0};
     put(digits, modulus->digits, x);
@@ -35,10 +40,9 @@ static void expect_inverse(const struct ec_inverse_modulus *modulus, const BIGNU
     assert_memory_equal(digits, wanted, modulus->digits * sizeof digits[0]);
 }
 
-static void expect_inverses(const struct ec_inverse_modulus *modulus, const char *hex)
+static inline void expect_inverses(const struct ec_inverse_modulus *modulus, const BIGNUM *m)
 {
-    BIGNUM *m = NULL, *x = BN_new();
-    assert_int_not_equal(BN_hex2bn(&m, hex), 0);
+    BIGNUM *x = BN_new();
     for (unsigned i = 0; i < 70; i++) { /* the smallest and the largest */
         assert_int_equal(BN_set_word(x, i), 1);
         expect_inverse(modulus, m, x);
@@ -59,53 +63,54 @@ static void expect_inverses(const struct ec_inverse_modulus *modulus, const char
         assert_int_equal(BN_rand_range(x, m), 1);
         expect_inverse(modulus, m, x);
     }
-    BN_free(m);
     BN_free(x);
 }
 
-static void inverses_modulo_p_of_p256(void **state)
+static EC_GROUP *group;
+
+static void inverses_modulo_p(void **state)
 {
     (void)state;
-    expect_inverses(&field_inverse_modulus,
-                    "ffffffff00000001000000000000000000000000ffffffffffffffffffffffff");
+    expect_inverses(&field_inverse_modulus, EC_GROUP_get0_field(group));
 }
 
-static void inverses_modulo_n_of_p256(void **state)
+static void inverses_modulo_n(void **state)
 {
     (void)state;
-    expect_inverses(&order_inverse_modulus,
-                    "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551");
+    expect_inverses(&order_inverse_modulus, EC_GROUP_get0_order(group));
 }
 
-/* The bound that the rounds rest on (see ec_inverse.h). */
-static void there_are_rounds_enough(void **state)
+/* The bounds that ec_inverse.h names. */
+static void there_are_rounds_and_limbs_enough(void **state)
 {
     (void)state;
-    assert_true(field_inverse_modulus.rounds * EC_INVERSE_BITS >= (45907 * 256 + 26313) / 19929);
-    assert_true(order_inverse_modulus.rounds * EC_INVERSE_BITS >= (45907 * 256 + 26313) / 19929);
-    assert_true(field_inverse_modulus.limbs * EC_INVERSE_BITS >= 256 + 2);
-}
-
-static int start(void **state)
-{
-    (void)state;
-    scratch = BN_CTX_new();
-    return secret_init() != 0 || scratch == NULL ? -1 : 0;
+    assert_true(field_inverse_modulus.rounds * EC_INVERSE_BITS >= (45907 * EC_BITS + 26313 + 19928) / 19929);
+    assert_true(order_inverse_modulus.rounds * EC_INVERSE_BITS >= (45907 * EC_BITS + 26313 + 19928) / 19929);
+    assert_true(field_inverse_modulus.limbs * EC_INVERSE_BITS >= EC_BITS + 2);
+    assert_true(order_inverse_modulus.limbs * EC_INVERSE_BITS >= EC_BITS + 2);
+    assert_true(field_inverse_modulus.limbs <= EC_INVERSE_LIMBS);
 }
 
 static int stop(void **state)
 {
     (void)state;
     BN_CTX_free(scratch);
+    EC_GROUP_free(group);
     return 0;
 }
 
-int main(void)
+static inline int run_inverses(int curve)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(inverses_modulo_p_of_p256),
-        cmocka_unit_test(inverses_modulo_n_of_p256),
-        cmocka_unit_test(there_are_rounds_enough),
+        cmocka_unit_test(inverses_modulo_p),
+        cmocka_unit_test(inverses_modulo_n),
+        cmocka_unit_test(there_are_rounds_and_limbs_enough),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    scratch = BN_CTX_new();
+    group = EC_GROUP_new_by_curve_name(curve);
+    if (secret_init() != 0 || scratch == NULL || group == NULL)
+        return 1;
+    return cmocka_run_group_tests(tests, NULL, stop);
 }
+
+#endif

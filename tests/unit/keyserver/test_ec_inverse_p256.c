@@ -1,0 +1,8 @@
+#include "keyserver/lanes/ec_p256.h"
+
+#include "tests/unit/keyserver/test_ec_inverse_rig.h"
+
+int main(void)
+{
+    return run_inverses(NID_X9_62_prime256v1);
+}
