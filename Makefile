@@ -141,9 +141,6 @@ $(UNIT_TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $$(libs_$$(firstwor
 $(PEERS): $(BUILD)/tests/%: $(BUILD)/obj/tests/lib/%.o $(libs_cli)
 	@mkdir -p $(@D)
 	$(link)
-$(BUILD)/tests/load: $(BUILD)/obj/tests/bench/load.o $(libs_edge)
-	@mkdir -p $(@D)
-	$(link)
 # What is measured for leaks by time, and beside it the same with a leak: an object that comes before the library.
 leak := $(BUILD)/obj/tests/timing/leaky_premaster.o
 $(BUILD)/timing/ask: $(BUILD)/obj/tests/timing/ask.o $(libs_cli)
@@ -173,7 +170,7 @@ test: deps-test ## every unit and integration test; the last line counts them
 
 .PHONY: unit-programs peers timing-programs fuzz-programs fuzz-objects
 unit-programs: $(UNIT_TESTS)
-peers: $(PEERS) $(BUILD)/tests/load
+peers: $(PEERS)
 timing-programs: $(TIMERS)
 fuzz-programs: $(FUZZERS)
 fuzz-objects: $(call objects,$(FUZZ_SRC))
