@@ -12,6 +12,7 @@ import contextlib
 import os
 import resource
 import shutil
+import signal
 import statistics
 import sys
 import tempfile
@@ -156,6 +157,7 @@ def main():
     given = options()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # ten thousand clients, and as many at the daemons
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))  # as an interrupt: what was started is ended
     folder = tempfile.mkdtemp(prefix="keyless-bench-")
     try:
         run = Run(folder, given.short, given.parts)

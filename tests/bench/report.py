@@ -38,7 +38,9 @@ def table(rows):
     width = [max(len(cells(row)[i]) for row in rows) for i in range(len(HEAD) - 1)]
     for group in dict.fromkeys(row["group"] for row in rows):
         lines += ["", group.upper()]
-        lines += ["  " + "  ".join([*(c.ljust(w) for c, w in zip(cells(row), width)), cells(row)[-1]]) for row in rows if row["group"] == group]
+        for row in rows:
+            if row["group"] == group:
+                lines.append("  " + "  ".join([*(cell.ljust(w) for cell, w in zip(cells(row), width)), row["verdict"]]))
     return "\n".join(lines)
 
 
@@ -55,15 +57,18 @@ def markdown(rows, about, command):
     lines += ["- %s: %s" % (name, value if value else "not installed") for name, value in about.items()]
     for group in dict.fromkeys(row["group"] for row in rows):
         lines += ["", "## " + group.capitalize(), "", "| " + " | ".join(HEAD) + " |", "|---|---|---|---|---|---|"]
-        lines += ["| " + " | ".join("**missed**" if c == goals.MISSED else c for c in cells(row)) + " |" for row in rows if row["group"] == group]
+        for row in rows:
+            if row["group"] == group:
+                lines.append("| " + " | ".join("**missed**" if cell == goals.MISSED else cell for cell in cells(row)) + " |")
     return "\n".join(lines) + "\n"
 
 
 # ---- the drawing ----
 
-STYLE = """text { font: 13px system-ui, sans-serif; fill: #222 } .met { fill: #2e7d32 } .missed { fill: #c62828 } .goal { stroke: #222 }
-.paper { fill: #fff } .head { font-weight: 600 }
-@media (prefers-color-scheme: dark) { text { fill: #ddd } .goal { stroke: #ddd } .paper { fill: #1b1b1b } .met { fill: #66bb6a } .missed { fill: #ef5350 } }"""
+STYLE = """text { font: 13px system-ui, sans-serif; fill: #222 } .head { font-weight: 600 } .paper { fill: #fff }
+.met { fill: #2e7d32 } .missed { fill: #c62828 } .goal { stroke: #222 }
+@media (prefers-color-scheme: dark) { text { fill: #ddd } .goal { stroke: #ddd } .paper { fill: #1b1b1b } .met { fill: #66bb6a }
+.missed { fill: #ef5350 } }"""
 
 
 def share(row):
