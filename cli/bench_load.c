@@ -37,16 +37,6 @@ struct load {
 
 /* ---- phases ---- */
 
-static void end(struct load *load)
-{
-    if (load->phase == MEASURING)
-        load->result->seconds = (double)(clock_ns() - load->begin_ns) / 1e9;
-    load->phase = ENDING;
-    uv_timer_stop(&load->turn);
-    if (load->open == 0)
-        uv_stop(&load->channels->loop);
-}
-
 static void begin(struct load *load)
 {
     load->phase = MEASURING;
@@ -62,6 +52,18 @@ static void note_cpu(struct load *load)
         load->result->cpu_ns[i] = now.ns[i] - load->cpu.ns[i];
 }
 
+static void end(struct load *load)
+{
+    if (load->phase == MEASURING) {
+        note_cpu(load);
+        load->result->seconds = (double)(clock_ns() - load->begin_ns) / 1e9;
+    }
+    load->phase = ENDING;
+    uv_timer_stop(&load->turn);
+    if (load->open == 0)
+        uv_stop(&load->channels->loop);
+}
+
 static void on_turn(uv_timer_t *timer)
 {
     struct load *load = timer->data;
@@ -71,7 +73,6 @@ static void on_turn(uv_timer_t *timer)
         uv_timer_start(timer, on_turn, load->settings->measure_ns / 1000000u, 0);
         return;
     }
-    note_cpu(load);
     end(load);
 }
 
