@@ -1,10 +1,11 @@
 /* TLS clients for the benchmarks, thousands in one thread: the same for every server that is measured.
  *
- *   tls_client handshakes PORT VERSION CIPHERS NAME PARALLEL SECONDS   full handshakes, each closed in good
- * order tls_client bulk PORT VERSION CIPHERS NAME PARALLEL SECONDS         GET /size/1048576 again and again
- *   tls_client hold PORT VERSION CIPHERS NAME COUNT 0                  says when COUNT are open; until stdin
- * ends tls_client wait PORT VERSION CIPHERS NAME COUNT 0                  COUNT handshakes at once, until all
- * are done
+ *   tls_client MODE PORT VERSION CIPHERS NAME COUNT SECONDS
+ *
+ *   handshakes   COUNT at a time for SECONDS, each closed in good order
+ *   bulk         COUNT connections that get a megabyte again and again for SECONDS
+ *   hold         COUNT connections that get a page each and stay, until stdin ends
+ *   wait         COUNT handshakes at once, until all are done
  *
  * VERSION is 1.2 or 1.3, CIPHERS an OpenSSL list for 1.2. One line of JSON says what came of it. Certificates
  * are not verified: that is the client's cost, not the server's. Nothing is resumed. */
@@ -23,9 +24,9 @@
 #include "common/clock.h"
 
 #define EVENTS    256
-#define REQUEST   "GET /size/1048576 HTTP/1.1\r\nHost: bench.test\r\n\r\n"
-#define BODY_SIZE 1048576u
-#define HOLD_OPEN 64 /* handshakes at a time until all are open */
+#define BULK_SIZE 1048576u
+#define PAGE_SIZE 1000u /* of the one page before a connection is left idle */
+#define HOLD_OPEN 64    /* handshakes at a time until all are open */
 #define STALL_MS  60000
 
 enum mode { HANDSHAKES, BULK, HOLD, WAIT };
@@ -47,6 +48,8 @@ static struct {
     struct sockaddr_in server;
     const char *name;
     SSL_CTX *context;
+    size_t body_size; /* of what is asked for; 0 = nothing is */
+    char request[128];
     int epoll;
     struct connection *connections;
     unsigned count;   /* of them */
@@ -118,7 +121,8 @@ static bool ask(struct connection *c)
 {
     c->in_body = false;
     c->left = 0;
-    return SSL_write(c->ssl, REQUEST, sizeof REQUEST - 1) == sizeof REQUEST - 1;
+    int length = (int)strlen(all.request);
+    return SSL_write(c->ssl, all.request, length) == length;
 }
 
 static void on_handshake(struct connection *c)
@@ -136,15 +140,13 @@ static void on_handshake(struct connection *c)
         all.took_ns[all.took++] = clock_ns() - c->begun_ns;
     all.done++;
     all.busy--;
-    c->state = all.mode == BULK ? READING : OPEN;
-    if (all.mode == BULK && !ask(c))
-        drop(c, true);
-    else if (all.mode == HOLD)
-        watch(c, 0);
-    else if (all.mode != BULK)
+    c->state = all.body_size > 0 ? READING : CLOSING;
+    if (all.body_size == 0)
         start_closing(c);
-    else
+    else if (ask(c))
         watch(c, EPOLLIN);
+    else
+        drop(c, true);
 }
 
 /* Takes LENGTH bytes of an answer; true when it is complete. */
@@ -155,7 +157,7 @@ static bool take_answer(struct connection *c, const char *bytes, size_t length)
         if (end == NULL)
             return false;
         c->in_body = true;
-        c->left = BODY_SIZE;
+        c->left = all.body_size;
         length -= (size_t)(end + 4 - bytes);
     }
     c->left -= length < c->left ? length : c->left;
@@ -170,6 +172,11 @@ static void on_readable(struct connection *c)
         if (!take_answer(c, bytes, (size_t)length))
             continue;
         all.bodies++;
+        if (all.mode == HOLD) {
+            c->state = OPEN;
+            watch(c, 0);
+            return;
+        }
         if (clock_ns() >= all.end_ns) {
             start_closing(c);
             return;
@@ -219,7 +226,7 @@ static bool refill(void)
             begin(&all.connections[i]);
         alive += all.connections[i].state != FREE;
     }
-    return all.mode == HOLD ? all.done + all.failed < all.wanted : alive > 0;
+    return all.mode == HOLD ? all.bodies + all.failed < all.wanted : alive > 0;
 }
 
 static int run(void)
@@ -248,8 +255,8 @@ static void report(uint64_t begun_ns)
     qsort(all.took_ns, all.took, sizeof *all.took_ns, compare);
     printf("{\"handshakes\": %u, \"failed\": %u, \"megabytes\": %llu, \"seconds\": %.3f, \"p50_ms\": %.3f, "
            "\"p99_ms\": %.3f}\n",
-           all.done, all.failed, (unsigned long long)all.bodies, (double)(clock_ns() - begun_ns) / 1e9,
-           all.took ? (double)all.took_ns[all.took / 2] / 1e6 : 0,
+           all.done, all.failed, (unsigned long long)(all.mode == BULK ? all.bodies : 0),
+           (double)(clock_ns() - begun_ns) / 1e9, all.took ? (double)all.took_ns[all.took / 2] / 1e6 : 0,
            all.took ? (double)all.took_ns[all.took * 99 / 100] / 1e6 : 0);
     fflush(stdout);
 }
@@ -279,6 +286,9 @@ static int parse(char *argv[])
     all.context = context(argv[3], argv[4]);
     all.name = argv[5];
     all.count = (unsigned)strtoul(argv[6], NULL, 10);
+    all.body_size = all.mode == BULK ? BULK_SIZE : all.mode == HOLD ? PAGE_SIZE : 0;
+    snprintf(all.request, sizeof all.request, "GET /size/%zu HTTP/1.1\r\nHost: bench.test\r\n\r\n",
+             all.body_size);
     all.wanted = all.mode == HOLD || all.mode == WAIT ? all.count : UINT_MAX;
     all.end_ns = clock_ns() + (uint64_t)(strtod(argv[7], NULL) * 1e9);
     all.connections = calloc(all.count, sizeof *all.connections);
