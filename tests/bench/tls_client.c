@@ -46,7 +46,7 @@ struct connection {
 static struct {
     enum mode mode;
     struct sockaddr_in server;
-    const char *name;
+    char *name; /* of the host; borrowed */
     SSL_CTX *context;
     size_t body_size; /* of what is asked for; 0 = nothing is */
     char request[128];
@@ -263,6 +263,7 @@ static void report(uint64_t begun_ns)
 
 static SSL_CTX *context(const char *version, const char *ciphers)
 {
+    static char ecdsa[] = "ECDSA+SHA256";
     SSL_CTX *made = SSL_CTX_new(TLS_client_method());
     int number = strcmp(version, "1.3") == 0 ? TLS1_3_VERSION : TLS1_2_VERSION;
     if (made == NULL || !SSL_CTX_set_min_proto_version(made, number) ||
@@ -272,7 +273,7 @@ static SSL_CTX *context(const char *version, const char *ciphers)
     SSL_CTX_set_session_cache_mode(made, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_mode(made, SSL_MODE_RELEASE_BUFFERS);
     if (number == TLS1_3_VERSION)
-        return SSL_CTX_set1_sigalgs_list(made, "ECDSA+SHA256") ? made : NULL;
+        return SSL_CTX_set1_sigalgs_list(made, ecdsa) ? made : NULL;
     return SSL_CTX_set_cipher_list(made, ciphers) ? made : NULL;
 }
 
