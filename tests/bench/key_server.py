@@ -75,7 +75,6 @@ class KeyServers:
             found = bench(server.bench_config, "--admin", server.bench_admin, "--op", operation, "--key", key, "--in-flight",
                           str(IN_FLIGHT), "--seconds", str(self.run.seconds))
             self.run.note(("server", kind, operation, key), found["cpu_us"]["total"])
-            self.run.note(("rate", kind, operation, key), found["rate"])
 
     def measure_alone(self):
         """A request when there is no other: an echo before and after, so that a slow moment hits both."""
@@ -133,7 +132,7 @@ class Neighbours:
         seconds = max(1.0, 2 * self.run.seconds)
         self.run.say("ECDSA beside %d RSA of another edge" % FLOOD)
         flood = subprocess.Popen([program("keyless"), "bench", "-c", self.other, "--op", "sign_tls13", "--key", "rsa2048", "--in-flight",
-                                  str(FLOOD), "--seconds", str(seconds + 2), "--json"], stdout=subprocess.PIPE, text=True)
+                                  str(FLOOD), "--seconds", str(seconds + 2), "--json"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         try:
             wait_until(lambda: self.server.admin.metric("keyless_server_vault_queued") > FLOOD / 2, "a queue of RSA")
             found = bench(self.first, "--op", "sign_tls13", "--key", "p256", "--in-flight", "1", "--seconds", str(seconds))
@@ -169,7 +168,7 @@ class Memory:
         count = times * 64
         self.run.say("%d idle channels" % count)
         crowd = subprocess.Popen([program("keyless"), "bench", *["-c", config] * times, "--channels", "64", "--op", "sign_tls13", "--key",
-                                  "p256", "--in-flight", "1", "--seconds", "600"], stdout=subprocess.DEVNULL)
+                                  "p256", "--in-flight", "1", "--seconds", "600"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             wait_until(lambda: len(server.admin.status()["edges"]) >= count, "%d channels" % count, 60)
             time.sleep(0.2)  # what connecting took may still be given back
