@@ -23,7 +23,7 @@ MET, MISSED, OPEN = "met", "missed", "–"
 
 def row(group, what, figure, unit, reference=None, reference_name="", at_least=None, at_most=None, not_applicable=None, value=None):
     """One line of the result. The goal is for VALUE, by default FIGURE; without a goal the line only informs."""
-    value = figure if value is None else value
+    value = figure if value is None and not not_applicable else value
     goal = at_least if at_least is not None else at_most
     if not_applicable:
         verdict = "not applicable: " + not_applicable
