@@ -15,7 +15,7 @@ HANDSHAKES = (("TLS 1.2 RSA", "rsa2048", "1.2", "AES128-GCM-SHA256"),
               ("TLS 1.3 ECDSA", "p256", "1.3", "-"))
 PARALLEL = {"one after another": 1, "64 at once": 64}
 BULK_CONNECTIONS = 4
-IDLE, SHORT_IDLE = 2000, 300
+IDLE, SHORT_IDLE, FIRST = 2000, 300, 8
 
 
 class Client:
@@ -126,12 +126,12 @@ class Edges:
     # ---- memory ----
 
     def measure_idle(self):
-        """Once, and each server before the measurements that would leave it with memory to spare."""
+        """Once, and before anything else, which would leave the servers with memory to spare."""
         count = SHORT_IDLE if self.run.short else IDLE
         _, *hello = HANDSHAKES[3]
         for server in self.all:
             self.run.say("%s: %d idle connections" % (server.name, count))
-            ask("handshakes", server.port, *hello, 1, 0.1)
+            ask("hold", server.port, *hello, FIRST, 0)  # what the first connections make once and for all
             before = machine.resident_kb(server.pids)
             client = Client("hold", server.port, *hello, count, 0)
             try:

@@ -164,7 +164,7 @@ class Memory:
             self.run.note("server start", proportional / 1024)
         config = site.edge_config([(server.address, server.identity.public)], [], "127.0.0.1:1")
         bench(config, "--op", "sign_tls13", "--key", "p256", "--in-flight", "1", "--seconds", "0.2")
-        before, times = machine.resident_kb(pids), 1 if self.run.short else 3  # a key server takes 256 channels of one edge
+        before, times = machine.resident_kb(pids), 3  # a key server takes 256 channels of one edge
         count = times * 64
         self.run.say("%d idle channels" % count)
         crowd = subprocess.Popen([program("keyless"), "bench", *["-c", config] * times, "--channels", "64", "--op", "sign_tls13", "--key",

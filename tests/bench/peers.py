@@ -8,6 +8,7 @@ import os
 import resource
 import shutil
 import socket
+import ssl
 import subprocess
 
 import machine
@@ -30,9 +31,15 @@ def host_of(kind):
     return kind + ".bench.test"
 
 
-def listens(port):
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+def shakes_hands(port):
+    """True when a worker is there: the port alone may be open before there is one."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as raw, tls.wrap_socket(raw, server_hostname=host_of("p256")):
+            return True
+    except OSError:
+        return False
 
 
 class Origin:
@@ -56,7 +63,7 @@ class Peer:
         path = write(os.path.join(folder, name + ".conf"), config)
         self.daemon = Daemon([word.replace("CONFIG", path) for word in command], cwd=folder)
         try:
-            wait_until(lambda: self._alive() and listens(port), name + " on its port")
+            wait_until(lambda: self._alive() and shakes_hands(port), "a handshake with " + name)
         except AssertionError:
             self.daemon.kill()
             raise
