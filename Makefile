@@ -65,6 +65,8 @@ UNIT_SRC   := $(wildcard tests/unit/*/test_*.c)
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SRC))
 PEER_SRC   := $(wildcard tests/lib/peer_*.c)
 PEERS      := $(patsubst tests/lib/%.c,$(BUILD)/tests/%,$(PEER_SRC))
+BENCH_SRC  := $(wildcard tests/bench/*.c)
+BENCHES    := $(patsubst tests/%.c,$(BUILD)/%,$(BENCH_SRC))
 TIMING_SRC := $(wildcard tests/timing/*.c)
 TIMERS     := $(addprefix $(BUILD)/timing/,ask memcheck memcheck-leaky memcheck-lanes memcheck-ec memcheck-ec-leaky \
                 keyless-server-leaky)
@@ -108,7 +110,7 @@ $(GENERATED): $(BUILD)/gen/proto/keyless.pb-c.c
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -Wno-conversion -Wno-cast-qual -MMD -MP -c -o $@ $<
-$(call objects,$(proto_src) $(UNIT_SRC) $(PEER_SRC) $(TIMING_SRC) $(FUZZ_SRC)): | $(BUILD)/gen/proto/keyless.pb-c.c
+$(call objects,$(proto_src) $(UNIT_SRC) $(PEER_SRC) $(BENCH_SRC) $(TIMING_SRC) $(FUZZ_SRC)): | $(BUILD)/gen/proto/keyless.pb-c.c
 
 # Kernels for the vector unit: only these files are compiled for it, and nothing of them runs before keyserver/lanes/lanes.c
 # has found that it can.
@@ -150,13 +152,11 @@ $(UNIT_TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $$(libs_$$(firstwor
 $(PEERS): $(BUILD)/tests/%: $(BUILD)/obj/tests/lib/%.o $(libs_cli)
 	@mkdir -p $(@D)
 	$(link)
-$(BUILD)/tests/load: $(BUILD)/obj/tests/bench/load.o $(libs_edge)
-	@mkdir -p $(@D)
-	$(link)
-# CPU time of the lanes beside OpenSSL's.
-$(BUILD)/tests/lanes: $(BUILD)/obj/tests/bench/lanes.o $(libs_keyserver)
-$(BUILD)/tests/lanes_ec: $(BUILD)/obj/tests/bench/lanes_ec.o $(libs_keyserver)
-$(BUILD)/tests/lanes $(BUILD)/tests/lanes_ec:
+# CPU time of the lanes beside OpenSSL's; clients and origin of the benchmarks, the same for every server that is measured.
+lane_benches := $(filter $(BUILD)/bench/lanes_%,$(BENCHES))
+$(lane_benches): $(BUILD)/%: $(BUILD)/obj/tests/%.o $(libs_keyserver)
+$(filter-out $(lane_benches),$(BENCHES)): $(BUILD)/%: $(BUILD)/obj/tests/%.o $(libs_common)
+$(BENCHES):
 	@mkdir -p $(@D)
 	$(link)
 # What is measured for leaks by time, and beside it the same with a leak: an object that comes before the library.
@@ -189,9 +189,10 @@ test: deps-test ## every unit and integration test; the last line counts them
 	@$(SUBMAKE) programs $(if $(UNIT_TESTS),unit-programs) $(if $(PEERS),peers) $(BUILD)/timing/ask
 	@BUILD=$(BUILD) SAN=$(SAN) tests/run
 
-.PHONY: unit-programs peers timing-programs fuzz-programs fuzz-objects
+.PHONY: unit-programs peers bench-programs timing-programs fuzz-programs fuzz-objects
 unit-programs: $(UNIT_TESTS)
-peers: $(PEERS) $(BUILD)/tests/load $(BUILD)/tests/lanes $(BUILD)/tests/lanes_ec
+peers: $(PEERS)
+bench-programs: $(BENCHES)
 timing-programs: $(TIMERS)
 fuzz-programs: $(FUZZERS)
 fuzz-objects: $(call objects,$(FUZZ_SRC))
@@ -213,9 +214,10 @@ lint: deps-test ## who may include whom, headers alone, warnings as errors, hard
 	@deploy/deps.sh build test lint timing
 	@BUILD=$(BUILD) tests/lint/lint
 
-bench: deps-test ## CPU per operation beside OpenSSL, and per handshake beside nginx where installed
-	@$(SUBMAKE) programs $(BUILD)/tests/load $(BUILD)/tests/lanes
-	@BUILD=$(BUILD) tests/bench/bench.py
+bench: deps-build ## every goal of speed and memory, beside OpenSSL, nginx, HAProxy and hitch; SHORT=1, SAVE=1, ONLY=part
+	@deploy/deps.sh bench || echo "make bench: goes on without what is missing"
+	@$(SUBMAKE) programs bench-programs
+	@BUILD=$(BUILD) tests/bench/bench.py $(if $(SHORT),--short) $(if $(SAVE),--save) $(if $(ONLY),--only "$(ONLY)")
 
 timing: ## whether a padding shows in the time: at the socket, and by valgrind; each with a leak that must be found
 	@deploy/deps.sh build test timing

@@ -26,8 +26,8 @@ struct cli_verb {
     int (*run)(int argc, char *argv[]); /* argv[0] is the verb; returns an enum cli_exit */
 };
 
-extern const struct cli_verb cli_audit, cli_check, cli_genkey, cli_init, cli_keys, cli_ping, cli_pubkey,
-    cli_status, cli_trace;
+extern const struct cli_verb cli_audit, cli_bench, cli_check, cli_genkey, cli_init, cli_keys, cli_ping,
+    cli_pubkey, cli_status, cli_trace;
 
 /* Complains: "keyless VERB: …" and a newline on stderr. Returns CODE, so that verbs can `return
  * cli_fail(...)`. */

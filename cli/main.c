@@ -7,7 +7,7 @@
 #include "common/secret.h"
 
 static const struct cli_verb *const verbs[] = {&cli_init, &cli_genkey, &cli_pubkey, &cli_check, &cli_status,
-                                               &cli_ping, &cli_keys,   &cli_trace,  &cli_audit};
+                                               &cli_ping, &cli_keys,   &cli_bench,  &cli_trace, &cli_audit};
 #define VERB_COUNT (sizeof verbs / sizeof verbs[0])
 
 static int print_usage(FILE *out, int result)

@@ -1,5 +1,5 @@
-/* What `ping`, `keys` and `check --online` share: the key servers of an edge.conf, asked one by one over real
- * channels. One thread. */
+/* What `ping`, `keys`, `bench` and `check --online` share: the key servers of an edge.conf, asked one by one
+ * over real channels. One thread. */
 #ifndef CLI_SERVERS_H
 #define CLI_SERVERS_H
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the Debian packages that a group of work needs, if any is missing: deps.sh build|test|demo|lint|fuzz …
+# Installs the Debian packages that a group of work needs, if any is missing: deps.sh build|test|demo|lint|fuzz|bench …
 # As root or through sudo without a password; otherwise prints the one line to run and stops.
 set -eu
 
@@ -11,8 +11,9 @@ packages() {
     demo) echo python3 openssl curl procps util-linux ;;
     lint) echo clang clang-format binutils mandoc ;;
     fuzz) echo clang libclang-rt-dev python3 ;;
+    bench) echo nginx haproxy hitch openssl python3 ;; # Debian starts the first three as services
     timing) echo valgrind python3 openssl procps ;;
-    *) echo "deps.sh: unknown group '$1'; known: build test demo lint fuzz timing" >&2; exit 2 ;;
+    *) echo "deps.sh: unknown group '$1'; known: build test demo lint fuzz bench timing" >&2; exit 2 ;;
     esac
 }
 

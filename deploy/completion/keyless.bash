@@ -9,13 +9,18 @@ _keyless() {
         [status]="--json"
         [ping]="--config --count --json"
         [keys]="--config --json"
+        [bench]="--config --op --key --in-flight --channels --seconds --warm-up --name --admin --json"
         [audit]="--key --head --part --live --follow --lines --edge --op --result --trace --json"
         [trace]="--connect --ca --insecure --admin --cipher --local-key --local-cert --json"
     )
     if ((COMP_CWORD == 1)); then
-        mapfile -t COMPREPLY < <(compgen -W "init genkey pubkey check status ping keys trace audit help --version" -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W "init genkey pubkey check status ping keys bench trace audit help --version" -- "$word")
     elif [[ $verb == audit ]] && ((COMP_CWORD == 2)); then
         mapfile -t COMPREPLY < <(compgen -W "verify tail --help" -- "$word")
+    elif [[ $verb == bench && $before == --op ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "sign_tls13 sign_tls12 rsa_premaster rsa_master" -- "$word")
+    elif [[ $verb == bench && $before == --key ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "rsa2048 rsa3072 rsa4096 p256 p384 ed25519" -- "$word")
     elif [[ $before == -c || $before == --config || $before == --key || $before == --cert || $before == --ca || $before == --local-* || $word != -* ]]; then
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -f -- "$word")

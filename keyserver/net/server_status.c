@@ -3,6 +3,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "keyserver/net/server_metrics.h"
@@ -120,12 +121,13 @@ static json_t *json_of_status(const struct server_status *status)
     const struct net_counters *counters = service_counters(status->service);
 
     return json_pack(
-        "{s:s, s:s, s:f, s:b, s:o, s:o, s:o, s:I, s:o, s:o, s:o}", "program", "keyless-server", "version",
-        KEYLESS_VERSION, "uptime_seconds", (double)(clock_ns() - status->started_ns) / 1e9, "draining",
-        service_draining(status->service), "listeners", json_of_listeners(status), "vault",
-        json_of_vault(status), "edges", json_of_peers(status), "requests_in_flight",
-        (json_int_t)service_open(status->service), "requests", json_of_operations(counters->requests),
-        "answers", json_of_answers(counters), "dropped", json_of_drops(counters));
+        "{s:s, s:s, s:i, s:f, s:b, s:o, s:o, s:o, s:I, s:o, s:o, s:o}", "program", "keyless-server",
+        "version", KEYLESS_VERSION, "pid", (int)getppid() /* the supervisor's */, "uptime_seconds",
+        (double)(clock_ns() - status->started_ns) / 1e9, "draining", service_draining(status->service),
+        "listeners", json_of_listeners(status), "vault", json_of_vault(status), "edges",
+        json_of_peers(status), "requests_in_flight", (json_int_t)service_open(status->service), "requests",
+        json_of_operations(counters->requests), "answers", json_of_answers(counters), "dropped",
+        json_of_drops(counters));
 }
 
 /* ---- routes ---- */

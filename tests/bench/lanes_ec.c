@@ -12,6 +12,7 @@
 
 #include "common/secret.h"
 #include "keyserver/lanes/ec_kernel.h"
+#include "keyserver/lanes/lanes.h"
 
 #define ROUNDS     101
 #define ROUNDS_MAX 10001

@@ -71,7 +71,7 @@ def secrets_below(folder):
 def test_version_and_help():
     assert re.match(r"keyless \d+\.\d+\.\d+\n", keyless("--version").stdout)
     text = keyless("help").stdout
-    verbs = ["init", "genkey", "pubkey", "check", "status", "ping", "keys", "trace", "audit"]
+    verbs = ["init", "genkey", "pubkey", "check", "status", "ping", "keys", "bench", "trace", "audit"]
     assert [line.split()[0] for line in text.splitlines() if line.startswith("  ")] == verbs
     for verb in verbs:
         assert keyless(verb, "--help").stdout.startswith("usage: keyless %s" % verb)
@@ -101,6 +101,17 @@ def test_version_and_help():
     (("ping", "-n", "0"), "from 1 to 100000"),
     (("ping", "-c", "/nonexistent/edge.conf"), "/nonexistent/edge.conf"),
     (("keys", "-c", "/nonexistent/edge.conf"), "/nonexistent/edge.conf"),
+    (("bench", "-c", "/nonexistent/edge.conf"), "/nonexistent/edge.conf"),
+    (("bench", "--frobnicate"), "frobnicate"),
+    (("bench", "--op", "keys"), "sign_tls13, sign_tls12, rsa_premaster, rsa_master"),
+    (("bench", "--key", "rsa1024"), "rsa2048, rsa3072, rsa4096, p256"),
+    (("bench", "--in-flight", "1,0"), "from 1 to 65536, such as 1,8,64"),
+    (("bench", "--channels", "65"), "from 1 to 64"),
+    (("bench", "--seconds", "0"), "from 0.01 to 3600"),
+    (("bench", "--warm-up", "-1"), "from 0 to 3600"),
+    (("bench", "--name", "a" * 254), "a host name"),
+    (("bench", *["-c", "x"] * 17), "more than 16 edges"),
+    (("bench", "one", "two"), "one SERVER at most"),
 ])
 def test_wrong_use_ends_with_2_and_says_what_is_right(arguments, said):
     done = run(*arguments)

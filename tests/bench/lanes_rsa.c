@@ -1,7 +1,7 @@
 /* CPU time of an RSA private-key operation in lanes, with blinding and check, for each number of operations
  * at once, beside OpenSSL's raw one in the same run. Each figure is the median of interleaved rounds.
  *
- *     lanes [ROUNDS=51] */
+ *     lanes_rsa [ROUNDS=51] */
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
 #include <openssl/evp.h>

@@ -1,0 +1,192 @@
+#include "cli/bench_work.h"
+
+#include <string.h>
+
+#include "common/bytes.h"
+#include "common/secret.h"
+
+#define TLS12        0x0303
+#define SUITE        0x009c /* TLS_RSA_WITH_AES_128_GCM_SHA256 */
+#define NAMED_CURVE  3      /* ECCurveType (RFC 8422, 5.4) */
+#define X25519       0x001d
+#define X25519_SIZE  32
+#define CERTIFICATES 2 /* bytes of the one in the list; the key server only hashes it */
+
+/* HandshakeType (RFC 5246, 7.4) */
+enum {
+    CLIENT_HELLO = 1,
+    SERVER_HELLO = 2,
+    CERTIFICATE = 11,
+    SERVER_HELLO_DONE = 14,
+    CLIENT_KEY_EXCHANGE = 16
+};
+/* ExtensionType */
+enum { SERVER_NAME = 0, EXTENDED_MASTER_SECRET = 23 };
+
+static uint16_t scheme_of(const struct key_info *key)
+{
+    static const uint16_t schemes[KEY_TYPES] = {
+        [KEY_RSA] = SCHEME_RSA_PSS_RSAE_SHA256,
+        [KEY_EC_P256] = SCHEME_ECDSA_P256_SHA256,
+        [KEY_EC_P384] = SCHEME_ECDSA_P384_SHA384,
+        [KEY_ED25519] = SCHEME_ED25519,
+    };
+    return key->type < KEY_TYPES ? schemes[key->type] : 0;
+}
+
+/* ---- handshake messages ---- */
+
+/* Begins something with a length of SIZE bytes in front; returns where it begins. */
+static uint8_t *open_part(struct writer *w, size_t size)
+{
+    static const uint8_t zeros[3];
+    writer_bytes(w, zeros, size);
+    return w->at;
+}
+
+static void close_part(struct writer *w, uint8_t *start, size_t size)
+{
+    size_t length = (size_t)(w->at - start);
+    for (size_t i = 1; i <= size && !w->bad; i++, length >>= 8)
+        start[-(ptrdiff_t)i] = (uint8_t)length;
+}
+
+static void put_random(struct writer *w, size_t length)
+{
+    uint8_t random[RSA_MODULUS_MAX];
+    random_bytes(random, length);
+    writer_bytes(w, random, length);
+}
+
+/* server_name (RFC 6066, 3) unless NAME is NULL, and extended_master_secret (RFC 7627, 5.1). */
+static void put_extensions(struct writer *w, const char *name)
+{
+    uint8_t *all = open_part(w, 2);
+    if (name != NULL) {
+        writer_u16(w, SERVER_NAME);
+        uint8_t *data = open_part(w, 2), *list = open_part(w, 2);
+        writer_u8(w, 0); /* host_name */
+        uint8_t *host = open_part(w, 2);
+        writer_bytes(w, name, strlen(name));
+        close_part(w, host, 2);
+        close_part(w, list, 2);
+        close_part(w, data, 2);
+    }
+    writer_u16(w, EXTENDED_MASTER_SECRET);
+    writer_u16(w, 0);
+    close_part(w, all, 2);
+}
+
+static void put_client_hello(struct writer *w, const char *name)
+{
+    writer_u8(w, CLIENT_HELLO);
+    uint8_t *hello = open_part(w, 3);
+    writer_u16(w, TLS12);
+    put_random(w, TLS_RANDOM_SIZE);
+    writer_u8(w, 0); /* no session id */
+    writer_u16(w, 2);
+    writer_u16(w, SUITE);
+    writer_u16(w, 0x0100); /* one compression method: none */
+    put_extensions(w, name);
+    close_part(w, hello, 3);
+}
+
+static void put_server_hello(struct writer *w, const uint8_t epoch_key[static EPOCH_KEY_SIZE])
+{
+    uint8_t random[SESSION_ID_RANDOM_SIZE], session_id[SESSION_ID_SIZE];
+    random_bytes(random, sizeof random);
+    session_id_make(session_id, epoch_key, random);
+    writer_u8(w, SERVER_HELLO);
+    uint8_t *hello = open_part(w, 3);
+    writer_u16(w, TLS12);
+    put_random(w, TLS_RANDOM_SIZE);
+    writer_u8(w, sizeof session_id);
+    writer_bytes(w, session_id, sizeof session_id);
+    writer_u16(w, SUITE);
+    writer_u8(w, 0);
+    put_extensions(w, NULL);
+    close_part(w, hello, 3);
+}
+
+/* Random bytes as a number below a modulus of MODULUS bytes, whose highest bit is set. */
+static void put_ciphertext(struct writer *w, size_t modulus)
+{
+    writer_u8(w, 0);
+    put_random(w, modulus - 1);
+}
+
+static int fill_master(struct operation *operation, size_t modulus, const char *name,
+                       const uint8_t epoch_key[static EPOCH_KEY_SIZE], struct bench_messages *messages)
+{
+    struct writer w;
+    if (name != NULL && strlen(name) > BENCH_NAME_MAX)
+        return ERR_LENGTH;
+    writer_init(&w, messages->bytes, sizeof messages->bytes);
+    put_client_hello(&w, name);
+    put_server_hello(&w, epoch_key);
+    writer_u8(&w, CERTIFICATE);
+    writer_u24(&w, 6 + CERTIFICATES);
+    writer_u24(&w, 3 + CERTIFICATES);
+    writer_u24(&w, CERTIFICATES);
+    put_random(&w, CERTIFICATES);
+    writer_u8(&w, SERVER_HELLO_DONE);
+    writer_u24(&w, 0);
+    writer_u8(&w, CLIENT_KEY_EXCHANGE);
+    writer_u24(&w, (uint32_t)modulus + 2);
+    writer_u16(&w, (uint16_t)modulus);
+    put_ciphertext(&w, modulus);
+    operation->u.rsa_master.messages = messages->bytes;
+    operation->u.rsa_master.length = (uint32_t)writer_length(&w);
+    return w.bad ? ERR_LENGTH : 0;
+}
+
+/* ---- the other operations ---- */
+
+static void fill_tls13(struct operation *operation, const struct key_info *key)
+{
+    operation->u.sign_tls13.scheme = scheme_of(key);
+    operation->u.sign_tls13.hash_length = 32;
+    random_bytes(operation->u.sign_tls13.hash, 32);
+}
+
+static void fill_tls12(struct operation *operation, const struct key_info *key)
+{
+    struct writer w;
+    operation->u.sign_tls12.scheme = scheme_of(key);
+    random_bytes(operation->u.sign_tls12.client_random, TLS_RANDOM_SIZE);
+    random_bytes(operation->u.sign_tls12.server_random, TLS_RANDOM_SIZE);
+    writer_init(&w, operation->u.sign_tls12.params, sizeof operation->u.sign_tls12.params);
+    writer_u8(&w, NAMED_CURVE);
+    writer_u16(&w, X25519);
+    writer_u8(&w, X25519_SIZE);
+    put_random(&w, X25519_SIZE);
+    operation->u.sign_tls12.params_length = (uint16_t)writer_length(&w);
+}
+
+static void fill_premaster(struct operation *operation, size_t modulus)
+{
+    struct writer w;
+    operation->u.rsa_premaster.client_version = TLS12;
+    operation->u.rsa_premaster.ciphertext_length = (uint16_t)modulus;
+    writer_init(&w, operation->u.rsa_premaster.ciphertext, sizeof operation->u.rsa_premaster.ciphertext);
+    put_ciphertext(&w, modulus);
+}
+
+int bench_work_fill(struct operation *operation, const struct bench_case *one, const char *name,
+                    const uint8_t epoch_key[static EPOCH_KEY_SIZE], struct bench_messages *messages)
+{
+    size_t modulus = (size_t)(one->key.bits + 7) / 8;
+    operation->kind = one->kind;
+    memcpy(operation->key_id, one->key.key_id, KEY_ID_SIZE);
+    if (one->kind == OP_SIGN_TLS13)
+        fill_tls13(operation, &one->key);
+    else if (one->kind == OP_SIGN_TLS12)
+        fill_tls12(operation, &one->key);
+    else if (modulus < RSA_MODULUS_MIN || modulus > RSA_MODULUS_MAX)
+        return ERR_LENGTH;
+    else if (one->kind == OP_RSA_PREMASTER)
+        fill_premaster(operation, modulus);
+    else
+        return fill_master(operation, modulus, name, epoch_key, messages);
+    return 0;
+}
