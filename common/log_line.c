@@ -103,9 +103,11 @@ static bool is_json_number(const char *value, size_t length)
 
 static bool needs_quotes(const char *value, size_t length)
 {
-    for (size_t i = 0; i < length; i++)
-        if ((uint8_t)value[i] <= 0x20 || (uint8_t)value[i] >= 0x7f || strchr("\"\\=", value[i]) != NULL)
+    for (size_t i = 0; i < length; i++) {
+        char c = value[i];
+        if (c <= ' ' || c >= 0x7f || c == '"' || c == '\\' || c == '=')
             return true;
+    }
     return false;
 }
 
@@ -151,11 +153,16 @@ static void end_field(struct log_line *line, struct field *field)
     field->text = false;
 }
 
+static bool may_stand_in_name(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '.' || c == '-';
+}
+
 static void add_to_name(struct field *field, char c)
 {
-    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
     if (field->name_length < sizeof field->name)
-        field->name[field->name_length++] = c != 0 && strchr(allowed, c) != NULL ? c : '_';
+        field->name[field->name_length++] = may_stand_in_name(c) ? c : '_';
 }
 
 static void add_to_value(struct log_line *line, struct field *field, const char *text, size_t length)

@@ -40,6 +40,14 @@ uint32_t random_below(uint32_t limit)
     return randombytes_uniform(limit);
 }
 
+uint64_t short_hash(const uint8_t key[static 16], const void *bytes, size_t length)
+{
+    uint64_t hash;
+    _Static_assert(crypto_shorthash_BYTES == sizeof hash && crypto_shorthash_KEYBYTES == 16, "its sizes");
+    crypto_shorthash((uint8_t *)&hash, bytes, length, key);
+    return hash;
+}
+
 void sha256(uint8_t out[static 32], const void *bytes, size_t length)
 {
     crypto_hash_sha256(out, bytes, length);

@@ -17,7 +17,7 @@ struct authorized {
     size_t count;
     uint32_t *slots, *names;
     size_t slot_count; /* of each; a power of two, more than twice the edges */
-    uint8_t hash_key[32];
+    uint8_t hash_key[16];
 };
 
 struct parse {
@@ -36,11 +36,7 @@ static int fail(const struct parse *p, const char *what)
 
 static size_t first_slot(const struct authorized *list, const void *bytes, size_t length)
 {
-    uint8_t hash[32];
-    uint64_t value;
-    hmac_sha256(hash, list->hash_key, sizeof list->hash_key, bytes, length);
-    memcpy(&value, hash, sizeof value);
-    return (size_t)value & (list->slot_count - 1);
+    return (size_t)short_hash(list->hash_key, bytes, length) & (list->slot_count - 1);
 }
 
 static uint32_t *find_by_key(const struct authorized *list, const uint8_t *key)

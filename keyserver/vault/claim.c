@@ -1,6 +1,5 @@
 #include "keyserver/vault/claim.h"
 
-#include <openssl/evp.h>
 #include <string.h>
 
 #include "common/bytes.h"
@@ -29,20 +28,19 @@ static void put_fields(struct writer *w, const struct operation *operation)
     }
 }
 
-void claim_digest(uint8_t out[static CLAIM_DIGEST_SIZE], const struct operation *operation)
+void claim_digest(const struct hasher *hasher, uint8_t out[static CLAIM_DIGEST_SIZE],
+                  const struct operation *operation)
 {
-    uint8_t head[HEAD_MAX], hash[EVP_MAX_MD_SIZE] = {0};
+    bool has_messages = operation->kind == OP_RSA_MASTER;
+    uint8_t head[HEAD_MAX], hash[HASH_MAX];
     struct writer w;
     writer_init(&w, head, sizeof head);
     writer_u8(&w, (uint8_t)operation->kind);
     writer_bytes(&w, operation->key_id, KEY_ID_SIZE);
     put_fields(&w, operation);
-    EVP_MD_CTX *context = EVP_MD_CTX_new();
-    if (context != NULL && EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1 &&
-        EVP_DigestUpdate(context, head, writer_length(&w)) == 1 &&
-        (operation->kind != OP_RSA_MASTER ||
-         EVP_DigestUpdate(context, operation->u.rsa_master.messages, operation->u.rsa_master.length) == 1))
-        EVP_DigestFinal_ex(context, hash, NULL);
-    EVP_MD_CTX_free(context);
+    if (hasher_hash(hasher, hash, 256, head, writer_length(&w),
+                    has_messages ? operation->u.rsa_master.messages : NULL,
+                    has_messages ? operation->u.rsa_master.length : 0) != 0)
+        memset(hash, 0, sizeof hash);
     memcpy(out, hash, CLAIM_DIGEST_SIZE);
 }

@@ -4,6 +4,7 @@
 
 #include "common/log.h"
 #include "keyserver/authorized.h"
+#include "keyserver/vault/hasher.h"
 #include "keyserver/vault/keystore.h"
 #include "keyserver/vault/transcript.h"
 #include "keyserver/wall/wall.h"
@@ -25,6 +26,7 @@ struct claim {
  * ‖ key_id ‖ fields), the kind as one byte, numbers of two bytes, fields in the order of the protocol and
  * without lengths: scheme and hash; scheme, randoms and params; client_version and ciphertext; handshake
  * messages. */
-void claim_digest(uint8_t out[static CLAIM_DIGEST_SIZE], const struct operation *operation);
+void claim_digest(const struct hasher *hasher, uint8_t out[static CLAIM_DIGEST_SIZE],
+                  const struct operation *operation);
 
 #endif

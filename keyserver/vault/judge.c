@@ -58,7 +58,7 @@ void judge_request(const struct judge *judge, const struct wall_request *request
     out->claim.edge = hearing.edge;
     out->claim.key = hearing.key;
     if (hearing.key != NULL)
-        claim_digest(out->claim.digest, operation);
+        claim_digest(judge->hasher, out->claim.digest, operation);
     out->refusal = walk(&hearing, 0);
     memcpy(out->claim.server_name, hearing.seen.server_name, sizeof out->claim.server_name);
     if (out->refusal == REFUSAL_NONE && hearing.key != NULL)

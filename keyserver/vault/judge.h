@@ -15,6 +15,7 @@ struct judge {
     const struct policy *policy;
     struct limits *limits;       /* counts what is granted */
     const uint8_t *epoch_secret; /* 32 bytes; see epoch_secret() */
+    const struct hasher *hasher;
 };
 
 struct judgement {

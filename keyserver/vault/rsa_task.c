@@ -19,8 +19,9 @@ static int encode(const struct task *task, const struct key *key, const struct h
                   uint8_t *number)
 {
     const struct scheme_info *scheme = scheme_find(task->u.sign.scheme);
-    uint8_t hash[CONTENT_HASH_MAX];
-    if (scheme == NULL || content_hash(hasher, hash, scheme->hash_bits, task) != 0)
+    uint8_t hash[HASH_MAX];
+    if (scheme == NULL ||
+        hasher_hash(hasher, hash, scheme->hash_bits, task->u.sign.content, task->u.sign.length, NULL, 0) != 0)
         return ERR_CRYPTO;
     int err = scheme->family == FAMILY_RSA_PKCS1 ? emsa_pkcs1(number, key->bits, scheme->hash_bits, hash)
                                                  : emsa_pss(number, key->bits, scheme->hash_bits, hash);

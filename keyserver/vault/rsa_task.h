@@ -5,7 +5,7 @@
 #ifndef KEYSERVER_VAULT_RSA_TASK_H
 #define KEYSERVER_VAULT_RSA_TASK_H
 
-#include "keyserver/vault/content_hash.h"
+#include "keyserver/vault/hasher.h"
 #include "keyserver/vault/keystore.h"
 #include "keyserver/vault/task.h"
 

@@ -37,10 +37,8 @@ static const struct {
     struct batch_size size;
     enum lanes_id lanes;
 } kinds[WORKS] = {
-    [WORK_P256] = {{1, EC_LANES_MAX}, LANES_P256},
-    [WORK_P384] = {{1, EC_LANES_MAX}, LANES_P384},
-    [WORK_RSA_2048] = {{2, LANES}, LANES_RSA},
-    [WORK_RSA_3072] = {{1, LANES}, LANES_RSA},
+    [WORK_P256] = {{1, EC_LANES_MAX}, LANES_P256}, [WORK_P384] = {{1, EC_LANES_MAX}, LANES_P384},
+    [WORK_RSA_2048] = {{2, LANES}, LANES_RSA},     [WORK_RSA_3072] = {{1, LANES}, LANES_RSA},
     [WORK_RSA_4096] = {{1, LANES}, LANES_RSA},
 };
 
@@ -178,7 +176,7 @@ typedef uint8_t rsa_number[RSA_MODULUS_MAX];
 
 /* The same for those of COUNT (1 … LANES) items that have no error yet, in lanes. */
 static void operations_in_lanes(struct signer *signer, struct signer_item *items, rsa_number *numbers,
-                               size_t count)
+                                size_t count)
 {
     struct rsa_lanes_item work[LANES];
     size_t of[LANES], used = 0;
@@ -219,11 +217,12 @@ static void perform_rsa(struct signer *signer, struct signer_item *items, size_t
 
 /* ---- elliptic curves ---- */
 
-static int hash_of(struct signer *signer, const struct signer_item *item,
-                   uint8_t hash[static CONTENT_HASH_MAX])
+static int hash_of(struct signer *signer, const struct signer_item *item, uint8_t hash[static HASH_MAX])
 {
     const struct scheme_info *scheme = scheme_find(item->task->u.sign.scheme);
-    return scheme != NULL ? content_hash(&signer->hasher, hash, scheme->hash_bits, item->task) : ERR_CRYPTO;
+    return scheme != NULL ? hasher_hash(&signer->hasher, hash, scheme->hash_bits, item->task->u.sign.content,
+                                        item->task->u.sign.length, NULL, 0)
+                          : ERR_CRYPTO;
 }
 
 static size_t hash_length(const struct signer_item *item)
@@ -233,7 +232,7 @@ static size_t hash_length(const struct signer_item *item)
 
 static int sign_ecdsa(struct signer *signer, const struct signer_item *item)
 {
-    uint8_t hash[CONTENT_HASH_MAX];
+    uint8_t hash[HASH_MAX];
     size_t size = RESULT_MAX;
     struct tools *tools = tools_of(signer, item);
     if (tools->sign == NULL) {
@@ -276,7 +275,7 @@ static void fit_hash(uint8_t *out, size_t size, const uint8_t *hash, size_t leng
 static void perform_ecdsa(struct signer *signer, struct signer_item *items, size_t count)
 {
     struct ec_item work[EC_LANES_MAX];
-    uint8_t hashes[EC_LANES_MAX][EC_SIZE_MAX], hash[CONTENT_HASH_MAX];
+    uint8_t hashes[EC_LANES_MAX][EC_SIZE_MAX], hash[HASH_MAX];
     size_t of[EC_LANES_MAX], used = 0, size = items[0].key->bits / 8;
     for (size_t i = 0; i < count; i++) {
         items[i].err = hash_of(signer, &items[i], hash);

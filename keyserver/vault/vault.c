@@ -27,6 +27,7 @@ struct vault {
     struct limits *limits;    /* owned */
     uint8_t *epoch_secret;    /* owned; 32 bytes of guarded memory */
     uint8_t rules[RULES_DIGEST_SIZE];
+    struct hasher hasher;
     struct quotas quotas;
     struct audit *audit;     /* owned; NULL: nothing is recorded */
     struct workers *workers; /* owned */
@@ -115,7 +116,7 @@ static int vault_load(struct vault *vault, const struct server_config *config, i
 {
     int err;
     if ((err = process_harden("keyless-vault", fault)) != 0 || (err = secret_init()) != 0 ||
-        (err = gate_start()) != 0)
+        (err = gate_start()) != 0 || (err = hasher_init(&vault->hasher)) != 0)
         return err;
     lanes_start(config->lanes, LANES_EVERYTHING);
     if ((err = authorized_snapshot_load(&vault->edges, edges_fd, config->authorized_edges, fault)) != 0 ||
@@ -182,6 +183,7 @@ static void vault_clear(struct vault *vault)
     secret_free(vault->epoch_secret);
     desk_clear(&vault->desk);
     wall_close(&vault->wall);
+    hasher_clear(&vault->hasher);
     gate_stop();
 }
 
@@ -226,7 +228,8 @@ static struct judge judge_of(const struct vault *vault)
                           .keys = vault->keys,
                           .policy = vault->policy,
                           .limits = vault->limits,
-                          .epoch_secret = vault->epoch_secret};
+                          .epoch_secret = vault->epoch_secret,
+                          .hasher = &vault->hasher};
 }
 
 static void start(struct vault *vault, const struct server_config *config)

@@ -22,6 +22,7 @@ enum {
 }; /* bits of the first byte; the rest chooses the key */
 
 static const uint8_t group_secret[32];
+static struct hasher hasher;
 static struct keystore *keys;
 static struct authorized *edges;
 static struct policy *policy;
@@ -77,7 +78,7 @@ static void load(void)
     char folder[] = "/tmp/fuzz_wall.XXXXXX", path[128];
     struct fault fault;
     log_init("fuzz", LOG_ERROR, LOG_LOGFMT);
-    must(secret_init() == 0 && gate_start() == 0 && mkdtemp(folder) != NULL);
+    must(secret_init() == 0 && gate_start() == 0 && hasher_init(&hasher) == 0 && mkdtemp(folder) != NULL);
     write_key(folder, names[0], EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)2048));
     write_key(folder, names[1], EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256"));
     write_key(folder, names[2], EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-384"));
@@ -149,8 +150,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
         slot.operation.u.rsa_master.length = (uint32_t)(length - 1);
     if (wall_request_check(&slot) != 0 || slot.kind != WALL_OPERATION)
         return 0;
-    const struct judge judge = {
-        .edges = edges, .keys = keys, .policy = policy, .limits = limits, .epoch_secret = group_secret};
+    const struct judge judge = {.edges = edges,
+                                .keys = keys,
+                                .policy = policy,
+                                .limits = limits,
+                                .epoch_secret = group_secret,
+                                .hasher = &hasher};
     const struct moment now = {.epoch = 7};
     struct judgement judgement;
     judge_request(&judge, &slot, &now, &judgement);

@@ -11,6 +11,8 @@
 #include "common/secret.h"
 #include "keyserver/vault/claim.h"
 
+static struct hasher hasher;
+
 static uint8_t messages[HANDSHAKE_MAX];
 
 /* An operation of KIND with every field at its longest and every byte known. */
@@ -54,7 +56,7 @@ static void assert_digest(const struct operation *operation, const char *expecte
 {
     uint8_t digest[CLAIM_DIGEST_SIZE];
     char text[2 * CLAIM_DIGEST_SIZE + 1];
-    claim_digest(digest, operation);
+    claim_digest(&hasher, digest, operation);
     assert_string_equal(hex_encode(text, digest, sizeof digest), expected);
 }
 
@@ -89,10 +91,10 @@ static void digests_never_change(void **state)
 static void assert_matters(const struct operation *operation, void *bytes, size_t count)
 {
     uint8_t before[CLAIM_DIGEST_SIZE], after[CLAIM_DIGEST_SIZE], *byte = bytes;
-    claim_digest(before, operation);
+    claim_digest(&hasher, before, operation);
     for (size_t i = 0; i < count; i++) {
         byte[i] ^= 0x80;
-        claim_digest(after, operation);
+        claim_digest(&hasher, after, operation);
         byte[i] ^= 0x80;
         assert_memory_not_equal(after, before, sizeof after);
     }
@@ -124,15 +126,15 @@ static void what_lies_behind_a_field_does_not_matter(void **state)
     struct operation operation = make(OP_RSA_MASTER), other;
     uint8_t first[CLAIM_DIGEST_SIZE], second[CLAIM_DIGEST_SIZE];
     (void)state;
-    claim_digest(first, &operation);
+    claim_digest(&hasher, first, &operation);
     messages[5000] ^= 1;
-    claim_digest(second, &operation);
+    claim_digest(&hasher, second, &operation);
     assert_memory_equal(first, second, sizeof first);
     operation = other = make(OP_RSA_PREMASTER);
     operation.u.rsa_premaster.ciphertext_length = other.u.rsa_premaster.ciphertext_length = 256;
     other.u.rsa_premaster.ciphertext[256] ^= 1;
-    claim_digest(first, &operation);
-    claim_digest(second, &other);
+    claim_digest(&hasher, first, &operation);
+    claim_digest(&hasher, second, &other);
     assert_memory_equal(first, second, sizeof first);
 }
 
@@ -146,7 +148,7 @@ static void the_kind_matters(void **state)
     operation.u.rsa_master.length = 0;
     for (size_t i = 0; i < 3; i++) {
         operation.kind = kinds[i];
-        claim_digest(seen[i], &operation);
+        claim_digest(&hasher, seen[i], &operation);
         for (size_t j = 0; j < i; j++)
             assert_memory_not_equal(seen[i], seen[j], CLAIM_DIGEST_SIZE);
     }
@@ -155,7 +157,14 @@ static void the_kind_matters(void **state)
 static int start(void **state)
 {
     (void)state;
-    return secret_init();
+    return secret_init() != 0 || hasher_init(&hasher) != 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    hasher_clear(&hasher);
+    return 0;
 }
 
 int main(void)
@@ -166,5 +175,5 @@ int main(void)
         cmocka_unit_test(what_lies_behind_a_field_does_not_matter),
         cmocka_unit_test(the_kind_matters),
     };
-    return cmocka_run_group_tests(tests, start, NULL);
+    return cmocka_run_group_tests(tests, start, stop);
 }

@@ -27,6 +27,7 @@ static struct authorized *edges;
 static struct server_config config;
 static struct policy *policy;
 static struct limits *limits;
+static struct hasher hasher;
 static struct judge judge;
 static char said[8192];
 
@@ -60,8 +61,12 @@ static void load(const char *text, const char *options)
         authorized_parse(&edges, lines, strlen(lines), "authorized_edges", &fault) != 0)
         fail_msg("%s", fault.text);
     limits = limits_new(edges, keys, policy);
-    judge = (struct judge){
-        .edges = edges, .keys = keys, .policy = policy, .limits = limits, .epoch_secret = group_secret};
+    judge = (struct judge){.edges = edges,
+                           .keys = keys,
+                           .policy = policy,
+                           .limits = limits,
+                           .epoch_secret = group_secret,
+                           .hasher = &hasher};
 }
 
 static bool ask(const struct question *question)
@@ -449,7 +454,7 @@ static int start(void **state)
     struct fault fault;
     (void)state;
     log_init("test", LOG_ERROR, LOG_LOGFMT);
-    if (secret_init() != 0 || gate_start() != 0)
+    if (secret_init() != 0 || gate_start() != 0 || hasher_init(&hasher) != 0)
         return -1;
     rsa = keys_rsa(2048);
     p256 = keys_ec("P-256");
@@ -469,6 +474,7 @@ static int stop(void **state)
     keys_remove_folder(keys_folder);
     EVP_PKEY_free(rsa);
     EVP_PKEY_free(p256);
+    hasher_clear(&hasher);
     gate_stop();
     return 0;
 }

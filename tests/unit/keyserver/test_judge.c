@@ -22,6 +22,7 @@
 static const enum operation_kind kinds[] = {OP_SIGN_TLS13, OP_SIGN_TLS12, OP_RSA_MASTER, OP_RSA_PREMASTER};
 #define KINDS (sizeof kinds / sizeof kinds[0])
 static const uint8_t group_secret[32] = {1};
+static struct hasher hasher;
 static const struct moment now = {.mono_ns = 5, .unix_s = NOON, .epoch = EPOCH};
 static char place[] = "server.conf:1";
 
@@ -149,7 +150,8 @@ static void make_world(struct world *world, const struct key_case *is, const cha
                                   .keys = keys,
                                   .policy = world->policy,
                                   .limits = world->limits,
-                                  .epoch_secret = group_secret};
+                                  .epoch_secret = group_secret,
+                                  .hasher = &hasher};
 }
 
 static void free_strings(const struct config_strings *list)
@@ -532,7 +534,7 @@ static void a_judgement_names_edge_and_key_as_far_as_they_are_known(void **state
     assert_string_equal(judgement.claim.server_name, "www.example.com");
     assert_memory_equal(&judgement.claim.trace, &request.trace, sizeof request.trace);
     assert_memory_equal(judgement.claim.channel, request.channel, sizeof request.channel);
-    claim_digest(digest, &operation);
+    claim_digest(&hasher, digest, &operation);
     assert_memory_equal(judgement.claim.digest, digest, sizeof digest);
     assert_int_equal(judgement.task.kind, OP_RSA_MASTER);
     assert_int_equal(judgement.from.u.any.sa_family, AF_INET);
@@ -665,7 +667,7 @@ static int start(void **state)
     struct fault fault;
     (void)state;
     log_init("test", LOG_ERROR, LOG_LOGFMT);
-    if (secret_init() != 0 || gate_start() != 0)
+    if (secret_init() != 0 || gate_start() != 0 || hasher_init(&hasher) != 0)
         return -1;
     rsa = keys_rsa(2048);
     p256 = keys_ec("P-256");
@@ -684,6 +686,7 @@ static int stop(void **state)
     keys_remove_folder(folder);
     EVP_PKEY_free(rsa);
     EVP_PKEY_free(p256);
+    hasher_clear(&hasher);
     gate_stop();
     return 0;
 }

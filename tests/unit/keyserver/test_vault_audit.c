@@ -129,7 +129,10 @@ static void a_use_is_recorded_with_all_that_names_it(void **state)
     assert_string_equal(use->mode, "");
     assert_int_equal(use->result, AUDIT_OK);
     assert_memory_equal(use->channel, "channel1", WALL_CHANNEL_SIZE);
-    claim_digest(digest, &operation);
+    struct hasher hasher;
+    assert_int_equal(hasher_init(&hasher), 0);
+    claim_digest(&hasher, digest, &operation);
+    hasher_clear(&hasher);
     assert_memory_equal(use->digest, digest, sizeof digest);
     assert_same_trace("event=request edge=edge1 op=sign_tls13 key=p256 scheme=ecdsa_secp256r1_sha256 sni=- "
                       "result=ok");

@@ -1,8 +1,8 @@
-#include "keyserver/vault/content_hash.h"
+#include "keyserver/vault/hasher.h"
 
 #include <openssl/evp.h>
+#include <stdbool.h>
 
-/* Fetched once: a look-up for each hash takes longer than the hash. */
 int hasher_init(struct hasher *hasher)
 {
     static const char *const names[] = {"SHA256", "SHA384", "SHA512"};
@@ -22,11 +22,13 @@ void hasher_clear(struct hasher *hasher)
     EVP_MD_CTX_free(hasher->context);
 }
 
-int content_hash(const struct hasher *hasher, uint8_t *out, unsigned bits, const struct task *task)
+int hasher_hash(const struct hasher *hasher, uint8_t *out, unsigned bits, const void *first,
+                size_t first_length, const void *second, size_t second_length)
 {
     size_t place = bits / 128 - 2;
     return place < 3 && EVP_DigestInit_ex2(hasher->context, hasher->sha[place], NULL) == 1 &&
-                   EVP_DigestUpdate(hasher->context, task->u.sign.content, task->u.sign.length) == 1 &&
+                   EVP_DigestUpdate(hasher->context, first, first_length) == 1 &&
+                   EVP_DigestUpdate(hasher->context, second, second_length) == 1 &&
                    EVP_DigestFinal_ex(hasher->context, out, NULL) == 1
                ? 0
                : ERR_CRYPTO;
