@@ -103,11 +103,19 @@ static enum operation_status ask(unsigned edge, const struct operation *operatio
     return rig_outcome(&rig, next_token).status;
 }
 
+/* The log's lines of a turn are written when its answers have left: before the next turn. */
+static void await_log(void)
+{
+    const struct operation operation = signing();
+    assert_int_equal(rig_ask(&rig, EDGE_SIGNER, &operation).status, STATUS_OK);
+}
+
 static void assert_same_trace(const char *event)
 {
     struct trace_id trace;
     char text[2 * TRACE_ID_SIZE + 1], line[128];
     memset(trace.bytes, (int)(uint8_t)next_token, sizeof trace.bytes);
+    await_log();
     snprintf(line, sizeof line, "trace=%s\n", trace_id_text(&trace, text));
     const char *log = strstr(rig_log(&rig), event);
     assert_non_null(log);
