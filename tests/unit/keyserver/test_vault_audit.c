@@ -237,13 +237,15 @@ static void what_nobody_waits_for_is_recorded_as_that(void **state)
     struct wall_request expired = rig_request(++next_token, EDGE_SIGNER, &late);
     expired.deadline_ns = 1;
     rig_send(&rig, &expired, 1);
+    struct wall_request last = rig_request(++next_token, EDGE_SIGNER, &rsa); /* behind all of them */
+    rig_send(&rig, &last, 1);
     const struct wall_answer *answer;
     size_t answered = 0;
     while ((answer = rig_next(&rig, PATIENCE_MS)) != NULL && answer->token != next_token)
-        answered++;
+        answered += answer->u.outcome.status == STATUS_OK;
     assert_non_null(answer);
-    assert_int_equal(find(AUDIT_USE, next_token)->result, AUDIT_EXPIRED);
-    /* The lanes are apart: the last of the cancelled may still be computed. */
+    answered++;
+    assert_int_equal(find(AUDIT_USE, expired.token)->result, AUDIT_EXPIRED);
     assert_int_equal(rig_end(&rig), 0);
     size_t cancelled = 0, ok = 0;
     read_records();
@@ -251,7 +253,7 @@ static void what_nobody_waits_for_is_recorded_as_that(void **state)
         cancelled += records[i].type == AUDIT_USE && records[i].result == AUDIT_CANCELLED;
         ok += records[i].type == AUDIT_USE && records[i].result == AUDIT_OK;
     }
-    assert_int_equal(ok, answered);
+    assert_in_range(ok, answered, answered + WORK_BATCH_MAX); /* another thread's may come after the last */
     assert_true(first + cancelled + ok <= next_token + 1);
     assert_true(cancelled > 0);
 }
