@@ -339,6 +339,7 @@ static void flush_peers(struct service *service)
 
 void service_flush(struct service *service)
 {
+    vault_link_take(service->link);
     flush_peers(service);
     vault_link_flush(service->link);
     flush_peers(service); /* what a vault that is gone has left unanswered */

@@ -200,7 +200,7 @@ static void on_reload_the_old_vault_answers_what_it_has_and_the_new_one_the_rest
     assert_memory_equal(edge_answer(&edge, 1)->outcome.bytes, "old", 3);
     assert_memory_equal(edge_answer(&edge, 2)->outcome.bytes, "new", 3);
     send_stats(&old, 1, 5);
-    assert_int_equal(poll(&(struct pollfd){.fd = wall_fd(&old), .events = POLLIN}, 1, EDGE_PATIENCE_MS), 1);
+    assert_true(wall_rig_wait(&old, WALL_SLOTS, EDGE_PATIENCE_MS));
     assert_int_equal(wall_receive_requests(&old, f->slots, WALL_BATCH_MAX), ERR_CUT);
     wall_close(&old);
     assert_true(metric(f, "keyless_server_faults_total") == 9);
