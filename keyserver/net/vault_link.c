@@ -323,16 +323,13 @@ void vault_link_settle(struct vault_link *link, uint32_t wall, uint64_t token, b
 /* Offers what waits; notes when the vault is gone. */
 static void end_flush(struct wall_end *end)
 {
-    end->blocked = false;
-    while (end->count > 0 && !end->blocked) {
-        int taken = wall_send_requests(&end->wall, end->pending + end->first, end->count);
-        if (taken < 0) {
-            end->lost = true;
-            return;
-        }
-        end->blocked = (size_t)taken < end->count;
-        drop_pending(end, (size_t)taken);
+    int taken = wall_send_requests(&end->wall, end->pending + end->first, end->count);
+    if (taken < 0) {
+        end->lost = true;
+        return;
     }
+    end->blocked = (size_t)taken < end->count;
+    drop_pending(end, (size_t)taken);
     if (end->count == 0)
         end->first = 0;
 }
