@@ -188,13 +188,11 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 
 static void limit_ends(struct vault_link *link)
 {
-    size_t count = 0;
-    struct wall_end *end = link->newest, *oldest = NULL;
+    size_t count = 1;
+    struct wall_end *oldest = link->newest;
 
-    for (; end != NULL; end = end->older) {
-        oldest = end;
+    for (; oldest->older != NULL; oldest = oldest->older)
         count++;
-    }
     if (count > VAULT_LINK_ENDS_MAX)
         end_lose(oldest);
 }

@@ -103,7 +103,8 @@ bool ring_sleep_for_room(struct ring_producer *producer)
 static int look_for_slots(struct ring_consumer *consumer)
 {
     uint32_t put = atomic_load(&consumer->ring->put);
-    if (put - consumer->released > RING_SLOTS || put - consumer->released < consumer->put - consumer->released)
+    if (put - consumer->released > RING_SLOTS ||
+        put - consumer->released < consumer->put - consumer->released)
         return ERR_FORMAT;
     consumer->put = put;
     return 0;

@@ -22,7 +22,8 @@ struct wall_memory {
 /* Which end a descriptor is: the byte beside which the memory waits in it. */
 enum { NET_END = 'n', VAULT_END = 'v' };
 
-_Static_assert(sizeof(struct wall_request) <= RING_CONTENT_MAX && sizeof(struct wall_answer) <= RING_CONTENT_MAX,
+_Static_assert(sizeof(struct wall_request) <= RING_CONTENT_MAX &&
+                   sizeof(struct wall_answer) <= RING_CONTENT_MAX,
                "a slot of either kind fits a slot of the ring");
 _Static_assert(1 + HANDSHAKE_MAX / RING_SLOT_SIZE + 1 <= RING_SLOTS / 2,
                "who was woken for room has it, however long the messages");
@@ -216,7 +217,8 @@ static size_t request_length(const struct wall_request *slot)
         return offsetof(struct wall_request, operation.u);
     switch (operation->kind) {
     case OP_SIGN_TLS13:
-        return REQUEST_UP_TO(sign_tls13.hash) + least(operation->u.sign_tls13.hash_length, TRANSCRIPT_HASH_MAX);
+        return REQUEST_UP_TO(sign_tls13.hash) +
+               least(operation->u.sign_tls13.hash_length, TRANSCRIPT_HASH_MAX);
     case OP_SIGN_TLS12:
         return REQUEST_UP_TO(sign_tls12.params) +
                least(operation->u.sign_tls12.params_length, KEY_EXCHANGE_PARAMS_MAX);
@@ -236,7 +238,8 @@ static size_t answer_length(const struct wall_answer *slot)
     case WALL_OUTCOME:
         return ANSWER_UP_TO(outcome.bytes) + least(slot->u.outcome.length, RESULT_MAX);
     case WALL_KEYS:
-        return ANSWER_UP_TO(keys.item) + least(slot->u.keys.count, WALL_KEYS_MAX) * sizeof slot->u.keys.item[0];
+        return ANSWER_UP_TO(keys.item) +
+               least(slot->u.keys.count, WALL_KEYS_MAX) * sizeof slot->u.keys.item[0];
     case WALL_EPOCH:
         return ANSWER_UP_TO(epoch) + sizeof slot->u.epoch;
     default:
@@ -315,7 +318,8 @@ static int end_batch(struct wall *wall, int taken, int err)
     return taken > 0 ? taken : err;
 }
 
-/* The handshake messages of SLOT follow it; those that do not are missing, which wall_request_check() sees. */
+/* The handshake messages of SLOT follow it; those that do not are missing, which wall_request_check() sees.
+ */
 static void take_messages(struct wall *wall, struct wall_request *slot, size_t *used)
 {
     size_t length = slot->operation.u.rsa_master.length;

@@ -5,8 +5,8 @@
  * the handshake messages of an rsa_master have a length, which stands in its slot: the receiver copies a slot
  * first and then checks every field of its copy (wall_request_check). Neither side trusts the other: what is
  * wrong is refused or counts as the other's end, never read out of bounds. Secrets lie in the rings as long
- * as the other side has not taken them; the taker wipes them there, and a core dump leaves the rings out. Each
- * end belongs to one thread. */
+ * as the other side has not taken them; the taker wipes them there, and a core dump leaves the rings out.
+ * Each end belongs to one thread. */
 #ifndef KEYSERVER_WALL_WALL_H
 #define KEYSERVER_WALL_WALL_H
 

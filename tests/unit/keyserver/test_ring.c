@@ -22,7 +22,8 @@ static void begin(struct sides *s, uint32_t position)
     memset(s->ring, 0, sizeof *s->ring);
     s->ring->put = s->ring->taken = position;
     s->producer = (struct ring_producer){s->ring, position, position, position};
-    s->consumer = (struct ring_consumer){.ring = s->ring, .at = position, .released = position, .put = position};
+    s->consumer = (struct ring_consumer){
+        .ring = s->ring, .at = position, .released = position, .put = position};
 }
 
 static int set_up(void **state)
@@ -146,7 +147,8 @@ static void a_slot_too_long_or_of_another_time_is_none(void **state)
     slot[3].sequence = 0;
     for (int i = 0; i < 4; i++) {
         assert_int_equal(ring_take(&s->consumer, &number, sizeof number), ERR_FORMAT);
-        assert_int_equal(ring_take(&s->consumer, &number, sizeof number), ERR_FORMAT); /* still the next one */
+        assert_int_equal(ring_take(&s->consumer, &number, sizeof number),
+                         ERR_FORMAT); /* still the next one */
         ring_skip(&s->consumer);
     }
     assert_int_equal(take(s), 4);

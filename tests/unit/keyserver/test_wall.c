@@ -194,7 +194,8 @@ static void handshake_messages_travel_with_their_slot(void **state)
     }
 }
 
-/* A slot that promises messages it does not bring must not be read as if it did; what follows it are slots. */
+/* A slot that promises messages it does not bring must not be read as if it did; what follows it are slots.
+ */
 static void messages_that_are_missing_or_of_no_length_are_not_read(void **state)
 {
     static const uint32_t lengths[] = {0, HANDSHAKE_MAX + 1, UINT32_MAX, 3 * RING_SLOT_SIZE + 1};

@@ -1,5 +1,5 @@
-/* Two sides of a wall at once: two threads that trust each other, a process that writes whatever it likes into
- * the memory while the other reads, and one that is killed in the midst of it. */
+/* Two sides of a wall at once: two threads that trust each other, a process that writes whatever it likes
+ * into the memory while the other reads, and one that is killed in the midst of it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -142,7 +142,8 @@ static int play_net(struct net_side *net, uint64_t many)
     net->asked += taken > 0 ? (uint64_t)taken : 0;
     if (got > 0 || (size_t)taken == count)
         return 0;
-    return wall_rig_wait(net->wall, WALL_SLOTS | (taken >= 0 ? WALL_ROOM : 0u), PATIENCE_MS) ? 0 : ERR_TIMEOUT;
+    return wall_rig_wait(net->wall, WALL_SLOTS | (taken >= 0 ? WALL_ROOM : 0u), PATIENCE_MS) ? 0
+                                                                                             : ERR_TIMEOUT;
 }
 
 static void *vault_thread(void *argument)
@@ -211,8 +212,17 @@ static void a_vault_killed_at_any_moment_leaves_whole_answers_and_a_cut(void **s
 /* A value that is likely to matter: near the ends of a range, or near what is there. */
 static uint32_t nasty(uint32_t now, uint32_t *random)
 {
-    static const uint32_t values[] = {0, 1, 2, RING_SLOTS - 1, RING_SLOTS, RING_SLOTS + 1, RING_CONTENT_MAX,
-                                      RING_CONTENT_MAX + 1, HANDSHAKE_MAX, HANDSHAKE_MAX + 1, INT32_MAX,
+    static const uint32_t values[] = {0,
+                                      1,
+                                      2,
+                                      RING_SLOTS - 1,
+                                      RING_SLOTS,
+                                      RING_SLOTS + 1,
+                                      RING_CONTENT_MAX,
+                                      RING_CONTENT_MAX + 1,
+                                      HANDSHAKE_MAX,
+                                      HANDSHAKE_MAX + 1,
+                                      INT32_MAX,
                                       UINT32_MAX};
     uint32_t choice = next_random(random) % (sizeof values / sizeof values[0] + 4);
     if (choice < sizeof values / sizeof values[0])
@@ -220,8 +230,8 @@ static uint32_t nasty(uint32_t now, uint32_t *random)
     return choice % 2 != 0 ? next_random(random) : now + next_random(random) % 3;
 }
 
-/* Writes garbage into RING without end: positions seldom, so that it is believed for a while, the slots all the
- * time, while they are read. Some of it would pass as slots of KIND_MAX kinds. */
+/* Writes garbage into RING without end: positions seldom, so that it is believed for a while, the slots all
+ * the time, while they are read. Some of it would pass as slots of KIND_MAX kinds. */
 static _Noreturn void rage(struct wall *wall, uint32_t random, uint32_t kind_max)
 {
     volatile struct ring *ring = (volatile struct ring *)wall->out.ring;
@@ -234,7 +244,8 @@ static _Noreturn void rage(struct wall *wall, uint32_t random, uint32_t kind_max
         slot->length = nasty(sizeof(struct wall_request) - 1, &random);
         *(volatile uint32_t *)(volatile void *)(slot->content + field) = nasty(0, &random);
         /* kind and token of a request and of an answer, and the operation's */
-        ((volatile struct wall_request *)(volatile void *)slot->content)->kind = next_random(&random) % kind_max;
+        ((volatile struct wall_request *)(volatile void *)slot->content)->kind = next_random(&random) %
+                                                                                 kind_max;
         ((volatile struct wall_request *)(volatile void *)slot->content)->operation.kind =
             (enum operation_kind)(next_random(&random) % (OP_KINDS + 1));
         ((volatile struct wall_request *)(volatile void *)slot->content)->operation.u.rsa_master.length =
