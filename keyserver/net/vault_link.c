@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/secret.h"
 
@@ -182,8 +183,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 
     (void)events;
     wall_woken(&end->wall);
-    if (status < 0)
-        end->lost = true;
+    end->lost |= status < 0;
 }
 
 static void limit_ends(struct vault_link *link)
@@ -200,15 +200,14 @@ static void limit_ends(struct vault_link *link)
 int vault_link_adopt(struct vault_link *link, int fd)
 {
     struct wall_end *end = calloc(1, sizeof *end);
-    struct wall wall;
+    int err = end != NULL ? wall_adopt(&end->wall, fd) : ERR_MEMORY;
 
-    int err = wall_adopt(&wall, fd);
-    if (end == NULL || err != 0) {
-        wall_close(&wall);
+    if (err != 0) {
+        if (end == NULL)
+            close(fd);
         free(end);
-        return err != 0 ? err : ERR_MEMORY;
+        return err;
     }
-    end->wall = wall;
     if (uv_poll_init(link->loop, &end->poll, wall_fd(&end->wall)) != 0) {
         wall_close(&end->wall);
         free(end);
@@ -406,8 +405,6 @@ void vault_link_take(struct vault_link *link)
         end = older;
     }
 }
-
-/* ---- sleep ---- */
 
 static void on_again(uv_idle_t *again)
 {
