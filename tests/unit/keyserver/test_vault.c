@@ -464,6 +464,18 @@ static void garbage_is_refused_and_the_vault_goes_on(void **state)
     assert_signed(3, &operation, &outcome);
 }
 
+/* Whoever took over the net process has moved a position to where it cannot be. */
+static void a_ring_that_is_garbage_ends_the_vault_which_says_why(void **state)
+{
+    (void)state;
+    rig.wall.out.ring->put += RING_SLOTS + 1;
+    assert_int_equal(send(wall_fd(&rig.wall), "", 1, MSG_NOSIGNAL), 1);
+    while (!rig.wall.cut)
+        assert_true(wall_rig_wait(&rig.wall, 0, PATIENCE_MS));
+    assert_int_equal(rig_end(&rig), 0);
+    assert_non_null(strstr(rig_log(&rig), "event=wall_malformed"));
+}
+
 /* ---- load ---- */
 
 static void ten_thousand_pipelined_requests_are_answered_once_each(void **state)
@@ -721,6 +733,7 @@ int main(void)
         WITH_VAULT(many_keys_are_listed_in_parts),
         WITH_VAULT(every_refusal_looks_alike_outside_and_is_named_in_the_log),
         WITH_VAULT(garbage_is_refused_and_the_vault_goes_on),
+        WITH_VAULT(a_ring_that_is_garbage_ends_the_vault_which_says_why),
         WITH_VAULT(ten_thousand_pipelined_requests_are_answered_once_each),
         WITH_VAULT(a_net_side_that_does_not_read_gets_everything_later),
         WITH_SMALL_VAULT(more_than_the_queue_holds_is_busy_at_once),
