@@ -247,7 +247,7 @@ static bool shall_write(enum log_level level, const char *event)
     return write_it;
 }
 
-__attribute__((format(printf, 3, 0))) static void fill_line(struct log_line *line, enum log_level level,
+__attribute__((format(printf, 4, 0))) static void fill_line(struct log_line *line, enum log_level level,
                                                             const char *event, const char *fields,
                                                             va_list arguments)
 {

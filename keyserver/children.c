@@ -141,8 +141,7 @@ int children_start_net(struct children *children, const struct server_config *co
 int children_start_vault(struct children *children, const struct server_config *config, int edges_fd,
                          int *net_wall_fd, int *ready_fd)
 {
-    struct wall net_end, vault_end;
-    int ready[2];
+    int net_end, vault_end, ready[2];
 
     if (children_find(children, CHILD_FREE) == NULL)
         return ERR_BUSY;
@@ -153,21 +152,21 @@ int children_start_vault(struct children *children, const struct server_config *
         close(ready[1]);
         return ERR_SYSTEM;
     }
-    int fds[] = {wall_fd(&vault_end), ready[1], edges_fd};
+    int fds[] = {vault_end, ready[1], edges_fd};
     pid_t pid = child_fork(fds, 3);
     if (pid == 0) {
         const struct vault_descriptors given = {.wall = fds[0], .ready = fds[1], .edges = fds[2]};
         name_logs("keyless-server[vault]", config);
         children_leave(vault_run(config, &given));
     }
-    wall_close(&vault_end);
+    close(vault_end);
     close(ready[1]);
     if (pid < 0) {
-        wall_close(&net_end);
+        close(net_end);
         close(ready[0]);
         return ERR_SYSTEM;
     }
-    *net_wall_fd = wall_fd(&net_end);
+    *net_wall_fd = net_end;
     *ready_fd = ready[0];
     add(children, CHILD_VAULT_LOADING, pid);
     return 0;

@@ -163,6 +163,14 @@ static int check_field(struct msg_scan *out, struct seen *seen, const ProtobufCM
     return 0;
 }
 
+/* The field of TYPE with NUMBER, or NULL. Ours are numbered from 1 on, mostly without gaps. */
+static const ProtobufCFieldDescriptor *find_field(const ProtobufCMessageDescriptor *type, uint32_t number)
+{
+    if (number - 1 < type->n_fields && type->fields[number - 1].id == number)
+        return &type->fields[number - 1];
+    return protobuf_c_message_descriptor_get_field(type, number);
+}
+
 /* The depth of the recursion is that of the message types, of which none contains itself. */
 static int scan_message(struct msg_scan *out, const ProtobufCMessageDescriptor *type, const uint8_t *bytes,
                         size_t length)
@@ -177,7 +185,7 @@ static int scan_message(struct msg_scan *out, const ProtobufCMessageDescriptor *
             return err;
         if (++seen.count > FIELDS_ON_STACK)
             out->unpacked_max += FIELD_NOTE_SIZE;
-        const ProtobufCFieldDescriptor *known = protobuf_c_message_descriptor_get_field(type, field.number);
+        const ProtobufCFieldDescriptor *known = find_field(type, field.number);
         err = check_field(out, &seen, type, known, &field);
         if (err == 0 && known != NULL && known->type == PROTOBUF_C_TYPE_MESSAGE)
             err = scan_message(out, known->descriptor, field.data, (size_t)field.value);

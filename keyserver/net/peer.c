@@ -28,16 +28,19 @@ struct peer *peer_new(struct channel *channel, struct account *account, uint32_t
     return peer;
 }
 
-/* Wipes and releases what is gathered; an idle peer keeps nothing. */
+/* Wipes what is gathered. A peer that waits for more keeps the room; an idle one keeps nothing. */
 static void answers_clear(struct peer *peer)
 {
     for (size_t i = 0; i < peer->answer_count; i++)
         free(peer->answers[i].keys);
     if (peer->answers != NULL)
         wipe(peer->answers, peer->answer_count * sizeof *peer->answers);
+    peer->answer_count = 0;
+    if (peer->open.count > 0)
+        return;
     free(peer->answers);
     peer->answers = NULL;
-    peer->answer_count = peer->answer_size = 0;
+    peer->answer_size = 0;
 }
 
 /* The channel's name in the logs: the first bytes of its hash, as in the edge's log. */
@@ -87,6 +90,7 @@ void peer_free(struct peer *peer)
     if (peer == NULL)
         return;
     answers_clear(peer);
+    free(peer->answers);
     free(peer);
 }
 
@@ -152,56 +156,63 @@ static struct msg_answer *answer_slot(struct peer *peer)
     return &peer->answers[peer->answer_count];
 }
 
-/* Gathers ANSWER. Without memory the channel is ended, so that the edge asks elsewhere at once. */
-static void gather(struct peer *peer, const struct msg_answer *answer)
+/* Gathers an answer to ID with STATUS, to be filled; NULL when the channel ends. Without memory it does, so
+ * that the edge asks elsewhere at once. */
+static struct msg_answer *gather(struct peer *peer, uint64_t id, enum operation_status status)
 {
-    if (peer->closing) {
-        free(answer->keys);
-        return;
-    }
-    struct msg_answer *slot = answer_slot(peer);
+    struct msg_answer *slot = peer->closing ? NULL : answer_slot(peer);
+
     if (slot == NULL) {
-        free(answer->keys);
         peer_close(peer, "no_memory");
-        return;
+        return NULL;
     }
-    *slot = *answer;
+    slot->id = id;
+    slot->outcome.status = status;
     if (peer->answer_count++ == 0)
         peer->handlers->on_gathered(peer, peer->user);
+    return slot;
 }
 
 void peer_answer(struct peer *peer, uint64_t id, const struct outcome *outcome)
 {
-    struct msg_answer answer = {.id = id, .outcome = *outcome};
+    struct msg_answer *slot = gather(peer, id, outcome->status);
 
-    gather(peer, &answer);
-    wipe(&answer, sizeof answer);
+    if (slot == NULL)
+        return;
+    slot->outcome.length = outcome->length;
+    memcpy(slot->outcome.bytes, outcome->bytes, outcome->length);
 }
 
 void peer_answer_status(struct peer *peer, uint64_t id, enum operation_status status)
 {
-    gather(peer, &(struct msg_answer){.id = id, .outcome.status = status});
+    (void)gather(peer, id, status);
 }
 
 void peer_answer_ping(struct peer *peer, uint64_t id, uint32_t in_flight, uint32_t workers)
 {
-    gather(peer, &(struct msg_answer){
-                     .id = id, .outcome.status = STATUS_OK, .in_flight = in_flight, .workers = workers});
+    struct msg_answer *slot = gather(peer, id, STATUS_OK);
+
+    if (slot == NULL)
+        return;
+    slot->in_flight = in_flight;
+    slot->workers = workers;
 }
 
 void peer_answer_keys(struct peer *peer, uint64_t id, const struct key_info *keys, size_t count, bool more)
 {
-    struct msg_answer answer = {.id = id, .outcome.status = STATUS_OK, .more = more, .key_count = count};
+    struct key_info *copy = count > 0 ? malloc(count * sizeof *keys) : NULL;
+    struct msg_answer *slot = count == 0 || copy != NULL ? gather(peer, id, STATUS_OK) : NULL;
 
-    if (count > 0) {
-        answer.keys = malloc(count * sizeof *keys);
-        if (answer.keys == NULL) {
-            peer_close(peer, "no_memory");
-            return;
-        }
-        memcpy(answer.keys, keys, count * sizeof *keys);
+    if (slot == NULL) {
+        free(copy);
+        peer_close(peer, "no_memory");
+        return;
     }
-    gather(peer, &answer);
+    if (count > 0)
+        memcpy(copy, keys, count * sizeof *keys);
+    slot->keys = copy;
+    slot->key_count = count;
+    slot->more = more;
 }
 
 void peer_close(struct peer *peer, const char *why)

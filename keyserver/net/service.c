@@ -174,7 +174,7 @@ static void settle(struct service *service, struct request *request, enum operat
                    bool wanted_no_more)
 {
     counter_add(&service->counters.answers[request->kind][status], 1);
-    histogram_add(&service->counters.duration[request->kind], clock_ns() - request->received_ns);
+    histogram_add(&service->counters.duration[request->kind], service->now_ns - request->received_ns);
     vault_link_settle(service->link, request->wall, request->token, wanted_no_more);
     forget(service, request);
 }
@@ -182,6 +182,7 @@ static void settle(struct service *service, struct request *request, enum operat
 void service_give_up(struct service *service, struct request *request, enum operation_status status,
                      bool wanted_no_more)
 {
+    service->now_ns = clock_ns();
     peer_answer_status(request->peer, request->id, status);
     settle(service, request, status, wanted_no_more);
 }
@@ -339,9 +340,12 @@ static void flush_peers(struct service *service)
 
 void service_flush(struct service *service)
 {
+    service->now_ns = clock_ns();
+    vault_link_take(service->link);
+    vault_link_flush(service->link); /* before the answers: the vault need not wait for their sealing */
     flush_peers(service);
-    vault_link_flush(service->link);
-    flush_peers(service); /* what a vault that is gone has left unanswered */
+    vault_link_flush(service->link); /* what is wanted no more, by peers that are gone */
+    flush_peers(service);            /* what a vault that is gone has left unanswered */
 }
 
 static void on_turn(uv_check_t *turn)

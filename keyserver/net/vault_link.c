@@ -2,11 +2,12 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/secret.h"
 
 #define PENDING_FIRST_SIZE 64
-#define RECEIVE_ROUNDS     8 /* batches received in one turn before others have theirs */
+#define RECEIVE_ROUNDS     8 /* batches received of one end in one turn, before others have theirs */
 
 struct wall_end {
     uv_poll_t poll;
@@ -26,6 +27,8 @@ struct wall_end {
 
 struct vault_link {
     uv_loop_t *loop;                            /* borrowed */
+    uv_prepare_t prepare;                       /* right before the loop sleeps */
+    uv_idle_t again;                            /* keeps it from sleeping, for one turn */
     const struct vault_link_handlers *handlers; /* borrowed */
     void *user;                                 /* borrowed */
     struct wall_end *newest;                    /* owned list, newest first */
@@ -34,12 +37,12 @@ struct vault_link {
     uint32_t numbers;                           /* handed out so far */
     uint64_t malformed;
     struct wall_stats retired; /* totals of vaults that are gone */
-    size_t closing;            /* ends whose close callback is due */
+    size_t closing;            /* handles whose close callback is due */
     bool closed;
     struct wall_answer received[WALL_BATCH_MAX]; /* wiped after each batch */
 };
 
-static void on_poll(uv_poll_t *poll, int status, int events);
+static void on_prepare(uv_prepare_t *prepare);
 
 struct vault_link *vault_link_new(uv_loop_t *loop, size_t pending_max,
                                   const struct vault_link_handlers *handlers, void *user)
@@ -52,6 +55,10 @@ struct vault_link *vault_link_new(uv_loop_t *loop, size_t pending_max,
     link->pending_max = pending_max > VAULT_LINK_PENDING_MIN ? pending_max : VAULT_LINK_PENDING_MIN;
     link->handlers = handlers;
     link->user = user;
+    uv_prepare_init(loop, &link->prepare); /* these two cannot fail */
+    uv_idle_init(loop, &link->again);
+    link->prepare.data = link->again.data = link;
+    uv_prepare_start(&link->prepare, on_prepare);
     return link;
 }
 
@@ -109,6 +116,17 @@ static void drop_pending(struct wall_end *end, size_t count)
     end->count -= count;
 }
 
+static void handle_closed(struct vault_link *link)
+{
+    if (--link->closing == 0 && link->closed)
+        free(link);
+}
+
+static void on_link_closed(uv_handle_t *handle)
+{
+    handle_closed(handle->data);
+}
+
 static void on_end_closed(uv_handle_t *handle)
 {
     struct wall_end *end = handle->data;
@@ -116,8 +134,7 @@ static void on_end_closed(uv_handle_t *handle)
 
     free(end->pending);
     free(end);
-    if (--link->closing == 0 && link->closed)
-        free(link);
+    handle_closed(link);
 }
 
 /* Takes END out of the list; its memory goes with the close callback. */
@@ -159,22 +176,23 @@ static struct wall_end *current(const struct vault_link *link)
     return link->newest != NULL && !link->newest->draining && !link->newest->lost ? link->newest : NULL;
 }
 
-/* Listens for answers, and for room when the wall did not take everything. */
-static int end_listen(struct wall_end *end)
+/* What there is to do shows when the turn of the loop ends. */
+static void on_poll(uv_poll_t *poll, int status, int events)
 {
-    int events = UV_READABLE | UV_DISCONNECT | (end->blocked ? UV_WRITABLE : 0);
-    return uv_poll_start(&end->poll, events, on_poll) == 0 ? 0 : ERR_SYSTEM;
+    struct wall_end *end = poll->data;
+
+    (void)events;
+    wall_woken(&end->wall);
+    end->lost |= status < 0;
 }
 
 static void limit_ends(struct vault_link *link)
 {
-    size_t count = 0;
-    struct wall_end *end = link->newest, *oldest = NULL;
+    size_t count = 1;
+    struct wall_end *oldest = link->newest;
 
-    for (; end != NULL; end = end->older) {
-        oldest = end;
+    for (; oldest->older != NULL; oldest = oldest->older)
         count++;
-    }
     if (count > VAULT_LINK_ENDS_MAX)
         end_lose(oldest);
 }
@@ -182,14 +200,14 @@ static void limit_ends(struct vault_link *link)
 int vault_link_adopt(struct vault_link *link, int fd)
 {
     struct wall_end *end = calloc(1, sizeof *end);
-    struct wall wall;
+    int err = end != NULL ? wall_adopt(&end->wall, fd) : ERR_MEMORY;
 
-    wall_adopt(&wall, fd);
-    if (end == NULL) {
-        wall_close(&wall);
-        return ERR_MEMORY;
+    if (err != 0) {
+        if (end == NULL)
+            close(fd);
+        free(end);
+        return err;
     }
-    end->wall = wall;
     if (uv_poll_init(link->loop, &end->poll, wall_fd(&end->wall)) != 0) {
         wall_close(&end->wall);
         free(end);
@@ -203,7 +221,7 @@ int vault_link_adopt(struct vault_link *link, int fd)
         link->newest->draining = true;
     end->older = link->newest;
     link->newest = end;
-    if (end_listen(end) != 0) {
+    if (uv_poll_start(&end->poll, UV_READABLE, on_poll) != 0) {
         end_remove(end);
         return ERR_SYSTEM;
     }
@@ -218,8 +236,9 @@ void vault_link_close(struct vault_link *link)
     link->closed = true;
     while (link->newest != NULL)
         end_remove(link->newest);
-    if (link->closing == 0)
-        free(link);
+    link->closing += 2;
+    uv_close((uv_handle_t *)&link->prepare, on_link_closed);
+    uv_close((uv_handle_t *)&link->again, on_link_closed);
 }
 
 /* ---- net → vault ---- */
@@ -301,23 +320,15 @@ void vault_link_settle(struct vault_link *link, uint32_t wall, uint64_t token, b
 /* Offers what waits; notes when the vault is gone. */
 static void end_flush(struct wall_end *end)
 {
-    bool was_blocked = end->blocked;
-
-    end->blocked = false;
-    while (end->count > 0 && !end->blocked) {
-        size_t batch = end->count < WALL_BATCH_MAX ? end->count : WALL_BATCH_MAX;
-        int taken = wall_send_requests(&end->wall, end->pending + end->first, batch);
-        if (taken < 0) {
-            end->lost = true;
-            return;
-        }
-        drop_pending(end, (size_t)taken);
-        end->blocked = (size_t)taken < batch;
+    int taken = wall_send_requests(&end->wall, end->pending + end->first, end->count);
+    if (taken < 0) {
+        end->lost = true;
+        return;
     }
+    end->blocked = (size_t)taken < end->count;
+    drop_pending(end, (size_t)taken);
     if (end->count == 0)
         end->first = 0;
-    if (end->blocked != was_blocked && end_listen(end) != 0)
-        end->lost = true;
 }
 
 void vault_link_flush(struct vault_link *link)
@@ -358,8 +369,8 @@ static void end_take(struct wall_end *end, const struct wall_answer *answer)
     }
 }
 
-/* Receives what is there; false when the vault is gone. END stays in its list meanwhile. */
-static bool end_receive(struct wall_end *end)
+/* Receives what is there; notes when the vault is gone. END stays in its list meanwhile. */
+static void end_receive(struct wall_end *end)
 {
     struct vault_link *link = end->link;
 
@@ -369,28 +380,47 @@ static bool end_receive(struct wall_end *end)
             link->malformed++;
             continue;
         }
-        if (count < 0)
-            return false;
-        if (count == 0)
-            return true;
+        if (count < 0) {
+            end->lost = true;
+            link->malformed += end->wall.garbage;
+        }
+        if (count <= 0)
+            return;
         for (int i = 0; i < count; i++)
             end_take(end, &link->received[i]);
         wipe(link->received, (size_t)count * sizeof link->received[0]);
     }
-    return true;
 }
 
-static void on_poll(uv_poll_t *poll, int status, int events)
+void vault_link_take(struct vault_link *link)
 {
-    struct wall_end *end = poll->data;
+    struct wall_end *end = link->newest;
 
-    (void)events; /* a receive and a send say more precisely what is possible */
-    if (status < 0 || !end_receive(end))
-        end->lost = true;
-    else if (end->blocked)
-        end_flush(end);
-    if (end->lost)
-        end_lose(end);
+    while (end != NULL) {
+        struct wall_end *older = end->older;
+        if (!end->lost)
+            end_receive(end);
+        if (end->lost)
+            end_lose(end);
+        end = older;
+    }
+}
+
+static void on_again(uv_idle_t *again)
+{
+    uv_idle_stop(again);
+}
+
+/* From here on a vault wakes this process, unless it has sent something meanwhile. */
+static void on_prepare(uv_prepare_t *prepare)
+{
+    struct vault_link *link = prepare->data;
+    bool sleeps = true;
+
+    for (struct wall_end *end = link->newest; end != NULL && sleeps; end = end->older)
+        sleeps = !end->lost && wall_sleep(&end->wall, WALL_SLOTS | (end->blocked ? WALL_ROOM : 0u));
+    if (!sleeps)
+        uv_idle_start(&link->again, on_again);
 }
 
 /* ---- figures ---- */

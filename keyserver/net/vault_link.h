@@ -1,6 +1,7 @@
 /* The link to the vault: this process's ends of the wall, the current one and those that drain.
  *
- * Requests gather and go through in batches once per turn of the loop; answers come up one by one, checked.
+ * Requests gather and go through in batches once per turn of the loop; answers come up one by one, checked. A
+ * loop that has something to do finds them without being woken.
  * A new end from the supervisor takes over at once, while the old one stays until what is open on it has been
  * answered. Knows tokens, not whose they are. Loop thread only. */
 #ifndef KEYSERVER_NET_VAULT_LINK_H
@@ -46,14 +47,16 @@ int vault_link_submit(struct vault_link *link, const struct wall_request *reques
 void vault_link_want_epoch(struct vault_link *link, const uint8_t edge_key[static 32]);
 /* TOKEN, submitted through WALL, is settled: answered or given up. WANTED_NO_MORE tells the vault so. */
 void vault_link_settle(struct vault_link *link, uint32_t wall, uint64_t token, bool wanted_no_more);
-/* Sends what has gathered and lets go of ends that are done. Once per turn of the loop. */
+/* Hands up the answers that have come. Once per turn of the loop, and then vault_link_flush(). */
+void vault_link_take(struct vault_link *link);
+/* Sends what has gathered and lets go of ends that are done. */
 void vault_link_flush(struct vault_link *link);
 
 /* True when there is a vault that has its keys. */
 bool vault_link_ready(const struct vault_link *link);
 /* Totals over every vault this process has had; the figures of the moment are the current vault's. */
 void vault_link_stats(const struct vault_link *link, struct wall_stats *out);
-/* Slots and datagrams from a vault that did not pass their check. */
+/* Slots from a vault that did not pass their check, and vaults that left none to check. */
 uint64_t vault_link_malformed(const struct vault_link *link);
 
 #endif

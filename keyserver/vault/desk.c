@@ -125,7 +125,7 @@ static void refuse(struct desk *desk, const struct wall_request *request, const 
 static void refuse_slot(struct desk *desk, const struct wall_request *slot)
 {
     desk->stats.refusals[REFUSAL_MALFORMED_SLOT]++;
-    log_event(LOG_ERROR, "wall_malformed", "hint=\"the net process is not what it was; is it taken over?\"");
+    log_event(LOG_ERROR, "wall_malformed", "hint=\"%s\"", DESK_MALFORMED_HINT);
     if (slot->token != 0)
         answer_status(desk, slot->token, slot->operation.kind, STATUS_REFUSED);
 }

@@ -9,6 +9,9 @@
 #include "keyserver/vault/outbox.h"
 #include "keyserver/vault/workers.h"
 
+/* What to think of a slot, or a ring, that no sound net process would have written. */
+#define DESK_MALFORMED_HINT "the net process is not what it was; is it taken over?"
+
 struct desk {
     struct judge judge;
     struct wall *wall;       /* borrowed */

@@ -33,22 +33,21 @@ void outbox_withhold(struct outbox *outbox)
     }
 }
 
+/* As in outbox_add(): it begins at a multiple of its size. */
+static const struct wall_answer *first_slot(const struct outbox *outbox)
+{
+    return (const struct wall_answer *)(const void *)buffer_bytes(&outbox->slots);
+}
+
 int outbox_flush(struct outbox *outbox, struct wall *wall)
 {
     size_t left = outbox_count(outbox) - outbox->held;
-    while (left > 0) {
-        struct wall_answer batch[WALL_BATCH_MAX];
-        size_t count = left < WALL_BATCH_MAX ? left : WALL_BATCH_MAX;
-        memcpy(batch, buffer_bytes(&outbox->slots), count * sizeof *batch);
-        int sent = wall_send_answers(wall, batch, count);
-        wipe(batch, count * sizeof *batch);
-        if (sent < 0)
-            return sent;
-        buffer_consume(&outbox->slots, (size_t)sent * sizeof *batch);
-        left -= (size_t)sent;
-        if ((size_t)sent < count)
-            break;
-    }
+    if (left == 0)
+        return 0;
+    int sent = wall_send_answers(wall, first_slot(outbox), left);
+    if (sent < 0)
+        return sent;
+    buffer_consume(&outbox->slots, (size_t)sent * sizeof(struct wall_answer));
     return 0;
 }
 

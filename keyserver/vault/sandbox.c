@@ -9,13 +9,12 @@
 #include "common/log.h"
 #include "common/process.h"
 
-/* What a vault does once it runs: the wall (send, receive), waiting, memory, time, randomness, its log, its
- * end. A look at a file (newfstatat) is one of them: the C library asks for its own descriptors that way. */
+/* What a vault does once it runs: the wall (waking and being woken), waiting, memory, time, randomness, its
+ * log, its end. A look at a file (newfstatat) is one of them: the C library asks for its own descriptors that
+ * way. */
 static const int allowed[] = {
     SCMP_SYS(sendto),
     SCMP_SYS(recvfrom),
-    SCMP_SYS(sendmsg),
-    SCMP_SYS(recvmsg),
     SCMP_SYS(read),
     SCMP_SYS(write),
     SCMP_SYS(writev),

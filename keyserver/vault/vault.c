@@ -196,11 +196,19 @@ static int fail(struct vault *vault, int err, const struct fault *fault)
 
 /* ---- service ---- */
 
+/* The net side is gone: whoever comes after it has a wall and a vault of its own. */
+static int end_of_wall(const struct vault *vault)
+{
+    if (vault->wall.garbage)
+        log_event(LOG_ERROR, "wall_malformed", "hint=\"%s\"", DESK_MALFORMED_HINT);
+    return 0;
+}
+
 /* While answers wait for the other side no further request is taken: what is kept here stays bounded. */
 static int serve(struct vault *vault)
 {
     struct desk *desk = &vault->desk;
-    struct pollfd fds[2] = {{.fd = wall_fd(&vault->wall)},
+    struct pollfd fds[2] = {{.fd = wall_fd(&vault->wall), .events = POLLIN},
                             {.fd = workers_fd(vault->workers), .events = POLLIN}};
     log_gather();
     for (;;) {
@@ -208,17 +216,17 @@ static int serve(struct vault *vault)
         int err = desk_flush(desk);
         log_flush();
         if (err != 0)
-            return 0;
-        fds[0].events = desk_is_behind(desk) ? POLLOUT : POLLIN;
-        if (poll(fds, 2, desk_timeout(desk)) < 0 && errno != EINTR)
+            return end_of_wall(vault);
+        bool sleeps = wall_sleep(&vault->wall, desk_is_behind(desk) ? WALL_ROOM : WALL_SLOTS);
+        if (poll(fds, 2, sleeps ? desk_timeout(desk) : 0) < 0 && errno != EINTR)
             return 1;
         desk_tick(desk);
+        if (fds[0].revents != 0)
+            wall_woken(&vault->wall);
         if (fds[1].revents != 0)
             desk_take_finished(desk);
-        if ((fds[0].revents & POLLIN) != 0 && desk_take_requests(desk) != 0)
-            return 0;
-        if ((fds[0].revents & (POLLHUP | POLLERR)) != 0 && (fds[0].revents & POLLIN) == 0)
-            return 0;
+        if (!desk_is_behind(desk) && desk_take_requests(desk) != 0)
+            return end_of_wall(vault);
     }
 }
 
@@ -250,8 +258,9 @@ int vault_run(const struct server_config *config, const struct vault_descriptors
     struct vault vault = {.edges = NULL};
     struct fault fault = {0};
     log_init("keyless-server[vault]", (enum log_level)config->log_level, (enum log_format)config->log_format);
-    wall_adopt(&vault.wall, fds->wall);
-    int err = vault_open(&vault, config, fds->edges, TO_SERVE, &fault);
+    int err = wall_adopt(&vault.wall, fds->wall);
+    if (err == 0)
+        err = vault_open(&vault, config, fds->edges, TO_SERVE, &fault);
     close(fds->edges);
     if (err != 0) {
         close(fds->ready);

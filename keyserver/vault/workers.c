@@ -14,6 +14,7 @@
 #define THREADS_MAX 256
 #define BUCKETS     4096
 #define STACK_SIZE  (256 * 1024)
+#define TELL_AT     8 /* results: no more of them wait while short work goes on */
 
 enum rank { RANK_ANY, RANK_QUICK, RANKS }; /* what a thread takes: everything, or quick work only */
 
@@ -26,6 +27,7 @@ struct workers {
     unsigned begun, failed;       /* threads */
     struct waiting waiting;
     struct job_queue done;
+    bool untold;                 /* `done` has something, and the I/O thread has not been woken for it */
     struct job *bucket[BUCKETS]; /* waiting jobs by token, for cancelling */
     unsigned working;
     bool stopping;
@@ -93,33 +95,45 @@ static void perform(struct signer *signer, struct job *const *jobs, size_t count
     }
 }
 
-static void wake_collector(struct workers *workers)
-{
-    const uint64_t one = 1;
-    while (write(workers->event, &one, sizeof one) < 0 && errno == EINTR)
-        ;
-}
-
-/* Hands back what is done; locked, but for the waking. */
+/* Hands back what is done; locked. */
 static void hand_back(struct workers *workers, struct job *const *jobs, size_t count)
 {
-    bool wake = workers->done.length == 0;
+    workers->untold = workers->untold || workers->done.length == 0;
     for (size_t i = 0; i < count; i++)
         job_queue_put(&workers->done, jobs[i]);
-    if (!wake)
+}
+
+/* Wakes the I/O thread for what is done; locked, but for the waking. */
+static void tell(struct workers *workers)
+{
+    const uint64_t one = 1;
+    if (!workers->untold)
         return;
+    workers->untold = false;
     pthread_mutex_unlock(&workers->lock);
-    wake_collector(workers);
+    while (write(workers->event, &one, sizeof one) < 0 && errno == EINTR)
+        ;
     pthread_mutex_lock(&workers->lock);
+}
+
+/* Some microseconds: a result may wait for as long, so that several leave together. */
+static bool is_short(enum work work)
+{
+    return work == WORK_P256 || work == WORK_CURVE_ALONE;
 }
 
 /* Until there is work for RANK, or the pool stops; locked. */
 static void await_work(struct workers *workers, enum rank rank)
 {
-    workers->resting[rank]++;
-    while (!workers->stopping && !waiting_has(&workers->waiting, rank == RANK_QUICK))
+    while (!workers->stopping && !waiting_has(&workers->waiting, rank == RANK_QUICK)) {
+        if (workers->untold) {
+            tell(workers);
+            continue;
+        }
+        workers->resting[rank]++;
         pthread_cond_wait(&workers->work[rank], &workers->lock);
-    workers->resting[rank]--;
+        workers->resting[rank]--;
+    }
 }
 
 /* Takes, computes, hands back, until the pool stops. */
@@ -133,6 +147,8 @@ static void work(struct workers *workers, struct signer *signer, enum rank rank)
             break;
         size_t count = take_next(workers, batch, rank);
         workers->working += (unsigned)count;
+        if (!is_short(batch[0]->claim.key->work) || workers->done.length >= TELL_AT)
+            tell(workers);
         pthread_mutex_unlock(&workers->lock);
         perform(signer, batch, count);
         pthread_mutex_lock(&workers->lock);
@@ -332,6 +348,7 @@ struct job *workers_collect(struct workers *workers)
     pthread_mutex_lock(&workers->lock);
     struct job *list = workers->done.first;
     workers->done = (struct job_queue){0};
+    workers->untold = false;
     pthread_mutex_unlock(&workers->lock);
     return list;
 }

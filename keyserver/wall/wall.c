@@ -1,31 +1,146 @@
 #include "keyserver/wall/wall.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#define SOCKET_BUFFER (4 << 20) /* bytes asked for; the kernel may give less */
-#define INBOX_SIZE    (HANDSHAKE_MAX > SLOTS_REST ? HANDSHAKE_MAX : SLOTS_REST)
-#define SLOTS_REST    ((WALL_BATCH_MAX - 1) * sizeof(struct wall_request))
+#include "common/secret.h"
 
-int wall_pair(struct wall *net, struct wall *vault)
+#define SEALS      (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+#define INBOX_SIZE (2 * HANDSHAKE_MAX) /* a batch ends when the next one's messages might not fit */
+
+struct wall_memory {
+    struct ring requests; /* net → vault */
+    struct ring answers;  /* vault → net */
+};
+
+/* Which end a descriptor is: the byte beside which the memory waits in it. */
+enum { NET_END = 'n', VAULT_END = 'v' };
+
+_Static_assert(sizeof(struct wall_request) <= RING_CONTENT_MAX &&
+                   sizeof(struct wall_answer) <= RING_CONTENT_MAX,
+               "a slot of either kind fits a slot of the ring");
+_Static_assert(1 + HANDSHAKE_MAX / RING_SLOT_SIZE + 1 <= RING_SLOTS / 2,
+               "who was woken for room has it, however long the messages");
+
+/* ---- making ---- */
+
+/* The memory travels inside the descriptor, so that an end stays one thing for those who only hand it on. */
+static int send_memory(int fd, char end, int memory)
 {
-    int fds[2], size = SOCKET_BUFFER;
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) != 0)
-        return ERR_SYSTEM;
-    for (int i = 0; i < 2; i++)
-        (void)setsockopt(fds[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
-    wall_adopt(net, fds[0]);
-    wall_adopt(vault, fds[1]);
+    struct iovec part = {.iov_base = &end, .iov_len = 1};
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } ancillary = {.bytes = {0}};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = ancillary.bytes,
+                             .msg_controllen = sizeof ancillary.bytes};
+    struct cmsghdr *c = CMSG_FIRSTHDR(&message);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(sizeof memory);
+    memcpy(CMSG_DATA(c), &memory, sizeof memory);
+    return sendmsg(fd, &message, MSG_NOSIGNAL) == 1 ? 0 : ERR_SYSTEM;
+}
+
+/* Zeroed, and of a size that nobody can change: a side that cut it short would kill the other. */
+static int make_memory(void)
+{
+    int memory = memfd_create("keyless-wall", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (memory >= 0 && ftruncate(memory, sizeof(struct wall_memory)) == 0 &&
+        fcntl(memory, F_ADD_SEALS, SEALS) == 0)
+        return memory;
+    if (memory >= 0)
+        close(memory);
+    return ERR_SYSTEM;
+}
+
+int wall_pair(int *net, int *vault)
+{
+    int fds[2], memory = make_memory();
+    if (memory < 0)
+        return memory;
+    int err = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) == 0 ? 0 : ERR_SYSTEM;
+    if (err == 0 &&
+        (send_memory(fds[1], NET_END, memory) != 0 || send_memory(fds[0], VAULT_END, memory) != 0)) {
+        close(fds[0]);
+        close(fds[1]);
+        err = ERR_SYSTEM;
+    }
+    close(memory);
+    if (err != 0)
+        return err;
+    *net = fds[0];
+    *vault = fds[1];
     return 0;
 }
 
-void wall_adopt(struct wall *wall, int fd)
+/* ---- adopting ---- */
+
+static int receive_memory(int fd, char *end, int *memory)
 {
+    struct iovec part = {.iov_base = end, .iov_len = 1};
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } ancillary = {.bytes = {0}};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = ancillary.bytes,
+                             .msg_controllen = sizeof ancillary.bytes};
+    if (recvmsg(fd, &message, MSG_CMSG_CLOEXEC) != 1)
+        return ERR_SYSTEM;
+    struct cmsghdr *c = CMSG_FIRSTHDR(&message);
+    if (c == NULL || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN(sizeof *memory))
+        return ERR_FORMAT;
+    memcpy(memory, CMSG_DATA(c), sizeof *memory);
+    return 0;
+}
+
+static int map_memory(struct wall_memory **out, int memory)
+{
+    struct stat status;
+    if (fstat(memory, &status) != 0 || status.st_size != sizeof **out ||
+        (fcntl(memory, F_GET_SEALS) & SEALS) != SEALS)
+        return ERR_FORMAT;
+    void *at = mmap(NULL, sizeof **out, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
+    if (at == MAP_FAILED)
+        return ERR_SYSTEM;
+    (void)madvise(at, sizeof **out, MADV_DONTDUMP);
+    *out = at;
+    return 0;
+}
+
+static void set_side(struct wall *wall, bool is_net)
+{
+    struct wall_memory *memory = wall->memory;
+    wall->out.ring = is_net ? &memory->requests : &memory->answers;
+    wall->in.ring = is_net ? &memory->answers : &memory->requests;
+    wall->in.secret = is_net;
+}
+
+int wall_adopt(struct wall *wall, int fd)
+{
+    char end = 0;
+    int memory = -1;
     *wall = (struct wall){.fd = fd};
+    int err = receive_memory(fd, &end, &memory);
+    if (err == 0)
+        err = end == NET_END || end == VAULT_END ? map_memory(&wall->memory, memory) : ERR_FORMAT;
+    if (memory >= 0)
+        close(memory);
+    if (err == 0)
+        set_side(wall, end == NET_END);
+    else
+        wall_close(wall);
+    return err;
 }
 
 void wall_close(struct wall *wall)
@@ -33,6 +148,9 @@ void wall_close(struct wall *wall)
     if (wall->fd >= 0)
         close(wall->fd);
     wall->fd = -1;
+    if (wall->memory != NULL)
+        munmap(wall->memory, sizeof *wall->memory);
+    wall->memory = NULL;
     free(wall->inbox);
     wall->inbox = NULL;
 }
@@ -42,214 +160,205 @@ int wall_fd(const struct wall *wall)
     return wall->fd;
 }
 
-/* One datagram of SLOTS and then BYTES. 1 when it went, 0 when the other side is behind, or ERR_CUT. */
-static int send_datagram(struct wall *wall, const void *slots, size_t size, const uint8_t *bytes,
-                         size_t length)
+/* ---- sleeping and waking ---- */
+
+bool wall_sleep(struct wall *wall, unsigned wishes)
 {
-    union {
-        const void *from;
-        void *to;
-    } parts[2] = {{.from = slots}, {.from = bytes}}; /* sendmsg(2) writes to neither */
-    struct iovec iov[2] = {{parts[0].to, size}, {parts[1].to, length}};
-    struct msghdr header = {.msg_iov = iov, .msg_iovlen = length > 0 ? 2 : 1};
-    for (;;) {
-        if (sendmsg(wall->fd, &header, MSG_NOSIGNAL) >= 0)
-            return 1; /* it goes whole or not at all */
-        if (errno == EINTR)
-            continue;
-        if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS || errno == ENOMEM)
-            return 0;
-        return ERR_CUT;
-    }
+    if (wall->cut)
+        return false;
+    bool sleep = (wishes & WALL_SLOTS) == 0 || ring_sleep_for_slots(&wall->in);
+    if (sleep && (wishes & WALL_ROOM) != 0)
+        sleep = ring_sleep_for_room(&wall->out);
+    return sleep;
 }
+
+void wall_woken(struct wall *wall)
+{
+    uint8_t waste[64];
+    ssize_t got = recv(wall->fd, waste, sizeof waste, 0);
+    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
+        wall->cut = true;
+}
+
+/* A socket that takes no byte more has many unread: they wake as well. */
+static void wake(struct wall *wall)
+{
+    if (send(wall->fd, "", 1, MSG_NOSIGNAL) < 0 && errno != EAGAIN && errno != EINTR)
+        wall->cut = true;
+}
+
+/* Nothing that the other side says makes sense any more. */
+static void distrust(struct wall *wall)
+{
+    wall->garbage = true;
+    wall->cut = true;
+}
+
+/* ---- sending ---- */
 
 static bool has_messages(const struct wall_request *slot)
 {
     return slot->kind == WALL_OPERATION && slot->operation.kind == OP_RSA_MASTER;
 }
 
-/* The slots from the first on that go in one datagram: one with handshake messages goes alone. */
-static size_t batch_length(const struct wall_request *slots, size_t count)
+static size_t least(size_t a, size_t b)
 {
-    size_t length = 0;
-    while (length < count && length < WALL_BATCH_MAX && !has_messages(&slots[length]))
-        length++;
-    return length > 0 ? length : 1;
+    return a < b ? a : b;
+}
+
+#define REQUEST_UP_TO(field) offsetof(struct wall_request, operation.u.field)
+#define ANSWER_UP_TO(field)  offsetof(struct wall_answer, u.field)
+
+/* The bytes of a slot that say something; the receiver finds zeros behind them. */
+static size_t request_length(const struct wall_request *slot)
+{
+    const struct operation *operation = &slot->operation;
+    if (slot->kind != WALL_OPERATION)
+        return offsetof(struct wall_request, operation.u);
+    switch (operation->kind) {
+    case OP_SIGN_TLS13:
+        return REQUEST_UP_TO(sign_tls13.hash) +
+               least(operation->u.sign_tls13.hash_length, TRANSCRIPT_HASH_MAX);
+    case OP_SIGN_TLS12:
+        return REQUEST_UP_TO(sign_tls12.params) +
+               least(operation->u.sign_tls12.params_length, KEY_EXCHANGE_PARAMS_MAX);
+    case OP_RSA_PREMASTER:
+        return REQUEST_UP_TO(rsa_premaster.ciphertext) +
+               least(operation->u.rsa_premaster.ciphertext_length, RSA_MODULUS_MAX);
+    case OP_RSA_MASTER:
+        return REQUEST_UP_TO(rsa_master) + sizeof operation->u.rsa_master;
+    default:
+        return offsetof(struct wall_request, operation.u);
+    }
+}
+
+static size_t answer_length(const struct wall_answer *slot)
+{
+    switch (slot->kind) {
+    case WALL_OUTCOME:
+        return ANSWER_UP_TO(outcome.bytes) + least(slot->u.outcome.length, RESULT_MAX);
+    case WALL_KEYS:
+        return ANSWER_UP_TO(keys.item) +
+               least(slot->u.keys.count, WALL_KEYS_MAX) * sizeof slot->u.keys.item[0];
+    case WALL_EPOCH:
+        return ANSWER_UP_TO(epoch) + sizeof slot->u.epoch;
+    default:
+        return sizeof *slot;
+    }
 }
 
 /* No pointer of this process goes along. */
-static int send_with_messages(struct wall *wall, const struct wall_request *slot)
+static int put_with_messages(struct wall *wall, const struct wall_request *slot)
 {
     struct wall_request bare = *slot;
     bare.operation.u.rsa_master.messages = NULL;
-    return send_datagram(wall, &bare, sizeof bare, slot->operation.u.rsa_master.messages,
-                         slot->operation.u.rsa_master.length);
+    return ring_put(&wall->out, &bare, request_length(&bare), slot->operation.u.rsa_master.messages,
+                    least(slot->operation.u.rsa_master.length, HANDSHAKE_MAX));
+}
+
+/* What COUNT slots have come to, of which the last was LAST (1, 0, or an error of the ring). */
+static int publish(struct wall *wall, size_t count, int last)
+{
+    if (last < 0)
+        distrust(wall);
+    if (ring_publish(&wall->out))
+        wake(wall);
+    return wall->cut ? ERR_CUT : (int)count;
 }
 
 int wall_send_requests(struct wall *wall, const struct wall_request *slots, size_t count)
 {
     size_t sent = 0;
-    while (sent < count) {
-        size_t batch = batch_length(slots + sent, count - sent);
-        int done = has_messages(&slots[sent])
-                       ? send_with_messages(wall, &slots[sent])
-                       : send_datagram(wall, slots + sent, batch * sizeof *slots, NULL, 0);
-        if (done < 0)
-            return done;
-        if (done == 0)
+    int done = 1;
+    while (sent < count && !wall->cut) {
+        const struct wall_request *slot = &slots[sent];
+        done = has_messages(slot) ? put_with_messages(wall, slot)
+                                  : ring_put(&wall->out, slot, request_length(slot), NULL, 0);
+        if (done != 1)
             break;
-        sent += batch;
+        sent++;
     }
-    return (int)sent;
+    return publish(wall, sent, done);
 }
 
 int wall_send_answers(struct wall *wall, const struct wall_answer *slots, size_t count)
 {
     size_t sent = 0;
-    while (sent < count) {
-        size_t batch = count - sent < WALL_BATCH_MAX ? count - sent : WALL_BATCH_MAX;
-        int done = send_datagram(wall, slots + sent, batch * sizeof *slots, NULL, 0);
-        if (done < 0)
-            return done;
-        if (done == 0)
+    int done = 1;
+    while (sent < count && !wall->cut) {
+        done = ring_put(&wall->out, &slots[sent], answer_length(&slots[sent]), NULL, 0);
+        if (done != 1)
             break;
-        sent += batch;
+        sent++;
     }
-    return (int)sent;
+    return publish(wall, sent, done);
 }
 
-/* One datagram into IOV. Its length, 0 for nothing now, ERR_CUT, or ERR_FORMAT when it was longer. */
-static ssize_t receive_datagram(struct wall *wall, struct iovec *iov, size_t count)
+/* ---- receiving ---- */
+
+/* How many slots there are for at most MAX, or what to return when there is none. */
+static int begin_batch(struct wall *wall, size_t max)
 {
-    struct msghdr header = {.msg_iov = iov, .msg_iovlen = count};
-    for (;;) {
-        ssize_t got = recvmsg(wall->fd, &header, 0);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-            return 0;
-        if (got <= 0)
-            return ERR_CUT;
-        return (header.msg_flags & MSG_TRUNC) != 0 ? ERR_FORMAT : got;
-    }
+    ring_awake(&wall->in);
+    int count = ring_count(&wall->in);
+    if (count < 0)
+        distrust(wall);
+    if (count <= 0)
+        return wall->cut ? ERR_CUT : 0;
+    return (size_t)count < max ? count : (int)max;
 }
 
-/* What was behind the first slot: further slots, or its handshake messages. */
-static int take_rest(struct wall_request *slots, size_t max, uint8_t *rest, size_t length)
+/* TAKEN slots are whole, and the next one is none if ERR says so: what came before it goes first. */
+static int end_batch(struct wall *wall, int taken, int err)
 {
-    struct operation *operation = &slots->operation;
-    if (has_messages(slots)) {
-        if (operation->u.rsa_master.length != length)
-            return ERR_FORMAT;
-        operation->u.rsa_master.messages = rest;
-        return 1;
-    }
-    size_t more = length / sizeof *slots;
-    if (length % sizeof *slots != 0 || more + 1 > max)
-        return ERR_FORMAT;
-    memcpy(slots + 1, rest, length);
-    for (size_t i = 1; i <= more; i++) /* these have come without theirs */
-        if (has_messages(&slots[i]))
-            slots[i].operation.u.rsa_master.messages = NULL;
-    return 1 + (int)more;
+    if (err == ERR_FORMAT && taken == 0)
+        ring_skip(&wall->in);
+    if (ring_release(&wall->in))
+        wake(wall);
+    return taken > 0 ? taken : err;
+}
+
+/* The handshake messages of SLOT follow it; those that do not are missing, which wall_request_check() sees.
+ */
+static void take_messages(struct wall *wall, struct wall_request *slot, size_t *used)
+{
+    size_t length = slot->operation.u.rsa_master.length;
+    slot->operation.u.rsa_master.messages = NULL;
+    if (length == 0 || length > HANDSHAKE_MAX || ring_take_more(&wall->in, wall->inbox + *used, length) != 0)
+        return;
+    slot->operation.u.rsa_master.messages = wall->inbox + *used;
+    *used += length;
 }
 
 int wall_receive_requests(struct wall *wall, struct wall_request *slots, size_t max)
 {
+    size_t used = 0;
     if (wall->inbox == NULL && (wall->inbox = malloc(INBOX_SIZE)) == NULL)
         return ERR_MEMORY;
-    struct iovec iov[2] = {{slots, sizeof *slots}, {wall->inbox, INBOX_SIZE}};
-    ssize_t got = receive_datagram(wall, iov, 2);
-    if (got <= 0)
-        return (int)got;
-    if ((size_t)got < sizeof *slots)
-        return ERR_FORMAT;
-    return take_rest(slots, max, wall->inbox, (size_t)got - sizeof *slots);
+    int taken = 0, err = 0, count = begin_batch(wall, max);
+    if (count <= 0)
+        return count;
+    while (taken < count && INBOX_SIZE - used >= HANDSHAKE_MAX && ring_count(&wall->in) > 0) {
+        err = ring_take(&wall->in, &slots[taken], sizeof *slots);
+        if (err != 0)
+            break;
+        if (has_messages(&slots[taken]))
+            take_messages(wall, &slots[taken], &used);
+        taken++;
+    }
+    return end_batch(wall, taken, err);
 }
 
 int wall_receive_answers(struct wall *wall, struct wall_answer *slots, size_t max)
 {
-    struct iovec iov = {slots, max * sizeof *slots};
-    ssize_t got = receive_datagram(wall, &iov, 1);
-    if (got <= 0)
-        return (int)got;
-    return (size_t)got % sizeof *slots != 0 ? ERR_FORMAT : (int)((size_t)got / sizeof *slots);
-}
-
-static int check_operation(const struct operation *operation)
-{
-    switch (operation->kind) {
-    case OP_KEYS:
-        return 0;
-    case OP_SIGN_TLS13:
-        return operation->u.sign_tls13.hash_length <= TRANSCRIPT_HASH_MAX ? 0 : ERR_FORMAT;
-    case OP_SIGN_TLS12:
-        return operation->u.sign_tls12.params_length <= KEY_EXCHANGE_PARAMS_MAX ? 0 : ERR_FORMAT;
-    case OP_RSA_PREMASTER:
-        return operation->u.rsa_premaster.ciphertext_length <= RSA_MODULUS_MAX ? 0 : ERR_FORMAT;
-    case OP_RSA_MASTER:
-        return operation->u.rsa_master.messages != NULL && operation->u.rsa_master.length > 0 &&
-                       operation->u.rsa_master.length <= HANDSHAKE_MAX
-                   ? 0
-                   : ERR_FORMAT;
-    default: /* judged as unknown, not malformed: no field of it is looked at */
-        return 0;
+    int taken = 0, err = 0, count = begin_batch(wall, max);
+    if (count <= 0)
+        return count;
+    while (taken < count) {
+        err = ring_take(&wall->in, &slots[taken], sizeof *slots);
+        if (err != 0)
+            break;
+        taken++;
     }
-}
-
-int wall_request_check(const struct wall_request *slot)
-{
-    if (slot->token == 0 && slot->kind != WALL_EPOCH_WANTED)
-        return ERR_FORMAT;
-    if (slot->from_family != 0 && slot->from_family != AF_INET && slot->from_family != AF_INET6)
-        return ERR_FORMAT;
-    if (slot->kind == WALL_CANCEL || slot->kind == WALL_EPOCH_WANTED)
-        return 0;
-    return slot->kind == WALL_OPERATION ? check_operation(&slot->operation) : ERR_FORMAT;
-}
-
-static int check_outcome(const struct outcome *outcome)
-{
-    if (outcome->status < 0 || outcome->status >= STATUS_KINDS || outcome->length > RESULT_MAX)
-        return ERR_FORMAT;
-    return outcome->status != STATUS_OK && outcome->length != 0 ? ERR_FORMAT : 0;
-}
-
-int wall_answer_check(const struct wall_answer *slot)
-{
-    switch (slot->kind) {
-    case WALL_OUTCOME:
-        return slot->token == 0 ? ERR_FORMAT : check_outcome(&slot->u.outcome);
-    case WALL_KEYS:
-        return slot->token == 0 || slot->u.keys.count > WALL_KEYS_MAX || slot->more > 1 ? ERR_FORMAT : 0;
-    case WALL_STATS:
-    case WALL_EPOCH:
-        return 0;
-    default:
-        return ERR_FORMAT;
-    }
-}
-
-const char *wall_refusal_name(enum wall_refusal refusal)
-{
-    static const char *const names[REFUSAL_KINDS] = {
-        [REFUSAL_NONE] = "none",
-        [REFUSAL_MALFORMED_SLOT] = "malformed_slot",
-        [REFUSAL_UNKNOWN_EDGE] = "unknown_edge",
-        [REFUSAL_FROM] = "from",
-        [REFUSAL_VALIDITY] = "not_valid_now",
-        [REFUSAL_UNKNOWN_KEY] = "unknown_key",
-        [REFUSAL_KEY_NOT_GRANTED] = "key_not_granted",
-        [REFUSAL_OPERATION_NOT_GRANTED] = "operation_not_granted",
-        [REFUSAL_MODE] = "mode_not_granted",
-        [REFUSAL_UNKNOWN_OPERATION] = "unknown_operation",
-        [REFUSAL_SCHEME] = "scheme",
-        [REFUSAL_STRUCTURE] = "structure",
-        [REFUSAL_SESSION_ID] = "session_id_not_live",
-        [REFUSAL_NAME] = "name_not_granted",
-        [REFUSAL_RATE] = "rate",
-        [REFUSAL_QUOTA] = "quota",
-        [REFUSAL_AUDIT] = "audit_unavailable",
-    };
-    return refusal < REFUSAL_KINDS ? names[refusal] : "unknown";
+    return end_batch(wall, taken, err);
 }

@@ -1,14 +1,17 @@
 /* The wall: the only way between the net process (sockets, never a key) and the vault (keys, never a socket).
  *
- * Batches of fixed-size slots go both ways over one descriptor pair. No pointers, no parsing, and only the
- * handshake messages of an rsa_master have a length, which stands in its slot: the receiver copies a slot
- * first and then checks every field of its copy (wall_request_check). The vault trusts nothing that arrives;
- * the net side survives a vault that dies. Today a SOCK_SEQPACKET pair carries the batches; a shared-memory
- * ring can replace it behind this header. Each end belongs to one thread. */
+ * Slots of a fixed size go both ways through two rings in memory that both processes map (ring.h), and a
+ * descriptor between them wakes who sleeps and says when the other is gone. No pointers, no parsing, and only
+ * the handshake messages of an rsa_master have a length, which stands in its slot: the receiver copies a slot
+ * first and then checks every field of its copy (wall_request_check). Neither side trusts the other: what is
+ * wrong is refused or counts as the other's end, never read out of bounds. Secrets lie in the rings as long
+ * as the other side has not taken them; the taker wipes them there, and a core dump leaves the rings out.
+ * Each end belongs to one thread. */
 #ifndef KEYSERVER_WALL_WALL_H
 #define KEYSERVER_WALL_WALL_H
 
 #include "common/log.h"
+#include "keyserver/wall/ring.h"
 #include "proto/operation.h"
 #include "proto/session_id.h"
 
@@ -109,26 +112,49 @@ struct wall_answer {
     } u;
 };
 
+struct wall_memory;
+
+/* One end. */
 struct wall {
-    int fd;         /* owned */
-    uint8_t *inbox; /* owned; what does not fit the caller's slots; NULL before the first receive */
+    int fd;                     /* owned; to the other end */
+    bool cut;                   /* the other side is gone, or as good as gone */
+    bool garbage;               /* it is, since its positions in the rings were none that it could have */
+    struct wall_memory *memory; /* owned; the mapping of both rings */
+    struct ring_producer out;
+    struct ring_consumer in;
+    uint8_t *inbox; /* owned; handshake messages of the last batch; NULL before the first */
 };
 
-/* A connected pair of ends, non-blocking and close-on-exec. */
-int wall_pair(struct wall *net, struct wall *vault) MUST_USE;
-/* Wraps a descriptor that came from the supervisor. */
-void wall_adopt(struct wall *wall, int fd);
+/* What to sleep for. */
+enum wall_wish {
+    WALL_SLOTS = 1, /* something can be received */
+    WALL_ROOM = 2,  /* what did not fit can be sent */
+};
+
+/* Makes a wall. Each end is one descriptor (the memory waits in it), non-blocking and close-on-exec, for the
+ * process that adopts it. ERR_SYSTEM. */
+int wall_pair(int *net, int *vault) MUST_USE;
+/* Takes FD, an end made by wall_pair() that nobody has adopted, and maps its memory. ERR_SYSTEM, ERR_FORMAT:
+ * FD is closed, and the wall as good as closed. */
+int wall_adopt(struct wall *wall, int fd) MUST_USE;
+/* Calling again is allowed, and on a wall of which only `fd` is set, to -1. */
 void wall_close(struct wall *wall);
-/* For a poll or a loop: readable when something may be received. */
+/* For a poll or a loop: readable when wall_woken() is to be called. */
 int wall_fd(const struct wall *wall);
 
+/* Before sleeping until wall_fd() is readable: asks the other side to wake this one for WISHES, of enum
+ * wall_wish. False when one of them is fulfilled already: do not sleep. */
+bool wall_sleep(struct wall *wall, unsigned wishes) MUST_USE;
+/* wall_fd() is readable: notes why. What is there to receive or sent may be tried again. */
+void wall_woken(struct wall *wall);
+
 /* Send COUNT slots, in order. Returns how many were taken (0 … COUNT; fewer when the other side is behind),
- * or ERR_CUT when it is gone. */
+ * or ERR_CUT when it is known to be gone. No system call, but to wake a side that sleeps. */
 int wall_send_requests(struct wall *wall, const struct wall_request *slots, size_t count) MUST_USE;
 int wall_send_answers(struct wall *wall, const struct wall_answer *slots, size_t count) MUST_USE;
-/* Receive what is there, at most MAX (≥ WALL_BATCH_MAX) slots, copied. Returns the number, 0 for nothing now,
- * ERR_CUT when the other side is gone, ERR_FORMAT for a datagram that is no whole number of slots (the
- * receiver goes on; it is counted), ERR_MEMORY. */
+/* Receive what is there, at most MAX slots, copied. Returns the number, 0 for nothing now, ERR_CUT when there
+ * is nothing more and the other side is gone, or its ring is garbage; ERR_FORMAT for one slot that is none
+ * (the receiver goes on; it is counted), ERR_MEMORY. */
 int wall_receive_requests(struct wall *wall, struct wall_request *slots, size_t max) MUST_USE;
 int wall_receive_answers(struct wall *wall, struct wall_answer *slots, size_t max) MUST_USE;
 

@@ -13,7 +13,7 @@
 
 #define LIVES_MAX  400
 #define ROUNDS     (PROCESS_SANITIZED ? 40 : 150)
-#define BATCH_MAX  5
+#define USES_MAX   5  /* in one batch */
 #define USES_SHIFT 24 /* a use's number: life, then its own */
 
 /* What a writer says of itself, in memory that outlives it. */
@@ -59,7 +59,7 @@ static void live(uint64_t id)
     process_die_with_parent();
     rig_open(&rig);
     while (!life->end) {
-        uint64_t count = 1 + next % BATCH_MAX;
+        uint64_t count = 1 + next % USES_MAX;
         life->begun = next + count;
         for (uint64_t i = 0; i < count; i++)
             rig_add(&rig, id << USES_SHIFT | next++, AUDIT_OK);

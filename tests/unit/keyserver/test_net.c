@@ -174,6 +174,29 @@ static void a_vault_that_dies_leaves_unavailable_and_the_next_one_serves(void **
     edge_end(&edge);
 }
 
+static void a_vault_that_leaves_garbage_is_as_good_as_dead(void **state)
+{
+    struct fixture *f = *state;
+    struct test_edge edge;
+
+    give_wall(f, CONTROL_WALL_START, NULL);
+    until_ready(f);
+    connect_edge(f, &edge, 0);
+    edge_ask(&edge, OP_SIGN_TLS13, f->server.public, 1, 1, 5000);
+    EDGE_UNTIL(&edge, channel_unsent(edge.channel) == 0);
+    uint64_t token = next_slot(f, &f->wall).token;
+    f->wall.out.ring->put += RING_SLOTS + 1; /* and then the wall is of no use to anybody */
+    f->wall.out.at += RING_SLOTS + 1;
+    answer(&f->wall, token, "lost");
+    assert_int_equal(send(wall_fd(&f->wall), "", 1, MSG_NOSIGNAL), 1);
+    EDGE_UNTIL(&edge, edge.answer_count == 1);
+    assert_int_equal(edge.answers[0].outcome.status, STATUS_UNAVAILABLE);
+    assert_true(metric(f, "keyless_server_wall_malformed_total") == 1);
+    give_wall(f, CONTROL_WALL_RESTART, NULL);
+    until_ready(f);
+    edge_end(&edge);
+}
+
 static void on_reload_the_old_vault_answers_what_it_has_and_the_new_one_the_rest(void **state)
 {
     struct fixture *f = *state;
@@ -200,7 +223,7 @@ static void on_reload_the_old_vault_answers_what_it_has_and_the_new_one_the_rest
     assert_memory_equal(edge_answer(&edge, 1)->outcome.bytes, "old", 3);
     assert_memory_equal(edge_answer(&edge, 2)->outcome.bytes, "new", 3);
     send_stats(&old, 1, 5);
-    assert_int_equal(poll(&(struct pollfd){.fd = wall_fd(&old), .events = POLLIN}, 1, EDGE_PATIENCE_MS), 1);
+    assert_true(wall_rig_wait(&old, WALL_SLOTS, EDGE_PATIENCE_MS));
     assert_int_equal(wall_receive_requests(&old, f->slots, WALL_BATCH_MAX), ERR_CUT);
     wall_close(&old);
     assert_true(metric(f, "keyless_server_faults_total") == 9);
@@ -245,6 +268,7 @@ int main(void)
         NET_TEST(signatures_are_no_answer_to_keys_nor_the_other_way_round),
         NET_TEST(a_vault_that_never_answers_costs_one_deadline_and_is_told),
         NET_TEST(a_vault_that_dies_leaves_unavailable_and_the_next_one_serves),
+        NET_TEST(a_vault_that_leaves_garbage_is_as_good_as_dead),
         NET_TEST(on_reload_the_old_vault_answers_what_it_has_and_the_new_one_the_rest),
         NET_TEST(a_drain_answers_what_is_open_takes_nothing_new_and_ends_well),
     };

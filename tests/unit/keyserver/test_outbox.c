@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "keyserver/vault/outbox.h"
+#include "tests/unit/keyserver/test_wall_rig.h"
 
 struct pair {
     struct wall net, vault;
@@ -19,7 +20,7 @@ static int set_up(void **state)
     static struct pair pair;
     memset(&pair, 0, sizeof pair);
     *state = &pair;
-    return wall_pair(&pair.net, &pair.vault);
+    return wall_rig_pair(&pair.net, &pair.vault);
 }
 
 static int tear_down(void **state)
@@ -123,6 +124,7 @@ static void a_wall_without_another_end_is_cut(void **state)
     add(pair, 1, WALL_OUTCOME);
     outbox_release(&pair->outbox);
     wall_close(&pair->net);
+    wall_woken(&pair->vault);
     assert_int_equal(outbox_flush(&pair->outbox, &pair->vault), ERR_CUT);
 }
 

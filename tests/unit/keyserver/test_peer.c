@@ -99,7 +99,7 @@ static void an_edge_that_does_not_read_is_let_go_and_others_are_served(void **st
     uint64_t until = clock_ms() + 4000; /* before the request's deadline would end it */
     while (cancel.kind == 0 && clock_ms() < until) {
         if (wall_send_answers(&f->wall, &part, 1) != 1) /* the other side is behind */
-            poll(&(struct pollfd){.fd = wall_fd(&f->wall), .events = POLLIN}, 1, 1);
+            wall_rig_wait(&f->wall, WALL_SLOTS | WALL_ROOM, 1);
         if (wall_receive_requests(&f->wall, f->slots, WALL_BATCH_MAX) > 0)
             cancel = f->slots[0];
     }

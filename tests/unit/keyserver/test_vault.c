@@ -422,8 +422,16 @@ static void every_refusal_looks_alike_outside_and_is_named_in_the_log(void **sta
         assert_int_equal(rig.stats.refusals[cases[i].reason], 1);
 }
 
+/* One slot of any content, as no sound net process would put it. */
+static void put_raw(const void *content, size_t length)
+{
+    assert_int_equal(ring_put(&rig.wall.out, content, length, NULL, 0), 1);
+    assert_int_equal(wall_send_requests(&rig.wall, NULL, 0), 0); /* publishes it */
+}
+
 static void garbage_is_refused_and_the_vault_goes_on(void **state)
 {
+    static const uint8_t junk[RING_CONTENT_MAX];
     struct wall_request slots[WALL_BATCH_MAX];
     unsigned expected = 0, got = 0;
     (void)state;
@@ -436,25 +444,36 @@ static void garbage_is_refused_and_the_vault_goes_on(void **state)
                 slots[i].from_family = 0;
             if (i % 4 > 2)
                 slots[i].operation.kind = (enum operation_kind)(i % OP_KINDS);
+            slots[i].operation.u.rsa_master.length |= UINT32_C(1) << 31; /* or it would swallow others */
             if (slots[i].kind == WALL_CANCEL)
                 slots[i].kind = WALL_OPERATION;
             expected++;
         }
-        struct pollfd fd = {.fd = wall_fd(&rig.wall), .events = POLLOUT};
-        while (send(wall_fd(&rig.wall), slots, sizeof slots, MSG_DONTWAIT) < 0)
-            assert_int_equal(poll(&fd, 1, PATIENCE_MS), 1);
-        assert_int_equal(send(wall_fd(&rig.wall), slots, 1 + round * 7, MSG_DONTWAIT), 1 + round * 7);
-    }
-    while (got < expected) {
-        const struct wall_answer *answer = rig_next(&rig, PATIENCE_MS);
-        assert_non_null(answer);
-        assert_int_equal(answer->kind, WALL_OUTCOME);
-        assert_int_equal(answer->u.outcome.status, STATUS_REFUSED);
-        got++;
+        for (size_t i = 0; i < WALL_BATCH_MAX; i++)
+            put_raw(&slots[i], sizeof slots[i]);
+        put_raw(junk, sizeof slots[0] + 1 + round);
+        for (; got < expected; got++) {
+            const struct wall_answer *answer = rig_next(&rig, PATIENCE_MS);
+            assert_non_null(answer);
+            assert_int_equal(answer->kind, WALL_OUTCOME);
+            assert_int_equal(answer->u.outcome.status, STATUS_REFUSED);
+        }
     }
     struct operation operation = signature_operation(3);
     struct outcome outcome = rig_ask(&rig, EDGE_ALL, &operation);
     assert_signed(3, &operation, &outcome);
+}
+
+/* Whoever took over the net process has moved a position to where it cannot be. */
+static void a_ring_that_is_garbage_ends_the_vault_which_says_why(void **state)
+{
+    (void)state;
+    rig.wall.out.ring->put += RING_SLOTS + 1;
+    assert_int_equal(send(wall_fd(&rig.wall), "", 1, MSG_NOSIGNAL), 1);
+    while (!rig.wall.cut)
+        assert_true(wall_rig_wait(&rig.wall, 0, PATIENCE_MS));
+    assert_int_equal(rig_end(&rig), 0);
+    assert_non_null(strstr(rig_log(&rig), "event=wall_malformed"));
 }
 
 /* ---- load ---- */
@@ -505,8 +524,7 @@ static void a_net_side_that_does_not_read_gets_everything_later(void **state)
         int taken = wall_send_requests(&rig.wall, &request, 1);
         assert_true(taken >= 0);
         sent += (uint64_t)taken;
-        struct pollfd fd = {.fd = wall_fd(&rig.wall), .events = POLLOUT};
-        if (taken == 0 && poll(&fd, 1, 300) == 0)
+        if (taken == 0 && !wall_rig_wait(&rig.wall, WALL_ROOM, 300))
             break; /* the vault takes no more before its answers are read */
     }
     for (uint64_t expected = sent; got < expected; got++) {
@@ -715,6 +733,7 @@ int main(void)
         WITH_VAULT(many_keys_are_listed_in_parts),
         WITH_VAULT(every_refusal_looks_alike_outside_and_is_named_in_the_log),
         WITH_VAULT(garbage_is_refused_and_the_vault_goes_on),
+        WITH_VAULT(a_ring_that_is_garbage_ends_the_vault_which_says_why),
         WITH_VAULT(ten_thousand_pipelined_requests_are_answered_once_each),
         WITH_VAULT(a_net_side_that_does_not_read_gets_everything_later),
         WITH_SMALL_VAULT(more_than_the_queue_holds_is_busy_at_once),

@@ -36,15 +36,16 @@ static const struct vault_link_handlers handlers = {.on_answer = on_answer, .on_
 
 static void begin(struct fixture *f, size_t pending_max)
 {
-    struct wall net;
+    int net, vault;
 
     assert_int_equal(secret_init(), 0);
     assert_int_equal(uv_loop_init(&f->loop), 0);
     f->tokens = 0;
     f->link = vault_link_new(&f->loop, pending_max, &handlers, f);
     assert_non_null(f->link);
-    assert_int_equal(wall_pair(&net, &f->vault), 0);
-    assert_int_equal(vault_link_adopt(f->link, wall_fd(&net)), 0);
+    assert_int_equal(wall_pair(&net, &vault), 0);
+    assert_int_equal(wall_adopt(&f->vault, vault), 0);
+    assert_int_equal(vault_link_adopt(f->link, net), 0);
 }
 
 static void end(struct fixture *f)
@@ -149,7 +150,7 @@ static void handshake_messages_are_copied_and_bounded(void **state)
     assert_int_equal(count, VAULT_LINK_HELD_MAX / HANDSHAKE_MAX);
     memset(messages, 0, sizeof messages);
     vault_link_flush(f.link);
-    assert_int_equal(wall_receive_requests(&f.vault, got, WALL_BATCH_MAX), 1);
+    assert_true(wall_receive_requests(&f.vault, got, WALL_BATCH_MAX) > 0);
     assert_int_equal(wall_request_check(&got[0]), 0);
     assert_int_equal(got[0].operation.u.rsa_master.length, sizeof messages);
     for (size_t i = 0; i < sizeof messages; i++)

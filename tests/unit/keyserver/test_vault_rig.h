@@ -11,7 +11,6 @@
 #include <cmocka.h>
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -21,8 +20,8 @@
 #include "common/identity.h"
 #include "keyserver/authorized_snapshot.h"
 #include "keyserver/vault/vault.h"
-#include "keyserver/wall/wall.h"
 #include "tests/unit/keyserver/test_keys.h"
+#include "tests/unit/keyserver/test_wall_rig.h"
 
 #define PATIENCE_MS 30000
 #define FAR         UINT64_MAX
@@ -132,27 +131,26 @@ static inline void rig_tear_down(struct rig *rig)
 /* Starts a vault; true when it says that it is ready. Its log goes to the rig's file, from its beginning. */
 static inline bool rig_start(struct rig *rig)
 {
-    struct wall vault_end;
-    int ready[2];
+    int net_end, vault_end, ready[2];
     char byte;
     struct fault fault;
     int edges = authorized_snapshot_take(rig->config.authorized_edges, &fault);
     assert_true(edges >= 0);
-    assert_int_equal(wall_pair(&rig->wall, &vault_end), 0);
+    assert_int_equal(wall_pair(&net_end, &vault_end), 0);
     assert_int_equal(pipe(ready), 0);
     fflush(NULL);
     rig->pid = fork();
     assert_true(rig->pid >= 0);
     if (rig->pid == 0) {
-        wall_close(&rig->wall);
+        close(net_end);
         close(ready[0]);
         if (freopen(rig->log_file, "w", stderr) == NULL)
             _exit(99);
-        const struct vault_descriptors given = {
-            .wall = wall_fd(&vault_end), .ready = ready[1], .edges = edges};
+        const struct vault_descriptors given = {.wall = vault_end, .ready = ready[1], .edges = edges};
         _exit(vault_run(&rig->config, &given));
     }
-    wall_close(&vault_end);
+    close(vault_end);
+    assert_int_equal(wall_adopt(&rig->wall, net_end), 0);
     close(ready[1]);
     close(edges);
     rig->answer_count = rig->answer_next = 0;
@@ -192,9 +190,8 @@ static inline void rig_send(struct rig *rig, const struct wall_request *requests
         int taken = wall_send_requests(&rig->wall, requests + sent, count - sent);
         assert_true(taken >= 0);
         sent += (size_t)taken;
-        struct pollfd fd = {.fd = wall_fd(&rig->wall), .events = POLLOUT};
         if (sent < count)
-            assert_int_equal(poll(&fd, 1, PATIENCE_MS), 1);
+            assert_true(wall_rig_wait(&rig->wall, WALL_ROOM, PATIENCE_MS));
     }
 }
 
@@ -210,8 +207,7 @@ static inline const struct wall_answer *rig_next(struct rig *rig, int timeout_ms
             rig->stats = answer->u.stats;
             rig->stats_heard++;
         }
-        struct pollfd fd = {.fd = wall_fd(&rig->wall), .events = POLLIN};
-        if (poll(&fd, 1, timeout_ms) != 1)
+        if (!wall_rig_wait(&rig->wall, WALL_SLOTS, timeout_ms))
             return NULL;
         rig->answer_next = 0;
         rig->answer_count = wall_receive_answers(&rig->wall, rig->answers, WALL_BATCH_MAX);
@@ -243,8 +239,7 @@ static inline void rig_await_stats(struct rig *rig)
 {
     for (unsigned until = rig->stats_heard + 1; rig->stats_heard < until;)
         if (rig->answer_next >= rig->answer_count) {
-            struct pollfd fd = {.fd = wall_fd(&rig->wall), .events = POLLIN};
-            assert_int_equal(poll(&fd, 1, PATIENCE_MS), 1);
+            assert_true(wall_rig_wait(&rig->wall, WALL_SLOTS, PATIENCE_MS));
             assert_null(rig_next(rig, 0));
         } else {
             assert_null(rig_next(rig, 0));

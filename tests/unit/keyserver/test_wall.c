@@ -11,14 +11,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "keyserver/wall/wall.h"
+#include "tests/unit/keyserver/test_wall_rig.h"
 
 static struct wall net, vault;
 
 static int set_up(void **state)
 {
     (void)state;
-    return wall_pair(&net, &vault);
+    return wall_rig_pair(&net, &vault);
 }
 
 static int tear_down(void **state)
@@ -27,6 +27,11 @@ static int tear_down(void **state)
     wall_close(&net);
     wall_close(&vault);
     return 0;
+}
+
+static bool readable(const struct wall *wall)
+{
+    return poll(&(struct pollfd){.fd = wall_fd(wall), .events = POLLIN}, 1, 0) == 1;
 }
 
 static struct wall_request request_with(uint64_t token)
@@ -177,48 +182,106 @@ static void handshake_messages_travel_with_their_slot(void **state)
     for (uint64_t i = 0; i < 8; i++) /* between others, at both ends */
         sent[i] = i % 2 == 0 ? master_with(i + 1, messages, lengths[i / 2]) : request_with(i + 1);
     assert_int_equal(wall_send_requests(&net, sent, 8), 8);
-    for (uint64_t i = 0; i < 8; i++) {
-        assert_int_equal(wall_receive_requests(&vault, got, WALL_BATCH_MAX), 1);
-        if (i % 2 == 0)
-            assert_master(&got[0], i + 1, messages, lengths[i / 2]);
-        else
-            assert_int_equal(got[0].token, i + 1);
+    for (uint64_t i = 0; i < 8;) {
+        int count = wall_receive_requests(&vault, got, WALL_BATCH_MAX);
+        assert_true(count > 0);
+        for (int j = 0; j < count; j++, i++) {
+            if (i % 2 == 0)
+                assert_master(&got[j], i + 1, messages, lengths[i / 2]);
+            else
+                assert_int_equal(got[j].token, i + 1);
+        }
     }
 }
 
-/* A slot that promises messages it does not bring must not be read as if it did. */
-static void messages_that_are_missing_or_of_another_length_are_no_slot(void **state)
+/* A slot that promises messages it does not bring must not be read as if it did; what follows it are slots.
+ */
+static void messages_that_are_missing_or_of_no_length_are_not_read(void **state)
 {
-    static uint8_t datagram[3 * sizeof(struct wall_request)];
+    static const uint32_t lengths[] = {0, HANDSHAKE_MAX + 1, UINT32_MAX, 3 * RING_SLOT_SIZE + 1};
     static struct wall_request got[WALL_BATCH_MAX];
-    struct wall_request slot = master_with(4, (const uint8_t *)"x", 10), first = request_with(3);
-    static const size_t behind[] = {0, 1, 9, 11, 500};
+    struct wall_request slot, next = request_with(5);
     (void)state;
-    for (size_t i = 0; i < sizeof behind / sizeof behind[0]; i++) {
-        memcpy(datagram, &slot, sizeof slot);
-        assert_true(send(wall_fd(&net), datagram, sizeof slot + behind[i], 0) > 0);
-        assert_int_equal(wall_receive_requests(&vault, got, WALL_BATCH_MAX), ERR_FORMAT);
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+        slot = master_with(4, (const uint8_t *)"x", lengths[i]); /* a pointer of the sender's */
+        assert_int_equal(ring_put(&net.out, &slot, sizeof slot, NULL, 0), 1);
+        assert_int_equal(wall_send_requests(&net, &next, 1), 1);
+        assert_int_equal(wall_receive_requests(&vault, got, WALL_BATCH_MAX), 2);
+        assert_null(got[0].operation.u.rsa_master.messages);
+        assert_int_equal(wall_request_check(&got[0]), ERR_FORMAT);
+        assert_int_equal(got[1].token, 5);
     }
-    memcpy(datagram, &first, sizeof first);
-    memcpy(datagram + sizeof first, &slot, sizeof slot);
-    assert_true(send(wall_fd(&net), datagram, 2 * sizeof slot, 0) > 0);
-    assert_int_equal(wall_receive_requests(&vault, got, WALL_BATCH_MAX), 2);
-    assert_int_equal(wall_request_check(&got[0]), 0);
-    assert_null(got[1].operation.u.rsa_master.messages); /* not the sender's pointer */
-    assert_int_equal(wall_request_check(&got[1]), ERR_FORMAT);
 }
 
 static void no_pointer_crosses_the_wall(void **state)
 {
-    static struct wall_request raw;
-    uint8_t bytes[sizeof raw + 4];
-    struct wall_request slot = master_with(4, (const uint8_t *)"abcd", 4);
+    struct wall_request slot = master_with(4, (const uint8_t *)"abcd", 4), raw;
     (void)state;
     assert_int_equal(wall_send_requests(&net, &slot, 1), 1);
-    assert_int_equal(recv(wall_fd(&vault), bytes, sizeof bytes, 0), sizeof bytes);
-    memcpy(&raw, bytes, sizeof raw);
+    assert_int_equal(ring_count(&vault.in), 2);
+    assert_int_equal(ring_take(&vault.in, &raw, sizeof raw), 0);
     assert_null(raw.operation.u.rsa_master.messages);
-    assert_memory_equal(bytes + sizeof raw, "abcd", 4);
+}
+
+static void a_slot_that_is_none_is_dropped_alone(void **state)
+{
+    static const uint8_t junk[RING_CONTENT_MAX];
+    static struct wall_request good, got[WALL_BATCH_MAX];
+    (void)state;
+    good = request_with(9);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(wall_send_requests(&net, &good, 1), 1);
+        assert_int_equal(ring_put(&net.out, junk, sizeof good + 1 + i, NULL, 0), 1);
+        assert_int_equal(wall_send_requests(&net, &good, 1), 1);
+        assert_int_equal(wall_receive_requests(&vault, got, WALL_BATCH_MAX), 1);
+        assert_int_equal(wall_receive_requests(&vault, got, WALL_BATCH_MAX), ERR_FORMAT);
+        assert_int_equal(wall_receive_requests(&vault, got, WALL_BATCH_MAX), 1);
+        assert_int_equal(got[0].token, 9);
+    }
+}
+
+/* Each operation is sent with what it says and no more: the longest field of each arrives whole. */
+static void every_operation_arrives_whole(void **state)
+{
+    static struct wall_request sent[OP_KINDS], got[WALL_BATCH_MAX];
+    (void)state;
+    for (unsigned kind = OP_PING; kind < OP_RSA_MASTER; kind++) {
+        sent[kind] = request_with(kind);
+        sent[kind].operation.kind = (enum operation_kind)kind;
+        memset(sent[kind].operation.key_id, 0xaa, KEY_ID_SIZE);
+    }
+    memset(&sent[OP_SIGN_TLS13].operation.u.sign_tls13, 0x30, sizeof sent[0].operation.u.sign_tls13);
+    sent[OP_SIGN_TLS13].operation.u.sign_tls13.hash_length = TRANSCRIPT_HASH_MAX;
+    memset(&sent[OP_SIGN_TLS12].operation.u.sign_tls12, 0x31, sizeof sent[0].operation.u.sign_tls12);
+    sent[OP_SIGN_TLS12].operation.u.sign_tls12.params[KEY_EXCHANGE_PARAMS_MAX - 1] = 9;
+    sent[OP_SIGN_TLS12].operation.u.sign_tls12.params_length = KEY_EXCHANGE_PARAMS_MAX;
+    memset(&sent[OP_RSA_PREMASTER].operation.u.rsa_premaster, 0x32, sizeof sent[0].operation.u.rsa_premaster);
+    sent[OP_RSA_PREMASTER].operation.u.rsa_premaster.ciphertext_length = RSA_MODULUS_MAX;
+    assert_int_equal(wall_send_requests(&net, sent + 1, OP_RSA_MASTER - 1), OP_RSA_MASTER - 1);
+    assert_int_equal(wall_receive_requests(&vault, got, WALL_BATCH_MAX), OP_RSA_MASTER - 1);
+    assert_memory_equal(&got[OP_SIGN_TLS13 - 1].operation.u.sign_tls13, &sent[OP_SIGN_TLS13].operation.u,
+                        sizeof got[0].operation.u.sign_tls13);
+    assert_memory_equal(got[OP_SIGN_TLS12 - 1].operation.u.sign_tls12.params,
+                        sent[OP_SIGN_TLS12].operation.u.sign_tls12.params, KEY_EXCHANGE_PARAMS_MAX);
+    assert_memory_equal(&got[OP_RSA_PREMASTER - 1].operation, &sent[OP_RSA_PREMASTER].operation,
+                        sizeof got[0].operation);
+}
+
+static void every_answer_arrives_whole(void **state)
+{
+    static struct wall_answer sent[4], got[WALL_BATCH_MAX];
+    (void)state;
+    memset(sent, 0x77, sizeof sent);
+    for (uint32_t kind = WALL_OUTCOME; kind <= WALL_EPOCH; kind++)
+        sent[kind - 1].kind = kind;
+    sent[WALL_OUTCOME - 1].u.outcome.length = RESULT_MAX;
+    sent[WALL_KEYS - 1].u.keys.count = WALL_KEYS_MAX;
+    assert_int_equal(wall_send_answers(&vault, sent, 4), 4);
+    assert_int_equal(wall_receive_answers(&net, got, WALL_BATCH_MAX), 4);
+    assert_memory_equal(&got[0].u.outcome, &sent[0].u.outcome, offsetof(struct outcome, bytes) + RESULT_MAX);
+    assert_memory_equal(&got[1].u.keys, &sent[1].u.keys, sizeof got[0].u.keys);
+    assert_memory_equal(&got[2].u.stats, &sent[2].u.stats, sizeof got[0].u.stats);
+    assert_memory_equal(&got[3].u.epoch, &sent[3].u.epoch, sizeof got[0].u.epoch);
 }
 
 static void a_side_that_is_gone_is_a_cut_after_what_it_sent(void **state)
@@ -228,180 +291,74 @@ static void a_side_that_is_gone_is_a_cut_after_what_it_sent(void **state)
     (void)state;
     assert_int_equal(wall_send_requests(&net, &slot, 1), 1);
     wall_close(&net);
+    assert_true(wall_rig_wait(&vault, WALL_ROOM, 5000));
+    assert_int_equal(wall_send_answers(&vault, &answer, 1), 1); /* nobody has told yet */
+    assert_true(readable(&vault));
+    wall_woken(&vault);
     assert_int_equal(wall_send_answers(&vault, &answer, 1), ERR_CUT);
     assert_int_equal(wall_receive_requests(&vault, got, WALL_BATCH_MAX), 1);
     assert_int_equal(got[0].token, 5);
     assert_int_equal(wall_receive_requests(&vault, got, WALL_BATCH_MAX), ERR_CUT);
+    assert_false(wall_sleep(&vault, WALL_SLOTS));
 }
 
-static void a_datagram_of_no_whole_slots_is_dropped_alone(void **state)
-{
-    static uint8_t junk[(WALL_BATCH_MAX + 1) * sizeof(struct wall_request)];
-    static const size_t lengths[] = {1,
-                                     sizeof(struct wall_request) - 1,
-                                     sizeof(struct wall_request) + 1,
-                                     sizeof(struct wall_request) * WALL_BATCH_MAX - 1,
-                                     sizeof(struct wall_request) * WALL_BATCH_MAX + 1,
-                                     sizeof junk};
-    static struct wall_request good, got[WALL_BATCH_MAX];
-    (void)state;
-    good = request_with(9);
-    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
-        assert_int_equal(send(wall_fd(&net), junk, lengths[i], 0), lengths[i]);
-        assert_int_equal(wall_send_requests(&net, &good, 1), 1);
-        assert_int_equal(wall_receive_requests(&vault, got, WALL_BATCH_MAX), ERR_FORMAT);
-        assert_int_equal(wall_receive_requests(&vault, got, WALL_BATCH_MAX), 1);
-        assert_int_equal(got[0].token, 9);
-    }
-}
+/* ---- sleep ---- */
 
-static void adopted_ends_work_like_made_ones(void **state)
+static void only_who_sleeps_is_woken_and_only_once(void **state)
 {
-    struct wall_request slot = request_with(3), got[WALL_BATCH_MAX];
-    struct wall adopted;
+    struct wall_request slot = request_with(5), got[WALL_BATCH_MAX];
     (void)state;
-    wall_adopt(&adopted, dup(wall_fd(&net)));
-    wall_close(&net);
-    assert_int_equal(wall_send_requests(&adopted, &slot, 1), 1);
+    assert_int_equal(wall_send_requests(&net, &slot, 1), 1);
+    assert_false(readable(&vault));
+    assert_false(wall_sleep(&vault, WALL_SLOTS)); /* something is there */
     assert_int_equal(wall_receive_requests(&vault, got, WALL_BATCH_MAX), 1);
-    wall_close(&adopted);
+    assert_true(wall_sleep(&vault, WALL_SLOTS));
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(wall_send_requests(&net, &slot, 1), 1);
+    assert_true(readable(&vault));
+    assert_int_equal(recv(wall_fd(&vault), got, sizeof got, 0), 1);
+    assert_int_equal(wall_receive_requests(&vault, got, WALL_BATCH_MAX), 3);
+    assert_int_equal(wall_send_requests(&net, &slot, 1), 1); /* it is awake, and will look */
+    assert_false(readable(&vault));
 }
 
-/* ---- the checks ---- */
-
-static void a_request_needs_a_token_a_kind_and_a_family(void **state)
+static void who_waits_for_room_is_woken_when_half_of_it_is_there(void **state)
 {
-    struct wall_request slot = request_with(1);
+    static struct wall_request slots[RING_SLOTS + 1], got[WALL_BATCH_MAX];
+    int taken = 0;
     (void)state;
-    assert_int_equal(wall_request_check(&slot), 0);
-    slot.token = 0;
-    assert_int_equal(wall_request_check(&slot), ERR_FORMAT);
-    slot = request_with(UINT64_MAX);
-    assert_int_equal(wall_request_check(&slot), 0);
-    for (uint32_t kind = 0; kind < 5; kind++) {
-        slot.kind = kind;
-        assert_int_equal(wall_request_check(&slot),
-                         kind >= WALL_OPERATION && kind <= WALL_EPOCH_WANTED ? 0 : ERR_FORMAT);
+    for (size_t i = 0; i <= RING_SLOTS; i++)
+        slots[i] = request_with(i + 1);
+    assert_int_equal(wall_send_requests(&net, slots, RING_SLOTS + 1), RING_SLOTS);
+    assert_true(wall_sleep(&net, WALL_ROOM));
+    assert_true(wall_sleep(&net, WALL_ROOM | WALL_SLOTS));
+    for (; taken < RING_SLOTS / 2; taken += WALL_BATCH_MAX) {
+        assert_false(readable(&net));
+        assert_int_equal(wall_receive_requests(&vault, got, WALL_BATCH_MAX), WALL_BATCH_MAX);
     }
-    slot.kind = WALL_EPOCH_WANTED;
-    slot.token = 0; /* the answer has none either */
-    assert_int_equal(wall_request_check(&slot), 0);
-    slot.token = 1;
-    slot.kind = UINT32_MAX;
-    assert_int_equal(wall_request_check(&slot), ERR_FORMAT);
-    for (uint32_t family = 0; family < 300; family++) {
-        slot = request_with(1);
-        slot.from_family = family;
-        assert_int_equal(wall_request_check(&slot),
-                         family == 0 || family == AF_INET || family == AF_INET6 ? 0 : ERR_FORMAT);
+    assert_true(readable(&net));
+    wall_woken(&net);
+    assert_false(readable(&net));
+    assert_false(wall_sleep(&net, WALL_ROOM));
+    assert_int_equal(wall_send_requests(&net, slots + RING_SLOTS, 1), 1);
+}
+
+/* Whoever floods the descriptor wakes, and nothing else. */
+static void bytes_in_the_descriptor_mean_nothing(void **state)
+{
+    static const uint8_t flood[4096];
+    struct wall_request slot = request_with(5), got[WALL_BATCH_MAX];
+    (void)state;
+    while (send(wall_fd(&net), flood, sizeof flood, MSG_DONTWAIT) > 0)
+        ;
+    assert_true(wall_sleep(&vault, WALL_SLOTS));
+    assert_int_equal(wall_send_requests(&net, &slot, 1), 1); /* does not block, and is no cut */
+    for (int i = 0; readable(&vault); i++) {
+        assert_true(i < 100000);
+        wall_woken(&vault);
     }
-}
-
-static void lengths_of_a_request_stay_within_their_fields(void **state)
-{
-    struct wall_request slot = request_with(1);
-    (void)state;
-    for (unsigned past = 0; past < 2; past++) {
-        int expected = past == 0 ? 0 : ERR_FORMAT;
-        slot.operation.kind = OP_SIGN_TLS13;
-        slot.operation.u.sign_tls13.hash_length = (uint16_t)(TRANSCRIPT_HASH_MAX + past);
-        assert_int_equal(wall_request_check(&slot), expected);
-        slot.operation.kind = OP_SIGN_TLS12;
-        slot.operation.u.sign_tls12.params_length = (uint16_t)(KEY_EXCHANGE_PARAMS_MAX + past);
-        assert_int_equal(wall_request_check(&slot), expected);
-        slot.operation.kind = OP_RSA_PREMASTER;
-        slot.operation.u.rsa_premaster.ciphertext_length = (uint16_t)(RSA_MODULUS_MAX + past);
-        assert_int_equal(wall_request_check(&slot), expected);
-    }
-    slot.operation.u.rsa_premaster.ciphertext_length = UINT16_MAX;
-    assert_int_equal(wall_request_check(&slot), ERR_FORMAT);
-}
-
-static void an_operation_nobody_knows_is_left_to_the_judge(void **state)
-{
-    struct wall_request slot = request_with(1);
-    (void)state;
-    slot.operation.kind = (enum operation_kind)0x7fffffff;
-    memset(&slot.operation.u, 0xff, sizeof slot.operation.u);
-    assert_int_equal(wall_request_check(&slot), 0);
-}
-
-static void a_cancel_needs_no_operation(void **state)
-{
-    struct wall_request slot = request_with(1);
-    (void)state;
-    slot.kind = WALL_CANCEL;
-    memset(&slot.operation, 0xff, sizeof slot.operation);
-    assert_int_equal(wall_request_check(&slot), 0);
-}
-
-static void an_outcome_has_a_status_and_bytes_only_when_good(void **state)
-{
-    struct wall_answer slot = {.token = 1, .kind = WALL_OUTCOME};
-    (void)state;
-    for (unsigned status = 0; status < STATUS_KINDS; status++) {
-        slot.u.outcome.status = (enum operation_status)status;
-        slot.u.outcome.length = 0;
-        assert_int_equal(wall_answer_check(&slot), 0);
-        slot.u.outcome.length = 1;
-        assert_int_equal(wall_answer_check(&slot), status == STATUS_OK ? 0 : ERR_FORMAT);
-    }
-    slot.u.outcome.length = 0;
-    slot.u.outcome.status = STATUS_KINDS;
-    assert_int_equal(wall_answer_check(&slot), ERR_FORMAT);
-    slot.u.outcome.status = (enum operation_status)UINT32_MAX;
-    assert_int_equal(wall_answer_check(&slot), ERR_FORMAT);
-    slot.u.outcome.status = STATUS_OK;
-    slot.u.outcome.length = RESULT_MAX;
-    assert_int_equal(wall_answer_check(&slot), 0);
-    slot.u.outcome.length = RESULT_MAX + 1;
-    assert_int_equal(wall_answer_check(&slot), ERR_FORMAT);
-    slot.u.outcome.length = 0;
-    slot.token = 0;
-    assert_int_equal(wall_answer_check(&slot), ERR_FORMAT);
-}
-
-static void a_list_of_keys_is_bounded(void **state)
-{
-    struct wall_answer slot = {.token = 1, .kind = WALL_KEYS};
-    (void)state;
-    slot.u.keys.count = WALL_KEYS_MAX;
-    assert_int_equal(wall_answer_check(&slot), 0);
-    slot.more = 1;
-    assert_int_equal(wall_answer_check(&slot), 0);
-    slot.more = 2;
-    assert_int_equal(wall_answer_check(&slot), ERR_FORMAT);
-    slot.more = 0;
-    slot.u.keys.count = WALL_KEYS_MAX + 1;
-    assert_int_equal(wall_answer_check(&slot), ERR_FORMAT);
-    slot.u.keys.count = 0;
-    assert_int_equal(wall_answer_check(&slot), 0);
-    slot.token = 0;
-    assert_int_equal(wall_answer_check(&slot), ERR_FORMAT);
-}
-
-static void figures_need_no_token_and_other_kinds_are_refused(void **state)
-{
-    struct wall_answer slot = {.token = 0, .kind = WALL_STATS};
-    (void)state;
-    assert_int_equal(wall_answer_check(&slot), 0);
-    slot.token = 1;
-    slot.kind = 0;
-    assert_int_equal(wall_answer_check(&slot), ERR_FORMAT);
-    slot.kind = WALL_EPOCH + 1;
-    assert_int_equal(wall_answer_check(&slot), ERR_FORMAT);
-}
-
-static void every_refusal_has_a_name_of_its_own(void **state)
-{
-    (void)state;
-    for (unsigned i = 0; i < REFUSAL_KINDS; i++) {
-        assert_non_null(wall_refusal_name((enum wall_refusal)i));
-        for (unsigned j = 0; j < i; j++)
-            assert_string_not_equal(wall_refusal_name((enum wall_refusal)i),
-                                    wall_refusal_name((enum wall_refusal)j));
-    }
-    assert_non_null(wall_refusal_name(REFUSAL_KINDS));
+    assert_int_equal(wall_receive_requests(&vault, got, WALL_BATCH_MAX), 1);
+    assert_int_equal(wall_receive_requests(&vault, got, WALL_BATCH_MAX), 0);
 }
 
 int main(void)
@@ -415,21 +372,16 @@ int main(void)
         WITH_PAIR(answers_go_the_other_way),
         WITH_PAIR(a_reader_that_is_behind_never_blocks_the_sender),
         WITH_PAIR(part_of_many_slots_is_taken_and_the_rest_can_follow),
+        WITH_PAIR(handshake_messages_travel_with_their_slot),
+        WITH_PAIR(messages_that_are_missing_or_of_no_length_are_not_read),
+        WITH_PAIR(no_pointer_crosses_the_wall),
+        WITH_PAIR(a_slot_that_is_none_is_dropped_alone),
+        WITH_PAIR(every_operation_arrives_whole),
+        WITH_PAIR(every_answer_arrives_whole),
         WITH_PAIR(a_side_that_is_gone_is_a_cut_after_what_it_sent),
-        WITH_PAIR(a_datagram_of_no_whole_slots_is_dropped_alone),
-        WITH_PAIR(adopted_ends_work_like_made_ones),
-        cmocka_unit_test(a_request_needs_a_token_a_kind_and_a_family),
-        cmocka_unit_test(lengths_of_a_request_stay_within_their_fields),
-        cmocka_unit_test(an_operation_nobody_knows_is_left_to_the_judge),
-        cmocka_unit_test(a_cancel_needs_no_operation),
-        cmocka_unit_test(an_outcome_has_a_status_and_bytes_only_when_good),
-        cmocka_unit_test(a_list_of_keys_is_bounded),
-        cmocka_unit_test(figures_need_no_token_and_other_kinds_are_refused),
-        cmocka_unit_test(every_refusal_has_a_name_of_its_own),
-        cmocka_unit_test_setup_teardown(handshake_messages_travel_with_their_slot, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(messages_that_are_missing_or_of_another_length_are_no_slot, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(no_pointer_crosses_the_wall, set_up, tear_down),
+        WITH_PAIR(only_who_sleeps_is_woken_and_only_once),
+        WITH_PAIR(who_waits_for_room_is_woken_when_half_of_it_is_there),
+        WITH_PAIR(bytes_in_the_descriptor_mean_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,7 +4,6 @@
 #define TESTS_UNIT_KEYSERVER_TEST_WORLD_H
 
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,8 +15,8 @@
 #include "keyserver/authorized_snapshot.h"
 #include "keyserver/net/control.h"
 #include "keyserver/net/net.h"
-#include "keyserver/wall/wall.h"
 #include "tests/unit/keyserver/test_edge.h"
+#include "tests/unit/keyserver/test_wall_rig.h"
 
 #define IN_FLIGHT 4
 
@@ -182,16 +181,16 @@ static inline void connect_edge(struct fixture *f, struct test_edge *edge, int w
 /* Gives the net process a new vault. The end of the one before, if any, is returned in OLD or closed. */
 static inline void give_wall(struct fixture *f, enum control_wall_cause cause, struct wall *old)
 {
-    struct wall net, vault;
+    int net, vault;
 
     assert_int_equal(wall_pair(&net, &vault), 0);
-    assert_int_equal(control_send(f->control, CONTROL_WALL, cause, wall_fd(&net)), 0);
-    wall_close(&net);
+    assert_int_equal(control_send(f->control, CONTROL_WALL, cause, net), 0);
+    close(net);
     if (old != NULL)
         *old = f->wall;
     else if (f->wall.fd >= 0)
         wall_close(&f->wall);
-    f->wall = vault;
+    assert_int_equal(wall_adopt(&f->wall, vault), 0);
 }
 
 /* Waits, with the edge's loop running, until a vault serves. */
@@ -213,8 +212,7 @@ static inline void until_ready(struct fixture *f)
 static inline struct wall_request any_slot(struct fixture *f, struct wall *wall)
 {
     while (f->slot_next >= f->slot_count) {
-        assert_int_equal(poll(&(struct pollfd){.fd = wall_fd(wall), .events = POLLIN}, 1, EDGE_PATIENCE_MS),
-                         1);
+        assert_true(wall_rig_wait(wall, WALL_SLOTS, EDGE_PATIENCE_MS));
         f->slot_count = wall_receive_requests(wall, f->slots, WALL_BATCH_MAX);
         f->slot_next = 0;
         assert_true(f->slot_count >= 0);
