@@ -1,7 +1,6 @@
 #include "edge/session.h"
 
 #include <assert.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -96,7 +95,8 @@ static void act_release(struct session *session)
     leave_ready(session);
     TAILQ_REMOVE(&host->all, session, in_all);
     relay_clear(&session->relay);
-    if (session->result != RESULT_OK)
+    if (session->result != RESULT_OK && session->io.why != BREAK_CUT &&
+        session->io.why != BREAK_RESET)
         session_io_discard(session->io.fd);
     SSL_free(session->io.ssl);
     session->io.ssl = NULL;
@@ -125,6 +125,7 @@ static void act(struct session *session, enum session_action action)
     static void (*const actions[SESSION_ACTIONS])(struct session *) = {
         [ACTION_STEP] = session_handshake_step,
         [ACTION_WATCH_GONE] = session_handshake_pause,
+        [ACTION_LISTEN] = session_relay_listen,
         [ACTION_CONNECT] = session_relay_connect,
         [ACTION_RELAY] = session_relay_run,
         [ACTION_CLOSE_NOTIFY] = session_relay_drop_origin,
@@ -154,6 +155,9 @@ void session_run(struct session *session)
     case SESSION_HANDSHAKE:
         session_handshake_step(session);
         break;
+    case SESSION_SILENT:
+        session_relay_hear(session);
+        break;
     case SESSION_RELAY:
     case SESSION_HALF_CLOSED:
     case SESSION_CLOSING:
@@ -164,12 +168,11 @@ void session_run(struct session *session)
     }
 }
 
-static void on_client(uv_poll_t *poll, int status, int events)
+static void on_client(void *user, int status, int events)
 {
-    struct session *session = poll->data;
+    struct session *session = user;
 
-    if (status < 0)
-        session->client.events = 0; /* libuv has stopped it: the socket is in error, reading will tell */
+    (void)status;
     if (session->is_ready)
         return;
     if (session->state == SESSION_WAIT_KEY || (events & UV_DISCONNECT))
@@ -192,6 +195,10 @@ void session_timeout(struct session *session, enum timeout_class class)
 {
     if (class == TIMEOUT_RETRY) {
         on_retry(session);
+        return;
+    }
+    if (class == TIMEOUT_SILENCE) {
+        session_happen(session, EVENT_TIMEOUT);
         return;
     }
     counter_add(&session->host->stats.timeouts[class], 1);
@@ -260,7 +267,6 @@ static void prepare(struct session *session, int fd, const struct address *from)
 
 int session_start(struct session_host *host, int fd, const struct address *from)
 {
-    const int on = 1;
     struct session *session = calloc(1, sizeof(*session));
 
     if (!session || !(session->io.ssl = tls_accept(host->tls, fd))) {
@@ -274,11 +280,8 @@ int session_start(struct session_host *host, int fd, const struct address *from)
         free(session);
         return ERR_MEMORY;
     }
-    if (!address_is_local(from))
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     prepare(session, fd, from);
-    /* Wait for the hello instead of asking: most often it is not there yet. */
-    if (watch_set(&session->client, UV_READABLE) != 0)
-        session_handshake_fail(session, FAILURE_MEMORY, EVENT_CLIENT_GONE);
+    /* The kernel keeps a connection to itself until there is something to read (edge_bind.c). */
+    session_handshake_step(session);
     return 0;
 }

@@ -83,6 +83,16 @@ static int session_io_write(void *user, const uint8_t *bytes, size_t length)
     return result == RELAY_ENDED ? RELAY_CUT : result;
 }
 
+int session_io_peek(struct session_io *io)
+{
+    uint8_t word;
+
+    ERR_clear_error();
+    errno = 0;
+    int n = SSL_peek(io->ssl, &word, sizeof(word));
+    return n > 0 ? n : failed(io, n);
+}
+
 /* close_notify, then FIN: the reading direction stays open, the client may go on (RFC 8446, 6.1). */
 static int session_io_finish(void *user)
 {

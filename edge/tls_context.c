@@ -128,6 +128,7 @@ static int set_config(SSL_CTX *context, OSSL_LIB_CTX *library, struct tls_alpn *
                         SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                   SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_read_ahead(context, 1); /* a flight in one read, not two for each of its records */
     SSL_CTX_set_verify(context, SSL_VERIFY_NONE, NULL);
     if (alpn->length > 0)
         SSL_CTX_set_alpn_select_cb(context, on_alpn, alpn);
