@@ -7,11 +7,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#define BACKLOG         4096
+#define BACKLOG           4096
 #define QUIET_SECONDS_MAX 1 /* a connection without a byte is accepted after so long */
 
-/* What connections inherit from the socket they come from, so that none pays for it: the kernel shows them when
- * there is something to read, and sends what is written at once. They work without either, only not as well. */
+/* What connections inherit from the socket they come from, so that none pays for it: the kernel shows them
+ * when there is something to read, and sends what is written at once. They work without either, only not as
+ * well. */
 static void tune(int fd, const struct address *address)
 {
     static const int on = 1, seconds = QUIET_SECONDS_MAX;

@@ -95,9 +95,8 @@ static void act_release(struct session *session)
     leave_ready(session);
     TAILQ_REMOVE(&host->all, session, in_all);
     relay_clear(&session->relay);
-    if (session->result != RESULT_OK && session->io.why != BREAK_CUT &&
-        session->io.why != BREAK_RESET)
-        session_io_discard(session->io.fd);
+    if (session->result != RESULT_OK && session->io.why != BREAK_CUT && session->io.why != BREAK_RESET)
+        session_io_discard(session->io.socket.fd);
     SSL_free(session->io.ssl);
     session->io.ssl = NULL;
     exchange_clear(&session->exchange);
@@ -123,16 +122,11 @@ static void act_reset_origin(struct session *session)
 static void act(struct session *session, enum session_action action)
 {
     static void (*const actions[SESSION_ACTIONS])(struct session *) = {
-        [ACTION_STEP] = session_handshake_step,
-        [ACTION_WATCH_GONE] = session_handshake_pause,
-        [ACTION_LISTEN] = session_relay_listen,
-        [ACTION_CONNECT] = session_relay_connect,
-        [ACTION_RELAY] = session_relay_run,
-        [ACTION_CLOSE_NOTIFY] = session_relay_drop_origin,
-        [ACTION_ABANDON] = session_handshake_abandon,
-        [ACTION_FAREWELL] = act_farewell,
-        [ACTION_RESET_ORIGIN] = act_reset_origin,
-        [ACTION_RELEASE] = act_release,
+        [ACTION_STEP] = session_handshake_step,       [ACTION_WATCH_GONE] = session_handshake_pause,
+        [ACTION_LISTEN] = session_relay_listen,       [ACTION_CONNECT] = session_relay_connect,
+        [ACTION_RELAY] = session_relay_run,           [ACTION_CLOSE_NOTIFY] = session_relay_drop_origin,
+        [ACTION_ABANDON] = session_handshake_abandon, [ACTION_FAREWELL] = act_farewell,
+        [ACTION_RESET_ORIGIN] = act_reset_origin,     [ACTION_RELEASE] = act_release,
     };
     assert(action < SESSION_ACTIONS);
     if (actions[action])
@@ -172,7 +166,8 @@ static void on_client(void *user, int status, int events)
 {
     struct session *session = user;
 
-    (void)status;
+    if (status < 0 || (events & (UV_READABLE | UV_DISCONNECT)))
+        session->io.socket.dry = false;
     if (session->is_ready)
         return;
     if (session->state == SESSION_WAIT_KEY || (events & UV_DISCONNECT))
@@ -238,7 +233,7 @@ void session_stop(struct session *session)
 
 /* ---- start ---- */
 
-static void prepare(struct session *session, int fd, const struct address *from)
+static void prepare(struct session *session, const struct address *from)
 {
     struct session_host *host = session->host;
 
@@ -257,7 +252,6 @@ static void prepare(struct session *session, int fd, const struct address *from)
         session->key.exchange = &session->exchange;
         exchange_follow(&session->exchange, session->io.ssl, host->client);
     }
-    session->io.fd = fd;
     TAILQ_INSERT_TAIL(&host->all, session, in_all);
     host->count++;
     counter_add(&host->stats.active, 1);
@@ -265,11 +259,23 @@ static void prepare(struct session *session, int fd, const struct address *from)
     timeouts_set(&host->timeouts, &session->deadline, TIMEOUT_HANDSHAKE, uv_now(host->loop));
 }
 
+static int open_tls(struct session *session, struct tls *tls, int fd)
+{
+    struct session_io *io = &session->io;
+
+    io->socket.fd = fd;
+    io->ssl = tls_accept(tls);
+    if (io->ssl && tls_socket_attach(io->ssl, &io->socket) == 0)
+        return 0;
+    SSL_free(io->ssl);
+    return ERR_MEMORY;
+}
+
 int session_start(struct session_host *host, int fd, const struct address *from)
 {
     struct session *session = calloc(1, sizeof(*session));
 
-    if (!session || !(session->io.ssl = tls_accept(host->tls, fd))) {
+    if (!session || open_tls(session, host->tls, fd) != 0) {
         free(session);
         close(fd);
         return ERR_MEMORY;
@@ -280,7 +286,7 @@ int session_start(struct session_host *host, int fd, const struct address *from)
         free(session);
         return ERR_MEMORY;
     }
-    prepare(session, fd, from);
+    prepare(session, from);
     /* The kernel keeps a connection to itself until there is something to read (edge_bind.c). */
     session_handshake_step(session);
     return 0;

@@ -7,6 +7,7 @@
 #include <openssl/ssl.h>
 
 #include "edge/relay.h"
+#include "edge/tls_socket.h"
 
 enum session_break {
     BREAK_NONE,
@@ -16,8 +17,8 @@ enum session_break {
 };
 
 struct session_io {
-    SSL *ssl; /* owned by the session */
-    int fd;   /* owned by the session */
+    SSL *ssl;                 /* owned by the session */
+    struct tls_socket socket; /* its descriptor is owned by the session */
     enum session_break why;
     bool notified; /* close_notify has left */
 };

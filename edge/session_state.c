@@ -99,12 +99,11 @@ struct session_transition session_state_next(enum session_state state, enum sess
 enum timeout_class session_state_timeout(enum session_state state)
 {
     static const enum timeout_class classes[SESSION_STATES] = {
-        [SESSION_HELLO] = TIMEOUT_HANDSHAKE,    [SESSION_HANDSHAKE] = TIMEOUT_HANDSHAKE,
-        [SESSION_WAIT_KEY] = TIMEOUT_HANDSHAKE, [SESSION_SILENT] = TIMEOUT_SILENCE,
-        [SESSION_CONNECT] = TIMEOUT_CONNECT,
-        [SESSION_RELAY] = TIMEOUT_IDLE,         [SESSION_HALF_CLOSED] = TIMEOUT_HALF_CLOSED,
-        [SESSION_CLOSING] = TIMEOUT_CLOSE,      [SESSION_DRAIN_KEY] = TIMEOUT_NONE,
-        [SESSION_CLOSED] = TIMEOUT_NONE,
+        [SESSION_HELLO] = TIMEOUT_HANDSHAKE,         [SESSION_HANDSHAKE] = TIMEOUT_HANDSHAKE,
+        [SESSION_WAIT_KEY] = TIMEOUT_HANDSHAKE,      [SESSION_SILENT] = TIMEOUT_SILENCE,
+        [SESSION_CONNECT] = TIMEOUT_CONNECT,         [SESSION_RELAY] = TIMEOUT_IDLE,
+        [SESSION_HALF_CLOSED] = TIMEOUT_HALF_CLOSED, [SESSION_CLOSING] = TIMEOUT_CLOSE,
+        [SESSION_DRAIN_KEY] = TIMEOUT_NONE,          [SESSION_CLOSED] = TIMEOUT_NONE,
     };
     assert(state < SESSION_STATES);
     return classes[state];
@@ -113,10 +112,15 @@ enum timeout_class session_state_timeout(enum session_state state)
 const char *session_state_name(enum session_state state)
 {
     static const char *const names[SESSION_STATES] = {
-        [SESSION_HELLO] = "hello",       [SESSION_HANDSHAKE] = "handshake",
-        [SESSION_WAIT_KEY] = "wait_key", [SESSION_SILENT] = "silent", [SESSION_CONNECT] = "connect",
-        [SESSION_RELAY] = "relay",       [SESSION_HALF_CLOSED] = "half_closed",
-        [SESSION_CLOSING] = "closing",   [SESSION_DRAIN_KEY] = "drain_key",
+        [SESSION_HELLO] = "hello",
+        [SESSION_HANDSHAKE] = "handshake",
+        [SESSION_WAIT_KEY] = "wait_key",
+        [SESSION_SILENT] = "silent",
+        [SESSION_CONNECT] = "connect",
+        [SESSION_RELAY] = "relay",
+        [SESSION_HALF_CLOSED] = "half_closed",
+        [SESSION_CLOSING] = "closing",
+        [SESSION_DRAIN_KEY] = "drain_key",
         [SESSION_CLOSED] = "closed",
     };
     assert(state < SESSION_STATES);
