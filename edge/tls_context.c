@@ -180,8 +180,7 @@ static int add_set(SSL_CTX *context, const struct cert_set *set, struct fault *f
 int tls_context_new(SSL_CTX **out, OSSL_LIB_CTX *library, const struct cert_set *set, struct tls_alpn *alpn,
                     const struct edge_config *config, struct fault *fault)
 {
-    const char *properties = config->tls.rsa_key_exchange ? PROVIDER_TLS_PROPERTIES : NULL;
-    SSL_CTX *context = SSL_CTX_new_ex(library, properties, TLS_server_method());
+    SSL_CTX *context = SSL_CTX_new_ex(library, PROVIDER_TLS_PROPERTIES, TLS_server_method());
     if (context == NULL)
         return openssl_fault(fault, "OpenSSL cannot make a TLS context");
     int error = set_config(context, library, alpn, config, fault);
