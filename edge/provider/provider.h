@@ -2,9 +2,9 @@
  *
  * Offers RSA, EC and Ed25519 keys that consist of a public half and a key id, signature and RSA decryption
  * for them, and the key derivations of TLS (kdf.c), where RSA key exchanges get a master secret that comes in
- * one step (bound mode); nothing else. It takes OpenSSL's to-be-signed bytes apart into typed fields (tbs.h) and hands them
- * to a transport; what does not come apart cleanly is refused here. It has no threads, no credentials and no
- * loop. Knows nothing of channels, messages and sessions. */
+ * one step (bound mode); nothing else. It takes OpenSSL's to-be-signed bytes apart into typed fields (tbs.h)
+ * and hands them to a transport; what does not come apart cleanly is refused here. It has no threads, no
+ * credentials and no loop. Knows nothing of channels, messages and sessions. */
 #ifndef EDGE_PROVIDER_PROVIDER_H
 #define EDGE_PROVIDER_PROVIDER_H
 
