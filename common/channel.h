@@ -57,6 +57,8 @@ struct channel *channel_connect(uv_loop_t *loop, const struct address *to, const
  * this loop turn. ERR_BUSY when unsent_max is reached (nothing was queued), ERR_CLOSED when the channel is
  * not open, ERR_LENGTH, ERR_MEMORY. */
 int channel_send(struct channel *channel, const void *bytes, size_t length) MUST_USE;
+/* Writes what was sent so far now, not at the end of this loop turn: for who knows that nothing follows. */
+void channel_flush(struct channel *channel);
 size_t channel_unsent(const struct channel *channel); /* bytes not yet taken by the kernel */
 /* Explicit close: what was sent before leaves first (for at most a second), then the close message;
  * on_close(ERR_CLOSED) follows, never from inside this call. After it no other callback comes. Calling again

@@ -109,6 +109,14 @@ static void on_idle(uv_idle_t *idle)
     flush(c);
 }
 
+void channel_flush(struct channel *channel)
+{
+    if (channel->state == CHANNEL_ENDED)
+        return;
+    uv_idle_stop(&channel->flusher);
+    flush(channel);
+}
+
 void channel_io_flush_later(struct channel *c)
 {
     uv_idle_start(&c->flusher, on_idle);

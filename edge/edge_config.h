@@ -50,6 +50,7 @@ struct edge_config {
         uint64_t idle;        /* ms without a byte in either direction, 60 s */
         uint64_t half_closed; /* ms: one side has ended, 30 s */
         uint64_t close;       /* ms: for close_notify to leave, 2 s */
+        uint64_t silence;     /* ms that a client may say nothing until the origin is connected, 200 ms */
         uint64_t drain;       /* ms from SIGTERM to exit at the latest, 30 s */
     } timeout;
     int log_level;

@@ -1,6 +1,7 @@
 #include "edge/relay.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* ---- buffers ---- */
 
@@ -33,10 +34,28 @@ static bool flow_empty(const struct relay_flow *flow)
 
 static void flow_release(struct relay_flow *flow, struct relay_scratch *scratch)
 {
-    if (flow->bytes)
+    if (flow->bytes && flow->whole)
         scratch_return(scratch, flow->bytes);
+    else
+        free(flow->bytes);
     flow->bytes = NULL;
     flow->start = flow->end = 0;
+}
+
+/* The sink takes no more at the moment: who waits keeps no more memory than it needs. */
+static void flow_shrink(struct relay_flow *flow, struct relay_scratch *scratch)
+{
+    size_t left = flow->end - flow->start;
+    uint8_t *copy = flow->whole ? malloc(left) : NULL;
+
+    if (!copy)
+        return;
+    memcpy(copy, flow->bytes + flow->start, left);
+    scratch_return(scratch, flow->bytes);
+    flow->bytes = copy;
+    flow->whole = false;
+    flow->start = 0;
+    flow->end = left;
 }
 
 /* ---- one direction ---- */
@@ -70,6 +89,7 @@ static bool fill(struct run *run)
         run->step->no_memory = true;
         return false;
     }
+    flow->whole = true;
     flow->start = flow->end = 0;
     while (flow->end < RELAY_BUFFER_SIZE && !run->dry && !flow->ended && !flow->cut) {
         int n = run->source->type->read(run->source->user, flow->bytes + flow->end,
@@ -101,6 +121,7 @@ static bool flush(struct run *run)
             run->step->moved[run->direction] += (uint64_t)n;
         } else if (n == RELAY_WANT_READ || n == RELAY_WANT_WRITE) {
             *run->sink_events |= wanted(n);
+            flow_shrink(flow, run->scratch);
             return false;
         } else {
             flow->broken = true;

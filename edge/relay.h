@@ -1,9 +1,9 @@
 /* Relay: moves bytes between a client and an origin, both ways, with back-pressure and half-close.
  *
- * Each direction holds at most one buffer, only while its sink does not take what its source gave; nothing
- * more is read from the source until it is empty again. An end that stops talking (RELAY_ENDED) is passed on
- * after everything before it; an end that breaks (RELAY_CUT) is reported, never turned into an orderly end.
- * Knows neither sockets nor TLS: an end is three functions. One thread. */
+ * Each direction holds at most what one buffer has room for, only while its sink does not take what its
+ * source gave; nothing more is read from the source until that has left. An end that stops talking
+ * (RELAY_ENDED) is passed on after everything before it; an end that breaks (RELAY_CUT) is reported, never
+ * turned into an orderly end. Knows neither sockets nor TLS: an end is three functions. One thread. */
 #ifndef EDGE_RELAY_H
 #define EDGE_RELAY_H
 
@@ -11,8 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RELAY_BUFFER_SIZE ((size_t)32 * 1024) /* two full TLS records */
-#define RELAY_ROUNDS      8                   /* buffers a direction may move in one run */
+#define RELAY_BUFFER_SIZE ((size_t)64 * 1024) /* four full TLS records */
+#define RELAY_ROUNDS      4                   /* buffers a direction may move in one run */
 
 /* What an end's functions return besides a positive number of bytes. */
 enum relay_io {
@@ -41,6 +41,7 @@ enum relay_direction { RELAY_TO_ORIGIN, RELAY_TO_CLIENT, RELAY_DIRECTIONS };
 
 struct relay_flow {
     uint8_t *bytes; /* owned; NULL when nothing waits */
+    bool whole;     /* it is of RELAY_BUFFER_SIZE and goes back to the scratch; else it fits what waits */
     size_t start;   /* first byte that waits */
     size_t end;     /* one past the last */
     bool ended;     /* the source has ended in order */

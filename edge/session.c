@@ -1,7 +1,6 @@
 #include "edge/session.h"
 
 #include <assert.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -96,8 +95,8 @@ static void act_release(struct session *session)
     leave_ready(session);
     TAILQ_REMOVE(&host->all, session, in_all);
     relay_clear(&session->relay);
-    if (session->result != RESULT_OK)
-        session_io_discard(session->io.fd);
+    if (session->result != RESULT_OK && session->io.why != BREAK_CUT && session->io.why != BREAK_RESET)
+        session_io_discard(session->io.socket.fd);
     SSL_free(session->io.ssl);
     session->io.ssl = NULL;
     exchange_clear(&session->exchange);
@@ -123,15 +122,11 @@ static void act_reset_origin(struct session *session)
 static void act(struct session *session, enum session_action action)
 {
     static void (*const actions[SESSION_ACTIONS])(struct session *) = {
-        [ACTION_STEP] = session_handshake_step,
-        [ACTION_WATCH_GONE] = session_handshake_pause,
-        [ACTION_CONNECT] = session_relay_connect,
-        [ACTION_RELAY] = session_relay_run,
-        [ACTION_CLOSE_NOTIFY] = session_relay_drop_origin,
-        [ACTION_ABANDON] = session_handshake_abandon,
-        [ACTION_FAREWELL] = act_farewell,
-        [ACTION_RESET_ORIGIN] = act_reset_origin,
-        [ACTION_RELEASE] = act_release,
+        [ACTION_STEP] = session_handshake_step,       [ACTION_WATCH_GONE] = session_handshake_pause,
+        [ACTION_LISTEN] = session_relay_listen,       [ACTION_CONNECT] = session_relay_connect,
+        [ACTION_RELAY] = session_relay_run,           [ACTION_CLOSE_NOTIFY] = session_relay_drop_origin,
+        [ACTION_ABANDON] = session_handshake_abandon, [ACTION_FAREWELL] = act_farewell,
+        [ACTION_RESET_ORIGIN] = act_reset_origin,     [ACTION_RELEASE] = act_release,
     };
     assert(action < SESSION_ACTIONS);
     if (actions[action])
@@ -154,6 +149,9 @@ void session_run(struct session *session)
     case SESSION_HANDSHAKE:
         session_handshake_step(session);
         break;
+    case SESSION_SILENT:
+        session_relay_hear(session);
+        break;
     case SESSION_RELAY:
     case SESSION_HALF_CLOSED:
     case SESSION_CLOSING:
@@ -164,12 +162,12 @@ void session_run(struct session *session)
     }
 }
 
-static void on_client(uv_poll_t *poll, int status, int events)
+static void on_client(void *user, int status, int events)
 {
-    struct session *session = poll->data;
+    struct session *session = user;
 
-    if (status < 0)
-        session->client.events = 0; /* libuv has stopped it: the socket is in error, reading will tell */
+    if (status < 0 || (events & (UV_READABLE | UV_DISCONNECT)))
+        session->io.socket.dry = false;
     if (session->is_ready)
         return;
     if (session->state == SESSION_WAIT_KEY || (events & UV_DISCONNECT))
@@ -192,6 +190,10 @@ void session_timeout(struct session *session, enum timeout_class class)
 {
     if (class == TIMEOUT_RETRY) {
         on_retry(session);
+        return;
+    }
+    if (class == TIMEOUT_SILENCE) {
+        session_happen(session, EVENT_TIMEOUT);
         return;
     }
     counter_add(&session->host->stats.timeouts[class], 1);
@@ -231,7 +233,7 @@ void session_stop(struct session *session)
 
 /* ---- start ---- */
 
-static void prepare(struct session *session, int fd, const struct address *from)
+static void prepare(struct session *session, const struct address *from)
 {
     struct session_host *host = session->host;
 
@@ -250,7 +252,6 @@ static void prepare(struct session *session, int fd, const struct address *from)
         session->key.exchange = &session->exchange;
         exchange_follow(&session->exchange, session->io.ssl, host->client);
     }
-    session->io.fd = fd;
     TAILQ_INSERT_TAIL(&host->all, session, in_all);
     host->count++;
     counter_add(&host->stats.active, 1);
@@ -258,12 +259,23 @@ static void prepare(struct session *session, int fd, const struct address *from)
     timeouts_set(&host->timeouts, &session->deadline, TIMEOUT_HANDSHAKE, uv_now(host->loop));
 }
 
+static int open_tls(struct session *session, struct tls *tls, int fd)
+{
+    struct session_io *io = &session->io;
+
+    io->socket.fd = fd;
+    io->ssl = tls_accept(tls);
+    if (io->ssl && tls_socket_attach(io->ssl, &io->socket) == 0)
+        return 0;
+    SSL_free(io->ssl);
+    return ERR_MEMORY;
+}
+
 int session_start(struct session_host *host, int fd, const struct address *from)
 {
-    const int on = 1;
     struct session *session = calloc(1, sizeof(*session));
 
-    if (!session || !(session->io.ssl = tls_accept(host->tls, fd))) {
+    if (!session || open_tls(session, host->tls, fd) != 0) {
         free(session);
         close(fd);
         return ERR_MEMORY;
@@ -274,11 +286,8 @@ int session_start(struct session_host *host, int fd, const struct address *from)
         free(session);
         return ERR_MEMORY;
     }
-    if (!address_is_local(from))
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    prepare(session, fd, from);
-    /* Wait for the hello instead of asking: most often it is not there yet. */
-    if (watch_set(&session->client, UV_READABLE) != 0)
-        session_handshake_fail(session, FAILURE_MEMORY, EVENT_CLIENT_GONE);
+    prepare(session, from);
+    /* The kernel keeps a connection to itself until there is something to read (edge_bind.c). */
+    session_handshake_step(session);
     return 0;
 }

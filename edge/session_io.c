@@ -76,11 +76,23 @@ static int session_io_write(void *user, const uint8_t *bytes, size_t length)
         return RELAY_CUT;
     ERR_clear_error();
     errno = 0;
+    io->socket.more = length > RECORD_MAX; /* one call writes one record */
     int n = SSL_write(io->ssl, bytes, clamp(length));
+    io->socket.more = false;
     if (n > 0)
         return n;
     int result = failed(io, n);
     return result == RELAY_ENDED ? RELAY_CUT : result;
+}
+
+int session_io_peek(struct session_io *io)
+{
+    uint8_t word;
+
+    ERR_clear_error();
+    errno = 0;
+    int n = SSL_peek(io->ssl, &word, sizeof(word));
+    return n > 0 ? n : failed(io, n);
 }
 
 /* close_notify, then FIN: the reading direction stays open, the client may go on (RFC 8446, 6.1). */
@@ -98,7 +110,7 @@ static int session_io_finish(void *user)
         return result == RELAY_ENDED ? 1 : result;
     }
     io->notified = true;
-    shutdown(io->fd, SHUT_WR);
+    shutdown(io->socket.fd, SHUT_WR);
     return 1;
 }
 

@@ -7,6 +7,7 @@
 #include <openssl/ssl.h>
 
 #include "edge/relay.h"
+#include "edge/tls_socket.h"
 
 enum session_break {
     BREAK_NONE,
@@ -16,8 +17,8 @@ enum session_break {
 };
 
 struct session_io {
-    SSL *ssl; /* owned by the session */
-    int fd;   /* owned by the session */
+    SSL *ssl;                 /* owned by the session */
+    struct tls_socket socket; /* its descriptor is owned by the session */
     enum session_break why;
     bool notified; /* close_notify has left */
 };
@@ -27,6 +28,9 @@ extern const struct relay_end_type session_io_end;
 /* Sorts a failed handshake: BREAK_TLS when it was a matter of TLS (the error queue says which and is left as
  * it is), else how the client left. */
 enum session_break session_io_handshake_break(void);
+/* Whether the client has said something, which stays to be read: positive when it has, else as a relay_end's
+ * read. */
+int session_io_peek(struct session_io *io);
 /* One attempt at close_notify, if one may still be sent. */
 void session_io_farewell(struct session_io *io);
 /* Reads away what the client has sent, within bounds, so that closing does not become a reset that overtakes

@@ -6,6 +6,61 @@
 #include "edge/origin.h"
 #include "edge/session_log.h"
 
+static enum session_result break_result(const struct session *session)
+{
+    static const enum session_result results[] = {
+        [BREAK_NONE] = RESULT_CLIENT_RESET,
+        [BREAK_CUT] = RESULT_CLIENT_CUT,
+        [BREAK_RESET] = RESULT_CLIENT_RESET,
+        [BREAK_TLS] = RESULT_CLIENT_ERROR,
+    };
+    /* Once the answer and our close_notify have left, nobody owes us another word. */
+    return session->io.notified && session->state == SESSION_CLOSING ? RESULT_OK : results[session->io.why];
+}
+
+static void watch_client(struct session *session, int events)
+{
+    if (watch_set(&session->client, events) == 0)
+        return;
+    session_conclude(session, RESULT_MEMORY);
+    session_happen(session, EVENT_CLIENT_GONE);
+}
+
+/* ---- before there is an origin ---- */
+
+void session_relay_hear(struct session *session)
+{
+    switch (session_io_peek(&session->io)) {
+    case RELAY_WANT_READ:
+        watch_client(session, UV_READABLE);
+        break;
+    case RELAY_WANT_WRITE:
+        watch_client(session, UV_WRITABLE);
+        break;
+    case RELAY_ENDED:
+        session_happen(session, EVENT_CLIENT_ENDED);
+        break;
+    case RELAY_CUT:
+        session_conclude(session, break_result(session));
+        session_happen(session, EVENT_CLIENT_GONE);
+        break;
+    default:
+        session_happen(session, EVENT_CLIENT_SPEAKS);
+        break;
+    }
+}
+
+/* The first words may have come together with the end of the handshake. */
+void session_relay_listen(struct session *session)
+{
+    if (SSL_has_pending(session->io.ssl))
+        session_relay_hear(session);
+    else
+        watch_client(session, UV_READABLE);
+}
+
+/* ---- the origin ---- */
+
 static void failed(struct session *session, int why)
 {
     session_log_origin_failed(session, why);
@@ -13,13 +68,11 @@ static void failed(struct session *session, int why)
     session_happen(session, EVENT_ORIGIN_FAILED);
 }
 
-static void on_origin(uv_poll_t *poll, int status, int events)
+static void on_origin(void *user, int status, int events)
 {
-    struct session *session = poll->data;
+    struct session *session = user;
 
-    (void)events;
-    if (status < 0)
-        session->origin.events = 0; /* libuv has stopped it: the socket is in error, reading will tell */
+    (void)status, (void)events;
     if (session->state != SESSION_CONNECT) {
         if (!session->is_ready)
             session_relay_run(session);
@@ -57,18 +110,6 @@ void session_relay_connect(struct session *session)
 }
 
 /* ---- relay ---- */
-
-static enum session_result break_result(const struct session *session)
-{
-    static const enum session_result results[] = {
-        [BREAK_NONE] = RESULT_CLIENT_RESET,
-        [BREAK_CUT] = RESULT_CLIENT_CUT,
-        [BREAK_RESET] = RESULT_CLIENT_RESET,
-        [BREAK_TLS] = RESULT_CLIENT_ERROR,
-    };
-    /* Once the answer and our close_notify have left, nobody owes us another word. */
-    return session->io.notified && session->state == SESSION_CLOSING ? RESULT_OK : results[session->io.why];
-}
 
 static void account(struct session *session, const struct relay_step *step)
 {

@@ -5,6 +5,11 @@
 
 #include "edge/session.h"
 
+/* Waits for the client's first words: whoever leaves without any, as who only looks whether a name is served
+ * does, costs the origin nothing. */
+void session_relay_listen(struct session *session);
+/* Something has come from a client that has not said a word so far. */
+void session_relay_hear(struct session *session);
 /* Begins connecting to the origin. */
 void session_relay_connect(struct session *session);
 /* Moves what can be moved and tells the table what came of it. */

@@ -25,7 +25,7 @@ static const struct row table[SESSION_STATES][SESSION_EVENTS] =
         [SESSION_HANDSHAKE] =
             {
                 [EVENT_KEY_WANTED] = TO(WAIT_KEY, WATCH_GONE),
-                [EVENT_HANDSHAKE_DONE] = TO(CONNECT, CONNECT),
+                [EVENT_HANDSHAKE_DONE] = TO(SILENT, LISTEN),
                 [EVENT_HANDSHAKE_FAILED] = TO(CLOSED, RELEASE),
                 [EVENT_CLIENT_GONE] = TO(CLOSED, RELEASE),
                 [EVENT_TIMEOUT] = TO(CLOSED, RELEASE),
@@ -37,6 +37,14 @@ static const struct row table[SESSION_STATES][SESSION_EVENTS] =
                 [EVENT_CLIENT_GONE] = TO(DRAIN_KEY, ABANDON),
                 [EVENT_TIMEOUT] = TO(DRAIN_KEY, ABANDON),
                 [EVENT_STOP] = TO(DRAIN_KEY, ABANDON),
+            },
+        [SESSION_SILENT] =
+            {
+                [EVENT_CLIENT_SPEAKS] = TO(CONNECT, CONNECT),
+                [EVENT_TIMEOUT] = TO(CONNECT, CONNECT),
+                [EVENT_CLIENT_ENDED] = TO(CLOSED, FAREWELL),
+                [EVENT_CLIENT_GONE] = TO(CLOSED, RELEASE),
+                [EVENT_STOP] = TO(CLOSED, FAREWELL),
             },
         [SESSION_CONNECT] =
             {
@@ -91,11 +99,11 @@ struct session_transition session_state_next(enum session_state state, enum sess
 enum timeout_class session_state_timeout(enum session_state state)
 {
     static const enum timeout_class classes[SESSION_STATES] = {
-        [SESSION_HELLO] = TIMEOUT_HANDSHAKE,    [SESSION_HANDSHAKE] = TIMEOUT_HANDSHAKE,
-        [SESSION_WAIT_KEY] = TIMEOUT_HANDSHAKE, [SESSION_CONNECT] = TIMEOUT_CONNECT,
-        [SESSION_RELAY] = TIMEOUT_IDLE,         [SESSION_HALF_CLOSED] = TIMEOUT_HALF_CLOSED,
-        [SESSION_CLOSING] = TIMEOUT_CLOSE,      [SESSION_DRAIN_KEY] = TIMEOUT_NONE,
-        [SESSION_CLOSED] = TIMEOUT_NONE,
+        [SESSION_HELLO] = TIMEOUT_HANDSHAKE,         [SESSION_HANDSHAKE] = TIMEOUT_HANDSHAKE,
+        [SESSION_WAIT_KEY] = TIMEOUT_HANDSHAKE,      [SESSION_SILENT] = TIMEOUT_SILENCE,
+        [SESSION_CONNECT] = TIMEOUT_CONNECT,         [SESSION_RELAY] = TIMEOUT_IDLE,
+        [SESSION_HALF_CLOSED] = TIMEOUT_HALF_CLOSED, [SESSION_CLOSING] = TIMEOUT_CLOSE,
+        [SESSION_DRAIN_KEY] = TIMEOUT_NONE,          [SESSION_CLOSED] = TIMEOUT_NONE,
     };
     assert(state < SESSION_STATES);
     return classes[state];
@@ -104,10 +112,15 @@ enum timeout_class session_state_timeout(enum session_state state)
 const char *session_state_name(enum session_state state)
 {
     static const char *const names[SESSION_STATES] = {
-        [SESSION_HELLO] = "hello",       [SESSION_HANDSHAKE] = "handshake",
-        [SESSION_WAIT_KEY] = "wait_key", [SESSION_CONNECT] = "connect",
-        [SESSION_RELAY] = "relay",       [SESSION_HALF_CLOSED] = "half_closed",
-        [SESSION_CLOSING] = "closing",   [SESSION_DRAIN_KEY] = "drain_key",
+        [SESSION_HELLO] = "hello",
+        [SESSION_HANDSHAKE] = "handshake",
+        [SESSION_WAIT_KEY] = "wait_key",
+        [SESSION_SILENT] = "silent",
+        [SESSION_CONNECT] = "connect",
+        [SESSION_RELAY] = "relay",
+        [SESSION_HALF_CLOSED] = "half_closed",
+        [SESSION_CLOSING] = "closing",
+        [SESSION_DRAIN_KEY] = "drain_key",
         [SESSION_CLOSED] = "closed",
     };
     assert(state < SESSION_STATES);

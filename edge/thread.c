@@ -192,6 +192,7 @@ static void init_host(struct thread *thread)
         [TIMEOUT_IDLE] = config->timeout.idle,
         [TIMEOUT_HALF_CLOSED] = config->timeout.half_closed,
         [TIMEOUT_CLOSE] = config->timeout.close,
+        [TIMEOUT_SILENCE] = config->timeout.silence,
         [TIMEOUT_RETRY] = RETRY_MS,
         [TIMEOUT_ACCEPT] = ACCEPT_MS,
     };

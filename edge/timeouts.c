@@ -58,9 +58,11 @@ struct timeout *timeouts_pop(struct timeouts *timeouts, uint64_t now, enum timeo
 const char *timeouts_name(enum timeout_class class)
 {
     static const char *const names[TIMEOUT_CLASSES] = {
-        [TIMEOUT_NONE] = "none",   [TIMEOUT_HANDSHAKE] = "handshake", [TIMEOUT_CONNECT] = "connect",
-        [TIMEOUT_IDLE] = "idle",   [TIMEOUT_CLOSE] = "close",         [TIMEOUT_HALF_CLOSED] = "half_closed",
-        [TIMEOUT_RETRY] = "retry", [TIMEOUT_ACCEPT] = "accept",
+        [TIMEOUT_NONE] = "none",       [TIMEOUT_HANDSHAKE] = "handshake",
+        [TIMEOUT_CONNECT] = "connect", [TIMEOUT_IDLE] = "idle",
+        [TIMEOUT_CLOSE] = "close",     [TIMEOUT_HALF_CLOSED] = "half_closed",
+        [TIMEOUT_SILENCE] = "silence", [TIMEOUT_RETRY] = "retry",
+        [TIMEOUT_ACCEPT] = "accept",
     };
     return class < TIMEOUT_CLASSES ? names[class] : "none";
 }

@@ -18,8 +18,9 @@ enum timeout_class {
     TIMEOUT_IDLE,
     TIMEOUT_HALF_CLOSED,
     TIMEOUT_CLOSE,
-    TIMEOUT_RETRY,  /* something could not be done at the moment: a session's */
-    TIMEOUT_ACCEPT, /* no descriptor was left for a new connection: the listeners' */
+    TIMEOUT_SILENCE, /* ends nothing: the origin is connected now */
+    TIMEOUT_RETRY,   /* something could not be done at the moment: a session's */
+    TIMEOUT_ACCEPT,  /* no descriptor was left for a new connection: the listeners' */
     TIMEOUT_CLASSES
 };
 

@@ -134,14 +134,11 @@ int tls_new(struct tls **out, OSSL_LIB_CTX *context, const struct certs *certs,
     return 0;
 }
 
-SSL *tls_accept(struct tls *tls, int fd)
+SSL *tls_accept(struct tls *tls)
 {
     SSL *ssl = SSL_new(tls->start);
-    if (ssl == NULL || SSL_set_fd(ssl, fd) != 1) {
-        SSL_free(ssl);
-        return NULL;
-    }
-    SSL_set_accept_state(ssl);
+    if (ssl != NULL)
+        SSL_set_accept_state(ssl);
     return ssl;
 }
 

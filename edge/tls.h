@@ -17,8 +17,8 @@ int tls_new(struct tls **out, OSSL_LIB_CTX *context, const struct certs *certs,
             const struct edge_config *config, struct fault *fault) MUST_USE;
 void tls_free(struct tls *tls);
 
-/* A server session on the connected socket FD (not taken); NULL without memory. */
-SSL *tls_accept(struct tls *tls, int fd);
+/* A server session, still without its BIOs; NULL without memory. */
+SSL *tls_accept(struct tls *tls);
 /* One line for the log about why OpenSSL failed: drains the thread's error queue; static text when it is
  * empty. OUT of SIZE bytes; returns OUT. */
 char *tls_error(char *out, size_t size);

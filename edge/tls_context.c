@@ -128,6 +128,7 @@ static int set_config(SSL_CTX *context, OSSL_LIB_CTX *library, struct tls_alpn *
                         SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                   SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_read_ahead(context, 1); /* a flight in one read, not two for each of its records */
     SSL_CTX_set_verify(context, SSL_VERIFY_NONE, NULL);
     if (alpn->length > 0)
         SSL_CTX_set_alpn_select_cb(context, on_alpn, alpn);
@@ -179,8 +180,7 @@ static int add_set(SSL_CTX *context, const struct cert_set *set, struct fault *f
 int tls_context_new(SSL_CTX **out, OSSL_LIB_CTX *library, const struct cert_set *set, struct tls_alpn *alpn,
                     const struct edge_config *config, struct fault *fault)
 {
-    const char *properties = config->tls.rsa_key_exchange ? PROVIDER_TLS_PROPERTIES : NULL;
-    SSL_CTX *context = SSL_CTX_new_ex(library, properties, TLS_server_method());
+    SSL_CTX *context = SSL_CTX_new_ex(library, PROVIDER_TLS_PROPERTIES, TLS_server_method());
     if (context == NULL)
         return openssl_fault(fault, "OpenSSL cannot make a TLS context");
     int error = set_config(context, library, alpn, config, fault);

@@ -198,6 +198,8 @@ void conn_flush(struct conn *conn)
         else
             mark_sent(conn, count, now);
     }
+    if (now != 0)
+        channel_flush(conn->channel);
 }
 
 static void on_writable(struct channel *channel, void *user)

@@ -17,11 +17,15 @@
 /* The key id as a gettable parameter of the key object. */
 #define KEYMGMT_PARAM_ID "keyless-key-id"
 
+enum provider_digest { DIGEST_SHA256, DIGEST_SHA384, PROVIDER_DIGESTS };
+
 struct provider {
     OSSL_LIB_CTX *context; /* borrowed; the one it is loaded into */
     struct provider_transport transport;
-    EVP_KDF *prf;    /* owned; TLS1-PRF of the default provider */
-    uint32_t verify; /* bit (1 << enum key_type) */
+    EVP_KDF *prf;                     /* owned; TLS1-PRF of the default provider */
+    EVP_KDF *expand;                  /* owned; its TLS13-KDF */
+    EVP_MD *digest[PROVIDER_DIGESTS]; /* owned; of the default provider */
+    uint32_t verify;                  /* bit (1 << enum key_type) */
 };
 
 /* A public key whose private half is remote. */
@@ -44,7 +48,8 @@ extern const OSSL_DISPATCH keymgmt_ec_functions[];
 extern const OSSL_DISPATCH keymgmt_ed25519_functions[];
 extern const OSSL_DISPATCH signature_functions[];
 extern const OSSL_DISPATCH decrypt_functions[];
-extern const OSSL_DISPATCH kdf_functions[];
+extern const OSSL_DISPATCH kdf_prf_functions[];
+extern const OSSL_DISPATCH kdf_expand_functions[];
 
 /* The exchange that PROVIDER's caller is in the midst of; NULL when there is none. */
 static inline struct provider_exchange *provider_exchange_here(const struct provider *provider)

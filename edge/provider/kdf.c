@@ -1,6 +1,7 @@
-/* TLS1-PRF (RFC 5246, 5), as libssl asks for it in contexts with PROVIDER_TLS_PROPERTIES: four times a
- * handshake. All of it goes to the default provider's implementation, but for one: the derivation of the
- * master secret from the token that decrypt has given out. */
+/* TLS1-PRF (RFC 5246, 5) and TLS13-KDF (RFC 8446, 7.1), as libssl asks for them in contexts with
+ * PROVIDER_TLS_PROPERTIES: four times a handshake, or twenty. What libssl asks for is computed here (prf.c),
+ * and the derivation of the master secret from the token that decrypt has given out is left to the key
+ * server; whatever else one may ask of such a KDF goes to the default provider's implementation. */
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
@@ -12,6 +13,7 @@
 
 #include "common/secret.h"
 #include "edge/provider/internal.h"
+#include "edge/provider/prf.h"
 
 _Static_assert(TLS_MASTER_SIZE == TLS_PREMASTER_SIZE, "decrypt_secret() is for both");
 
@@ -21,7 +23,8 @@ enum label { LABEL_OTHER, LABEL_MASTER, LABEL_EXTENDED_MASTER };
 /* One derivation in the making. */
 struct derivation {
     const struct provider *provider;
-    EVP_KDF_CTX *inner; /* owned; the default provider's, which gets every parameter */
+    EVP_KDF *kdf;       /* borrowed; the default provider's */
+    EVP_KDF_CTX *inner; /* owned; of it, with every parameter so far; NULL before there was one */
     /* Whose token the secret is; borrowed, and used only while it is the handshake's of the moment. NULL: any
      * other secret. */
     struct provider_exchange *exchange;
@@ -47,40 +50,57 @@ static void derivation_free(void *data)
     free(derivation);
 }
 
-static struct derivation *derivation_with(const struct provider *provider, EVP_KDF_CTX *inner)
+static struct derivation *derivation_with(const struct provider *provider, EVP_KDF *kdf)
 {
-    struct derivation *derivation = inner != NULL ? calloc(1, sizeof *derivation) : NULL;
-    if (derivation == NULL) {
-        EVP_KDF_CTX_free(inner);
+    struct derivation *derivation = calloc(1, sizeof *derivation);
+    if (derivation == NULL)
         return NULL;
-    }
     derivation->provider = provider;
-    derivation->inner = inner;
+    derivation->kdf = kdf;
     return derivation;
 }
 
 static void *derivation_new(void *data)
 {
     const struct provider *provider = data;
-    return derivation_with(provider, EVP_KDF_CTX_new(provider->prf));
+    return derivation_with(provider, provider->prf);
+}
+
+static void *expansion_new(void *data)
+{
+    const struct provider *provider = data;
+    return derivation_with(provider, provider->expand);
 }
 
 /* NULL where the default's context cannot be copied (OpenSSL 3.0). */
 static void *derivation_dup(void *data)
 {
     const struct derivation *derivation = data;
-    struct derivation *copy = derivation_with(derivation->provider, EVP_KDF_CTX_dup(derivation->inner));
+    struct derivation *copy = derivation_with(derivation->provider, derivation->kdf);
     if (copy == NULL)
         return NULL;
     copy->exchange = derivation->exchange;
     copy->label = derivation->label;
+    if (derivation->inner != NULL && (copy->inner = EVP_KDF_CTX_dup(derivation->inner)) == NULL) {
+        derivation_free(copy);
+        return NULL;
+    }
     return copy;
+}
+
+/* The default provider's context; NULL without memory. */
+static EVP_KDF_CTX *inner_of(struct derivation *derivation)
+{
+    if (derivation->inner == NULL)
+        derivation->inner = EVP_KDF_CTX_new(derivation->kdf);
+    return derivation->inner;
 }
 
 static void derivation_reset(void *data)
 {
     struct derivation *derivation = data;
-    EVP_KDF_CTX_reset(derivation->inner);
+    EVP_KDF_CTX_free(derivation->inner);
+    derivation->inner = NULL;
     derivation->exchange = NULL;
     derivation->label = LABEL_OTHER;
 }
@@ -123,13 +143,21 @@ static int derivation_set_params(void *data, const OSSL_PARAM params[])
     if (params == NULL)
         return 1;
     look_at(derivation, params);
-    return EVP_KDF_CTX_set_params(derivation->inner, params);
+    return inner_of(derivation) != NULL && EVP_KDF_CTX_set_params(derivation->inner, params);
+}
+
+static int expansion_set_params(void *data, const OSSL_PARAM params[])
+{
+    struct derivation *derivation = data;
+    if (params == NULL)
+        return 1;
+    return inner_of(derivation) != NULL && EVP_KDF_CTX_set_params(derivation->inner, params);
 }
 
 static int derivation_get_params(void *data, OSSL_PARAM params[])
 {
     struct derivation *derivation = data;
-    return EVP_KDF_CTX_get_params(derivation->inner, params);
+    return inner_of(derivation) != NULL && EVP_KDF_CTX_get_params(derivation->inner, params);
 }
 
 static const OSSL_PARAM *derivation_settable_params(void *data, void *provider)
@@ -142,6 +170,92 @@ static const OSSL_PARAM *derivation_gettable_params(void *data, void *provider)
 {
     (void)data;
     return EVP_KDF_gettable_ctx_params(((const struct provider *)provider)->prf);
+}
+
+static const OSSL_PARAM *expansion_settable_params(void *data, void *provider)
+{
+    (void)data;
+    return EVP_KDF_settable_ctx_params(((const struct provider *)provider)->expand);
+}
+
+static const OSSL_PARAM *expansion_gettable_params(void *data, void *provider)
+{
+    (void)data;
+    return EVP_KDF_gettable_ctx_params(((const struct provider *)provider)->expand);
+}
+
+/* ---- what libssl asks for ---- */
+
+/* One of the hashes that TLS 1.2 and 1.3 are used with today; NULL for others. */
+static const EVP_MD *find_digest(const struct provider *provider, const OSSL_PARAM *name)
+{
+    static const struct {
+        const char *name;
+        enum provider_digest digest;
+    } names[] = {{"SHA2-256", DIGEST_SHA256},
+                 {"SHA256", DIGEST_SHA256},
+                 {"SHA2-384", DIGEST_SHA384},
+                 {"SHA384", DIGEST_SHA384}};
+    if (name->data_type != OSSL_PARAM_UTF8_STRING || name->data == NULL)
+        return NULL;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(name->data, names[i].name) == 0)
+            return provider->digest[names[i].digest];
+    return NULL;
+}
+
+static struct prf_bytes bytes_of(const OSSL_PARAM *param)
+{
+    return (struct prf_bytes){.bytes = param->data, .length = param->data != NULL ? param->data_size : 0};
+}
+
+/* TLS 1.2: a digest, a secret and seeds. False when it is something else. */
+static bool derive_here(const struct derivation *derivation, unsigned char *out, size_t size,
+                        const OSSL_PARAM *params)
+{
+    const EVP_MD *digest = NULL;
+    struct prf_bytes secret = {0}, seeds[PRF_SEEDS_MAX];
+    size_t count = 0, total = 0;
+    for (; params != NULL && params->key != NULL; params++) {
+        if (strcmp(params->key, OSSL_KDF_PARAM_SEED) == 0 && count < PRF_SEEDS_MAX) {
+            seeds[count] = bytes_of(params);
+            total += seeds[count++].length;
+        } else if (strcmp(params->key, OSSL_KDF_PARAM_SECRET) == 0) {
+            secret = bytes_of(params);
+        } else if (strcmp(params->key, OSSL_KDF_PARAM_DIGEST) == 0) {
+            digest = find_digest(derivation->provider, params);
+        } else {
+            return false;
+        }
+    }
+    return derivation->inner == NULL && digest != NULL && secret.length > 0 && total > 0 && size > 0 &&
+           prf_tls12(digest, secret, seeds, count, out, size) == 0;
+}
+
+/* TLS 1.3: an expansion. False when it is something else, an extraction for example. */
+static bool expand_here(const struct derivation *derivation, unsigned char *out, size_t size,
+                        const OSSL_PARAM *params)
+{
+    enum { KEY, PREFIX, LABEL, DATA, TEXTS };
+    static const char *const names[TEXTS] = {OSSL_KDF_PARAM_KEY, OSSL_KDF_PARAM_PREFIX, OSSL_KDF_PARAM_LABEL,
+                                             OSSL_KDF_PARAM_DATA};
+    struct prf_bytes texts[TEXTS] = {{0}};
+    const EVP_MD *digest = NULL;
+    int mode = -1;
+    for (; params != NULL && params->key != NULL; params++) {
+        size_t i = 0;
+        while (i < TEXTS && strcmp(params->key, names[i]) != 0)
+            i++;
+        if (i < TEXTS)
+            texts[i] = bytes_of(params);
+        else if (strcmp(params->key, OSSL_KDF_PARAM_DIGEST) == 0)
+            digest = find_digest(derivation->provider, params);
+        else if (strcmp(params->key, OSSL_KDF_PARAM_MODE) != 0 || !OSSL_PARAM_get_int(params, &mode))
+            return false;
+    }
+    return derivation->inner == NULL && digest != NULL && mode == EVP_KDF_HKDF_MODE_EXPAND_ONLY &&
+           texts[KEY].length > 0 && texts[PREFIX].length > 0 && texts[LABEL].length > 0 && size > 0 &&
+           prf_tls13(digest, texts[KEY], texts[PREFIX], texts[LABEL], texts[DATA], out, size) == 0;
 }
 
 /* ---- the master secret ---- */
@@ -209,16 +323,28 @@ static int derivation_derive(void *data, unsigned char *out, size_t size, const 
     struct derivation *derivation = data;
     if (params != NULL)
         look_at(derivation, params);
+    if (derivation->exchange == NULL && derive_here(derivation, out, size, params))
+        return 1;
+    if (inner_of(derivation) == NULL)
+        return 0;
     if (derivation->exchange == NULL)
         return EVP_KDF_derive(derivation->inner, out, size, params);
     return EVP_KDF_CTX_set_params(derivation->inner, params) == 1 && derive_held(derivation, out, size);
+}
+
+static int expansion_derive(void *data, unsigned char *out, size_t size, const OSSL_PARAM params[])
+{
+    struct derivation *derivation = data;
+    if (expand_here(derivation, out, size, params))
+        return 1;
+    return inner_of(derivation) != NULL && EVP_KDF_derive(derivation->inner, out, size, params);
 }
 
 #define FUNCTION(id, name)                                                                                   \
     {                                                                                                        \
         id, (void (*)(void))(name)                                                                           \
     }
-const OSSL_DISPATCH kdf_functions[] = {
+const OSSL_DISPATCH kdf_prf_functions[] = {
     FUNCTION(OSSL_FUNC_KDF_NEWCTX, derivation_new),
     FUNCTION(OSSL_FUNC_KDF_FREECTX, derivation_free),
     FUNCTION(OSSL_FUNC_KDF_DUPCTX, derivation_dup),
@@ -228,5 +354,17 @@ const OSSL_DISPATCH kdf_functions[] = {
     FUNCTION(OSSL_FUNC_KDF_SETTABLE_CTX_PARAMS, derivation_settable_params),
     FUNCTION(OSSL_FUNC_KDF_GET_CTX_PARAMS, derivation_get_params),
     FUNCTION(OSSL_FUNC_KDF_GETTABLE_CTX_PARAMS, derivation_gettable_params),
+    {0, NULL},
+};
+const OSSL_DISPATCH kdf_expand_functions[] = {
+    FUNCTION(OSSL_FUNC_KDF_NEWCTX, expansion_new),
+    FUNCTION(OSSL_FUNC_KDF_FREECTX, derivation_free),
+    FUNCTION(OSSL_FUNC_KDF_DUPCTX, derivation_dup),
+    FUNCTION(OSSL_FUNC_KDF_RESET, derivation_reset),
+    FUNCTION(OSSL_FUNC_KDF_DERIVE, expansion_derive),
+    FUNCTION(OSSL_FUNC_KDF_SET_CTX_PARAMS, expansion_set_params),
+    FUNCTION(OSSL_FUNC_KDF_SETTABLE_CTX_PARAMS, expansion_settable_params),
+    FUNCTION(OSSL_FUNC_KDF_GET_CTX_PARAMS, derivation_get_params),
+    FUNCTION(OSSL_FUNC_KDF_GETTABLE_CTX_PARAMS, expansion_gettable_params),
     {0, NULL},
 };

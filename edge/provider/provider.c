@@ -46,7 +46,8 @@ static const OSSL_ALGORITHM cipher_algorithms[] = {
 
 /* Only for who asks for it with PROVIDER_TLS_PROPERTIES. */
 static const OSSL_ALGORITHM kdf_algorithms[] = {
-    {"TLS1-PRF", PROPERTIES ",keyless.kdf=yes,keyless.tls=yes", kdf_functions, "PRF of bound RSA sessions"},
+    {"TLS1-PRF", PROPERTIES ",keyless.kdf=yes,keyless.tls=yes", kdf_prf_functions, "PRF of TLS 1.2"},
+    {"TLS13-KDF", PROPERTIES ",keyless.kdf=yes,keyless.tls=yes", kdf_expand_functions, "KDF of TLS 1.3"},
     {NULL, NULL, NULL, NULL},
 };
 
@@ -124,10 +125,24 @@ static int collect(OSSL_PROVIDER *provider, void *user)
 }
 
 /* While the default provider, whose it is, is still loaded. */
-static void drop_prf(struct provider *provider)
+static void drop_fetched(struct provider *provider)
 {
     EVP_KDF_free(provider->prf);
-    provider->prf = NULL;
+    EVP_KDF_free(provider->expand);
+    for (size_t i = 0; i < PROVIDER_DIGESTS; i++)
+        EVP_MD_free(provider->digest[i]);
+    provider->prf = provider->expand = NULL;
+    memset(provider->digest, 0, sizeof provider->digest);
+}
+
+static bool fetch(struct provider *provider, OSSL_LIB_CTX *context)
+{
+    provider->prf = EVP_KDF_fetch(context, "TLS1-PRF", PROVIDER_DEFAULT_ONLY);
+    provider->expand = EVP_KDF_fetch(context, "TLS13-KDF", PROVIDER_DEFAULT_ONLY);
+    provider->digest[DIGEST_SHA256] = EVP_MD_fetch(context, "SHA2-256", PROVIDER_DEFAULT_ONLY);
+    provider->digest[DIGEST_SHA384] = EVP_MD_fetch(context, "SHA2-384", PROVIDER_DEFAULT_ONLY);
+    return provider->prf != NULL && provider->expand != NULL && provider->digest[DIGEST_SHA256] != NULL &&
+           provider->digest[DIGEST_SHA384] != NULL;
 }
 
 void provider_context_free(OSSL_LIB_CTX *context)
@@ -140,7 +155,7 @@ void provider_context_free(OSSL_LIB_CTX *context)
     while (loaded.count > 0) {
         OSSL_PROVIDER *one = loaded.provider[--loaded.count];
         if (strcmp(OSSL_PROVIDER_get0_name(one), PROVIDER_NAME) == 0)
-            drop_prf(OSSL_PROVIDER_get0_provider_ctx(one));
+            drop_fetched(OSSL_PROVIDER_get0_provider_ctx(one));
         OSSL_PROVIDER_unload(one);
     }
     OSSL_LIB_CTX_free(context);
@@ -155,8 +170,7 @@ static struct provider *providers_load(OSSL_LIB_CTX *context)
     if (loaded == NULL || EVP_set_default_properties(context, "?" PROVIDER_DEFAULT_ONLY) != 1)
         return NULL;
     struct provider *provider = OSSL_PROVIDER_get0_provider_ctx(loaded);
-    provider->prf = EVP_KDF_fetch(context, "TLS1-PRF", PROVIDER_DEFAULT_ONLY);
-    return provider->prf != NULL ? provider : NULL;
+    return fetch(provider, context) ? provider : NULL;
 }
 
 int provider_context_new(OSSL_LIB_CTX **out, const struct provider_transport *transport, uint32_t verify,

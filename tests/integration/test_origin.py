@@ -86,6 +86,25 @@ def test_origin_closes_early(edge_for, raw_origin, pki):
         assert clients.read_all(connection) == b"bye"
 
 
+def test_the_origin_is_connected_by_the_first_words(edge_for, raw_origin, pki):
+    """Who leaves without a word, in order or not, costs the origin nothing."""
+    seen = []
+
+    def handle(connection):
+        seen.append(connection.recv(65536))
+        connection.sendall(b"heard")
+
+    edge = edge_for(raw_origin(handle).address, timeouts="silence = 1m")
+    connected(edge, pki).close()
+    with connected(edge, pki) as connection:
+        connection.unwrap()
+    wait_until(lambda: edge.admin.metric(r"keyless_edge_connections_closed_total") == 2, "both are gone")
+    with connected(edge, pki) as connection:
+        connection.sendall(b"first words")
+        assert clients.read_all(connection) == b"heard"
+    assert seen == [b"first words"]
+
+
 def test_origin_resets(edge_for, raw_origin, pki):
     edge = edge_for(raw_origin(clients.reset).address)
     with connected(edge, pki) as connection:

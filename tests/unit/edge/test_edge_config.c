@@ -75,6 +75,7 @@ static void shortest_file_gives_the_defaults(void **state)
     assert_int_equal(c.timeout.idle, 60000);
     assert_int_equal(c.timeout.half_closed, 30000);
     assert_int_equal(c.timeout.close, 2000);
+    assert_int_equal(c.timeout.silence, 200);
     assert_int_equal(c.timeout.drain, 30000);
     assert_true(c.access_log);
     edge_config_clear(&c);

@@ -27,9 +27,29 @@ static void handshake_with_a_key_leads_to_relay(void **unused)
     assert_int_equal(state, SESSION_WAIT_KEY);
     assert_int_equal(step(&state, EVENT_KEY_ANSWERED), ACTION_STEP);
     assert_int_equal(state, SESSION_HANDSHAKE);
-    assert_int_equal(step(&state, EVENT_HANDSHAKE_DONE), ACTION_CONNECT);
+    assert_int_equal(step(&state, EVENT_HANDSHAKE_DONE), ACTION_LISTEN);
+    assert_int_equal(step(&state, EVENT_CLIENT_SPEAKS), ACTION_CONNECT);
     assert_int_equal(step(&state, EVENT_CONNECTED), ACTION_RELAY);
     assert_int_equal(state, SESSION_RELAY);
+}
+
+/* There are protocols in which the server speaks first. */
+static void a_silent_client_gets_its_origin_after_a_while(void **unused)
+{
+    enum session_state state = SESSION_SILENT;
+
+    (void)unused;
+    assert_int_equal(session_state_timeout(state), TIMEOUT_SILENCE);
+    assert_int_equal(step(&state, EVENT_TIMEOUT), ACTION_CONNECT);
+    assert_int_equal(state, SESSION_CONNECT);
+}
+
+static void who_leaves_without_a_word_costs_the_origin_nothing(void **unused)
+{
+    (void)unused;
+    assert_int_equal(session_state_next(SESSION_SILENT, EVENT_CLIENT_ENDED).action, ACTION_FAREWELL);
+    assert_int_equal(session_state_next(SESSION_SILENT, EVENT_CLIENT_GONE).action, ACTION_RELEASE);
+    assert_int_equal(session_state_next(SESSION_SILENT, EVENT_STOP).action, ACTION_FAREWELL);
 }
 
 static void client_ends_first_then_origin(void **unused)
@@ -123,7 +143,9 @@ static void every_living_state_ends_by_timeout_stop_and_leaving(void **unused)
         assert_int_not_equal(session_state_timeout(state), TIMEOUT_NONE);
         for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
             enum session_state next = session_state_next(state, ends[i]).next;
-            assert_true(next == SESSION_CLOSED || next == SESSION_DRAIN_KEY || next == SESSION_CLOSING);
+            bool goes_on = state == SESSION_SILENT && ends[i] == EVENT_TIMEOUT;
+            assert_true(next == SESSION_CLOSED || next == SESSION_DRAIN_KEY || next == SESSION_CLOSING ||
+                        goes_on);
         }
     }
     assert_int_equal(session_state_next(SESSION_CLOSING, EVENT_TIMEOUT).next, SESSION_CLOSED);
@@ -173,6 +195,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(handshake_with_a_key_leads_to_relay),
+        cmocka_unit_test(a_silent_client_gets_its_origin_after_a_while),
+        cmocka_unit_test(who_leaves_without_a_word_costs_the_origin_nothing),
         cmocka_unit_test(client_ends_first_then_origin),
         cmocka_unit_test(origin_ends_first_and_the_client_may_finish),
         cmocka_unit_test(waiting_for_a_key_never_closes_directly),

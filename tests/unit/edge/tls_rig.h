@@ -193,7 +193,7 @@ static SSL *visitor_new(const struct visit *visit, struct talk *talk)
 static void talk_begin(const struct visit *visit, struct talk *talk)
 {
     *talk = (struct talk){.client = visitor_new(visit, talk)};
-    talk->server = tls_accept(tls, -1);
+    talk->server = tls_accept(tls);
     assert_non_null(talk->server);
     if (config.tls.rsa_key_exchange)
         exchange_follow(&talk->exchange, talk->server, NULL);

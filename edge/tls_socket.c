@@ -1,0 +1,81 @@
+#include "edge/tls_socket.h"
+
+#include <errno.h>
+#include <openssl/bio.h>
+#include <pthread.h>
+#include <sys/socket.h>
+
+static bool may_retry(void)
+{
+    return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
+}
+
+static int on_read(BIO *bio, char *into, int size)
+{
+    struct tls_socket *socket = BIO_get_data(bio);
+
+    BIO_clear_retry_flags(bio);
+    if (socket->dry) {
+        BIO_set_retry_read(bio);
+        return -1;
+    }
+    ssize_t n = recv(socket->fd, into, (size_t)size, 0);
+    if (n < 0 && may_retry())
+        BIO_set_retry_read(bio);
+    socket->dry = n < 0 ? errno == EAGAIN || errno == EWOULDBLOCK : n > 0 && n < size;
+    socket->ended = n == 0 && size > 0;
+    return (int)n;
+}
+
+static int on_write(BIO *bio, const char *bytes, int length)
+{
+    struct tls_socket *socket = BIO_get_data(bio);
+
+    BIO_clear_retry_flags(bio);
+    ssize_t n = send(socket->fd, bytes, (size_t)length, MSG_NOSIGNAL | (socket->more ? MSG_MORE : 0));
+    if (n < 0 && may_retry())
+        BIO_set_retry_write(bio);
+    return (int)n;
+}
+
+static long on_control(BIO *bio, int command, long number, void *pointer)
+{
+    const struct tls_socket *socket = BIO_get_data(bio);
+
+    (void)number, (void)pointer;
+    if (command == BIO_CTRL_EOF)
+        return socket->ended;
+    return command == BIO_CTRL_FLUSH; /* nothing is kept back here */
+}
+
+static int on_create(BIO *bio)
+{
+    BIO_set_init(bio, 1);
+    return 1;
+}
+
+static BIO_METHOD *method; /* lives as long as the process */
+
+static void make_method(void)
+{
+    method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "client");
+    if (method != NULL &&
+        (BIO_meth_set_read(method, on_read) != 1 || BIO_meth_set_write(method, on_write) != 1 ||
+         BIO_meth_set_ctrl(method, on_control) != 1 || BIO_meth_set_create(method, on_create) != 1)) {
+        BIO_meth_free(method);
+        method = NULL;
+    }
+}
+
+int tls_socket_attach(SSL *ssl, struct tls_socket *socket)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, make_method);
+    BIO *bio = method != NULL ? BIO_new(method) : NULL;
+    if (bio == NULL)
+        return ERR_MEMORY;
+    BIO_set_data(bio, socket);
+    SSL_set_bio(ssl, bio, bio);
+    return 0;
+}

@@ -1,0 +1,24 @@
+/* TLS socket: how OpenSSL reads and writes a client's socket. A BIO that asks the kernel for nothing in vain:
+ * when a read brought less than there was room for, the next waits until the loop has seen something come;
+ * and what is followed by more at once says so, so that it does not leave in pieces. Knows neither sessions
+ * nor loops. One thread. */
+#ifndef EDGE_TLS_SOCKET_H
+#define EDGE_TLS_SOCKET_H
+
+#include <openssl/ssl.h>
+#include <stdbool.h>
+
+#include "common/err.h"
+
+/* Embedded in the owner of the descriptor. */
+struct tls_socket {
+    int fd;     /* borrowed */
+    bool dry;   /* nothing to be read; cleared by the owner when the loop says otherwise */
+    bool more;  /* what is written now is followed by more in this turn; set by the owner */
+    bool ended; /* the peer has sent FIN */
+};
+
+/* From now on SSL reads and writes through SOCKET, which must outlive it. ERR_MEMORY. */
+int tls_socket_attach(SSL *ssl, struct tls_socket *socket) MUST_USE;
+
+#endif
