@@ -22,8 +22,8 @@
 
 #include "common/bytes.h"
 #include "common/secret.h"
-#include "keyserver/lanes/lanes.h"
 #include "keyserver/lanes/ec_kernel.h"
+#include "keyserver/lanes/lanes.h"
 
 /* One kernel under test, and the curve as OpenSSL has it. */
 struct rig {

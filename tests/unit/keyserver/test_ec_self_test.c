@@ -1,7 +1,7 @@
 #include "tests/unit/keyserver/test_ec_rig.h"
 
-#include "keyserver/lanes/lanes.h"
 #include "keyserver/lanes/ec_self_test.c"
+#include "keyserver/lanes/lanes.h"
 
 /* The self-test: that what it expects is right, that the kernels give it, and that it finds a kernel that is
  * wrong. */
