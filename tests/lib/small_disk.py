@@ -4,9 +4,10 @@ import os
 import shutil
 import subprocess
 
-# As root, or in a user namespace where everybody may make one.
+# As root, or in a user namespace where everybody may make one. Root and working folder are those of who holds it: the tests may run in a
+# chroot, which another mount namespace does not know.
 UNSHARE = ["unshare", "--mount"] + ([] if os.geteuid() == 0 else ["--user", "--map-root-user"])
-ENTER = ["--mount"] + ([] if os.geteuid() == 0 else ["--user", "--preserve-credentials"])
+ENTER = ["--mount", "--root", "--wd"] + ([] if os.geteuid() == 0 else ["--user", "--preserve-credentials"])
 BLOCKS = (1 << 20, 4096)  # bytes; the last one is what a file takes at least
 
 
