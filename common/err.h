@@ -8,6 +8,8 @@
 
 #define MUST_USE                 __attribute__((warn_unused_result))
 #define PRINTF_LIKE(text, first) __attribute__((format(printf, text, first)))
+/* For a large variable that is written before it is read: the compiler is told to clear all others. */
+#define UNINITIALIZED __attribute__((uninitialized))
 
 enum err {
     ERR_NONE = 0,

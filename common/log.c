@@ -123,7 +123,7 @@ static void finish_record(struct log_line *line)
 
 static void write_repeated(enum log_level level, const char *event, uint64_t times)
 {
-    struct log_line line;
+    struct log_line line UNINITIALIZED;
     start_line(&line, level, event);
     log_line_count(&line, "repeated", times);
     finish_line(&line);
@@ -258,7 +258,7 @@ __attribute__((format(printf, 4, 0))) static void fill_line(struct log_line *lin
 void log_event(enum log_level level, const char *event, const char *fields, ...)
 {
     va_list arguments;
-    struct log_line line;
+    struct log_line line UNINITIALIZED;
     int saved = errno;
     if (level > logger.level || !shall_write(level, event))
         return;
@@ -272,13 +272,26 @@ void log_event(enum log_level level, const char *event, const char *fields, ...)
 void log_record(const char *event, const char *fields, ...)
 {
     va_list arguments;
-    struct log_line line;
+    struct log_line line UNINITIALIZED;
     int saved = errno;
     if (LOG_INFO > logger.level)
         return;
     va_start(arguments, fields);
     fill_line(&line, LOG_INFO, event, fields, arguments);
     va_end(arguments);
+    finish_record(&line);
+    errno = saved;
+}
+
+void log_record_fields(const char *event, const struct log_field *fields, size_t count)
+{
+    struct log_line line UNINITIALIZED;
+    int saved = errno;
+    if (LOG_INFO > logger.level)
+        return;
+    start_line(&line, LOG_INFO, event);
+    for (size_t i = 0; i < count; i++)
+        log_line_field(&line, fields[i].name, fields[i].value);
     finish_record(&line);
     errno = saved;
 }

@@ -68,11 +68,21 @@ static void put_escape(struct log_line *line, uint8_t byte)
     put_text(line, text, (size_t)length);
 }
 
+/* How many bytes at TEXT stand for themselves. */
+static size_t plain_length(const char *text, size_t length)
+{
+    size_t i = 0;
+    while (i < length && text[i] >= ' ' && text[i] < 0x7f && text[i] != '"' && text[i] != '\\')
+        i++;
+    return i;
+}
+
 static void put_escaped(struct log_line *line, const char *value, size_t length)
 {
     for (size_t i = 0; i < length;) {
         const char *at = value + i;
-        size_t whole = printable_length((const uint8_t *)at, length - i);
+        size_t plain = plain_length(at, length - i);
+        size_t whole = plain > 0 ? plain : printable_length((const uint8_t *)at, length - i);
         if (whole == 0 || *at == '"' || *at == '\\') {
             put_escape(line, (uint8_t)*at);
             i++;
@@ -111,41 +121,40 @@ static bool needs_quotes(const char *value, size_t length)
     return false;
 }
 
-static void put_value(struct log_line *line, const struct field *field)
+/* TEXT: not a number; QUOTED: the format says so. */
+static void put_value(struct log_line *line, const char *value, size_t length, bool text, bool quoted)
 {
-    bool bare = line->json ? !field->text && is_json_number(field->value, field->length)
-                           : !field->quoted && !needs_quotes(field->value, field->length);
+    bool bare = line->json ? !text && is_json_number(value, length) : !quoted && !needs_quotes(value, length);
     if (bare) {
-        put_text(line, field->value, field->length);
+        put_text(line, value, length);
         return;
     }
     put_text(line, "\"", 1);
-    put_escaped(line, field->value, field->length);
+    put_escaped(line, value, length);
     put_closing(line, "\"");
 }
 
 /* A field is begun only where its name and a shortest value fit, so that a cut line stays well-formed. */
-static void put_field(struct log_line *line, const struct field *field)
+static bool put_name(struct log_line *line, const char *name, size_t length)
 {
-    size_t least = field->name_length + 32;
-    if (line->full || line->length + least > LOG_LINE_SIZE - CLOSING_ROOM) {
+    if (line->full || line->length + length + 32 > LOG_LINE_SIZE - CLOSING_ROOM) {
         line->full = true;
-        return;
+        return false;
     }
     if (line->begun)
         put_text(line, line->json ? "," : " ", 1);
     line->begun = true;
     if (line->json)
         put_text(line, "\"", 1);
-    put_text(line, field->name, field->name_length);
+    put_text(line, name, length);
     put_text(line, line->json ? "\":" : "=", line->json ? 2 : 1);
-    put_value(line, field);
+    return true;
 }
 
 static void end_field(struct log_line *line, struct field *field)
 {
-    if (field->name_length > 0)
-        put_field(line, field);
+    if (field->name_length > 0 && put_name(line, field->name, field->name_length))
+        put_value(line, field->value, field->length, field->text, field->quoted);
     field->name_length = 0;
     field->length = 0;
     field->state = IN_NAME;
@@ -319,7 +328,7 @@ static void read_value(struct log_line *line, struct field *field, struct conver
 
 void log_line_fields(struct log_line *line, const char *format, va_list arguments)
 {
-    struct field field;
+    struct field field UNINITIALIZED;
     struct conversion conversion;
     field.name_length = 0;
     end_field(line, &field);
@@ -339,14 +348,10 @@ void log_line_fields(struct log_line *line, const char *format, va_list argument
 
 static void put_named(struct log_line *line, const char *name, const char *value, bool text)
 {
-    struct field field;
-    field.name_length = 0;
-    end_field(line, &field);
-    for (const char *at = name; *at != 0; at++)
-        add_to_name(&field, *at);
-    field.text = text;
-    add_to_value(line, &field, value, strlen(value));
-    end_field(line, &field);
+    size_t length = strlen(value);
+    line->cut = line->cut || length > LOG_VALUE_SIZE;
+    if (put_name(line, name, strlen(name)))
+        put_value(line, value, length < LOG_VALUE_SIZE ? length : LOG_VALUE_SIZE, text, false);
 }
 
 void log_line_field(struct log_line *line, const char *name, const char *value)

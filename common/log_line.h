@@ -29,7 +29,7 @@ struct log_line {
 void log_line_start(struct log_line *line, bool json, const char *prefix);
 /* Text without a name in logfmt, the member NAME in JSON. */
 void log_line_head(struct log_line *line, const char *name, const char *value);
-/* One field with a text value. */
+/* One field with a text value; NAME is of letters, digits, dots, underscores and hyphens. */
 void log_line_field(struct log_line *line, const char *name, const char *value);
 /* One field with a number. */
 void log_line_count(struct log_line *line, const char *name, uint64_t value);

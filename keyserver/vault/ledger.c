@@ -22,9 +22,16 @@ static const char *or_none(const char *text)
 static void log_use(const struct claim *claim, const char *result)
 {
     char trace[2 * TRACE_ID_SIZE + 1];
-    log_record("request", "edge=%s op=%s key=%s scheme=%s sni=%s result=%s trace=%s", claim->edge->name,
-               operation_name(claim->kind), claim->key->name, or_none(scheme_name(claim->scheme)),
-               or_none(claim->server_name), result, trace_id_text(&claim->trace, trace));
+    const struct log_field fields[] = {
+        {"edge", claim->edge->name},
+        {"op", operation_name(claim->kind)},
+        {"key", claim->key->name},
+        {"scheme", or_none(scheme_name(claim->scheme))},
+        {"sni", or_none(claim->server_name)},
+        {"result", result},
+        {"trace", trace_id_text(&claim->trace, trace)},
+    };
+    log_record_fields("request", fields, sizeof fields / sizeof fields[0]);
 }
 
 static void log_refusal(const struct wall_request *request, const struct claim *claim,

@@ -102,7 +102,8 @@ static int filter_system_calls(int folder, struct fault *fault)
 
 int sandbox_enter(bool files_denied, int folder, struct fault *fault)
 {
-    bool locked = mlockall(MCL_CURRENT) == 0; /* what is loaded now: the keys */
+    /* What is loaded now, the keys; of what is not used yet, when it is. */
+    bool locked = mlockall(MCL_CURRENT | MCL_ONFAULT) == 0;
     int err = PROCESS_SANITIZED ? 0 : filter_system_calls(folder, fault);
     if (err == 0)
         log_event(LOG_INFO, "sandbox", "system_calls=%s files=%s memory=%s",

@@ -32,7 +32,8 @@ struct workers {
     unsigned working;
     bool stopping;
     /* The I/O thread's alone: */
-    struct job *idle;       /* jobs nobody uses, by `next` */
+    struct job *idle;       /* jobs that were used and given back, by `next` */
+    size_t untouched;       /* jobs that were never used: the last ones, whose memory is not there yet */
     struct job_queue fresh; /* submitted, and not begun with yet */
     struct job *jobs;       /* owned; all of them */
     size_t job_count;
@@ -237,11 +238,7 @@ struct workers *workers_new(const struct keystore *store, const struct workers_s
         workers_free(workers);
         return NULL;
     }
-    workers->job_count = settings->queue_max;
-    for (size_t i = 0; i < workers->job_count; i++) {
-        workers->jobs[i].next = workers->idle;
-        workers->idle = &workers->jobs[i];
-    }
+    workers->job_count = workers->untouched = settings->queue_max;
     return workers;
 }
 
@@ -264,7 +261,7 @@ void workers_free(struct workers *workers)
     if (workers->event >= 0)
         close(workers->event);
     if (workers->jobs != NULL)
-        wipe(workers->jobs, workers->job_count * sizeof *workers->jobs);
+        wipe(workers->jobs, (workers->job_count - workers->untouched) * sizeof *workers->jobs);
     for (size_t i = 0; i < RANKS; i++)
         pthread_cond_destroy(&workers->work[i]);
     pthread_cond_destroy(&workers->ready);
@@ -315,15 +312,24 @@ static struct job *take_place(struct workers *workers, size_t edge, struct job *
     return job;
 }
 
-int workers_submit(struct workers *workers, const struct job *order, struct job *lost)
+/* A job that nobody uses, or NULL. */
+static struct job *take_idle(struct workers *workers)
 {
     struct job *job = workers->idle;
-    int result = 0;
     if (job != NULL)
         workers->idle = job->next;
-    else if ((job = take_place(workers, order->claim.edge->index, lost)) != NULL)
+    else if (workers->untouched > 0)
+        job = &workers->jobs[workers->job_count - workers->untouched--];
+    return job;
+}
+
+int workers_submit(struct workers *workers, const struct job *order, struct job *lost)
+{
+    struct job *job = take_idle(workers);
+    int result = 0;
+    if (job == NULL && (job = take_place(workers, order->claim.edge->index, lost)) != NULL)
         result = 1;
-    else
+    if (job == NULL)
         return ERR_BUSY;
     *job = (struct job){
         .token = order->token, .deadline_ns = order->deadline_ns, .claim = order->claim, .task = order->task};

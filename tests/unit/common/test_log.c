@@ -415,6 +415,32 @@ static void without_asking_nothing_waits(void **state)
     assert_int_equal(release(), 1);
 }
 
+static void fields_without_a_format_are_written_as_with_one(void **state)
+{
+    static const char *const values[] = {"plain", "with a space", "quote\"", "", "12", "b\xff\n", "-"};
+    (void)state;
+    for (int json = 0; json < 2; json++) {
+        for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+            const struct log_field fields[] = {{"first", values[i]}, {"second.name", "x"}};
+            static char with[sizeof text];
+            log_init("p", LOG_INFO, json ? LOG_JSON : LOG_LOGFMT);
+            capture();
+            log_record("a", "first=%s second.name=%s", values[i], "x");
+            release();
+            strcpy(with, strstr(text, "level") != NULL ? strstr(text, "level") : strstr(text, "info"));
+            capture();
+            log_record_fields("a", fields, 2);
+            release();
+            assert_string_equal(strstr(text, "level") != NULL ? strstr(text, "level") : strstr(text, "info"),
+                                with);
+        }
+    }
+    log_init("p", LOG_WARN, LOG_LOGFMT);
+    capture();
+    log_record_fields("a", NULL, 0);
+    assert_int_equal(release(), 0);
+}
+
 static void levels_and_formats_are_parsed(void **state)
 {
     (void)state;
@@ -476,6 +502,7 @@ int main(void)
         cmocka_unit_test(records_may_wait_and_keep_their_order),
         cmocka_unit_test(records_do_not_wait_for_more_than_a_pipe_takes),
         cmocka_unit_test(without_asking_nothing_waits),
+        cmocka_unit_test(fields_without_a_format_are_written_as_with_one),
         cmocka_unit_test(levels_and_formats_are_parsed),
         cmocka_unit_test(trace_ids_are_random_and_written_in_hex),
     };
