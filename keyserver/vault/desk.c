@@ -248,6 +248,13 @@ void desk_take_finished(struct desk *desk)
     }
 }
 
+bool desk_do_short(struct desk *desk)
+{
+    bool more = workers_do_short(desk->workers);
+    desk_take_finished(desk);
+    return more;
+}
+
 /* ---- time ---- */
 
 void desk_start(struct desk *desk, uint64_t epoch_length_ms)

@@ -34,6 +34,8 @@ int desk_timeout(const struct desk *desk);
 int desk_take_requests(struct desk *desk) MUST_USE;
 /* Answers what the workers have done. */
 void desk_take_finished(struct desk *desk);
+/* Does some of the short work that waits, itself; true when more of it waits. */
+bool desk_do_short(struct desk *desk);
 /* Puts on record what was decided, then sends what the wall takes; 0 or ERR_CUT. While some is left, no
  * further request should be taken. */
 int desk_flush(struct desk *desk) MUST_USE;

@@ -210,6 +210,7 @@ static int serve(struct vault *vault)
     struct desk *desk = &vault->desk;
     struct pollfd fds[2] = {{.fd = wall_fd(&vault->wall), .events = POLLIN},
                             {.fd = workers_fd(vault->workers), .events = POLLIN}};
+    bool more = false; /* work that is at hand */
     log_gather();
     for (;;) {
         desk_tick(desk);
@@ -218,7 +219,7 @@ static int serve(struct vault *vault)
         if (err != 0)
             return end_of_wall(vault);
         bool sleeps = wall_sleep(&vault->wall, desk_is_behind(desk) ? WALL_ROOM : WALL_SLOTS);
-        if (poll(fds, 2, sleeps ? desk_timeout(desk) : 0) < 0 && errno != EINTR)
+        if (poll(fds, 2, sleeps && !more ? desk_timeout(desk) : 0) < 0 && errno != EINTR)
             return 1;
         desk_tick(desk);
         if (fds[0].revents != 0)
@@ -227,6 +228,7 @@ static int serve(struct vault *vault)
             desk_take_finished(desk);
         if (!desk_is_behind(desk) && desk_take_requests(desk) != 0)
             return end_of_wall(vault);
+        more = !desk_is_behind(desk) && desk_do_short(desk);
     }
 }
 

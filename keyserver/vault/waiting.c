@@ -17,50 +17,57 @@ void waiting_clear(struct waiting *waiting)
 {
     for (size_t i = 0; i < WORKS; i++)
         fair_queue_clear(&waiting->queue[i]);
-    waiting->quick = waiting->slow = 0;
-}
-
-static size_t *count_of(struct waiting *waiting, enum work work)
-{
-    return work_is_slow(work) ? &waiting->slow : &waiting->quick;
+    waiting->length = 0;
+    waiting->kinds = 0;
 }
 
 void waiting_put(struct waiting *waiting, struct job *job)
 {
-    enum work work = job->claim.key->work;
-    fair_queue_put(&waiting->queue[work], job);
-    ++*count_of(waiting, work);
+    enum work kind = job->claim.key->work;
+    fair_queue_put(&waiting->queue[kind], job);
+    waiting->kinds |= WORK_BIT(kind);
+    waiting->length++;
 }
 
-bool waiting_has(const struct waiting *waiting, bool quick_only)
+/* COUNT jobs of KIND have been taken. */
+static void note_taken(struct waiting *waiting, enum work kind, size_t count)
 {
-    return waiting->quick > 0 || (!quick_only && waiting->slow > 0);
+    if (waiting->queue[kind].length == 0)
+        waiting->kinds &= ~WORK_BIT(kind);
+    waiting->length -= count;
 }
 
-/* Whether slow work is next; something waits. */
-static bool slow_is_next(struct waiting *waiting, bool quick_only)
+bool waiting_has(const struct waiting *waiting, unsigned kinds)
 {
-    bool slow = !quick_only && waiting->slow > 0 &&
-                (waiting->quick == 0 || waiting->quick_taken >= WAITING_QUICK_IN_A_ROW);
-    if (!quick_only) /* who never takes slow work does not say when it is due */
-        waiting->quick_taken = slow ? 0 : waiting->quick_taken + 1;
-    return slow;
+    return (waiting->kinds & kinds) != 0;
 }
 
-/* The kind after the one that had its turn, among those that wait. */
-static enum work next_kind(struct waiting *waiting, bool slow)
+/* Those of KINDS, which wait, that are next: the quick or the slow ones. Who takes one of the two only does
+ * not say when the other is due. */
+static unsigned next_kinds(struct waiting *waiting, unsigned kinds)
+{
+    unsigned quick = kinds & WORKS_QUICK, slow = kinds & WORKS_SLOW;
+    if (quick == 0 || slow == 0)
+        return kinds;
+    bool slow_is_due = waiting->quick_taken >= WAITING_QUICK_IN_A_ROW;
+    waiting->quick_taken = slow_is_due ? 0 : waiting->quick_taken + 1;
+    return slow_is_due ? slow : quick;
+}
+
+/* The kind after the one that had its turn, among KINDS. */
+static enum work next_kind(struct waiting *waiting, unsigned kinds)
 {
     do
         waiting->turn = (waiting->turn + 1) % WORKS;
-    while (work_is_slow(waiting->turn) != slow || waiting->queue[waiting->turn].length == 0);
+    while ((kinds & WORK_BIT(waiting->turn)) == 0);
     return waiting->turn;
 }
 
-size_t waiting_take(struct waiting *waiting, struct job *out[static WORK_BATCH_MAX], bool quick_only)
+size_t waiting_take(struct waiting *waiting, struct job *out[static WORK_BATCH_MAX], unsigned kinds)
 {
-    if (!waiting_has(waiting, quick_only))
+    if (!waiting_has(waiting, kinds))
         return 0;
-    enum work kind = next_kind(waiting, slow_is_next(waiting, quick_only));
+    enum work kind = next_kind(waiting, next_kinds(waiting, waiting->kinds & kinds));
     struct fair_queue *queue = &waiting->queue[kind];
     const struct batch_size *batch = &waiting->batch[kind];
     size_t count = queue->length < batch->least ? 1 : queue->length;
@@ -68,7 +75,7 @@ size_t waiting_take(struct waiting *waiting, struct job *out[static WORK_BATCH_M
         count = batch->most;
     for (size_t i = 0; i < count; i++)
         out[i] = fair_queue_take(queue);
-    *count_of(waiting, kind) -= count;
+    note_taken(waiting, kind, count);
     return count;
 }
 
@@ -92,7 +99,7 @@ struct job *waiting_take_from_longest(struct waiting *waiting, size_t edge)
     for (size_t i = WORKS; i-- > 0;) {
         struct job *job = fair_queue_take_of(&waiting->queue[i], longest);
         if (job != NULL) {
-            --*count_of(waiting, (enum work)i);
+            note_taken(waiting, (enum work)i, 1);
             return job;
         }
     }

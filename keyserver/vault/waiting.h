@@ -14,7 +14,8 @@
 struct waiting {
     struct fair_queue queue[WORKS];
     struct batch_size batch[WORKS];
-    size_t quick, slow;   /* jobs */
+    size_t length;        /* jobs in all */
+    unsigned kinds;       /* that wait; bits */
     enum work turn;       /* of the kinds: the one taken last */
     unsigned quick_taken; /* in a row */
 };
@@ -24,10 +25,10 @@ int waiting_init(struct waiting *waiting, size_t edge_count) MUST_USE;
 void waiting_clear(struct waiting *waiting); /* the jobs are their owner's */
 
 void waiting_put(struct waiting *waiting, struct job *job);
-/* Takes the jobs that are next, of one kind; of quick kinds only where QUICK_ONLY. Returns how many. */
-size_t waiting_take(struct waiting *waiting, struct job *out[static WORK_BATCH_MAX], bool quick_only);
+/* Takes the jobs that are next, of one of KINDS (bits). Returns how many. */
+size_t waiting_take(struct waiting *waiting, struct job *out[static WORK_BATCH_MAX], unsigned kinds);
 /* True when waiting_take() would find something. */
-bool waiting_has(const struct waiting *waiting, bool quick_only);
+bool waiting_has(const struct waiting *waiting, unsigned kinds);
 
 /* Takes a job away from the edge that has the most, if EDGE with one more would still have fewer; NULL
  * otherwise. Its slow work first: that keeps a place for longest. */

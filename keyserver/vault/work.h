@@ -17,10 +17,15 @@ enum work {
     WORKS
 };
 
-/* Quick work does not wait behind slow work. */
+/* Kinds as bits. */
+#define WORK_BIT(work) (1u << (work))
+#define WORKS_ALL      (WORK_BIT(WORKS) - 1)
+#define WORKS_QUICK    (WORK_BIT(WORK_RSA_2048) - 1) /* does not wait behind slow work */
+#define WORKS_SLOW     (WORKS_ALL & ~WORKS_QUICK)
+
 static inline bool work_is_slow(enum work work)
 {
-    return work >= WORK_RSA_2048;
+    return (WORKS_SLOW & WORK_BIT(work)) != 0;
 }
 
 #define WORK_BATCH_MAX 32

@@ -16,7 +16,13 @@
 #define STACK_SIZE  (256 * 1024)
 #define TELL_AT     8 /* results: no more of them wait while short work goes on */
 
-enum rank { RANK_ANY, RANK_QUICK, RANKS }; /* what a thread takes: everything, or quick work only */
+#define SHORT_TAKES 4 /* batches of short work in one turn of the I/O thread */
+
+enum rank {
+    RANK_ANY,
+    RANK_QUICK,
+    RANKS
+}; /* what a thread takes: everything but short work, or the quick only */
 
 struct workers {
     const struct keystore *store; /* borrowed */
@@ -40,6 +46,9 @@ struct workers {
     pthread_t *threads; /* owned */
     unsigned thread_count;
     unsigned quick_threads; /* the first ones are of RANK_QUICK */
+    unsigned kinds[RANKS];  /* of work, for each rank; bits */
+    unsigned short_kinds;   /* of work that the I/O thread does itself; bits */
+    struct signer *signer;  /* owned; the I/O thread's; NULL where there is no such work */
     int event;              /* eventfd; counts up when `done` is no longer empty */
 };
 
@@ -59,9 +68,9 @@ static void forget_token(struct workers *workers, struct job *job)
 }
 
 /* The jobs that are next; locked. */
-static size_t take_next(struct workers *workers, struct job *batch[static WORK_BATCH_MAX], enum rank rank)
+static size_t take_next(struct workers *workers, struct job *batch[static WORK_BATCH_MAX], unsigned kinds)
 {
-    size_t count = waiting_take(&workers->waiting, batch, rank == RANK_QUICK);
+    size_t count = waiting_take(&workers->waiting, batch, kinds);
     for (size_t i = 0; i < count; i++)
         forget_token(workers, batch[i]);
     return count;
@@ -126,7 +135,7 @@ static bool is_short(enum work work)
 /* Until there is work for RANK, or the pool stops; locked. */
 static void await_work(struct workers *workers, enum rank rank)
 {
-    while (!workers->stopping && !waiting_has(&workers->waiting, rank == RANK_QUICK)) {
+    while (!workers->stopping && !waiting_has(&workers->waiting, workers->kinds[rank])) {
         if (workers->untold) {
             tell(workers);
             continue;
@@ -146,7 +155,7 @@ static void work(struct workers *workers, struct signer *signer, enum rank rank)
         await_work(workers, rank);
         if (workers->stopping)
             break;
-        size_t count = take_next(workers, batch, rank);
+        size_t count = take_next(workers, batch, workers->kinds[rank]);
         workers->working += (unsigned)count;
         if (!is_short(batch[0]->claim.key->work) || workers->done.length >= TELL_AT)
             tell(workers);
@@ -208,11 +217,17 @@ static unsigned thread_number(unsigned wanted)
     return wanted < THREADS_MAX ? wanted : THREADS_MAX;
 }
 
-/* What a worker can compute together, its signer knows. */
-static void set_batches(struct workers *workers)
+/* What can be computed together, signers know. Of that the quick kinds take so little time that the I/O
+ * thread does them itself: to hand them over costs more. */
+static void set_kinds(struct workers *workers)
 {
-    for (size_t i = 0; i < WORKS; i++)
+    for (size_t i = 0; i < WORKS; i++) {
         workers->waiting.batch[i] = signer_batch((enum work)i);
+        if (workers->waiting.batch[i].most > 1)
+            workers->short_kinds |= WORK_BIT(i) & WORKS_QUICK;
+    }
+    workers->kinds[RANK_ANY] = WORKS_ALL & ~workers->short_kinds;
+    workers->kinds[RANK_QUICK] = WORKS_QUICK & ~workers->short_kinds;
 }
 
 struct workers *workers_new(const struct keystore *store, const struct workers_settings *settings)
@@ -232,8 +247,11 @@ struct workers *workers_new(const struct keystore *store, const struct workers_s
     workers->jobs = calloc(settings->queue_max, sizeof *workers->jobs);
     bool whole = workers->event >= 0 && workers->threads != NULL && workers->jobs != NULL &&
                  waiting_init(&workers->waiting, settings->edge_count) == 0;
-    if (whole)
-        set_batches(workers);
+    if (whole) {
+        set_kinds(workers);
+        workers->signer = workers->short_kinds != 0 ? signer_new(store) : NULL;
+        whole = workers->signer != NULL || workers->short_kinds == 0;
+    }
     if (!whole || start_threads(workers, threads) != 0) {
         workers_free(workers);
         return NULL;
@@ -267,6 +285,7 @@ void workers_free(struct workers *workers)
     pthread_cond_destroy(&workers->ready);
     pthread_mutex_destroy(&workers->lock);
     waiting_clear(&workers->waiting);
+    signer_free(workers->signer);
     free(workers->jobs);
     free(workers->threads);
     free(workers);
@@ -284,6 +303,8 @@ static void enqueue(struct workers *workers, struct job *job)
     job->same_bucket = *bucket;
     *bucket = job;
     waiting_put(&workers->waiting, job);
+    if ((workers->short_kinds & WORK_BIT(job->claim.key->work)) != 0)
+        return;
     bool quick = !work_is_slow(job->claim.key->work) && workers->resting[RANK_QUICK] > 0;
     pthread_cond_signal(&workers->work[quick ? RANK_QUICK : RANK_ANY]);
 }
@@ -296,6 +317,28 @@ void workers_begin(struct workers *workers)
     for (struct job *job; (job = job_queue_take(&workers->fresh)) != NULL;)
         enqueue(workers, job);
     pthread_mutex_unlock(&workers->lock);
+}
+
+bool workers_do_short(struct workers *workers)
+{
+    struct job *batch[WORK_BATCH_MAX];
+    bool more = false;
+    if (workers->short_kinds == 0)
+        return false;
+    pthread_mutex_lock(&workers->lock);
+    for (size_t takes = 0; takes < SHORT_TAKES; takes++) {
+        size_t count = take_next(workers, batch, workers->short_kinds);
+        if (count == 0)
+            break;
+        pthread_mutex_unlock(&workers->lock);
+        perform(workers->signer, batch, count);
+        pthread_mutex_lock(&workers->lock);
+        for (size_t i = 0; i < count; i++)
+            job_queue_put(&workers->done, batch[i]);
+    }
+    more = waiting_has(&workers->waiting, workers->short_kinds);
+    pthread_mutex_unlock(&workers->lock);
+    return more;
 }
 
 /* A job that somebody's oldest one makes way for; NULL when that would be EDGE's. */
@@ -369,7 +412,7 @@ void workers_release(struct workers *workers, struct job *job)
 void workers_get_load(struct workers *workers, struct workers_load *out)
 {
     pthread_mutex_lock(&workers->lock);
-    out->queued = (uint32_t)(workers->waiting.quick + workers->waiting.slow + workers->fresh.length);
+    out->queued = (uint32_t)(workers->waiting.length + workers->fresh.length);
     out->working = workers->working;
     out->threads = workers->thread_count;
     pthread_mutex_unlock(&workers->lock);

@@ -1,7 +1,8 @@
 /* The workers: a pool of threads that take what waits, compute and hand it back; together what can be
  * computed together (waiting.h). Bounded; elliptic curves do not wait behind RSA, and edges take turns.
  *
- * submit, begin, cancel, collect and free are the I/O thread's; the threads inside are nobody's business. */
+ * submit, begin, do_short, cancel, collect and free are the I/O thread's; the threads inside are nobody's
+ * business. */
 #ifndef KEYSERVER_VAULT_WORKERS_H
 #define KEYSERVER_VAULT_WORKERS_H
 
@@ -37,6 +38,9 @@ int workers_fd(const struct workers *workers);
 int workers_submit(struct workers *workers, const struct job *order, struct job *lost) MUST_USE;
 /* Lets the threads see what was submitted: many jobs at once, so that they may be computed together. */
 void workers_begin(struct workers *workers);
+/* Does short work that waits, some of it, in this thread: what lanes make so quick that to hand it over would
+ * cost more. workers_collect() follows. True when more of it waits. */
+bool workers_do_short(struct workers *workers);
 /* Drops the job of TOKEN if it still waits. */
 void workers_cancel(struct workers *workers, uint64_t token);
 /* Everything that is done since the last call, as a list by `next`; give each back with workers_release. */

@@ -52,29 +52,28 @@ static void put_many(size_t edge, enum work work, uint64_t token, size_t count)
 }
 
 /* Takes, and expects these tokens. */
-static void expect(bool quick_only, const uint64_t *tokens, size_t count)
+static void expect(unsigned kinds, const uint64_t *tokens, size_t count)
 {
     struct job *out[WORK_BATCH_MAX];
-    assert_int_equal(waiting_take(&waiting, out, quick_only), count);
+    assert_int_equal(waiting_take(&waiting, out, kinds), count);
     for (size_t i = 0; i < count; i++)
         assert_int_equal(out[i]->token, tokens[i]);
 }
-#define EXPECT(quick_only, ...)                                                                              \
-    expect(quick_only, (const uint64_t[]){__VA_ARGS__},                                                      \
-           sizeof((const uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t))
+#define EXPECT(kinds, ...)                                                                                   \
+    expect(kinds, (const uint64_t[]){__VA_ARGS__}, sizeof((const uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t))
 
 static void nothing_is_taken_where_nothing_waits(void **state)
 {
     (void)state;
-    expect(false, NULL, 0);
-    expect(true, NULL, 0);
-    assert_false(waiting_has(&waiting, false));
+    expect(WORKS_ALL, NULL, 0);
+    expect(WORKS_QUICK, NULL, 0);
+    assert_false(waiting_has(&waiting, WORKS_ALL));
     put(0, WORK_RSA_2048, 1);
-    assert_true(waiting_has(&waiting, false));
-    assert_false(waiting_has(&waiting, true));
-    expect(true, NULL, 0);
-    EXPECT(false, 1);
-    assert_false(waiting_has(&waiting, false));
+    assert_true(waiting_has(&waiting, WORKS_ALL));
+    assert_false(waiting_has(&waiting, WORKS_QUICK));
+    expect(WORKS_QUICK, NULL, 0);
+    EXPECT(WORKS_ALL, 1);
+    assert_false(waiting_has(&waiting, WORKS_ALL));
 }
 
 static void one_kind_is_taken_together_edges_in_turn(void **state)
@@ -84,9 +83,9 @@ static void one_kind_is_taken_together_edges_in_turn(void **state)
     put_many(0, WORK_P256, 10, 6);
     put(1, WORK_P256, 20);
     put(2, WORK_P384, 30);
-    EXPECT(false, 10, 20, 11, 12, 13);
-    EXPECT(false, 30);
-    EXPECT(false, 14, 15);
+    EXPECT(WORKS_ALL, 10, 20, 11, 12, 13);
+    EXPECT(WORKS_ALL, 30);
+    EXPECT(WORKS_ALL, 14, 15);
 }
 
 static void below_the_least_they_are_taken_alone(void **state)
@@ -94,12 +93,12 @@ static void below_the_least_they_are_taken_alone(void **state)
     (void)state;
     waiting.batch[WORK_RSA_2048] = (struct batch_size){5, 8};
     put_many(0, WORK_RSA_2048, 1, 9);
-    EXPECT(false, 1, 2, 3, 4, 5, 6, 7, 8);
+    EXPECT(WORKS_ALL, 1, 2, 3, 4, 5, 6, 7, 8);
     put_many(0, WORK_RSA_2048, 10, 3);
-    EXPECT(false, 9);
-    EXPECT(false, 10);
+    EXPECT(WORKS_ALL, 9);
+    EXPECT(WORKS_ALL, 10);
     put_many(0, WORK_RSA_2048, 13, 3);
-    EXPECT(false, 11, 12, 13, 14, 15);
+    EXPECT(WORKS_ALL, 11, 12, 13, 14, 15);
 }
 
 static void kinds_take_turns(void **state)
@@ -108,12 +107,12 @@ static void kinds_take_turns(void **state)
     put_many(0, WORK_RSA_2048, 1, 2);
     put_many(0, WORK_RSA_4096, 11, 2);
     put_many(0, WORK_RSA_ALONE, 21, 2);
-    EXPECT(false, 1);
-    EXPECT(false, 11);
-    EXPECT(false, 21);
-    EXPECT(false, 2);
-    EXPECT(false, 12);
-    EXPECT(false, 22);
+    EXPECT(WORKS_ALL, 1);
+    EXPECT(WORKS_ALL, 11);
+    EXPECT(WORKS_ALL, 21);
+    EXPECT(WORKS_ALL, 2);
+    EXPECT(WORKS_ALL, 12);
+    EXPECT(WORKS_ALL, 22);
 }
 
 static void slow_work_is_due_after_so_much_quick_work(void **state)
@@ -122,9 +121,9 @@ static void slow_work_is_due_after_so_much_quick_work(void **state)
     put(0, WORK_RSA_2048, 1000);
     put_many(0, WORK_P256, 1, 40);
     for (uint64_t i = 1; i <= WAITING_QUICK_IN_A_ROW; i++)
-        EXPECT(false, i);
-    EXPECT(false, 1000);
-    EXPECT(false, WAITING_QUICK_IN_A_ROW + 1);
+        EXPECT(WORKS_ALL, i);
+    EXPECT(WORKS_ALL, 1000);
+    EXPECT(WORKS_ALL, WAITING_QUICK_IN_A_ROW + 1);
 }
 
 static void who_takes_quick_work_only_makes_no_slow_work_due(void **state)
@@ -133,9 +132,9 @@ static void who_takes_quick_work_only_makes_no_slow_work_due(void **state)
     put(0, WORK_RSA_2048, 1000);
     put_many(0, WORK_P256, 1, 40);
     for (uint64_t i = 1; i <= 30; i++)
-        EXPECT(true, i);
-    EXPECT(false, 31);
-    EXPECT(true, 32);
+        EXPECT(WORKS_QUICK, i);
+    EXPECT(WORKS_ALL, 31);
+    EXPECT(WORKS_QUICK, 32);
 }
 
 static void who_has_most_makes_place_with_slow_work_first(void **state)
@@ -146,11 +145,11 @@ static void who_has_most_makes_place_with_slow_work_first(void **state)
     put_many(1, WORK_P256, 21, 2);
     assert_null(waiting_take_from_longest(&waiting, 0));
     assert_int_equal(waiting_take_from_longest(&waiting, 2)->token, 11);
-    assert_int_equal(waiting.slow, 1);
+    assert_int_equal(waiting.length, 5);
     assert_int_equal(waiting_take_from_longest(&waiting, 2)->token, 12);
-    assert_int_equal(waiting.slow, 0);
+    assert_false(waiting_has(&waiting, WORKS_SLOW));
     assert_int_equal(waiting_take_from_longest(&waiting, 2)->token, 1);
-    assert_int_equal(waiting.quick, 3);
+    assert_int_equal(waiting.length, 3);
     assert_null(waiting_take_from_longest(&waiting, 1));
 }
 

@@ -177,6 +177,20 @@ static void collect(struct finished *out, size_t count)
     }
 }
 
+/* Those that are done already: nobody tells of what this thread has done itself. */
+static void collect_there(struct finished *out, size_t count)
+{
+    size_t got = 0;
+    for (struct job *job = workers_collect(pool); job != NULL; got++) {
+        struct job *next = job->next;
+        assert_true(got < count);
+        out[got] = (struct finished){job->token, job->outcome.status, job->cancelled, job->faulty};
+        workers_release(pool, job);
+        job = next;
+    }
+    assert_int_equal(got, count);
+}
+
 static void a_job_comes_back_once_with_its_outcome(void **state)
 {
     struct finished done;
@@ -527,10 +541,10 @@ static void a_batch_leaves_out_what_nobody_waits_for(void **state)
     batches = (struct batch_size){2, 8};
     pool = pool_of(1, 64);
     hold(true);
-    assert_int_equal(submit(1, &ec, FAR), 0);
+    assert_int_equal(submit(1, &rsa, FAR), 0);
     await_entered(1);
     for (uint64_t token = 2; token <= 7; token++)
-        assert_int_equal(submit(token, &ec, token == 4 ? clock_ns() : FAR), 0);
+        assert_int_equal(submit(token, &rsa, token == 4 ? clock_ns() : FAR), 0);
     workers_cancel(pool, 6);
     hold(false);
     collect(done, 7);
@@ -552,7 +566,7 @@ static void nothing_begins_before_it_is_told_to(void **state)
     batches = (struct batch_size){2, 8};
     pool = pool_of(1, 8);
     for (uint64_t token = 1; token <= 8; token++)
-        assert_int_equal(put(0, token, &ec, FAR, &lost), 0);
+        assert_int_equal(put(0, token, &rsa, FAR, &lost), 0);
     workers_get_load(pool, &load);
     assert_int_equal(load.queued, 8);
     assert_int_equal(entered, 0);
@@ -592,6 +606,42 @@ static void quick_and_slow_threads_lose_no_wakening(void **state)
     }
 }
 
+static void short_work_is_done_by_who_asks(void **state)
+{
+    struct finished done[3];
+    (void)state;
+    batches = (struct batch_size){1, 2};
+    pool = pool_with(1, 1, 16);
+    hold(true);
+    assert_int_equal(submit(1, &rsa, FAR), 0);
+    await_entered(1); /* the thread that takes everything is busy; the quick one has nothing to do */
+    assert_int_equal(submit(2, &ec, FAR), 0);
+    assert_int_equal(submit(3, &ec, FAR), 0);
+    hold(false);
+    collect(done, 1);
+    assert_int_equal(done[0].token, 1);
+    assert_false(workers_do_short(pool));
+    collect_there(done, 2);
+    assert_int_equal(call_count, 2);
+    assert_int_equal(calls[1], 2);
+}
+
+static void so_much_short_work_is_done_at_once(void **state)
+{
+    struct finished done[4 * SHORT_TAKES];
+    (void)state;
+    batches = (struct batch_size){1, 2};
+    pool = pool_of(1, 64);
+    for (uint64_t token = 1; token <= 4 * SHORT_TAKES; token++)
+        assert_int_equal(submit(token, &ec, FAR), 0);
+    workers_cancel(pool, 1);
+    assert_true(workers_do_short(pool));
+    collect_there(done, 2 * SHORT_TAKES);
+    assert_false(workers_do_short(pool));
+    collect_there(done, 2 * SHORT_TAKES);
+    assert_int_equal(entered, 4 * SHORT_TAKES - 1);
+}
+
 int main(void)
 {
 #define WITH_POOL(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -609,6 +659,8 @@ int main(void)
         WITH_POOL(nothing_begins_before_it_is_told_to),
         WITH_POOL(a_quick_thread_takes_no_rsa),
         WITH_POOL(quick_and_slow_threads_lose_no_wakening),
+        WITH_POOL(short_work_is_done_by_who_asks),
+        WITH_POOL(so_much_short_work_is_done_at_once),
         WITH_POOL(load_counts_what_waits_and_what_is_worked_on),
         WITH_POOL(every_thread_has_a_signer_before_the_first_job),
         WITH_POOL(no_number_of_threads_means_one_a_core),
