@@ -42,7 +42,7 @@ static size_t first_slot(const struct authorized *list, const void *bytes, size_
 static uint32_t *find_by_key(const struct authorized *list, const uint8_t *key)
 {
     size_t at = first_slot(list, key, IDENTITY_KEY_SIZE);
-    while (list->slots[at] != 0 && !same_bytes(list->edges[list->slots[at] - 1].key, key, IDENTITY_KEY_SIZE))
+    while (list->slots[at] != 0 && memcmp(list->edges[list->slots[at] - 1].key, key, IDENTITY_KEY_SIZE) != 0)
         at = (at + 1) & (list->slot_count - 1);
     return &list->slots[at];
 }

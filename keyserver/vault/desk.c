@@ -158,7 +158,7 @@ static void enqueue(struct desk *desk, const struct wall_request *request, const
                               .deadline_ns = request->deadline_ns,
                               .claim = judgement->claim,
                               .task = judgement->task};
-    struct job lost;
+    struct job lost UNINITIALIZED;
     int result = workers_submit(desk->workers, &order, &lost);
     if (result == 1)
         answer_lost(desk, &lost);
@@ -168,7 +168,7 @@ static void enqueue(struct desk *desk, const struct wall_request *request, const
 
 static void take_operation(struct desk *desk, const struct wall_request *request)
 {
-    struct judgement judgement;
+    struct judgement judgement UNINITIALIZED;
     if (!ledger_is_open(&desk->ledger) && request->operation.kind != OP_KEYS) {
         refuse_unrecorded(desk, request);
         return;
@@ -196,7 +196,7 @@ static void take_request(struct desk *desk, const struct wall_request *request)
 
 int desk_take_requests(struct desk *desk)
 {
-    struct wall_request batch[WALL_BATCH_MAX];
+    struct wall_request batch[WALL_BATCH_MAX] UNINITIALIZED;
     int count = 0;
     for (int i = 0; i < BATCHES_A_TURN && outbox_count(&desk->outbox) < ANSWERS_HIGH; i++) {
         count = wall_receive_requests(desk->wall, batch, WALL_BATCH_MAX);

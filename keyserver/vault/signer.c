@@ -200,7 +200,7 @@ static void operations_in_lanes(struct signer *signer, struct signer_item *items
 /* COUNT is 1 … LANES. */
 static void perform_rsa(struct signer *signer, struct signer_item *items, size_t count, bool in_lanes)
 {
-    rsa_number numbers[LANES];
+    rsa_number numbers[LANES] UNINITIALIZED;
     for (size_t i = 0; i < count; i++)
         items[i].err = rsa_task_open(items[i].task, items[i].key, &signer->hasher, numbers[i]);
     if (in_lanes)
@@ -274,8 +274,8 @@ static void fit_hash(uint8_t *out, size_t size, const uint8_t *hash, size_t leng
 /* ECDSA with keys of one curve, in lanes. */
 static void perform_ecdsa(struct signer *signer, struct signer_item *items, size_t count)
 {
-    struct ec_item work[EC_LANES_MAX];
-    uint8_t hashes[EC_LANES_MAX][EC_SIZE_MAX], hash[HASH_MAX];
+    struct ec_item work[EC_LANES_MAX] UNINITIALIZED;
+    uint8_t hashes[EC_LANES_MAX][EC_SIZE_MAX] UNINITIALIZED, hash[HASH_MAX];
     size_t of[EC_LANES_MAX], used = 0, size = items[0].key->bits / 8;
     for (size_t i = 0; i < count; i++) {
         items[i].err = hash_of(signer, &items[i], hash);

@@ -79,8 +79,8 @@ static size_t take_next(struct workers *workers, struct job *batch[static WORK_B
 /* Those of JOBS that somebody still waits for. */
 static void perform(struct signer *signer, struct job *const *jobs, size_t count)
 {
-    struct signer_item items[WORK_BATCH_MAX];
-    struct job *live[WORK_BATCH_MAX];
+    struct signer_item items[WORK_BATCH_MAX] UNINITIALIZED;
+    struct job *live[WORK_BATCH_MAX] UNINITIALIZED;
     uint64_t begun = clock_ns();
     size_t wanted = 0;
     for (size_t i = 0; i < count; i++) {
