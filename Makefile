@@ -117,8 +117,8 @@ $(call objects,$(proto_src) $(UNIT_SRC) $(PEER_SRC) $(BENCH_SRC) $(TIMING_SRC) $
 ifma_x86_64 := -O3 -mavx512f -mavx512dq -mavx512bw -mavx512vl -mavx512ifma
 $(BUILD)/obj/keyserver/lanes/%_ifma.o: CFLAGS += $(ifma_$(ARCH))
 # Long chains of products want to be interleaved before registers are given out: a seventh of the time.
-$(BUILD)/obj/keyserver/lanes/ec_%_ifma.o: CFLAGS += $(if $(is_clang),,-fschedule-insns -fsched-pressure -fno-var-tracking)
-$(BUILD)/obj/keyserver/lanes/ec_%_portable.o: CFLAGS += $(if $(is_clang),,-fno-var-tracking)
+$(BUILD)/obj/keyserver/lanes/e%_ifma.o: CFLAGS += $(if $(is_clang),,-fschedule-insns -fsched-pressure -fno-var-tracking)
+$(BUILD)/obj/keyserver/lanes/e%_portable.o: CFLAGS += $(if $(is_clang),,-fno-var-tracking)
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
