@@ -69,6 +69,7 @@ BENCH_SRC  := $(wildcard tests/bench/*.c)
 BENCHES    := $(patsubst tests/%.c,$(BUILD)/%,$(BENCH_SRC))
 TIMING_SRC := $(wildcard tests/timing/*.c)
 TIMERS     := $(addprefix $(BUILD)/timing/,ask memcheck memcheck-leaky memcheck-lanes memcheck-ec memcheck-ec-leaky \
+                memcheck-ed memcheck-ed-leaky \
                 keyless-server-leaky)
 FUZZ_SRC   := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZERS    := $(patsubst tests/fuzz/%.c,$(BUILD)/%,$(FUZZ_SRC))
@@ -117,8 +118,8 @@ $(call objects,$(proto_src) $(UNIT_SRC) $(PEER_SRC) $(BENCH_SRC) $(TIMING_SRC) $
 ifma_x86_64 := -O3 -mavx512f -mavx512dq -mavx512bw -mavx512vl -mavx512ifma
 $(BUILD)/obj/keyserver/lanes/%_ifma.o: CFLAGS += $(ifma_$(ARCH))
 # Long chains of products want to be interleaved before registers are given out: a seventh of the time.
-$(BUILD)/obj/keyserver/lanes/ec_%_ifma.o: CFLAGS += $(if $(is_clang),,-fschedule-insns -fsched-pressure -fno-var-tracking)
-$(BUILD)/obj/keyserver/lanes/ec_%_portable.o: CFLAGS += $(if $(is_clang),,-fno-var-tracking)
+$(BUILD)/obj/keyserver/lanes/e%_ifma.o: CFLAGS += $(if $(is_clang),,-fschedule-insns -fsched-pressure -fno-var-tracking)
+$(BUILD)/obj/keyserver/lanes/e%_portable.o: CFLAGS += $(if $(is_clang),,-fno-var-tracking)
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -167,6 +168,8 @@ $(BUILD)/timing/memcheck-leaky: $(BUILD)/obj/tests/timing/memcheck.o $(leak) $(l
 $(BUILD)/timing/memcheck-lanes: $(BUILD)/obj/tests/timing/memcheck_lanes.o $(libs_keyserver)
 $(BUILD)/timing/memcheck-ec: $(BUILD)/obj/tests/timing/memcheck_ec.o $(libs_keyserver)
 $(BUILD)/timing/memcheck-ec-leaky: $(BUILD)/obj/tests/timing/memcheck_ec.o $(BUILD)/obj/tests/timing/leaky_ec.o $(libs_keyserver)
+$(BUILD)/timing/memcheck-ed: $(BUILD)/obj/tests/timing/memcheck_ed.o $(libs_keyserver)
+$(BUILD)/timing/memcheck-ed-leaky: $(BUILD)/obj/tests/timing/memcheck_ed.o $(BUILD)/obj/tests/timing/leaky_ed.o $(libs_keyserver)
 $(BUILD)/timing/keyless-server-leaky: $(call objects,keyserver/main.c) $(leak) $(libs_keyserver)
 $(TIMERS):
 	@mkdir -p $(@D)

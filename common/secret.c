@@ -53,6 +53,11 @@ void sha256(uint8_t out[static 32], const void *bytes, size_t length)
     crypto_hash_sha256(out, bytes, length);
 }
 
+void sha512(uint8_t out[static 64], const void *bytes, size_t length)
+{
+    crypto_hash_sha512(out, bytes, length);
+}
+
 void hmac_sha256(uint8_t out[static 32], const void *key, size_t key_length, const void *bytes, size_t length)
 {
     crypto_auth_hmacsha256_state state;

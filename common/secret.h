@@ -32,6 +32,7 @@ uint32_t random_below(uint32_t limit);
 /* SipHash-2-4 (Aumasson, Bernstein 2012): for tables whose keys a stranger may choose. */
 uint64_t short_hash(const uint8_t key[static 16], const void *bytes, size_t length);
 void sha256(uint8_t out[static 32], const void *bytes, size_t length);
+void sha512(uint8_t out[static 64], const void *bytes, size_t length);
 void hmac_sha256(uint8_t out[static 32], const void *key, size_t key_length, const void *bytes,
                  size_t length);
 

@@ -9,7 +9,7 @@
 #include "common/secret.h"
 #include "keyserver/lanes/ec_field.h"
 
-/* One of the two moduli. */
+/* A prime modulus. */
 struct ring {
     void (*multiply)(vec out[static EC_DIGITS], const vec a[static EC_DIGITS], const vec b[static EC_DIGITS]);
     const uint64_t *modulus;
@@ -30,7 +30,6 @@ static void batch_order_multiply(vec out[static EC_DIGITS], const vec a[static E
 }
 
 static const struct ring field_ring = {batch_field_multiply, field_p, field_cube, &field_inverse_modulus};
-static const struct ring order_ring = {batch_order_multiply, order_n, order_cube, &order_inverse_modulus};
 
 /* A = 1 / A in each lane; 2 at most. Each level multiplies every lane with the one at a distance, until all
  * have the product of all; then, backwards, the inverse of a product times one factor is the inverse of the

@@ -8,6 +8,8 @@
 #include "keyserver/lanes/ec_nonce.h"
 #include "keyserver/lanes/ec_point.h"
 
+static const struct ring order_ring = {batch_order_multiply, order_n, order_cube, &order_inverse_modulus};
+
 /* What a call works in: the numbers of up to EC_GROUPS eights. */
 struct work {
     struct number key[EC_GROUPS];

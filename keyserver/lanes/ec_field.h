@@ -187,10 +187,20 @@ FIELD_INLINE void sums_reduce(vec out[static EC_DIGITS], const struct sums *sums
 
 /* ---- modulo p ---- */
 
+#ifdef FIELD_HAS_FOLD /* p allows for less than Montgomery's reduction; numbers are as they are, as if R     \
+                         were 1 */
+FIELD_INLINE void field_reduce(vec out[static EC_DIGITS], const struct sums *sums)
+{
+    vec sum[2 * EC_DIGITS];
+    UNROLL for (unsigned i = 0; i < 2 * EC_DIGITS; i++) sum[i] = vec_add(sums->low[i], sums->high[i]);
+    field_fold_product(out, sum);
+}
+#else
 FIELD_INLINE void field_reduce(vec out[static EC_DIGITS], const struct sums *sums)
 {
     sums_reduce(out, sums, field_plus, field_minus, FIELD_INVERSE);
 }
+#endif
 
 FIELD_INLINE void field_multiply_raw(vec out[static EC_DIGITS], const vec a[static EC_DIGITS],
                                      const vec b[static EC_DIGITS])

@@ -3,6 +3,7 @@
 #include "common/log.h"
 #include "keyserver/lanes/ec_kernel.h"
 #include "keyserver/lanes/ec_lanes.h"
+#include "keyserver/lanes/ed_kernel.h"
 #include "keyserver/lanes/rsa_kernel.h"
 
 #ifdef __x86_64__
@@ -63,9 +64,11 @@ unsigned lanes_features(void)
 #ifdef __x86_64__
 static const struct rsa_kernel *const rsa_kernel = &rsa_kernel_ifma;
 static const struct ec_kernel *const p256_kernel = &ec_p256_ifma, *const p384_kernel = &ec_p384_ifma;
+static const struct ed_kernel *const ed_kernel = &ed25519_ifma;
 #else
 static const struct rsa_kernel *const rsa_kernel = NULL;
 static const struct ec_kernel *const p256_kernel = NULL, *const p384_kernel = NULL;
+static const struct ed_kernel *const ed_kernel = NULL;
 #endif
 
 static bool rsa_self_test(void)
@@ -85,10 +88,17 @@ static bool p384_self_test(void)
     return ec_kernel_test(p384_kernel);
 }
 
+static bool ed25519_self_test(void)
+{
+    ed_kernel->prepare();
+    return ed_kernel_test(ed_kernel);
+}
+
 static const struct lanes_row rows[LANES_IDS] = {
     [LANES_RSA] = {"rsa", LANES_IFMA, rsa_self_test},
     [LANES_P256] = {"p256", LANES_IFMA, p256_self_test},
     [LANES_P384] = {"p384", LANES_IFMA, p384_self_test},
+    [LANES_ED25519] = {"ed25519", LANES_IFMA, ed25519_self_test},
 };
 static enum lanes_state states[LANES_IDS];
 
@@ -136,4 +146,9 @@ const struct ec_kernel *lanes_ec(enum lanes_id id)
     const struct ec_kernel *const kernels[LANES_IDS] = {
         [LANES_P256] = p256_kernel, [LANES_P384] = p384_kernel};
     return states[id] == LANES_READY ? kernels[id] : NULL;
+}
+
+const struct ed_kernel *lanes_ed(void)
+{
+    return states[LANES_ED25519] == LANES_READY ? ed_kernel : NULL;
 }

@@ -43,7 +43,7 @@ struct lanes_row {
     unsigned needs;          /* bits of enum lanes_feature */
     bool (*self_test)(void); /* true when all known answers come out */
 };
-enum lanes_id { LANES_RSA, LANES_P256, LANES_P384, LANES_IDS };
+enum lanes_id { LANES_RSA, LANES_P256, LANES_P384, LANES_ED25519, LANES_IDS };
 
 /* What processor and system offer. */
 unsigned lanes_features(void);
@@ -63,5 +63,8 @@ const struct rsa_kernel *lanes_rsa(void);
 /* The same for ec_scratch_new(): of LANES_P256 or LANES_P384. */
 struct ec_kernel;
 const struct ec_kernel *lanes_ec(enum lanes_id id);
+/* The same for ed_scratch_new(), of LANES_ED25519. */
+struct ed_kernel;
+const struct ed_kernel *lanes_ed(void);
 
 #endif

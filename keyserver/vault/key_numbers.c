@@ -5,6 +5,7 @@
 #include <openssl/evp.h>
 
 #include "common/secret.h"
+#include "keyserver/lanes/ed_lanes.h"
 
 #define FACTOR_MAX (RSA_MODULUS_MAX / 2)
 
@@ -94,14 +95,17 @@ static int make_ed25519(struct key *key)
 {
     uint8_t seed[SIGN_SEED_SIZE];
     size_t size = sizeof seed;
-    key->work = WORK_CURVE_ALONE;
+    key->work = WORK_ED25519;
     key->ed25519 = secret_new(sizeof *key->ed25519);
-    if (key->ed25519 == NULL)
+    key->ed25519_lanes = secret_new(sizeof *key->ed25519_lanes);
+    if (key->ed25519 == NULL || key->ed25519_lanes == NULL)
         return ERR_MEMORY;
     int err = EVP_PKEY_get_raw_private_key(key->pkey, seed, &size) == 1 && size == sizeof seed ? 0
                                                                                                : ERR_CRYPTO;
-    if (err == 0)
+    if (err == 0) {
         sign_derive(key->ed25519, seed);
+        ed_key_derive(key->ed25519_lanes, seed);
+    }
     wipe(seed, sizeof seed);
     return err;
 }
@@ -127,4 +131,5 @@ void key_numbers_free(struct key *key)
     rsa_lanes_key_free(key->rsa);
     secret_free(key->scalar);
     secret_free(key->ed25519);
+    secret_free(key->ed25519_lanes);
 }

@@ -4,7 +4,7 @@
 
 #include "keyserver/vault/keystore.h"
 
-/* Makes what is faster than key->pkey: key->rsa, key->scalar or key->ed25519, in guarded memory; and sets
+/* Makes what is faster than key->pkey: key->rsa, key->scalar or key->ed25519*, in guarded memory; and sets
  * key->work. RSA that does not fit the lanes keeps its pkey alone. ERR_MEMORY, ERR_CRYPTO. */
 int key_numbers_make(struct key *key) MUST_USE;
 /* Wipes and frees them. */

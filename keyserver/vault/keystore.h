@@ -29,6 +29,7 @@ struct key {
     struct rsa_lanes_key *rsa;        /* RSA: owned; NULL when it does not fit the lanes */
     uint8_t *scalar;                  /* P-256, P-384: d, big-endian, in guarded memory, owned */
     struct sign_key *ed25519;         /* Ed25519: in guarded memory, owned */
+    struct ed_key *ed25519_lanes;     /* the same for the lanes */
 };
 
 struct keystore;

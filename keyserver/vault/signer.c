@@ -9,6 +9,7 @@
 
 #include "common/secret.h"
 #include "keyserver/lanes/ec_lanes.h"
+#include "keyserver/lanes/ed_lanes.h"
 #include "keyserver/vault/blinding.h"
 #include "keyserver/vault/rsa_task.h"
 
@@ -28,18 +29,19 @@ struct signer {
     EVP_KDF_CTX *prf;              /* owned; of TLS 1.2 */
     struct rsa_lanes_scratch *rsa; /* owned; NULL where the lanes are not used */
     struct ec_scratch *ec[WORKS];  /* owned; the same, by kind of work */
+    struct ed_scratch *ed;         /* owned; the same, for Ed25519 */
 };
 
 /* ---- which kinds are computed in lanes, and how many at once ---- */
 
-/* From so many on lanes cost less than OpenSSL (docs/BENCHMARKS.md). */
+/* From so many on lanes cost less than OpenSSL or libsodium (docs/BENCHMARKS.md). */
 static const struct {
     struct batch_size size;
     enum lanes_id lanes;
 } kinds[WORKS] = {
-    [WORK_P256] = {{1, EC_LANES_MAX}, LANES_P256}, [WORK_P384] = {{1, EC_LANES_MAX}, LANES_P384},
-    [WORK_RSA_2048] = {{2, LANES}, LANES_RSA},     [WORK_RSA_3072] = {{1, LANES}, LANES_RSA},
-    [WORK_RSA_4096] = {{1, LANES}, LANES_RSA},
+    [WORK_P256] = {{1, EC_LANES_MAX}, LANES_P256},       [WORK_P384] = {{1, EC_LANES_MAX}, LANES_P384},
+    [WORK_ED25519] = {{1, ED_LANES_MAX}, LANES_ED25519}, [WORK_RSA_2048] = {{2, LANES}, LANES_RSA},
+    [WORK_RSA_3072] = {{1, LANES}, LANES_RSA},           [WORK_RSA_4096] = {{1, LANES}, LANES_RSA},
 };
 
 static bool has_lanes(enum work work)
@@ -60,6 +62,10 @@ static bool make_scratches(struct signer *signer)
     if (lanes_rsa() != NULL) {
         signer->rsa = rsa_lanes_scratch_new(lanes_rsa());
         whole = signer->rsa != NULL;
+    }
+    if (lanes_ed() != NULL) {
+        signer->ed = ed_scratch_new(lanes_ed());
+        whole = whole && signer->ed != NULL;
     }
     for (size_t i = 0; i < WORKS; i++) {
         const struct ec_kernel *kernel = has_lanes((enum work)i) ? lanes_ec(kinds[i].lanes) : NULL;
@@ -109,6 +115,7 @@ void signer_free(struct signer *signer)
     rsa_lanes_scratch_free(signer->rsa);
     for (size_t i = 0; i < WORKS; i++)
         ec_scratch_free(signer->ec[i]);
+    ed_scratch_free(signer->ed);
     free(signer);
 }
 
@@ -294,6 +301,24 @@ static void perform_ecdsa(struct signer *signer, struct signer_item *items, size
     }
 }
 
+/* Ed25519, in lanes. */
+static void perform_ed25519(struct signer *signer, struct signer_item *items, size_t count)
+{
+    struct ed_item work[ED_LANES_MAX];
+    for (size_t i = 0; i < count; i++)
+        work[i] = (struct ed_item){.key = items[i].key->ed25519_lanes,
+                                   .message = items[i].task->u.sign.content,
+                                   .length = items[i].task->u.sign.length};
+    int err = ed_lanes_sign(signer->ed, work, count);
+    for (size_t i = 0; i < count; i++) {
+        items[i].err = err;
+        if (err != 0)
+            continue;
+        memcpy(items[i].outcome->bytes, work[i].signature, SIGN_SIZE);
+        items[i].outcome->length = SIGN_SIZE;
+    }
+}
+
 /* ---- all of it ---- */
 
 void signer_perform(struct signer *signer, struct signer_item *items, size_t count)
@@ -304,6 +329,8 @@ void signer_perform(struct signer *signer, struct signer_item *items, size_t cou
         *items[i].outcome = (struct outcome){.status = STATUS_OK};
     if (work_is_slow(work))
         perform_rsa(signer, items, count, in_lanes);
+    else if (in_lanes && work == WORK_ED25519)
+        perform_ed25519(signer, items, count);
     else if (in_lanes)
         perform_ecdsa(signer, items, count);
     else

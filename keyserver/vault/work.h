@@ -9,7 +9,7 @@
 enum work {
     WORK_P256,
     WORK_P384,
-    WORK_CURVE_ALONE, /* other elliptic curves: one by one */
+    WORK_ED25519,
     WORK_RSA_2048,
     WORK_RSA_3072,
     WORK_RSA_4096,

@@ -129,7 +129,7 @@ static void tell(struct workers *workers)
 /* Some microseconds: a result may wait for as long, so that several leave together. */
 static bool is_short(enum work work)
 {
-    return work == WORK_P256 || work == WORK_CURVE_ALONE;
+    return work == WORK_P256 || work == WORK_ED25519;
 }
 
 /* Until there is work for RANK, or the pool stops; locked. */

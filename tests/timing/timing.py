@@ -206,7 +206,8 @@ def verdicts(folder):
     files = sorted(os.path.join(keys, name) for name in os.listdir(keys))
     for what, product, leaky in (("the signer", ("memcheck", keys), [("memcheck-leaky", keys)]),
                                  ("RSA in lanes", ("memcheck-lanes", *files), [("memcheck-lanes", leak, files[0]) for leak in ("branch", "address")]),
-                                 ("ECDSA in lanes", ("memcheck-ec",), [("memcheck-ec-leaky",)])):
+                                 ("ECDSA in lanes", ("memcheck-ec",), [("memcheck-ec-leaky",)]),
+                                 ("Ed25519 in lanes", ("memcheck-ed",), [("memcheck-ed-leaky",)])):
         complaints, text = memcheck(*product)
         controls = [memcheck(*command)[0] for command in leaky]
         print("\nvalgrind, %s: %d complaints about jumps or addresses that depend on a secret; %s with a leak built in" % (

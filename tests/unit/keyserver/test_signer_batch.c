@@ -106,20 +106,35 @@ static void curves_of_one_kind_go_together(void **state)
     }
 }
 
-static void ed25519_is_that_of_openssl(void **state)
+static void expect_ed25519_of_openssl(size_t place)
 {
     uint8_t expected[SIGN_SIZE];
     size_t size = sizeof expected;
-    (void)state;
-    take(0, ED25519, keys_tls13(pkeys[ED25519], SCHEME_ED25519, 32));
-    signer_perform(signer, items, 1);
     EVP_MD_CTX *context = EVP_MD_CTX_new();
     assert_int_equal(EVP_DigestSignInit(context, NULL, NULL, NULL, pkeys[ED25519]), 1);
     assert_int_equal(
-        EVP_DigestSign(context, expected, &size, tasks[0].u.sign.content, tasks[0].u.sign.length), 1);
+        EVP_DigestSign(context, expected, &size, tasks[place].u.sign.content, tasks[place].u.sign.length), 1);
     EVP_MD_CTX_free(context);
-    assert_int_equal(outcomes[0].length, SIGN_SIZE);
-    assert_memory_equal(outcomes[0].bytes, expected, SIGN_SIZE);
+    assert_int_equal(items[place].err, 0);
+    assert_int_equal(outcomes[place].length, SIGN_SIZE);
+    assert_memory_equal(outcomes[place].bytes, expected, SIGN_SIZE);
+}
+
+/* Contents of both versions of TLS, which differ in length, in one call. */
+static void ed25519_is_that_of_openssl(void **state)
+{
+    size_t most = signer_batch(WORK_ED25519).most;
+    (void)state;
+    assert_int_equal(most, lanes_state(LANES_ED25519) == LANES_READY ? WORK_BATCH_MAX : 1);
+    for (size_t count = 1; count <= most; count++) {
+        for (size_t i = 0; i < count; i++)
+            take(i, ED25519,
+                 i % 3 == 0 ? keys_tls12(pkeys[ED25519], SCHEME_ED25519, CURVE_P256)
+                            : keys_tls13(pkeys[ED25519], SCHEME_ED25519, i % 3 == 1 ? 32 : 48));
+        signer_perform(signer, items, count);
+        for (size_t i = 0; i < count; i++)
+            expect_ed25519_of_openssl(i);
+    }
 }
 
 static void switched_off_everything_is_one_by_one(void **state)
@@ -136,6 +151,9 @@ static void switched_off_everything_is_one_by_one(void **state)
         signer_perform(plain, &items[2], 1);
         assert_true(is_right(2, which));
     }
+    take(2, ED25519, keys_tls13(pkeys[ED25519], SCHEME_ED25519, 32));
+    signer_perform(plain, &items[2], 1);
+    expect_ed25519_of_openssl(2);
     signer_free(plain);
     lanes_start(true, LANES_EVERYTHING);
 }

@@ -30,7 +30,7 @@ static size_t calls[LOG]; /* how many tokens each call had */
 static size_t call_count;
 static struct key rsa = {.type = KEY_RSA, .work = WORK_RSA_2048},
                   ec = {.type = KEY_EC_P256, .work = WORK_P256},
-                  ed = {.type = KEY_ED25519, .work = WORK_CURVE_ALONE};
+                  ed = {.type = KEY_ED25519, .work = WORK_ED25519};
 static struct batch_size batches; /* of RSA-2048 and P-256 */
 static const struct authorized_edge edges[EDGES] = {{.index = 0}, {.index = 1}, {.index = 2}};
 static struct workers *pool;
