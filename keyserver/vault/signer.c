@@ -39,9 +39,12 @@ static const struct {
     struct batch_size size;
     enum lanes_id lanes;
 } kinds[WORKS] = {
-    [WORK_P256] = {{1, EC_LANES_MAX}, LANES_P256},       [WORK_P384] = {{1, EC_LANES_MAX}, LANES_P384},
-    [WORK_ED25519] = {{1, ED_LANES_MAX}, LANES_ED25519}, [WORK_RSA_2048] = {{2, LANES}, LANES_RSA},
-    [WORK_RSA_3072] = {{1, LANES}, LANES_RSA},           [WORK_RSA_4096] = {{1, LANES}, LANES_RSA},
+    [WORK_P256] = {{1, EC_LANES_MAX}, LANES_P256},
+    [WORK_P384] = {{1, EC_LANES_MAX}, LANES_P384},
+    [WORK_ED25519] = {{1, ED_LANES_MAX}, LANES_ED25519},
+    [WORK_RSA_2048] = {{2, LANES, LANES / 2}, LANES_RSA},
+    [WORK_RSA_3072] = {{1, LANES, LANES / 2}, LANES_RSA},
+    [WORK_RSA_4096] = {{1, LANES, LANES / 2}, LANES_RSA},
 };
 
 static bool has_lanes(enum work work)
@@ -51,7 +54,7 @@ static bool has_lanes(enum work work)
 
 struct batch_size signer_batch(enum work work)
 {
-    return has_lanes(work) ? kinds[work].size : (struct batch_size){1, 1};
+    return has_lanes(work) ? kinds[work].size : (struct batch_size){1, 1, 0};
 }
 
 /* ---- life ---- */

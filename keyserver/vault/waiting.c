@@ -4,7 +4,7 @@ int waiting_init(struct waiting *waiting, size_t edge_count)
 {
     *waiting = (struct waiting){.turn = WORKS - 1};
     for (size_t i = 0; i < WORKS; i++) {
-        waiting->batch[i] = (struct batch_size){1, 1};
+        waiting->batch[i] = (struct batch_size){1, 1, 0};
         if (fair_queue_init(&waiting->queue[i], edge_count) != 0) {
             waiting_clear(waiting);
             return ERR_MEMORY;
@@ -63,16 +63,23 @@ static enum work next_kind(struct waiting *waiting, unsigned kinds)
     return waiting->turn;
 }
 
+/* How many of LENGTH jobs are taken together. */
+static size_t fit(const struct batch_size *batch, size_t length)
+{
+    if (length < batch->least)
+        return 1;
+    if (length >= batch->most)
+        return batch->most;
+    return batch->step > 1 && length > batch->step ? length - length % batch->step : length;
+}
+
 size_t waiting_take(struct waiting *waiting, struct job *out[static WORK_BATCH_MAX], unsigned kinds)
 {
     if (!waiting_has(waiting, kinds))
         return 0;
     enum work kind = next_kind(waiting, next_kinds(waiting, waiting->kinds & kinds));
     struct fair_queue *queue = &waiting->queue[kind];
-    const struct batch_size *batch = &waiting->batch[kind];
-    size_t count = queue->length < batch->least ? 1 : queue->length;
-    if (count > batch->most)
-        count = batch->most;
+    size_t count = fit(&waiting->batch[kind], queue->length);
     for (size_t i = 0; i < count; i++)
         out[i] = fair_queue_take(queue);
     note_taken(waiting, kind, count);

@@ -31,9 +31,10 @@ static inline bool work_is_slow(enum work work)
 #define WORK_BATCH_MAX 32
 
 /* How many jobs of a kind are computed together: from LEAST on it costs less than one by one, at most MOST
- * (1 … WORK_BATCH_MAX). {1, 1}: one by one. */
+ * (1 … WORK_BATCH_MAX). With STEP above 1, what is above a multiple of it costs as much as the next multiple:
+ * it is better left for the next batch. {1, 1, 0}: one by one. */
 struct batch_size {
-    size_t least, most;
+    size_t least, most, step;
 };
 
 #endif

@@ -79,7 +79,7 @@ static void nothing_is_taken_where_nothing_waits(void **state)
 static void one_kind_is_taken_together_edges_in_turn(void **state)
 {
     (void)state;
-    waiting.batch[WORK_P256] = (struct batch_size){2, 5};
+    waiting.batch[WORK_P256] = (struct batch_size){2, 5, 0};
     put_many(0, WORK_P256, 10, 6);
     put(1, WORK_P256, 20);
     put(2, WORK_P384, 30);
@@ -91,7 +91,7 @@ static void one_kind_is_taken_together_edges_in_turn(void **state)
 static void below_the_least_they_are_taken_alone(void **state)
 {
     (void)state;
-    waiting.batch[WORK_RSA_2048] = (struct batch_size){5, 8};
+    waiting.batch[WORK_RSA_2048] = (struct batch_size){5, 8, 0};
     put_many(0, WORK_RSA_2048, 1, 9);
     EXPECT(WORKS_ALL, 1, 2, 3, 4, 5, 6, 7, 8);
     put_many(0, WORK_RSA_2048, 10, 3);
@@ -99,6 +99,19 @@ static void below_the_least_they_are_taken_alone(void **state)
     EXPECT(WORKS_ALL, 10);
     put_many(0, WORK_RSA_2048, 13, 3);
     EXPECT(WORKS_ALL, 11, 12, 13, 14, 15);
+}
+
+static void what_is_above_a_step_is_left_for_the_next_batch(void **state)
+{
+    (void)state;
+    waiting.batch[WORK_RSA_2048] = (struct batch_size){2, 8, 4};
+    put_many(0, WORK_RSA_2048, 1, 7);
+    EXPECT(WORKS_ALL, 1, 2, 3, 4);
+    put_many(0, WORK_RSA_2048, 8, 1);
+    EXPECT(WORKS_ALL, 5, 6, 7, 8);
+    put_many(0, WORK_RSA_2048, 9, 11);
+    EXPECT(WORKS_ALL, 9, 10, 11, 12, 13, 14, 15, 16);
+    EXPECT(WORKS_ALL, 17, 18, 19);
 }
 
 static void kinds_take_turns(void **state)
@@ -160,6 +173,7 @@ int main(void)
         TEST(nothing_is_taken_where_nothing_waits),
         TEST(one_kind_is_taken_together_edges_in_turn),
         TEST(below_the_least_they_are_taken_alone),
+        TEST(what_is_above_a_step_is_left_for_the_next_batch),
         TEST(kinds_take_turns),
         TEST(slow_work_is_due_after_so_much_quick_work),
         TEST(who_takes_quick_work_only_makes_no_slow_work_due),

@@ -54,7 +54,7 @@ void test_signer_free(struct signer *signer)
 
 struct batch_size test_signer_batch(enum work work)
 {
-    return work == WORK_P256 || work == WORK_RSA_2048 ? batches : (struct batch_size){1, 1};
+    return work == WORK_P256 || work == WORK_RSA_2048 ? batches : (struct batch_size){1, 1, 0};
 }
 
 static void perform_one(struct signer_item *item, int now)
@@ -101,7 +101,7 @@ static int set_up(void **state)
     (void)state;
     made = freed = fail_at = entered = 0;
     call_count = 0;
-    batches = (struct batch_size){1, 1};
+    batches = (struct batch_size){1, 1, 0};
     result = 0;
     held = false;
     pool = NULL;
@@ -504,7 +504,7 @@ static void what_waits_is_computed_together(void **state)
 {
     struct finished done[1 + 20];
     (void)state;
-    batches = (struct batch_size){3, 8};
+    batches = (struct batch_size){3, 8, 0};
     pool = pool_of(1, 64);
     hold(true);
     assert_int_equal(submit(1, &rsa, FAR), 0);
@@ -522,7 +522,7 @@ static void too_few_are_computed_one_by_one(void **state)
 {
     struct finished done[1 + 2];
     (void)state;
-    batches = (struct batch_size){3, 8};
+    batches = (struct batch_size){3, 8, 0};
     pool = pool_of(1, 64);
     hold(true);
     assert_int_equal(submit(1, &rsa, FAR), 0);
@@ -538,7 +538,7 @@ static void a_batch_leaves_out_what_nobody_waits_for(void **state)
 {
     struct finished done[1 + 6];
     (void)state;
-    batches = (struct batch_size){2, 8};
+    batches = (struct batch_size){2, 8, 0};
     pool = pool_of(1, 64);
     hold(true);
     assert_int_equal(submit(1, &rsa, FAR), 0);
@@ -563,7 +563,7 @@ static void nothing_begins_before_it_is_told_to(void **state)
     struct job lost;
     struct workers_load load;
     (void)state;
-    batches = (struct batch_size){2, 8};
+    batches = (struct batch_size){2, 8, 0};
     pool = pool_of(1, 8);
     for (uint64_t token = 1; token <= 8; token++)
         assert_int_equal(put(0, token, &rsa, FAR, &lost), 0);
@@ -610,7 +610,7 @@ static void short_work_is_done_by_who_asks(void **state)
 {
     struct finished done[3];
     (void)state;
-    batches = (struct batch_size){1, 2};
+    batches = (struct batch_size){1, 2, 0};
     pool = pool_with(1, 1, 16);
     hold(true);
     assert_int_equal(submit(1, &rsa, FAR), 0);
@@ -630,7 +630,7 @@ static void so_much_short_work_is_done_at_once(void **state)
 {
     struct finished done[4 * SHORT_TAKES];
     (void)state;
-    batches = (struct batch_size){1, 2};
+    batches = (struct batch_size){1, 2, 0};
     pool = pool_of(1, 64);
     for (uint64_t token = 1; token <= 4 * SHORT_TAKES; token++)
         assert_int_equal(submit(token, &ec, FAR), 0);
