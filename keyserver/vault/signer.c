@@ -39,9 +39,9 @@ static const struct {
     struct batch_size size;
     enum lanes_id lanes;
 } kinds[WORKS] = {
-    [WORK_P256] = {{1, EC_LANES_MAX}, LANES_P256},
-    [WORK_P384] = {{1, EC_LANES_MAX}, LANES_P384},
-    [WORK_ED25519] = {{1, ED_LANES_MAX}, LANES_ED25519},
+    [WORK_P256] = {{1, EC_LANES_MAX, 0}, LANES_P256},
+    [WORK_P384] = {{1, EC_LANES_MAX, 0}, LANES_P384},
+    [WORK_ED25519] = {{1, ED_LANES_MAX, 0}, LANES_ED25519},
     [WORK_RSA_2048] = {{2, LANES, LANES / 2}, LANES_RSA},
     [WORK_RSA_3072] = {{1, LANES, LANES / 2}, LANES_RSA},
     [WORK_RSA_4096] = {{1, LANES, LANES / 2}, LANES_RSA},
