@@ -218,17 +218,20 @@ static int serve(struct vault *vault)
         log_flush();
         if (err != 0)
             return end_of_wall(vault);
-        bool sleeps = wall_sleep(&vault->wall, desk_is_behind(desk) ? WALL_ROOM : WALL_SLOTS);
-        if (poll(fds, 2, sleeps && !more ? desk_timeout(desk) : 0) < 0 && errno != EINTR)
+        bool behind = desk_is_behind(desk);
+        bool sleeps = wall_sleep(&vault->wall, behind ? WALL_ROOM : WALL_SLOTS) && (behind || !more);
+        if (poll(fds, 2, sleeps ? desk_timeout(desk) : 0) < 0 && errno != EINTR)
             return 1;
         desk_tick(desk);
         if (fds[0].revents != 0)
             wall_woken(&vault->wall);
         if (fds[1].revents != 0)
             desk_take_finished(desk);
-        if (!desk_is_behind(desk) && desk_take_requests(desk) != 0)
+        if (desk_is_behind(desk))
+            continue;
+        if (desk_take_requests(desk) != 0)
             return end_of_wall(vault);
-        more = !desk_is_behind(desk) && desk_do_short(desk);
+        more = desk_do_short(desk); /* also when there are refusals to be sent: nobody else does it */
     }
 }
 
