@@ -6,6 +6,7 @@
 
 #include "common/secret.h"
 #include "keyserver/lanes/ed_lanes.h"
+#include "keyserver/lanes/lanes.h"
 
 #define FACTOR_MAX (RSA_MODULUS_MAX / 2)
 
@@ -54,8 +55,11 @@ static enum work rsa_work(const struct key *key)
 static int make_rsa(struct key *key)
 {
     size_t half = key->result_size / 2;
-    struct factors *of = secret_new(sizeof *of);
     struct rsa_numbers numbers = {.size = key->result_size, .n = key->modulus};
+    key->work = WORK_RSA_ALONE;
+    if (lanes_state(LANES_RSA) != LANES_READY)
+        return 0;
+    struct factors *of = secret_new(sizeof *of);
     if (of == NULL)
         return ERR_MEMORY;
     int err = get_exponent(key->pkey, &numbers.e) &&
@@ -81,14 +85,30 @@ static int make_rsa(struct key *key)
 
 /* ---- curves ---- */
 
-static int make_scalar(struct key *key, enum work work)
+static int make_scalar(struct key *key, enum work work, enum lanes_id lanes)
 {
     size_t size = key->bits / 8;
     key->work = work;
+    if (lanes_state(lanes) != LANES_READY)
+        return 0;
     key->scalar = secret_new(size);
     if (key->scalar == NULL)
         return ERR_MEMORY;
     return get_number(key->pkey, OSSL_PKEY_PARAM_PRIV_KEY, key->scalar, size) ? 0 : ERR_CRYPTO;
+}
+
+static int derive_ed25519(struct key *key, const uint8_t seed[static SIGN_SEED_SIZE])
+{
+    if (lanes_state(LANES_ED25519) == LANES_READY) {
+        key->ed25519_lanes = secret_new(sizeof *key->ed25519_lanes);
+        if (key->ed25519_lanes != NULL)
+            ed_key_derive(key->ed25519_lanes, seed);
+        return key->ed25519_lanes != NULL ? 0 : ERR_MEMORY;
+    }
+    key->ed25519 = secret_new(sizeof *key->ed25519);
+    if (key->ed25519 != NULL)
+        sign_derive(key->ed25519, seed);
+    return key->ed25519 != NULL ? 0 : ERR_MEMORY;
 }
 
 static int make_ed25519(struct key *key)
@@ -96,16 +116,8 @@ static int make_ed25519(struct key *key)
     uint8_t seed[SIGN_SEED_SIZE];
     size_t size = sizeof seed;
     key->work = WORK_ED25519;
-    key->ed25519 = secret_new(sizeof *key->ed25519);
-    key->ed25519_lanes = secret_new(sizeof *key->ed25519_lanes);
-    if (key->ed25519 == NULL || key->ed25519_lanes == NULL)
-        return ERR_MEMORY;
-    int err = EVP_PKEY_get_raw_private_key(key->pkey, seed, &size) == 1 && size == sizeof seed ? 0
-                                                                                               : ERR_CRYPTO;
-    if (err == 0) {
-        sign_derive(key->ed25519, seed);
-        ed_key_derive(key->ed25519_lanes, seed);
-    }
+    bool done = EVP_PKEY_get_raw_private_key(key->pkey, seed, &size) == 1 && size == sizeof seed;
+    int err = done ? derive_ed25519(key, seed) : ERR_CRYPTO;
     wipe(seed, sizeof seed);
     return err;
 }
@@ -116,9 +128,9 @@ int key_numbers_make(struct key *key)
     case KEY_RSA:
         return make_rsa(key);
     case KEY_EC_P256:
-        return make_scalar(key, WORK_P256);
+        return make_scalar(key, WORK_P256, LANES_P256);
     case KEY_EC_P384:
-        return make_scalar(key, WORK_P384);
+        return make_scalar(key, WORK_P384, LANES_P384);
     case KEY_ED25519:
         return make_ed25519(key);
     default:

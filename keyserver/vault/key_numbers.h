@@ -4,8 +4,9 @@
 
 #include "keyserver/vault/keystore.h"
 
-/* Makes what is faster than key->pkey: key->rsa, key->scalar or key->ed25519*, in guarded memory; and sets
- * key->work. RSA that does not fit the lanes keeps its pkey alone. ERR_MEMORY, ERR_CRYPTO. */
+/* Sets key->work and makes what is faster than key->pkey, in guarded memory: what the lanes want, where they
+ * are ready (lanes.h); for Ed25519 otherwise what libsodium wants. Nothing is held that nobody would use.
+ * ERR_MEMORY, ERR_CRYPTO. */
 int key_numbers_make(struct key *key) MUST_USE;
 /* Wipes and frees them. */
 void key_numbers_free(struct key *key);

@@ -26,10 +26,11 @@ struct key {
     uint8_t modulus[RSA_MODULUS_MAX]; /* RSA: n, big-endian, result_size bytes */
     uint8_t *fallback_secret;         /* RSA: 32 bytes in guarded memory, owned; see premaster.h */
     EVP_PKEY *pkey;                   /* owned */
-    struct rsa_lanes_key *rsa;        /* RSA: owned; NULL when it does not fit the lanes */
-    uint8_t *scalar;                  /* P-256, P-384: d, big-endian, in guarded memory, owned */
-    struct sign_key *ed25519;         /* Ed25519: in guarded memory, owned */
-    struct ed_key *ed25519_lanes;     /* the same for the lanes */
+    /* Owned, in guarded memory; NULL unless they are used instead of pkey (key_numbers.h): */
+    struct rsa_lanes_key *rsa;    /* RSA that fits the lanes */
+    uint8_t *scalar;              /* P-256, P-384, for the lanes: d, big-endian */
+    struct sign_key *ed25519;     /* Ed25519, for libsodium */
+    struct ed_key *ed25519_lanes; /* Ed25519, for the lanes */
 };
 
 struct keystore;
@@ -37,6 +38,7 @@ struct keystore;
 /* Loads every *.pem, *.key and *.der of FOLDER: RSA of 2048 to 4096 bits, P-256, P-384, Ed25519, not
  * encrypted. A bad file or a loose mode is logged with its mend ("key_skipped") and passed over; so is a
  * second file with the same key, or with another key of the same name. No key at all is not an error.
+ * What the lanes want is made where they are ready: lanes_start() comes before, and does not come again.
  * GROUP_SECRET seeds the per-key fallback secrets. ERR_CONFIG when the folder cannot be read. */
 int keystore_load(struct keystore **out, const char *folder, const uint8_t group_secret[static 32],
                   struct fault *fault) MUST_USE;

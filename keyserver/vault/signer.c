@@ -38,7 +38,7 @@ struct signer {
 static const struct {
     struct batch_size size;
     enum lanes_id lanes;
-} kinds[WORKS] = {
+} by_kind[WORKS] = {
     [WORK_P256] = {{1, EC_LANES_MAX, 0}, LANES_P256},
     [WORK_P384] = {{1, EC_LANES_MAX, 0}, LANES_P384},
     [WORK_ED25519] = {{1, ED_LANES_MAX, 0}, LANES_ED25519},
@@ -49,38 +49,34 @@ static const struct {
 
 static bool has_lanes(enum work work)
 {
-    return kinds[work].size.most > 0 && lanes_state(kinds[work].lanes) == LANES_READY;
+    return by_kind[work].size.most > 0 && lanes_state(by_kind[work].lanes) == LANES_READY;
 }
 
 struct batch_size signer_batch(enum work work)
 {
-    return has_lanes(work) ? kinds[work].size : (struct batch_size){1, 1, 0};
+    return has_lanes(work) ? by_kind[work].size : (struct batch_size){1, 1, 0};
 }
 
 /* ---- life ---- */
 
-static bool make_scratches(struct signer *signer)
+/* For each of KINDS that is computed in lanes what its operations work in. */
+static bool make_scratches(struct signer *signer, unsigned kinds)
 {
     bool whole = true;
-    if (lanes_rsa() != NULL) {
-        signer->rsa = rsa_lanes_scratch_new(lanes_rsa());
-        whole = signer->rsa != NULL;
-    }
-    if (lanes_ed() != NULL) {
-        signer->ed = ed_scratch_new(lanes_ed());
-        whole = whole && signer->ed != NULL;
-    }
     for (size_t i = 0; i < WORKS; i++) {
-        const struct ec_kernel *kernel = has_lanes((enum work)i) ? lanes_ec(kinds[i].lanes) : NULL;
-        if (kernel == NULL)
+        if ((kinds & WORK_BIT(i)) == 0 || !has_lanes((enum work)i))
             continue;
-        signer->ec[i] = ec_scratch_new(kernel);
-        whole = whole && signer->ec[i] != NULL;
+        if (i == WORK_ED25519)
+            whole = (signer->ed = ed_scratch_new(lanes_ed())) != NULL && whole;
+        else if (!work_is_slow((enum work)i))
+            whole = (signer->ec[i] = ec_scratch_new(lanes_ec(by_kind[i].lanes))) != NULL && whole;
+        else if (signer->rsa == NULL) /* one for all sizes */
+            whole = (signer->rsa = rsa_lanes_scratch_new(lanes_rsa())) != NULL && whole;
     }
     return whole;
 }
 
-struct signer *signer_new(const struct keystore *store)
+struct signer *signer_new(const struct keystore *store, unsigned kinds)
 {
     struct signer *signer = calloc(1, sizeof *signer);
     if (signer == NULL)
@@ -90,7 +86,7 @@ struct signer *signer_new(const struct keystore *store)
     EVP_KDF *prf = EVP_KDF_fetch(NULL, "TLS1-PRF", NULL);
     signer->prf = EVP_KDF_CTX_new(prf);
     EVP_KDF_free(prf);
-    if (hasher_init(&signer->hasher) == 0 && make_scratches(signer) && signer->tools != NULL &&
+    if (hasher_init(&signer->hasher) == 0 && make_scratches(signer, kinds) && signer->tools != NULL &&
         signer->prf != NULL)
         return signer;
     signer_free(signer);
@@ -327,7 +323,7 @@ static void perform_ed25519(struct signer *signer, struct signer_item *items, si
 void signer_perform(struct signer *signer, struct signer_item *items, size_t count)
 {
     enum work work = items[0].key->work;
-    bool in_lanes = has_lanes(work) && count >= kinds[work].size.least;
+    bool in_lanes = has_lanes(work) && count >= by_kind[work].size.least;
     for (size_t i = 0; i < count; i++)
         *items[i].outcome = (struct outcome){.status = STATUS_OK};
     if (work_is_slow(work))

@@ -12,8 +12,9 @@
 
 struct signer;
 
-/* For the keys of STORE, which is borrowed. NULL without memory. */
-struct signer *signer_new(const struct keystore *store);
+/* For the keys of STORE, which is borrowed, and of KINDS of work (bits); it will be asked for no other. NULL
+ * without memory. */
+struct signer *signer_new(const struct keystore *store, unsigned kinds);
 void signer_free(struct signer *signer); /* NULL is allowed */
 
 /* One operation of a batch. */

@@ -14,15 +14,11 @@
 #define THREADS_MAX 256
 #define BUCKETS     4096
 #define STACK_SIZE  (256 * 1024)
-#define TELL_AT     8 /* results: no more of them wait while short work goes on */
-
+#define TELL_AT     8 /* results: no more of them wait for others */
 #define SHORT_TAKES 4 /* batches of short work in one turn of the I/O thread */
 
-enum rank {
-    RANK_ANY,
-    RANK_QUICK,
-    RANKS
-}; /* what a thread takes: everything but short work, or the quick only */
+/* What a thread takes: everything but short work, or of that the quick only. */
+enum rank { RANK_ANY, RANK_QUICK, RANKS };
 
 struct workers {
     const struct keystore *store; /* borrowed */
@@ -30,6 +26,7 @@ struct workers {
     pthread_cond_t work[RANKS];   /* something waits for a thread of this rank, or the pool stops */
     unsigned resting[RANKS];      /* threads that wait for that */
     pthread_cond_t ready;         /* one more thread has begun or failed */
+    unsigned ranked;              /* threads that know their rank */
     unsigned begun, failed;       /* threads */
     struct waiting waiting;
     struct job_queue done;
@@ -126,8 +123,9 @@ static void tell(struct workers *workers)
     pthread_mutex_lock(&workers->lock);
 }
 
-/* Some microseconds: a result may wait for as long, so that several leave together. */
-static bool is_short(enum work work)
+/* It takes some microseconds: a result may wait for as long for the next one, so that several leave together.
+ */
+static bool may_wait(enum work work)
 {
     return work == WORK_P256 || work == WORK_ED25519;
 }
@@ -157,7 +155,7 @@ static void work(struct workers *workers, struct signer *signer, enum rank rank)
             break;
         size_t count = take_next(workers, batch, workers->kinds[rank]);
         workers->working += (unsigned)count;
-        if (!is_short(batch[0]->claim.key->work) || workers->done.length >= TELL_AT)
+        if (!may_wait(batch[0]->claim.key->work) || workers->done.length >= TELL_AT)
             tell(workers);
         pthread_mutex_unlock(&workers->lock);
         perform(signer, batch, count);
@@ -171,9 +169,11 @@ static void work(struct workers *workers, struct signer *signer, enum rank rank)
 static void *worker_main(void *argument)
 {
     struct workers *workers = argument;
-    struct signer *signer = signer_new(workers->store);
     pthread_mutex_lock(&workers->lock);
-    enum rank rank = workers->begun < workers->quick_threads ? RANK_QUICK : RANK_ANY;
+    enum rank rank = workers->ranked++ < workers->quick_threads ? RANK_QUICK : RANK_ANY;
+    pthread_mutex_unlock(&workers->lock);
+    struct signer *signer = signer_new(workers->store, workers->kinds[rank]);
+    pthread_mutex_lock(&workers->lock);
     workers->begun += signer != NULL;
     workers->failed += signer == NULL;
     pthread_cond_signal(&workers->ready);
@@ -249,7 +249,7 @@ struct workers *workers_new(const struct keystore *store, const struct workers_s
                  waiting_init(&workers->waiting, settings->edge_count) == 0;
     if (whole) {
         set_kinds(workers);
-        workers->signer = workers->short_kinds != 0 ? signer_new(store) : NULL;
+        workers->signer = workers->short_kinds != 0 ? signer_new(store, workers->short_kinds) : NULL;
         whole = workers->signer != NULL || workers->short_kinds == 0;
     }
     if (!whole || start_threads(workers, threads) != 0) {

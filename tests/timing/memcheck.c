@@ -72,7 +72,7 @@ int main(int argc, char *argv[])
                 fault.text[0] ? fault.text : "usage: valgrind … memcheck FOLDER_OF_RSA_KEYS");
         return 2;
     }
-    struct signer *signer = signer_new(store);
+    struct signer *signer = signer_new(store, WORKS_ALL);
     int err = signer == NULL ? ERR_MEMORY : 0;
     for (size_t i = 0; err == 0 && i < keystore_count(store); i++) {
         const struct key *key = keystore_at(store, i);

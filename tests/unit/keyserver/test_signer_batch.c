@@ -145,7 +145,11 @@ static void switched_off_everything_is_one_by_one(void **state)
         assert_int_equal(signer_batch((enum work)i).least, 1);
         assert_int_equal(signer_batch((enum work)i).most, 1);
     }
-    struct signer *plain = signer_new(store);
+    static const uint8_t group_secret[32] = {3};
+    struct keystore *with_lanes = store;
+    struct fault fault;
+    assert_int_equal(keystore_load(&store, folder, group_secret, &fault), 0);
+    struct signer *plain = signer_new(store, WORKS_ALL);
     for (size_t which = RSA2048; which <= RSA4096; which++) {
         take_rsa(2, which);
         signer_perform(plain, &items[2], 1);
@@ -154,7 +158,14 @@ static void switched_off_everything_is_one_by_one(void **state)
     take(2, ED25519, keys_tls13(pkeys[ED25519], SCHEME_ED25519, 32));
     signer_perform(plain, &items[2], 1);
     expect_ed25519_of_openssl(2);
+    for (size_t i = 0; i < keystore_count(store); i++) { /* no number is held that nobody uses */
+        const struct key *key = keystore_at(store, i);
+        assert_true(key->rsa == NULL && key->scalar == NULL && key->ed25519_lanes == NULL);
+        assert_int_equal(key->ed25519 != NULL, key->type == KEY_ED25519);
+    }
     signer_free(plain);
+    keystore_free(store);
+    store = with_lanes;
     lanes_start(true, LANES_EVERYTHING);
 }
 

@@ -166,7 +166,7 @@ static void exchange(const uint8_t *block)
 static void a_bad_padding_gives_the_same_secret_at_every_replica_and_a_useless_one(void **state)
 {
     uint8_t block[RSA_MODULUS_MAX], premaster[TLS_PREMASTER_SIZE] = {3, 3, 0x77}, expected[TLS_MASTER_SIZE];
-    struct signer *replica = signer_new(store), *kept = signer;
+    struct signer *replica = signer_new(store, WORKS_ALL), *kept = signer;
     (void)state;
     for (unsigned kind = 0; kind <= KEYS_SPOILT; kind++) {
         keys_pad(block, RSA_MODULUS_MIN, premaster);
@@ -230,7 +230,7 @@ static void a_pre_master_of_another_version_is_bad_padding(void **state)
 
 static void *derive_many(void *argument)
 {
-    struct signer *own = signer_new(store);
+    struct signer *own = signer_new(store, WORKS_ALL);
     size_t *bad = argument;
     const struct task task = pass(RSA2048, shake.messages, shake.length);
     for (int round = 0; round < 150; round++) { /* with a renewal of the blinding */

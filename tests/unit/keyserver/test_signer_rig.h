@@ -42,7 +42,7 @@ static inline int start(void **state)
     }
     assert_int_equal(keystore_load(&store, folder, group_secret, &fault), 0);
     assert_int_equal(keystore_count(store), KEY_COUNT);
-    signer = signer_new(store);
+    signer = signer_new(store, WORKS_ALL);
     return signer == NULL;
 }
 

@@ -497,7 +497,10 @@ static void ten_thousand_pipelined_requests_are_answered_once_each(void **state)
         int taken = wall_send_requests(&rig.wall, batch, count);
         assert_true(taken >= 0);
         sent += (uint64_t)taken;
-        for (const struct wall_answer *answer; (answer = rig_next(&rig, taken > 0 ? 0 : 1000)) != NULL;) {
+        if (taken == 0)
+            assert_true(
+                wall_rig_wait(&rig.wall, count > 0 ? WALL_SLOTS | WALL_ROOM : WALL_SLOTS, PATIENCE_MS));
+        for (const struct wall_answer *answer; (answer = rig_next(&rig, 0)) != NULL;) {
             assert_in_range(answer->token, 1, MANY);
             assert_int_equal(seen[answer->token]++, 0);
             if (answer->token % 50 == 0)
@@ -532,6 +535,40 @@ static void a_net_side_that_does_not_read_gets_everything_later(void **state)
         assert_non_null(answer);
         assert_int_equal(answer->u.outcome.status, STATUS_OK);
         assert_int_equal(seen[answer->token]++, 0);
+    }
+}
+
+static int set_up_with_lanes(void **state)
+{
+    rig.config.lanes = true;
+    return set_up(state);
+}
+
+static int tear_down_with_lanes(void **state)
+{
+    rig.config.lanes = false;
+    return tear_down(state);
+}
+
+/* Where the I/O thread does short work itself, what is granted is done in the turn that took it.
+ * Otherwise each round would wait for the next thing that time brings, as figures do once a second: then
+ * there would soon be many of them. */
+static void a_refusal_beside_it_does_not_make_a_request_wait(void **state)
+{
+    struct operation operation = signature_operation(3);
+    (void)state;
+    rig_await_stats(&rig);
+    unsigned before = rig.stats_heard;
+    for (uint64_t token = 5000; token < 5200; token += 2) {
+        const struct wall_request both[] = {rig_request(token, EDGE_OTHER_KEY, &operation),
+                                            rig_request(token + 1, EDGE_SIGNER, &operation)};
+        rig_send(&rig, both, 2);
+        for (unsigned answers = 0; answers < 2; answers++) {
+            const struct wall_answer *answer = rig_next(&rig, PATIENCE_MS);
+            assert_non_null(answer);
+            assert_int_equal(answer->u.outcome.status, answer->token == token ? STATUS_REFUSED : STATUS_OK);
+        }
+        assert_true(rig.stats_heard - before < 20);
     }
 }
 
@@ -736,6 +773,8 @@ int main(void)
         WITH_VAULT(a_ring_that_is_garbage_ends_the_vault_which_says_why),
         WITH_VAULT(ten_thousand_pipelined_requests_are_answered_once_each),
         WITH_VAULT(a_net_side_that_does_not_read_gets_everything_later),
+        cmocka_unit_test_setup_teardown(a_refusal_beside_it_does_not_make_a_request_wait, set_up_with_lanes,
+                                        tear_down_with_lanes),
         WITH_SMALL_VAULT(more_than_the_queue_holds_is_busy_at_once),
         WITH_VAULT(a_passed_deadline_is_expired),
         WITH_VAULT(what_is_cancelled_is_not_answered),

@@ -35,9 +35,10 @@ static struct batch_size batches; /* of RSA-2048 and P-256 */
 static const struct authorized_edge edges[EDGES] = {{.index = 0}, {.index = 1}, {.index = 2}};
 static struct workers *pool;
 
-struct signer *test_signer_new(const struct keystore *store)
+struct signer *test_signer_new(const struct keystore *store, unsigned kinds)
 {
     (void)store;
+    (void)kinds;
     pthread_mutex_lock(&lock);
     struct signer *signer = ++made == fail_at ? NULL : calloc(1, 1);
     pthread_mutex_unlock(&lock);
