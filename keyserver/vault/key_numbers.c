@@ -52,13 +52,10 @@ static enum work rsa_work(const struct key *key)
     }
 }
 
-static int make_rsa(struct key *key)
+static int make_rsa_lanes(struct key *key)
 {
     size_t half = key->result_size / 2;
     struct rsa_numbers numbers = {.size = key->result_size, .n = key->modulus};
-    key->work = WORK_RSA_ALONE;
-    if (lanes_state(LANES_RSA) != LANES_READY)
-        return 0;
     struct factors *of = secret_new(sizeof *of);
     if (of == NULL)
         return ERR_MEMORY;
@@ -79,8 +76,16 @@ static int make_rsa(struct key *key)
         err = rsa_lanes_key_new(&key->rsa, &numbers);
     }
     secret_free(of);
-    key->work = rsa_work(key);
     return err == ERR_UNSUPPORTED ? 0 : err;
+}
+
+static int make_rsa(struct key *key)
+{
+    int err = rsa_alone_new(&key->rsa_alone, key->pkey);
+    if (err == 0 && lanes_state(LANES_RSA) == LANES_READY)
+        err = make_rsa_lanes(key);
+    key->work = rsa_work(key);
+    return err;
 }
 
 /* ---- curves ---- */
@@ -140,6 +145,7 @@ int key_numbers_make(struct key *key)
 
 void key_numbers_free(struct key *key)
 {
+    rsa_alone_free(key->rsa_alone);
     rsa_lanes_key_free(key->rsa);
     secret_free(key->scalar);
     secret_free(key->ed25519);

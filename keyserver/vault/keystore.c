@@ -20,7 +20,7 @@
 /* The heap where OpenSSL keeps the numbers of private keys: guarded, left out of dumps, locked where the
  * limit allows. It never grows, so it has room to spare. */
 #define SECURE_HEAP_BASE     (1u << 20) /* bytes for work in progress */
-#define SECURE_HEAP_A_KEY    (1u << 14) /* RSA-4096 takes 4 KiB */
+#define SECURE_HEAP_A_KEY    (1u << 14) /* RSA-4096 takes 6 KiB */
 #define SECURE_HEAP_MAX      (1u << 30)
 #define SECURE_HEAP_SMALLEST 64
 

@@ -10,6 +10,7 @@
 
 #include "common/sign.h"
 #include "keyserver/lanes/rsa_lanes.h"
+#include "keyserver/vault/rsa_alone.h"
 #include "keyserver/vault/work.h"
 #include "proto/operation.h"
 
@@ -27,6 +28,7 @@ struct key {
     uint8_t *fallback_secret;         /* RSA: 32 bytes in guarded memory, owned; see premaster.h */
     EVP_PKEY *pkey;                   /* owned */
     /* Owned, in guarded memory; NULL unless they are used instead of pkey (key_numbers.h): */
+    struct rsa_alone *rsa_alone;  /* RSA */
     struct rsa_lanes_key *rsa;    /* RSA that fits the lanes */
     uint8_t *scalar;              /* P-256, P-384, for the lanes: d, big-endian */
     struct sign_key *ed25519;     /* Ed25519, for libsodium */

@@ -1,6 +1,7 @@
 #include "keyserver/vault/modulus.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <string.h>
 
 #include "common/secret.h"
@@ -57,6 +58,64 @@ void modulus_multiply(const struct modulus *m, struct residue *out, const struct
     wipe(sum, sizeof sum);
 }
 
+void modulus_subtract(const struct modulus *m, struct residue *out, const struct residue *a,
+                      const struct residue *b)
+{
+    uint64_t less[MODULUS_LIMBS], carry = 0;
+    uint64_t negative = subtract(m, less, a->limb, b->limb, 0);
+    for (size_t i = 0; i < m->limbs; i++) {
+        wide sum = (wide)less[i] + (m->n.limb[i] & negative) + carry;
+        out->limb[i] = (uint64_t)sum;
+        carry = (uint64_t)(sum >> LIMB_BITS);
+    }
+    wipe(less, sizeof less);
+}
+
+/* NUMBER += A modulo n. */
+static void add(const struct modulus *m, struct residue *number, const struct residue *a)
+{
+    uint64_t carry = 0;
+    for (size_t i = 0; i < m->limbs; i++) {
+        wide sum = (wide)number->limb[i] + a->limb[i] + carry;
+        number->limb[i] = (uint64_t)sum;
+        carry = (uint64_t)(sum >> LIMB_BITS);
+    }
+    reduce(m, number->limb, number->limb, carry);
+}
+
+/* From the top, in blocks as long as n: R times what came before, and the next block. */
+void modulus_reduce(const struct modulus *m, struct residue *out, const struct residue *number, size_t limbs)
+{
+    struct residue block;
+    *out = (struct residue){{0}};
+    for (size_t blocks = (limbs + m->limbs - 1) / m->limbs; blocks-- > 0;) {
+        size_t first = blocks * m->limbs, rest = limbs - first;
+        block = (struct residue){{0}};
+        memcpy(block.limb, number->limb + first, (rest < m->limbs ? rest : m->limbs) * LIMB_BYTES);
+        modulus_multiply(m, out, out, &m->square);
+        modulus_multiply(m, &block, &block, &m->one); /* one factor may be above n */
+        add(m, out, &block);
+    }
+    wipe(&block, sizeof block);
+}
+
+void residue_multiply_add(struct residue *out, const struct residue *a, size_t a_limbs,
+                          const struct residue *b, size_t b_limbs, const struct residue *c)
+{
+    uint64_t sum[2 * MODULUS_LIMBS] = {0};
+    memcpy(sum, c->limb, b_limbs * LIMB_BYTES);
+    for (size_t i = 0; i < a_limbs; i++) {
+        wide row = 0;
+        for (size_t j = 0; j < b_limbs; j++) {
+            row = (wide)a->limb[i] * b->limb[j] + sum[i + j] + (uint64_t)(row >> LIMB_BITS);
+            sum[i + j] = (uint64_t)row;
+        }
+        sum[i + b_limbs] = (uint64_t)(row >> LIMB_BITS);
+    }
+    memcpy(out->limb, sum, sizeof out->limb);
+    wipe(sum, sizeof sum);
+}
+
 void modulus_power(const struct modulus *m, struct residue *out, const struct residue *base,
                    uint64_t exponent)
 {
@@ -68,17 +127,31 @@ void modulus_power(const struct modulus *m, struct residue *out, const struct re
     }
 }
 
+/* The bytes of a number that its limb I has: LENGTH of them, up to END of all from their beginning. */
+static size_t place_of(const struct modulus *m, size_t i, size_t *end)
+{
+    *end = m->size - i * LIMB_BYTES;
+    return *end < LIMB_BYTES ? *end : LIMB_BYTES;
+}
+
 void modulus_read(const struct modulus *m, struct residue *out, const uint8_t *bytes)
 {
     *out = (struct residue){{0}};
-    for (size_t i = 0; i < m->size; i++)
-        out->limb[i / LIMB_BYTES] |= (uint64_t)bytes[m->size - 1 - i] << 8 * (i % LIMB_BYTES);
+    for (size_t i = 0, end; i < m->limbs; i++) {
+        size_t length = place_of(m, i, &end);
+        uint64_t limb = 0;
+        memcpy((uint8_t *)&limb + LIMB_BYTES - length, bytes + end - length, length);
+        out->limb[i] = be64toh(limb);
+    }
 }
 
 void modulus_write(const struct modulus *m, uint8_t *out, const struct residue *number)
 {
-    for (size_t i = 0; i < m->size; i++)
-        out[m->size - 1 - i] = (uint8_t)(number->limb[i / LIMB_BYTES] >> 8 * (i % LIMB_BYTES));
+    for (size_t i = 0, end; i < m->limbs; i++) {
+        size_t length = place_of(m, i, &end);
+        uint64_t limb = htobe64(number->limb[i]);
+        memcpy(out + end - length, (const uint8_t *)&limb + LIMB_BYTES - length, length);
+    }
 }
 
 bool modulus_has(const struct modulus *m, const struct residue *number)

@@ -1,8 +1,8 @@
-/* Modulus: multiplication modulo the public n of an RSA key, of numbers that may be secret.
+/* Modulus: arithmetic modulo the n of an RSA key or a factor of it, with numbers that may be secret.
  *
- * Neither a branch nor an address depends on a number: they have as many limbs as n, leading zeros or not,
- * and the last subtraction of Montgomery's method (Math. of Comp. 44, 1985) is always done and always
- * selected from. Not for secret exponents or secret moduli. Pure; any thread. */
+ * Neither a branch nor an address depends on a number or a modulus: numbers have as many limbs as the
+ * modulus, leading zeros or not, and the last subtraction of Montgomery's method (Math. of Comp. 44, 1985) is
+ * always done and always selected from. Not for secret exponents. Pure; any thread. */
 #ifndef KEYSERVER_VAULT_MODULUS_H
 #define KEYSERVER_VAULT_MODULUS_H
 
@@ -14,7 +14,7 @@
 
 #define MODULUS_LIMBS (RSA_MODULUS_MAX / sizeof(uint64_t))
 
-/* A number below n; the least significant limb first. Wipe when secret. */
+/* A number, mostly one below n; the least significant limb first. Wipe when secret. */
 struct residue {
     uint64_t limb[MODULUS_LIMBS];
 };
@@ -41,9 +41,19 @@ bool modulus_has(const struct modulus *m, const struct residue *number);
  * form. OUT may be A or B. */
 void modulus_multiply(const struct modulus *m, struct residue *out, const struct residue *a,
                       const struct residue *b);
+/* OUT = A - B modulo n. OUT may be A or B. */
+void modulus_subtract(const struct modulus *m, struct residue *out, const struct residue *a,
+                      const struct residue *b);
+/* OUT = NUMBER modulo n, in ordinary form, where NUMBER is any of LIMBS (1 … MODULUS_LIMBS). */
+void modulus_reduce(const struct modulus *m, struct residue *out, const struct residue *number, size_t limbs);
 /* OUT = BASE ^ EXPONENT, both numbers in Montgomery form; the exponent, above 0, is public. OUT is not BASE.
  */
 void modulus_power(const struct modulus *m, struct residue *out, const struct residue *base,
                    uint64_t exponent);
+
+/* OUT = A B + C, with no modulus: A has A_LIMBS, B and C have B_LIMBS, the sum fits MODULUS_LIMBS. OUT is
+ * none of them. */
+void residue_multiply_add(struct residue *out, const struct residue *a, size_t a_limbs,
+                          const struct residue *b, size_t b_limbs, const struct residue *c);
 
 #endif

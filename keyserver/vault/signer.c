@@ -1,9 +1,9 @@
 #include "keyserver/vault/signer.h"
 
+#include <openssl/bn.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
-#include <openssl/rsa.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,9 +16,7 @@
 /* What a thread keeps for one key; all of it is owned and made at first use. */
 struct tools {
     EVP_PKEY_CTX *sign;        /* ECDSA */
-    EVP_PKEY_CTX *raw_private; /* RSA without padding */
-    EVP_PKEY_CTX *raw_public;
-    struct blinding *blinding; /* for OpenSSL; made anew after a fault */
+    struct blinding *blinding; /* of RSA alone; made anew after a fault */
     struct rsa_lanes_blinding *lanes_blinding;
 };
 
@@ -27,6 +25,7 @@ struct signer {
     size_t count;
     struct hasher hasher;
     EVP_KDF_CTX *prf;              /* owned; of TLS 1.2 */
+    BN_CTX *numbers;               /* owned; what RSA alone works in */
     struct rsa_lanes_scratch *rsa; /* owned; NULL where the lanes are not used */
     struct ec_scratch *ec[WORKS];  /* owned; the same, by kind of work */
     struct ed_scratch *ed;         /* owned; the same, for Ed25519 */
@@ -86,8 +85,9 @@ struct signer *signer_new(const struct keystore *store, unsigned kinds)
     EVP_KDF *prf = EVP_KDF_fetch(NULL, "TLS1-PRF", NULL);
     signer->prf = EVP_KDF_CTX_new(prf);
     EVP_KDF_free(prf);
+    signer->numbers = BN_CTX_secure_new();
     if (hasher_init(&signer->hasher) == 0 && make_scratches(signer, kinds) && signer->tools != NULL &&
-        signer->prf != NULL)
+        signer->prf != NULL && signer->numbers != NULL)
         return signer;
     signer_free(signer);
     return NULL;
@@ -96,8 +96,6 @@ struct signer *signer_new(const struct keystore *store, unsigned kinds)
 static void clear_tools(struct tools *tools)
 {
     EVP_PKEY_CTX_free(tools->sign);
-    EVP_PKEY_CTX_free(tools->raw_private);
-    EVP_PKEY_CTX_free(tools->raw_public);
     blinding_free(tools->blinding);
     rsa_lanes_blinding_free(tools->lanes_blinding);
 }
@@ -111,6 +109,7 @@ void signer_free(struct signer *signer)
     free(signer->tools);
     hasher_clear(&signer->hasher);
     EVP_KDF_CTX_free(signer->prf);
+    BN_CTX_free(signer->numbers);
     rsa_lanes_scratch_free(signer->rsa);
     for (size_t i = 0; i < WORKS; i++)
         ec_scratch_free(signer->ec[i]);
@@ -125,48 +124,33 @@ static struct tools *tools_of(struct signer *signer, const struct signer_item *i
 
 /* ---- RSA ---- */
 
-/* The context in *SLOT, made with INIT and without padding when it is not there yet; NULL on failure. */
-static EVP_PKEY_CTX *raw_context(EVP_PKEY_CTX **slot, const struct key *key, int (*init)(EVP_PKEY_CTX *))
-{
-    if (*slot != NULL)
-        return *slot;
-    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_pkey(NULL, key->pkey, NULL);
-    if (context == NULL || init(context) <= 0 || EVP_PKEY_CTX_set_rsa_padding(context, RSA_NO_PADDING) <= 0) {
-        EVP_PKEY_CTX_free(context);
-        return NULL;
-    }
-    *slot = context;
-    return context;
-}
-
 /* RESULT = HIDDEN ^ d, if RESULT ^ e is HIDDEN again. */
-static int hidden_operation(struct tools *tools, const struct key *key, const uint8_t *hidden,
-                            uint8_t *result)
+static int hidden_operation(const struct rsa_alone *key, BN_CTX *numbers, const uint8_t *hidden,
+                            uint8_t *result, size_t size)
 {
-    uint8_t again[RSA_MODULUS_MAX];
-    size_t size = key->result_size, again_size = sizeof again;
-    EVP_PKEY_CTX *private = raw_context(&tools->raw_private, key, EVP_PKEY_decrypt_init);
-    EVP_PKEY_CTX *public = raw_context(&tools->raw_public, key, EVP_PKEY_encrypt_init);
-    bool good = private != NULL && public != NULL &&
-                EVP_PKEY_decrypt(private, result, &size, hidden, key->result_size) > 0 &&
-                size == key->result_size && EVP_PKEY_encrypt(public, again, &again_size, result, size) > 0 &&
-                again_size == size && same_bytes(again, hidden, size);
-    wipe(again, sizeof again); /* of a faulty result it tells as much as that does */
-    return good ? 0 : ERR_CRYPTO;
+    uint8_t again[RSA_MODULUS_MAX] UNINITIALIZED;
+    int err = rsa_alone_private(key, numbers, result, hidden);
+    if (err == 0)
+        err = rsa_alone_public(key, numbers, again, result);
+    if (err == 0 && !same_bytes(again, hidden, size))
+        err = ERR_CRYPTO;
+    wipe(again, size); /* of a faulty result it tells as much as that does */
+    return err;
 }
 
-/* NUMBER = NUMBER ^ d by OpenSSL, checked against the public key before it is more than a random number.
- * OpenSSL sees such numbers only: its time, and the return codes here, tell of the key and of faults at most,
- * and nothing of what the plaintext contains. After a fault the blinding is made anew, as it might be what
- * was hit. */
-static int private_operation(struct tools *tools, const struct key *key, uint8_t *number)
+/* NUMBER = NUMBER ^ d, checked against the public key before it is more than a random number. OpenSSL sees
+ * such numbers only: its time, and the return codes here, tell of the key and of faults at most, and nothing
+ * of what the plaintext contains. After a fault the blinding is made anew, as it might be what was hit. */
+static int private_operation(struct signer *signer, const struct signer_item *item, uint8_t *number)
 {
-    uint8_t hidden[RSA_MODULUS_MAX], result[RSA_MODULUS_MAX];
+    uint8_t hidden[RSA_MODULUS_MAX] UNINITIALIZED, result[RSA_MODULUS_MAX] UNINITIALIZED;
+    const struct key *key = item->key;
+    struct tools *tools = tools_of(signer, item);
     if (tools->blinding == NULL)
         tools->blinding = blinding_new(key);
     int err = tools->blinding == NULL ? ERR_CRYPTO : blinding_hide(tools->blinding, hidden, number);
     if (err == 0)
-        err = hidden_operation(tools, key, hidden, result);
+        err = hidden_operation(key->rsa_alone, signer->numbers, hidden, result, key->result_size);
     if (err == 0) {
         blinding_reveal(tools->blinding, number, result);
     } else {
@@ -214,7 +198,7 @@ static void perform_rsa(struct signer *signer, struct signer_item *items, size_t
     for (size_t i = 0; i < count; i++) {
         struct signer_item *item = &items[i];
         if (item->err == 0 && !in_lanes)
-            item->err = private_operation(tools_of(signer, item), item->key, numbers[i]);
+            item->err = private_operation(signer, item, numbers[i]);
         if (item->err == 0)
             item->err = rsa_task_close(item->task, item->key, signer->prf, numbers[i], item->outcome);
     }

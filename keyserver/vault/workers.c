@@ -14,8 +14,9 @@
 #define THREADS_MAX 256
 #define BUCKETS     4096
 #define STACK_SIZE  (256 * 1024)
-#define TELL_AT     8 /* results: no more of them wait for others */
-#define SHORT_TAKES 4 /* batches of short work in one turn of the I/O thread */
+#define HOLD_NS     1000000 /* a result waits no longer than this for others */
+#define HOLD_EACH   16000   /* ns that a result may wait for each job that a thread has before it */
+#define SHORT_TAKES 4       /* batches of short work in one turn of the I/O thread */
 
 /* What a thread takes: everything but short work, or of that the quick only. */
 enum rank { RANK_ANY, RANK_QUICK, RANKS };
@@ -31,6 +32,7 @@ struct workers {
     struct waiting waiting;
     struct job_queue done;
     bool untold;                 /* `done` has something, and the I/O thread has not been woken for it */
+    uint64_t untold_ns;          /* since then */
     struct job *bucket[BUCKETS]; /* waiting jobs by token, for cancelling */
     unsigned working;
     bool stopping;
@@ -73,8 +75,8 @@ static size_t take_next(struct workers *workers, struct job *batch[static WORK_B
     return count;
 }
 
-/* Those of JOBS that somebody still waits for. */
-static void perform(struct signer *signer, struct job *const *jobs, size_t count)
+/* Those of JOBS that somebody still waits for. Returns when it was done. */
+static uint64_t perform(struct signer *signer, struct job *const *jobs, size_t count)
 {
     struct signer_item items[WORK_BATCH_MAX] UNINITIALIZED;
     struct job *live[WORK_BATCH_MAX] UNINITIALIZED;
@@ -93,19 +95,23 @@ static void perform(struct signer *signer, struct job *const *jobs, size_t count
         live[wanted++] = job;
     }
     if (wanted == 0)
-        return;
+        return begun;
     signer_perform(signer, items, wanted);
-    uint64_t spent = (clock_ns() - begun) / wanted;
+    uint64_t ended = clock_ns();
     for (size_t i = 0; i < wanted; i++) {
         live[i]->faulty = items[i].err != 0;
-        live[i]->spent_ns = spent;
+        live[i]->spent_ns = (ended - begun) / wanted;
     }
+    return ended;
 }
 
-/* Hands back what is done; locked. */
-static void hand_back(struct workers *workers, struct job *const *jobs, size_t count)
+/* Hands back what was done at ENDED; locked. */
+static void hand_back(struct workers *workers, struct job *const *jobs, size_t count, uint64_t ended)
 {
-    workers->untold = workers->untold || workers->done.length == 0;
+    if (workers->done.length == 0) {
+        workers->untold = true;
+        workers->untold_ns = ended;
+    }
     for (size_t i = 0; i < count; i++)
         job_queue_put(&workers->done, jobs[i]);
 }
@@ -123,11 +129,16 @@ static void tell(struct workers *workers)
     pthread_mutex_lock(&workers->lock);
 }
 
-/* It takes some microseconds: a result may wait for as long for the next one, so that several leave together.
- */
-static bool may_wait(enum work work)
+/* May what is done wait for what is done next, which takes about as long as the last batch, SPENT, that ENDED
+ * now? Several results leave together then, which costs little more than one. None waits longer for that than
+ * those behind it wait for their turn anyway; locked. */
+static bool may_wait(const struct workers *workers, uint64_t spent, uint64_t ended)
 {
-    return work == WORK_P256 || work == WORK_ED25519;
+    uint64_t patience = workers->waiting.length * HOLD_EACH /
+                        (workers->thread_count - workers->quick_threads);
+    if (patience > HOLD_NS)
+        patience = HOLD_NS;
+    return ended - workers->untold_ns + spent <= patience;
 }
 
 /* Until there is work for RANK, or the pool stops; locked. */
@@ -148,6 +159,7 @@ static void await_work(struct workers *workers, enum rank rank)
 static void work(struct workers *workers, struct signer *signer, enum rank rank)
 {
     struct job *batch[WORK_BATCH_MAX];
+    uint64_t begun, ended;
     pthread_mutex_lock(&workers->lock);
     for (;;) {
         await_work(workers, rank);
@@ -155,13 +167,14 @@ static void work(struct workers *workers, struct signer *signer, enum rank rank)
             break;
         size_t count = take_next(workers, batch, workers->kinds[rank]);
         workers->working += (unsigned)count;
-        if (!may_wait(batch[0]->claim.key->work) || workers->done.length >= TELL_AT)
-            tell(workers);
         pthread_mutex_unlock(&workers->lock);
-        perform(signer, batch, count);
+        begun = clock_ns();
+        ended = perform(signer, batch, count);
         pthread_mutex_lock(&workers->lock);
         workers->working -= (unsigned)count;
-        hand_back(workers, batch, count);
+        hand_back(workers, batch, count, ended);
+        if (!may_wait(workers, ended - begun, ended))
+            tell(workers);
     }
     pthread_mutex_unlock(&workers->lock);
 }
@@ -296,27 +309,34 @@ int workers_fd(const struct workers *workers)
     return workers->event;
 }
 
-/* Queues JOB and finds somebody for it; locked. */
-static void enqueue(struct workers *workers, struct job *job)
+/* Queues JOB, and one more of CALLS for a thread that rests and takes it; locked. */
+static void enqueue(struct workers *workers, struct job *job, unsigned calls[static RANKS])
 {
+    enum work kind = job->claim.key->work;
     struct job **bucket = bucket_of(workers, job->token);
     job->same_bucket = *bucket;
     *bucket = job;
     waiting_put(&workers->waiting, job);
-    if ((workers->short_kinds & WORK_BIT(job->claim.key->work)) != 0)
-        return;
-    bool quick = !work_is_slow(job->claim.key->work) && workers->resting[RANK_QUICK] > 0;
-    pthread_cond_signal(&workers->work[quick ? RANK_QUICK : RANK_ANY]);
+    for (size_t rank = RANKS; rank-- > 0;)
+        if ((workers->kinds[rank] & WORK_BIT(kind)) != 0 && calls[rank] < workers->resting[rank]) {
+            calls[rank]++;
+            return;
+        }
 }
 
+/* The threads are called when the lock is free again, which is the first thing they want. */
 void workers_begin(struct workers *workers)
 {
+    unsigned calls[RANKS] = {0};
     if (workers->fresh.length == 0)
         return;
     pthread_mutex_lock(&workers->lock);
     for (struct job *job; (job = job_queue_take(&workers->fresh)) != NULL;)
-        enqueue(workers, job);
+        enqueue(workers, job, calls);
     pthread_mutex_unlock(&workers->lock);
+    for (size_t rank = 0; rank < RANKS; rank++)
+        while (calls[rank]-- > 0)
+            pthread_cond_signal(&workers->work[rank]);
 }
 
 bool workers_do_short(struct workers *workers)

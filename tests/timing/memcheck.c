@@ -3,7 +3,8 @@
  * Under valgrind, with what is secret marked undefined: the result of the operation, so that the plaintext
  * is, and the secret of the fallback. The signer's own path runs then, for both operations, until the answer
  * is complete; valgrind reports every jump and every address that depends on an undefined byte. That
- * OpenSSL's part before it sees random numbers only is shown by test_signer_faults.c. */
+ * OpenSSL's part before it sees random numbers only is shown by test_signer_faults.c. What rsa_alone.c does
+ * around that part runs once more with the factors marked as well. */
 #include <openssl/evp.h>
 #include <valgrind/memcheck.h>
 
@@ -12,6 +13,7 @@
 static void reveal_secret(const struct blinding *blinding, uint8_t *plain, const uint8_t *result);
 
 #define blinding_reveal reveal_secret
+#include "keyserver/vault/rsa_alone.c"
 #include "keyserver/vault/signer.c"
 #undef blinding_reveal
 
@@ -60,6 +62,37 @@ static int perform(struct signer *signer, const struct key *key, enum operation_
     return item.err == 0 && secret && outcome.status == STATUS_OK ? 0 : ERR_CRYPTO;
 }
 
+static void hide_modulus(struct modulus *m)
+{
+    (void)VALGRIND_MAKE_MEM_UNDEFINED(&m->n_inverse, sizeof m->n_inverse);
+    (void)VALGRIND_MAKE_MEM_UNDEFINED(&m->n, sizeof m->n);
+    (void)VALGRIND_MAKE_MEM_UNDEFINED(&m->one, sizeof m->one);
+    (void)VALGRIND_MAKE_MEM_UNDEFINED(&m->square, sizeof m->square);
+}
+
+/* A number modulo the factors and back, without the exponentiations: it must come out again, from undefined
+ * bytes. */
+static int take_apart(const struct key *loaded)
+{
+    uint8_t in[RSA_MODULUS_MAX], out[RSA_MODULUS_MAX];
+    struct rsa_alone key = *loaded->rsa_alone;
+    struct residue number, again;
+    struct residues of;
+    random_bytes(in, loaded->result_size);
+    in[0] = 0;
+    modulus_read(&key.n, &number, in);
+    hide_modulus(&key.p.factor);
+    hide_modulus(&key.q.factor);
+    (void)VALGRIND_MAKE_MEM_UNDEFINED(&key.qinv, sizeof key.qinv);
+    split(&key, &of, &number);
+    join(&key, &again, &of);
+    modulus_write(&key.n, out, &again);
+    bool secret = has_secret(out, TLS_PREMASTER_SIZE);
+    (void)VALGRIND_MAKE_MEM_DEFINED(out, sizeof out);
+    wipe(&key, sizeof key);
+    return secret && same_bytes(in, out, loaded->result_size) ? 0 : ERR_CRYPTO;
+}
+
 int main(int argc, char *argv[])
 {
     static const uint8_t group_secret[32] = {1};
@@ -76,6 +109,7 @@ int main(int argc, char *argv[])
     int err = signer == NULL ? ERR_MEMORY : 0;
     for (size_t i = 0; err == 0 && i < keystore_count(store); i++) {
         const struct key *key = keystore_at(store, i);
+        err = take_apart(key);
         for (int round = 0; err == 0 && round < 3; round++)
             if ((err = perform(signer, key, OP_RSA_PREMASTER, 256)) == 0 &&
                 (err = perform(signer, key, OP_RSA_MASTER, 256)) == 0)

@@ -202,6 +202,107 @@ static void powers_equal_openssls(void **state)
         }
 }
 
+static void assert_difference(const struct modulus *m, const BIGNUM *n, const BIGNUM *a, const BIGNUM *b)
+{
+    struct residue first = residue_of(m, a), second = residue_of(m, b), difference, same = first;
+    BIGNUM *expected = BN_new();
+    assert_int_equal(BN_mod_sub(expected, a, b, n, scratch), 1);
+    modulus_subtract(m, &difference, &first, &second);
+    BIGNUM *found = number_of(m, &difference);
+    assert_int_equal(BN_cmp(found, expected), 0);
+    modulus_subtract(m, &same, &same, &second);
+    assert_memory_equal(same.limb, difference.limb, m->limbs * sizeof same.limb[0]);
+    modulus_subtract(m, &second, &first, &second);
+    assert_memory_equal(second.limb, difference.limb, m->limbs * sizeof same.limb[0]);
+    BN_free(found);
+    BN_free(expected);
+}
+
+static void differences_equal_openssls(void **state)
+{
+    struct modulus m;
+    (void)state;
+    for (size_t i = 0; i < SIZES; i++)
+        for (int round = 0; round < 20; round++) {
+            BIGNUM *n = make_modulus(&m, sizes[i], round < 10 ? 0 : round % 2 ? 1 : -1);
+            BIGNUM *a = below(n), *b = below(n), *zero = BN_new();
+            assert_difference(&m, n, a, b);
+            assert_difference(&m, n, b, a);
+            assert_difference(&m, n, a, a);
+            assert_difference(&m, n, zero, a);
+            assert_difference(&m, n, a, zero);
+            BN_free(a);
+            BN_free(b);
+            BN_free(zero);
+            BN_free(n);
+        }
+}
+
+/* A number of LIMBS; with FILL random, else all its bits are the same. */
+static BIGNUM *make_number(struct residue *out, size_t limbs, int fill)
+{
+    uint8_t bytes[sizeof *out];
+    memset(out, 0, sizeof *out);
+    memset(out->limb, fill, limbs * sizeof out->limb[0]);
+    if (fill == 1)
+        random_bytes(out->limb, limbs * sizeof out->limb[0]);
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[sizeof bytes - 1 - i] = (uint8_t)(out->limb[i / 8] >> 8 * (i % 8));
+    return BN_bin2bn(bytes, sizeof bytes, NULL);
+}
+
+static void any_number_is_reduced_as_by_openssl(void **state)
+{
+    static const size_t lengths[] = {1, 2, 15, 16, 17, 32, 33, 48, 63, 64};
+    static const int fills[] = {0, 1, 0xff};
+    struct modulus m;
+    struct residue number, found;
+    (void)state;
+    for (size_t i = 0; i < SIZES; i++)
+        for (size_t j = 0; j < 10 * 3 * 3; j++) {
+            BIGNUM *n = make_modulus(&m, sizes[i], (int)(j % 3) - 1), *expected = BN_new();
+            BIGNUM *whole = make_number(&number, lengths[j / 9], fills[j / 3 % 3]);
+            assert_int_equal(BN_nnmod(expected, whole, n, scratch), 1);
+            modulus_reduce(&m, &found, &number, lengths[j / 9]);
+            BIGNUM *reduced = number_of(&m, &found);
+            assert_int_equal(BN_cmp(reduced, expected), 0);
+            assert_true(modulus_has(&m, &found));
+            BN_free(n);
+            BN_free(whole);
+            BN_free(reduced);
+            BN_free(expected);
+        }
+}
+
+static void products_without_a_modulus_equal_openssls(void **state)
+{
+    static const size_t lengths[][2] = {{1, 1},   {16, 16}, {17, 15}, {3, 29},
+                                        {32, 32}, {1, 63},  {63, 1},  {31, 33}};
+    static const int fills[] = {0, 1, 0xff};
+    struct residue a, b, c, found;
+    (void)state;
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++)
+        for (size_t j = 0; j < 27; j++) {
+            BIGNUM *first = make_number(&a, lengths[i][0], fills[j % 3]);
+            BIGNUM *second = make_number(&b, lengths[i][1], fills[j / 3 % 3]);
+            BIGNUM *third = make_number(&c, lengths[i][1], fills[j / 9]), *expected = BN_new();
+            assert_int_equal(BN_mul(expected, first, second, scratch), 1);
+            assert_int_equal(BN_add(expected, expected, third), 1);
+            memset(&found, 0x5a, sizeof found);
+            residue_multiply_add(&found, &a, lengths[i][0], &b, lengths[i][1], &c);
+            for (size_t limb = 0; limb < MODULUS_LIMBS; limb++) {
+                uint64_t got = 0;
+                for (int bit = 0; bit < 64; bit++)
+                    got |= (uint64_t)BN_is_bit_set(expected, (int)limb * 64 + bit) << bit;
+                assert_int_equal(found.limb[limb], got);
+            }
+            BN_free(first);
+            BN_free(second);
+            BN_free(third);
+            BN_free(expected);
+        }
+}
+
 static void only_numbers_below_n_are_its(void **state)
 {
     struct modulus m;
@@ -250,6 +351,9 @@ int main(void)
         cmocka_unit_test(numbers_with_leading_zeros_are_as_good_as_others),
         cmocka_unit_test(montgomery_form_and_back_is_the_number),
         cmocka_unit_test(powers_equal_openssls),
+        cmocka_unit_test(differences_equal_openssls),
+        cmocka_unit_test(any_number_is_reduced_as_by_openssl),
+        cmocka_unit_test(products_without_a_modulus_equal_openssls),
         cmocka_unit_test(only_numbers_below_n_are_its),
         cmocka_unit_test(what_is_written_is_what_was_read),
     };

@@ -607,6 +607,47 @@ static void quick_and_slow_threads_lose_no_wakening(void **state)
     }
 }
 
+/* Also those of the lower rank, when there is more than the quick one can take at once. */
+static void jobs_that_begin_together_wake_as_many_threads(void **state)
+{
+    struct job lost;
+    (void)state;
+    pool = pool_with(3, 1, 16);
+    assert_non_null(pool);
+    for (unsigned round = 0; round < 20; round++) {
+        struct finished finished[4];
+        hold(true);
+        for (uint64_t token = 1; token <= 4; token++)
+            assert_int_equal(put(0, token, &ed, FAR, &lost), 0);
+        workers_begin(pool);
+        await_entered(4 * round + 4);
+        hold(false);
+        collect(finished, 4);
+    }
+}
+
+static void results_wait_for_each_other_only_while_many_jobs_wait(void **state)
+{
+    enum { US = 1000 };
+    struct workers some = {.thread_count = 2, .quick_threads = 1, .untold_ns = 5000 * US};
+    (void)state;
+    assert_false(may_wait(&some, 200 * US, 5000 * US)); /* nothing else will be done */
+    some.waiting.length = 10;
+    assert_false(may_wait(&some, 200 * US, 5000 * US));
+    assert_true(may_wait(&some, 15 * US, 5000 * US));
+    some.waiting.length = 60;
+    assert_true(may_wait(&some, 200 * US, 5000 * US));
+    assert_true(may_wait(&some, 200 * US, 5700 * US));
+    assert_false(may_wait(&some, 200 * US, 5800 * US));
+    assert_false(may_wait(&some, 3000 * US, 5000 * US)); /* the next one would take too long */
+    some.thread_count = 5;                               /* each has fewer before it */
+    assert_true(may_wait(&some, 200 * US, 5000 * US));
+    assert_false(may_wait(&some, 200 * US, 5200 * US));
+    some.waiting.length = 10000;
+    assert_true(may_wait(&some, 200 * US, 5800 * US));
+    assert_false(may_wait(&some, 200 * US, 5900 * US));
+}
+
 static void short_work_is_done_by_who_asks(void **state)
 {
     struct finished done[3];
@@ -660,6 +701,8 @@ int main(void)
         WITH_POOL(nothing_begins_before_it_is_told_to),
         WITH_POOL(a_quick_thread_takes_no_rsa),
         WITH_POOL(quick_and_slow_threads_lose_no_wakening),
+        WITH_POOL(jobs_that_begin_together_wake_as_many_threads),
+        WITH_POOL(results_wait_for_each_other_only_while_many_jobs_wait),
         WITH_POOL(short_work_is_done_by_who_asks),
         WITH_POOL(so_much_short_work_is_done_at_once),
         WITH_POOL(load_counts_what_waits_and_what_is_worked_on),
