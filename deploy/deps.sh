@@ -11,7 +11,7 @@ packages() {
     demo) echo python3 openssl curl procps util-linux ;;
     lint) echo clang clang-format binutils mandoc ;;
     fuzz) echo clang libclang-rt-dev python3 ;;
-    bench) echo nginx haproxy hitch openssl python3 ;; # Debian starts the first three as services
+    bench) echo nginx haproxy hitch openssl python3 android-libboringssl-dev ;; # Debian starts the first three as services
     timing) echo valgrind python3 openssl procps ;;
     *) echo "deps.sh: unknown group '$1'; known: build test demo lint fuzz bench timing" >&2; exit 2 ;;
     esac

@@ -5,6 +5,8 @@ import shutil
 import subprocess
 import time
 
+from daemon import program
+
 CPUS = sorted(os.sched_getaffinity(0))
 # What is measured runs on one CPU, what asks on another; with one CPU there is nothing to choose.
 SERVER_CPU, CLIENT_CPU = (CPUS[1], CPUS[0]) if len(CPUS) > 1 else (-1, -1)
@@ -89,6 +91,7 @@ def describe():
         "kernel": "%s %s" % (os.uname().sysname, os.uname().release),
         "system": system.group(1) if system else "?",
         "openssl": first_line("openssl", "version"),
+        "client": first_line(program("bench/tls_client"), "library"),
         "nginx": first_line("nginx", "-v"),
         "haproxy": first_line("haproxy", "-v"),
         "hitch": first_line("hitch", "--version"),

@@ -1,6 +1,7 @@
 /* TLS clients for the benchmarks, thousands in one thread: the same for every server that is measured.
  *
  *   tls_client MODE PORT VERSION CIPHERS NAME COUNT SECONDS
+ *   tls_client library      says whose TLS this is: OpenSSL's, or BoringSSL's, of which it is the same source
  *
  *   handshakes   COUNT at a time for SECONDS, each closed in good order
  *   bulk         COUNT connections that get a megabyte again and again for SECONDS
@@ -11,6 +12,7 @@
  * are not verified: that is the client's cost, not the server's. Nothing is resumed. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdbool.h>
@@ -265,7 +267,7 @@ static SSL_CTX *context(const char *version, const char *ciphers)
 {
     static char ecdsa[] = "ECDSA+SHA256";
     SSL_CTX *made = SSL_CTX_new(TLS_client_method());
-    int number = strcmp(version, "1.3") == 0 ? TLS1_3_VERSION : TLS1_2_VERSION;
+    uint16_t number = strcmp(version, "1.3") == 0 ? TLS1_3_VERSION : TLS1_2_VERSION;
     if (made == NULL || !SSL_CTX_set_min_proto_version(made, number) ||
         !SSL_CTX_set_max_proto_version(made, number))
         return NULL;
@@ -303,6 +305,8 @@ int main(int argc, char *argv[])
 {
     struct rlimit files;
     char end;
+    if (argc == 2 && strcmp(argv[1], "library") == 0)
+        return puts(OPENSSL_VERSION_TEXT) < 0;
     if (argc != 8 || parse(argv) != 0) {
         fprintf(stderr, "usage: tls_client MODE PORT VERSION CIPHERS NAME COUNT SECONDS\n");
         return 2;
