@@ -121,7 +121,7 @@ $(BUILD)/obj/keyserver/lanes/%_ifma.o: CFLAGS += $(ifma_$(ARCH))
 $(BUILD)/obj/keyserver/lanes/e%_ifma.o: CFLAGS += $(if $(is_clang),,-fschedule-insns -fsched-pressure -fno-var-tracking)
 $(BUILD)/obj/keyserver/lanes/e%_portable.o: CFLAGS += $(if $(is_clang),,-fno-var-tracking)
 
-$(BUILD)/obj/%.o: %.c
+$(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<

@@ -29,7 +29,8 @@ struct workers *workers_new(const struct keystore *store, const struct workers_s
 /* Finishes what has begun, drops the rest; NULL is allowed. */
 void workers_free(struct workers *workers);
 
-/* Readable when workers_collect has something. */
+/* Readable when workers_collect() has something; up to a millisecond after it has while much work waits, so
+ * that several results are told at once. */
 int workers_fd(const struct workers *workers);
 /* Takes a copy of ORDER: token, deadline_ns, claim and task of a judged request; workers_begin() follows.
  * When queue_max jobs are there, the edge with the most that wait loses its oldest: it is copied to LOST
