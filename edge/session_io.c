@@ -104,7 +104,9 @@ static int session_io_finish(void *user)
         return RELAY_CUT;
     ERR_clear_error();
     errno = 0;
+    io->socket.more = true; /* the FIN, in the same packet */
     int n = SSL_shutdown(io->ssl);
+    io->socket.more = false;
     if (n < 0) {
         int result = failed(io, n);
         return result == RELAY_ENDED ? 1 : result;
