@@ -43,7 +43,7 @@ void log_flush(void);
 struct trace_id {
     uint8_t bytes[TRACE_ID_SIZE];
 };
-void trace_id_new(struct trace_id *id);
+void trace_id_new(struct trace_id *id); /* a process that has forked may repeat its parent's */
 /* The text of ID in OUT; returns OUT. */
 char *trace_id_text(const struct trace_id *id, char out[static 2 * TRACE_ID_SIZE + 1]);
 

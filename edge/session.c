@@ -72,9 +72,9 @@ static void drop_handle(struct session *session)
     host->on_gone(host);
 }
 
-void session_on_watch_closed(uv_handle_t *handle)
+void session_on_watch_closed(void *user)
 {
-    drop_handle(handle->data);
+    drop_handle(user);
 }
 
 static void act_release(struct session *session)
@@ -162,15 +162,15 @@ void session_run(struct session *session)
     }
 }
 
-static void on_client(void *user, int status, int events)
+static void on_client(void *user, unsigned events)
 {
     struct session *session = user;
 
-    if (status < 0 || (events & (UV_READABLE | UV_DISCONNECT)))
+    if (events & (WATCH_READABLE | WATCH_GONE))
         session->io.socket.dry = false;
     if (session->is_ready)
         return;
-    if (session->state == SESSION_WAIT_KEY || (events & UV_DISCONNECT))
+    if (session->state == SESSION_WAIT_KEY || (events & WATCH_GONE))
         client_left(session);
     else
         session_run(session);
@@ -281,11 +281,7 @@ int session_start(struct session_host *host, int fd, const struct address *from)
         return ERR_MEMORY;
     }
     session->host = host;
-    if (watch_open(&session->client, host->loop, fd, on_client, session_on_watch_closed, session) != 0) {
-        SSL_free(session->io.ssl);
-        free(session);
-        return ERR_MEMORY;
-    }
+    watch_open(&session->client, &host->watches, fd, on_client, session_on_watch_closed, session);
     prepare(session, from);
     /* The kernel keeps a connection to itself until there is something to read (edge_bind.c). */
     session_handshake_step(session);

@@ -33,6 +33,7 @@ struct session_host {
     struct trace_ring *traces;
     struct session_stats stats;
     struct timeouts timeouts;
+    struct watches watches;
     struct relay_scratch scratch;
     struct session_list all;
     struct session_list ready;                  /* have more to do at once */
@@ -77,7 +78,7 @@ void session_stop(struct session *session);
 /* ---- for session_handshake and session_relay ---- */
 
 /* EVENT happened: the table says what follows, and it is done. The memory stays until the loop has closed its
- * handles; look at `state` to see whether the session lives on. */
+ * watches; look at `state` to see whether the session lives on. */
 void session_happen(struct session *session, enum session_event event);
 /* How the connection ended; the first cause is the one that counts. */
 void session_conclude(struct session *session, enum session_result result);
@@ -86,6 +87,6 @@ void session_retry_later(struct session *session);
 /* Its share of this loop turn is used up: session_run() comes in the next. */
 void session_become_ready(struct session *session);
 /* The close callback of the session's watches. */
-void session_on_watch_closed(uv_handle_t *handle);
+void session_on_watch_closed(void *session);
 
 #endif

@@ -124,7 +124,7 @@ static void notice_hello(struct session *session, uint64_t step_began_ns)
     session_happen(session, EVENT_HELLO_READ);
 }
 
-static void watch_client(struct session *session, int events)
+static void watch_client(struct session *session, unsigned events)
 {
     if (watch_set(&session->client, events) != 0)
         session_handshake_fail(session, FAILURE_MEMORY, EVENT_CLIENT_GONE);
@@ -143,10 +143,10 @@ void session_handshake_step(struct session *session)
         done(session);
         break;
     case ASYNC_WANT_READ:
-        watch_client(session, UV_READABLE);
+        watch_client(session, WATCH_READABLE);
         break;
     case ASYNC_WANT_WRITE:
-        watch_client(session, UV_WRITABLE);
+        watch_client(session, WATCH_WRITABLE);
         break;
     case ASYNC_WAIT_KEY:
         note_pause(session);
@@ -154,7 +154,7 @@ void session_handshake_step(struct session *session)
         break;
     case ASYNC_NO_JOB:
         session_retry_later(session);
-        watch_client(session, UV_DISCONNECT);
+        watch_client(session, WATCH_GONE);
         break;
     case ASYNC_FAILED:
         broke(session);
@@ -165,7 +165,7 @@ void session_handshake_step(struct session *session)
 /* Readable data must not wake a session that cannot use it; only the client's leaving may. */
 void session_handshake_pause(struct session *session)
 {
-    if (watch_set(&session->client, UV_DISCONNECT) != 0)
+    if (watch_set(&session->client, WATCH_GONE) != 0)
         session_handshake_fail(session, FAILURE_MEMORY, EVENT_CLIENT_GONE);
 }
 

@@ -18,7 +18,7 @@ static enum session_result break_result(const struct session *session)
     return session->io.notified && session->state == SESSION_CLOSING ? RESULT_OK : results[session->io.why];
 }
 
-static void watch_client(struct session *session, int events)
+static void watch_client(struct session *session, unsigned events)
 {
     if (watch_set(&session->client, events) == 0)
         return;
@@ -32,10 +32,10 @@ void session_relay_hear(struct session *session)
 {
     switch (session_io_peek(&session->io)) {
     case RELAY_WANT_READ:
-        watch_client(session, UV_READABLE);
+        watch_client(session, WATCH_READABLE);
         break;
     case RELAY_WANT_WRITE:
-        watch_client(session, UV_WRITABLE);
+        watch_client(session, WATCH_WRITABLE);
         break;
     case RELAY_ENDED:
         session_happen(session, EVENT_CLIENT_ENDED);
@@ -56,7 +56,7 @@ void session_relay_listen(struct session *session)
     if (SSL_has_pending(session->io.ssl))
         session_relay_hear(session);
     else
-        watch_client(session, UV_READABLE);
+        watch_client(session, WATCH_READABLE);
 }
 
 /* ---- the origin ---- */
@@ -68,11 +68,11 @@ static void failed(struct session *session, int why)
     session_happen(session, EVENT_ORIGIN_FAILED);
 }
 
-static void on_origin(void *user, int status, int events)
+static void on_origin(void *user, unsigned events)
 {
     struct session *session = user;
 
-    (void)status, (void)events;
+    (void)events;
     if (session->state != SESSION_CONNECT) {
         if (!session->is_ready)
             session_relay_run(session);
@@ -98,14 +98,11 @@ void session_relay_connect(struct session *session)
         failed(session, errno);
         return;
     }
-    if (watch_open(&session->origin, host->loop, fd, on_origin, session_on_watch_closed, session) != 0) {
-        failed(session, ENOMEM);
-        return;
-    }
+    watch_open(&session->origin, &host->watches, fd, on_origin, session_on_watch_closed, session);
     session->handles++;
     if (connected)
         session_happen(session, EVENT_CONNECTED);
-    else if (watch_set(&session->origin, UV_WRITABLE) != 0)
+    else if (watch_set(&session->origin, WATCH_WRITABLE) != 0)
         failed(session, ENOMEM);
 }
 
@@ -154,9 +151,9 @@ static bool relay_events(struct session *session, const struct relay_step *step)
     return session->state != SESSION_CLOSED;
 }
 
-static int uv_events(unsigned events)
+static unsigned watch_events(unsigned events)
 {
-    return (events & RELAY_READABLE ? UV_READABLE : 0) | (events & RELAY_WRITABLE ? UV_WRITABLE : 0);
+    return (events & RELAY_READABLE ? WATCH_READABLE : 0) | (events & RELAY_WRITABLE ? WATCH_WRITABLE : 0);
 }
 
 void session_relay_run(struct session *session)
@@ -173,8 +170,8 @@ void session_relay_run(struct session *session)
         return;
     if (step.again) {
         session_become_ready(session);
-    } else if (watch_set(&session->client, uv_events(step.client_events)) != 0 ||
-               watch_set(&session->origin, uv_events(step.origin_events)) != 0) {
+    } else if (watch_set(&session->client, watch_events(step.client_events)) != 0 ||
+               watch_set(&session->origin, watch_events(step.origin_events)) != 0) {
         session_conclude(session, RESULT_MEMORY);
         session_happen(session, EVENT_CLIENT_GONE);
     }

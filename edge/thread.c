@@ -41,6 +41,7 @@ static void end_when_empty(struct thread *thread)
     thread->closing = true;
     client_close(thread->client);
     thread->client = NULL;
+    watches_close(&thread->host.watches);
     uv_close((uv_handle_t *)&thread->timer, NULL);
     uv_close((uv_handle_t *)&thread->prepare, NULL);
     uv_close((uv_handle_t *)&thread->idle, NULL);
@@ -214,12 +215,17 @@ static int init_loop(struct thread *thread)
 {
     if (uv_loop_init(&thread->loop) != 0)
         return ERR_SYSTEM;
+    if (watches_init(&thread->host.watches, &thread->loop) != 0) {
+        uv_loop_close(&thread->loop);
+        return ERR_SYSTEM;
+    }
     uv_timer_init(&thread->loop, &thread->timer);
     uv_prepare_init(&thread->loop, &thread->prepare);
     uv_idle_init(&thread->loop, &thread->idle);
     thread->timer.data = thread->prepare.data = thread->idle.data = thread->wake.data = thread;
     uv_prepare_start(&thread->prepare, on_prepare);
     if (uv_async_init(&thread->loop, &thread->wake, on_wake) != 0) {
+        watches_close(&thread->host.watches);
         uv_loop_close(&thread->loop);
         return ERR_SYSTEM;
     }

@@ -3,70 +3,49 @@
 #include <assert.h>
 #include <unistd.h>
 
-/* libuv has two flags for one thing: who leaves is readable, too. */
-#define COVERED_BY_READABLE (UV_READABLE | UV_DISCONNECT)
+#define BATCH 256 /* sockets that are heard in one turn of the loop */
 
-static void on_poll(uv_poll_t *poll, int status, int events);
+/* ---- one ---- */
 
-int watch_open(struct watch *watch, uv_loop_t *loop, int fd, watch_cb *on_io, uv_close_cb on_closed,
-               void *user)
+/* Waits for exactly EVENTS. An error is told even of a socket that waits for none, but not of one that is not
+ * in the set. */
+static int enroll(struct watch *watch, unsigned events)
 {
-    *watch = (struct watch){.fd = fd, .on_io = on_io, .on_closed = on_closed};
-    if (uv_poll_init(loop, &watch->poll, fd) != 0) {
-        close(fd);
-        watch->fd = -1;
-        return ERR_SYSTEM;
-    }
-    watch->poll.data = user;
-    watch->open = true;
-    return 0;
-}
-
-/* Waits for exactly EVENTS. */
-static int enroll(struct watch *watch, int events)
-{
-    int bad = 0;
+    struct epoll_event event = {.events = events, .data.ptr = watch};
 
     if (events == watch->registered)
         return 0;
-    if (events == 0)
-        uv_poll_stop(&watch->poll);
-    else
-        bad = uv_poll_start(&watch->poll, events, on_poll);
-    watch->registered = bad ? 0 : events;
-    return bad ? ERR_SYSTEM : 0;
+    int how = watch->registered == 0 ? EPOLL_CTL_ADD : events == 0 ? EPOLL_CTL_DEL : EPOLL_CTL_MOD;
+    bool done = epoll_ctl(watch->set->epoll, how, watch->fd, &event) == 0;
+    if (done)
+        watch->registered = events;
+    return done ? 0 : ERR_SYSTEM;
 }
 
-static struct watch *watch_of(uv_poll_t *poll)
+/* Who is heard is heard leaving, too, and whose leaving matters is asked for words next: one registration for
+ * both. */
+static unsigned registration_for(unsigned events)
 {
-    return (struct watch *)poll; /* its first member */
+    return events & (WATCH_READABLE | WATCH_GONE) ? events | WATCH_READABLE | WATCH_GONE : events;
 }
 
-static void on_poll(uv_poll_t *poll, int status, int events)
+void watch_open(struct watch *watch, struct watches *set, int fd, watch_cb *on_io, watch_closed_cb *on_closed,
+                void *user)
 {
-    struct watch *watch = watch_of(poll);
-
-    if (status < 0)
-        watch->registered = 0; /* libuv has stopped it */
-    else if ((events & watch->wanted) == 0 && enroll(watch, watch->wanted) == 0)
-        return;
-    watch->on_io(poll->data, status, events & watch->wanted);
+    *watch = (struct watch){
+        .set = set, .fd = fd, .open = true, .on_io = on_io, .on_closed = on_closed, .user = user};
 }
 
-int watch_set(struct watch *watch, int events)
+int watch_set(struct watch *watch, unsigned events)
 {
-    int covered = watch->registered & UV_READABLE ? watch->registered | COVERED_BY_READABLE
-                                                  : watch->registered;
-
     if (!watch->open)
         return 0;
     watch->wanted = events;
     /* A socket is writable nearly always: that would only wake us. */
-    bool idles = watch->registered & ~events & UV_WRITABLE;
-    if ((events & ~covered) == 0 && !idles)
+    bool idles = watch->registered & ~events & WATCH_WRITABLE;
+    if ((events & ~watch->registered) == 0 && !idles)
         return 0;
-    /* Whose leaving matters is asked for words next: one registration for both. */
-    return enroll(watch, events == UV_DISCONNECT && watch->registered == 0 ? UV_READABLE : events);
+    return enroll(watch, registration_for(events));
 }
 
 void watch_sleep(struct watch *watch)
@@ -76,12 +55,85 @@ void watch_sleep(struct watch *watch)
     (void)error;
 }
 
+static void happen(struct watch *watch, unsigned events)
+{
+    if (!watch->open)
+        return; /* closed by one that came before it in this batch */
+    if (events & (EPOLLERR | EPOLLHUP))
+        events |= WATCH_READABLE | WATCH_WRITABLE | WATCH_GONE;
+    if (events & watch->wanted)
+        watch->on_io(watch->user, events & watch->wanted);
+    else
+        (void)enroll(watch, watch->wanted); /* it was in the way, once; less of it cannot fail */
+}
+
+/* ---- all ---- */
+
+static void bury(struct watches *set)
+{
+    struct watch *watch;
+
+    while ((watch = STAILQ_FIRST(&set->closed))) {
+        STAILQ_REMOVE_HEAD(&set->closed, in_closed);
+        watch->on_closed(watch->user);
+    }
+}
+
+static void on_idle(uv_idle_t *idle)
+{
+    uv_idle_stop(idle);
+    bury(idle->data);
+}
+
 void watch_close(struct watch *watch)
 {
+    struct watches *set = watch->set;
+
     if (!watch->open)
         return;
     watch->open = false;
-    uv_close((uv_handle_t *)&watch->poll, watch->on_closed);
-    close(watch->fd);
+    close(watch->fd); /* and so it is out of the set */
     watch->fd = -1;
+    STAILQ_INSERT_TAIL(&set->closed, watch, in_closed);
+    if (!set->in_batch)
+        uv_idle_start(&set->idle, on_idle);
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+    struct watches *set = poll->data;
+    struct epoll_event batch[BATCH];
+
+    (void)status, (void)events;
+    int count = epoll_wait(set->epoll, batch, BATCH, 0);
+    set->in_batch = true;
+    for (int i = 0; i < count; i++)
+        happen(batch[i].data.ptr, batch[i].events);
+    set->in_batch = false;
+    bury(set);
+}
+
+int watches_init(struct watches *set, uv_loop_t *loop)
+{
+    *set = (struct watches){.epoll = epoll_create1(EPOLL_CLOEXEC)};
+    STAILQ_INIT(&set->closed);
+    if (set->epoll < 0)
+        return ERR_SYSTEM;
+    if (uv_poll_init(loop, &set->poll, set->epoll) != 0) {
+        close(set->epoll);
+        return ERR_SYSTEM;
+    }
+    uv_idle_init(loop, &set->idle);
+    set->poll.data = set->idle.data = set;
+    uv_poll_start(&set->poll, UV_READABLE, on_poll);
+    return 0;
+}
+
+void watches_close(struct watches *set)
+{
+    assert(STAILQ_EMPTY(&set->closed));
+    uv_close((uv_handle_t *)&set->idle, NULL);
+    uv_close((uv_handle_t *)&set->poll, NULL);
+    close(set->epoll);
+    set->epoll = -1;
 }

@@ -461,14 +461,16 @@ static void levels_and_formats_are_parsed(void **state)
 
 static void trace_ids_are_random_and_written_in_hex(void **state)
 {
+    enum { MANY = 100 };
     (void)state;
-    struct trace_id first;
-    struct trace_id second;
+    struct trace_id ids[MANY];
     char out[2 * TRACE_ID_SIZE + 1];
-    trace_id_new(&first);
-    trace_id_new(&second);
-    assert_memory_not_equal(&first, &second, sizeof first);
-    assert_ptr_equal(trace_id_text(&first, out), out);
+    for (size_t i = 0; i < MANY; i++) {
+        trace_id_new(&ids[i]);
+        for (size_t j = 0; j < i; j++)
+            assert_memory_not_equal(&ids[i], &ids[j], sizeof ids[i]);
+    }
+    assert_ptr_equal(trace_id_text(&ids[0], out), out);
     assert_int_equal(strlen(out), 32);
     assert_int_equal(strspn(out, "0123456789abcdef"), 32);
 }
