@@ -86,7 +86,7 @@ size_t waiting_take(struct waiting *waiting, struct job *out[static WORK_BATCH_M
     return count;
 }
 
-static size_t waiting_of(const struct waiting *waiting, size_t edge)
+size_t waiting_of(const struct waiting *waiting, size_t edge)
 {
     size_t sum = 0;
     for (size_t i = 0; i < WORKS; i++)

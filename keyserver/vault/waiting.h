@@ -29,6 +29,8 @@ void waiting_put(struct waiting *waiting, struct job *job);
 size_t waiting_take(struct waiting *waiting, struct job *out[static WORK_BATCH_MAX], unsigned kinds);
 /* True when waiting_take() would find something. */
 bool waiting_has(const struct waiting *waiting, unsigned kinds);
+/* Jobs of EDGE, of every kind. */
+size_t waiting_of(const struct waiting *waiting, size_t edge);
 
 /* Takes a job away from the edge that has the most, if EDGE with one more would still have fewer; NULL
  * otherwise. Its slow work first: that keeps a place for longest. */

@@ -15,7 +15,7 @@
 #define BUCKETS     4096
 #define STACK_SIZE  (256 * 1024)
 #define HOLD_NS     1000000 /* a result waits no longer than this for others */
-#define HOLD_EACH   16000   /* ns that a result may wait for each job that a thread has before it */
+#define HOLD_EACH   16000   /* ns that it may for each job that its edge has waiting for a thread */
 #define SHORT_TAKES 4       /* batches of short work in one turn of the I/O thread */
 
 /* What a thread takes: everything but short work, or of that the quick only. */
@@ -32,7 +32,7 @@ struct workers {
     struct waiting waiting;
     struct job_queue done;
     bool untold;                 /* `done` has something, and the I/O thread has not been woken for it */
-    uint64_t untold_ns;          /* since then */
+    uint64_t tell_by_ns;         /* when it must have been */
     struct job *bucket[BUCKETS]; /* waiting jobs by token, for cancelling */
     unsigned working;
     bool stopping;
@@ -105,15 +105,29 @@ static uint64_t perform(struct signer *signer, struct job *const *jobs, size_t c
     return ended;
 }
 
+/* How long the result of JOB may wait for others, so that several leave together, which costs little more
+ * than one: less than what its edge has waiting will take anyway. Who has nothing more waiting is not made
+ * to. */
+static uint64_t patience_of(const struct workers *workers, const struct job *job)
+{
+    uint64_t patience = waiting_of(&workers->waiting, job->claim.edge->index) * HOLD_EACH /
+                        (workers->thread_count - workers->quick_threads);
+    return patience < HOLD_NS ? patience : HOLD_NS;
+}
+
 /* Hands back what was done at ENDED; locked. */
 static void hand_back(struct workers *workers, struct job *const *jobs, size_t count, uint64_t ended)
 {
     if (workers->done.length == 0) {
         workers->untold = true;
-        workers->untold_ns = ended;
+        workers->tell_by_ns = UINT64_MAX;
     }
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        uint64_t by = ended + patience_of(workers, jobs[i]);
+        if (by < workers->tell_by_ns)
+            workers->tell_by_ns = by;
         job_queue_put(&workers->done, jobs[i]);
+    }
 }
 
 /* Wakes the I/O thread for what is done; locked, but for the waking. */
@@ -127,18 +141,6 @@ static void tell(struct workers *workers)
     while (write(workers->event, &one, sizeof one) < 0 && errno == EINTR)
         ;
     pthread_mutex_lock(&workers->lock);
-}
-
-/* May what is done wait for what is done next, which takes about as long as the last batch, SPENT, that ENDED
- * now? Several results leave together then, which costs little more than one. None waits longer for that than
- * those behind it wait for their turn anyway; locked. */
-static bool may_wait(const struct workers *workers, uint64_t spent, uint64_t ended)
-{
-    uint64_t patience = workers->waiting.length * HOLD_EACH /
-                        (workers->thread_count - workers->quick_threads);
-    if (patience > HOLD_NS)
-        patience = HOLD_NS;
-    return ended - workers->untold_ns + spent <= patience;
 }
 
 /* Until there is work for RANK, or the pool stops; locked. */
@@ -155,26 +157,30 @@ static void await_work(struct workers *workers, enum rank rank)
     }
 }
 
-/* Takes, computes, hands back, until the pool stops. */
+/* Takes, computes, hands back, until the pool stops. What is done need not be told at once when the next
+ * batch will be there in time, being of the same kind. */
 static void work(struct workers *workers, struct signer *signer, enum rank rank)
 {
     struct job *batch[WORK_BATCH_MAX];
-    uint64_t begun, ended;
+    enum work before = WORKS;
+    uint64_t begun = 0, ended = 0;
     pthread_mutex_lock(&workers->lock);
     for (;;) {
         await_work(workers, rank);
         if (workers->stopping)
             break;
         size_t count = take_next(workers, batch, workers->kinds[rank]);
+        enum work kind = batch[0]->claim.key->work;
         workers->working += (unsigned)count;
+        if (kind != before || ended + (ended - begun) > workers->tell_by_ns)
+            tell(workers);
         pthread_mutex_unlock(&workers->lock);
+        before = kind;
         begun = clock_ns();
         ended = perform(signer, batch, count);
         pthread_mutex_lock(&workers->lock);
         workers->working -= (unsigned)count;
         hand_back(workers, batch, count, ended);
-        if (!may_wait(workers, ended - begun, ended))
-            tell(workers);
     }
     pthread_mutex_unlock(&workers->lock);
 }

@@ -626,26 +626,31 @@ static void jobs_that_begin_together_wake_as_many_threads(void **state)
     }
 }
 
-static void results_wait_for_each_other_only_while_many_jobs_wait(void **state)
+static void results_wait_for_each_other_only_while_their_edge_has_more_waiting(void **state)
 {
-    enum { US = 1000 };
-    struct workers some = {.thread_count = 2, .quick_threads = 1, .untold_ns = 5000 * US};
+    enum { US = 1000, MANY = 70 };
+    struct workers some = {.thread_count = 2, .quick_threads = 1};
+    static struct job waiting[MANY], done[3];
+    struct job *const first = &done[0], *const second = &done[1], *const third = &done[2];
     (void)state;
-    assert_false(may_wait(&some, 200 * US, 5000 * US)); /* nothing else will be done */
-    some.waiting.length = 10;
-    assert_false(may_wait(&some, 200 * US, 5000 * US));
-    assert_true(may_wait(&some, 15 * US, 5000 * US));
-    some.waiting.length = 60;
-    assert_true(may_wait(&some, 200 * US, 5000 * US));
-    assert_true(may_wait(&some, 200 * US, 5700 * US));
-    assert_false(may_wait(&some, 200 * US, 5800 * US));
-    assert_false(may_wait(&some, 3000 * US, 5000 * US)); /* the next one would take too long */
-    some.thread_count = 5;                               /* each has fewer before it */
-    assert_true(may_wait(&some, 200 * US, 5000 * US));
-    assert_false(may_wait(&some, 200 * US, 5200 * US));
-    some.waiting.length = 10000;
-    assert_true(may_wait(&some, 200 * US, 5800 * US));
-    assert_false(may_wait(&some, 200 * US, 5900 * US));
+    assert_int_equal(waiting_init(&some.waiting, EDGES), 0);
+    for (size_t i = 0; i < MANY; i++) {
+        waiting[i].claim = (struct claim){.edge = &edges[0], .key = i % 2 ? &rsa : &ed};
+        assert_int_equal(patience_of(&some, &waiting[0]), i * 16 * US < 1000 * US ? i * 16 * US : 1000 * US);
+        waiting_put(&some.waiting, &waiting[i]);
+    }
+    first->claim.edge = second->claim.edge = &edges[0];
+    third->claim.edge = &edges[1]; /* has nothing more waiting */
+    hand_back(&some, &first, 1, 5000 * US);
+    assert_true(some.untold);
+    assert_int_equal(some.tell_by_ns, 6000 * US);
+    hand_back(&some, &second, 1, 5400 * US);
+    assert_int_equal(some.tell_by_ns, 6000 * US); /* of the first */
+    hand_back(&some, &third, 1, 5500 * US);
+    assert_int_equal(some.tell_by_ns, 5500 * US); /* and so it is told at once, with those before it */
+    some.thread_count = 11;                       /* what waits will be done sooner */
+    assert_int_equal(patience_of(&some, &waiting[0]), MANY * 16 * US / 10);
+    waiting_clear(&some.waiting);
 }
 
 static void short_work_is_done_by_who_asks(void **state)
@@ -702,7 +707,7 @@ int main(void)
         WITH_POOL(a_quick_thread_takes_no_rsa),
         WITH_POOL(quick_and_slow_threads_lose_no_wakening),
         WITH_POOL(jobs_that_begin_together_wake_as_many_threads),
-        WITH_POOL(results_wait_for_each_other_only_while_many_jobs_wait),
+        WITH_POOL(results_wait_for_each_other_only_while_their_edge_has_more_waiting),
         WITH_POOL(short_work_is_done_by_who_asks),
         WITH_POOL(so_much_short_work_is_done_at_once),
         WITH_POOL(load_counts_what_waits_and_what_is_worked_on),
