@@ -48,5 +48,5 @@ def test_an_rsa_request_of_another_edge_waits_for_its_turn_only(yard):
     assert yard.server.admin.metric("keyless_server_vault_queued") > 500
     result = outcome(flood)
     assert result["failed"] == 0
-    # It waits for the batch that is being computed and its own, each of eight on both workers: 32 operations, not 1,000.
-    assert statistics.median(quick) < 100 * result["seconds"] / result["answered"]
+    # It waits for the batch that is being computed and its own, each of eight on both workers: 32 operations (here twice), not 1,000.
+    assert statistics.median(quick) < 64 * result["seconds"] / result["answered"]

@@ -7,14 +7,13 @@
 
 #include <cmocka.h>
 
-#include <arpa/inet.h>
-#include <fcntl.h>
 #include <linux/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "edge/session_io.h"
+#include "tests/unit/edge/tcp_pair.h"
 
 struct rig {
     SSL_CTX *server_context, *client_context;
@@ -22,25 +21,6 @@ struct rig {
     SSL *client;
     int peer;
 };
-
-static void connect_pair(int *ours, int *theirs)
-{
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof(at);
-    int listener = socket(AF_INET, SOCK_STREAM, 0);
-
-    assert_int_equal(bind(listener, (struct sockaddr *)&at, length), 0);
-    assert_int_equal(listen(listener, 1), 0);
-    assert_int_equal(getsockname(listener, (struct sockaddr *)&at, &length), 0);
-    *theirs = socket(AF_INET, SOCK_STREAM, 0);
-    assert_int_equal(connect(*theirs, (struct sockaddr *)&at, length), 0);
-    *ours = accept(listener, NULL, NULL);
-    assert_true(*ours >= 0);
-    close(listener);
-    assert_int_equal(setsockopt(*ours, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)), 0); /* as an edge */
-    assert_int_equal(fcntl(*ours, F_SETFL, O_NONBLOCK), 0);
-    assert_int_equal(fcntl(*theirs, F_SETFL, O_NONBLOCK), 0);
-}
 
 static void wait_readable(int fd)
 {
@@ -81,7 +61,9 @@ static int set_up(void **state)
 
     rig = (struct rig){.server_context = make_context(TLS_server_method()),
                        .client_context = make_context(TLS_client_method())};
-    connect_pair(&rig.io.socket.fd, &rig.peer);
+    tcp_pair(&rig.io.socket.fd, &rig.peer);
+    assert_int_equal(fcntl(rig.peer, F_SETFL, O_NONBLOCK), 0);
+    assert_int_equal(setsockopt(rig.io.socket.fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)), 0);
     rig.io.ssl = SSL_new(rig.server_context);
     rig.client = SSL_new(rig.client_context);
     assert_int_equal(tls_socket_attach(rig.io.ssl, &rig.io.socket), 0);

@@ -7,13 +7,12 @@
 
 #include <cmocka.h>
 
-#include <arpa/inet.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "edge/tls_socket.h"
+#include "tests/unit/edge/tcp_pair.h"
 
 struct rig {
     SSL_CTX *context;
@@ -23,31 +22,13 @@ struct rig {
     int peer;
 };
 
-/* A TCP connection on loopback, because only there "more follows" has a meaning. */
-static void connect_pair(int *ours, int *theirs)
-{
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof(at);
-    int listener = socket(AF_INET, SOCK_STREAM, 0);
-
-    assert_int_equal(bind(listener, (struct sockaddr *)&at, length), 0);
-    assert_int_equal(listen(listener, 1), 0);
-    assert_int_equal(getsockname(listener, (struct sockaddr *)&at, &length), 0);
-    *ours = socket(AF_INET, SOCK_STREAM, 0);
-    assert_int_equal(connect(*ours, (struct sockaddr *)&at, length), 0);
-    *theirs = accept(listener, NULL, NULL);
-    assert_true(*theirs >= 0);
-    close(listener);
-    assert_int_equal(fcntl(*ours, F_SETFL, O_NONBLOCK), 0);
-}
-
 static int set_up(void **state)
 {
     static struct rig rig;
 
     rig = (struct rig){.context = SSL_CTX_new(TLS_server_method())};
     rig.ssl = SSL_new(rig.context);
-    connect_pair(&rig.socket.fd, &rig.peer);
+    tcp_pair(&rig.socket.fd, &rig.peer);
     assert_int_equal(tls_socket_attach(rig.ssl, &rig.socket), 0);
     rig.bio = SSL_get_rbio(rig.ssl);
     assert_ptr_equal(rig.bio, SSL_get_wbio(rig.ssl));
