@@ -44,7 +44,7 @@ static bool numbers_fit(BIGNUM *number[NUMBERS], BN_CTX *scratch)
                 BN_cmp(product, number[N]) == 0 && BN_is_odd(number[E]) && !BN_is_one(number[E]) &&
                 half_fits(number[E], number[D], number[P], number[DP], scratch) &&
                 half_fits(number[E], number[D], number[Q], number[DQ], scratch) &&
-                inverse(number[Q], number[QINV], number[P], scratch);
+                BN_cmp(number[QINV], number[P]) < 0 && inverse(number[Q], number[QINV], number[P], scratch);
     BN_clear_free(product);
     return good;
 }

@@ -391,7 +391,7 @@ static void halves_that_do_not_belong_together_are_refused(void **state)
 }
 
 /* Writes an RSA key whose parameter CHANGED is off by ADD. */
-static void write_damaged_rsa(const char *changed, unsigned add)
+static void write_rsa_with(const char *changed, const BIGNUM *add)
 {
     static const char *const names[] = {OSSL_PKEY_PARAM_RSA_N,         OSSL_PKEY_PARAM_RSA_E,
                                         OSSL_PKEY_PARAM_RSA_D,         OSSL_PKEY_PARAM_RSA_FACTOR1,
@@ -404,7 +404,7 @@ static void write_damaged_rsa(const char *changed, unsigned add)
         BIGNUM *value = NULL;
         assert_int_equal(EVP_PKEY_get_bn_param(rsa, names[i], &value), 1);
         if (strcmp(names[i], changed) == 0)
-            assert_int_equal(BN_add_word(value, add), 1);
+            assert_int_equal(BN_add(value, value, add), 1);
         assert_int_equal(BN_bn2nativepad(value, number[i], 256), 256);
         parameters[i] = OSSL_PARAM_construct_BN(names[i], number[i], 256);
         BN_clear_free(value);
@@ -416,6 +416,25 @@ static void write_damaged_rsa(const char *changed, unsigned add)
     EVP_PKEY_CTX_free(context);
     keys_write(folder, "a.pem", made);
     EVP_PKEY_free(made);
+}
+
+static void write_damaged_rsa(const char *changed, unsigned add)
+{
+    BIGNUM *number = BN_new();
+    assert_int_equal(BN_set_word(number, add), 1);
+    write_rsa_with(changed, number);
+    BN_free(number);
+}
+
+/* Right modulo p, but not below it: no number of a key (RFC 8017, 3.2). */
+static void an_rsa_coefficient_above_its_factor_is_refused(void **state)
+{
+    BIGNUM *p = NULL;
+    (void)state;
+    assert_int_equal(EVP_PKEY_get_bn_param(rsa, OSSL_PKEY_PARAM_RSA_FACTOR1, &p), 1);
+    write_rsa_with(OSSL_PKEY_PARAM_RSA_COEFFICIENT1, p);
+    assert_refused("a.pem", "do not belong together");
+    BN_clear_free(p);
 }
 
 /* A key with one wrong CRT number gives itself away with its first signature. */
@@ -614,6 +633,7 @@ int main(void)
         IN_FOLDER(curves_and_types_that_are_not_served_are_refused),
         IN_FOLDER(halves_that_do_not_belong_together_are_refused),
         IN_FOLDER(rsa_keys_with_one_wrong_number_are_refused),
+        IN_FOLDER(an_rsa_coefficient_above_its_factor_is_refused),
         IN_FOLDER(a_composite_factor_is_found_without_a_test_of_primality),
         IN_FOLDER(the_same_key_twice_counts_once_under_its_first_name),
         IN_FOLDER(a_name_is_that_of_one_key),
