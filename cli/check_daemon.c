@@ -99,24 +99,26 @@ int check_daemon_run(const char *const arguments[], bool with_errors, struct buf
 
 /* ---- what it says ---- */
 
-/* Cuts the value of err="…" out of a log line, whose second word is its level; false when there is none. */
+/* Cuts the value of error="…" out of a log line, whose second word is its level; false when there is none. */
 static bool cut_logfmt_error(char *line, enum finding_level *level)
 {
+    static const char opening[] = " error=\"";
     const char *second = strchr(line, ' ');
-    char *start = strstr(line, " err=\"");
-    char *end = start == NULL ? NULL : strrchr(start + 6, '"');
-    if (end == NULL || end < start + 6)
+    char *start = strstr(line, opening);
+    char *end = start == NULL ? NULL : strrchr(start + sizeof opening - 1, '"');
+    if (end == NULL || end < start + sizeof opening - 1)
         return false;
     *level = second != NULL && strncmp(second, " warn ", 6) == 0 ? FINDING_WARNING : FINDING_ERROR;
     *end = 0;
-    memmove(line, start + 6, strlen(start + 6) + 1);
+    start += sizeof opening - 1;
+    memmove(line, start, strlen(start) + 1);
     return true;
 }
 
 static bool cut_json_error(char *line, size_t size, enum finding_level *level)
 {
     json_t *event = json_loads(line, 0, NULL);
-    const char *text = json_string_value(json_object_get(event, "err"));
+    const char *text = json_string_value(json_object_get(event, "error"));
     const char *name = json_string_value(json_object_get(event, "level"));
     bool found = text != NULL && strlen(text) < size;
     *level = name != NULL && strcmp(name, "warn") == 0 ? FINDING_WARNING : FINDING_ERROR;
@@ -126,7 +128,7 @@ static bool cut_json_error(char *line, size_t size, enum finding_level *level)
     return found;
 }
 
-/* "keyless-edge: WHAT: why", or a log line whose err= says the same. SEEN says whether there was one before.
+/* "keyless-edge: WHAT: why", or a log line whose error= says the same. SEEN says whether there was one before.
  * True for a complaint, false for what is only a warning, or neither. */
 static bool add_complaint(struct findings *findings, const char *program, char *line, bool seen)
 {

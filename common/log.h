@@ -1,7 +1,7 @@
 /* Log lines: one event, one line, on stderr, with a stable event name.
  *
- *     log_event(LOG_WARN, "key_server_lost", "server=%s err=\"%s\"", name, why)
- *     2026-01-31T12:00:00.123Z warn keyless-edge event=key_server_lost server=main err="timed out"
+ *     log_event(LOG_WARN, "key_server_lost", "server=%s error=\"%s\"", name, why)
+ *     2026-01-31T12:00:00.123Z warn keyless-edge event=key_server_lost server=main error="timed out"
  *
  * FIELDS is a printf format of logfmt `name=value` pairs (values with spaces quoted by the caller); in the
  * JSON format the same fields become members. Control characters are escaped whatever the input. Under

@@ -33,7 +33,7 @@ void log_line_head(struct log_line *line, const char *name, const char *value);
 void log_line_field(struct log_line *line, const char *name, const char *value);
 /* One field with a number. */
 void log_line_count(struct log_line *line, const char *name, uint64_t value);
-/* The fields of a printf FORMAT such as `server=%s err="%s"`. A "%s" where a name is expected stands for
+/* The fields of a printf FORMAT such as `server=%s error="%s"`. A "%s" where a name is expected stands for
  * whole fields, already in logfmt. Numbers become numbers in JSON. */
 void log_line_fields(struct log_line *line, const char *format, va_list arguments)
     __attribute__((format(printf, 2, 0)));

@@ -71,7 +71,7 @@ static int load_each(struct certs *certs, OSSL_LIB_CTX *context, struct certs_po
         }
         if (strict || error == ERR_MEMORY)
             return fault_set(fault, error, "%s", why.text);
-        log_event(LOG_ERROR, "certificate_skipped", "err=\"%s\"", why.text);
+        log_event(LOG_ERROR, "certificate_skipped", "error=\"%s\"", why.text);
         certs->skipped++;
     }
     return 0;

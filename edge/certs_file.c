@@ -161,7 +161,7 @@ static void warn_chain_order(const struct cert *cert)
         if (X509_NAME_cmp(X509_get_issuer_name(below), X509_get_subject_name(above)) != 0) {
             log_event(
                 LOG_WARN, "certificate_chain_order",
-                "file=%s certificate=%d mend=\"put the leaf first, then each issuer after what it issued\"",
+                "file=%s certificate=%d hint=\"put the leaf first, then each issuer after what it issued\"",
                 cert->file, i + 2);
             return;
         }
@@ -191,7 +191,7 @@ static int check_validity(struct cert *cert, struct fault *fault)
                          day);
     }
     if (seconds_of(X509_get0_notBefore(cert->leaf)) > now)
-        log_event(LOG_WARN, "certificate_not_yet_valid", "file=%s mend=\"check this machine's clock\"",
+        log_event(LOG_WARN, "certificate_not_yet_valid", "file=%s hint=\"check this machine's clock\"",
                   cert->file);
     return 0;
 }

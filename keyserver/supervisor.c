@@ -219,10 +219,10 @@ static void reload(struct supervisor *s)
         return;
     log_event(LOG_INFO, "reloading", "file=\"%s\"", s->file);
     if (load_next(s, &fault) != 0) {
-        log_event(LOG_ERROR, "reload_failed", "err=\"%s\"", fault.text);
+        log_event(LOG_ERROR, "reload_failed", "error=\"%s\"", fault.text);
         drop_reload(s);
     } else if (start_vault(s, &s->next, s->next_edges_fd, CONTROL_WALL_RELOAD) != 0) {
-        log_event(LOG_ERROR, "reload_failed", "err=\"%s\"",
+        log_event(LOG_ERROR, "reload_failed", "error=\"%s\"",
                   children_find(&s->children, CHILD_FREE) == NULL ? "too many vaults still drain"
                                                                   : strerror(errno));
         drop_reload(s);
@@ -250,7 +250,7 @@ static void on_loading_end(struct supervisor *s, uint64_t lived_ms)
     s->wall_ready = false;
     if (s->cause == CONTROL_WALL_RELOAD) {
         drop_reload(s);
-        log_event(LOG_ERROR, "reload_failed", "err=\"the new vault could not load; the old one stays\"");
+        log_event(LOG_ERROR, "reload_failed", "error=\"the new vault could not load; the old one stays\"");
     }
     if (children_find(&s->children, CHILD_VAULT) == NULL)
         child_backoff_died(&s->vault_backoff, clock_ms(), lived_ms);
@@ -317,7 +317,7 @@ static void on_time(struct supervisor *s)
 
     if (s->stopping) {
         if (now >= s->stop_at_ms) {
-            log_event(LOG_ERROR, "stop_timeout", "mend=\"raise drain_timeout\"");
+            log_event(LOG_ERROR, "stop_timeout", "hint=\"raise drain_timeout\"");
             s->status = 1;
             s->stop_at_ms = UINT64_MAX;
             children_kill(&s->children);
@@ -430,7 +430,7 @@ int supervisor_run(struct server_config *config, const char *file)
     log_event(LOG_INFO, "starting", "version=%s file=\"%s\"", KEYLESS_VERSION, file);
     int r = begin(&s, &fault);
     if (r != 0) {
-        log_event(LOG_ERROR, "start_failed", "err=\"%s\"", fault.text);
+        log_event(LOG_ERROR, "start_failed", "error=\"%s\"", fault.text);
         stop(&s, r == ERR_CONFIG || r == ERR_NOT_FOUND ? 2 : 1);
     }
     loop(&s);

@@ -101,9 +101,9 @@ static void log_conflict(const struct link *link, const struct link *other, enum
 {
     static const char *const texts[EPOCHS_CONFLICTS] = {
         [EPOCHS_SECRETS] =
-            "about=group_secret mend=\"give both the same group.secret: a session that one has "
+            "about=group_secret hint=\"give both the same group.secret: a session that one has "
             "marked is refused by the other\"",
-        [EPOCHS_CLOCKS] = "about=clock mend=\"compare the clocks of both, and epoch in their server.conf\"",
+        [EPOCHS_CLOCKS] = "about=clock hint=\"compare the clocks of both, and epoch in their server.conf\"",
     };
     counter *count = conflict == EPOCHS_SECRETS ? &link->setup.stats->other_secrets
                                                 : &link->setup.stats->other_clocks;

@@ -46,7 +46,7 @@ static void log_failed(const struct link *link, int why, uint64_t retry_ms)
     char address[ADDRESS_TEXT_SIZE];
 
     log_event(LOG_WARN, "key_server_connect_failed",
-              "server=%s address=%s err=\"%s\" retry_ms=%" PRIu64 " hint=\"%s\"", link_name(link),
+              "server=%s address=%s error=\"%s\" retry_ms=%" PRIu64 " hint=\"%s\"", link_name(link),
               address_text(&link->setup.server->address, address), err_string(why), retry_ms, mend_of(why));
 }
 
@@ -157,7 +157,7 @@ static void on_current_lost(struct link *link, struct conn *conn, int why)
         set_timer(link, backoff_next(&link->backoff, balance_random(&link->random)));
     link->events->on_closed(link, link->user);
     size_t again = give_up_flights(link, conn);
-    log_event(LOG_WARN, "key_server_lost", "server=%s err=\"%s\" in_flight=%zu retried=%zu", link_name(link),
+    log_event(LOG_WARN, "key_server_lost", "server=%s error=\"%s\" in_flight=%zu retried=%zu", link_name(link),
               err_string(why), in_flight, again);
 }
 

@@ -192,7 +192,7 @@ int provider_context_new(OSSL_LIB_CTX **out, const struct provider_transport *tr
         return fault_set(fault, ERR_CRYPTO, "OpenSSL cannot load the provider of remote keys: %s", reason);
     }
     if (OpenSSL_version_num() < OPENSSL_WITH_FIXES)
-        log_event(LOG_WARN, "openssl_old", "version=\"%s\" mend=\"use OpenSSL 3.0.8 or newer\"",
+        log_event(LOG_WARN, "openssl_old", "version=\"%s\" hint=\"use OpenSSL 3.0.8 or newer\"",
                   OpenSSL_version(OPENSSL_VERSION));
     provider->context = context;
     provider->transport = *transport;

@@ -109,7 +109,7 @@ enum lanes_state lanes_judge(const struct lanes_row *row, unsigned features)
     if (row->self_test())
         return LANES_READY;
     log_event(LOG_ERROR, "lanes_wrong",
-              "kernel=%s err=\"a known answer did not come out; OpenSSL does its work; the processor may be "
+              "kernel=%s error=\"a known answer did not come out; OpenSSL does its work; the processor may be "
               "faulty\"",
               row->name);
     return LANES_WRONG;

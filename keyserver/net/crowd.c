@@ -15,7 +15,7 @@ struct account *crowd_admit(struct crowd *crowd, const struct authorized_edge *e
 
     if (account == NULL || account->channels < CROWD_CHANNELS_MAX)
         return account;
-    log_event(LOG_WARN, "edge_channels", "edge=%s channels=%zu mend=\"does another edge use its identity?\"",
+    log_event(LOG_WARN, "edge_channels", "edge=%s channels=%zu hint=\"does another edge use its identity?\"",
               edge->name, account->channels);
     return NULL;
 }

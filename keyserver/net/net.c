@@ -68,7 +68,7 @@ static void take_edges(struct net *net, int fd)
     authorized_free(net->coming);
     net->coming = NULL;
     if (authorized_snapshot_load(&net->coming, fd, net->config->authorized_edges, &fault) != 0)
-        log_event(LOG_ERROR, "edges_kept", "err=\"%s\" meaning=\"nobody is let go or let in\"", fault.text);
+        log_event(LOG_ERROR, "edges_kept", "error=\"%s\" meaning=\"nobody is let go or let in\"", fault.text);
     close(fd);
 }
 
@@ -217,10 +217,10 @@ int net_run(const struct server_config *config, const struct net_descriptors *fd
 
     process_raise_descriptors();
     if (load(&net, fds->edges, &fault) != 0) {
-        log_event(LOG_ERROR, "net_failed", "err=\"%s\"", fault.text);
+        log_event(LOG_ERROR, "net_failed", "error=\"%s\"", fault.text);
         status = 2;
     } else if (run(&net, fds, &fault) != 0) {
-        log_event(LOG_ERROR, "net_failed", "err=\"%s\"", fault.text);
+        log_event(LOG_ERROR, "net_failed", "error=\"%s\"", fault.text);
         status = 1;
     }
     service_free(net.service);

@@ -255,7 +255,7 @@ static int take_hello(struct peer *peer, const struct msg_hello *theirs)
     send_packed(peer, &packed, r);
     if (msg_version_choose(&ours, theirs) < 0) {
         log_event(LOG_WARN, "edge_version",
-                  "edge=%s address=%s versions=%u-%u ours=%u-%u mend=\"update the older of the two\"",
+                  "edge=%s address=%s versions=%u-%u ours=%u-%u hint=\"update the older of the two\"",
                   peer->account->name, peer->address, theirs->version_min, theirs->version_max,
                   ours.version_min, ours.version_max);
         peer_close(peer, "version");
@@ -307,7 +307,7 @@ void peer_message(struct peer *peer, const uint8_t *bytes, size_t length)
         return;
     }
     counter_add(&peer->counters->malformed_messages, 1);
-    log_event(LOG_WARN, "edge_malformed", "edge=%s address=%s bytes=%zu err=\"%s\"", peer->account->name,
+    log_event(LOG_WARN, "edge_malformed", "edge=%s address=%s bytes=%zu error=\"%s\"", peer->account->name,
               peer->address, length, err_string(r));
     peer_close(peer, "malformed");
 }

@@ -247,7 +247,7 @@ void service_adopt_wall(struct service *service, int fd, enum control_wall_cause
     int r = vault_link_adopt(service->link, fd);
 
     if (r != 0) {
-        log_event(LOG_ERROR, "vault_link", "err=\"%s\"", err_string(r));
+        log_event(LOG_ERROR, "vault_link", "error=\"%s\"", err_string(r));
         return;
     }
     crowd_begin_epoch(&service->crowd, 0); /* its first figures say which it is in */

@@ -185,11 +185,11 @@ static void drop_repeated(struct keystore *store)
             }
             if (same)
                 log_event(LOG_WARN, "key_skipped",
-                          "key=%s err=\"the same key as %s; remove one of the two files\"", key->name,
+                          "key=%s error=\"the same key as %s; remove one of the two files\"", key->name,
                           first->name);
             else
                 log_event(LOG_ERROR, "key_skipped",
-                          "key=%s err=\"%s is the name of another key, too; rename one of the two files\"",
+                          "key=%s error=\"%s is the name of another key, too; rename one of the two files\"",
                           key->name, key->name);
             drop(store, j);
         }
@@ -214,7 +214,7 @@ int keystore_load(struct keystore **out, const char *folder, const uint8_t group
             continue;
         }
         store->skipped++;
-        log_event(LOG_ERROR, "key_skipped", "file=%s err=\"%s\"", names[i], why.text);
+        log_event(LOG_ERROR, "key_skipped", "file=%s error=\"%s\"", names[i], why.text);
     }
     free_names(names, count);
     if (store == NULL || store->item == NULL) {

@@ -39,7 +39,7 @@ static void log_refusal(const struct wall_request *request, const struct claim *
 {
     char trace[2 * TRACE_ID_SIZE + 1], id[2 * KEY_ID_SIZE + 1];
     const char *operation = operation_name(request->operation.kind);
-    log_event(LOG_WARN, "request_refused", "edge=%s op=%s key=%s reason=%s mend=\"%s\" trace=%s",
+    log_event(LOG_WARN, "request_refused", "edge=%s op=%s key=%s reason=%s hint=\"%s\" trace=%s",
               claim->edge != NULL ? claim->edge->name : "unknown", operation != NULL ? operation : "unknown",
               claim->key != NULL ? claim->key->name : hex_encode(id, request->operation.key_id, KEY_ID_SIZE),
               wall_refusal_name(refusal), judge_mend(refusal), trace_id_text(&request->trace, trace));

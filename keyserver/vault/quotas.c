@@ -4,7 +4,7 @@
 
 static void complain(void)
 {
-    log_event(LOG_ERROR, "quotas_incomplete", "err=\"%s\" meaning=\"edges may use more than their quota\"",
+    log_event(LOG_ERROR, "quotas_incomplete", "error=\"%s\" meaning=\"edges may use more than their quota\"",
               err_string(ERR_MEMORY));
 }
 

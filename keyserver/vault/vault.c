@@ -90,7 +90,7 @@ static void warn_of_idle_sections(const struct vault *vault)
         const char *title = policy_at(vault->policy, i)->title;
         if (!has_key(vault, title))
             log_event(LOG_WARN, "key_section_idle",
-                      "err=\"key %s: server.conf has this section, and there is no such key; put it into "
+                      "error=\"key %s: server.conf has this section, and there is no such key; put it into "
                       "the folder of keys, or correct the title\"",
                       title);
     }
@@ -189,7 +189,7 @@ static void vault_clear(struct vault *vault)
 
 static int fail(struct vault *vault, int err, const struct fault *fault)
 {
-    log_event(LOG_ERROR, "vault_failed", "err=\"%s\"", fault->text[0] ? fault->text : err_string(err));
+    log_event(LOG_ERROR, "vault_failed", "error=\"%s\"", fault->text[0] ? fault->text : err_string(err));
     vault_clear(vault);
     return 2;
 }

@@ -118,8 +118,8 @@ def test_on_a_full_disk_all_is_refused_and_with_room_it_goes_on_by_itself(yard, 
     for _ in range(3):
         since = server.mark()
         yard.fill()
-        server.wait_log(r'event=audit_failing folder=\S+/audit err="No space left on device" uses=refused '
-                        r'mend="make room on its disk"', since)
+        server.wait_log(r'event=audit_failing folder=\S+/audit error="No space left on device" uses=refused '
+                        r'hint="make room on its disk"', since)
         server.admin.wait_metric(FAILING)
         assert yard.figures()["failing"]
         assert "cannot be written" in keyless("status", "%s:%d" % (server.admin.host, server.admin.port), check=False).stdout
@@ -212,8 +212,8 @@ def test_who_serves_on_a_full_disk_says_how_many_are_not_recorded(yard, pki):
     for _ in range(3):
         since, before = server.mark(), server.admin.metric(UNRECORDED)
         yard.disk.fill()
-        server.wait_log(r'event=audit_failing .*err="No space left on device" uses=unrecorded '
-                        r'mend="make room on its disk"', since)
+        server.wait_log(r'event=audit_failing .*error="No space left on device" uses=unrecorded '
+                        r'hint="make room on its disk"', since)
         server.admin.wait_metric(UNRECORDED, before + 1000 / SLOW)
         server.admin.wait_metric(FAILING)
         assert yard.figures()["failing"]
@@ -237,7 +237,7 @@ def test_who_serves_begins_on_a_full_disk_too(yard, pki):
     yard = yard("64m", [pki.p256[0]], "on_failure = serve")
     yard.disk.fill()
     yard.run(key_id(pki.p256[1])).load.wait_more(100)
-    yard.server.wait_log('event=audit_failing .*err="No space left on device" uses=unrecorded')
+    yard.server.wait_log('event=audit_failing .*error="No space left on device" uses=unrecorded')
     yard.server.admin.wait_metric(UNRECORDED, 100)
     yard.disk.make_room()
     wait_until(lambda: yard.figures()["sequence"] > 100, "records")

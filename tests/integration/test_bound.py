@@ -480,7 +480,7 @@ def test_key_servers_with_different_group_secrets_are_told_apart(site, pki, orig
         write(folder + "/group.secret", keyless("genkey").stdout, 0o400)
         servers.append(site.restart_server(folder, identity, config))
     edge = site.start_edge(servers, [pki.rsa[1]], origin.address).wait_epochs(2)
-    edge.wait_log(r"event=key_servers_disagree server=ks\d other=ks\d about=group_secret mend=\"give both the same group.secret")
+    edge.wait_log(r"event=key_servers_disagree server=ks\d other=ks\d about=group_secret hint=\"give both the same group.secret")
     for _ in range(20):
         assert b"from the origin" in clients.fetch(edge, "rsa.test", tls(pki))
     edge.admin.wait_metric(r"keyless_edge_key_server_other_secrets_total\{", 3)

@@ -44,7 +44,7 @@ def test_a_mode_is_off_unless_listed(site, pki, origin):
     server = site.start_server([pki.rsa[0]], modes=("bound",))
     edge = site.start_edge([server], [pki.rsa[1]], origin.address, timeouts=SHORT)
     assert works(edge, pki, RSA) and not works_without_ems(edge, pki)
-    server.wait_log(r'event=request_refused edge=edge1 op=rsa_premaster key=rsa reason=mode_not_granted mend="list the mode in modes')
+    server.wait_log(r'event=request_refused edge=edge1 op=rsa_premaster key=rsa reason=mode_not_granted hint="list the mode in modes')
     assert works(edge, pki, ECDHE) and works(edge, pki, T13)
     add(server, 'key rsa { modes = {"plain"} }')
     reload(server)
@@ -64,7 +64,7 @@ def test_a_key_ends_with_its_time(site, pki, origin):
     server = site.start_server([pki.rsa[0]], extra="key rsa { not_after = 2020-01-01 }")
     edge = site.start_edge([server], [pki.rsa[1]], origin.address, timeouts=SHORT)
     assert not works(edge, pki, T13)
-    server.wait_log(r'event=request_refused edge=edge1 op=sign_tls13 key=rsa reason=not_valid_now mend="change not_before= or not_after=')
+    server.wait_log(r'event=request_refused edge=edge1 op=sign_tls13 key=rsa reason=not_valid_now hint="change not_before= or not_after=')
     server.admin.wait_metric(r'keyless_server_refusals_total\{.*not_valid_now')
 
 
@@ -80,7 +80,7 @@ def test_a_key_is_used_from_its_networks(site, pki, origin):
 def test_an_edge_out_of_its_time_meets_the_door(site, pki, origin, options, said):
     server = site.start_server([pki.rsa[0]], authorized=site.authorized_line(options=options))
     site.start_edge([server], [pki.rsa[1]], origin.address, ready=False, timeouts=SHORT)
-    server.wait_log(r'event=edge_dropped why=unknown .*edge=edge1 .*mend="%s in .*authorized_edges line 1' % said)
+    server.wait_log(r'event=edge_dropped why=unknown .*edge=edge1 .*hint="%s in .*authorized_edges line 1' % said)
 
 
 @pytest.mark.parametrize("extra, options", [
@@ -92,7 +92,7 @@ def test_a_quota_lets_exactly_its_number_pass(site, pki, origin, extra, options)
     server = site.start_server([pki.rsa[0]], extra=extra, authorized=site.authorized_line(options=options))
     edge = site.start_edge([server], [pki.rsa[1]], origin.address, timeouts=SHORT)
     assert [works(edge, pki, T13) for _ in range(5)] == [True, True, True, False, False]
-    server.wait_log(r'event=request_refused edge=edge1 op=sign_tls13 key=rsa reason=quota mend="raise quota= of its line')
+    server.wait_log(r'event=request_refused edge=edge1 op=sign_tls13 key=rsa reason=quota hint="raise quota= of its line')
     server.admin.wait_metric(r'keyless_server_refusals_total\{.*"quota"', 2)
 
 
@@ -100,7 +100,7 @@ def test_a_rate_lets_its_burst_pass(site, pki, origin):
     server = site.start_server([pki.rsa[0]], extra="key rsa { rate_per_edge = 1/h }")
     edge = site.start_edge([server], [pki.rsa[1]], origin.address, timeouts=SHORT)
     assert [works(edge, pki, T13) for _ in range(3)] == [True, False, False]
-    server.wait_log(r'event=request_refused edge=edge1 op=sign_tls13 key=rsa reason=rate mend="raise rate= of its line')
+    server.wait_log(r'event=request_refused edge=edge1 op=sign_tls13 key=rsa reason=rate hint="raise rate= of its line')
 
 
 def test_a_policy_that_contradicts_itself_is_not_taken(site, pki, origin):

@@ -144,7 +144,7 @@ def told(load, reason):
     assert load.server.admin.metric(r"refusals_total\{") == refused
     lines = load.server.find("event=request_refused edge=")
     assert lines
-    said = ['edge=%s op=sign_tls13 key=%s reason=%s mend="raise %s= of its line' % (*pair, reason, reason) for pair in limited]
+    said = ['edge=%s op=sign_tls13 key=%s reason=%s hint="raise %s= of its line' % (*pair, reason, reason) for pair in limited]
     assert all(any(words in line for words in said) for line in lines), lines
 
 

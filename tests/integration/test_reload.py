@@ -144,7 +144,7 @@ def test_what_is_bad_changes_nothing(yard, spoil):
     since = yard.server.mark()
     yard.server.send_signal(signal.SIGHUP)
     line = yard.server.wait_log("event=reload_failed", since)
-    assert re.search('err="', line)
+    assert re.search('error="', line)
     assert asker.ask("sign_tls13", key, P256, HASH)[0] == "ok"
     assert yard.asker(second=True).ask("sign_tls13", key, P256, HASH)[0] == "ok"
     assert not yard.server.find("event=edge_disconnected edge=first")

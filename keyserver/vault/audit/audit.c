@@ -38,7 +38,7 @@ void audit_note_failure(struct audit *audit, int why)
     if (!first && now - audit->complained_ms < ANNOUNCE_MS)
         return;
     audit->complained_ms = now;
-    log_event(LOG_ERROR, "audit_failing", "folder=%s err=\"%s\" uses=%s mend=\"%s\"", audit->config->folder,
+    log_event(LOG_ERROR, "audit_failing", "folder=%s error=\"%s\" uses=%s hint=\"%s\"", audit->config->folder,
               strerror(why), audit->config->on_failure == SERVER_AUDIT_SERVE ? "unrecorded" : "refused",
               mend_of(why));
 }

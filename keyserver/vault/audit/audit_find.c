@@ -116,7 +116,7 @@ static void take_head(struct audit_log *log)
         return;
     if (err != 0 || !audit_head_verify(&head, log->key->public)) {
         log_event(LOG_WARN, "audit_head_ignored",
-                  "file=" AUDIT_HEAD_FILE " err=\"not signed by the key of this log\"");
+                  "file=" AUDIT_HEAD_FILE " error=\"not signed by the key of this log\"");
         return;
     }
     log->follow.anchor = head.link;

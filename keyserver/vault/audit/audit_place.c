@@ -99,7 +99,7 @@ static void save_public(const struct sign_key *key, const char *path)
     else if (err == 0 && memcmp(there, key->public, sizeof there) != 0)
         err = fault_set(&fault, ERR_CONFIG, "%s: belongs to another key; move it away and reload", path);
     if (err != 0)
-        log_event(LOG_WARN, "audit_public_key", "err=\"%s\"", fault.text);
+        log_event(LOG_WARN, "audit_public_key", "error=\"%s\"", fault.text);
 }
 
 int audit_place_load_key(struct sign_key **out, const char *path, struct fault *fault)

@@ -12,7 +12,7 @@
 void audit_roll_note_damage(struct audit_log *log, const char *file, uint64_t line, const char *what)
 {
     log_event(LOG_ERROR, "audit_damaged",
-              "file=%s line=%llu what=\"%s\" mend=\"find out who did it: keyless audit verify FOLDER\"", file,
+              "file=%s line=%llu what=\"%s\" hint=\"find out who did it: keyless audit verify FOLDER\"", file,
               (unsigned long long)line, what);
     if (log->damage.type != 0)
         return; /* the first one counts */

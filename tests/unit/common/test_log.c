@@ -72,12 +72,12 @@ static void a_line_has_time_level_program_event_and_fields(void **state)
     (void)state;
     log_init("keyless-edge", LOG_INFO, LOG_LOGFMT);
     capture();
-    log_event(LOG_WARN, "key_server_lost", "server=%s err=\"%s\" n=%d", "main", "timed out", -3);
+    log_event(LOG_WARN, "key_server_lost", "server=%s error=\"%s\" n=%d", "main", "timed out", -3);
     assert_int_equal(release(), 1);
     assert_int_equal(text[10], 'T');
     assert_int_equal(text[23], 'Z');
     assert_string_equal(text + 24,
-                        " warn keyless-edge event=key_server_lost server=main err=\"timed out\" n=-3\n");
+                        " warn keyless-edge event=key_server_lost server=main error=\"timed out\" n=-3\n");
 }
 
 static void json_has_the_same_fields_as_members(void **state)
@@ -85,14 +85,14 @@ static void json_has_the_same_fields_as_members(void **state)
     (void)state;
     log_init("keyless-edge", LOG_INFO, LOG_JSON);
     capture();
-    log_event(LOG_ERROR, "lost", "server=%s err=\"%s\" n=%d ms=%.1f id=%s hex=%08x up=%u", "main",
+    log_event(LOG_ERROR, "lost", "server=%s error=\"%s\" n=%d ms=%.1f id=%s hex=%08x up=%u", "main",
               "timed out", -3, 1.5, "12345", 18u, 7u);
     assert_int_equal(release(), 1);
     assert_memory_equal(text, "{\"time\":\"20", 11);
     const char *rest = strstr(text, ",\"level\"");
     assert_non_null(rest);
     assert_string_equal(rest, ",\"level\":\"error\",\"program\":\"keyless-edge\",\"event\":\"lost\","
-                              "\"server\":\"main\",\"err\":\"timed out\",\"n\":-3,\"ms\":1.5,"
+                              "\"server\":\"main\",\"error\":\"timed out\",\"n\":-3,\"ms\":1.5,"
                               "\"id\":\"12345\",\"hex\":\"00000012\",\"up\":7}\n");
 }
 

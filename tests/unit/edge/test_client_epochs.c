@@ -218,7 +218,7 @@ static void other_group_secrets_are_said_once(void **state)
         announce(rig, 0, number, 'g', 60000);
         announce(rig, 1, number, 'h', 60000);
     }
-    assert_int_equal(log_end("event=key_servers_disagree server=two other=one about=group_secret mend="), 1);
+    assert_int_equal(log_end("event=key_servers_disagree server=two other=one about=group_secret hint="), 1);
     assert_int_equal(count_of(&rig->stats[1].other_secrets), 3);
     assert_int_equal(count_of(&rig->stats[0].other_secrets), 0);
     assert_int_equal(count_of(&rig->stats[1].other_clocks), 0);
@@ -235,7 +235,7 @@ static void other_clocks_are_said_once(void **state)
     assert_int_equal(count_of(&rig->stats[1].other_clocks), 0);
     announce(rig, 1, 9, 'g', 60000);
     announce(rig, 1, 10, 'g', 60000);
-    assert_int_equal(log_end("event=key_servers_disagree server=two other=one about=clock mend="), 1);
+    assert_int_equal(log_end("event=key_servers_disagree server=two other=one about=clock hint="), 1);
     assert_int_equal(count_of(&rig->stats[1].other_clocks), 2);
     assert_int_equal(count_of(&rig->stats[1].other_secrets), 0);
     rig_free(rig);

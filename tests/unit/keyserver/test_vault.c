@@ -249,7 +249,7 @@ static void plain_mode_is_refused_where_only_bound_is_allowed(void **state)
     assert_int_equal(rig_ask(&rig, EDGE_ALL, &operation).status, STATUS_REFUSED);
     assert_non_null(
         strstr(rig_log(&rig),
-               "edge=edge0 op=rsa_premaster key=rsa reason=mode_not_granted mend=\"list the mode in modes"));
+               "edge=edge0 op=rsa_premaster key=rsa reason=mode_not_granted hint=\"list the mode in modes"));
     struct wall_request request = rig_request(7, EDGE_ALL, &list);
     rig_send(&rig, &request, 1);
     const struct wall_answer *answer = rig_next(&rig, PATIENCE_MS);
@@ -267,7 +267,7 @@ static void a_quota_ends_at_its_number(void **state)
     assert_int_equal(rig_ask(&rig, EDGE_FEW, &operation).status, STATUS_REFUSED);
     assert_int_equal(rig_ask(&rig, EDGE_SIGNER, &operation).status, STATUS_OK);
     assert_non_null(
-        strstr(rig_log(&rig), "edge=edge5 op=sign_tls13 key=p256 reason=quota mend=\"raise quota="));
+        strstr(rig_log(&rig), "edge=edge5 op=sign_tls13 key=p256 reason=quota hint=\"raise quota="));
 }
 
 static void sections_of_keys_are_followed_and_idle_ones_told(void **state)
@@ -287,9 +287,9 @@ static void sections_of_keys_are_followed_and_idle_ones_told(void **state)
     assert_int_equal(rig_ask(&rig, EDGE_ALL, &p256).status, STATUS_REFUSED);
     assert_int_equal(rig_ask(&rig, EDGE_ALL, &ed25519).status, STATUS_REFUSED);
     assert_int_equal(rig_ask(&rig, EDGE_ALL, &rsa).status, STATUS_OK);
-    assert_non_null(strstr(rig_log(&rig), "event=key_section_idle err=\"key nobody: "));
-    assert_null(strstr(rig_log(&rig), "err=\"key p256: "));
-    assert_null(strstr(rig_log(&rig), strcat(strcpy(title, "err=\"key "), id)));
+    assert_non_null(strstr(rig_log(&rig), "event=key_section_idle error=\"key nobody: "));
+    assert_null(strstr(rig_log(&rig), "error=\"key p256: "));
+    assert_null(strstr(rig_log(&rig), strcat(strcpy(title, "error=\"key "), id)));
 }
 
 static void two_sections_for_one_key_end_it_with_2(void **state)
@@ -404,7 +404,7 @@ static void every_refusal_looks_alike_outside_and_is_named_in_the_log(void **sta
         rig_send(&rig, &request, 1);
         struct outcome outcome = rig_outcome(&rig, request.token);
         assert_memory_equal(&outcome, &refused, sizeof refused);
-        snprintf(reason, sizeof reason, "reason=%s mend=\"", wall_refusal_name(cases[i].reason));
+        snprintf(reason, sizeof reason, "reason=%s hint=\"", wall_refusal_name(cases[i].reason));
         const char *line = strstr(rig_log(&rig), "event=request_refused");
         assert_non_null(line);
         assert_non_null(strstr(line, cases[i].names));
