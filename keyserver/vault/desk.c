@@ -8,6 +8,7 @@
 #define STATS_INTERVAL_MS 1000
 #define BATCHES_A_TURN    8    /* so that finished work leaves between long runs of requests */
 #define ANSWERS_HIGH      2048 /* waiting for the wall: no further batch is taken before they leave */
+#define LIST_STEPS_A_TURN 8    /* parts of lists of keys: less than the wall has room for */
 #define NS_PER_MS         1000000u
 
 /* ---- answers ---- */
@@ -29,35 +30,6 @@ static void answer_status(struct desk *desk, uint64_t token, enum operation_kind
 {
     const struct outcome outcome = {.status = status};
     answer(desk, token, kind, &outcome);
-}
-
-/* The keys that the edge may use, a slot for every WALL_KEYS_MAX of them. */
-static void answer_keys(struct desk *desk, const struct wall_request *request,
-                        const struct judgement *judgement)
-{
-    struct wall_answer *slot = NULL;
-    const struct keystore *keys = desk->judge.keys;
-    size_t i = 0, count = keystore_count(keys);
-    do {
-        slot = outbox_add(&desk->outbox);
-        if (slot == NULL)
-            return;
-        slot->kind = WALL_KEYS;
-        slot->token = request->token;
-        for (; i < count && slot->u.keys.count < WALL_KEYS_MAX; i++) {
-            const struct key *key = keystore_at(keys, i);
-            struct key_info *info = &slot->u.keys.item[slot->u.keys.count];
-            info->operations = judge_grants(&desk->judge, judgement, key, &desk->now);
-            if (info->operations == 0)
-                continue;
-            memcpy(info->key_id, key->id, KEY_ID_SIZE);
-            info->type = (uint8_t)key->type;
-            info->bits = key->bits;
-            slot->u.keys.count++;
-        }
-        slot->more = i < count;
-    } while (i < count);
-    desk->stats.outcomes[OP_KEYS][STATUS_OK]++;
 }
 
 static void gather_stats(struct desk *desk)
@@ -104,7 +76,7 @@ static void answer_epoch(struct desk *desk, const struct wall_request *request)
         return;
     slot->kind = WALL_EPOCH;
     memcpy(slot->u.epoch.edge_key, request->edge_key, sizeof slot->u.epoch.edge_key);
-    if (edge == NULL || !judge_grants_epoch(&desk->judge, edge))
+    if (edge == NULL || !grants_epoch(desk->grants, edge))
         return;
     slot->u.epoch.number = desk->now.epoch;
     slot->u.epoch.left_ms = epoch_left_ms(desk);
@@ -166,6 +138,18 @@ static void enqueue(struct desk *desk, const struct wall_request *request, const
         answer_busy(desk, request->token, &judgement->claim);
 }
 
+/* A list of keys is no use of one: neither recorded nor counted, but it has its turn and its deadline. */
+static void enqueue_list(struct desk *desk, const struct wall_request *request,
+                         const struct judgement *judgement)
+{
+    uint64_t lost;
+    int result = listing_add(desk->listing, request, judgement, &lost);
+    if (result == 1)
+        answer_status(desk, lost, OP_KEYS, STATUS_BUSY);
+    else if (result != 0)
+        answer_status(desk, request->token, OP_KEYS, STATUS_BUSY);
+}
+
 static void take_operation(struct desk *desk, const struct wall_request *request)
 {
     struct judgement judgement UNINITIALIZED;
@@ -177,9 +161,15 @@ static void take_operation(struct desk *desk, const struct wall_request *request
     if (judgement.refusal != REFUSAL_NONE)
         refuse(desk, request, &judgement.claim, judgement.refusal);
     else if (judgement.claim.kind == OP_KEYS)
-        answer_keys(desk, request, &judgement);
+        enqueue_list(desk, request, &judgement);
     else
         enqueue(desk, request, &judgement);
+}
+
+static void cancel(struct desk *desk, uint64_t token)
+{
+    if (!listing_cancel(desk->listing, token))
+        workers_cancel(desk->workers, token);
 }
 
 static void take_request(struct desk *desk, const struct wall_request *request)
@@ -187,7 +177,7 @@ static void take_request(struct desk *desk, const struct wall_request *request)
     if (wall_request_check(request) != 0)
         refuse_slot(desk, request);
     else if (request->kind == WALL_CANCEL)
-        workers_cancel(desk->workers, request->token);
+        cancel(desk, request->token);
     else if (request->kind == WALL_EPOCH_WANTED)
         answer_epoch(desk, request);
     else
@@ -248,20 +238,43 @@ void desk_take_finished(struct desk *desk)
     }
 }
 
+/* A few parts of lists of keys; true when more of them are wanted. */
+static bool do_lists(struct desk *desk)
+{
+    for (size_t i = 0; i < LIST_STEPS_A_TURN && listing_waits(desk->listing); i++) {
+        struct wall_answer part UNINITIALIZED;
+        if (!listing_step(desk->listing, &desk->now, &part))
+            continue;
+        if (part.kind == WALL_OUTCOME)
+            desk->stats.outcomes[OP_KEYS][part.u.outcome.status]++;
+        else if (part.more == 0)
+            desk->stats.outcomes[OP_KEYS][STATUS_OK]++;
+        struct wall_answer *slot = outbox_add(&desk->outbox);
+        if (slot != NULL)
+            *slot = part;
+    }
+    return listing_waits(desk->listing);
+}
+
 bool desk_do_short(struct desk *desk)
 {
     bool more = workers_do_short(desk->workers);
     desk_take_finished(desk);
-    return more;
+    return do_lists(desk) || more;
 }
 
 /* ---- time ---- */
 
-void desk_start(struct desk *desk, uint64_t epoch_length_ms)
+int desk_start(struct desk *desk, uint64_t epoch_length_ms)
 {
+    desk->grants = grants_new(&desk->judge, GRANTS_MAX);
+    desk->listing = desk->grants != NULL ? listing_new(&desk->judge, desk->grants) : NULL;
+    if (desk->listing == NULL)
+        return ERR_MEMORY;
     epoch_clock_start(&desk->epochs, epoch_length_ms, clock_unix_ms(), audit_epoch(desk->ledger.audit),
                       clock_ms());
     desk_tick(desk);
+    return 0;
 }
 
 static void tick_audit(struct desk *desk, uint64_t unix_ms)
@@ -315,4 +328,6 @@ void desk_clear(struct desk *desk)
 {
     outbox_clear(&desk->outbox);
     ledger_clear(&desk->ledger);
+    listing_free(desk->listing);
+    grants_free(desk->grants);
 }

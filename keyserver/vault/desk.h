@@ -6,6 +6,7 @@
 #include "keyserver/vault/epoch.h"
 #include "keyserver/vault/judge.h"
 #include "keyserver/vault/ledger.h"
+#include "keyserver/vault/listing.h"
 #include "keyserver/vault/outbox.h"
 #include "keyserver/vault/workers.h"
 
@@ -16,6 +17,8 @@ struct desk {
     struct judge judge;
     struct wall *wall;       /* borrowed */
     struct workers *workers; /* borrowed */
+    struct grants *grants;   /* owned */
+    struct listing *listing; /* owned */
     struct ledger ledger;
     struct epoch_clock epochs;
     struct moment now;
@@ -24,8 +27,8 @@ struct desk {
     uint64_t stats_due_ms; /* of clock_ms() */
 };
 
-/* With judge, wall, workers and ledger set and the rest zeroed: begins. */
-void desk_start(struct desk *desk, uint64_t epoch_length_ms);
+/* With judge, wall, workers and ledger set and the rest zeroed: begins. ERR_MEMORY. */
+int desk_start(struct desk *desk, uint64_t epoch_length_ms) MUST_USE;
 /* Time passes: epochs turn, figures fall due. */
 void desk_tick(struct desk *desk);
 /* How long until the next tick is due, in ms. */
@@ -34,7 +37,8 @@ int desk_timeout(const struct desk *desk);
 int desk_take_requests(struct desk *desk) MUST_USE;
 /* Answers what the workers have done. */
 void desk_take_finished(struct desk *desk);
-/* Does some of the short work that waits, itself; true when more of it waits. */
+/* Does some of the short work that waits, itself: lists of keys, and what lanes make quick. True when more of
+ * it waits. */
 bool desk_do_short(struct desk *desk);
 /* Puts on record what was decided, then sends what the wall takes; 0 or ERR_CUT. While some is left, no
  * further request should be taken. */

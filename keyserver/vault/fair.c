@@ -48,7 +48,8 @@ void fair_queue_put(struct fair_queue *queue, struct job *job)
     queue->length++;
 }
 
-struct job *fair_queue_take(struct fair_queue *queue)
+/* The edge whose turn it is, out of the round; NULL when nobody is in it. */
+static struct fair_turn *take_turn(struct fair_queue *queue)
 {
     struct fair_turn *turn = queue->first;
     if (turn == NULL)
@@ -56,6 +57,26 @@ struct job *fair_queue_take(struct fair_queue *queue)
     queue->first = turn->next;
     if (queue->first == NULL)
         queue->last = NULL;
+    return turn;
+}
+
+struct job *fair_queue_first(const struct fair_queue *queue)
+{
+    return queue->first != NULL ? queue->first->jobs.first : NULL;
+}
+
+void fair_queue_pass(struct fair_queue *queue)
+{
+    struct fair_turn *turn = take_turn(queue);
+    if (turn != NULL)
+        join_round(queue, turn);
+}
+
+struct job *fair_queue_take(struct fair_queue *queue)
+{
+    struct fair_turn *turn = take_turn(queue);
+    if (turn == NULL)
+        return NULL;
     struct job *job = job_queue_take(&turn->jobs);
     if (turn->jobs.length > 0)
         join_round(queue, turn);

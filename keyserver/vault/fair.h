@@ -26,6 +26,10 @@ void fair_queue_clear(struct fair_queue *queue); /* the jobs are their owner's *
 /* Behind the others of its claim's edge. */
 void fair_queue_put(struct fair_queue *queue, struct job *job);
 struct job *fair_queue_take(struct fair_queue *queue); /* NULL when empty */
+/* What fair_queue_take() would take. */
+struct job *fair_queue_first(const struct fair_queue *queue);
+/* The edge whose turn it is lets the others go first; its jobs stay as they are. */
+void fair_queue_pass(struct fair_queue *queue);
 
 size_t fair_queue_waiting(const struct fair_queue *queue, size_t edge);
 /* The edge with the most jobs, among those that have any; ERR_NOT_FOUND when empty. Looks at each of them. */

@@ -65,33 +65,47 @@ void judge_request(const struct judge *judge, const struct wall_request *request
         limits_take(&hearing.use, now);
 }
 
-uint32_t judge_grants(const struct judge *judge, const struct judgement *asked, const struct key *key,
-                      const struct moment *now)
+/* True when EDGE could be granted an operation of KIND on KEY, be it elsewhere or at another time. */
+static bool grants(const struct judge *judge, const struct authorized_edge *edge, const struct key *key,
+                   enum operation_kind kind)
+{
+    struct operation operation = {.kind = kind};
+    struct hearing hearing;
+    memcpy(operation.key_id, key->id, KEY_ID_SIZE);
+    judge_open(&hearing, judge, edge, &operation, NULL, NULL);
+    return walk(&hearing, STEP_WHERE | STEP_WHEN | STEP_CONTENT | STEP_COUNT) == REFUSAL_NONE;
+}
+
+uint32_t judge_grants(const struct judge *judge, const struct authorized_edge *edge, const struct key *key)
 {
     static const enum operation_kind kinds[] = {OP_SIGN_TLS13, OP_SIGN_TLS12, OP_RSA_PREMASTER,
                                                 OP_RSA_MASTER};
     uint32_t granted = 0;
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-        struct operation operation = {.kind = kinds[i]};
-        struct hearing hearing;
-        memcpy(operation.key_id, key->id, KEY_ID_SIZE);
-        judge_open(&hearing, judge, asked->claim.edge, &operation, &asked->from, now);
-        if (walk(&hearing, STEP_CONTENT | STEP_COUNT) == REFUSAL_NONE)
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (grants(judge, edge, key, kinds[i]))
             granted |= 1u << kinds[i];
-    }
     return granted;
+}
+
+bool judge_reaches(const struct judge *judge, const struct key *key, const struct address *from,
+                   const struct moment *now)
+{
+    struct hearing hearing = {.judge = judge, .now = now, .from = from, .key = key};
+    hearing.rule = policy_rule_of(judge->policy, key->id, key->name);
+    for (size_t i = 0; i < STEPS; i++) {
+        const struct judge_step *step = &judge_steps[i];
+        if ((step->depends & (STEP_WHERE | STEP_WHEN)) != 0 && (step->depends & STEP_OF_ALL) == 0 &&
+            step->ask(&hearing) != REFUSAL_NONE)
+            return false;
+    }
+    return true;
 }
 
 bool judge_grants_epoch(const struct judge *judge, const struct authorized_edge *edge)
 {
-    struct operation operation = {.kind = OP_RSA_MASTER};
-    struct hearing hearing;
-    for (size_t i = 0; i < keystore_count(judge->keys); i++) {
-        memcpy(operation.key_id, keystore_at(judge->keys, i)->id, KEY_ID_SIZE);
-        judge_open(&hearing, judge, edge, &operation, NULL, NULL);
-        if (walk(&hearing, STEP_WHERE | STEP_WHEN | STEP_CONTENT | STEP_COUNT) == REFUSAL_NONE)
+    for (size_t i = 0; i < keystore_count(judge->keys); i++)
+        if (grants(judge, edge, keystore_at(judge->keys, i), OP_RSA_MASTER))
             return true;
-    }
     return false;
 }
 

@@ -28,10 +28,12 @@ struct judgement {
 /* Judges a slot that passed wall_request_check(). What is granted on a key is counted against its limits. */
 void judge_request(const struct judge *judge, const struct wall_request *request, const struct moment *now,
                    struct judgement *out);
-/* The operations that the edge of ASKED, which was judged, may ask of KEY now and from where it is: bits (1
- * << enum operation_kind), by the same steps. */
-uint32_t judge_grants(const struct judge *judge, const struct judgement *asked, const struct key *key,
-                      const struct moment *now);
+/* The operations that could be granted to EDGE on KEY, by the same steps, be it elsewhere or at another time:
+ * bits (1 << enum operation_kind). It holds as long as the rules do. */
+uint32_t judge_grants(const struct judge *judge, const struct authorized_edge *edge, const struct key *key);
+/* True when KEY may be used now from FROM, by the same steps. */
+bool judge_reaches(const struct judge *judge, const struct key *key, const struct address *from,
+                   const struct moment *now);
 /* True when EDGE may have an epoch key: rsa_master could be granted to it on some key, by the same steps, be
  * it elsewhere or at another time. */
 bool judge_grants_epoch(const struct judge *judge, const struct authorized_edge *edge);

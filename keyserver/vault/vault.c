@@ -245,7 +245,7 @@ static struct judge judge_of(const struct vault *vault)
                           .hasher = &vault->hasher};
 }
 
-static void start(struct vault *vault, const struct server_config *config)
+static int start(struct vault *vault, const struct server_config *config)
 {
     vault->desk = (struct desk){
         .judge = judge_of(vault),
@@ -255,7 +255,7 @@ static void start(struct vault *vault, const struct server_config *config)
         .stats = {.keys = (uint32_t)keystore_count(vault->keys),
                   .key_files_skipped = (uint32_t)keystore_skipped(vault->keys),
                   .ready = 1}};
-    desk_start(&vault->desk, config->epoch);
+    return desk_start(&vault->desk, config->epoch);
 }
 
 int vault_run(const struct server_config *config, const struct vault_descriptors *fds)
@@ -267,11 +267,12 @@ int vault_run(const struct server_config *config, const struct vault_descriptors
     if (err == 0)
         err = vault_open(&vault, config, fds->edges, TO_SERVE, &fault);
     close(fds->edges);
+    if (err == 0)
+        err = start(&vault, config);
     if (err != 0) {
         close(fds->ready);
         return fail(&vault, err, &fault);
     }
-    start(&vault, config);
     (void)!write(fds->ready, "1", 1);
     close(fds->ready);
     int result = serve(&vault);

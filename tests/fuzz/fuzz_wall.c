@@ -164,7 +164,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
         return 0;
     const struct claim *claim = &judgement.claim;
     must(claim->edge != NULL && claim->key != NULL);
-    must(judge_grants(&judge, &judgement, claim->key, &now) & 1u << slot.operation.kind);
+    must(judge_grants(&judge, claim->edge, claim->key) & 1u << slot.operation.kind);
+    must(judge_reaches(&judge, claim->key, &judgement.from, &now));
     must(limits_pairs(limits) <= keystore_count(keys));
     look_at(&slot, claim->key, &judgement.task);
     return 0;

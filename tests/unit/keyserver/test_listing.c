@@ -1,0 +1,320 @@
+/* Lists of keys: made once for each edge, told part by part and in turn, dropped when nobody waits for them.
+ * Counted in steps and in keys judged, never in time. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "common/bytes.h"
+#include "common/secret.h"
+#include "keyserver/vault/listing.h"
+#include "tests/unit/keyserver/test_keys.h"
+
+#define KEYS      207
+#define PARTS     ((KEYS + WALL_KEYS_MAX - 1) / WALL_KEYS_MAX)
+#define MAKING    ((KEYS + GRANTS_KEYS_A_STEP - 1) / GRANTS_KEYS_A_STEP) /* steps that make a list */
+#define STEPS_MAX 1000000
+
+enum { EDGE_GREEDY, EDGE_MODEST, EDGE_THIRD, EDGE_NOTHING, EDGES };
+
+static const uint8_t group_secret[32] = {1};
+static char words[][16] = {"sign_tls13", "sign_tls12", "bound"};
+static char *operations[] = {words[0], words[1]}, *modes[] = {words[2]};
+static char folder[KEYS_PATH_SIZE];
+static struct keystore *keys;
+static struct authorized *edges;
+static struct server_config config = {.key_default = {.operations = {operations, 2}, .modes = {modes, 1}}};
+static struct policy *policy;
+static struct judge judge;
+static struct grants *grants;
+static struct listing *listing;
+static struct moment now = {.mono_ns = 1000, .unix_s = 1798718400};
+
+static void edge_key(uint8_t out[static 32], size_t edge)
+{
+    memset(out, 0x51, 32);
+    out[0] = (uint8_t)edge;
+}
+
+static int load(void **state)
+{
+    struct buffer text = {0};
+    struct fault fault;
+    char name[32];
+    (void)state;
+    assert_int_equal(secret_init(), 0);
+    keys_make_folder(folder);
+    for (unsigned i = 0; i < KEYS; i++) {
+        EVP_PKEY *pkey = keys_edwards("ED25519");
+        snprintf(name, sizeof name, "key%u.pem", i);
+        keys_write(folder, name, pkey);
+        EVP_PKEY_free(pkey);
+    }
+    assert_int_equal(keystore_load(&keys, folder, group_secret, &fault), 0);
+    assert_int_equal(keystore_count(keys), KEYS);
+    for (size_t i = 0; i < EDGES; i++) {
+        uint8_t key[32], psk[32] = {1};
+        char key_text[45], psk_text[45];
+        edge_key(key, i);
+        assert_int_equal(buffer_printf(&text, "%s edge%zu psk=%s %s\n", base64_encode(key_text, key, 32), i,
+                                       base64_encode(psk_text, psk, 32), i == EDGE_NOTHING ? "keys=none" : ""),
+                         0);
+    }
+    assert_int_equal(authorized_parse(&edges, (const char *)buffer_bytes(&text), buffer_length(&text),
+                                      "edges", &fault),
+                     0);
+    buffer_clear(&text);
+    assert_int_equal(policy_new(&policy, &config, &fault), 0);
+    judge = (struct judge){.edges = edges, .keys = keys, .policy = policy};
+    return 0;
+}
+
+static int unload(void **state)
+{
+    (void)state;
+    policy_free(policy);
+    authorized_free(edges);
+    keystore_free(keys);
+    keys_remove_folder(folder);
+    return 0;
+}
+
+static int set_up_for(size_t grants_max)
+{
+    grants = grants_new(&judge, grants_max);
+    listing = grants != NULL ? listing_new(&judge, grants) : NULL;
+    return listing != NULL ? 0 : -1;
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    return set_up_for(GRANTS_MAX);
+}
+
+/* Room for one list. */
+static int set_up_narrow(void **state)
+{
+    (void)state;
+    return set_up_for(KEYS + KEYS / 2);
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    listing_free(listing);
+    grants_free(grants);
+    return 0;
+}
+
+static int want_until(size_t edge, uint64_t token, uint64_t deadline_ns, uint64_t *lost)
+{
+    uint8_t key[32];
+    edge_key(key, edge);
+    const struct wall_request request = {.token = token, .deadline_ns = deadline_ns};
+    struct judgement judgement = {.claim = {.edge = authorized_find(edges, key)}};
+    judgement.from.u.v4.sin_family = AF_INET;
+    judgement.from.length = sizeof judgement.from.u.v4;
+    assert_non_null(judgement.claim.edge);
+    return listing_add(listing, &request, &judgement, lost);
+}
+
+static void want(size_t edge, uint64_t token)
+{
+    uint64_t lost;
+    assert_int_equal(want_until(edge, token, UINT64_MAX, &lost), 0);
+}
+
+/* Steps until an answer comes; how many it took. */
+static size_t next(struct wall_answer *answer)
+{
+    for (size_t steps = 1; steps < STEPS_MAX; steps++)
+        if (listing_step(listing, &now, answer)) {
+            assert_int_equal(wall_answer_check(answer), 0);
+            return steps;
+        }
+    fail_msg("no answer");
+    return 0;
+}
+
+/* Steps until the list TOKEN is whole; how many it took, and keys into COUNT. */
+static size_t whole(uint64_t token, size_t *count)
+{
+    struct wall_answer answer;
+    size_t steps = 0;
+    *count = 0;
+    do {
+        steps += next(&answer);
+        if (answer.token == token)
+            *count += answer.u.keys.count;
+    } while (answer.token != token || answer.more != 0);
+    return steps;
+}
+
+static void a_list_has_every_key_once_and_in_parts(void **state)
+{
+    struct wall_answer answer;
+    bool seen[KEYS] = {false};
+    (void)state;
+    want(EDGE_MODEST, 1);
+    for (size_t part = 0; part < PARTS; part++) {
+        next(&answer);
+        assert_int_equal(answer.kind, WALL_KEYS);
+        assert_int_equal(answer.token, 1);
+        assert_int_equal(answer.more, part + 1 < PARTS);
+        for (size_t i = 0; i < answer.u.keys.count; i++) {
+            const struct key *key = keystore_find(keys, answer.u.keys.item[i].key_id);
+            assert_non_null(key);
+            assert_false(seen[key->index]);
+            seen[key->index] = true;
+            assert_int_equal(answer.u.keys.item[i].operations, 1u << OP_SIGN_TLS13 | 1u << OP_SIGN_TLS12);
+        }
+    }
+    for (size_t i = 0; i < KEYS; i++)
+        assert_true(seen[i]);
+    assert_false(listing_waits(listing));
+}
+
+/* The flood: one edge wants as many lists as there is room for. Another's takes as many steps as if the first
+ * wanted one: each of its own steps and one of the other's. */
+static void a_flood_of_one_edge_delays_another_by_one_step_a_step(void **state)
+{
+    size_t count, alone;
+    (void)state;
+    want(EDGE_MODEST, 1);
+    alone = whole(1, &count);
+    assert_int_equal(alone, MAKING - 1 + PARTS);
+    for (uint64_t i = 0; i < LISTING_MAX - 1; i++)
+        want(EDGE_GREEDY, 100 + i);
+    for (uint64_t token = 2; token < 5; token++) {
+        want(EDGE_MODEST, token);
+        assert_in_range(whole(token, &count), PARTS, 2 * PARTS);
+        assert_int_equal(count, KEYS);
+    }
+}
+
+static void a_list_is_judged_once_for_each_edge(void **state)
+{
+    size_t count;
+    (void)state;
+    for (uint64_t token = 1; token <= 1000; token++)
+        want(EDGE_GREEDY, token);
+    for (uint64_t token = 1; token <= 1000; token++) {
+        whole(token, &count);
+        assert_int_equal(count, KEYS);
+    }
+    assert_int_equal(grants_judged(grants), KEYS);
+    want(EDGE_MODEST, 2000);
+    whole(2000, &count);
+    assert_int_equal(grants_judged(grants), 2 * KEYS);
+}
+
+static void no_step_judges_more_than_its_share(void **state)
+{
+    struct wall_answer answer;
+    uint64_t before = 0;
+    (void)state;
+    for (size_t edge = 0; edge < EDGES; edge++)
+        want(edge, edge + 1);
+    while (listing_waits(listing)) {
+        (void)listing_step(listing, &now, &answer);
+        assert_true(grants_judged(grants) - before <= GRANTS_KEYS_A_STEP);
+        before = grants_judged(grants);
+    }
+}
+
+static void who_may_use_nothing_gets_an_empty_list(void **state)
+{
+    struct wall_answer answer;
+    (void)state;
+    want(EDGE_NOTHING, 1);
+    next(&answer);
+    assert_int_equal(answer.kind, WALL_KEYS);
+    assert_int_equal(answer.u.keys.count, 0);
+    assert_int_equal(answer.more, 0);
+}
+
+static void what_is_cancelled_takes_no_step(void **state)
+{
+    struct wall_answer answer;
+    (void)state;
+    for (uint64_t token = 1; token <= 1000; token++)
+        want(EDGE_GREEDY, token);
+    next(&answer);
+    for (uint64_t token = 1; token <= 1000; token++)
+        assert_true(listing_cancel(listing, token));
+    assert_false(listing_cancel(listing, 1001));
+    want(EDGE_MODEST, 2000);
+    assert_int_equal(next(&answer), MAKING);
+    assert_int_equal(answer.token, 2000);
+    for (size_t part = 1; part < PARTS; part++)
+        assert_int_equal(next(&answer), 1);
+    assert_false(listing_step(listing, &now, &answer));
+    assert_false(listing_waits(listing));
+}
+
+static void a_list_that_was_not_begun_in_time_is_expired(void **state)
+{
+    struct wall_answer answer;
+    uint64_t lost;
+    (void)state;
+    assert_int_equal(want_until(EDGE_MODEST, 1, now.mono_ns, &lost), 0);
+    assert_int_equal(want_until(EDGE_MODEST, 2, now.mono_ns + 1, &lost), 0);
+    assert_int_equal(next(&answer), 1);
+    assert_int_equal(answer.kind, WALL_OUTCOME);
+    assert_int_equal(answer.u.outcome.status, STATUS_EXPIRED);
+    next(&answer);
+    assert_int_equal(answer.kind, WALL_KEYS);
+}
+
+static void who_wants_most_loses_its_oldest_when_there_is_no_room(void **state)
+{
+    uint64_t lost;
+    (void)state;
+    for (uint64_t i = 0; i < LISTING_MAX; i++)
+        want(EDGE_GREEDY, 1 + i);
+    assert_int_equal(want_until(EDGE_GREEDY, 9000, UINT64_MAX, &lost), ERR_BUSY);
+    assert_int_equal(want_until(EDGE_MODEST, 9001, UINT64_MAX, &lost), 1);
+    assert_int_equal(lost, 1);
+    assert_true(listing_cancel(listing, 2));
+    assert_int_equal(want_until(EDGE_MODEST, 9002, UINT64_MAX, &lost), 0);
+    assert_int_equal(lost, 0);
+}
+
+/* Lists that take each other's place still become whole, each of them. */
+static void edges_without_room_for_all_lists_get_theirs(void **state)
+{
+    size_t done = 0;
+    (void)state;
+    for (size_t edge = 0; edge <= EDGE_THIRD; edge++)
+        want(edge, edge + 1);
+    for (size_t steps = 0; steps < STEPS_MAX && listing_waits(listing); steps++) {
+        struct wall_answer answer;
+        if (listing_step(listing, &now, &answer) && answer.more == 0)
+            done++;
+    }
+    assert_int_equal(done, EDGE_THIRD + 1);
+    assert_true(grants_judged(grants) >= 3 * KEYS);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(a_list_has_every_key_once_and_in_parts),
+        TEST(a_flood_of_one_edge_delays_another_by_one_step_a_step),
+        TEST(a_list_is_judged_once_for_each_edge),
+        TEST(no_step_judges_more_than_its_share),
+        TEST(who_may_use_nothing_gets_an_empty_list),
+        TEST(what_is_cancelled_takes_no_step),
+        TEST(a_list_that_was_not_begun_in_time_is_expired),
+        TEST(who_wants_most_loses_its_oldest_when_there_is_no_room),
+        cmocka_unit_test_setup_teardown(edges_without_room_for_all_lists_get_theirs, set_up_narrow, tear_down),
+    };
+    return cmocka_run_group_tests(tests, load, unload);
+}
