@@ -332,40 +332,45 @@ static void deadlines_end_them_in_their_order(void **state)
     (void)state;
     for (size_t servers = 0; servers < 2; servers++) { /* none at all, or one that says nothing */
         struct rig *rig = rig_new(servers);
-        struct vigil vigils[6];
+        struct vigil vigils[6], later;
         rig->client = client_new(&rig->loop, &rig->settings);
+        await(&later, rig, LONG_MS);
         for (size_t i = 0; i < 6; i++)
             await(&vigils[i], rig, ms[i]);
         RIG_WAIT(rig, vigils[4].ends == 1);
         for (size_t i = 0; i < 6; i++) {
             const struct vigil *vigil = &vigils[order[i]];
-            int64_t late = (int64_t)(vigil->ended_ns - vigil->wait.deadline_ns);
             assert_ended(vigil, EPOCH_DUE);
-            assert_true(late >= 0 && late < 200 * (int64_t)MS); /* about 1 ms; generous to a loaded machine */
+            assert_true(vigil->ended_ns >= vigil->wait.deadline_ns);
             assert_true(i == 0 || vigils[order[i - 1]].ended_ns <= vigil->ended_ns);
         }
+        assert_int_equal(later.ends, 0);
         rig_free(rig);
     }
 }
 
+/* Each ends at its own deadline, in its order, whatever else is open and ends much later. A turn of the loop that
+ * comes late may end several. */
 static void requests_and_waits_share_the_timer(void **state)
 {
     struct rig *rig = rig_connected(1);
-    struct vigil first, third;
-    struct ask second, fourth;
+    struct vigil first, third, later;
+    struct ask second, fourth, last;
     (void)state;
     rig->peers[0].habit = HOLDS;
-    ask_start(&fourth, rig, 160);
-    await(&third, rig, 120);
-    ask_start(&second, rig, 80);
-    await(&first, rig, 40);
-    RIG_WAIT(rig, first.ends == 1);
-    assert_int_equal(second.answers + third.ends + fourth.answers, 0);
-    RIG_WAIT(rig, second.answers == 1);
-    assert_int_equal(third.ends + fourth.answers, 0);
-    RIG_WAIT(rig, third.ends == 1);
-    assert_int_equal(fourth.answers, 0);
+    ask_start(&last, rig, LONG_MS);
+    await(&later, rig, LONG_MS);
+    ask_start(&fourth, rig, 40);
+    await(&third, rig, 30);
+    ask_start(&second, rig, 20);
+    await(&first, rig, 10);
     RIG_WAIT(rig, fourth.answers == 1);
+    assert_int_equal(first.ends + second.answers + third.ends, 3);
+    assert_int_equal(later.ends + last.answers, 0);
+    assert_true(first.ended_ns >= first.wait.deadline_ns && third.ended_ns >= third.wait.deadline_ns);
+    assert_true(second.request.answered_ns >= second.request.deadline_ns);
+    assert_true(first.ended_ns <= third.ended_ns);
+    assert_true(second.request.answered_ns <= fourth.request.answered_ns);
     rig_free(rig);
 }
 

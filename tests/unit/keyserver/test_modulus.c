@@ -311,7 +311,8 @@ static void only_numbers_below_n_are_its(void **state)
         for (int margin = -1; margin <= 1; margin++) {
             BIGNUM *n = make_modulus(&m, sizes[i], margin);
             assert_int_equal(BN_sub_word(n, 2), 1);
-            for (int more = -2; more <= 2; more++) {
+            /* A short modulus may end so near to what its bytes hold that the last numbers do not fit. */
+            for (int more = -2; more <= 2 && (size_t)BN_num_bytes(n) <= m.size; more++) {
                 struct residue number = residue_of(&m, n);
                 assert_int_equal(modulus_has(&m, &number), more < 0);
                 assert_int_equal(BN_add_word(n, 1), 1);

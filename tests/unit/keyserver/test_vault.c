@@ -469,7 +469,8 @@ static void a_ring_that_is_garbage_ends_the_vault_which_says_why(void **state)
 {
     (void)state;
     rig.wall.out.ring->put += RING_SLOTS + 1;
-    assert_int_equal(send(wall_fd(&rig.wall), "", 1, MSG_NOSIGNAL), 1);
+    /* Wakes the vault, unless it has looked by itself and is gone. */
+    assert_true(send(wall_fd(&rig.wall), "", 1, MSG_NOSIGNAL) == 1 || errno == EPIPE || errno == ECONNRESET);
     while (!rig.wall.cut)
         assert_true(wall_rig_wait(&rig.wall, 0, PATIENCE_MS));
     assert_int_equal(rig_end(&rig), 0);
