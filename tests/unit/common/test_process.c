@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "common/process.h"
+#include "tests/unit/skip.h"
 
 /* Runs CHECK in a child, since what it does cannot be undone; 0 is success. */
 static int in_child(int (*check)(void))
@@ -80,7 +81,7 @@ static void root_becomes_the_user_for_good(void **state)
 {
     (void)state;
     if (geteuid() != 0)
-        skip();
+        SKIP_FOR("needs root");
     assert_int_equal(in_child(drop_to_nobody), 0);
 }
 
@@ -102,7 +103,7 @@ static void root_refuses_unknown_users_and_root(void **state)
 {
     (void)state;
     if (geteuid() != 0)
-        skip();
+        SKIP_FOR("needs root");
     assert_int_equal(in_child(drop_to_unknown), 0);
     assert_int_equal(in_child(drop_to_root), 0);
 }
@@ -189,7 +190,7 @@ static void one_folder_may_stay_for_regular_files(void **state)
     assert_int_equal(rmdir(stays), 0);
     assert_int_equal(rmdir(beside), 0);
     if (result == 77)
-        skip(); /* no Landlock, or sanitizers */
+        SKIP_FOR("no Landlock in this kernel, or a sanitizer in this build");
     assert_int_equal(result, 0);
 }
 

@@ -1,6 +1,7 @@
 /* Out of memory by counting: the n-th allocation fails, for every n. What is asked for is refused or comes
  * later; nothing crashes. The sanitizers own the allocator, so under them this program skips. */
 #include "tests/unit/edge/test_client_rig.h"
+#include "tests/unit/skip.h"
 
 #ifdef __has_feature
 #define HAS(feature) __has_feature(feature)
@@ -56,7 +57,7 @@ static void a_client_starts_later_or_not_at_all(void **state)
     (void)state;
     bool hit = COUNTS;
     if (!COUNTS)
-        skip();
+        SKIP_FOR("allocations are not counted under a sanitizer");
     for (long n = 0; hit; n++) {
         struct rig *rig = rig_new(2);
         left = n;
@@ -77,7 +78,7 @@ static void a_request_is_refused_and_may_come_again(void **state)
 {
     (void)state;
     if (!COUNTS)
-        skip();
+        SKIP_FOR("allocations are not counted under a sanitizer");
     struct rig *rig = rig_connected(1);
     struct ask ask;
     ask_init(&ask, rig, OP_SIGN_TLS13, 5000);
@@ -105,7 +106,7 @@ static void a_list_of_keys_is_refused_and_may_come_again(void **state)
     (void)state;
     bool hit = COUNTS;
     if (!COUNTS)
-        skip();
+        SKIP_FOR("allocations are not counted under a sanitizer");
     for (long n = 0; hit; n++) {
         struct rig *rig = rig_connected(2);
         ends = 0;

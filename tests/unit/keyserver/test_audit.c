@@ -1,5 +1,6 @@
 /* The writer: what it records, when it signs and rotates, and what it makes of a log that it finds. */
 #include "tests/unit/keyserver/test_audit_rig.h"
+#include "tests/unit/skip.h"
 
 static struct rig rig;
 
@@ -415,7 +416,7 @@ static void root_makes_the_files_for_the_user_of_the_vault(void **state)
     gid_t gid;
     (void)state;
     if (geteuid() != 0)
-        skip();
+        SKIP_FOR("needs root");
     assert_int_equal(audit_open(&rig.audit, &rig.config, "nobody", NULL, &rig.now, &rig.fault), 0);
     rig_close(&rig);
     assert_int_equal(stat(rig.log, &info), 0);

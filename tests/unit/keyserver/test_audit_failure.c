@@ -3,6 +3,7 @@
 #include "tests/unit/keyserver/test_audit_rig.h"
 #include <errno.h>
 
+#include "tests/unit/skip.h"
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -323,7 +324,7 @@ static void a_full_disk_loses_nothing_that_was_acknowledged(void **state)
     int status;
     (void)state;
     if (geteuid() != 0)
-        skip();
+        SKIP_FOR("needs root");
     fflush(NULL);
     pid_t pid = fork();
     assert_true(pid >= 0);
@@ -334,7 +335,7 @@ static void a_full_disk_loses_nothing_that_was_acknowledged(void **state)
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
     if (WIFEXITED(status) && WEXITSTATUS(status) == 255)
-        skip(); /* no namespaces here */
+        SKIP_FOR("no mount namespaces here");
     assert_int_equal(status, 0);
 }
 

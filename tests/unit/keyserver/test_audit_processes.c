@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 
 #include "keyserver/vault/sandbox.h"
+#include "tests/unit/skip.h"
 
 #define LIVES_MAX  400
 #define ROUNDS     (PROCESS_SANITIZED ? 40 : 150)
@@ -354,7 +355,7 @@ static void and_the_sandbox_is_there(void **state)
 {
     (void)state;
     if (PROCESS_SANITIZED)
-        skip();
+        SKIP_FOR("no sandbox under a sanitizer");
     assert_int_equal(run_inside(write_much), 1000 + SIGSYS);
     assert_true(rig_count(&rig, AUDIT_USE) >= 200);
     rig_assert_whole(&rig, true);
@@ -381,7 +382,7 @@ static void nothing_but_the_folder_can_be_opened(void **state)
 {
     (void)state;
     if (PROCESS_SANITIZED)
-        skip();
+        SKIP_FOR("no sandbox under a sanitizer");
     assert_int_equal(run_inside(open_elsewhere), 1000 + SIGSYS);
     assert_int_equal(run_inside(open_by_a_path_that_leads_out), 77);
 }

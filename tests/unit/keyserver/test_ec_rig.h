@@ -24,6 +24,7 @@
 #include "common/secret.h"
 #include "keyserver/lanes/ec_kernel.h"
 #include "keyserver/lanes/lanes.h"
+#include "tests/unit/skip.h"
 
 /* One kernel under test, and the curve as OpenSSL has it. */
 struct rig {
@@ -75,10 +76,8 @@ static inline int rig_stop(void **state)
 static inline struct rig *rig_of(void **state)
 {
     struct rig *rig = *state;
-    if (rig->vector && !rig_has_instructions()) {
-        print_message("%s: this processor has no AVX-512 IFMA\n", rig->kernel->name);
-        skip();
-    }
+    if (rig->vector && !rig_has_instructions())
+        SKIP_FOR("%s: this processor has no AVX-512 IFMA", rig->kernel->name);
     return rig;
 }
 

@@ -14,6 +14,7 @@
 #include "keyserver/lanes/ed_lanes.c"
 #include "keyserver/lanes/ed_self_test.c"
 #include "keyserver/lanes/lanes.h"
+#include "tests/unit/skip.h"
 
 #define MESSAGE_MAX 600
 
@@ -53,10 +54,8 @@ static int rig_stop(void **state)
 static struct rig *rig_of(void **state)
 {
     struct rig *rig = *state;
-    if (rig->vector && !has_instructions()) {
-        print_message("%s: this processor has no AVX-512 IFMA\n", rig->kernel->name);
-        skip();
-    }
+    if (rig->vector && !has_instructions())
+        SKIP_FOR("%s: this processor has no AVX-512 IFMA", rig->kernel->name);
     return rig;
 }
 

@@ -12,6 +12,7 @@
 #include "common/secret.h"
 #include "keyserver/lanes/lanes.h"
 #include "keyserver/lanes/rsa_kernel.h"
+#include "tests/unit/skip.h"
 
 static int start(void **state)
 {
@@ -82,8 +83,7 @@ static void kernels_are_ready_where_the_machine_has_what_they_need(void **state)
     if (!machine_has(LANES_IFMA)) {
         assert_int_equal(lanes_state(LANES_RSA), LANES_LACKING);
         assert_null(lanes_rsa());
-        print_message("this machine lacks AVX-512 IFMA\n");
-        skip();
+        SKIP_FOR("this processor has no AVX-512 IFMA");
     }
     assert_int_equal(lanes_state(LANES_RSA), LANES_READY);
     assert_non_null(lanes_rsa());
@@ -129,10 +129,8 @@ static void features_are_those_that_the_system_names(void **state)
         line[0] = '\0';
     if (file != NULL)
         fclose(file);
-    if (line[0] == '\0') {
-        print_message("/proc/cpuinfo has no line of flags here\n");
-        skip();
-    }
+    if (line[0] == '\0')
+        SKIP_FOR("/proc/cpuinfo has no line of flags here");
     line[strcspn(line, "\n")] = ' ';
     for (size_t i = 0; i < sizeof named / sizeof named[0]; i++)
         assert_int_equal(strstr(line, named[i].name) != NULL, machine_has(named[i].feature));

@@ -26,6 +26,7 @@
 #include "common/process.h"
 #include "common/secret.h"
 #include "keyserver/vault/sandbox.h"
+#include "tests/unit/skip.h"
 
 #define SURVIVED 77
 
@@ -153,7 +154,7 @@ static void whatever_a_vault_never_does_kills_it(void **state)
 {
     (void)state;
     if (PROCESS_SANITIZED)
-        skip();
+        SKIP_FOR("no sandbox under a sanitizer");
     for (size_t i = 0; i < sizeof forbidden / sizeof forbidden[0]; i++) {
         int status = run_inside(forbidden[i].act);
         if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGSYS)
@@ -178,7 +179,7 @@ static void threads_that_were_there_before_are_inside_too(void **state)
     int status = 0;
     (void)state;
     if (PROCESS_SANITIZED)
-        skip();
+        SKIP_FOR("no sandbox under a sanitizer");
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
@@ -226,7 +227,7 @@ static void files_are_denied_by_the_kernel_as_well(void **state)
     (void)state;
     if (PROCESS_SANITIZED ||
         syscall(SYS_landlock_create_ruleset, NULL, 0, 1 /* LANDLOCK_CREATE_RULESET_VERSION */) < 1)
-        skip();
+        SKIP_FOR("no Landlock in this kernel, or a sanitizer in this build");
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
