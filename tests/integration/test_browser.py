@@ -39,7 +39,7 @@ def kinds(edge):
     ("rsa", "", "tls13_rsa"),
     ("p256", "", "tls13_ecdsa"),
     ("rsa", 'maximum_version = "tls1.2"', "ecdhe_rsa"),
-    ("rsa", 'maximum_version = "tls1.2" rsa_key_exchange = on ciphers = "AES128-GCM-SHA256"', "rsa_plain"),
+    ("rsa", 'maximum_version = "tls1.2" rsa_key_exchange = on ciphers = "AES128-GCM-SHA256"', "rsa"),
 ], ids=["tls13_rsa", "tls13_ecdsa", "ecdhe_rsa", "rsa_key_exchange"])
 def test_a_page_in_chromium(site, pki, origin, tmp_path, name, tls, kind):
     key, cert = getattr(pki, name)

@@ -12,7 +12,7 @@ import pytest
 
 from daemon import Daemon, program
 from fleet import keyless, write
-from pki import key_id, openssl
+from pki import key_id, openssl, sign
 
 SECRET = re.compile(r"\A[A-Za-z0-9+/]{43}=\n\Z")
 
@@ -538,14 +538,17 @@ def chain(tmp_path):
         def path(self, name):
             return str(tmp_path / name)
 
-        def issue(self, name, issuer=None, days="30", extensions="basicConstraints=CA:TRUE", kind=None):
+        def issue(self, name, issuer=None, days=30, extensions="basicConstraints=CA:TRUE", kind=None):
             kind = kind or ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]
             key, cert = self.path(name + ".key"), self.path(name + ".pem")
             openssl("genpkey", *kind, "-out", key)
             write(self.path("ext"), extensions + "\n")
             openssl("req", "-new", "-key", key, "-subj", "/CN=" + name.rstrip("2"), "-out", self.path("csr"))
-            sign = ["-signkey", key] if issuer is None else ["-CA", self.path(issuer + ".pem"), "-CAkey", self.path(issuer + ".key"), "-CAcreateserial"]
-            openssl("x509", "-req", "-in", self.path("csr"), "-days", days, "-extfile", self.path("ext"), "-out", cert, *sign)
+            if issuer is None:
+                openssl("x509", "-req", "-in", self.path("csr"), "-signkey", key, "-extfile", self.path("ext"), "-out", cert)
+            else:
+                sign(self.path("csr"), self.path(issuer + ".pem"), self.path(issuer + ".key"), cert, self.path("ext"), days,
+                     start=min(0, days - 1))
             return cert
 
         def join(self, trial, *names):
@@ -578,14 +581,14 @@ def test_check_finds_an_issuer_of_the_same_name_with_another_key(trial, chain):
 
 
 def test_check_finds_expiry(trial, chain):
-    chain.issue("soon", "middle", days="3", extensions="subjectAltName=DNS:soon.test")
+    chain.issue("soon", "middle", days=3, extensions="subjectAltName=DNS:soon.test")
     chain.join(trial, "soon", "middle")
     done = keyless("check", "-c", trial.edge_conf)
     assert re.search(r"^warning .*site\.pem: certificate 1 expires in [23] days; renew it", done.stdout, re.M)
 
 
 def test_check_draws_the_line_at_two_weeks(trial, chain):
-    for days, warns in (("14", True), ("15", False)):
+    for days, warns in ((14, True), (15, False)):
         chain.issue("edge", "middle", days=days, extensions="subjectAltName=DNS:edge.test")
         chain.join(trial, "edge", "middle")
         said = keyless("check", "-c", trial.edge_conf).stdout
@@ -593,13 +596,13 @@ def test_check_draws_the_line_at_two_weeks(trial, chain):
 
 
 def test_check_finds_an_expired_certificate(trial, chain):
-    chain.issue("gone", "middle", days="-1", extensions="subjectAltName=DNS:gone.test")
+    chain.issue("gone", "middle", days=-1, extensions="subjectAltName=DNS:gone.test")
     chain.join(trial, "gone")
     assert_found(trial.edge_conf, r"site\.pem: expired on \d{4}-\d\d-\d\d; renew it")
 
 
 def test_check_finds_an_expired_issuer(trial, chain):
-    chain.issue("middle", "root", days="-1")
+    chain.issue("middle", "root", days=-1)
     chain.issue("leaf", "middle", extensions="subjectAltName=DNS:leaf.test")
     chain.join(trial, "leaf", "middle")
     assert_found(trial.edge_conf, r"site\.pem: certificate 2 has expired; take the chain anew")

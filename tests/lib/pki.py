@@ -1,7 +1,9 @@
 """A certificate authority for tests: keys and certificates of every type, made with the openssl command."""
+import datetime
 import hashlib
 import os
 import subprocess
+import tempfile
 
 KEY_TYPES = {
     "rsa2048": ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"],
@@ -20,6 +22,35 @@ def openssl(*arguments, input=None):
     return done.stdout
 
 
+CA_CONFIG = """[ca]
+default_ca = authority
+[authority]
+database = {folder}/index
+new_certs_dir = {folder}
+rand_serial = yes
+default_md = sha256
+policy = names
+unique_subject = no
+[names]
+commonName = supplied
+"""
+
+
+def sign(csr, ca, ca_key, out, extensions, days=30, start=0):
+    """Signs the request CSR into OUT, valid from START to DAYS days from now; both may be negative or fractions.
+    `openssl x509 -days` cannot do that: it starts now, and refuses negative days since 3.5. EXTENSIONS is a file."""
+    def date(days):
+        return (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=days)).strftime("%Y%m%d%H%M%SZ")
+
+    with tempfile.TemporaryDirectory() as folder:
+        config = os.path.join(folder, "ca.cnf")
+        with open(config, "w") as handle:
+            handle.write(CA_CONFIG.format(folder=folder))
+        open(os.path.join(folder, "index"), "w").close()
+        openssl("ca", "-batch", "-notext", "-config", config, "-cert", ca, "-keyfile", ca_key, "-in", csr, "-out", out,
+                "-extfile", extensions, "-startdate", date(start), "-enddate", date(days))
+
+
 class Authority:
     """Keeps everything in FOLDER; `ca` is the path of the root certificate."""
 
@@ -33,16 +64,18 @@ class Authority:
     def path(self, name):
         return os.path.join(self.folder, name)
 
-    def issue(self, name, key_type, hosts, days=30):
-        """A key NAME.key (mode 0400) and a certificate NAME.pem for HOSTS; returns both paths."""
-        key, csr, cert, extensions = (self.path(name + end) for end in (".key", ".csr", ".pem", ".ext"))
-        openssl("genpkey", *KEY_TYPES[key_type], "-out", key)
-        os.chmod(key, 0o400)
+    def issue(self, name, key_type, hosts, days=30, start=0, key=None):
+        """A key NAME.key (mode 0400; or KEY, which is there already) and a certificate NAME.pem for HOSTS, valid from START
+        to DAYS days from now; returns both paths."""
+        own, csr, cert, extensions = (self.path(name + end) for end in (".key", ".csr", ".pem", ".ext"))
+        if key is None:
+            openssl("genpkey", *KEY_TYPES[key_type], "-out", own)
+            os.chmod(own, 0o400)
+            key = own
         openssl("req", "-new", "-key", key, "-subj", "/CN=" + hosts[0], "-out", csr)
         with open(extensions, "w") as handle:
             handle.write("subjectAltName=%s\nbasicConstraints=CA:FALSE\n" % ",".join("DNS:" + h for h in hosts))
-        openssl("x509", "-req", "-in", csr, "-CA", self.ca, "-CAkey", self.ca_key, "-CAcreateserial",
-                "-days", str(days), "-extfile", extensions, "-out", cert)
+        sign(csr, self.ca, self.ca_key, cert, extensions, days, start)
         return key, cert
 
 
