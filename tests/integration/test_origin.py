@@ -9,7 +9,7 @@ import pytest
 
 import clients
 from daemon import SLOW, rss_kb, wait_until
-from origin import HttpOrigin, RawOrigin
+from origin import HttpOrigin, RawOrigin, dead_port
 
 BULK = (100 << 20) if SLOW == 1 else (10 << 20)
 MEMORY_KB = 8 * 1024 if SLOW == 1 else 128 * 1024
@@ -49,16 +49,15 @@ def test_unix_socket_origin(edge_for, pki, tmp_path):
 
 
 def test_origin_down(edge_for, pki):
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        address = "127.0.0.1:%d" % unused.getsockname()[1]
-    edge = edge_for(address)
-    with connected(edge, pki) as connection:
-        try:
-            assert clients.read_all(connection) == b""
-        except (ssl.SSLError, ConnectionResetError):
-            pass
-    edge.wait_log(r"event=origin_failed")
-    edge.admin.wait_metric(r'keyless_edge_connections_closed_total\{result="origin_failed"')
+    with dead_port() as address:
+        edge = edge_for(address)
+        with connected(edge, pki) as connection:
+            try:
+                assert clients.read_all(connection) == b""
+            except (ssl.SSLError, ConnectionResetError):
+                pass
+        edge.wait_log(r"event=origin_failed")
+        edge.admin.wait_metric(r'keyless_edge_connections_closed_total\{result="origin_failed"')
 
 
 def test_slow_origin_is_waited_for(edge_for, raw_origin, pki):

@@ -9,7 +9,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(ROOT, os.environ.get("BUILD", "build"))
 SLOW = 5 if os.environ.get("SAN") else 1  # sanitizers take their time
-PATIENCE = 20 * SLOW                      # seconds until an awaited thing counts as never coming
+PATIENCE = 60 * SLOW                      # seconds until an awaited thing counts as never coming
 # What a daemon in a sanitizer build does with a finding: the whole report into its log, and a status that is not 0.
 # (ASan looks for leaks at every clean exit. Its stack-use-after-return knows no coroutines, which OpenSSL's jobs are.)
 SANITIZERS = {

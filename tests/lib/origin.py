@@ -1,10 +1,19 @@
 """Origins for tests: a small HTTP server, and raw TCP ones that misbehave on demand."""
+import contextlib
 import http.server
 import socket
 import socketserver
 import threading
 
 PAGE = b"<!doctype html><title>keyless</title><h1>from the origin</h1>\n"
+
+
+@contextlib.contextmanager
+def dead_port():
+    """An address that refuses connections, for as long as the block lasts: the port is held, so that nobody gets it meanwhile."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield "127.0.0.1:%d" % held.getsockname()[1]
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):

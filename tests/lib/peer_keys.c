@@ -20,6 +20,8 @@
 #define FRAMES_MAX 64
 #define FRAME_MAX  4096
 #define STEP       8
+#define PAGE       4096
+#define PIECE      (UINT64_C(1) << 20)
 
 static struct frame {
     uint64_t number;
@@ -74,17 +76,24 @@ static bool may_be_key(const uint8_t *bytes)
     return distinct >= 12; /* of 32 random bytes, fewer are distinct once in 10^20 */
 }
 
-static void try_region(int memory, uint64_t from, uint64_t to)
+/* A mapping may be as large as the address space (a sanitizer's shadow): it is read in pieces, and a piece
+ * that nobody has touched is a hole in `pagemap` and left out. Pieces overlap, so that no key lies across
+ * two. */
+static void try_region(int memory, int pagemap, uint64_t from, uint64_t to)
 {
-    size_t length = (size_t)(to - from);
-    uint8_t *copy = malloc(length);
-    if (copy == NULL)
-        die("memory");
-    ssize_t got = pread(memory, copy, length, (off_t)from);
-    for (ssize_t at = 0; at + NOISE_KEY_SIZE <= got; at += STEP)
-        if (may_be_key(copy + at))
-            try_key(copy + at);
-    free(copy);
+    static uint8_t piece[PIECE + NOISE_KEY_SIZE - STEP];
+    static uint64_t pages[PIECE / PAGE];
+    for (; from < to; from += PIECE) {
+        size_t length = to - from < sizeof piece ? (size_t)(to - from) : sizeof piece;
+        bool touched = false;
+        ssize_t known = pread(pagemap, pages, sizeof pages, (off_t)(from / PAGE * sizeof *pages));
+        for (size_t i = 0; i < (known > 0 ? (size_t)known / sizeof *pages : 0); i++)
+            touched = touched || pages[i] >> 62 != 0; /* present, or swapped */
+        ssize_t got = touched ? pread(memory, piece, length, (off_t)from) : 0;
+        for (ssize_t at = 0; at + NOISE_KEY_SIZE <= got; at += STEP)
+            if (may_be_key(piece + at))
+                try_key(piece + at);
+    }
 }
 
 static void try_memory(const char *pid)
@@ -93,15 +102,18 @@ static void try_memory(const char *pid)
     uint64_t from, to;
     snprintf(path, sizeof path, "/proc/%s/mem", pid);
     int memory = open(path, O_RDONLY | O_CLOEXEC);
+    snprintf(path, sizeof path, "/proc/%s/pagemap", pid);
+    int pagemap = open(path, O_RDONLY | O_CLOEXEC);
     snprintf(path, sizeof path, "/proc/%s/maps", pid);
     FILE *maps = fopen(path, "re");
-    if (memory < 0 || maps == NULL)
+    if (memory < 0 || pagemap < 0 || maps == NULL)
         die(path);
     while (fgets(line, sizeof line, maps) != NULL)
         if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s", &from, &to, rights) == 3 && rights[0] == 'r' &&
             rights[1] == 'w')
-            try_region(memory, from, to);
+            try_region(memory, pagemap, from, to);
     fclose(maps);
+    close(pagemap);
     close(memory);
 }
 

@@ -14,13 +14,15 @@
 
 #define LIVES_MAX  400
 #define ROUNDS     (PROCESS_SANITIZED ? 40 : 150)
-#define USES_MAX   5  /* in one batch */
-#define USES_SHIFT 24 /* a use's number: life, then its own */
+#define USES_MAX   5    /* in one batch */
+#define USES_SHIFT 24   /* a use's number: life, then its own */
+#define LEAD       2000 /* uses: more than what a writer does in the moments that tests let pass */
 
 /* What a writer says of itself, in memory that outlives it. */
 struct life {
     _Atomic uint64_t begun, acknowledged; /* uses */
-    _Atomic bool end;                     /* it is to end */
+    _Atomic uint64_t wanted; /* what somebody waits for; it goes LEAD uses beyond, and then rests */
+    _Atomic bool end;        /* it is to end */
     pid_t pid;
 };
 
@@ -60,6 +62,10 @@ static void live(uint64_t id)
     process_die_with_parent();
     rig_open(&rig);
     while (!life->end) {
+        if (next >= life->wanted + LEAD) { /* or a slow reader would have an ever longer log to read */
+            sched_yield();
+            continue;
+        }
         uint64_t count = 1 + next % USES_MAX;
         life->begun = next + count;
         for (uint64_t i = 0; i < count; i++)
@@ -91,6 +97,7 @@ static void await_work(unsigned id, uint64_t more)
 {
     uint64_t end = clock_ms() + 60000, wanted = lives[id].acknowledged + more;
     int status = 0;
+    lives[id].wanted = wanted;
     while (lives[id].acknowledged < wanted) {
         if (waitpid(lives[id].pid, &status, WNOHANG) != 0)
             lives[id].pid = 0;
