@@ -188,7 +188,7 @@ static void a_part_is_good_when_it_is_called_one(void **state)
 static void every_byte_of_a_record_counts(void **state)
 {
     static const char others[] = {'0', '7', 'a', '"', '\\', ' ', '}', 'Z', '\x1b'};
-    char text[AUDIT_LINE_MAX];
+    static char text[AUDIT_LINE_MAX];
     (void)state;
     size_t around = find("checkpoint", 1), last = whole.count - 1;
     const size_t victims[] = {0, around - 1, around, around + 1, find("rotate", 1), find("segment", 1), last};
