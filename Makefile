@@ -194,9 +194,9 @@ $(BUILD)/man/%: docs/man/%.scd
 
 # ---- verbs --------------------------------------------------------------------------------------------------
 
-test: deps-test ## every unit and integration test; the last line counts them
+test: deps-test ## every unit and integration test; STRESS=1 beside load, LANES=off as without AVX-512 IFMA
 	@$(SUBMAKE) programs $(if $(UNIT_TESTS),unit-programs) $(if $(PEERS),peers) $(BUILD)/timing/ask
-	@BUILD=$(BUILD) SAN=$(SAN) STRESS=$(STRESS) tests/run
+	@BUILD=$(BUILD) SAN=$(SAN) STRESS=$(STRESS) LANES=$(LANES) tests/run
 
 .PHONY: unit-programs peers bench-programs timing-programs fuzz-programs fuzz-objects
 unit-programs: $(UNIT_TESTS)
@@ -208,11 +208,11 @@ fuzz-objects: $(call objects,$(FUZZ_SRC))
 
 unit: deps-test ## the unit tests only
 	@$(SUBMAKE) unit-programs
-	@BUILD=$(BUILD) SAN=$(SAN) STRESS=$(STRESS) tests/run unit
+	@BUILD=$(BUILD) SAN=$(SAN) STRESS=$(STRESS) LANES=$(LANES) tests/run unit
 
 integration: deps-test ## the integration tests only; K=expression selects
 	@$(SUBMAKE) programs peers $(BUILD)/timing/ask
-	@BUILD=$(BUILD) SAN=$(SAN) STRESS=$(STRESS) K="$(K)" tests/run integration
+	@BUILD=$(BUILD) SAN=$(SAN) STRESS=$(STRESS) LANES=$(LANES) K="$(K)" tests/run integration
 
 demo: deps-build ## the whole path on this machine, with proofs; KEEP=1 stays up
 	@deploy/deps.sh build demo

@@ -147,6 +147,8 @@ class Site:
         os.makedirs(os.path.join(folder, "keys"), exist_ok=True)
         shutil.copy(self.group_secret, os.path.join(folder, "group.secret"))
         write(os.path.join(folder, "authorized_edges"), self.authorized_line() if authorized is None else authorized)
+        if os.environ.get("LANES") == "off" and "lanes" not in extra:
+            extra += "\nlanes = off"
         text = 'listen = {"%s"}\nadmin = "127.0.0.1:0"\nkey_default { modes = {%s} }\n%s\n' % (
             listen, ", ".join('"%s"' % mode for mode in modes), extra)
         config = write(os.path.join(folder, "server.conf"), text)
@@ -179,6 +181,8 @@ class Site:
         os.makedirs(os.path.join(folder, "certs"))
         for cert in certs:
             shutil.copy(cert, os.path.join(folder, "certs"))
+        if os.environ.get("LANES") == "off" and "lanes" not in extra:
+            extra += "\nlanes = off"
         text = 'listen = {"%s"}\nadmin = "127.0.0.1:0"\nidentity = "%s"\npsk = "%s"\norigin = "%s"\nthreads = %d\n%s\n' % (
             listen, (identity or self.edge_identity).path, psk_path or self.psk_path, origin, threads, extra)
         for number, (address, key) in enumerate(servers, 1):
