@@ -187,8 +187,10 @@ static int refuse(const SSL *ssl, const SSL_CTX *context, int operation, int bit
 
 bool async_abandon(SSL *ssl, struct key_wait *wait)
 {
-    if (wait->state == KEY_WAITING)
+    if (wait->state == KEY_WAITING) {
         cancel(wait);
+        wait->state = KEY_ABANDONED;
+    }
     if (SSL_waiting_for_async(ssl)) {
         wait->state = KEY_ABANDONED;
         /* A handshake that waits for an epoch could go on without. Since nothing is secure enough any more,
@@ -199,4 +201,9 @@ bool async_abandon(SSL *ssl, struct key_wait *wait)
     }
     OPENSSL_cleanse(&wait->request.outcome, sizeof wait->request.outcome);
     return !SSL_waiting_for_async(ssl);
+}
+
+bool async_job_waits(SSL *ssl, const struct key_wait *wait)
+{
+    return wait->state == KEY_WAITING || (ssl != NULL && SSL_waiting_for_async(ssl));
 }

@@ -49,6 +49,10 @@ enum async_result async_handshake(SSL *ssl, struct key_wait *wait);
  * (call again from the loop); true when SSL_free is safe. */
 bool async_abandon(SSL *ssl, struct key_wait *wait);
 
+/* Whether the handshake of SSL (NULL: none) is paused or still has something open with the client: SSL_free
+ * would leak its job then, and the answer would come for freed memory. */
+bool async_job_waits(SSL *ssl, const struct key_wait *wait);
+
 /* For code that OpenSSL calls deep inside of async_handshake (edge/exchange.c): pauses the job until there is
  * news of an epoch or the time for it is over; client_choose_epoch() tells which. ERR_CLOSED when the session
  * was abandoned meanwhile, ERR_UNSUPPORTED outside of a job or where pausing is blocked. */

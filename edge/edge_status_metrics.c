@@ -58,6 +58,8 @@ static const struct single session_rows[] = {
     {"keyless_edge_connections_active", METRIC_GAUGE, "Connections open now.", OF_SESSION(active)},
     {"keyless_edge_connections_dropped_total", METRIC_COUNTER,
      "Accepted connections dropped for want of memory.", OF_SESSION(accept_failed)},
+    {"keyless_edge_sessions_impossible_total", METRIC_COUNTER,
+     "Connections closed because of a fault of keyless-edge itself.", OF_SESSION(impossible)},
     {"keyless_edge_handshakes_waiting_for_key", METRIC_GAUGE, "Handshakes paused for a key server.",
      OF_SESSION(waiting_key)},
     {"keyless_edge_rsa_epoch_waits_total", METRIC_COUNTER,

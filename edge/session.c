@@ -12,13 +12,24 @@
 
 static void act(struct session *session, enum session_action action);
 
+/* We are wrong, not the client: said, counted, and the connection ends; nobody else is harmed. */
+static void note_impossible(struct session *session, enum session_event event)
+{
+    counter_add(&session->host->stats.impossible, 1);
+    session_log_impossible(session, event);
+    session_conclude(session, RESULT_INTERNAL);
+}
+
 void session_happen(struct session *session, enum session_event event)
 {
     struct session_host *host = session->host;
-    struct session_transition to = session_state_next(session->state, event);
+    bool job_waits = async_job_waits(session->io.ssl, &session->key);
+    struct session_transition to = session_state_next(session->state, event, job_waits);
     enum timeout_class before = session_state_timeout(session->state);
     enum timeout_class after = session_state_timeout(to.next);
 
+    if (to.impossible)
+        note_impossible(session, event);
     if (session->state == SESSION_WAIT_KEY && to.next != SESSION_WAIT_KEY)
         counter_add(&host->stats.waiting_key, (uint64_t)-1);
     if (session->state != SESSION_WAIT_KEY && to.next == SESSION_WAIT_KEY)
@@ -66,6 +77,7 @@ static void drop_handle(struct session *session)
 
     if (--session->handles != 0)
         return;
+    assert(!session->key.request.open && !session->key.epoch.open);
     host->count--;
     counter_add(&host->stats.active, (uint64_t)-1);
     free(session);
@@ -81,6 +93,7 @@ static void act_release(struct session *session)
 {
     struct session_host *host = session->host;
 
+    assert(!async_job_waits(session->io.ssl, &session->key));
     session_conclude(session, RESULT_OK);
     trace_mark(&session->trace, TRACE_CLOSED, clock_ns());
     session->trace.result = session_stats_result_name(session->result);
@@ -139,6 +152,8 @@ static void client_left(struct session *session)
 {
     if (session_state_timeout(session->state) == TIMEOUT_HANDSHAKE)
         session_handshake_fail(session, FAILURE_CLIENT_GONE, EVENT_CLIENT_GONE);
+    else
+        watch_sleep(&session->client); /* told once is enough */
 }
 
 void session_run(struct session *session)
@@ -158,6 +173,7 @@ void session_run(struct session *session)
         session_relay_run(session);
         break;
     default:
+        watch_sleep(&session->client); /* the state has no use for what the client says now */
         break;
     }
 }
@@ -264,7 +280,7 @@ static int open_tls(struct session *session, struct tls *tls, int fd)
     struct session_io *io = &session->io;
 
     io->socket.fd = fd;
-    io->ssl = tls_accept(tls);
+    io->ssl = tls_accept(tls, &session->hello);
     if (io->ssl && tls_socket_attach(io->ssl, &io->socket) == 0)
         return 0;
     SSL_free(io->ssl);

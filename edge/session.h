@@ -47,6 +47,7 @@ struct session {
     TAILQ_ENTRY(session) in_ready;
     struct session_host *host; /* borrowed */
     struct session_io io;      /* SSL and descriptor */
+    struct tls_hello hello;    /* what the TLS library has read of it */
     struct watch client;
     struct watch origin;
     struct relay relay;

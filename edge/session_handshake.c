@@ -110,16 +110,11 @@ static void done(struct session *session)
     session_happen(session, EVENT_HANDSHAKE_DONE);
 }
 
-/* The ClientHello was complete before this step began if there is a client random after it. */
 static void notice_hello(struct session *session, uint64_t step_began_ns)
 {
-    static const uint8_t none[TLS_RANDOM_SIZE];
-    uint8_t *random = session->trace.client_random;
-
-    if (session->state != SESSION_HELLO ||
-        SSL_get_client_random(session->io.ssl, random, TLS_RANDOM_SIZE) != TLS_RANDOM_SIZE ||
-        memcmp(random, none, TLS_RANDOM_SIZE) == 0)
+    if (session->state != SESSION_HELLO || !session->hello.read)
         return;
+    memcpy(session->trace.client_random, session->hello.random, TLS_RANDOM_SIZE);
     trace_mark(&session->trace, TRACE_CLIENT_HELLO, step_began_ns);
     session_happen(session, EVENT_HELLO_READ);
 }

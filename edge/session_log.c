@@ -65,6 +65,17 @@ void session_log_handshake_failed(const struct session *session, const char *tex
               text ? text : explanations[session->failure], trace_id_text(&session->trace.id, trace));
 }
 
+void session_log_impossible(const struct session *session, enum session_event event)
+{
+    char from[ADDRESS_TEXT_SIZE], trace[2 * TRACE_ID_SIZE + 1];
+
+    log_event(LOG_ERROR, "session_impossible",
+              "client=%s state=%s happened=%s error=\"this cannot happen in this state; the connection is "
+              "closed\" hint=\"a fault of keyless-edge: report it with this line\" trace=%s",
+              address_text(&session->from, from), session_state_name(session->state),
+              session_event_name(event), trace_id_text(&session->trace.id, trace));
+}
+
 void session_log_origin_failed(const struct session *session, int why)
 {
     char from[ADDRESS_TEXT_SIZE], origin[ADDRESS_TEXT_SIZE], trace[2 * TRACE_ID_SIZE + 1];

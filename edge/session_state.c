@@ -12,6 +12,9 @@ struct row {
         .listed = true, .to = {.next = SESSION_##state, .action = ACTION_##act }                             \
     }
 
+/* Comes again, or too late to matter: nothing follows. */
+#define LATE(state) TO(state, NONE)
+
 static const struct row table[SESSION_STATES][SESSION_EVENTS] =
     {
         [SESSION_HELLO] =
@@ -66,6 +69,7 @@ static const struct row table[SESSION_STATES][SESSION_EVENTS] =
             },
         [SESSION_HALF_CLOSED] =
             {
+                [EVENT_CLIENT_ENDED] = LATE(HALF_CLOSED),
                 [EVENT_ORIGIN_ENDED] = TO(CLOSING, NONE),
                 [EVENT_BOTH_ENDED] = TO(CLOSED, RELEASE),
                 [EVENT_CLIENT_GONE] = TO(CLOSED, RESET_ORIGIN),
@@ -75,6 +79,8 @@ static const struct row table[SESSION_STATES][SESSION_EVENTS] =
             },
         [SESSION_CLOSING] =
             {
+                [EVENT_CLIENT_ENDED] = LATE(CLOSING),
+                [EVENT_ORIGIN_ENDED] = LATE(CLOSING),
                 [EVENT_BOTH_ENDED] = TO(CLOSED, RELEASE),
                 [EVENT_CLIENT_GONE] = TO(CLOSED, RESET_ORIGIN),
                 [EVENT_ORIGIN_GONE] = TO(CLOSED, RELEASE),
@@ -84,16 +90,29 @@ static const struct row table[SESSION_STATES][SESSION_EVENTS] =
         [SESSION_DRAIN_KEY] =
             {
                 [EVENT_JOB_ENDED] = TO(CLOSED, RELEASE),
+                [EVENT_STOP] = LATE(DRAIN_KEY),
             },
 };
 
-struct session_transition session_state_next(enum session_state state, enum session_event event)
+/* Everything of a closed session was released: there is nothing left to end. */
+static struct session_transition impossible(enum session_state state)
+{
+    return (struct session_transition){.next = SESSION_CLOSED,
+                                       .action = state == SESSION_CLOSED ? ACTION_NONE : ACTION_RELEASE,
+                                       .impossible = true};
+}
+
+struct session_transition session_state_next(enum session_state state, enum session_event event,
+                                             bool job_waits)
 {
     assert(state < SESSION_STATES && event < SESSION_EVENTS);
     const struct row *row = &table[state][event];
-    if (!row->listed)
-        return (struct session_transition){.next = state, .action = ACTION_NONE};
-    return row->to;
+    struct session_transition to = row->listed ? row->to : impossible(state);
+    if (job_waits && state != SESSION_CLOSED && to.next == SESSION_CLOSED) {
+        to.next = SESSION_DRAIN_KEY;
+        to.action = ACTION_ABANDON;
+    }
+    return to;
 }
 
 enum timeout_class session_state_timeout(enum session_state state)
@@ -125,4 +144,28 @@ const char *session_state_name(enum session_state state)
     };
     assert(state < SESSION_STATES);
     return names[state];
+}
+
+const char *session_event_name(enum session_event event)
+{
+    static const char *const names[SESSION_EVENTS] = {
+        [EVENT_HELLO_READ] = "hello_read",
+        [EVENT_KEY_WANTED] = "key_wanted",
+        [EVENT_KEY_ANSWERED] = "key_answered",
+        [EVENT_HANDSHAKE_DONE] = "handshake_done",
+        [EVENT_HANDSHAKE_FAILED] = "handshake_failed",
+        [EVENT_CLIENT_SPEAKS] = "client_speaks",
+        [EVENT_CONNECTED] = "connected",
+        [EVENT_ORIGIN_FAILED] = "origin_failed",
+        [EVENT_CLIENT_ENDED] = "client_ended",
+        [EVENT_ORIGIN_ENDED] = "origin_ended",
+        [EVENT_BOTH_ENDED] = "both_ended",
+        [EVENT_CLIENT_GONE] = "client_gone",
+        [EVENT_ORIGIN_GONE] = "origin_gone",
+        [EVENT_TIMEOUT] = "timeout",
+        [EVENT_JOB_ENDED] = "job_ended",
+        [EVENT_STOP] = "stop",
+    };
+    assert(event < SESSION_EVENTS);
+    return names[event];
 }

@@ -9,6 +9,8 @@
 #ifndef EDGE_SESSION_STATE_H
 #define EDGE_SESSION_STATE_H
 
+#include <stdbool.h>
+
 #include "edge/timeouts.h"
 
 enum session_state {
@@ -65,14 +67,19 @@ enum session_action {
 struct session_transition {
     enum session_state next;
     enum session_action action;
+    bool impossible; /* EVENT cannot happen in STATE: a fault of ours, and the session ends */
 };
 
-/* What follows when EVENT happens in STATE. An event without a row in the table is late: it changes nothing.
- */
-struct session_transition session_state_next(enum session_state state, enum session_event event);
+/* What follows when EVENT happens in STATE. JOB_WAITS: the handshake's job is paused or waits for a key
+ * server; such a session never closes before the job has run out, whatever state it is in. What the table
+ * does not list is impossible and ends the session. */
+struct session_transition session_state_next(enum session_state state, enum session_event event,
+                                             bool job_waits);
 /* How long STATE may last: the class of its timeout. */
 enum timeout_class session_state_timeout(enum session_state state);
 /* "hello", "wait_key", …; for logs. */
 const char *session_state_name(enum session_state state);
+/* "hello_read", "key_wanted", …; for logs. */
+const char *session_event_name(enum session_event event);
 
 #endif

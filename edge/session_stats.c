@@ -36,6 +36,7 @@ const char *session_stats_result_name(enum session_result result)
         [RESULT_TIMEOUT_CLOSE] = "timeout_close",
         [RESULT_STOPPED] = "stopped",
         [RESULT_MEMORY] = "memory",
+        [RESULT_INTERNAL] = "internal",
     };
     return result < SESSION_RESULTS ? names[result] : NULL;
 }

@@ -39,6 +39,7 @@ enum session_result {
     RESULT_TIMEOUT_CLOSE, /* the client did not take what was left for it */
     RESULT_STOPPED,       /* the daemon ended */
     RESULT_MEMORY,
+    RESULT_INTERNAL, /* a fault of this program: see `impossible` */
     SESSION_RESULTS
 };
 
@@ -49,6 +50,7 @@ struct session_stats {
     counter epoch_waits; /* handshakes that paused for an epoch */
     counter paused_full; /* times accepting stopped at connections_max */
     counter paused_descriptors;
+    counter impossible;    /* events that cannot happen in the state they came in: a fault of ours */
     counter accept_failed; /* accepted sockets dropped for want of memory */
     counter results[SESSION_RESULTS];
     counter handshakes[TLS_KINDS];

@@ -1,6 +1,7 @@
 #include "edge/tls.h"
 
 #include <openssl/err.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,8 @@
 
 #define SNI_HOST_NAME 0   /* RFC 6066, 3 */
 #define SNI_NAME_MAX  255 /* bytes of a name this server looks up */
+
+static int hello_index = -1; /* where an SSL keeps its struct tls_hello */
 
 struct tls {
     const struct certs *certs; /* borrowed; outlives it */
@@ -53,6 +56,17 @@ static bool sni_read(const uint8_t *bytes, size_t length, char out[static SNI_NA
     return true;
 }
 
+static void note_hello(SSL *ssl)
+{
+    struct tls_hello *hello = SSL_get_ex_data(ssl, hello_index);
+    const unsigned char *random;
+
+    if (hello == NULL || SSL_client_hello_get0_random(ssl, &random) != TLS_RANDOM_SIZE)
+        return;
+    memcpy(hello->random, random, TLS_RANDOM_SIZE);
+    hello->read = true;
+}
+
 /* Chooses the certificates before OpenSSL looks at tickets: the session id context of the chosen set then
  * decides whether a ticket may be used. (The servername callback comes too late for that.) */
 static int on_client_hello(SSL *ssl, int *alert, void *user)
@@ -62,6 +76,7 @@ static int on_client_hello(SSL *ssl, int *alert, void *user)
     size_t length = 0;
     char name[SNI_NAME_MAX + 1];
     bool named = false;
+    note_hello(ssl);
     exchange_note_hello(ssl);
     if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &extension, &length) == 1) {
         named = sni_read(extension, length, name);
@@ -114,10 +129,17 @@ static int make_contexts(struct tls *tls, OSSL_LIB_CTX *library, const struct ed
     return 0;
 }
 
+static void index_make(void)
+{
+    hello_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+}
+
 int tls_new(struct tls **out, OSSL_LIB_CTX *context, const struct certs *certs,
             const struct edge_config *config, struct fault *fault)
 {
-    struct tls *tls = calloc(1, sizeof *tls);
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, index_make);
+    struct tls *tls = hello_index >= 0 ? calloc(1, sizeof *tls) : NULL;
     if (tls == NULL)
         return fault_set(fault, ERR_MEMORY, "no memory for TLS");
     tls->certs = certs;
@@ -134,11 +156,14 @@ int tls_new(struct tls **out, OSSL_LIB_CTX *context, const struct certs *certs,
     return 0;
 }
 
-SSL *tls_accept(struct tls *tls)
+SSL *tls_accept(struct tls *tls, struct tls_hello *hello)
 {
     SSL *ssl = SSL_new(tls->start);
-    if (ssl != NULL)
-        SSL_set_accept_state(ssl);
+    if (ssl == NULL || SSL_set_ex_data(ssl, hello_index, hello) != 1) {
+        SSL_free(ssl);
+        return NULL;
+    }
+    SSL_set_accept_state(ssl);
     return ssl;
 }
 

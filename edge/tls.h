@@ -17,8 +17,16 @@ int tls_new(struct tls **out, OSSL_LIB_CTX *context, const struct certs *certs,
             const struct edge_config *config, struct fault *fault) MUST_USE;
 void tls_free(struct tls *tls);
 
-/* A server session, still without its BIOs; NULL without memory. */
-SSL *tls_accept(struct tls *tls);
+/* What is known of a session's ClientHello. The random is the client's choice and may be any 32 bytes, zeros
+ * included: only READ says whether there is one. */
+struct tls_hello {
+    bool read;
+    uint8_t random[TLS_RANDOM_SIZE]; /* valid when READ */
+};
+
+/* A server session, still without its BIOs; NULL without memory. HELLO (may be NULL) is zeroed, filled
+ * in when the ClientHello is complete, and outlives the session. */
+SSL *tls_accept(struct tls *tls, struct tls_hello *hello);
 /* One line for the log about why OpenSSL failed: drains the thread's error queue; static text when it is
  * empty. OUT of SIZE bytes; returns OUT. */
 char *tls_error(char *out, size_t size);

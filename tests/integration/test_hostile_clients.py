@@ -9,6 +9,7 @@ import pytest
 import clients
 from daemon import SLOW, descriptors, rss_kb, wait_until
 from relay import Relay
+from tls12_client import Client
 
 ABORTS = 10000 if SLOW == 1 else 1000
 CROWD = 50
@@ -111,6 +112,60 @@ def test_ten_thousand_aborts_leave_memory_where_it_was(site, slow_site, pki):
         # A sanitizer keeps what was freed for a while; it reports leaks itself at the end.
         assert SLOW > 1 or rss_kb(pid) - memory[name] < GROWTH_KB
     wait_until(lambda: descriptors(edge.pid) <= files, "descriptors are back at %d" % files)
+    still_serves(edge, pki)
+
+
+RANDOM = slice(11, 43)  # of a ClientHello, behind the headers of record and message
+
+
+def with_random(hello, random):
+    return hello[:RANDOM.start] + random + hello[RANDOM.stop:]
+
+
+@pytest.mark.parametrize("name, step", [("rsa.test", "ecdhe hello"), ("rsa.test", "1.3 hello")], ids=["tls12", "tls13"])
+@pytest.mark.parametrize("end", ["deadline", "leave", "answer"])
+def test_a_client_random_of_zeros_is_one_like_any_other(slow_site, pki, name, step, end):
+    """Whoever chooses it waits for its key as others do, and whatever ends the wait ends the key operation, too."""
+    edge, relay = slow_site
+    hello = with_random(hello_bytes(pki, name=name, **HELLOS[step])[0], bytes(32))
+    relay.stall()
+    crowd = [socket.create_connection((edge.host, edge.port), timeout=30 * SLOW) for _ in range(CROWD)]
+    for raw in crowd:
+        raw.sendall(hello)
+    if end == "leave":
+        edge.admin.wait_metric(r"keyless_edge_handshakes_waiting", CROWD)
+        for raw in crowd:
+            clients.reset(raw)
+        all_gone(edge)
+    elif end == "deadline":
+        edge.admin.wait_metric(r"keyless_edge_handshake_failures_total{reason=\"key_timeout\"}", CROWD)
+        all_gone(edge)
+    relay.resume()
+    if end == "answer":
+        for raw in crowd:
+            assert raw.recv(5)[0] == 22, "no handshake record came back"
+    for raw in crowd:
+        raw.close()
+    all_gone(edge)
+    assert edge.admin.metric(r"keyless_edge_handshakes_waiting") == 0
+    assert edge.admin.metric(r"keyless_edge_sessions_impossible_total") == 0
+    still_serves(edge, pki)
+
+
+def test_a_session_whose_client_random_is_zeros_is_relayed(slow_site, pki):
+    """A whole TLS 1.2 handshake by hand: the session takes the same steps, and its trace is found by that random."""
+    edge, relay = slow_site
+    relay.delay = 0
+    with socket.create_connection((edge.host, edge.port), timeout=30 * SLOW) as raw:
+        client = Client(raw, bytes(32), pki.rsa[1])
+        client.handshake()
+        client.send(clients.REQUEST)
+        assert b"from the origin" in client.receive()
+    all_gone(edge)
+    status, text = edge.admin.get("/trace/" + bytes(32).hex())
+    assert status == 200 and "first_byte" in text, text
+    assert edge.admin.metric(r"keyless_edge_handshakes_total{kind=\"rsa") == 1
+    assert edge.admin.metric(r"keyless_edge_sessions_impossible_total") == 0
     still_serves(edge, pki)
 
 

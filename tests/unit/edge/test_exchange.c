@@ -256,7 +256,7 @@ static void messages_are_kept_up_to_their_limit(void **state)
     (void)state;
     open_tls(NULL);
     for (int over = 0; over < 2; over++) {
-        SSL *ssl = tls_accept(tls);
+        SSL *ssl = tls_accept(tls, NULL);
         struct exchange exchange = {.epoch = 1};
         show(&exchange, ssl, 1, 500);
         show(&exchange, ssl, SERVER_HELLO, 100);
@@ -275,7 +275,7 @@ static void one_message_beyond_the_limit_is_not_kept(void **state)
     struct exchange exchange = {.epoch = 1};
     (void)state;
     open_tls(NULL);
-    SSL *ssl = tls_accept(tls);
+    SSL *ssl = tls_accept(tls, NULL);
     show(&exchange, ssl, 1, HANDSHAKE_MAX + 1);
     assert_true(exchange.lost);
     assert_null(exchange.held.messages.bytes);

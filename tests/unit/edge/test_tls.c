@@ -517,7 +517,7 @@ static void the_reason_of_a_failure_can_be_read(void **state)
     open_tls(NULL);
     assert_string_equal(tls_error(text, sizeof text), "no reason given");
     talk = (struct talk){.client = visitor_new(&visit, &talk)};
-    talk.server = tls_accept(tls);
+    talk.server = tls_accept(tls, &talk.hello);
     remote_keys_join(talk.client, talk.server);
     spoil = refused;
     (void)SSL_do_handshake(talk.client);
@@ -604,7 +604,7 @@ static void sessions_work_on_sockets(void **state)
     open_tls(NULL);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
     talk.client = visitor_new(&visit, &talk);
-    talk.server = tls_accept(tls);
+    talk.server = tls_accept(tls, &talk.hello);
     assert_non_null(talk.server);
     assert_int_equal(SSL_set_fd(talk.server, pair[1]), 1);
     assert_int_equal(SSL_set_fd(talk.client, pair[0]), 1);

@@ -131,6 +131,7 @@ struct visit {
 struct talk {
     SSL *client, *server;
     struct exchange exchange;
+    struct tls_hello hello;
     SSL_SESSION *session;
     bool done;
     int alert; /* the last alert the client received; 0 = none */
@@ -193,7 +194,7 @@ static SSL *visitor_new(const struct visit *visit, struct talk *talk)
 static void talk_begin(const struct visit *visit, struct talk *talk)
 {
     *talk = (struct talk){.client = visitor_new(visit, talk)};
-    talk->server = tls_accept(tls);
+    talk->server = tls_accept(tls, &talk->hello);
     assert_non_null(talk->server);
     if (config.tls.rsa_key_exchange)
         exchange_follow(&talk->exchange, talk->server, NULL);

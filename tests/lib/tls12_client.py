@@ -1,0 +1,123 @@
+"""A TLS 1.2 client by hand, for what no library lets one choose: every byte of its ClientHello.
+
+Knows TLS_RSA_WITH_AES_128_CBC_SHA with the extended master secret and encrypt-then-MAC only. Verifies the server's Finished, so
+what it talks to has the right master secret.
+"""
+import hashlib
+import hmac
+import os
+import struct
+import subprocess
+
+import tls12
+
+EXTENDED_MASTER_SECRET, ENCRYPT_THEN_MAC = 23, 22
+ALERT, FINISHED = 21, 20
+ALGORITHMS = struct.pack(">HHHH", 13, 4, 2, 0x0401)  # without them OpenSSL refuses the certificate
+
+
+def openssl(*arguments, input):
+    return subprocess.run(["openssl", *arguments], input=input, capture_output=True, check=True).stdout
+
+
+class Client:
+    """On the connected socket RAW, to the server whose certificate is in the file CERT."""
+
+    def __init__(self, raw, random, cert):
+        self.raw, self.random, self.cert = raw, random, cert
+        self.messages, self.sent, self.received = b"", 0, 0
+
+    # ---- records ----
+
+    def _exactly(self, length):
+        data = b""
+        while len(data) < length:
+            more = self.raw.recv(length - len(data))
+            if not more:
+                raise EOFError
+            data += more
+        return data
+
+    def _record(self):
+        kind, _, length = struct.unpack(">BHH", self._exactly(5))
+        return kind, self._exactly(length)
+
+    def _send_clear(self, kind, body):
+        self.raw.sendall(struct.pack(">BHH", kind, 0x0303, len(body)) + body)
+
+    def _mac(self, key, number, kind, content):
+        return hmac.new(key, struct.pack(">QBHH", number, kind, 0x0303, len(content)) + content, hashlib.sha1).digest()
+
+    def _send_sealed(self, kind, plain):
+        iv, pad = os.urandom(tls12.BLOCK), tls12.BLOCK - len(plain) % tls12.BLOCK
+        content = iv + openssl("enc", "-e", "-aes-128-cbc", "-nopad", "-K", self.keys[0].hex(), "-iv", iv.hex(),
+                               input=plain + bytes([pad - 1]) * pad)
+        self._send_clear(kind, content + self._mac(self.macs[0], self.sent, kind, content))
+        self.sent += 1
+
+    def _receive_sealed(self):
+        kind, body = self._record()
+        content, mac = body[:-tls12.MAC], body[-tls12.MAC:]
+        assert hmac.compare_digest(mac, self._mac(self.macs[1], self.received, kind, content)), "a record does not authenticate"
+        self.received += 1
+        plain = openssl("enc", "-d", "-aes-128-cbc", "-nopad", "-K", self.keys[1].hex(), "-iv", content[:tls12.BLOCK].hex(),
+                        input=content[tls12.BLOCK:])
+        return kind, plain[:len(plain) - plain[-1] - 1]
+
+    # ---- the handshake ----
+
+    def _message(self, kind, body):
+        message = struct.pack(">I", kind << 24 | len(body)) + body
+        self.messages += message
+        return message
+
+    def _flight(self):
+        """The server's messages up to ServerHelloDone: {type: body}."""
+        waiting, found = b"", {}
+        while tls12.SERVER_HELLO_DONE not in found:
+            kind, body = self._record()
+            assert kind == tls12.HANDSHAKE, "record type %d: %s" % (kind, body.hex())
+            waiting += body
+            while len(waiting) >= 4 and len(waiting) >= 4 + int.from_bytes(waiting[1:4], "big"):
+                length = 4 + int.from_bytes(waiting[1:4], "big")
+                self.messages += waiting[:length]
+                found[waiting[0]], waiting = waiting[4:length], waiting[length:]
+        return found
+
+    def _derive(self, server_random, premaster):
+        self.master = tls12.prf(premaster, b"extended master secret", hashlib.sha256(self.messages).digest(), 48)
+        block = tls12.prf(self.master, b"key expansion", server_random + self.random, 2 * (tls12.MAC + tls12.KEY))
+        m, k = tls12.MAC, tls12.KEY
+        self.macs, self.keys = (block[:m], block[m:2 * m]), (block[2 * m:2 * m + k], block[2 * m + k:])
+
+    def _finished(self, label):
+        return tls12.prf(self.master, label, hashlib.sha256(self.messages).digest(), 12)
+
+    def handshake(self):
+        extensions = b"".join(struct.pack(">HH", n, 0) for n in (EXTENDED_MASTER_SECRET, ENCRYPT_THEN_MAC)) + ALGORITHMS
+        self._send_clear(tls12.HANDSHAKE, self._message(
+            tls12.CLIENT_HELLO, b"\3\3" + self.random + b"\0" + b"\0\2\0\x2f" + b"\1\0" + struct.pack(">H", len(extensions)) + extensions))
+        server_random = self._flight()[tls12.SERVER_HELLO][2:34]
+        premaster = b"\3\3" + os.urandom(46)
+        sealed = openssl("pkeyutl", "-encrypt", "-certin", "-inkey", self.cert, input=premaster)
+        self._send_clear(tls12.HANDSHAKE, self._message(tls12.CLIENT_KEY_EXCHANGE, struct.pack(">H", len(sealed)) + sealed))
+        self._derive(server_random, premaster)
+        self._send_clear(tls12.CHANGE_CIPHER_SPEC, b"\1")
+        self._send_sealed(tls12.HANDSHAKE, self._message(FINISHED, self._finished(b"client finished")))
+        assert self._record() == (tls12.CHANGE_CIPHER_SPEC, b"\1")
+        kind, finished = self._receive_sealed()
+        assert kind == tls12.HANDSHAKE and finished[4:] == self._finished(b"server finished")
+
+    # ---- data ----
+
+    def send(self, data):
+        self._send_sealed(tls12.DATA, data)
+
+    def receive(self):
+        """Everything up to the server's close_notify."""
+        data = b""
+        while True:
+            kind, plain = self._receive_sealed()
+            if kind == ALERT:
+                return data
+            data += plain
