@@ -6,6 +6,8 @@
 #include <time.h>
 
 #include "edge/certs_folder.h"
+#include "edge/certs_keys.h"
+#include "edge/certs_mend.h"
 #include "edge/provider/provider.h"
 
 #define DAY (24 * 3600L)
@@ -66,6 +68,8 @@ static void check_chain(struct findings *findings, const struct cert *cert)
 {
     X509 *below = cert->leaf;
     check_time(findings, cert->file, cert->leaf, 1);
+    if (certs_file_lacks_issuer(cert))
+        findings_add(findings, FINDING_WARNING, "%s: " CERTS_FILE_ISSUER_MISSING, cert->file);
     for (int i = 0; i < sk_X509_num(cert->chain); i++) {
         X509 *above = sk_X509_value(cert->chain, i);
         check_time(findings, cert->file, above, i + 2);
@@ -133,6 +137,22 @@ static void load_paths(struct findings *findings, const struct edge_config *conf
     }
 }
 
+/* Private keys in files that are no certificates. */
+static void check_keys(struct findings *findings, const char *folder, const struct certs_paths *known)
+{
+    struct certs_paths keys;
+    struct fault fault = {0};
+    if (certs_keys_list(&keys, folder, known, &fault) != 0) {
+        findings_add(findings, FINDING_ERROR, "%s", fault.text);
+        return;
+    }
+    for (size_t i = 0; i < keys.count; i++) {
+        certs_mend_key(keys.item[i], &fault);
+        findings_add(findings, FINDING_ERROR, "%s", fault.text);
+    }
+    certs_folder_clear(&keys);
+}
+
 void check_certs_load(struct findings *findings, const struct edge_config *config, struct check_certs *out)
 {
     struct fault fault = {0};
@@ -144,6 +164,7 @@ void check_certs_load(struct findings *findings, const struct edge_config *confi
         return;
     }
     load_paths(findings, config, &paths, out);
+    check_keys(findings, config->certificates, &paths);
     if (paths.count == 0)
         findings_add(findings, FINDING_ERROR,
                      "%s: holds no certificate; put chains there as NAME.pem or NAME/fullchain.pem",

@@ -3,13 +3,31 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/secret.h"
 
-#define COPY_MAX (1 << 20) /* bytes of a key or certificate file */
+#define CONTENT_MAX (1 << 20) /* bytes of a key or certificate file */
+
+/* Paths in the order in which they were made. */
+static struct made {
+    char **item; /* owned */
+    size_t count;
+} made;
+
+void files_note(const char *path)
+{
+    char **item = reallocarray(made.item, made.count + 1, sizeof *item);
+    if (item == NULL)
+        return; /* then a failure leaves it behind */
+    made.item = item;
+    made.item[made.count] = strdup(path);
+    if (made.item[made.count] != NULL)
+        made.count++;
+}
 
 int files_path(char out[static FILES_PATH_MAX], const char *folder, const char *name, struct fault *fault)
 {
@@ -22,8 +40,10 @@ int files_path(char out[static FILES_PATH_MAX], const char *folder, const char *
 
 int files_make_folder(const char *folder, mode_t mode, struct fault *fault)
 {
-    if (mkdir(folder, mode) == 0)
+    if (mkdir(folder, mode) == 0) {
+        files_note(folder);
         return 0;
+    }
     struct stat info;
     if (errno == EEXIST && stat(folder, &info) == 0 && S_ISDIR(info.st_mode))
         return 0;
@@ -59,30 +79,59 @@ int files_make(const char *path, mode_t mode, const void *content, size_t length
     if (err != 0) {
         fault_set(fault, err, "%s: cannot be written: %s", path, strerror(errno));
         unlink(path);
+        return err;
     }
+    files_note(path);
+    return 0;
+}
+
+/* ---- reading ---- */
+
+static int read_open(struct files_content *out, int fd, const char *file, struct fault *fault)
+{
+    ssize_t got = 0;
+    while (out->length < CONTENT_MAX &&
+           (got = read(fd, out->bytes + out->length, CONTENT_MAX - out->length)) > 0)
+        out->length += (size_t)got;
+    if (got < 0)
+        return fault_set(fault, ERR_SYSTEM, "%s: cannot be read: %s", file, strerror(errno));
+    if (out->length == CONTENT_MAX)
+        return fault_set(fault, ERR_LENGTH, "%s: larger than 1 MB; is it a key or certificate?", file);
+    return 0;
+}
+
+int files_read(struct files_content *out, const char *file, struct fault *fault)
+{
+    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return fault_set(fault, ERR_NOT_FOUND, "%s: cannot be read: %s", file, strerror(errno));
+    *out = (struct files_content){.bytes = secret_new(CONTENT_MAX)};
+    int err = out->bytes == NULL ? fault_set(fault, ERR_MEMORY, "%s: no guarded memory for it", file)
+                                 : read_open(out, fd, file, fault);
+    close(fd);
+    if (err != 0)
+        files_content_clear(out);
     return err;
 }
 
-int files_copy(const char *from, const char *to, mode_t mode, struct fault *fault)
+void files_content_clear(struct files_content *content)
 {
-    int fd = open(from, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return fault_set(fault, ERR_NOT_FOUND, "%s: cannot be read: %s", from, strerror(errno));
-    char *content = secret_new(COPY_MAX);
-    size_t length = 0;
-    ssize_t got = 0;
-    while (content != NULL && length < COPY_MAX && (got = read(fd, content + length, COPY_MAX - length)) > 0)
-        length += (size_t)got;
-    close(fd);
-    int err;
-    if (content == NULL || got < 0)
-        err = fault_set(fault, ERR_SYSTEM, "%s: cannot be read: %s", from, strerror(errno));
-    else if (length == COPY_MAX)
-        err = fault_set(fault, ERR_LENGTH, "%s: larger than 1 MB; is it a key or certificate?", from);
-    else
-        err = files_make(to, mode, content, length, fault);
-    secret_free(content);
-    return err;
+    secret_free(content->bytes);
+    *content = (struct files_content){.bytes = NULL};
+}
+
+/* ---- what was made ---- */
+
+void files_undo(void)
+{
+    while (made.count > 0) {
+        char *path = made.item[--made.count];
+        if (remove(path) != 0 && errno != ENOENT && errno != ENOTEMPTY)
+            fprintf(stderr, "keyless: %s: cannot be removed again: %s\n", path, strerror(errno));
+        free(path);
+    }
+    free(made.item);
+    made = (struct made){.count = 0};
 }
 
 const char *files_base_name(const char *path)

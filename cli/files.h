@@ -4,6 +4,7 @@
 #define CLI_FILES_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "common/err.h"
@@ -18,8 +19,21 @@ int files_make_folder(const char *folder, mode_t mode, struct fault *fault) MUST
 /* Makes PATH with MODE and LENGTH bytes of CONTENT; ERR_REFUSED when it exists. */
 int files_make(const char *path, mode_t mode, const void *content, size_t length,
                struct fault *fault) MUST_USE;
-/* Copies FROM to the new file TO with MODE. */
-int files_copy(const char *from, const char *to, mode_t mode, struct fault *fault) MUST_USE;
+/* The whole of a file, in guarded memory: it may be a key. */
+struct files_content {
+    uint8_t *bytes; /* owned */
+    size_t length;
+};
+/* Reads FILE, of at most 1 MB, into OUT. */
+int files_read(struct files_content *out, const char *file, struct fault *fault) MUST_USE;
+void files_content_clear(struct files_content *content);
+
+/* Notes that this program has made PATH by other means than the functions above, which note it themselves. */
+void files_note(const char *path);
+/* Removes every file and folder that was made since the start, the newest first; what others have put into
+ * such a folder stays, and so does the folder then. */
+void files_undo(void);
+
 /* The part of PATH after its last slash; borrowed. */
 const char *files_base_name(const char *path);
 

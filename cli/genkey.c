@@ -19,39 +19,52 @@ static void close_output_to_others(void)
               stderr);
 }
 
+static int print(const struct identity *identity, const char *file, bool json)
+{
+    char secret[IDENTITY_TEXT_SIZE] = "", public[IDENTITY_TEXT_SIZE];
+    base64_encode(public, identity->public, sizeof identity->public);
+    if (file == NULL) {
+        close_output_to_others();
+        base64_encode(secret, identity->secret, sizeof identity->secret);
+    }
+    if (json && file == NULL)
+        printf("{\"secret\": \"%s\", \"public_key\": \"%s\"}\n", secret, public);
+    else if (json)
+        printf("{\"public_key\": \"%s\"}\n", public);
+    else if (file == NULL)
+        puts(secret);
+    wipe(secret, sizeof secret);
+    return fflush(stdout) == 0 ? CLI_DONE : cli_fail(&cli_genkey, CLI_FAILED, "stdout cannot be written");
+}
+
 static int run(int argc, char *argv[])
 {
-    if (cli_option(&cli_genkey, argc, argv, "", NULL) != -1)
-        return CLI_USAGE;
+    static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {0}};
+    bool json = false;
+    for (int option; (option = cli_option(&cli_genkey, argc, argv, "", options)) != -1; json = true)
+        if (option != 'j')
+            return CLI_USAGE;
     if (argc > optind + 1)
         return cli_usage(&cli_genkey, "one file at most");
     struct identity *identity = secret_new(sizeof *identity);
     if (identity == NULL)
         return cli_fail(&cli_genkey, CLI_FAILED, "no guarded memory");
     identity_generate(identity);
-    int result = CLI_DONE;
-    if (argc == optind + 1) {
-        struct fault fault = {0};
-        int err = identity_save_secret(argv[optind], identity->secret, &fault);
-        if (err != 0)
-            result = cli_fail(&cli_genkey, CLI_FAILED, "%s", fault.text);
-    } else {
-        char line[IDENTITY_TEXT_SIZE];
-        close_output_to_others();
-        puts(base64_encode(line, identity->secret, sizeof identity->secret));
-        wipe(line, sizeof line);
-        if (fflush(stdout) != 0)
-            result = cli_fail(&cli_genkey, CLI_FAILED, "stdout cannot be written");
-    }
+    const char *file = argc == optind + 1 ? argv[optind] : NULL;
+    struct fault fault = {0};
+    int result = file != NULL && identity_save_secret(file, identity->secret, &fault) != 0
+                     ? cli_fail(&cli_genkey, CLI_FAILED, "%s", fault.text)
+                     : print(identity, file, json);
     secret_free(identity);
     return result;
 }
 
 const struct cli_verb cli_genkey = {
     .name = "genkey",
-    .arguments = "[FILE]",
+    .arguments = "[--json] [FILE]",
     .summary = "Makes a new secret: an identity, a pre-shared key or a group secret.",
     .help = "Writes it to FILE (new, mode 0400) or to standard output.\n\n"
+            "      --json   the public key as well; the secret only without FILE\n\n"
             "  keyless genkey identity.key\n"
             "  keyless pubkey identity.key      # what the other side may know\n",
     .run = run,

@@ -1,14 +1,19 @@
 /* keyless init: the files of a trial on one machine, or of one half of two machines. */
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli.h"
 #include "cli/files.h"
+#include "cli/given.h"
+#include "cli/init_say.h"
 #include "cli/trial_pki.h"
 #include "common/bytes.h"
 #include "common/identity.h"
 #include "common/secret.h"
+#include "keyserver/authorized_options.h"
 
 #define GIVEN_MAX 64
 
@@ -26,6 +31,7 @@ struct wishes {
     size_t key_count;
     const char *certs[GIVEN_MAX];
     size_t cert_count;
+    bool json;
 };
 
 struct half {
@@ -34,6 +40,14 @@ struct half {
     struct identity identity;
     char public[IDENTITY_TEXT_SIZE];
 };
+
+static int make_secret_file(const char *path, const uint8_t secret[static 32], struct fault *fault)
+{
+    int err = identity_save_secret(path, secret, fault);
+    if (err == 0)
+        files_note(path);
+    return err;
+}
 
 static int make_half(struct half *half, const char *folder, const char *sub_folder, mode_t sub_mode,
                      struct fault *fault)
@@ -53,7 +67,7 @@ static int make_half(struct half *half, const char *folder, const char *sub_fold
         return err;
     identity_generate(&half->identity);
     base64_encode(half->public, half->identity.public, sizeof half->identity.public);
-    err = identity_save_secret(path, half->identity.secret, fault);
+    err = make_secret_file(path, half->identity.secret, fault);
     wipe(half->identity.secret, sizeof half->identity.secret);
     return err;
 }
@@ -68,7 +82,7 @@ static int make_secret(const char *folder, const char *name, char text[static ID
         return err;
     random_bytes(secret, sizeof secret);
     base64_encode(text, secret, sizeof secret);
-    err = identity_save_secret(path, secret, fault);
+    err = make_secret_file(path, secret, fault);
     wipe(secret, sizeof secret);
     return err;
 }
@@ -85,16 +99,14 @@ static int make_text(const char *folder, const char *name, mode_t mode, struct b
     return err;
 }
 
-static int copy_given(const char *const *files, size_t count, const char *folder, mode_t mode,
+typedef int (*given_copy)(const char *file, const char *folder, struct fault *fault);
+
+static int copy_given(const char *const *files, size_t count, given_copy copy, const char *folder,
                       struct fault *fault)
 {
-    char path[FILES_PATH_MAX];
     int err = 0;
-    for (size_t i = 0; err == 0 && i < count; i++) {
-        err = files_path(path, folder, files_base_name(files[i]), fault);
-        if (err == 0)
-            err = files_copy(files[i], path, mode, fault);
-    }
+    for (size_t i = 0; err == 0 && i < count; i++)
+        err = copy(files[i], folder, fault);
     return err;
 }
 
@@ -161,8 +173,9 @@ static int make_trial_keys(const struct wishes *wishes, const struct half *serve
     char ca[FILES_PATH_MAX];
     int err;
     if (wishes->key_count > 0) {
-        err = copy_given(wishes->keys, wishes->key_count, server->keys, 0400, fault);
-        return err != 0 ? err : copy_given(wishes->certs, wishes->cert_count, edge->keys, 0644, fault);
+        err = copy_given(wishes->keys, wishes->key_count, given_key_copy, server->keys, fault);
+        return err != 0 ? err
+                        : copy_given(wishes->certs, wishes->cert_count, given_cert_copy, edge->keys, fault);
     }
     err = files_path(ca, wishes->folder, "ca.pem", fault);
     return err != 0 ? err : trial_pki_make(ca, server->keys, edge->keys, wishes->host, fault);
@@ -187,13 +200,13 @@ static int make_trial(const struct wishes *wishes, struct fault *fault)
         buffer_clear(&line);
         return err;
     }
-    printf("A trial is ready in %s. In two terminals:\n"
-           "  keyless-server -c %s/server.conf\n  keyless-edge -c %s/edge.conf\n"
-           "With an origin on %s, fetch through the edge at %s",
-           wishes->folder, server.folder, edge.folder, wishes->origin, wishes->edge_listen);
-    if (wishes->key_count == 0)
-        printf(" (trust %s/ca.pem)", wishes->folder);
-    puts(".");
+    init_say_trial(&(struct init_made){.json = wishes->json,
+                                       .folder = wishes->folder,
+                                       .server = &(struct init_half){server.folder, server.public},
+                                       .edge = &(struct init_half){edge.folder, edge.public},
+                                       .own_keys = wishes->key_count > 0,
+                                       .origin = wishes->origin,
+                                       .edge_listen = wishes->edge_listen});
     return 0;
 }
 
@@ -205,21 +218,16 @@ static int make_server(const struct wishes *wishes, struct fault *fault)
     struct buffer text = {0};
     int err;
     if ((err = make_half(&server, wishes->folder, "keys", 0700, fault)) != 0 ||
-        (err = copy_given(wishes->keys, wishes->key_count, server.keys, 0400, fault)) != 0 ||
+        (err = copy_given(wishes->keys, wishes->key_count, given_key_copy, server.keys, fault)) != 0 ||
         (err = write_server_conf(wishes, &server, false, fault)) != 0 ||
         (err = buffer_put(&text, comment, sizeof comment - 1)) != 0 ||
         (err = make_text(server.folder, "authorized_edges", 0600, &text, fault)) != 0)
         return err;
-    printf("The key server's half is ready in %s.\n", server.folder);
-    if (wishes->key_count == 0)
-        printf("Put private keys into %s (mode 0400).\n", server.keys);
-    printf(
-        "\nOn the edge's machine run this, with an address at which the edge reaches this machine:\n\n"
-        "  keyless init --edge --key-server THIS-MACHINE%s --server-key %s --cert CERTIFICATE.pem --origin "
-        "127.0.0.1:8080 DIR\n\n"
-        "It prints a line to paste into %s/authorized_edges. Then:\n\n  keyless-server -c %s/server.conf\n",
-        strrchr(wishes->server_listen, ':') ? strrchr(wishes->server_listen, ':') : ":2407", server.public,
-        server.folder, server.folder);
+    init_say_server(&(struct init_made){.json = wishes->json,
+                                        .folder = wishes->folder,
+                                        .server = &(struct init_half){server.folder, server.public},
+                                        .own_keys = wishes->key_count > 0,
+                                        .server_listen = wishes->server_listen});
     return 0;
 }
 
@@ -229,25 +237,35 @@ static int make_edge(const struct wishes *wishes, struct fault *fault)
     struct buffer line = {0};
     int err;
     if ((err = make_half(&edge, wishes->folder, "certs", 0755, fault)) != 0 ||
-        (err = copy_given(wishes->certs, wishes->cert_count, edge.keys, 0644, fault)) != 0 ||
+        (err = copy_given(wishes->certs, wishes->cert_count, given_cert_copy, edge.keys, fault)) != 0 ||
         (err = write_edge_conf(wishes, &edge, wishes->key_server, wishes->server_key, false, fault)) != 0 ||
-        (err = edge_line(&line, wishes, &edge, fault)) != 0) {
+        (err = edge_line(&line, wishes, &edge, fault)) != 0 || (err = buffer_put(&line, "", 1)) != 0) {
         buffer_clear(&line);
         return err;
     }
-    printf("The edge's half is ready in %s.\n", edge.folder);
-    if (wishes->cert_count == 0)
-        printf("Put certificate chains, without keys, into %s.\n", edge.keys);
-    printf("\nAppend this line to authorized_edges on the key server. It holds a secret: carry it over a way "
-           "you "
-           "trust.\n\n%.*s\nThen:\n\n"
-           "  keyless-edge -c %s/edge.conf\n",
-           (int)buffer_length(&line), (const char *)buffer_bytes(&line), edge.folder);
+    init_say_edge(&(struct init_made){.json = wishes->json,
+                                      .folder = wishes->folder,
+                                      .edge = &(struct init_half){edge.folder, edge.public},
+                                      .own_keys = wishes->cert_count > 0,
+                                      .line = (const char *)buffer_bytes(&line)});
     buffer_clear(&line);
     return 0;
 }
 
-enum { SERVER = 1, EDGE, SERVER_LISTEN, EDGE_LISTEN, ORIGIN, HOST, NAME, KEY_SERVER, SERVER_KEY, KEY, CERT };
+enum {
+    SERVER = 1,
+    EDGE,
+    SERVER_LISTEN,
+    EDGE_LISTEN,
+    ORIGIN,
+    HOST,
+    NAME,
+    KEY_SERVER,
+    SERVER_KEY,
+    KEY,
+    CERT,
+    JSON
+};
 
 static const struct option options[] = {
     {"server", no_argument, NULL, SERVER},
@@ -261,6 +279,7 @@ static const struct option options[] = {
     {"server-key", required_argument, NULL, SERVER_KEY},
     {"key", required_argument, NULL, KEY},
     {"cert", required_argument, NULL, CERT},
+    {"json", no_argument, NULL, JSON},
     {0},
 };
 
@@ -298,6 +317,8 @@ static int read_wishes(struct wishes *wishes, int argc, char *argv[])
             wishes->server = true;
         else if (option == EDGE)
             wishes->edge = true;
+        else if (option == JSON)
+            wishes->json = true;
         else if (option == KEY && wishes->key_count < GIVEN_MAX)
             wishes->keys[wishes->key_count++] = optarg;
         else if (option == CERT && wishes->cert_count < GIVEN_MAX)
@@ -331,7 +352,30 @@ static int check_wishes(const struct wishes *wishes)
         return cli_usage(&cli_init, "a trial with given keys needs both --key and --cert");
     if (strpbrk(wishes->host, ",:/ ") != NULL || strlen(wishes->host) > 253)
         return cli_usage(&cli_init, "--host '%s' is not a host name", wishes->host);
+    if (!authorized_is_name(wishes->name, AUTHORIZED_NAME_MAX - 1))
+        return cli_usage(&cli_init, "--name takes 1 to 63 letters, digits, '.', '_', '-'");
     return 0;
+}
+
+/* All or nothing: what was made before something went wrong is removed again, and a
+ * signal that asks for the end waits until all is there. */
+static int make(const struct wishes *wishes, struct fault *fault)
+{
+    sigset_t ends, before;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGINT);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGHUP);
+    sigprocmask(SIG_BLOCK, &ends, &before);
+    int err = wishes->server ? make_server(wishes, fault)
+              : wishes->edge ? make_edge(wishes, fault)
+                             : make_trial(wishes, fault);
+    if (err == 0 && fflush(stdout) != 0)
+        err = fault_set(fault, ERR_SYSTEM, "standard output cannot be written: %s", strerror(errno));
+    if (err != 0)
+        files_undo();
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    return err;
 }
 
 static int run(int argc, char *argv[])
@@ -352,9 +396,7 @@ static int run(int argc, char *argv[])
     if (wishes.edge_listen == NULL)
         wishes.edge_listen = trial ? "127.0.0.1:8443" : "0.0.0.0:443";
     struct fault fault = {0};
-    int err = trial           ? make_trial(&wishes, &fault)
-              : wishes.server ? make_server(&wishes, &fault)
-                              : make_edge(&wishes, &fault);
+    int err = make(&wishes, &fault);
     if (err != 0)
         return cli_fail(&cli_init, cli_exit_of(err) == CLI_DONE ? CLI_FAILED : cli_exit_of(err), "%s",
                         fault.text[0] ? fault.text : err_string(err));
@@ -376,6 +418,8 @@ const struct cli_verb cli_init = {
             "Both:\n"
             "    --server-listen ADDR   where the key server listens (trial: 127.0.0.1:2407)\n"
             "    --edge-listen ADDR     where the edge listens (trial: 127.0.0.1:8443)\n"
-            "    --origin ADDR          where pages come from (127.0.0.1:8080)\n",
+            "    --origin ADDR          where pages come from (127.0.0.1:8080)\n"
+            "    --json                 says where everything is as JSON; the edge's holds a secret\n\n"
+            "Nothing is overwritten, and of an init that fails nothing is left.\n",
     .run = run,
 };

@@ -19,19 +19,23 @@ static int read_stdin(struct identity *identity)
     return err;
 }
 
-static int print_public(const struct identity *identity)
+static int print_public(const struct identity *identity, bool json)
 {
     char text[IDENTITY_TEXT_SIZE];
-    puts(base64_encode(text, identity->public, sizeof identity->public));
+    base64_encode(text, identity->public, sizeof identity->public);
+    printf(json ? "{\"public_key\": \"%s\"}\n" : "%s\n", text);
     return fflush(stdout) == 0 ? CLI_DONE : CLI_FAILED;
 }
 
 static int run(int argc, char *argv[])
 {
+    static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {0}};
     struct fault fault = {0};
     struct identity *identity = NULL;
-    if (cli_option(&cli_pubkey, argc, argv, "", NULL) != -1)
-        return CLI_USAGE;
+    bool json = false;
+    for (int option; (option = cli_option(&cli_pubkey, argc, argv, "", options)) != -1; json = true)
+        if (option != 'j')
+            return CLI_USAGE;
     if (argc > optind + 1)
         return cli_usage(&cli_pubkey, "one file at most; a secret is never an argument");
     if (argc == optind + 1) {
@@ -44,14 +48,14 @@ static int run(int argc, char *argv[])
             &cli_pubkey, CLI_USAGE,
             "standard input is not one line with the base64 of 32 bytes, as `keyless genkey` prints it");
     }
-    int result = print_public(identity);
+    int result = print_public(identity, json);
     secret_free(identity);
     return result;
 }
 
 const struct cli_verb cli_pubkey = {
     .name = "pubkey",
-    .arguments = "[FILE]",
+    .arguments = "[--json] [FILE]",
     .summary = "Prints the public key of a secret identity.",
     .help = "Reads FILE or standard input.\n\n  keyless genkey | tee identity.key | keyless pubkey\n",
     .run = run,

@@ -119,10 +119,14 @@ static int save(BIO *bio, const char *path, mode_t mode, struct fault *fault)
     return length <= 0 ? ERR_CRYPTO : files_make(path, mode, content, (size_t)length, fault);
 }
 
-static int save_certificate(X509 *cert, const char *path, struct fault *fault)
+/* CERT, and behind it its ISSUER unless that is NULL. */
+static int save_chain(X509 *cert, X509 *issuer, const char *path, struct fault *fault)
 {
     BIO *bio = BIO_new(BIO_s_mem());
-    int err = bio != NULL && PEM_write_bio_X509(bio, cert) ? save(bio, path, 0644, fault) : ERR_CRYPTO;
+    int err = bio != NULL && PEM_write_bio_X509(bio, cert) &&
+                      (issuer == NULL || PEM_write_bio_X509(bio, issuer))
+                  ? save(bio, path, 0644, fault)
+                  : ERR_CRYPTO;
     BIO_free(bio);
     return err;
 }
@@ -150,7 +154,7 @@ static int make_one(const struct authority *authority, size_t type, const char *
     X509 *cert = key == NULL ? NULL : issue(authority, key, host, types[type].usage);
     err = cert == NULL ? ERR_CRYPTO : save_key(key, key_path, fault);
     if (err == 0)
-        err = save_certificate(cert, cert_path, fault);
+        err = save_chain(cert, authority->cert, cert_path, fault);
     X509_free(cert);
     EVP_PKEY_free(key);
     return err;
@@ -163,7 +167,7 @@ int trial_pki_make(const char *ca_file, const char *key_folder, const char *cert
     fault_set(fault, 0, "%s", "");
     int err = make_authority(&authority);
     if (err == 0)
-        err = save_certificate(authority.cert, ca_file, fault);
+        err = save_chain(authority.cert, NULL, ca_file, fault);
     for (size_t i = 0; err == 0 && i < sizeof types / sizeof types[0]; i++)
         err = make_one(&authority, i, key_folder, cert_folder, host, fault);
     if (err == ERR_CRYPTO && fault != NULL && fault->text[0] == 0)

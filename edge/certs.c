@@ -6,6 +6,8 @@
 #include "common/log.h"
 #include "edge/certs_file.h"
 #include "edge/certs_folder.h"
+#include "edge/certs_keys.h"
+#include "edge/certs_mend.h"
 
 /* Names come from the operator's files, so the table's plain hash cannot be flooded; clients only look up. */
 #define HASH_NONFATAL_OOM 1
@@ -77,8 +79,27 @@ static int load_each(struct certs *certs, OSSL_LIB_CTX *context, struct certs_po
     return 0;
 }
 
-static int load_files(struct certs *certs, OSSL_LIB_CTX *context, const struct certs_paths *paths,
-                      bool strict, struct fault *fault)
+/* Keys in files that are no certificates: nobody loads them, and nobody may have them here. */
+static int find_keys(struct certs *certs, const char *folder, const struct certs_paths *paths, bool strict,
+                     struct fault *fault)
+{
+    struct certs_paths keys;
+    int error = certs_keys_list(&keys, folder, paths, fault);
+    for (size_t i = 0; error == 0 && i < keys.count; i++) {
+        struct fault why = {.text = ""};
+        int wrong = certs_mend_key(keys.item[i], &why);
+        if (strict)
+            error = fault_set(fault, wrong, "%s", why.text);
+        else
+            log_event(LOG_ERROR, "private_key_found", "error=\"%s\"", why.text);
+        certs->skipped++;
+    }
+    certs_folder_clear(&keys);
+    return error;
+}
+
+static int load_files(struct certs *certs, OSSL_LIB_CTX *context, const char *folder,
+                      const struct certs_paths *paths, bool strict, struct fault *fault)
 {
     struct certs_pool pool = {.entries = NULL};
     certs->cert = calloc(paths->count + 1, sizeof(struct cert *));
@@ -86,7 +107,7 @@ static int load_files(struct certs *certs, OSSL_LIB_CTX *context, const struct c
         return fault_set(fault, ERR_MEMORY, "no memory for %zu certificates", paths->count);
     int error = load_each(certs, context, &pool, paths, strict, fault);
     certs_pool_clear(&pool);
-    return error;
+    return error != 0 ? error : find_keys(certs, folder, paths, strict, fault);
 }
 
 /* Of two for the same name and type the one that lasts longer; of equals the first. */
@@ -231,7 +252,7 @@ int certs_load(struct certs **out, OSSL_LIB_CTX *context, const char *folder, co
         return fault_set(fault, ERR_MEMORY, "no memory for certificates");
     int error = certs_folder_list(&paths, folder, fault);
     if (error == 0)
-        error = load_files(certs, context, &paths, strict, fault);
+        error = load_files(certs, context, folder, &paths, strict, fault);
     certs_folder_clear(&paths);
     if (error == 0 && certs->count == 0)
         error = fault_set(

@@ -12,7 +12,9 @@
 #include <unistd.h>
 
 #include "common/bytes.h"
+#include "common/contents.h"
 #include "common/log.h"
+#include "edge/certs_mend.h"
 #include "edge/provider/provider.h"
 
 #define DNS_NAME_MAX 253
@@ -74,20 +76,6 @@ static int read_file(const char *path, struct buffer *out, struct fault *fault)
     return error;
 }
 
-/* True when some PEM block is a private key; a reference to a remote key ("KEYLESS PRIVATE KEY") is none. */
-static bool holds_private_key(const uint8_t *bytes, size_t length)
-{
-    static const char mark[] = "PRIVATE KEY-----", reference[] = "KEYLESS ";
-    const size_t before = sizeof reference - 1;
-    const uint8_t *at = bytes, *end = bytes + length;
-    while ((at = memmem(at, (size_t)(end - at), mark, sizeof mark - 1)) != NULL) {
-        if ((size_t)(at - bytes) < before || memcmp(at - before, reference, before) != 0)
-            return true;
-        at += sizeof mark - 1;
-    }
-    return false;
-}
-
 /* ---- the chain ---- */
 
 static int add_certificate(struct cert *cert, OSSL_LIB_CTX *context, struct certs_pool *pool,
@@ -141,15 +129,27 @@ static int parse_chain(struct cert *cert, OSSL_LIB_CTX *context, struct certs_po
     if (error == 1 && cert->leaf != NULL)
         return 0;
     if (error == 1)
-        return fault_set(
-            fault, ERR_CONFIG,
-            "%s: no PEM certificate in it; if it is DER, run: openssl x509 -inform der -in %s -out %s.pem",
-            cert->file, cert->file, cert->file);
+        return certs_mend_form(cert->file, 0, fault);
     if (error == ERR_LENGTH)
         return fault_set(fault, ERR_CONFIG, "%s: more than %d certificates; keep the leaf and its chain only",
                          cert->file, CERTS_CHAIN_MAX);
     return fault_set(fault, error == ERR_MEMORY ? error : ERR_CONFIG, "%s: damaged certificate: %s",
                      cert->file, err_string(error));
+}
+
+bool certs_file_lacks_issuer(const struct cert *cert)
+{
+    return sk_X509_num(cert->chain) <= 0 &&
+           X509_NAME_cmp(X509_get_issuer_name(cert->leaf), X509_get_subject_name(cert->leaf)) != 0;
+}
+
+/* Most browsers find the missing certificate by themselves, and curl and most other programs do not: it is
+ * seen late. */
+static void warn_chain_short(const struct cert *cert)
+{
+    if (certs_file_lacks_issuer(cert))
+        log_event(LOG_WARN, "certificate_chain_short", "file=%s hint=\"" CERTS_FILE_ISSUER_MISSING "\"",
+                  cert->file);
 }
 
 /* Clients forgive a wrong order less and less. */
@@ -292,18 +292,19 @@ static int make_key(struct cert *cert, OSSL_LIB_CTX *context, struct fault *faul
 static int fill(struct cert *cert, OSSL_LIB_CTX *context, struct certs_pool *pool,
                 const struct buffer *content, struct fault *fault)
 {
-    if (holds_private_key(buffer_bytes(content), buffer_length(content)))
-        return fault_set(
-            fault, ERR_CONFIG,
-            "%s: this file holds a private key; an edge must not have one: move it to the key server "
-            "and leave the certificates here",
-            cert->file);
+    unsigned contents = contents_tell(buffer_bytes(content), buffer_length(content));
+    if ((contents & CONTENTS_KEYS) != 0)
+        return certs_mend_key(cert->file, fault);
+    if ((contents & CONTENTS_CERTIFICATE) == 0)
+        return certs_mend_form(cert->file, contents, fault);
     int error = 0;
     (void)((error = parse_chain(cert, context, pool, content, fault)) != 0 ||
            (error = check_validity(cert, fault)) != 0 || (error = read_names(cert, fault)) != 0 ||
            (error = make_key(cert, context, fault)) != 0);
-    if (error == 0)
+    if (error == 0) {
         warn_chain_order(cert);
+        warn_chain_short(cert);
+    }
     return error;
 }
 

@@ -10,11 +10,17 @@
 #define CERTS_CHAIN_MAX 16            /* certificates in one file */
 
 /* Loads PATH; what follows the leaf comes out of POOL. ERR_CONFIG, ERR_UNSUPPORTED, ERR_SYSTEM or ERR_MEMORY
- * with a fault that names the file and its mend. A certificate that is not valid yet, or a chain out of
- * order, is logged as a warning. */
+ * with a fault that names the file and its mend. A certificate that is not valid yet, or a chain that is out
+ * of order or lacks its issuer, is logged as a warning. */
 int certs_file_load(struct cert **out, OSSL_LIB_CTX *context, struct certs_pool *pool, const char *path,
                     struct fault *fault) MUST_USE;
 void certs_file_free(struct cert *cert);
+
+/* True when the file has the leaf alone, and the leaf is not its own issuer. */
+bool certs_file_lacks_issuer(const struct cert *cert);
+#define CERTS_FILE_ISSUER_MISSING                                                                            \
+    "the issuer's certificate is missing: clients that do not have it refuse; append the intermediate "      \
+    "certificates, or take the authority's fullchain file"
 
 /* Puts NAME (LENGTH bytes, untrusted) in lower case and without a final dot into OUT of CERTS_NAME_SIZE.
  * False when it cannot be a DNS name. */

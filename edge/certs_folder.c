@@ -16,8 +16,7 @@ void certs_folder_clear(struct certs_paths *paths)
     *paths = (struct certs_paths){0};
 }
 
-/* Takes PATH, also when it fails. */
-static int paths_add(struct certs_paths *paths, char *path)
+int certs_paths_add(struct certs_paths *paths, char *path)
 {
     if (paths->count == paths->size) {
         size_t size = paths->size == 0 ? 64 : 2 * paths->size;
@@ -72,7 +71,7 @@ static int list_entry(struct certs_paths *out, const char *folder, const char *n
         return error;
     }
     if (is_certificate_name(name)) /* one that cannot be read is reported when it is loaded */
-        return paths_add(out, path) == 0 ? 0 : fault_set(fault, ERR_MEMORY, "%s: no memory", folder);
+        return certs_paths_add(out, path) == 0 ? 0 : fault_set(fault, ERR_MEMORY, "%s: no memory", folder);
     free(path);
     return 0;
 }

@@ -18,6 +18,8 @@ struct certs_paths {
 /* Lists *.pem, *.crt and *.cer below FOLDER, symbolic links followed, what begins with a dot left out. Beside
  * a fullchain.pem its parts, cert.pem and chain.pem (the layout of ACME clients), are left out as well. */
 int certs_folder_list(struct certs_paths *out, const char *folder, struct fault *fault) MUST_USE;
+/* Takes PATH, also when it fails with ERR_MEMORY. */
+int certs_paths_add(struct certs_paths *paths, char *path) MUST_USE;
 void certs_folder_clear(struct certs_paths *paths);
 
 #endif

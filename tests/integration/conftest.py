@@ -11,7 +11,7 @@ sys.dont_write_bytecode = True
 
 from origin import HttpOrigin  # noqa: E402
 from pki import Authority  # noqa: E402
-from fleet import Site  # noqa: E402
+from fleet import Site, keyless  # noqa: E402
 
 
 def pytest_configure():
@@ -57,6 +57,19 @@ def site(tmp_path, pki):
     made = Site(tmp_path / "site", pki.authority)
     yield made
     made.close()
+
+
+@pytest.fixture
+def trial(tmp_path):
+    """What `keyless init` makes; attributes of the paths that tests want."""
+    folder = tmp_path / "trial"
+    keyless("init", folder)
+
+    class Trial:
+        top = str(folder)
+        server, edge = str(folder / "server"), str(folder / "edge")
+        server_conf, edge_conf = str(folder / "server" / "server.conf"), str(folder / "edge" / "edge.conf")
+    return Trial
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ import subprocess
 
 import pytest
 
+from command import mode, read, replace, run, secrets_below
 from daemon import Daemon, program
 from fleet import keyless, write
 from pki import key_id, openssl, sign
@@ -17,53 +18,8 @@ from pki import key_id, openssl, sign
 SECRET = re.compile(r"\A[A-Za-z0-9+/]{43}=\n\Z")
 
 
-def run(*arguments, **options):
-    """Like keyless(), whatever the exit code."""
-    return keyless(*arguments, check=False, **options)
-
-
-def mode(path):
-    return stat.S_IMODE(os.stat(path).st_mode)
-
-
-def read(path):
-    with open(path) as handle:
-        return handle.read()
-
-
-def replace(path, old, new):
-    text = read(path)
-    assert old in text
-    bits = mode(path)
-    os.chmod(path, 0o600)
-    write(path, text.replace(old, new), bits)
-
-
 def admin(daemon):
     return "%s:%d" % (daemon.admin.host, daemon.admin.port)
-
-
-@pytest.fixture
-def trial(tmp_path):
-    """What `keyless init` makes; attributes of the paths that tests want."""
-    folder = tmp_path / "trial"
-    keyless("init", folder)
-
-    class Trial:
-        top = str(folder)
-        server, edge = str(folder / "server"), str(folder / "edge")
-        server_conf, edge_conf = str(folder / "server" / "server.conf"), str(folder / "edge" / "edge.conf")
-    return Trial
-
-
-def secrets_below(folder):
-    """Every base64 secret in files below FOLDER that are meant to be closed."""
-    found = []
-    for path, _, names in os.walk(folder):
-        for name in names:
-            if name in ("identity.key", "psk", "group.secret"):
-                found.append(read(os.path.join(path, name)).strip())
-    return found
 
 
 # ---- the command itself ----
@@ -154,6 +110,14 @@ def test_genkey_closes_a_file_it_is_redirected_to(tmp_path):
     assert mode(path) == 0o400
 
 
+def test_genkey_and_pubkey_json(tmp_path):
+    made = json.loads(keyless("genkey", "--json").stdout)
+    assert keyless("pubkey", input=made["secret"] + "\n").stdout.strip() == made["public_key"]
+    filed = json.loads(keyless("genkey", "--json", tmp_path / "identity.key").stdout)
+    assert filed == json.loads(keyless("pubkey", "--json", tmp_path / "identity.key").stdout)
+    assert list(filed) == ["public_key"]
+
+
 @pytest.mark.parametrize("text", ["", "\n", "abc\n", "A" * 43 + "\n", "A" * 44 + "\n", "A" * 43 + "==\n", "!" * 43 + "=\n"])
 def test_pubkey_refuses_what_is_no_key(text):
     done = run("pubkey", input=text)
@@ -165,50 +129,6 @@ def test_pubkey_refuses_a_file_that_others_can_read(tmp_path):
     done = run("pubkey", path)
     assert done.returncode == 2 and "chmod 0400 %s" % path in done.stderr
     assert read(path).strip() not in done.stderr
-
-
-# ---- init ----
-
-def test_init_trial_is_good_for_both_daemons(trial):
-    for name, conf in (("keyless-server", trial.server_conf), ("keyless-edge", trial.edge_conf)):
-        done = subprocess.run([program(name), "-t", "-c", conf], capture_output=True, text=True, timeout=60)
-        assert done.returncode == 0, done.stderr
-    for path in ("server/identity.key", "server/group.secret", "server/keys/rsa.pem", "edge/identity.key", "edge/psk"):
-        assert mode(os.path.join(trial.top, path)) == 0o400
-    assert mode(os.path.join(trial.server, "authorized_edges")) == 0o600
-    assert "PRIVATE KEY" not in "".join(read(os.path.join(trial.edge, "certs", f)) for f in os.listdir(trial.edge + "/certs"))
-
-
-def test_init_prints_no_secret_of_a_trial(tmp_path):
-    done = keyless("init", tmp_path / "trial")
-    secrets = secrets_below(tmp_path / "trial")
-    assert len(secrets) == 4
-    assert not [s for s in secrets if s in done.stdout + done.stderr]
-
-
-def test_init_twice_overwrites_nothing(trial):
-    before = secrets_below(trial.top)
-    again = run("init", trial.top)
-    assert again.returncode in (1, 4) and "exists already" in again.stderr
-    assert secrets_below(trial.top) == before
-
-
-def test_init_halves_fit_together(tmp_path, pki):
-    """The server's half prints what the edge's half needs, and the other way round; then both daemons are content."""
-    server, edge = tmp_path / "server", tmp_path / "edge"
-    said = keyless("init", "--server", "--key", pki.rsa[0], "--server-listen", "127.0.0.1:2407", server).stdout
-    key = re.search(r"--server-key (\S+)", said).group(1)
-    assert key == keyless("pubkey", server / "identity.key").stdout.strip()
-    said = keyless("init", "--edge", "--key-server", "127.0.0.1:2407", "--server-key", key, "--cert", pki.rsa[1],
-                   "--name", "paris1", edge).stdout
-    line = re.search(r"^\S+ paris1 psk=(\S+).*$", said, re.M)
-    assert line.group(1) == read(edge / "psk").strip()
-    assert read(edge / "identity.key").strip() not in said
-    with open(server / "authorized_edges", "a") as handle:
-        handle.write(line.group(0) + "\n")
-    assert keyless("check", "-c", server / "server.conf").stdout.count("\nerror") == 0
-    assert "edges that may connect: 1" in keyless("check", "-c", server / "server.conf").stdout
-    keyless("check", "-c", edge / "edge.conf")
 
 
 # ---- check: files ----
@@ -258,6 +178,12 @@ def break_replace(path, old, new):
     return lambda trial, pki: replace(os.path.join(trial.top, path), old, new)
 
 
+def break_far_below(folder, file):
+    os.makedirs(folder + "/a/b/c/d/e")
+    os.symlink("..", folder + "/a/b/circle")
+    shutil.copy(file, folder + "/a/b/c/d/e/tls.key")
+
+
 def break_empty(path):
     def act(trial, pki):
         for name in os.listdir(os.path.join(trial.top, path)):
@@ -292,6 +218,12 @@ EDGE_FAULTS = {
     "no folder": (break_remove("edge/certs"), r"certs: .*No such file"),
     "damaged certificate": (break_write("edge/certs/rsa.pem", "junk\n"), r"certs/rsa\.pem: no PEM certificate"),
     "private key": (lambda t, p: shutil.copy(p.rsa[0], t.edge + "/certs/k.pem"), r"certs/k\.pem: this file holds a private key.*move it"),
+    "private key of another name": (lambda t, p: shutil.copy(p.rsa[0], t.edge + "/certs/.k.bak"), r"certs/\.k\.bak: this file holds a private key"),
+    "private key far below": (lambda t, p: break_far_below(t.edge + "/certs", p.rsa[0]), r"certs/a/b/c/d/e/tls\.key: this file holds"),
+    "private key in DER": (lambda t, p: openssl("pkey", "-in", p.rsa[0], "-outform", "DER", "-out", t.edge + "/certs/k"), r"certs/k: this file holds"),
+    "key store": (lambda t, p: openssl("pkcs12", "-export", "-in", p.rsa[1], "-inkey", p.rsa[0], "-passout", "pass:", "-out", t.edge + "/certs/k.pem"), r"certs/k\.pem: this file holds"),
+    "key of certbot": (lambda t, p: shutil.copy(p.rsa[0], t.edge + "/certs/privkey.pem"), r"certs/privkey\.pem: .*--deploy-hook.*fullchain\.pem alone"),
+    "trusted certificate": (lambda t, p: openssl("x509", "-in", p.rsa[1], "-trustout", "-out", t.edge + "/certs/rsa.pem"), r"certs/rsa\.pem: .*openssl x509 -in"),
     "no such user": (break_replace("edge/edge.conf", "listen =", 'user = "nobody-at-all"\nlisten ='), r"user 'nobody-at-all' does not exist"),
     "network admin": (break_replace("edge/edge.conf", "admin = ", 'admin = "0.0.0.0:2405" #'), r"admin: 0\.0\.0\.0:2405 can be reached.*127\.0\.0\.1"),
     "origin that is no address": (break_replace("edge/edge.conf", '"127.0.0.1:8080"', '"127.0.0.1"'), r"origin: "),

@@ -101,30 +101,45 @@ static void folder_may_exist_but_not_as_a_file(void **state)
     assert_int_equal(files_make_folder(in_folder("none/sub"), 0755, &fault), ERR_SYSTEM);
 }
 
-static void copy_takes_files_below_one_megabyte(void **state)
+static void read_takes_files_below_one_megabyte(void **state)
 {
     static char big[(1 << 20) - 1];
-    struct stat info;
+    struct files_content content;
     (void)state;
     memset(big, 'x', sizeof big);
     assert_int_equal(files_make(in_folder("big"), 0600, big, sizeof big, &fault), 0);
-    assert_int_equal(files_copy(in_folder("big"), in_folder("copy"), 0400, &fault), 0);
-    assert_int_equal(stat(in_folder("copy"), &info), 0);
-    assert_int_equal(info.st_size, sizeof big);
-    assert_int_equal(info.st_mode & 07777, 0400);
+    assert_int_equal(files_read(&content, in_folder("big"), &fault), 0);
+    assert_int_equal(content.length, sizeof big);
+    assert_memory_equal(content.bytes, big, sizeof big);
+    files_content_clear(&content);
     assert_int_equal(truncate(in_folder("big"), 1 << 20), 0);
-    assert_int_equal(files_copy(in_folder("big"), in_folder("copy2"), 0400, &fault), ERR_LENGTH);
+    assert_int_equal(files_read(&content, in_folder("big"), &fault), ERR_LENGTH);
     assert_non_null(strstr(fault.text, "1 MB"));
-    assert_int_equal(access(in_folder("copy2"), F_OK), -1);
 }
 
-static void copy_says_why_it_cannot(void **state)
+static void read_says_why_it_cannot(void **state)
+{
+    struct files_content content;
+    (void)state;
+    assert_int_equal(files_read(&content, in_folder("none"), &fault), ERR_NOT_FOUND);
+    assert_int_equal(files_read(&content, folder, &fault), ERR_SYSTEM);
+}
+
+static void undo_removes_what_was_made_and_nothing_else(void **state)
 {
     (void)state;
-    assert_int_equal(files_copy(in_folder("none"), in_folder("x"), 0400, &fault), ERR_NOT_FOUND);
-    assert_int_equal(files_copy(folder, in_folder("x"), 0400, &fault), ERR_SYSTEM);
-    assert_int_equal(files_make(in_folder("a"), 0600, "a", 1, &fault), 0);
-    assert_int_equal(files_copy(in_folder("a"), in_folder("a"), 0400, &fault), ERR_REFUSED);
+    files_undo();
+    assert_int_equal(mkdir(in_folder("old"), 0700), 0);
+    assert_int_equal(files_make_folder(in_folder("old"), 0700, &fault), 0);
+    assert_int_equal(files_make_folder(in_folder("young"), 0700, &fault), 0);
+    assert_int_equal(files_make(in_folder("young/file"), 0400, "x", 1, &fault), 0);
+    assert_int_equal(files_make(in_folder("old/file"), 0400, "x", 1, &fault), 0);
+    assert_int_equal(files_make(in_folder("old/file"), 0400, "y", 1, &fault), ERR_REFUSED);
+    files_undo();
+    assert_int_equal(access(in_folder("young"), F_OK), -1);
+    assert_int_equal(access(in_folder("old/file"), F_OK), -1);
+    assert_int_equal(access(in_folder("old"), F_OK), 0);
+    files_undo();
 }
 
 static void base_name_is_what_follows_the_last_slash(void **state)
@@ -158,8 +173,9 @@ int main(void)
         cmocka_unit_test(make_never_overwrites),
         cmocka_unit_test(make_says_why_it_cannot),
         cmocka_unit_test(folder_may_exist_but_not_as_a_file),
-        cmocka_unit_test(copy_takes_files_below_one_megabyte),
-        cmocka_unit_test(copy_says_why_it_cannot),
+        cmocka_unit_test(read_takes_files_below_one_megabyte),
+        cmocka_unit_test(read_says_why_it_cannot),
+        cmocka_unit_test(undo_removes_what_was_made_and_nothing_else),
         cmocka_unit_test(base_name_is_what_follows_the_last_slash),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -79,6 +79,13 @@ static void put_text(const char *file, const char *text)
     fclose(out);
 }
 
+static void remove_file(const char *file)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", folder, file);
+    assert_int_equal(unlink(path), 0);
+}
+
 static void make_folder(const char *name)
 {
     char path[256];
@@ -401,7 +408,40 @@ static void text_without_a_certificate_is_refused(void **state)
 {
     (void)state;
     put_text("bad.pem", "hello\n");
-    expect_bad("openssl x509 -inform der");
+    expect_bad("no PEM certificate in it");
+}
+
+static void other_forms_of_certificates_are_refused_with_the_command_that_converts(void **state)
+{
+    static const struct {
+        const char *text, *command;
+    } forms[] = {
+        {"-----BEGIN TRUSTED CERTIFICATE-----\n", "openssl x509 -in "},
+        {"-----BEGIN PKCS7-----\n", "openssl pkcs7 -print_certs -in "},
+        {"-----BEGIN CERTIFICATE REQUEST-----\n", "only a request"},
+        {"\x30\x03\x06\x01\x2a", "openssl pkcs7 -inform der -print_certs -in "},
+        {"\x30\x07\x30\x03\x02\x01\x02\x05\x01", "openssl x509 -inform der -in "},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+        put_text("bad.pem", forms[i].text);
+        expect_bad(forms[i].command);
+        remove_file("zz-good.pem");
+        remove_file("bad.pem");
+    }
+}
+
+/* Whatever the name, the depth and the form; a start counts it, a strict load refuses. */
+static void a_private_key_in_any_file_is_found(void **state)
+{
+    static const char *const names[] = {"privkey.txt", ".hidden", "tls.key", "README"};
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        put_text(names[i], "-----BEGIN EC PRIVATE KEY-----\n");
+        expect_bad("this file holds a private key");
+        remove_file("zz-good.pem");
+        remove_file(names[i]);
+    }
 }
 
 static void a_damaged_certificate_is_refused(void **state)
@@ -507,6 +547,8 @@ int main(void)
         TEST(an_expired_certificate_is_refused),
         TEST(a_future_certificate_is_loaded),
         TEST(text_without_a_certificate_is_refused),
+        TEST(other_forms_of_certificates_are_refused_with_the_command_that_converts),
+        TEST(a_private_key_in_any_file_is_found),
         TEST(a_damaged_certificate_is_refused),
         TEST(a_cut_certificate_is_refused),
         TEST(an_unsupported_key_is_refused),

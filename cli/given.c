@@ -1,0 +1,105 @@
+#include "cli/given.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/files.h"
+#include "common/contents.h"
+#include "edge/certs_mend.h"
+
+static int check_cert(const char *file, unsigned contents, struct fault *fault)
+{
+    if ((contents & CONTENTS_KEYS) != 0 && (contents & CONTENTS_CERTIFICATE) != 0)
+        return fault_set(
+            fault, ERR_CONFIG,
+            "%s: a private key is in it, beside the certificate; an edge must not have one: give a "
+            "file without it, made with: openssl crl2pkcs7 -nocrl -certfile %s | openssl pkcs7 "
+            "-print_certs -out chain.pem",
+            file, file);
+    if ((contents & CONTENTS_PKCS12) != 0)
+        return fault_set(
+            fault, ERR_CONFIG,
+            "%s: is a key store with a private key, as a rule; an edge must not have one: give the "
+            "chain alone, made with: openssl pkcs12 -nokeys -in %s -out chain.pem",
+            file, file);
+    if ((contents & CONTENTS_KEYS) != 0)
+        return fault_set(
+            fault, ERR_CONFIG,
+            "%s: is a private key, which an edge must not have; --cert takes the certificate, and "
+            "the key goes to the key server: keyless init --server --key %s",
+            file, file);
+    return (contents & CONTENTS_CERTIFICATE) != 0 ? 0 : certs_mend_form(file, contents, fault);
+}
+
+static int check_key(const char *file, unsigned contents, struct fault *fault)
+{
+    if ((contents & CONTENTS_PKCS12) != 0)
+        return fault_set(
+            fault, ERR_CONFIG,
+            "%s: is a key store, not a key alone; take the key out with: openssl pkcs12 -nocerts "
+            "-noenc -in %s -out key.pem",
+            file, file);
+    if ((contents & CONTENTS_PRIVATE_KEY) != 0)
+        return 0;
+    if ((contents & (CONTENTS_CERTIFICATE | CONTENTS_TRUSTED | CONTENTS_PKCS7 | CONTENTS_DER)) != 0)
+        return fault_set(fault, ERR_CONFIG,
+                         "%s: is a certificate, and no private key is in it; --key takes the key, and the "
+                         "certificate goes to the edge: keyless init --edge --cert %s",
+                         file, file);
+    return fault_set(fault, ERR_CONFIG, "%s: no private key is in it; --key takes a PEM or DER private key",
+                     file);
+}
+
+/* NAME has one of the extensions that the daemons look for. */
+static bool has_extension(const char *name, const char *const extensions[])
+{
+    const char *end = strrchr(name, '.');
+    for (; end != NULL && *extensions != NULL; extensions++)
+        if (strcmp(end, *extensions) == 0)
+            return true;
+    return false;
+}
+
+struct kind {
+    int (*check)(const char *file, unsigned contents, struct fault *fault);
+    const char *const *extensions; /* NULL-ended */
+    mode_t mode;
+};
+
+/* A name that the daemon would not look at gets an extension that it does. */
+static int copy(const struct kind *kind, const char *file, const char *folder, struct fault *fault)
+{
+    struct files_content content;
+    char name[FILES_PATH_MAX], path[FILES_PATH_MAX];
+    int err = files_read(&content, file, fault);
+    if (err != 0)
+        return err;
+    const char *base = files_base_name(file);
+    bool pem = memmem(content.bytes, content.length, "-----BEGIN ", 11) != NULL;
+    const char *extension = has_extension(base, kind->extensions) ? "" : pem ? ".pem" : ".der";
+    if (snprintf(name, sizeof name, "%s%s", base, extension) >= (int)sizeof name)
+        err = fault_set(fault, ERR_LENGTH, "%s: the name is too long", file);
+    if (err == 0)
+        err = kind->check(file, contents_tell(content.bytes, content.length), fault);
+    if (err == 0)
+        err = files_path(path, folder, name, fault);
+    if (err == 0)
+        err = files_make(path, kind->mode, content.bytes, content.length, fault);
+    files_content_clear(&content);
+    return err;
+}
+
+int given_cert_copy(const char *file, const char *folder, struct fault *fault)
+{
+    static const char *const extensions[] = {".pem", ".crt", ".cer", NULL};
+    static const struct kind kind = {.check = check_cert, .extensions = extensions, .mode = 0644};
+    return copy(&kind, file, folder, fault);
+}
+
+int given_key_copy(const char *file, const char *folder, struct fault *fault)
+{
+    static const char *const extensions[] = {".pem", ".key", ".der", NULL};
+    static const struct kind kind = {.check = check_key, .extensions = extensions, .mode = 0400};
+    return copy(&kind, file, folder, fault);
+}

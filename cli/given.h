@@ -1,0 +1,14 @@
+/* Files of keys and certificates that a person names, judged by what is in them before they are copied: a
+ * private key goes to the key server alone, a certificate to the edge. One thread. */
+#ifndef CLI_GIVEN_H
+#define CLI_GIVEN_H
+
+#include "common/err.h"
+
+/* Copies the certificate chain FILE into FOLDER, mode 0644; ERR_CONFIG when it has a private key in it, or no
+ * PEM certificate. */
+int given_cert_copy(const char *file, const char *folder, struct fault *fault) MUST_USE;
+/* Copies the private key FILE into FOLDER, mode 0400; ERR_CONFIG when there is none in it. */
+int given_key_copy(const char *file, const char *folder, struct fault *fault) MUST_USE;
+
+#endif

@@ -1,0 +1,37 @@
+"""The command as tests run it, and the files that it makes."""
+import os
+import stat
+
+from fleet import keyless, write
+
+
+def run(*arguments, **options):
+    """Like keyless(), whatever the exit code."""
+    return keyless(*arguments, check=False, **options)
+
+
+def mode(path):
+    return stat.S_IMODE(os.stat(path).st_mode)
+
+
+def read(path):
+    with open(path) as handle:
+        return handle.read()
+
+
+def replace(path, old, new):
+    text = read(path)
+    assert old in text
+    bits = mode(path)
+    os.chmod(path, 0o600)
+    write(path, text.replace(old, new), bits)
+
+
+def secrets_below(folder):
+    """Every base64 secret in files below FOLDER that are meant to be closed."""
+    found = []
+    for path, _, names in os.walk(folder):
+        for name in names:
+            if name in ("identity.key", "psk", "group.secret"):
+                found.append(read(os.path.join(path, name)).strip())
+    return found
