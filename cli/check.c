@@ -2,7 +2,6 @@
 #include "cli/check.h"
 
 #include <errno.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 
 #include "cli/cli.h"
 #include "cli/files.h"
+#include "common/process.h"
 #include "common/secret.h"
 
 #define FILES_MAX    16
@@ -48,10 +48,11 @@ bool check_identity(struct findings *findings, const char *path)
 
 void check_user(struct findings *findings, const char *file, const char *user)
 {
-    if (user != NULL && getpwnam(user) == NULL)
-        findings_add(findings, FINDING_ERROR,
-                     "%s: user '%s' does not exist; run: useradd --system --shell /usr/sbin/nologin %s", file,
-                     user, user);
+    uid_t uid;
+    gid_t gid;
+    struct fault fault = {0};
+    if (user != NULL && process_find_user(user, &uid, &gid, &fault) != 0)
+        findings_add(findings, FINDING_ERROR, "%s: %s", file, fault.text);
 }
 
 /* ---- which side a file is of ---- */

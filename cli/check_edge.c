@@ -7,6 +7,7 @@
 
 #include "common/address.h"
 #include "common/identity.h"
+#include "common/listening.h"
 #include "common/secret.h"
 
 #define ORIGIN_TIMEOUT_S 3
@@ -42,28 +43,13 @@ static bool check_key_servers(struct findings *findings, const struct edge_confi
     return good;
 }
 
-static void check_admin(struct findings *findings, const struct edge_config *config, const char *file)
-{
-    struct fault fault = {0};
-    struct address address;
-    if (strcmp(config->admin, "off") == 0)
-        return;
-    if (address_parse(&address, config->admin, EDGE_ADMIN_DEFAULT_PORT, &fault) != 0)
-        findings_add(findings, FINDING_ERROR, "%s: admin: %s", file, fault.text);
-    else if (!address_is_loopback(&address))
-        findings_add(findings, FINDING_ERROR,
-                     "%s: admin: %s can be reached from the network; write 127.0.0.1:%d or unix:PATH", file,
-                     config->admin, EDGE_ADMIN_DEFAULT_PORT);
-}
-
 static void check_listen(struct findings *findings, const struct edge_config *config, const char *file)
 {
-    for (size_t i = 0; i < config->listen.count; i++) {
-        struct fault fault = {0};
-        struct address address;
-        if (address_parse(&address, config->listen.item[i], EDGE_DEFAULT_PORT, &fault) != 0)
-            findings_add(findings, FINDING_ERROR, "%s: listen: %s", file, fault.text);
-    }
+    struct fault fault = {0};
+    if (listening_check(file, &config->listen, EDGE_DEFAULT_PORT, &fault) != 0)
+        findings_add(findings, FINDING_ERROR, "%s", fault.text);
+    if (listening_check_admin(file, config->admin, EDGE_ADMIN_DEFAULT_PORT, &fault) != 0)
+        findings_add(findings, FINDING_ERROR, "%s", fault.text);
 }
 
 /* Connects and hangs up; 0 or ERR_SYSTEM with errno. */
@@ -109,7 +95,6 @@ void check_edge_file(struct findings *findings, const char *file, bool online)
     bool can_ask = check_identity(findings, config.identity);
     can_ask = check_key_servers(findings, &config, file) && can_ask;
     check_listen(findings, &config, file);
-    check_admin(findings, &config, file);
     check_certs_load(findings, &config, &certs);
     check_origin(findings, &config, file);
     check_daemon_test(findings, "keyless-edge", file);

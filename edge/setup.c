@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "common/listening.h"
+#include "common/process.h"
 #include "edge/async.h"
 #include "edge/provider/provider.h"
 
@@ -57,13 +59,32 @@ static int load_rest(struct setup *setup, bool strict, struct fault *fault)
     return load_tls(setup, strict, fault);
 }
 
+/* What a start finds out by doing it: whether it could listen, and take on its account when root starts it.
+ */
+static int check_start(const struct edge_config *config, const char *file, struct fault *fault)
+{
+    struct fault why = {.text = ""};
+    uid_t uid;
+    gid_t gid;
+    int error = listening_check(file, &config->listen, EDGE_DEFAULT_PORT, fault);
+
+    if (!error)
+        error = listening_check_admin(file, config->admin, EDGE_ADMIN_DEFAULT_PORT, fault);
+    if (error || !config->user)
+        return error;
+    error = process_find_user(config->user, &uid, &gid, &why);
+    return error ? fault_set(fault, error, "%s: %s", file, why.text) : 0;
+}
+
 int setup_load(struct setup *out, const char *file, bool strict, struct fault *fault)
 {
     int error = edge_config_load(&out->config, file, fault);
 
     if (error)
         return error;
-    error = load_rest(out, strict, fault);
+    error = strict ? check_start(&out->config, file, fault) : 0;
+    if (!error)
+        error = load_rest(out, strict, fault);
     if (error)
         setup_clear(out);
     return error;

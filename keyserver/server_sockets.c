@@ -5,6 +5,7 @@
 
 #include "common/address.h"
 #include "common/admin.h"
+#include "common/listening.h"
 
 #define BACKLOG 1024
 
@@ -58,19 +59,11 @@ int server_sockets_bind(struct server_sockets *sockets, const struct server_conf
 
 int server_sockets_check(const struct server_config *config, const char *file, struct fault *fault)
 {
-    struct address address;
     int r = check_count(config, file, fault);
 
-    for (size_t i = 0; r == 0 && i < config->listen.count; i++)
-        r = address_parse(&address, config->listen.item[i], SERVER_DEFAULT_PORT, fault);
-    if (r != 0 || !has_admin(config))
-        return r;
-    r = address_parse(&address, config->admin, SERVER_ADMIN_DEFAULT_PORT, fault);
-    if (r == 0 && !address_is_loopback(&address))
-        r = fault_set(fault, ERR_CONFIG,
-                      "%s: admin: %s is open to the network; use 127.0.0.1:%d, a unix socket or \"off\"",
-                      file, config->admin, SERVER_ADMIN_DEFAULT_PORT);
-    return r;
+    if (r == 0)
+        r = listening_check(file, &config->listen, SERVER_DEFAULT_PORT, fault);
+    return r != 0 ? r : listening_check_admin(file, config->admin, SERVER_ADMIN_DEFAULT_PORT, fault);
 }
 
 void server_sockets_close(struct server_sockets *sockets)

@@ -5,11 +5,23 @@
 #include <unistd.h>
 
 #include "common/identity.h"
+#include "common/process.h"
 #include "common/secret.h"
 #include "keyserver/authorized.h"
 #include "keyserver/child.h"
 #include "keyserver/children.h"
 #include "keyserver/vault/vault.h"
+
+/* Whether there is the account that a start by root takes on, whoever asks. */
+static int try_user(const struct server_config *config, const char *file, struct fault *fault)
+{
+    uid_t uid;
+    gid_t gid;
+    struct fault why = {.text = ""};
+
+    int r = config->user == NULL ? 0 : process_find_user(config->user, &uid, &gid, &why);
+    return r == 0 ? 0 : fault_set(fault, r, "%s: %s", file, why.text);
+}
 
 /* What the net process would load. */
 static int try_net(const struct server_config *config, const char *file, struct fault *fault)
@@ -18,6 +30,8 @@ static int try_net(const struct server_config *config, const char *file, struct 
     struct authorized *authorized = NULL;
 
     int r = server_sockets_check(config, file, fault);
+    if (r == 0)
+        r = try_user(config, file, fault);
     if (r == 0 && secret_init() != 0)
         r = fault_set(fault, ERR_CRYPTO, "libsodium cannot start");
     if (r == 0)

@@ -205,9 +205,13 @@ SERVER_FAULTS = {
     "bad line": (break_write("server/authorized_edges", "rubbish\n"), r"authorized_edges:1: "),
     "open group secret": (break_mode("server/group.secret"), r"group\.secret: mode 0644 .*chmod"),
     "damaged group secret": (break_write("server/group.secret", "junk\n"), r"group\.secret: not one line"),
-    "no such user": (break_replace("server/server.conf", "listen =", 'user = "nobody-at-all"\nlisten ='), r"user 'nobody-at-all' does not exist.*useradd"),
+    "no such user": (break_replace("server/server.conf", "listen =", 'user = "nobody-at-all"\nlisten ='), r"user nobody-at-all: no such user.*useradd"),
     "network admin": (break_replace("server/server.conf", "admin = ", 'admin = "0.0.0.0:2406" #'), r"admin: 0\.0\.0\.0:2406 is open to the network; use 127\.0\.0\.1"),
 }
+
+SERVER_FAULTS["address of another machine"] = (
+    break_replace("server/server.conf", 'listen = {"', 'listen = {"192.0.2.1:2407", "'),
+    r"listen: 192\.0\.2\.1:2407: not an address of this machine")
 
 EDGE_FAULTS = {
     "unknown option": (break_replace("edge/edge.conf", "origin =", "orign ="), r"edge\.conf:\d+: .*orign.*origin"),
@@ -224,10 +228,13 @@ EDGE_FAULTS = {
     "key store": (lambda t, p: openssl("pkcs12", "-export", "-in", p.rsa[1], "-inkey", p.rsa[0], "-passout", "pass:", "-out", t.edge + "/certs/k.pem"), r"certs/k\.pem: this file holds"),
     "key of certbot": (lambda t, p: shutil.copy(p.rsa[0], t.edge + "/certs/privkey.pem"), r"certs/privkey\.pem: .*--deploy-hook.*fullchain\.pem alone"),
     "trusted certificate": (lambda t, p: openssl("x509", "-in", p.rsa[1], "-trustout", "-out", t.edge + "/certs/rsa.pem"), r"certs/rsa\.pem: .*openssl x509 -in"),
-    "no such user": (break_replace("edge/edge.conf", "listen =", 'user = "nobody-at-all"\nlisten ='), r"user 'nobody-at-all' does not exist"),
-    "network admin": (break_replace("edge/edge.conf", "admin = ", 'admin = "0.0.0.0:2405" #'), r"admin: 0\.0\.0\.0:2405 can be reached.*127\.0\.0\.1"),
+    "no such user": (break_replace("edge/edge.conf", "listen =", 'user = "nobody-at-all"\nlisten ='), r"user nobody-at-all: no such user"),
+    "network admin": (break_replace("edge/edge.conf", "admin = ", 'admin = "0.0.0.0:2405" #'), r"admin: 0\.0\.0\.0:2405 is open to the network; use 127\.0\.0\.1"),
     "origin that is no address": (break_replace("edge/edge.conf", '"127.0.0.1:8080"', '"127.0.0.1"'), r"origin: "),
     "key server that is no address": (break_replace("edge/edge.conf", '"127.0.0.1:2407"', '"127.0.0.1:x"'), r"key_server main: "),
+    "address of another machine": (break_replace("edge/edge.conf", 'listen = {"', 'listen = {"192.0.2.1:443", "'), r"listen: 192\.0\.2\.1:443: not an address of this machine"),
+    "address twice": (break_replace("edge/edge.conf", 'listen = {"', 'listen = {"127.0.0.1:8443", "'), r"listen: 127\.0\.0\.1:8443: is there twice"),
+    "socket without a folder": (break_replace("edge/edge.conf", "edge/admin.sock", "none/admin.sock"), r"admin: unix:.*none/admin\.sock: there is no folder .*mkdir"),
     "bad key of a server": (break_replace("edge/edge.conf", 'key = "', 'key = "x'), r"key_server main: .*keyless pubkey"),
 }
 
@@ -239,6 +246,27 @@ def assert_found(conf, pattern):
     lines = done.stdout.splitlines()
     assert len(lines) == len(set(lines)), "said twice"
     return done.stdout
+
+
+CANNOT_START = ("no such user", "network admin", "address of another machine", "address twice", "socket without a folder")
+
+
+@pytest.mark.parametrize("side, fault", [("server", "no such user"), ("server", "network admin"),
+                                         ("server", "address of another machine"),
+                                         *(("edge", fault) for fault in CANNOT_START)])
+def test_a_daemons_own_test_finds_what_cannot_start(trial, pki, side, fault):
+    act, pattern = (SERVER_FAULTS if side == "server" else EDGE_FAULTS)[fault]
+    act(trial, pki)
+    done = subprocess.run([program("keyless-" + side), "-t", "-c", getattr(trial, side + "_conf")], capture_output=True,
+                          text=True, timeout=60)
+    assert done.returncode == 2 and re.search(pattern, done.stderr), done.stderr
+
+
+def test_a_daemons_own_test_passes_while_it_runs(shared):
+    """Where it listens is taken, by itself."""
+    for daemon in (shared.server, shared.edge):
+        done = subprocess.run([*daemon.command, "-t"], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("fault", sorted(SERVER_FAULTS))
