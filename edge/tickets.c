@@ -42,7 +42,7 @@ void tickets_ring_turn(struct ticket_ring *ring, uint64_t now_ms)
 const struct ticket_key *tickets_ring_find(const struct ticket_ring *ring,
                                            const uint8_t name[static TICKET_NAME_SIZE])
 {
-    if (memcmp(ring->current.name, name, TICKET_NAME_SIZE) == 0)
+    if (ring->current.born_ms != 0 && memcmp(ring->current.name, name, TICKET_NAME_SIZE) == 0)
         return &ring->current;
     if (ring->previous.born_ms != 0 && memcmp(ring->previous.name, name, TICKET_NAME_SIZE) == 0)
         return &ring->previous;
@@ -95,6 +95,13 @@ static int key_pick(struct ticket_key *out, uint8_t *name, bool seal)
     return result;
 }
 
+/* A client of TLS 1.3 uses each ticket once (RFC 8446, C.4), so every resumption gives it the next one; one
+ * of TLS 1.2 keeps its own until the key that sealed it has gone out of use. */
+static bool is_spent(const SSL *ssl)
+{
+    return SSL_version(ssl) >= TLS1_3_VERSION;
+}
+
 static int key_use(struct ticket_key *key, const EVP_CIPHER *aes, uint8_t *iv, EVP_CIPHER_CTX *cipher,
                    EVP_MAC_CTX *mac, int seal)
 {
@@ -130,6 +137,8 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
     int result = aes == NULL ? TICKET_ERROR : key_pick(&key, name, seal != 0);
     if (result > 0 && !key_use(&key, aes, iv, cipher, mac, seal))
         result = TICKET_ERROR;
+    if (!seal && result == TICKET_GOOD && is_spent(ssl))
+        result = TICKET_RENEW;
     if (aes != NULL)
         wipe(&key, sizeof key);
     return result;

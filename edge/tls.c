@@ -129,7 +129,7 @@ static int make_contexts(struct tls *tls, OSSL_LIB_CTX *library, const struct ed
     return 0;
 }
 
-static void index_make(void)
+static void hello_index_make(void)
 {
     hello_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
 }
@@ -138,7 +138,7 @@ int tls_new(struct tls **out, OSSL_LIB_CTX *context, const struct certs *certs,
             const struct edge_config *config, struct fault *fault)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, index_make);
+    pthread_once(&once, hello_index_make);
     struct tls *tls = hello_index >= 0 ? calloc(1, sizeof *tls) : NULL;
     if (tls == NULL)
         return fault_set(fault, ERR_MEMORY, "no memory for TLS");

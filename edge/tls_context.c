@@ -12,7 +12,10 @@
 
 #define SESSION_CACHE_SIZE 10000 /* sessions, about 1 KB each */
 #define MS_PER_SECOND      1000
-#define ALPN_LIST_MAX      65535
+
+/* Bytes of early data, records and all, that are skipped: servers allow 14 to 16 KB of it. */
+#define EARLY_DATA_SKIPPED_MAX 65536
+#define ALPN_LIST_MAX          65535
 
 /* Suites that need something this server has not (pre-shared keys, DH parameters) are noise. */
 #define DEFAULT_CIPHERS "DEFAULT:!PSK:!SRP:!kDHE:!aNULL"
@@ -101,8 +104,10 @@ static int set_ciphers(SSL_CTX *context, const struct edge_config *config, struc
 static int set_resumption(SSL_CTX *context, OSSL_LIB_CTX *library, const struct edge_config *config,
                           struct fault *fault)
 {
+    /* None is offered or taken. Who sends some all the same, with a ticket from elsewhere, has it skipped and
+     * is let in (RFC 8446, 4.2.10); OpenSSL ends the connection when more comes than it may skip. */
     SSL_CTX_set_max_early_data(context, 0);
-    SSL_CTX_set_recv_max_early_data(context, 0);
+    SSL_CTX_set_recv_max_early_data(context, EARLY_DATA_SKIPPED_MAX);
     if (!config->tls.tickets) {
         /* Bound mode needs session ids, also where no session is kept. */
         SSL_CTX_set_session_cache_mode(context, config->tls.rsa_key_exchange
