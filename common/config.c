@@ -18,6 +18,12 @@
 #define INCLUDE_MAX   8   /* files inside files */
 #define TITLE_MAX     127 /* bytes */
 #define OPTIONS_MAX   256
+#define PLACE_SIZE    (PATH_MAX + 16)
+
+/* A titled section that has been read. */
+struct title {
+    char *text, *place; /* owned; NULL without memory */
+};
 
 /* One file that is being read. */
 struct source {
@@ -34,7 +40,9 @@ struct load {
     cfg_opt_t options[OPTIONS_MAX];               /* libconfuse's tables, one after the other */
     const struct config_option *own[OPTIONS_MAX]; /* ours, at the same places */
     long option_count;
-    char path[PATH_MAX]; /* the last path that was made absolute */
+    char path[PATH_MAX];  /* the last path that was made absolute */
+    struct title *titles; /* owned */
+    size_t title_count;
     struct fault *fault;
     int err; /* the first error; later ones follow from it */
 };
@@ -58,32 +66,6 @@ static int fail(struct load *load, int line, int err, const char *what)
 
 /* ---- what libconfuse calls ---- */
 
-static void explain_unknown(struct load *load, const cfg_t *cfg, const char *name)
-{
-    struct fault what;
-    const struct config_option *table = load->own[cfg->opts[0].def.number];
-    const char *section = strcmp(cfg->name, "root") == 0 ? NULL : cfg->name;
-    config_names_explain(load->own[0], table, section, name, &what);
-    fail(load, cfg->line, ERR_CONFIG, what.text);
-}
-
-static void on_error(cfg_t *cfg, const char *format, va_list arguments) __attribute__((format(printf, 2, 0)));
-static void on_error(cfg_t *cfg, const char *format, va_list arguments)
-{
-    static const char unknown[] = "no such option '";
-    char text[512];
-    vsnprintf(text, sizeof text, format, arguments);
-    if (strncmp(text, unknown, sizeof unknown - 1) == 0) {
-        char *name = text + sizeof unknown - 1;
-        name[strcspn(name, "'")] = 0;
-        explain_unknown(current, cfg, name);
-        return;
-    }
-    struct fault what;
-    fault_set(&what, 0, "%s%s", text, config_names_hint(text));
-    fail(current, cfg->line, ERR_CONFIG, what.text);
-}
-
 /* PATH against the folder of the file it stands in; NULL when it becomes too long. */
 static const char *absolute(struct load *load, const char *path)
 {
@@ -106,20 +88,44 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
     return 0;
 }
 
-/* Notes where OPT was set, in LINE or before. libconfuse keeps a comment with each option and frees it. */
+/* One of the two would not count. */
+static int fail_twice(struct load *load, unsigned line, const char *what, const char *first)
+{
+    struct fault why;
+    fault_set(&why, 0, "%.160s stands in %s already; join the two, or remove one", what, first);
+    return fail(load, (int)line, ERR_CONFIG, why.text);
+}
+
+/* Where NAME stands, in LINE or before, as faults say it; NULL when it is not in this file. */
+static const struct config_place *find_place(struct load *load, const char *name, int line,
+                                             char text[static PLACE_SIZE])
+{
+    const struct config_places *places = &load->sources[load->depth - 1].places;
+    const struct config_place *place = config_places_find(places, name, (unsigned)line);
+    if (place != NULL)
+        snprintf(text, PLACE_SIZE, "%s:%u", file_name(load), place->line);
+    return place;
+}
+
+/* Notes where OPT was set, in LINE or before. libconfuse keeps a comment with each option and frees it. An
+ * option that has such a comment from another place stands there twice. */
 static int note_place(struct load *load, cfg_opt_t *opt, int line)
 {
-    char place[PATH_MAX + 16];
-    unsigned found = config_places_find(&load->sources[load->depth - 1].places, opt->name, (unsigned)line);
-    if (found == 0)
+    char text[PLACE_SIZE], what[160];
+    bool list = (opt->flags & CFGF_LIST) != 0; /* which comes here with each of its items */
+    const char *first = cfg_opt_getcomment(opt);
+    const struct config_place *place = find_place(load, opt->name, line, text);
+    if (place == NULL || (first != NULL && place->adds))
         return 0; /* it was set in another file, and noted there */
-    snprintf(place, sizeof place, "%s:%u", file_name(load), found);
-    if (cfg_opt_setcomment(opt, place) != CFG_SUCCESS)
+    snprintf(what, sizeof what, "%s '%s'", opt->type == CFGT_SEC ? "section" : "option", opt->name);
+    if (first != NULL && (!list || strcmp(first, text) != 0))
+        return fail_twice(load, place->line, what, first);
+    if (cfg_opt_setcomment(opt, text) != CFG_SUCCESS)
         return fail(load, line, ERR_MEMORY, err_string(ERR_MEMORY));
     return 0;
 }
 
-/* After each value of an option whose place is wanted. */
+/* After each value. */
 static int on_set(cfg_t *cfg, cfg_opt_t *opt)
 {
     return note_place(current, opt, cfg->line);
@@ -130,9 +136,69 @@ static int note_empty_lists(struct load *load, const cfg_t *in, int line)
 {
     int err = 0;
     for (cfg_opt_t *opt = in->opts; opt->name != NULL && err == 0; opt++)
-        if (opt->validcb == on_set && (opt->flags & CFGF_MODIFIED) != 0 && cfg_opt_size(opt) == 0)
+        if (opt->type == CFGT_STR && (opt->flags & CFGF_LIST) != 0 && (opt->flags & CFGF_MODIFIED) != 0 &&
+            cfg_opt_size(opt) == 0)
             err = note_place(load, opt, line);
     return err;
+}
+
+/* Keeps where the section TITLE begins, for the complaint about a second one. */
+static int note_title(struct load *load, const cfg_opt_t *opt, const char *title, int line)
+{
+    char text[PLACE_SIZE];
+    if (find_place(load, opt->name, line, text) == NULL)
+        return 0;
+    struct title *titles = reallocarray(load->titles, load->title_count + 1, sizeof *titles);
+    if (titles == NULL)
+        return fail(load, line, ERR_MEMORY, err_string(ERR_MEMORY));
+    load->titles = titles;
+    titles[load->title_count] = (struct title){strdup(title), strdup(text)};
+    load->title_count++;
+    return 0;
+}
+
+/* TITLE is that of a section before; as it stands in libconfuse's complaint. */
+static int explain_title(struct load *load, const char *title, int line)
+{
+    char what[TITLE_MAX + 40];
+    size_t length = strcspn(title, "'");
+    for (size_t i = 0; i < load->title_count; i++) {
+        const struct title *known = &load->titles[i];
+        if (known->text == NULL || known->place == NULL || strlen(known->text) != length ||
+            memcmp(known->text, title, length) != 0)
+            continue;
+        snprintf(what, sizeof what, "a section with the title '%.*s'", (int)length, title);
+        return fail_twice(load, (unsigned)line, what, known->place);
+    }
+    return 0;
+}
+
+static void explain_unknown(struct load *load, const cfg_t *cfg, const char *name)
+{
+    struct fault what;
+    const struct config_option *table = load->own[cfg->opts[0].def.number];
+    const char *section = strcmp(cfg->name, "root") == 0 ? NULL : cfg->name;
+    config_names_explain(load->own[0], table, section, name, &what);
+    fail(load, cfg->line, ERR_CONFIG, what.text);
+}
+
+static void on_error(cfg_t *cfg, const char *format, va_list arguments) __attribute__((format(printf, 2, 0)));
+static void on_error(cfg_t *cfg, const char *format, va_list arguments)
+{
+    static const char unknown[] = "no such option '", duplicate[] = "found duplicate title '";
+    char text[512];
+    vsnprintf(text, sizeof text, format, arguments);
+    if (strncmp(text, unknown, sizeof unknown - 1) == 0) {
+        char *name = text + sizeof unknown - 1;
+        name[strcspn(name, "'")] = 0;
+        explain_unknown(current, cfg, name);
+        return;
+    }
+    if (strncmp(text, duplicate, sizeof duplicate - 1) == 0)
+        explain_title(current, text + sizeof duplicate - 1, cfg->line); /* the first fault stays */
+    struct fault what;
+    fault_set(&what, 0, "%s%s", text, config_names_hint(text));
+    fail(current, cfg->line, ERR_CONFIG, what.text);
 }
 
 /* Titles stand in logs and metrics. */
@@ -141,8 +207,13 @@ static int on_section(cfg_t *cfg, cfg_opt_t *opt)
     static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
     const cfg_t *section = opt->values[opt->nvalues - 1]->section;
     const char *title = section->title;
-    if (title == NULL || (title[0] != 0 && title[strspn(title, allowed)] == 0 && strlen(title) <= TITLE_MAX))
-        return note_empty_lists(current, section, cfg->line);
+    int err = note_empty_lists(current, section, cfg->line);
+    if (err != 0)
+        return err;
+    if (title == NULL)
+        return note_place(current, opt, cfg->line);
+    if (title[0] != 0 && title[strspn(title, allowed)] == 0 && strlen(title) <= TITLE_MAX)
+        return note_title(current, opt, title, cfg->line);
     return fail(
         current, cfg->line, ERR_CONFIG,
         "the title of the section that ends here is no name; write 1 to 127 letters, digits, '.', '_', "
@@ -176,6 +247,10 @@ static int read_text(FILE *file, char **out, size_t *length)
         int err = ferror(file) ? ERR_SYSTEM : ERR_LENGTH;
         free(text);
         return err;
+    }
+    if (*length >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) { /* a byte order mark, as some editors write */
+        *length -= 3;
+        memmove(text, text + 3, *length);
     }
     text[*length] = 0;
     *out = text;
@@ -313,12 +388,9 @@ static cfg_opt_t *build_options(struct load *load, const struct config_option *t
             flags |= CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES;
         load->own[load->option_count] = option;
         cfg_opt_t *opt = add_option(load, option->name, section ? CFGT_SEC : CFGT_STR, flags);
-        if (section)
-            opt->validcb = on_section;
-        else
+        opt->validcb = section ? on_section : on_set;
+        if (!section)
             opt->parsecb = on_value;
-        if (!section && option->place_offset != 0)
-            opt->validcb = on_set;
     }
     add_option(load, "include", CFGT_FUNC, CFGF_NODEFAULT)->func = on_include;
     add_option(load, NULL, CFGT_NONE, CFGF_NONE);
@@ -356,6 +428,11 @@ int config_load(const char *file, const struct config_option *table, void *into,
     current = load;
     int err = load_with(load, file, table, into);
     current = NULL;
+    for (size_t i = 0; i < load->title_count; i++) {
+        free(load->titles[i].text);
+        free(load->titles[i].place);
+    }
+    free(load->titles);
     free(load);
     if (err != 0)
         config_clear(table, into);

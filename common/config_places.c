@@ -5,7 +5,7 @@
 
 #define FIRST_SIZE 32
 
-int config_places_add(struct config_places *places, const char *name, size_t length, unsigned line)
+int config_places_add(struct config_places *places, const char *name, size_t length, unsigned line, bool adds)
 {
     if (places->count == places->size) {
         size_t size = places->size == 0 ? FIRST_SIZE : 2 * places->size;
@@ -15,7 +15,7 @@ int config_places_add(struct config_places *places, const char *name, size_t len
         places->item = item;
         places->size = size;
     }
-    places->item[places->count++] = (struct config_place){name, length, line};
+    places->item[places->count++] = (struct config_place){name, length, line, adds};
     return 0;
 }
 
@@ -33,15 +33,16 @@ static size_t count_until(const struct config_places *places, unsigned line)
     return low;
 }
 
-unsigned config_places_find(const struct config_places *places, const char *name, unsigned line)
+const struct config_place *config_places_find(const struct config_places *places, const char *name,
+                                              unsigned line)
 {
     size_t length = strlen(name);
     for (size_t i = count_until(places, line); i > 0; i--) {
         const struct config_place *place = &places->item[i - 1];
         if (place->length == length && memcmp(place->name, name, length) == 0)
-            return place->line;
+            return place;
     }
-    return 0;
+    return NULL;
 }
 
 void config_places_clear(struct config_places *places)

@@ -1,8 +1,9 @@
-/* Where the options of a configuration file stand: every name that is given a value, with its line, in the
- * order of the file. Points into the file's text. Pure; start-up only. */
+/* Where the options of a configuration file stand: every name that is given a value or begins a section,
+ * with its line, in the order of the file. Points into the file's text. Pure; start-up only. */
 #ifndef COMMON_CONFIG_PLACES_H
 #define COMMON_CONFIG_PLACES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/err.h"
@@ -11,6 +12,7 @@ struct config_place {
     const char *name; /* borrowed; LENGTH bytes of the text */
     size_t length;
     unsigned line; /* 1 … */
+    bool adds;     /* "+=": the second of two is meant */
 };
 
 /* Zero-initialised is empty. */
@@ -20,9 +22,11 @@ struct config_places {
 };
 
 /* Adds NAME, LENGTH bytes of the text, in a line that is not before the last one's. */
-int config_places_add(struct config_places *places, const char *name, size_t length, unsigned line) MUST_USE;
-/* The line of the last NAME in LINE or before; 0 when there is none. */
-unsigned config_places_find(const struct config_places *places, const char *name, unsigned line);
+int config_places_add(struct config_places *places, const char *name, size_t length, unsigned line,
+                      bool adds) MUST_USE;
+/* The last NAME in LINE or before; NULL when there is none. Borrowed until the next is added. */
+const struct config_place *config_places_find(const struct config_places *places, const char *name,
+                                              unsigned line);
 void config_places_clear(struct config_places *places);
 
 #endif

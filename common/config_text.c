@@ -6,7 +6,13 @@
 
 #define VARIABLE_MAX 128
 
-enum token { TOKEN_NONE, TOKEN_WORD, TOKEN_STRING, TOKEN_OTHER };
+enum token { TOKEN_NONE, TOKEN_WORD, TOKEN_STRING, TOKEN_EQUAL, TOKEN_OTHER };
+
+struct word {
+    const char *at; /* in the text */
+    size_t length;
+    unsigned line;
+};
 
 struct scan {
     char *at;
@@ -17,9 +23,9 @@ struct scan {
     unsigned open[CONFIG_TEXT_DEPTH_MAX]; /* lines of the braces that wait to be closed */
     unsigned depth;
     enum token last;
-    const char *word; /* the last word, when `last` says so */
-    size_t word_length;
-    unsigned word_line;
+    struct word word; /* the last word, when `last` says so */
+    struct word head; /* of the words and strings that stand behind each other up to here the first; a
+                       * section's name before its title. at NULL = a string */
     struct config_places *places;
 };
 
@@ -142,14 +148,15 @@ static int scan_string(struct scan *s)
             return err;
     }
     s->at++;
-    s->last = TOKEN_STRING;
+    if (s->last != TOKEN_WORD)
+        s->head = (struct word){.at = NULL};
+    s->last = s->last == TOKEN_EQUAL ? TOKEN_OTHER : TOKEN_STRING;
     return 0;
 }
 
 static int scan_word(struct scan *s)
 {
-    s->word = s->at;
-    s->word_line = s->line;
+    struct word word = {.at = s->at, .line = s->line};
     while (!ends_word(*s->at)) {
         if (s->at[0] == '$' && s->at[1] == '{')
             return fault_here(s, "a variable must stand in quotes, like \"${NAME}\"");
@@ -159,8 +166,11 @@ static int scan_word(struct scan *s)
             return fault_here(s, "a value with slashes must stand in quotes, like \"/etc/keyless\"");
         s->at++;
     }
-    s->word_length = (size_t)(s->at - s->word);
-    s->last = TOKEN_WORD;
+    word.length = (size_t)(s->at - word.at);
+    s->word = word;
+    if (s->last != TOKEN_WORD)
+        s->head = word;
+    s->last = s->last == TOKEN_EQUAL ? TOKEN_OTHER : TOKEN_WORD; /* a value ends what it belongs to */
     return 0;
 }
 
@@ -175,7 +185,7 @@ static void skip_blanks(struct scan *s)
 static int scan_call(struct scan *s)
 {
     static const char form[] = "parentheses belong to include(\"file\") only; put other values into quotes";
-    if (s->last != TOKEN_WORD || s->word_length != 7 || memcmp(s->word, "include", 7) != 0)
+    if (s->last != TOKEN_WORD || s->word.length != 7 || memcmp(s->word.at, "include", 7) != 0)
         return fault_here(s, form);
     s->at++;
     skip_blanks(s);
@@ -192,30 +202,37 @@ static int scan_call(struct scan *s)
     return 0;
 }
 
+static int note(struct scan *s, const struct word *word, bool adds)
+{
+    int err = config_places_add(s->places, word->at, word->length, word->line, adds);
+    return err == 0 ? 0 : fault_set(s->fault, err, "%s: %s", s->file, err_string(err));
+}
+
 /* What stands before the sign is the name of an option; whether there is one is found later. */
 static int scan_assignment(struct scan *s, size_t length)
 {
-    int err = 0;
-    if (s->last == TOKEN_WORD)
-        err = config_places_add(s->places, s->word, s->word_length, s->word_line);
+    int err = s->last == TOKEN_WORD ? note(s, &s->word, length > 1) : 0;
     s->at += length;
-    s->last = TOKEN_OTHER;
-    return err == 0 ? 0 : fault_set(s->fault, err, "%s: %s", s->file, err_string(err));
+    s->last = TOKEN_EQUAL;
+    return err;
 }
 
 static int scan_brace(struct scan *s)
 {
+    int err = 0;
     if (*s->at == '{' && s->depth == CONFIG_TEXT_DEPTH_MAX)
         return fault_here(s, "braces are nested too deeply");
     if (*s->at == '}' && s->depth == 0)
         return fault_here(s, "this '}' closes nothing; remove it");
+    if (*s->at == '{' && (s->last == TOKEN_WORD || s->last == TOKEN_STRING) && s->head.at != NULL)
+        err = note(s, &s->head, false);
     if (*s->at == '{')
         s->open[s->depth++] = s->line;
     else
         s->depth--;
     s->at++;
     s->last = TOKEN_OTHER;
-    return 0;
+    return err;
 }
 
 static int scan_token(struct scan *s)

@@ -14,9 +14,9 @@
 
 /* Checks the zero-terminated TEXT of LENGTH bytes and blanks its comments in place, line ends kept, because
  * libconfuse counts lines wrongly after block comments. PLACES, empty, receives every name that is given a
- * value; they point into TEXT. ERR_CONFIG with the fault "FILE:LINE: …" for braces, quotes and comments that
- * are not closed, bytes that are no text, characters that would vanish outside of quotes, environment
- * variables that are not set, and calls other than include("file"). */
+ * value or begins a section; they point into TEXT. ERR_CONFIG with the fault "FILE:LINE: …" for braces,
+ * quotes and comments that are not closed, bytes that are no text, characters that would vanish outside of
+ * quotes, environment variables that are not set, and calls other than include("file"). */
 int config_text_prepare(char *text, size_t length, const char *file, struct config_places *places,
                         struct fault *fault) MUST_USE;
 

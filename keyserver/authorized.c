@@ -112,6 +112,16 @@ static bool is_empty(const char *start, const char *end)
     return start == end || *start == '#';
 }
 
+/* Where a word of the line begins with '#', or its LENGTH. Inside of a word '#' is a character like others.
+ */
+static size_t comment_start(const char *line, size_t length)
+{
+    for (size_t i = 1; i < length; i++)
+        if (line[i] == '#' && strchr(AUTHORIZED_BLANKS, line[i - 1]) != NULL)
+            return i;
+    return length;
+}
+
 static int parse_line(struct parse *p, const char *start, const char *end)
 {
     char line[LINE_MAX_SIZE];
@@ -123,6 +133,7 @@ static int parse_line(struct parse *p, const char *start, const char *end)
             return fail(p, "the line has a control character; remove it");
     if (is_empty(start, end))
         return 0;
+    length = comment_start(start, length);
     memcpy(line, start, length);
     line[length] = 0;
     struct authorized_edge *edge = &p->list->edges[p->list->count];
@@ -190,6 +201,10 @@ int authorized_parse(struct authorized **out, const char *text, size_t length, c
                      struct fault *fault)
 {
     struct parse p = {.file = file, .fault = fault};
+    if (length >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) { /* a byte order mark, as some editors write */
+        text += 3;
+        length -= 3;
+    }
     size_t count = length == 0 ? 0 : count_edges(text, text + length);
     *out = NULL;
     if (count > EDGES_MAX)

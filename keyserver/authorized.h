@@ -6,8 +6,9 @@
  * `psk=` (base64, required), `keys=` (file names of keys without extension, or key ids in hex; default: all),
  * `ops=` (default: sign_tls12,sign_tls13,rsa_master; rsa_premaster only where it is listed), `from=`
  * (networks; default: anywhere), `not_before=` and `not_after=` (dates; default: always), `rate=` and
- * `quota=` (uses of all keys together; default: any number). The file holds secrets: its mode is checked. A
- * bad line is reported with file, line and mend. Pure once read; immutable, so any thread may look up. */
+ * `quota=` (uses of all keys together; default: any number). A word that begins with `#` begins a comment.
+ * The file holds secrets: its mode is checked. A bad line is reported with file, line and mend. Pure once
+ * read; immutable, so any thread may look up. */
 #ifndef KEYSERVER_AUTHORIZED_H
 #define KEYSERVER_AUTHORIZED_H
 

@@ -149,8 +149,12 @@ class Site:
         write(os.path.join(folder, "authorized_edges"), self.authorized_line() if authorized is None else authorized)
         if os.environ.get("LANES") == "off" and "lanes" not in extra:
             extra += "\nlanes = off"
-        text = 'listen = {"%s"}\nadmin = "127.0.0.1:0"\nkey_default { modes = {%s} }\n%s\n' % (
-            listen, ", ".join('"%s"' % mode for mode in modes), extra)
+        defaults = "key_default { modes = {%s} " % ", ".join('"%s"' % mode for mode in modes)
+        if "key_default {" in extra:
+            extra = extra.replace("key_default {", defaults, 1)
+        else:
+            extra = defaults + "}\n" + extra
+        text = 'listen = {"%s"}\nadmin = "127.0.0.1:0"\n%s\n' % (listen, extra)
         config = write(os.path.join(folder, "server.conf"), text)
         return identity, config, folder
 

@@ -184,7 +184,7 @@ static void every_type_is_read(void **state)
     assert_int_equal(
         load(&s, "# a comment\n/* and */ text = \"a \\\"b\\\" \\$x\"\npath = /etc/x\nlist = {a, 'b'}\n"
                  "list += {\"*:1\"}\nflag = NO\nnumber = 2\nany = -3\ntime = 1h\nsize = 1M\r\n"
-                 "choice = low // end\nsection { depth = 5 word = w }\nsection { depth = 4 }\n"
+                 "choice = low // end\nsection { depth = 4 word = w }\n"
                  "inner a { path = \"sub/x\" }\ninner \"b\" { number = 9 }\n"),
         0);
     assert_string_equal(s.text, "a \"b\" $x");
@@ -330,7 +330,7 @@ static void grammar_is_explained(void **state)
     assert_fault("number 3", ":1: ", "write NAME = VALUE");
     assert_fault("number += 3", ":1: ", "write = instead of +=");
     assert_fault("inner { }", ":1: ", "write NAME TITLE");
-    assert_fault("inner a { } inner a { }", ":1: ", "title of its own");
+    assert_fault("inner a { } inner a { }", ":1: ", "title 'a' stands in ");
     assert_fault("inner 'a b' { }", ":1: ", "is no name");
     assert_fault("inner '' { }", ":1: ", "is no name");
     assert_fault("section = 3", ":1: ", "write NAME { … }");
@@ -358,7 +358,7 @@ static void includes_are_relative_to_their_file(void **state)
     put_file("sub/a.conf", "\npath = here\ninclude(\"b.conf\")\n");
     put_file("sub/b.conf", "number = 8\nsection { include(\"../c.conf\") }\n");
     put_file("c.conf", "depth = 1");
-    assert_int_equal(load(&s, "number = 3\ninclude(\"sub/a.conf\")\nflag = off\n"), 0);
+    assert_int_equal(load(&s, "include(\"sub/a.conf\")\nflag = off\n"), 0);
     assert_non_null(strstr(s.path, "/sub/here"));
     assert_int_equal(s.number, 8);
     assert_int_equal(s.section.depth, 1);
@@ -490,22 +490,63 @@ static void what_is_not_set_has_no_place(void **state)
     config_clear(table, &s);
 }
 
-static void the_last_place_counts(void **state)
+/* TEXT fails with SECOND and then FIRST in the fault. */
+static void assert_twice(const char *text, const char *second, const char *first)
+{
+    struct sample sample;
+    assert_int_equal(load(&sample, text), ERR_CONFIG);
+    const char *at = strstr(fault.text, second);
+    if (at == NULL || strstr(at, first) == NULL)
+        fail_msg("'%s' gave '%s', expected '%s' and '%s'", text, fault.text, second, first);
+}
+
+static void what_stands_there_twice_is_refused_with_both_places(void **state)
+{
+    (void)state;
+    assert_twice("any = 1\n\nany = 2", "main.conf:3: option 'any' stands in ", "main.conf:1 already");
+    assert_twice("any = 1 any = 1", "main.conf:1: option 'any' stands in ", "main.conf:1 already");
+    assert_twice("list = {a}\nlist = {b}", "main.conf:2: option 'list' stands in ", "main.conf:1 already");
+    assert_twice("list = {a}\nlist = {}", "main.conf:2: option 'list' stands in ", "main.conf:1 already");
+    assert_twice("section {\n depth = 1\n depth = 2 }", "main.conf:3: option 'depth' stands in ",
+                 "main.conf:2 already");
+    assert_twice("section { depth = 1 }\nany = 1\nsection {\n\n}",
+                 "main.conf:3: section 'section' stands in ", "main.conf:1 already");
+    assert_twice("inner a { }\ninner b { }\ninner a { }",
+                 "main.conf:3: a section with the title 'a' stands in ", "main.conf:1 already");
+    assert_twice("inner \"a\" {\n }\ninner 'a' { }", "main.conf:3: a section with the title 'a' stands in ",
+                 "main.conf:1 already");
+    put_file("twice.conf", "\nany = 2\ninner a { }\nsection { }\n");
+    assert_twice("any = 1\ninclude(\"twice.conf\")", "twice.conf:2: option 'any' stands in ",
+                 "main.conf:1 already");
+    assert_twice("include(\"twice.conf\")\nany = 1", "main.conf:2: option 'any' stands in ",
+                 "twice.conf:2 already");
+    assert_twice("include(\"twice.conf\")\ninner a { }",
+                 "main.conf:2: a section with the title 'a' stands in ", "twice.conf:3 already");
+    assert_twice("section { }\ninclude(\"twice.conf\")", "twice.conf:4: section 'section' stands in ",
+                 "main.conf:1 already");
+}
+
+static void the_same_name_in_other_sections_is_another_option(void **state)
 {
     (void)state;
     struct sample s;
-    assert_int_equal(load(&s, "any = 1\nany = 2\nlist = {a}\nlist += {b}\nsection { depth = 1 }\n"
-                              "section { depth = 2 }\nsection { }"),
+    assert_int_equal(load(&s, "inner a { number = 1 } inner b { number = 2 }\ninner c { number = 3\n}"
+                              "list = {a,\n b} list += {c}\nlist += {\nd}"),
                      0);
-    assert_int_equal(s.any, 2);
-    assert_place(s.place.any, "main.conf:2");
-    assert_place(s.place.list, "main.conf:4");
-    assert_int_equal(s.section.depth, 2);
-    assert_place(s.section.depth_place, "main.conf:6");
+    assert_int_equal(s.inners.count, 3);
+    assert_int_equal(s.list.count, 4);
+    assert_place(s.place.list, "main.conf:3");
     config_clear(table, &s);
-    assert_int_equal(load(&s, "list = {a}\nlist = {}"), 0);
-    assert_int_equal(s.list.count, 0);
-    assert_place(s.place.list, "main.conf:2");
+}
+
+static void a_byte_order_mark_is_skipped(void **state)
+{
+    (void)state;
+    struct sample s;
+    assert_int_equal(load(&s, "\xef\xbb\xbf"
+                              "any = 3"),
+                     0);
+    assert_int_equal(s.any, 3);
     config_clear(table, &s);
 }
 
@@ -516,9 +557,9 @@ static void places_in_includes_name_their_file(void **state)
     put_file("sub/a.conf", "\nany = 4\n\ninner b { words = {}\nnumber = 2 }\ninclude(\"b.conf\")\n");
     put_file("sub/b.conf", "section {\ndepth = 1 }\nlist = {}");
     put_file("sub/c.conf", "\n\nwords = {}\neven = \"\"");
-    assert_int_equal(load(&s, "any = 3\n\ninclude(\"sub/a.conf\")\n\n"
+    assert_int_equal(load(&s, "\n\ninclude(\"sub/a.conf\")\n\n"
                               "inner a {\n number = 9\n include(\"sub/c.conf\")\n}\n"
-                              "inner c { number = 8 include(\"sub/c.conf\") number = 7 }"),
+                              "inner c { include(\"sub/c.conf\") number = 7 }"),
                      0);
     const struct inner *inners = s.inners.item;
     assert_place(s.place.any, "sub/a.conf:2");
@@ -612,7 +653,9 @@ int main(void)
         cmocka_unit_test(texts_may_be_choices_or_be_checked),
         cmocka_unit_test(places_are_the_lines_of_the_names),
         cmocka_unit_test(what_is_not_set_has_no_place),
-        cmocka_unit_test(the_last_place_counts),
+        cmocka_unit_test(what_stands_there_twice_is_refused_with_both_places),
+        cmocka_unit_test(the_same_name_in_other_sections_is_another_option),
+        cmocka_unit_test(a_byte_order_mark_is_skipped),
         cmocka_unit_test(places_in_includes_name_their_file),
         cmocka_unit_test(what_has_a_place_and_is_not_set_stays_so_in_a_dump),
         cmocka_unit_test(titles_have_127_bytes_and_not_more),

@@ -101,6 +101,26 @@ static void comments_and_empty_lines_count_as_lines(void **state)
     authorized_free(NULL);
 }
 
+static void a_comment_ends_a_line(void **state)
+{
+    (void)state;
+    assert_int_equal(parse_one("psk=" PSK_TEXT " # the old one: keys=www psk=x"), 0);
+    assert_int_equal(authorized_at(list, 0)->given, 1u << AUTHORIZED_PSK);
+    authorized_free(list);
+    assert_int_equal(parse_one("psk=" PSK_TEXT "\t#"), 0);
+    authorized_free(list);
+    assert_refused(parse_one("psk=" PSK_TEXT "#"), "psk is not 32 bytes");
+    assert_refused(parse_one("#psk=" PSK_TEXT), "psk is missing");
+}
+
+static void a_byte_order_mark_is_skipped(void **state)
+{
+    (void)state;
+    assert_int_equal(parse("\xef\xbb\xbf# edges\n"), 0);
+    assert_int_equal(authorized_count(list), 0);
+    authorized_free(list);
+}
+
 static void keys_limit_an_edge(void **state)
 {
     (void)state;
@@ -339,6 +359,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_edge_has_the_defaults),
         cmocka_unit_test(comments_and_empty_lines_count_as_lines),
+        cmocka_unit_test(a_comment_ends_a_line),
+        cmocka_unit_test(a_byte_order_mark_is_skipped),
         cmocka_unit_test(keys_limit_an_edge),
         cmocka_unit_test(operations_are_those_listed),
         cmocka_unit_test(from_limits_the_address),

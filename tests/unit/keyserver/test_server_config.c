@@ -196,7 +196,7 @@ static void sections_that_contradict_themselves_are_refused(void **state)
     assert_fault("key ab00000000000000000000000000000000000000000000000000000000000000 { }\n"
                  "key AB00000000000000000000000000000000000000000000000000000000000000 { }",
                  ": two sections for one key; join them");
-    assert_fault("key www { }\nkey www { }", "title of its own");
+    assert_fault("key www { }\nkey www { }", "title 'www' stands in ");
 }
 
 static void assert_helped(const struct config_option *table)
