@@ -16,12 +16,32 @@
 /* Bytes of early data, records and all, that are skipped: servers allow 14 to 16 KB of it. */
 #define EARLY_DATA_SKIPPED_MAX 65536
 #define ALPN_LIST_MAX          65535
+#define HTTP_1_1               "http/1.1"
+#define HTTP_1_0               "http/1.0"
 
 /* Suites that need something this server has not (pre-shared keys, DH parameters) are noise. */
 #define DEFAULT_CIPHERS "DEFAULT:!PSK:!SRP:!kDHE:!aNULL"
 
 /* ---- ALPN ---- */
 
+static void alpn_add(struct tls_alpn *to, const char *name)
+{
+    size_t n = strlen(name);
+    to->wire[to->length] = (uint8_t)n;
+    memcpy(to->wire + to->length + 1, name, n);
+    to->length += (unsigned)n + 1;
+}
+
+static bool alpn_lists(const struct config_strings *list, const char *name)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (strcmp(list->item[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* Whoever serves HTTP/1.1 serves HTTP/1.0 as well (RFC 9110, 2.5): its clients are let in, after all others.
+ */
 int tls_context_alpn_pack(struct tls_alpn *out, const struct config_strings *list, struct fault *fault)
 {
     size_t length = 0;
@@ -34,15 +54,14 @@ int tls_context_alpn_pack(struct tls_alpn *out, const struct config_strings *lis
     }
     if (length == 0)
         return 0;
-    out->wire = malloc(length);
+    out->wire = malloc(length + 1 + strlen(HTTP_1_0));
     if (out->wire == NULL)
         return fault_set(fault, ERR_MEMORY, "no memory for tls.alpn");
-    for (size_t i = 0; i < list->count; i++) {
-        size_t n = strlen(list->item[i]);
-        out->wire[out->length] = (uint8_t)n;
-        memcpy(out->wire + out->length + 1, list->item[i], n);
-        out->length += (unsigned)n + 1;
-    }
+    for (size_t i = 0; i < list->count; i++)
+        alpn_add(out, list->item[i]);
+    if (alpn_lists(list, HTTP_1_1) && !alpn_lists(list, HTTP_1_0) &&
+        length + 1 + strlen(HTTP_1_0) <= ALPN_LIST_MAX)
+        alpn_add(out, HTTP_1_0);
     return 0;
 }
 

@@ -13,7 +13,8 @@ struct tls_alpn {
     uint8_t *wire; /* owned; NULL for none */
     unsigned length;
 };
-/* Packs LIST. ERR_CONFIG for a name that is empty or longer than 255 bytes, or a list beyond 65,535. */
+/* Packs LIST, and http/1.0 behind it when it has http/1.1. ERR_CONFIG for a name that is empty or longer than
+ * 255 bytes, or a list beyond 65,535. */
 int tls_context_alpn_pack(struct tls_alpn *out, const struct config_strings *list,
                           struct fault *fault) MUST_USE;
 

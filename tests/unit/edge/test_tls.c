@@ -224,6 +224,8 @@ static void alpn_takes_the_servers_first_choice(void **state)
     } cases[] = {
         {"\x08http/1.1\x02h2", "h2"},
         {"\x08http/1.1", "http/1.1"},
+        {"\x08http/1.0", "http/1.0"},
+        {"\x08http/1.0\x08http/1.1", "http/1.1"},
         {"\003foo\x08http/1.1", "http/1.1"},
         {"\003foo", NULL},
         {NULL, ""},
