@@ -221,6 +221,18 @@ static int complete_wanted(struct wanted *wanted)
     return 0;
 }
 
+/* "A, B and every file that they name"; cut where it becomes too long. */
+static void list_files(const struct wanted *wanted, char *out, size_t size)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < wanted->count && used < size; i++)
+        used += (size_t)snprintf(out + used, size - used, "%s%s", i == 0 ? "" : ", ", wanted->item[i].file);
+    if (used < size)
+        snprintf(out + used, size - used, " and every file %s%s",
+                 wanted->count == 1 ? "it names" : "they name",
+                 wanted->online ? ", and asked the key servers" : "");
+}
+
 static int run(int argc, char *argv[])
 {
     struct wanted wanted = {.count = 0};
@@ -233,7 +245,9 @@ static int run(int argc, char *argv[])
     if (result != 0)
         return result;
     log_init("keyless", LOG_ERROR, LOG_LOGFMT); /* what the daemons would log is found here as well */
-    struct findings findings = {.json = wanted.json};
+    char names[1024] = "";
+    struct findings findings = {.json = wanted.json, .looked_at = names};
+    list_files(&wanted, names, sizeof names);
     for (size_t i = 0; i < wanted.count; i++) {
         if (wanted.item[i].side == SIDE_SERVER)
             check_server_file(&findings, wanted.item[i].file);

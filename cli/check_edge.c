@@ -82,6 +82,21 @@ static void check_origin(struct findings *findings, const struct edge_config *co
         findings_add(findings, FINDING_OK, "origin %s: takes connections", config->origin);
 }
 
+/* On is a choice; whoever made it should know what it costs today. */
+static void check_rsa_key_exchange(struct findings *findings, const struct edge_config *config,
+                                   const char *file)
+{
+    if (config->tls.rsa_key_exchange)
+        findings_add(
+            findings, FINDING_WARNING,
+            "%s: rsa_key_exchange is on, and RFC 10015 forbids RSA key exchange in TLS 1.2: it has no "
+            "forward "
+            "secrecy, so whoever gets the key can open what was recorded; clients that know better "
+            "do not use it, and bound mode keeps the pre-master secret from the edge; turn it off as "
+            "soon as keyless_edge_rsa_key_exchanges_total stands still",
+            file);
+}
+
 void check_edge_file(struct findings *findings, const char *file, bool online)
 {
     struct fault fault = {0};
@@ -95,6 +110,7 @@ void check_edge_file(struct findings *findings, const char *file, bool online)
     bool can_ask = check_identity(findings, config.identity);
     can_ask = check_key_servers(findings, &config, file) && can_ask;
     check_listen(findings, &config, file);
+    check_rsa_key_exchange(findings, &config, file);
     check_certs_load(findings, &config, &certs);
     check_origin(findings, &config, file);
     check_daemon_test(findings, "keyless-edge", file);

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/similar.h"
+
 #define LONG_OPTIONS_MAX 24
 #define HELP_OPTION      1000
 
@@ -56,9 +58,34 @@ int cli_exit_of(int err)
     }
 }
 
-static void print_help(const struct cli_verb *verb)
+void cli_help(const struct cli_verb *verb)
 {
     printf("usage: keyless %s %s\n\n%s\n\n%s", verb->name, verb->arguments, verb->summary, verb->help);
+}
+
+/* What getopt_long() has found wrong, with what may be meant. */
+static int complain_option(const struct cli_verb *verb, int result, char *argv[], const struct option *all)
+{
+    struct similar similar;
+    const char *given = argv[optind - 1];
+    if (result == ':')
+        cli_usage(verb, "%s needs a value", given);
+    else if (optopt != 0 && strncmp(given, "--", 2) != 0)
+        cli_usage(verb, "there is no option -%c", optopt);
+    else if (optopt != 0)
+        cli_usage(verb, "%s: this option takes no value", given);
+    else {
+        char name[64];
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(given + 2, "="), given + 2);
+        similar_init(&similar, name);
+        for (; all->name != NULL; all++)
+            similar_offer(&similar, all->name);
+        if (similar.best != NULL)
+            cli_usage(verb, "there is no option --%s; did you mean --%s?", name, similar.best);
+        else
+            cli_usage(verb, "there is no option --%s", name);
+    }
+    return '?';
 }
 
 int cli_option(const struct cli_verb *verb, int argc, char *argv[], const char *short_options,
@@ -68,13 +95,14 @@ int cli_option(const struct cli_verb *verb, int argc, char *argv[], const char *
     char letters[64];
     for (size_t i = 0; i < LONG_OPTIONS_MAX && long_options != NULL && long_options[i].name != NULL; i++)
         all[i + 1] = long_options[i];
-    snprintf(letters, sizeof letters, "h%s", short_options);
+    snprintf(letters, sizeof letters, ":h%s", short_options);
+    opterr = 0; /* said below, with what may be meant */
     int option = getopt_long(argc, argv, letters, all, NULL);
     if (option == HELP_OPTION || option == 'h') {
-        print_help(verb);
+        cli_help(verb);
         exit(CLI_DONE);
     }
-    return option;
+    return option == '?' || option == ':' ? complain_option(verb, option, argv, all) : option;
 }
 
 bool cli_colour(void)

@@ -37,9 +37,12 @@ int cli_usage(const struct cli_verb *verb, const char *format, ...) PRINTF_LIKE(
 /* The exit code that fits a negative enum err. */
 int cli_exit_of(int err);
 
+/* What `keyless VERB --help` says, on stdout. */
+void cli_help(const struct cli_verb *verb);
+
 /* getopt_long over SHORT_OPTIONS and LONG_OPTIONS with --help and -h added: prints help and exits 0 on those;
- * an unknown option is complained about and gives '?'. Returns the option or -1 at the end, as getopt_long
- * does. */
+ * an unknown option is complained about, with the one that may be meant, and gives '?'. Returns the option or
+ * -1 at the end, as getopt_long does. */
 int cli_option(const struct cli_verb *verb, int argc, char *argv[], const char *short_options,
                const struct option *long_options);
 

@@ -111,6 +111,20 @@ static void print_json(const struct findings *findings)
     json_decref(all);
 }
 
+static const char *plural(size_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
+/* The last line: what it all comes to. */
+static void print_summary(const struct findings *findings)
+{
+    size_t errors = findings->counts[FINDING_ERROR], warnings = findings->counts[FINDING_WARNING];
+    size_t good = findings->counts[FINDING_OK];
+    printf("%zu error%s, %zu warning%s, %zu thing%s found good; looked at %s\n", errors, plural(errors),
+           warnings, plural(warnings), good, plural(good), findings->looked_at);
+}
+
 int findings_end(struct findings *findings)
 {
     size_t errors = findings->counts[FINDING_ERROR];
@@ -119,9 +133,11 @@ int findings_end(struct findings *findings)
         result = errors == findings->unreachable ? CLI_UNREACHABLE : CLI_FAILED;
     if (findings->json)
         print_json(findings);
+    else if (findings->looked_at != NULL)
+        print_summary(findings);
     for (size_t i = 0; i < findings->count; i++)
         free(findings->item[i].text);
     free(findings->item);
-    *findings = (struct findings){.json = findings->json};
+    *findings = (struct findings){.json = findings->json, .looked_at = findings->looked_at};
     return result;
 }

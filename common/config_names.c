@@ -2,50 +2,16 @@
 
 #include <string.h>
 
-#define LENGTH_MAX 63 /* longer names are not compared */
-
-static size_t least(size_t a, size_t b, size_t c)
-{
-    size_t best = a < b ? a : b;
-    return best < c ? best : c;
-}
-
-/* Insertions, deletions and replacements that make one name of the other; both at most LENGTH_MAX long. */
-static size_t edit_distance(const char *a, const char *b)
-{
-    size_t row[LENGTH_MAX + 1];
-    size_t length = strlen(b);
-    for (size_t j = 0; j <= length; j++)
-        row[j] = j;
-    for (size_t i = 1; a[i - 1] != 0; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= length; j++) {
-            size_t above = row[j];
-            row[j] = least(above + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1]));
-            diagonal = above;
-        }
-    }
-    return row[length];
-}
+#include "common/similar.h"
 
 /* The name in TABLE nearest to NAME, or NULL when none is near. */
 static const char *find_similar(const struct config_option *table, const char *name)
 {
-    const char *best = NULL;
-    size_t best_distance = strlen(name) / 3 + 2;
-    if (strlen(name) > LENGTH_MAX)
-        return NULL;
-    for (; table->name != NULL; table++) {
-        if (strlen(table->name) > LENGTH_MAX)
-            continue;
-        size_t distance = edit_distance(name, table->name);
-        if (distance < best_distance) {
-            best = table->name;
-            best_distance = distance;
-        }
-    }
-    return best;
+    struct similar similar;
+    similar_init(&similar, name);
+    for (; table->name != NULL; table++)
+        similar_offer(&similar, table->name);
+    return similar.best;
 }
 
 static bool has_name(const struct config_option *table, const char *name)

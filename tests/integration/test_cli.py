@@ -30,12 +30,17 @@ def test_version_and_help():
     verbs = ["init", "genkey", "pubkey", "check", "status", "ping", "keys", "bench", "trace", "audit"]
     assert [line.split()[0] for line in text.splitlines() if line.startswith("  ")] == verbs
     for verb in verbs:
+        assert keyless("help", verb).stdout == keyless(verb, "--help").stdout
         assert keyless(verb, "--help").stdout.startswith("usage: keyless %s" % verb)
 
 
 @pytest.mark.parametrize("arguments, said", [
     ((), "usage: keyless VERB"),
     (("frobnicate",), "there is no verb 'frobnicate'"),
+    (("chekc",), "there is no verb 'chekc'; did you mean 'check'?"),
+    (("help", "statsu"), "did you mean 'status'?"),
+    (("bench", "--secnds", "1"), "there is no option --secnds; did you mean --seconds?"),
+    (("check", "-c"), "-c needs a value"),
     (("check", "--frobnicate"), "frobnicate"),
     (("check", "server.conf"), "-c FILE"),
     (("check", "--from", "192.0.2.1"), "belong to --explain"),
@@ -138,6 +143,10 @@ def test_check_of_a_trial_finds_nothing(trial):
     assert not re.search(r"^error", done.stdout, re.M) and not done.stderr
     assert "keyless-server -t: would start" in done.stdout and "keyless-edge -t: would start" in done.stdout
     assert done.stdout.count("certificate for localhost") == 3
+    good, warnings = (len(re.findall("^%s " % level, done.stdout, re.M)) for level in ("ok", "warning"))
+    assert done.stdout.splitlines()[-1] == "0 errors, %d warnings, %d things found good; looked at %s, %s and every file they name" % (
+        warnings, good, trial.server_conf, trial.edge_conf)
+    assert "rsa_key_exchange is on, and RFC 10015 forbids" in done.stdout
     assert not [s for s in secrets_below(trial.top) if s in done.stdout]
 
 

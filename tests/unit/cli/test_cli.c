@@ -114,6 +114,26 @@ static void unknown_or_incomplete_options_are_told(void **state)
     assert_int_equal(none, '?');
 }
 
+static void the_option_that_may_be_meant_is_told(void **state)
+{
+    static char name[] = "try", json[] = "--jsno", config[] = "--confg=x", value[] = "--json=1",
+                letter[] = "-q", empty[] = "--config";
+    static char *const given[] = {json, config, value, letter, empty};
+    static const char *const said[] = {"there is no option --jsno; did you mean --json?",
+                                       "there is no option --confg; did you mean --config?",
+                                       "--json=1: this option takes no value", "there is no option -q",
+                                       "--config needs a value"};
+    (void)state;
+    for (size_t i = 0; i < sizeof given / sizeof given[0]; i++) {
+        char *argv[] = {name, given[i], NULL};
+        catch_errors();
+        optind = 0;
+        int option = cli_option(&verb, 2, argv, "c:", options);
+        assert_non_null(strstr(caught_errors(), said[i]));
+        assert_int_equal(option, '?');
+    }
+}
+
 static void colour_needs_a_terminal(void **state)
 {
     int ends[2], saved = dup(STDOUT_FILENO);
@@ -137,6 +157,7 @@ int main(void)
         cmocka_unit_test(every_error_has_an_exit_code),
         cmocka_unit_test(options_are_read_in_both_forms),
         cmocka_unit_test(unknown_or_incomplete_options_are_told),
+        cmocka_unit_test(the_option_that_may_be_meant_is_told),
         cmocka_unit_test(colour_needs_a_terminal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -49,6 +49,19 @@ static void a_line_has_level_and_text(void **state)
     assert_int_equal(result, CLI_FAILED);
 }
 
+static void the_last_line_sums_up(void **state)
+{
+    struct findings findings = {.looked_at = "x.conf"};
+    (void)state;
+    catch_output();
+    findings_add(&findings, FINDING_OK, "a: fine");
+    findings_add(&findings, FINDING_OK, "b: fine");
+    findings_add(&findings, FINDING_WARNING, "c: odd");
+    findings_end(&findings);
+    assert_string_equal(caught_output(), "ok       a: fine\nok       b: fine\nwarning  c: odd\n"
+                                         "0 errors, 1 warning, 2 things found good; looked at x.conf\n");
+}
+
 static void what_was_said_is_not_said_again(void **state)
 {
     struct findings findings = {0};
@@ -125,6 +138,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_line_has_level_and_text),
+        cmocka_unit_test(the_last_line_sums_up),
         cmocka_unit_test(what_was_said_is_not_said_again),
         cmocka_unit_test(control_characters_do_not_reach_the_terminal),
         cmocka_unit_test(exit_code_is_that_of_the_worst),

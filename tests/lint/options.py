@@ -1,0 +1,70 @@
+#!/usr/bin/env python3
+"""Every option of the configurations stands in its manual page, and every option of the pages is one.
+
+An option's paragraph begins in the first column with its name in stars: *name* = VALUE, or of authorized_edges *name=*VALUE.
+A section is mentioned: *name { ... }*, or *name* in the text. Prints what is missing on either side; exit status 1 when
+anything is."""
+import pathlib
+import re
+import sys
+
+PAGES = (
+    ("docs/man/keyless-edge.conf.5.scd", ("edge/edge_config.c",), ()),
+    ("docs/man/keyless-server.conf.5.scd", ("keyserver/server_config.c", "keyserver/server_keys.c"),
+     ("keyserver/authorized_options.c",)),
+)
+SECTION_TYPES = ("CONFIG_SECTION", "CONFIG_SECTIONS")
+
+
+def known_options(sources):
+    """Names of options and of sections, from the tables."""
+    options, sections = set(), set()
+    for source in sources:
+        text = pathlib.Path(source).read_text()
+        found = re.findall(r'\.name = "(\w+)",\s*\.type = (\w+)', text) + re.findall(r"\{OPTION\((\w+), (\w+),", text)
+        for name, kind in found:
+            (sections if kind in SECTION_TYPES else options).add(name)
+    return options, sections
+
+
+def documented(page):
+    """Names that begin a paragraph, and those of them that are written name=VALUE."""
+    text = pathlib.Path(page).read_text()
+    names, words = set(), set()
+    for line in re.findall(r"^\*\w+.*$", text, re.M):
+        words.update(re.findall(r"\*(\w+)=\*", line))
+        if re.search(r"\* = ", line):
+            names.update(re.findall(r"\*(\w+)\*(?=,| =)", line))
+    return text, names, words
+
+
+def differences(page, sources, line_sources):
+    options, sections = known_options(sources)
+    words = set()
+    for source in line_sources:
+        words.update(re.findall(r'= \{"(\w+)", parse_\w+\}', pathlib.Path(source).read_text()))
+    text, names, written = documented(page)
+    if not options or (line_sources and not words):
+        yield "%s: no options found in %s; has the form of the tables changed?" % (page, ", ".join(sources + line_sources))
+    for name in sorted(options - names):
+        yield "%s: the option %s is not described" % (page, name)
+    for name in sorted(names - options):
+        yield "%s: describes %s, which is no option" % (page, name)
+    for name in sorted(words - written):
+        yield "%s: the option %s= of authorized_edges is not described" % (page, name)
+    for name in sorted(written - words):
+        yield "%s: describes %s=, which is no option of authorized_edges" % (page, name)
+    for name in sorted(sections):
+        if not re.search(r"\*%s\b" % name, text):
+            yield "%s: the section %s is not mentioned" % (page, name)
+
+
+def main():
+    missing = [line for page in PAGES for line in differences(*page)]
+    for line in missing:
+        print(line)
+    return 1 if missing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
