@@ -216,7 +216,7 @@ integration: deps-test ## the integration tests only; K=expression selects
 
 demo: deps-build ## the whole path on this machine, with proofs; KEEP=1 stays up
 	@deploy/deps.sh build demo
-	@$(SUBMAKE) programs
+	@deploy/demo/build.py $(SUBMAKE) programs
 	@BUILD=$(BUILD) KEEP=$(KEEP) deploy/demo/demo.py
 
 lint: deps-test ## who may include whom, headers alone, warnings as errors, hardening, format

@@ -74,7 +74,11 @@ class Daemon:
     def stop(self):
         if self.process.poll() is None:
             self.process.terminate()
-        code = self.process.wait(timeout=PATIENCE)
+        try:
+            code = self.process.wait(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            code = self.process.wait()
         self.output.close()
         running.remove(self)
         return code
@@ -253,10 +257,8 @@ def stay(site):
     say("  %s/keyless status %s" % (BUILD, site.admin("edge")))
     say("  %s/keyless keys -c %s/edge/edge.conf" % (BUILD, site.folder))
     say("  tail -f %s/keyless-edge.log %s/keyless-server.log" % (site.folder, site.folder))
-    try:
+    while True:
         signal.pause()
-    except KeyboardInterrupt:
-        say()
 
 
 def with_right_to_look():
@@ -270,9 +272,21 @@ def with_right_to_look():
                      "neither; run: sudo make demo")
 
 
+ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def end(number, _):
+    """A signal that asks for the end, at any moment: what was started is stopped, what was made is removed."""
+    for other in ENDS:
+        signal.signal(other, signal.SIG_IGN)
+    raise SystemExit(128 + number)
+
+
 def main():
     with_right_to_look()
     begin = time.monotonic()
+    for number in ENDS:
+        signal.signal(number, end)
     folder = tempfile.mkdtemp(prefix="keyless-demo-")
     try:
         step("A trial site: keyless init, then an origin, a key server, an edge")
@@ -293,6 +307,8 @@ def main():
         if os.environ.get("KEEP"):
             stay(site)
     finally:
+        for number in ENDS:
+            signal.signal(number, signal.SIG_IGN)
         for daemon in list(running):
             daemon.stop()
         shutil.rmtree(folder, ignore_errors=True)

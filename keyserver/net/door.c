@@ -52,12 +52,13 @@ static void mend_for(struct fault *mend, enum channel_drop why, const struct doo
     const char *file = door->authorized_file;
 
     if (why == DROP_UNKNOWN && edge == NULL)
-        (void)fault_set(mend, 0, "add a line with this key to %s and restart keyless-server", file);
+        (void)fault_set(mend, 0, "add a line with this key to %s and reload keyless-server (SIGHUP)", file);
     else if (why == DROP_UNKNOWN && !authorized_from(edge, from))
         (void)fault_set(mend, 0, "from= in %s line %u does not cover this address", file, edge->line);
     else if (why == DROP_UNKNOWN)
         (void)fault_set(
-            mend, 0, "%s in %s line %u; change it and restart keyless-server, if the edge shall come in",
+            mend, 0,
+            "%s in %s line %u; change it and reload keyless-server (SIGHUP), if the edge shall come in",
             clock_unix() < edge->valid.first ? "not_before= has not come yet" : "not_after= has passed", file,
             edge->line);
     else if (why == DROP_PSK && edge != NULL)

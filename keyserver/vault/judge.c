@@ -113,29 +113,29 @@ static const char *const mends[REFUSAL_KINDS] = {
     [REFUSAL_MALFORMED_SLOT] = "report it: the net process sent what it never should",
     [REFUSAL_UNKNOWN_EDGE] = "add its line to authorized_edges and reload",
     [REFUSAL_FROM] = "widen from= of its line in authorized_edges, or from of the key's section in "
-                     "server.conf, and reload",
+                     "the configuration, and reload",
     [REFUSAL_VALIDITY] =
         "change not_before= or not_after= of its line in authorized_edges, or not_before or not_after of "
-        "the key's section in server.conf, and reload",
+        "the key's section in the configuration, and reload",
     [REFUSAL_UNKNOWN_KEY] =
         "put the key into the keys folder and reload, or take the certificate from the edge",
     [REFUSAL_KEY_NOT_GRANTED] = "list the key in keys= of its line in authorized_edges and reload",
     [REFUSAL_OPERATION_NOT_GRANTED] =
         "list the operation in ops= of its line in authorized_edges, and in operations of the "
-        "key's section in server.conf, and reload",
-    [REFUSAL_MODE] =
-        "list the mode in modes of the key's section in server.conf and reload; read docs/SECURITY.md first",
+        "key's section in the configuration, and reload",
+    [REFUSAL_MODE] = "list the mode in modes of the key's section in the configuration and reload; read "
+                     "docs/SECURITY.md first",
     [REFUSAL_UNKNOWN_OPERATION] = "update keyless-server if the edge is newer",
     [REFUSAL_SCHEME] = "compare the certificate of the edge with this key",
     [REFUSAL_STRUCTURE] = "look at the edge: no TLS handshake asks for this",
     [REFUSAL_SESSION_ID] = "if it happens often: compare group.secret and the clocks of the key servers",
-    [REFUSAL_NAME] = "list the name in names of the key's section in server.conf and reload",
+    [REFUSAL_NAME] = "list the name in names of the key's section in the configuration and reload",
     [REFUSAL_RATE] =
         "raise rate= of its line in authorized_edges, or rate or rate_per_edge of the key's section in "
-        "server.conf, and reload",
+        "the configuration, and reload",
     [REFUSAL_QUOTA] =
         "raise quota= of its line in authorized_edges, or quota or quota_per_edge of the key's section in "
-        "server.conf, and reload",
+        "the configuration, and reload",
     [REFUSAL_AUDIT] = "make room for the audit log",
 };
 

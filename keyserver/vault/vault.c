@@ -89,10 +89,11 @@ static void warn_of_idle_sections(const struct vault *vault)
     for (size_t i = 1; i < policy_count(vault->policy); i++) {
         const char *title = policy_at(vault->policy, i)->title;
         if (!has_key(vault, title))
-            log_event(LOG_WARN, "key_section_idle",
-                      "error=\"key %s: server.conf has this section, and there is no such key; put it into "
-                      "the folder of keys, or correct the title\"",
-                      title);
+            log_event(
+                LOG_WARN, "key_section_idle",
+                "error=\"key %s: the configuration has this section, and there is no such key; put it into "
+                "the folder of keys, or correct the title\"",
+                title);
     }
 }
 
