@@ -62,9 +62,11 @@ static void check_keys(struct findings *findings, const char *folder)
     size_t good = 0, all = 0;
     DIR *stream = opendir(folder);
     if (stream == NULL) {
-        findings_add(findings, FINDING_ERROR,
-                     "%s: the folder of keys cannot be read: %s; make it with: mkdir -m 0700 %s", folder,
-                     strerror(errno), folder);
+        findings_add(findings, FINDING_ERROR, "%s: the folder of keys cannot be read: %s; %s %s", folder,
+                     strerror(errno),
+                     errno == ENOENT ? "make it with: mkdir -m 0700"
+                                     : "the user that starts the key server owns it, with mode 0700: ls -ld",
+                     folder);
         return;
     }
     for (struct dirent *entry; (entry = readdir(stream)) != NULL;) {

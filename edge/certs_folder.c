@@ -54,6 +54,17 @@ static bool has_full_chain(const char *folder)
     return there;
 }
 
+static int explain(const char *folder, int why, struct fault *fault)
+{
+    const char *mend = why == ENOENT    ? "make it, or correct the option 'certificates'"
+                       : why == ENOTDIR ? "the option 'certificates' names the folder, not a file in it"
+                       : why == EACCES
+                           ? "let this user list and enter it, as with: chmod a+rx"
+                           : "look at the disk, or name another folder in the option 'certificates'";
+    return fault_set(fault, ERR_CONFIG, "%s: the folder of certificates cannot be read: %s; %s%s%s", folder,
+                     strerror(why), mend, why == EACCES ? " " : "", why == EACCES ? folder : "");
+}
+
 static int list(struct certs_paths *out, const char *folder, unsigned depth, struct fault *fault);
 
 static int list_entry(struct certs_paths *out, const char *folder, const char *name, bool skip_parts,
@@ -81,9 +92,7 @@ static int list(struct certs_paths *out, const char *folder, unsigned depth, str
     int error = 0;
     DIR *stream = opendir(folder);
     if (stream == NULL)
-        return fault_set(fault, ERR_CONFIG,
-                         "%s: %s; the option 'certificates' must name a folder this user can read", folder,
-                         strerror(errno));
+        return explain(folder, errno, fault);
     bool skip_parts = has_full_chain(folder);
     for (struct dirent *entry; error == 0 && (entry = readdir(stream)) != NULL;)
         error = list_entry(out, folder, entry->d_name, skip_parts, depth, fault);

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Every option of the configurations stands in its manual page, and every option of the pages is one.
+"""Every option and every event of the log stands in its manual page, and every one of the pages is one.
 
 An option's paragraph begins in the first column with its name in stars: *name* = VALUE, or of authorized_edges *name=*VALUE.
-A section is mentioned: *name { ... }*, or *name* in the text. Prints what is missing on either side; exit status 1 when
-anything is."""
+A section is mentioned: *name { ... }*, or *name* in the text. An event stands in stars in a line of its own
+in the section LOG. Prints what is missing on either side; exit status 1 when anything is."""
 import pathlib
 import re
 import sys
@@ -13,6 +13,8 @@ PAGES = (
     ("docs/man/keyless-server.conf.5.scd", ("keyserver/server_config.c", "keyserver/server_keys.c"),
      ("keyserver/authorized_options.c",)),
 )
+# A daemon's page, and the folders whose events it tells; those of common are told by both.
+EVENT_PAGES = (("docs/man/keyless-edge.8.scd", "edge"), ("docs/man/keyless-server.8.scd", "keyserver"))
 SECTION_TYPES = ("CONFIG_SECTION", "CONFIG_SECTIONS")
 
 
@@ -59,8 +61,22 @@ def differences(page, sources, line_sources):
             yield "%s: the section %s is not mentioned" % (page, name)
 
 
+def event_differences(page, folder):
+    text = "".join(path.read_text() for path in sorted(pathlib.Path(folder).rglob("*.c")))
+    common = "".join(path.read_text() for path in sorted(pathlib.Path("common").glob("*.c")))
+    events = set(re.findall(r'\blog_event\([^"]*?"(\w+)"', text + common))
+    log = re.search(r"^# LOG$(.*?)^# ", pathlib.Path(page).read_text(), re.M | re.S).group(1)
+    named = {name for line in re.findall(r"^\*.*$", log, re.M) for name in re.findall(r"\*(\w+)\*", line)}
+    for name in sorted(events - named):
+        yield "%s: the event %s is not described" % (page, name)
+    for name in sorted(named - events):
+        if '"%s"' % name not in text + common:
+            yield "%s: describes the event %s, which %s does not log" % (page, name, folder)
+
+
 def main():
     missing = [line for page in PAGES for line in differences(*page)]
+    missing += [line for page in EVENT_PAGES for line in event_differences(*page)]
     for line in missing:
         print(line)
     return 1 if missing else 0
