@@ -242,11 +242,16 @@ fuzz: ## every fuzzer for SECONDS (default 30) each; ONLY="name …" selects
 format: ## lay the code out
 	@clang-format -i $(shell git ls-files '*.c' '*.h')
 
-install: all ## into $(DESTDIR)$(PREFIX)
+install: all ## into $(DESTDIR)$(PREFIX), with units for systemd; without DESTDIR also the accounts of the daemons
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin
 	install -m 0755 $(BUILD)/keyless $(DESTDIR)$(PREFIX)/bin
 	install -m 0755 $(BUILD)/keyless-server $(BUILD)/keyless-edge $(DESTDIR)$(PREFIX)/sbin
 	for page in $(MAN); do install -D -m 0644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; done
+	install -D -m 0644 deploy/systemd/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/keyless.conf
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	for unit in keyless-server.service keyless-edge.service; do \
+	    sed 's|@sbindir@|$(PREFIX)/sbin|' deploy/systemd/$$unit.in > $(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit; done
+	$(if $(DESTDIR),,deploy/users.sh)
 
 clean: ## remove all that was built
 	rm -rf $(BUILD)

@@ -9,7 +9,7 @@
 
 #include "cli/cli.h"
 #include "cli/files.h"
-#include "common/process.h"
+#include "common/privileges.h"
 #include "common/secret.h"
 
 #define FILES_MAX    16
@@ -51,7 +51,13 @@ void check_user(struct findings *findings, const char *file, const char *user)
     uid_t uid;
     gid_t gid;
     struct fault fault = {0};
-    if (user != NULL && process_find_user(user, &uid, &gid, &fault) != 0)
+    if (user == NULL && privileges_is_root())
+        findings_add(
+            findings, FINDING_WARNING,
+            "%s: names no user to become: a start as root is refused; add user = \"NAME\", or start it as "
+            "another user",
+            file);
+    if (user != NULL && privileges_find_user(user, &uid, &gid, &fault) != 0)
         findings_add(findings, FINDING_ERROR, "%s: %s", file, fault.text);
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/accounts.h"
 #include "cli/cli.h"
 #include "cli/files.h"
 #include "cli/given.h"
@@ -25,6 +26,7 @@ struct wishes {
     const char *origin;
     const char *host;       /* name in the trial's certificates */
     const char *name;       /* of the edge, in authorized_edges */
+    const char *user;       /* whom a daemon becomes; NULL = what fits */
     const char *key_server; /* the edge's half: address of the key server */
     const char *server_key; /* the edge's half: its public key, base64 */
     const char *keys[GIVEN_MAX];
@@ -122,6 +124,7 @@ static int write_server_conf(const struct wishes *wishes, const struct half *ser
                   "# `keyless-server -T -c …` shows every setting with its default.\n"
                   "listen = {\"%s\"}\n",
                   server->folder, wishes->server_listen);
+    accounts_put_user(&text, wishes->user, "keyless-server", trial);
     if (trial)
         buffer_printf(&text, "admin = \"unix:%s/admin.sock\"\n", server->folder);
     buffer_printf(&text,
@@ -142,6 +145,7 @@ static int write_edge_conf(const struct wishes *wishes, const struct half *edge,
                   "listen = {\"%s\"}\n"
                   "origin = \"%s\"\n",
                   edge->folder, wishes->edge_listen, wishes->origin);
+    accounts_put_user(&text, wishes->user, "keyless-edge", trial);
     if (trial)
         buffer_printf(&text, "admin = \"unix:%s/admin.sock\"\n", edge->folder);
     buffer_printf(&text,
@@ -262,6 +266,7 @@ enum {
     NAME,
     KEY_SERVER,
     SERVER_KEY,
+    USER,
     KEY,
     CERT,
     JSON
@@ -277,6 +282,7 @@ static const struct option options[] = {
     {"name", required_argument, NULL, NAME},
     {"key-server", required_argument, NULL, KEY_SERVER},
     {"server-key", required_argument, NULL, SERVER_KEY},
+    {"user", required_argument, NULL, USER},
     {"key", required_argument, NULL, KEY},
     {"cert", required_argument, NULL, CERT},
     {"json", no_argument, NULL, JSON},
@@ -301,6 +307,8 @@ static const char **single_value(struct wishes *wishes, int option)
         return &wishes->key_server;
     case SERVER_KEY:
         return &wishes->server_key;
+    case USER:
+        return &wishes->user;
     default:
         return NULL;
     }
@@ -350,6 +358,8 @@ static int check_wishes(const struct wishes *wishes)
             wishes->server_key);
     if (!wishes->server && !wishes->edge && (wishes->key_count > 0) != (wishes->cert_count > 0))
         return cli_usage(&cli_init, "a trial with given keys needs both --key and --cert");
+    if (wishes->user != NULL && (wishes->user[0] == 0 || strpbrk(wishes->user, "\"\\\n ") != NULL))
+        return cli_usage(&cli_init, "--user '%s' is not the name of an account", wishes->user);
     if (strpbrk(wishes->host, ",:/ ") != NULL || strlen(wishes->host) > 253)
         return cli_usage(&cli_init, "--host '%s' is not a host name", wishes->host);
     if (!authorized_is_name(wishes->name, AUTHORIZED_NAME_MAX - 1))
@@ -416,6 +426,8 @@ const struct cli_verb cli_init = {
             "  keyless init --edge --key-server ADDRESS --server-key KEY [--cert FILE…] DIR\n"
             "    --name NAME            the edge's name in authorized_edges (edge1)\n"
             "Both:\n"
+            "    --user NAME            whom the daemons become; as root, when left out: nobody for a\n"
+            "                           trial, else keyless-server or keyless-edge, made if missing\n"
             "    --server-listen ADDR   where the key server listens (trial: 127.0.0.1:2407)\n"
             "    --edge-listen ADDR     where the edge listens (trial: 127.0.0.1:8443)\n"
             "    --origin ADDR          where pages come from (127.0.0.1:8080)\n"

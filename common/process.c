@@ -1,9 +1,7 @@
 #include "common/process.h"
 
 #include <errno.h>
-#include <grp.h>
 #include <linux/landlock.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -33,56 +31,6 @@ int process_harden(const char *name, struct fault *fault)
                          strerror(errno));
     prctl(PR_SET_NAME, name, 0, 0, 0);
     umask(077);
-    return 0;
-}
-
-static int become(const char *user, uid_t uid, gid_t gid, struct fault *fault)
-{
-    if (initgroups(user, gid) != 0)
-        return fault_set(fault, ERR_SYSTEM, "user %s: cannot set its groups: %s", user, strerror(errno));
-    if (setresgid(gid, gid, gid) != 0)
-        return fault_set(fault, ERR_SYSTEM, "user %s: cannot become group %u: %s", user, (unsigned)gid,
-                         strerror(errno));
-    if (setresuid(uid, uid, uid) != 0)
-        return fault_set(fault, ERR_SYSTEM, "user %s: cannot become uid %u: %s", user, (unsigned)uid,
-                         strerror(errno));
-    if (setuid(0) == 0 || seteuid(0) == 0)
-        return fault_set(fault, ERR_SYSTEM, "user %s: root could be regained; refusing to go on", user);
-    return 0;
-}
-
-int process_find_user(const char *user, uid_t *uid, gid_t *gid, struct fault *fault)
-{
-    errno = 0;
-    struct passwd *entry = getpwnam(user);
-    if (entry == NULL)
-        return fault_set(fault, ERR_CONFIG, "user %s: %s; run: useradd --system --no-create-home %s", user,
-                         errno != 0 ? strerror(errno) : "no such user", user);
-    if (entry->pw_uid == 0)
-        return fault_set(fault, ERR_CONFIG, "user %s: is root under another name; name one that is not",
-                         user);
-    *uid = entry->pw_uid;
-    *gid = entry->pw_gid;
-    return 0;
-}
-
-int process_drop_user(const char *user, struct fault *fault)
-{
-    int death_signal = 0;
-    uid_t uid;
-    gid_t gid;
-    if (user == NULL || geteuid() != 0)
-        return 0;
-    int err = process_find_user(user, &uid, &gid, fault);
-    if (err != 0)
-        return err;
-    prctl(PR_GET_PDEATHSIG, &death_signal, 0, 0, 0);
-    err = become(user, uid, gid, fault);
-    if (err != 0)
-        return err;
-    /* The kernel resets both when the user changes (proc(5) suid_dumpable, prctl(2) PR_SET_PDEATHSIG). */
-    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-    prctl(PR_SET_PDEATHSIG, death_signal, 0, 0, 0);
     return 0;
 }
 

@@ -22,10 +22,6 @@
 /* No core, not dumpable, no new privileges, umask 077; SIGPIPE and SIGXFSZ are ignored, so that a peer that
  * hangs up and a full file are errors to handle. NAME becomes the process's comm (≤ 15 chars). */
 int process_harden(const char *name, struct fault *fault) MUST_USE;
-/* The ids of the account USER, who may not be root. ERR_CONFIG with the mend. */
-int process_find_user(const char *user, uid_t *uid, gid_t *gid, struct fault *fault) MUST_USE;
-/* When started as root and USER is not NULL: groups, gid and uid of USER for good. Otherwise nothing. */
-int process_drop_user(const char *user, struct fault *fault) MUST_USE;
 /* Raises RLIMIT_NOFILE to its hard limit; returns the new soft limit. */
 unsigned long process_raise_descriptors(void);
 /* Dies with SIGKILL when the parent dies. */

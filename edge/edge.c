@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/privileges.h"
 #include "common/process.h"
 #include "edge/edge_bind.h"
 #include "edge/edge_status.h"
@@ -207,7 +208,7 @@ static int start(struct edge *edge, struct fault *fault)
 
     if ((error = edge_bind_open(&edge->bind, edge->setup, fault)) != 0 ||
         (error = open_admin(edge, fault)) != 0 ||
-        (error = process_drop_user(edge->setup->config.user, fault)) != 0)
+        (error = privileges_drop(edge->setup->config.user, PRIVILEGES_OWN_GROUPS, fault)) != 0)
         return error;
     log_event(LOG_INFO, "sandbox", "files=%s", process_deny_files() ? "denied" : "undenied");
     if ((error = make_threads(edge, fault)) != 0 || (error = start_admin(edge, fault)) != 0)

@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "common/listening.h"
-#include "common/process.h"
+#include "common/privileges.h"
 #include "edge/async.h"
 #include "edge/provider/provider.h"
 
@@ -72,7 +72,7 @@ static int check_start(const struct edge_config *config, const char *file, struc
         error = listening_check_admin(file, config->admin, EDGE_ADMIN_DEFAULT_PORT, fault);
     if (error || !config->user)
         return error;
-    error = process_find_user(config->user, &uid, &gid, &why);
+    error = privileges_find_user(config->user, &uid, &gid, &why);
     return error ? fault_set(fault, error, "%s: %s", file, why.text) : 0;
 }
 
@@ -82,7 +82,7 @@ int setup_load(struct setup *out, const char *file, bool strict, struct fault *f
 
     if (error)
         return error;
-    error = strict ? check_start(&out->config, file, fault) : 0;
+    error = strict ? check_start(&out->config, file, fault) : privileges_check(file, out->config.user, fault);
     if (!error)
         error = load_rest(out, strict, fault);
     if (error)

@@ -20,7 +20,8 @@ struct setup {
 };
 
 /* Loads what FILE names into the zeroed OUT. STRICT, for a test: a certificate that would be skipped is an
- * error, and so is an address or an account that a start could not use. Needs secret_init(). On error OUT is
+ * error, and so is an address or an account that a start could not use; otherwise it
+ * is for a start, which as root needs a user. Needs secret_init(). On error OUT is
  * cleared. */
 int setup_load(struct setup *out, const char *file, bool strict, struct fault *fault) MUST_USE;
 void setup_clear(struct setup *setup);

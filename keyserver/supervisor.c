@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/privileges.h"
 #include "common/process.h"
 #include "keyserver/authorized_snapshot.h"
 #include "keyserver/child.h"
@@ -204,6 +205,8 @@ static int load_next(struct supervisor *s, struct fault *fault)
     int r = server_config_load(&s->next, s->file, fault);
 
     if (r == 0)
+        r = privileges_check(s->file, s->next.user, fault);
+    if (r == 0)
         s->next_edges_fd = authorized_snapshot_take(s->next.authorized_edges, fault);
     return r != 0 ? r : s->next_edges_fd < 0 ? s->next_edges_fd : 0;
 }
@@ -392,9 +395,13 @@ static int begin(struct supervisor *s, struct fault *fault)
     int r = catch_signals(s, fault);
 
     if (r == 0)
+        r = privileges_check(s->file, s->config.user, fault);
+    if (r == 0)
         r = server_sockets_bind(&s->sockets, &s->config, s->file, fault);
     if (r == 0)
         r = process_harden("keyless-server", fault);
+    if (r == 0)
+        r = privileges_keep_for_children(fault);
     if (r == 0 && (s->edges_fd = authorized_snapshot_take(s->config.authorized_edges, fault)) < 0)
         r = s->edges_fd;
     if (r == 0 && (start_vault(s, &s->config, s->edges_fd, CONTROL_WALL_START) != 0 || start_net(s) != 0))

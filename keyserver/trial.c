@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "common/identity.h"
-#include "common/process.h"
+#include "common/privileges.h"
 #include "common/secret.h"
 #include "keyserver/authorized.h"
 #include "keyserver/child.h"
@@ -19,7 +19,7 @@ static int try_user(const struct server_config *config, const char *file, struct
     gid_t gid;
     struct fault why = {.text = ""};
 
-    int r = config->user == NULL ? 0 : process_find_user(config->user, &uid, &gid, &why);
+    int r = config->user == NULL ? 0 : privileges_find_user(config->user, &uid, &gid, &why);
     return r == 0 ? 0 : fault_set(fault, r, "%s: %s", file, why.text);
 }
 

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include "common/privileges.h"
 #include "common/process.h"
 #include "common/secret.h"
 #include "keyserver/authorized_snapshot.h"
@@ -142,7 +143,7 @@ static int load(struct net *net, int edges_fd, struct fault *fault)
         r = authorized_snapshot_load(&net->authorized, edges_fd, net->config->authorized_edges, fault);
     close(edges_fd);
     if (r == 0)
-        r = process_drop_user(net->config->user, fault);
+        r = privileges_drop(net->config->user, PRIVILEGES_NO_GROUPS, fault);
     if (r == 0)
         log_event(LOG_INFO, "sandbox", "files=%s", process_deny_files() ? "denied" : "undenied");
     return r;

@@ -9,6 +9,7 @@
 
 #include "common/clock.h"
 #include "common/identity.h"
+#include "common/privileges.h"
 #include "common/process.h"
 #include "common/secret.h"
 #include "keyserver/authorized_snapshot.h"
@@ -167,7 +168,8 @@ static int vault_open(struct vault *vault, const struct server_config *config, i
 {
     int err;
     if ((err = vault_load(vault, config, edges_fd, fault)) != 0 ||
-        (err = open_audit(vault, config, fault)) != 0 || (err = process_drop_user(config->user, fault)) != 0)
+        (err = open_audit(vault, config, fault)) != 0 ||
+        (err = privileges_drop(config->user, PRIVILEGES_NO_GROUPS, fault)) != 0)
         return err;
     return vault_lock(vault, config, purpose, fault);
 }
@@ -328,7 +330,7 @@ int vault_explain(const struct server_config *config, const struct question *que
     int edges_fd = authorized_snapshot_take(config->authorized_edges, &fault);
     int err = edges_fd < 0 ? edges_fd : vault_load(&vault, config, edges_fd, &fault);
     if (err == 0)
-        err = process_drop_user(config->user, &fault);
+        err = privileges_drop(config->user, PRIVILEGES_NO_GROUPS, &fault);
     if (edges_fd >= 0)
         close(edges_fd);
     if (err != 0)

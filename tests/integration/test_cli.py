@@ -193,6 +193,16 @@ def break_far_below(folder, file):
     shutil.copy(file, folder + "/a/b/c/d/e/tls.key")
 
 
+def break_user(path):
+    """As root `keyless init` has named one already."""
+    def act(trial, pki):
+        path_there = os.path.join(trial.top, path)
+        text = re.sub(r'^user = .*\n', "", read(path_there), flags=re.M)
+        with open(path_there, "w") as handle:
+            handle.write('user = "nobody-at-all"\n' + text)
+    return act
+
+
 def break_empty(path):
     def act(trial, pki):
         for name in os.listdir(os.path.join(trial.top, path)):
@@ -214,7 +224,7 @@ SERVER_FAULTS = {
     "bad line": (break_write("server/authorized_edges", "rubbish\n"), r"authorized_edges:1: "),
     "open group secret": (break_mode("server/group.secret"), r"group\.secret: mode 0644 .*chmod"),
     "damaged group secret": (break_write("server/group.secret", "junk\n"), r"group\.secret: not one line"),
-    "no such user": (break_replace("server/server.conf", "listen =", 'user = "nobody-at-all"\nlisten ='), r"user nobody-at-all: no such user.*useradd"),
+    "no such user": (break_user("server/server.conf"), r"user nobody-at-all: no such user.*useradd"),
     "network admin": (break_replace("server/server.conf", "admin = ", 'admin = "0.0.0.0:2406" #'), r"admin: 0\.0\.0\.0:2406 is open to the network; use 127\.0\.0\.1"),
 }
 
@@ -238,7 +248,7 @@ EDGE_FAULTS = {
     "key store": (lambda t, p: openssl("pkcs12", "-export", "-in", p.rsa[1], "-inkey", p.rsa[0], "-passout", "pass:", "-out", t.edge + "/certs/k.pem"), r"certs/k\.pem: this file holds"),
     "key of certbot": (lambda t, p: shutil.copy(p.rsa[0], t.edge + "/certs/privkey.pem"), r"certs/privkey\.pem: .*--deploy-hook.*fullchain\.pem alone"),
     "trusted certificate": (lambda t, p: openssl("x509", "-in", p.rsa[1], "-trustout", "-out", t.edge + "/certs/rsa.pem"), r"certs/rsa\.pem: .*openssl x509 -in"),
-    "no such user": (break_replace("edge/edge.conf", "listen =", 'user = "nobody-at-all"\nlisten ='), r"user nobody-at-all: no such user"),
+    "no such user": (break_user("edge/edge.conf"), r"user nobody-at-all: no such user"),
     "network admin": (break_replace("edge/edge.conf", "admin = ", 'admin = "0.0.0.0:2405" #'), r"admin: 0\.0\.0\.0:2405 is open to the network; use 127\.0\.0\.1"),
     "origin that is no address": (break_replace("edge/edge.conf", '"127.0.0.1:8080"', '"127.0.0.1"'), r"origin: "),
     "key server that is no address": (break_replace("edge/edge.conf", '"127.0.0.1:2407"', '"127.0.0.1:x"'), r"key_server main: "),
@@ -309,7 +319,7 @@ def test_check_warns_of_a_key_that_nobody_has(trial):
 
 
 def test_check_warns_of_a_server_that_nobody_may_use(tmp_path, pki):
-    keyless("init", "--server", "--key", pki.rsa[0], tmp_path / "s")
+    keyless("init", "--user", "nobody", "--server", "--key", pki.rsa[0], tmp_path / "s")
     done = keyless("check", "-c", tmp_path / "s" / "server.conf")
     assert re.search(r"^warning .*authorized_edges: no edge may connect; .*keyless init --edge", done.stdout, re.M)
 

@@ -41,7 +41,7 @@ def test_init_twice_overwrites_nothing(trial):
 def test_init_halves_fit_together(tmp_path, pki):
     """The server's half prints what the edge's half needs, and the other way round; then both daemons are content."""
     server, edge = tmp_path / "server", tmp_path / "edge"
-    said = keyless("init", "--server", "--key", pki.rsa[0], "--server-listen", "127.0.0.1:2407", server).stdout
+    said = keyless("init", "--user", "nobody", "--server", "--key", pki.rsa[0], "--server-listen", "127.0.0.1:2407", server).stdout
     key = re.search(r"--server-key (\S+)", said).group(1)
     assert key == keyless("pubkey", server / "identity.key").stdout.strip()
     said = keyless("init", "--edge", "--key-server", "127.0.0.1:2407", "--server-key", key, "--cert", pki.rsa[1],
@@ -126,7 +126,7 @@ def test_the_commands_that_mend_do(tmp_path, pki):
                                         ("DER certificate", "is a certificate"), ("PKCS12", "openssl pkcs12 -nocerts"),
                                         ("request", "no private key is in it")])
 def test_init_server_refuses_a_key_file(tmp_path, pki, form, said):
-    done = run("init", "--server", "--key", pki.rsa[0], "--key", other_form(form, pki, tmp_path), tmp_path / "server")
+    done = run("init", "--user", "nobody", "--server", "--key", pki.rsa[0], "--key", other_form(form, pki, tmp_path), tmp_path / "server")
     assert done.returncode == 2 and re.search(said, done.stderr), done.stderr
     assert not os.path.exists(tmp_path / "server") and not done.stdout
 
@@ -189,7 +189,7 @@ def test_init_json(tmp_path, pki):
     assert said["server"]["config"] == str(tmp_path / "trial/server/server.conf") and os.path.exists(said["ca"])
     assert said["edge"]["public_key"] == keyless("pubkey", tmp_path / "trial/edge/identity.key").stdout.strip()
     assert not [s for s in secrets_below(tmp_path / "trial") if s in json.dumps(said)]
-    server = json.loads(keyless("init", "--json", "--server", "--key", pki.rsa[0], tmp_path / "server").stdout)
+    server = json.loads(keyless("init", "--json", "--user", "nobody", "--server", "--key", pki.rsa[0], tmp_path / "server").stdout)
     assert server["edge"] is None and os.path.isdir(server["server"]["keys"])
     edge = json.loads(keyless("init", "--json", "--edge", "--key-server", "127.0.0.1:2407", "--server-key",
                               server["server"]["public_key"], "--cert", pki.rsa[1], tmp_path / "edge").stdout)

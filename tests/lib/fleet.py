@@ -25,6 +25,14 @@ def keyless(*arguments, input=None, check=True):
     return done
 
 
+# As root a daemon must be told whom to become.
+USER = 'user = "nobody"\n' if os.geteuid() == 0 else ""
+
+
+def user_line(extra):
+    return "" if re.search(r"^user\b", extra, re.M) else USER
+
+
 def write(path, text, mode=0o600):
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as handle:
         handle.write(text)
@@ -154,7 +162,7 @@ class Site:
             extra = extra.replace("key_default {", defaults, 1)
         else:
             extra = defaults + "}\n" + extra
-        text = 'listen = {"%s"}\nadmin = "127.0.0.1:0"\n%s\n' % (listen, extra)
+        text = 'listen = {"%s"}\nadmin = "127.0.0.1:0"\n%s\n' % (listen, user_line(extra) + extra)
         config = write(os.path.join(folder, "server.conf"), text)
         return identity, config, folder
 
@@ -187,8 +195,8 @@ class Site:
             shutil.copy(cert, os.path.join(folder, "certs"))
         if os.environ.get("LANES") == "off" and "lanes" not in extra:
             extra += "\nlanes = off"
-        text = 'listen = {"%s"}\nadmin = "127.0.0.1:0"\nidentity = "%s"\npsk = "%s"\norigin = "%s"\nthreads = %d\n%s\n' % (
-            listen, (identity or self.edge_identity).path, psk_path or self.psk_path, origin, threads, extra)
+        text = 'listen = {"%s"}\nadmin = "127.0.0.1:0"\nidentity = "%s"\npsk = "%s"\norigin = "%s"\nthreads = %d\n%s%s\n' % (
+            listen, (identity or self.edge_identity).path, psk_path or self.psk_path, origin, threads, user_line(extra), extra)
         for number, (address, key) in enumerate(servers, 1):
             text += 'key_server ks%d { address = "%s" key = "%s" }\n' % (number, address, key)
         text += "tls { %s }\ntimeouts { %s }\n" % (tls or "rsa_key_exchange = on", timeouts)

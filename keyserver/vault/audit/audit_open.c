@@ -5,16 +5,16 @@
 #include <unistd.h>
 
 #include "common/log.h"
-#include "common/process.h"
+#include "common/privileges.h"
 #include "keyserver/vault/audit/audit_internal.h"
 #include "keyserver/vault/audit/audit_place.h"
 
 static int open_place(struct audit *audit, const char *user, struct fault *fault)
 {
     struct audit_log *log = &audit->log;
-    log->give_away = user != NULL && geteuid() == 0;
+    log->give_away = user != NULL && privileges_is_root();
     if (log->give_away) {
-        int err = process_find_user(user, &log->uid, &log->gid, fault);
+        int err = privileges_find_user(user, &log->uid, &log->gid, fault);
         if (err != 0)
             return err;
     }

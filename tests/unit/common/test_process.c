@@ -62,85 +62,6 @@ static void hardening_does_what_it_says(void **state)
     assert_int_equal(in_child(harden), 0);
 }
 
-static int drop_to_nobody(void)
-{
-    struct fault fault = {{0}};
-    process_die_with_parent();
-    if (process_drop_user("nobody", &fault) != 0)
-        return 1;
-    if (geteuid() == 0 || getuid() == 0 || getegid() == 0 || setuid(0) == 0)
-        return 2;
-    int death_signal = 0;
-    prctl(PR_GET_PDEATHSIG, &death_signal, 0, 0, 0);
-    if (death_signal != SIGKILL)
-        return 3;
-    return prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0 ? 0 : 4;
-}
-
-static void root_becomes_the_user_for_good(void **state)
-{
-    (void)state;
-    if (geteuid() != 0)
-        SKIP_FOR("needs root");
-    assert_int_equal(in_child(drop_to_nobody), 0);
-}
-
-static int drop_to_unknown(void)
-{
-    struct fault fault = {{0}};
-    if (process_drop_user("no-such-user-here", &fault) != ERR_CONFIG)
-        return 1;
-    return strstr(fault.text, "no-such-user-here") != NULL && strstr(fault.text, "useradd") != NULL ? 0 : 2;
-}
-
-static int drop_to_root(void)
-{
-    struct fault fault = {{0}};
-    return process_drop_user("root", &fault) == ERR_CONFIG && fault.text[0] != 0 ? 0 : 1;
-}
-
-static void root_refuses_unknown_users_and_root(void **state)
-{
-    (void)state;
-    if (geteuid() != 0)
-        SKIP_FOR("needs root");
-    assert_int_equal(in_child(drop_to_unknown), 0);
-    assert_int_equal(in_child(drop_to_root), 0);
-}
-
-static int drop_twice(void)
-{
-    struct fault fault = {{0}};
-    if (geteuid() == 0 && process_drop_user("nobody", &fault) != 0)
-        return 1;
-    uid_t before = geteuid();
-    return process_drop_user("no-such-user-here", &fault) == 0 && geteuid() == before ? 0 : 2;
-}
-
-static void without_root_or_without_a_user_nothing_changes(void **state)
-{
-    (void)state;
-    struct fault fault = {{0}};
-    uid_t before = geteuid();
-    assert_int_equal(process_drop_user(NULL, &fault), 0);
-    assert_int_equal(geteuid(), before);
-    assert_int_equal(in_child(drop_twice), 0);
-}
-
-static void the_ids_of_a_user_are_found(void **state)
-{
-    struct fault fault = {{0}};
-    uid_t uid = 0;
-    gid_t gid = 0;
-    (void)state;
-    assert_int_equal(process_find_user("nobody", &uid, &gid, &fault), 0);
-    assert_int_not_equal(uid, 0);
-    assert_int_not_equal(gid, 0);
-    assert_int_equal(process_find_user("root", &uid, &gid, &fault), ERR_CONFIG);
-    assert_int_equal(process_find_user("no-such-user-here", &uid, &gid, &fault), ERR_CONFIG);
-    assert_non_null(strstr(fault.text, "useradd"));
-}
-
 /* The folder that stays, another beside it, and a file that was open before. */
 static char stays[] = "/tmp/keyless-stays-XXXXXX", beside[] = "/tmp/keyless-beside-XXXXXX";
 
@@ -307,10 +228,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hardening_does_what_it_says),
-        cmocka_unit_test(root_becomes_the_user_for_good),
-        cmocka_unit_test(root_refuses_unknown_users_and_root),
-        cmocka_unit_test(without_root_or_without_a_user_nothing_changes),
-        cmocka_unit_test(the_ids_of_a_user_are_found),
         cmocka_unit_test(one_folder_may_stay_for_regular_files),
         cmocka_unit_test(descriptors_are_raised_to_the_hard_limit),
         cmocka_unit_test(a_child_dies_with_its_parent),

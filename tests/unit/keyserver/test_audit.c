@@ -420,7 +420,7 @@ static void root_makes_the_files_for_the_user_of_the_vault(void **state)
     assert_int_equal(audit_open(&rig.audit, &rig.config, "nobody", NULL, &rig.now, &rig.fault), 0);
     rig_close(&rig);
     assert_int_equal(stat(rig.log, &info), 0);
-    assert_int_equal(process_find_user("nobody", &uid, &gid, &rig.fault), 0);
+    assert_int_equal(privileges_find_user("nobody", &uid, &gid, &rig.fault), 0);
     assert_int_equal(info.st_uid, uid);
     assert_int_equal(stat(rig_path(&rig, "audit-000000000001.jsonl"), &info), 0);
     assert_int_equal(info.st_uid, uid);

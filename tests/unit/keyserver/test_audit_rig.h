@@ -16,6 +16,7 @@
 
 #include "common/bytes.h"
 #include "common/clock.h"
+#include "common/privileges.h"
 #include "common/process.h"
 #include "keyserver/audit/audit_check.h"
 #include "keyserver/vault/audit/audit.h"

@@ -1,0 +1,56 @@
+#include "cli/accounts.h"
+
+#include <pwd.h>
+#include <spawn.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <sys/wait.h>
+
+#include "common/privileges.h"
+
+#define TRIAL_USER "nobody"
+#define PROGRAM    "/usr/sbin/useradd"
+
+static bool make(const char *name)
+{
+    char program[] = PROGRAM, system_account[] = "--system", group[] = "--user-group",
+         home[] = "--no-create-home";
+    char home_is[] = "--home-dir=/nonexistent", shell[] = "--shell=/usr/sbin/nologin", copy[64];
+    char *const arguments[] = {program, system_account, group, home, home_is, shell, copy, NULL};
+    char *const environment[] = {NULL};
+    pid_t pid;
+    int status = 0;
+    if (snprintf(copy, sizeof copy, "%s", name) >= (int)sizeof copy ||
+        posix_spawn(&pid, PROGRAM, NULL, NULL, arguments, environment) != 0)
+        return false;
+    return waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static bool ensure(const char *name, bool *made)
+{
+    *made = false;
+    if (getpwnam(name) != NULL)
+        return true;
+    *made = make(name);
+    return getpwnam(name) != NULL;
+}
+
+void accounts_put_user(struct buffer *text, const char *user, const char *account, bool trial)
+{
+    bool made = false;
+    if (user == NULL && privileges_is_root())
+        user = trial ? TRIAL_USER : account;
+    if (user == NULL)
+        return;
+    buffer_printf(text,
+                  "# Whom to become when started as root; secrets are read before and stay files of root's.\n"
+                  "user = \"%s\"\n",
+                  user);
+    if (user == account && !ensure(user, &made))
+        fprintf(stderr,
+                "keyless init: the account %s could not be made; before the start run: useradd --system "
+                "--no-create-home --shell /usr/sbin/nologin %s\n",
+                user, user);
+    else if (made)
+        fprintf(stderr, "keyless init: made the system account %s\n", user);
+}

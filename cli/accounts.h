@@ -1,0 +1,14 @@
+/* The system account that a daemon becomes. One thread. */
+#ifndef CLI_ACCOUNTS_H
+#define CLI_ACCOUNTS_H
+
+#include <stdbool.h>
+
+#include "common/bytes.h"
+
+/* Appends the line of a configuration that says whom its daemon becomes: USER, or when that is NULL and this
+ * is run as root nobody for a TRIAL, else ACCOUNT, which is made with useradd(8) when it does not exist. As
+ * another user than root without USER there is no such line. */
+void accounts_put_user(struct buffer *text, const char *user, const char *account, bool trial);
+
+#endif

@@ -1,0 +1,42 @@
+/* Whom a daemon becomes, and what it may do no more: the user, the groups, the capabilities. Linux only.
+ *
+ * A daemon that was started as root reads its secrets and binds its ports as root, then drops all of it for
+ * good, before it reads the first byte of a peer. Before any other thread is started. */
+#ifndef COMMON_PRIVILEGES_H
+#define COMMON_PRIVILEGES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/err.h"
+
+/* The user name that keeps uid 0, when it is written out. */
+#define PRIVILEGES_ROOT "root"
+
+enum privileges_groups {
+    PRIVILEGES_NO_GROUPS,  /* no supplementary groups */
+    PRIVILEGES_OWN_GROUPS, /* those that USER is in, and none of root's */
+};
+
+/* Whether this process is root: its real, effective or saved user id is 0. */
+bool privileges_is_root(void);
+/* Whether a start by the configuration FILE, which names USER (or NULL), is right: as root, ERR_CONFIG with
+ * the mend without a user or for one that does not exist. Logs a warning, "root_kept", when USER is "root".
+ */
+int privileges_check(const char *file, const char *user, struct fault *fault) MUST_USE;
+/* The ids of the account USER. "root" has 0 and 0; another account with uid 0 is refused. ERR_CONFIG with the
+ * mend. */
+int privileges_find_user(const char *user, uid_t *uid, gid_t *gid, struct fault *fault) MUST_USE;
+/* As root becomes USER, with GROUPS; with "root" or NULL uid 0 stays. In every case all capabilities go, from
+ * all five sets (where the bounding set may not be cut, what is in it can never be had), and no privileges
+ * are gained by executing. At the end tries to get each of them back: ERR_SYSTEM when one comes. Not dumpable
+ * afterwards. */
+int privileges_drop(const char *user, enum privileges_groups groups, struct fault *fault) MUST_USE;
+/* For a process that goes on to start others: of its capabilities it keeps those for that and for reading
+ * files. */
+int privileges_keep_for_children(struct fault *fault) MUST_USE;
+/* Whether memory may be locked without regard to RLIMIT_MEMLOCK (CAP_IPC_LOCK). */
+bool privileges_may_lock(void);
+
+#endif

@@ -1,0 +1,167 @@
+"""Whom the daemons become: as root nobody keeps root by oversight, and what answers peers keeps nothing of it."""
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+
+import clients
+from daemon import BUILD, PATIENCE, ROOT, Daemon, program, wait_until
+from fleet import Edge, KeyServer, keyless
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+CAPABILITIES = ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"]
+
+
+def threads_of(pid):
+    """What the kernel says of each thread of PID: {field: text}."""
+    found = []
+    for task in os.listdir("/proc/%d/task" % pid):
+        with open("/proc/%d/task/%s/status" % (pid, task)) as handle:
+            found.append(dict(re.findall(r"^(\w+):[ \t]*(.*?)[ \t]*$", handle.read(), re.M)))
+    return found
+
+
+def assert_nothing_of_root(pid):
+    for thread in threads_of(pid):
+        assert "0" not in thread["Uid"].split() and "0" not in thread["Gid"].split(), thread
+        assert "0" not in thread["Groups"].split(), thread
+        assert [int(thread[name], 16) for name in CAPABILITIES] == [0] * 5, thread
+        assert thread["NoNewPrivs"] == "1", thread
+
+
+def child(server, part):
+    return next(pid for name, pid in server.children().items() if part in name)
+
+
+def without_user(path):
+    with open(path) as handle:
+        text = handle.read()
+    with open(path, "w") as handle:
+        handle.write(re.sub(r"^user = .*\n", "", text, flags=re.M))
+    return path
+
+
+def refused(name, conf):
+    done = subprocess.run([program(name), "-c", conf], capture_output=True, text=True, timeout=PATIENCE)
+    assert done.returncode == 2, done.stderr
+    return done.stderr
+
+
+def test_a_start_as_root_without_a_user_is_refused(site, pki, origin):
+    _, server_conf, _ = site.server_folder([pki.p256[0]])
+    edge_conf = site.edge_config([("127.0.0.1:1", site.edge_identity.public)], [pki.p256[1]], origin.address)
+    for name, conf in (("keyless-server", server_conf), ("keyless-edge", edge_conf)):
+        said = refused(name, without_user(conf))
+        assert "started as root, and no user is named" in said and "user = " in said, said
+        assert "listening" not in said
+
+
+def test_root_is_kept_only_by_its_name_and_then_without_capabilities(site, pki, origin):
+    server = site.start_server([pki.p256[0]], extra='user = "root"')
+    edge = site.start_edge([server], [pki.p256[1]], origin.address, extra='user = "root"')
+    server.wait_log("event=root_kept")
+    edge.wait_log("event=root_kept")
+    for pid in (edge.pid, child(server, "net"), child(server, "vault")):
+        for thread in threads_of(pid):
+            assert [int(thread[name], 16) for name in CAPABILITIES] == [0] * 5, thread
+
+
+def test_a_trial_made_by_root_runs_as_another(tmp_path, pki, origin):
+    """In a folder that others may enter and in one that they may not."""
+    for mode in (0o755, 0o700):
+        top = tmp_path / ("trial%o" % mode)
+        top.mkdir()
+        keyless("init", "--server-listen", "127.0.0.1:0", "--edge-listen", "127.0.0.1:0", top)
+        os.chmod(top, mode)
+        server = Daemon([program("keyless-server"), "-c", str(top / "server" / "server.conf")])
+        try:
+            server.wait_log("event=ready")
+            assert_nothing_of_root(child(server, "net"))
+            assert_nothing_of_root(child(server, "vault"))
+        finally:
+            assert server.stop() == 0
+
+
+# ---- the README's steps, as root, on a machine of their own ----
+
+def alone(folder):
+    """The beginning of a command that runs in a network and with an /etc of its own: FOLDER's."""
+    script = ('mount --bind "$0/passwd" /etc/passwd && mount --bind "$0/group" /etc/group && '
+              'ip link set lo up && exec "$@"')
+    return ["unshare", "--mount", "--net", "sh", "-c", script, str(folder)]
+
+
+@pytest.fixture
+def machine(tmp_path):
+    """A folder with accounts of its own, as `make install` makes them."""
+    for name in ("passwd", "group"):
+        shutil.copy("/etc/" + name, tmp_path / name)
+    with open(tmp_path / "passwd", "a") as users, open(tmp_path / "group", "a") as groups:
+        for number, name in enumerate(("keyless-server", "keyless-edge"), 60701):
+            users.write("%s:x:%d:%d::/nonexistent:/usr/sbin/nologin\n" % (name, number, number))
+            groups.write("%s:x:%d:\n" % (name, number))
+    if subprocess.run([*alone(tmp_path), "true"], capture_output=True).returncode != 0:
+        pytest.skip("this machine gives no namespaces")
+    return tmp_path
+
+
+def test_the_steps_of_the_readme_leave_nothing_of_root(machine, pki):
+    def run(*words):
+        done = subprocess.run([*alone(machine), program("keyless"), *map(str, words)], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    said = run("init", "--server", "--key", pki.rsa[0], machine / "server")
+    key = re.search(r"--server-key (\S+)", said).group(1)
+    said = run("init", "--edge", "--key-server", "127.0.0.1:2407", "--server-key", key, "--cert", pki.rsa[1], machine / "edge")
+    with open(machine / "server" / "authorized_edges", "a") as handle:
+        handle.write(re.search(r"^\S+ edge1 psk=.*\n", said, re.M).group(0))
+    server = Daemon([*alone(machine), program("keyless-server"), "-c", machine / "server" / "server.conf"])
+    edge = None
+    try:
+        server.wait_log("event=ready")
+        # In the key server's network: the edge's command joins it instead of making one.
+        inside = ["nsenter", "--target", str(server.pid), "--mount", "--net"]
+        edge = Daemon([*inside, program("keyless-edge"), "-c", machine / "edge" / "edge.conf"])
+        edge.wait_log("event=key_server_connected")
+        edge.wait_log(r"event=listening\b.*:443")
+        for pid, user in ((child(server, "net"), 60701), (child(server, "vault"), 60701), (edge.pid, 60702)):
+            assert_nothing_of_root(pid)
+            assert threads_of(pid)[0]["Uid"].split() == [str(user)] * 4
+        said = subprocess.run([*inside, "openssl", "s_client", "-connect", "127.0.0.1:443", "-servername", "rsa.test",
+                               "-CAfile", pki.ca, "-verify_return_error"], input="", capture_output=True, text=True)
+        assert said.returncode == 0, said.stdout + said.stderr
+    finally:
+        if edge is not None:
+            assert edge.stop() == 0
+        assert server.stop() == 0
+    edge.wait_log("event=stopped")
+
+
+def test_a_low_port_is_bound_with_one_capability_that_goes(site, pki, origin, tmp_path):
+    """As a service manager starts it: never root, CAP_NET_BIND_SERVICE ambient."""
+    if not shutil.which("setpriv"):
+        pytest.skip("setpriv (package util-linux) is missing")
+    conf = site.edge_config([("127.0.0.1:1", site.edge_identity.public)], [pki.p256[1]], origin.address, listen="127.0.0.1:443")
+    top = str(tmp_path)
+    shutil.chown(site.edge_identity.path, "nobody")
+    shutil.chown(site.psk_path, "nobody")
+    while top != "/tmp" and top != "/":
+        os.chmod(top, 0o755)
+        top = os.path.dirname(top)
+    for path, folders, files in os.walk(site.folder):
+        os.chmod(path, 0o755)
+        for name in files:
+            if name.endswith((".conf", ".pem", ".crt")):
+                os.chmod(os.path.join(path, name), 0o644)
+    edge = Daemon(["unshare", "--net", "setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--inh-caps",
+                   "-all,+net_bind_service", "--ambient-caps", "-all,+net_bind_service", "--bounding-set",
+                   "-all,+net_bind_service", program("keyless-edge"), "-c", conf])
+    try:
+        edge.wait_log("event=started")
+        for thread in threads_of(edge.pid):
+            assert [int(thread[name], 16) for name in CAPABILITIES if name != "CapBnd"] == [0] * 4, thread
+    finally:
+        assert edge.stop() == 0
