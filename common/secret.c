@@ -25,6 +25,13 @@ void wipe(void *bytes, size_t length)
     sodium_memzero(bytes, length);
 }
 
+/* Not in the caller's frame, or it would wipe what is below that. */
+__attribute__((noinline)) void wipe_stack(void)
+{
+    uint8_t below[WIPE_STACK_SIZE] UNINITIALIZED;
+    sodium_memzero(below, sizeof below);
+}
+
 bool same_bytes(const void *a, const void *b, size_t length)
 {
     return sodium_memcmp(a, b, length) == 0;

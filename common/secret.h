@@ -22,6 +22,10 @@ void *secret_new(size_t size);
 void secret_free(void *secret);
 
 void wipe(void *bytes, size_t length);
+/* Wipes what functions that were called before have left on the stack, WIPE_STACK_SIZE bytes below the
+ * caller: the libraries do not wipe all that they compute on. */
+void wipe_stack(void);
+#define WIPE_STACK_SIZE 24576
 /* Equality in time that depends on LENGTH only. */
 bool same_bytes(const void *a, const void *b, size_t length);
 

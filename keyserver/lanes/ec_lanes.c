@@ -16,7 +16,6 @@ struct ec_scratch {
 
 /* As deep as a kernel's own variables may reach: it keeps numbers in registers, and some of them pass through
  * its stack. */
-#define STACK_DEPTH 16384
 
 struct ec_scratch *ec_scratch_new(const struct ec_kernel *kernel)
 {
@@ -33,12 +32,6 @@ struct ec_scratch *ec_scratch_new(const struct ec_kernel *kernel)
 void ec_scratch_free(struct ec_scratch *scratch)
 {
     secret_free(scratch);
-}
-
-static __attribute__((noinline)) void wipe_stack(void)
-{
-    uint8_t stack[STACK_DEPTH];
-    wipe(stack, sizeof stack);
 }
 
 static void wipe_secrets(struct ec_scratch *scratch)

@@ -15,7 +15,6 @@ struct ed_scratch {
 
 /* As deep as a kernel's own variables may reach: it keeps numbers in registers, and some of them pass through
  * its stack. */
-#define STACK_DEPTH 16384
 
 void ed_key_derive(struct ed_key *key, const uint8_t seed[static ED_SIZE])
 {
@@ -47,12 +46,6 @@ struct ed_scratch *ed_scratch_new(const struct ed_kernel *kernel)
 void ed_scratch_free(struct ed_scratch *scratch)
 {
     secret_free(scratch);
-}
-
-static __attribute__((noinline)) void wipe_stack(void)
-{
-    uint8_t stack[STACK_DEPTH];
-    wipe(stack, sizeof stack);
 }
 
 int ed_lanes_sign(struct ed_scratch *scratch, struct ed_item *items, size_t count)

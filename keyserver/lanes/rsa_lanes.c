@@ -8,8 +8,7 @@
 #include "keyserver/lanes/rsa_inside.h"
 
 #define ALL_LANES      ((1u << LANES) - 1)
-#define EXPONENT_TWICE 16    /* 65537 = 2^16 + 1 */
-#define STACK_SIZE     16384 /* more than all frames below rsa_lanes_perform() */
+#define EXPONENT_TWICE 16 /* 65537 = 2^16 + 1 */
 
 struct rsa_lanes_scratch *rsa_lanes_scratch_new(const struct rsa_kernel *kernel)
 {
@@ -270,14 +269,6 @@ static void reveal(struct rsa_lanes_scratch *s, unsigned good)
             work->result[i].lane[lane] = 0;
     s->kernel->multiply(&work->n, work->result, work->result, work->reveal);
     s->kernel->reduce(&work->n, work->result);
-}
-
-/* A compiler may put sums on the stack for which it finds no register: overwrites what the calls before this
- * one had there. */
-static __attribute__((noinline)) void wipe_stack(void)
-{
-    uint8_t below[STACK_SIZE];
-    wipe(below, sizeof below);
 }
 
 void rsa_lanes_perform(struct rsa_lanes_scratch *scratch, struct rsa_lanes_item *items, size_t count)

@@ -216,6 +216,7 @@ int keystore_load(struct keystore **out, const char *folder, const uint8_t group
         store->skipped++;
         log_event(LOG_ERROR, "key_skipped", "file=%s error=\"%s\"", names[i], why.text);
     }
+    wipe_stack(); /* what reading them left below */
     free_names(names, count);
     if (store == NULL || store->item == NULL) {
         keystore_free(store);

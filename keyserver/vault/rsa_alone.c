@@ -25,6 +25,21 @@ struct rsa_alone {
     BN_MONT_CTX *reduction; /* modulo n */
 };
 
+/* The residues of one number, below n, modulo the factors. */
+struct residues {
+    struct residue p, q, quotient;
+};
+
+/* All that an operation works on, and none of it on a stack: a number beside its residue modulo a factor
+ * gives that factor away to whoever sees both, and a stack can be looked at from outside
+ * (perf_event_open(2)). */
+struct rsa_alone_scratch {
+    BN_CTX *numbers; /* owned */
+    struct residue number;
+    struct residues of;
+    uint8_t bytes[RSA_MODULUS_MAX]; /* on the way to and from OpenSSL */
+};
+
 /* ---- making ---- */
 
 /* Owned by the caller, in OpenSSL's secure heap where there is one; NULL on failure. */
@@ -127,19 +142,39 @@ void rsa_alone_free(struct rsa_alone *key)
 
 /* ---- the private operation ---- */
 
-/* The number OUT of OpenSSL is that of M's length in RESIDUE. */
-static bool give(BIGNUM *out, const struct modulus *m, const struct residue *residue)
+int rsa_alone_scratch_new(struct rsa_alone_scratch **out)
 {
-    uint8_t bytes[RSA_MODULUS_MAX] UNINITIALIZED;
+    struct rsa_alone_scratch *scratch = secret_new(sizeof *scratch);
+    *out = scratch;
+    if (scratch == NULL)
+        return ERR_MEMORY;
+    scratch->numbers = BN_CTX_secure_new();
+    if (scratch->numbers != NULL)
+        return 0;
+    rsa_alone_scratch_free(scratch);
+    *out = NULL;
+    return ERR_MEMORY;
+}
+
+void rsa_alone_scratch_free(struct rsa_alone_scratch *scratch)
+{
+    if (scratch == NULL)
+        return;
+    BN_CTX_free(scratch->numbers);
+    secret_free(scratch);
+}
+
+/* The number OUT of OpenSSL is that of M's length in RESIDUE. BYTES are room for it. */
+static bool give(BIGNUM *out, const struct modulus *m, const struct residue *residue, uint8_t *bytes)
+{
     modulus_write(m, bytes, residue);
     bool done = BN_bin2bn(bytes, (int)m->size, out) != NULL;
     wipe(bytes, m->size);
     return done;
 }
 
-static bool get(struct residue *out, const struct modulus *m, const BIGNUM *number)
+static bool get(struct residue *out, const struct modulus *m, const BIGNUM *number, uint8_t *bytes)
 {
-    uint8_t bytes[RSA_MODULUS_MAX] UNINITIALIZED;
     bool done = BN_bn2binpad(number, bytes, (int)m->size) == (int)m->size;
     if (done)
         modulus_read(m, out, bytes);
@@ -147,38 +182,34 @@ static bool get(struct residue *out, const struct modulus *m, const BIGNUM *numb
     return done;
 }
 
-/* The residues of one number, below n, modulo the factors. */
-struct residues {
-    struct residue p, q;
-};
-
 /* Raises both at once, which on some processors costs much less than one after the other. BASES and POWERS
  * are two numbers each. */
-static bool raise(const struct rsa_alone *key, struct residues *of, BIGNUM *const bases[2],
-                  BIGNUM *const powers[2], BN_CTX *scratch)
+static bool raise(const struct rsa_alone *key, struct rsa_alone_scratch *scratch, BIGNUM *const bases[2],
+                  BIGNUM *const powers[2])
 {
+    struct residues *of = &scratch->of;
+    uint8_t *bytes = scratch->bytes;
     const struct half *p = &key->p, *q = &key->q;
-    return give(bases[0], &p->factor, &of->p) && give(bases[1], &q->factor, &of->q) &&
+    return give(bases[0], &p->factor, &of->p, bytes) && give(bases[1], &q->factor, &of->q, bytes) &&
            BN_mod_exp_mont_consttime_x2(powers[0], bases[0], p->exponent, p->factor_number, p->reduction,
                                         powers[1], bases[1], q->exponent, q->factor_number, q->reduction,
-                                        scratch) == 1 &&
-           get(&of->p, &p->factor, powers[0]) && get(&of->q, &q->factor, powers[1]);
+                                        scratch->numbers) == 1 &&
+           get(&of->p, &p->factor, powers[0], bytes) && get(&of->q, &q->factor, powers[1], bytes);
 }
 
-/* With numbers of SCRATCH, which are zero again when it returns: a number beside its residue modulo a factor
- * gives that factor away. */
-static bool raise_with(const struct rsa_alone *key, struct residues *of, BN_CTX *scratch)
+/* With numbers of OpenSSL's, which are zero again when it returns. */
+static bool raise_with(const struct rsa_alone *key, struct rsa_alone_scratch *scratch)
 {
     BIGNUM *numbers[4] = {NULL};
     bool done = true;
-    BN_CTX_start(scratch);
+    BN_CTX_start(scratch->numbers);
     for (size_t i = 0; i < 4; i++)
-        done = (numbers[i] = BN_CTX_get(scratch)) != NULL && done;
-    done = done && raise(key, of, numbers, numbers + 2, scratch);
+        done = (numbers[i] = BN_CTX_get(scratch->numbers)) != NULL && done;
+    done = done && raise(key, scratch, numbers, numbers + 2);
     for (size_t i = 0; i < 4; i++)
         if (numbers[i] != NULL)
             BN_clear(numbers[i]);
-    BN_CTX_end(scratch);
+    BN_CTX_end(scratch->numbers);
     return done;
 }
 
@@ -192,34 +223,38 @@ static void split(const struct rsa_alone *key, struct residues *out, const struc
 static void join(const struct rsa_alone *key, struct residue *out, struct residues *of)
 {
     const struct modulus *p = &key->p.factor, *q = &key->q.factor;
-    struct residue quotient;
-    modulus_reduce(p, &quotient, &of->q, q->limbs);
-    modulus_subtract(p, &quotient, &of->p, &quotient);
-    modulus_multiply(p, &quotient, &quotient, &key->qinv);
-    residue_multiply_add(out, &quotient, p->limbs, &q->n, q->limbs, &of->q);
-    wipe(&quotient, sizeof quotient);
+    struct residue *quotient = &of->quotient;
+    modulus_reduce(p, quotient, &of->q, q->limbs);
+    modulus_subtract(p, quotient, &of->p, quotient);
+    modulus_multiply(p, quotient, quotient, &key->qinv);
+    residue_multiply_add(out, quotient, p->limbs, &q->n, q->limbs, &of->q);
 }
 
-int rsa_alone_private(const struct rsa_alone *key, BN_CTX *scratch, uint8_t *out, const uint8_t *in)
+int rsa_alone_private(const struct rsa_alone *key, struct rsa_alone_scratch *scratch, uint8_t *out,
+                      const uint8_t *in)
 {
-    struct residue number;
-    struct residues of;
-    modulus_read(&key->n, &number, in);
-    split(key, &of, &number);
-    int err = raise_with(key, &of, scratch) ? 0 : ERR_CRYPTO;
+    struct residue *number = &scratch->number;
+    modulus_read(&key->n, number, in);
+    split(key, &scratch->of, number);
+    wipe(number, sizeof *number);
+    wipe_stack(); /* of the divisions */
+    int err = raise_with(key, scratch) ? 0 : ERR_CRYPTO;
     if (err == 0) {
-        join(key, &number, &of);
-        modulus_write(&key->n, out, &number);
+        join(key, number, &scratch->of);
+        modulus_write(&key->n, out, number);
     }
-    wipe(&number, sizeof number);
-    wipe(&of, sizeof of);
+    wipe(number, sizeof *number);
+    wipe(&scratch->of, sizeof scratch->of);
+    wipe_stack();
     return err;
 }
 
 /* ---- the public operation ---- */
 
-int rsa_alone_public(const struct rsa_alone *key, BN_CTX *scratch, uint8_t *out, const uint8_t *in)
+int rsa_alone_public(const struct rsa_alone *key, struct rsa_alone_scratch *room, uint8_t *out,
+                     const uint8_t *in)
 {
+    BN_CTX *scratch = room->numbers;
     BN_CTX_start(scratch);
     BIGNUM *base = BN_CTX_get(scratch), *power = BN_CTX_get(scratch);
     bool done = power != NULL && BN_bin2bn(in, (int)key->n.size, base) != NULL &&

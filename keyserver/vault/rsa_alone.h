@@ -14,16 +14,24 @@
 #include "common/err.h"
 
 struct rsa_alone;
+struct rsa_alone_scratch; /* what operations work in; of one thread */
 
 /* Takes the numbers of PKEY, which is RSA, has two factors, and has passed rsa_check_numbers(). ERR_MEMORY,
  * ERR_CRYPTO. */
 int rsa_alone_new(struct rsa_alone **out, const EVP_PKEY *pkey) MUST_USE;
 void rsa_alone_free(struct rsa_alone *key); /* wipes; NULL is allowed */
 
+/* Guarded memory, and OpenSSL's numbers. ERR_MEMORY. */
+int rsa_alone_scratch_new(struct rsa_alone_scratch **out) MUST_USE;
+void rsa_alone_scratch_free(struct rsa_alone_scratch *scratch); /* wipes; NULL is allowed */
+
 /* OUT = IN ^ d modulo n (RSADP, RSASP1); both are as long as n, IN is below it, and they may be the same.
- * SCRATCH belongs to the thread. ERR_CRYPTO when OpenSSL fails: it had no memory. */
-int rsa_alone_private(const struct rsa_alone *key, BN_CTX *scratch, uint8_t *out, const uint8_t *in) MUST_USE;
+ * ERR_CRYPTO when OpenSSL fails: it had no memory. What it worked on is in SCRATCH and never
+ * on the stack, where IN beside its residue modulo a factor would give the factor away. */
+int rsa_alone_private(const struct rsa_alone *key, struct rsa_alone_scratch *scratch, uint8_t *out,
+                      const uint8_t *in) MUST_USE;
 /* OUT = IN ^ e modulo n (RSAEP, RSAVP1). In a time that depends on IN. */
-int rsa_alone_public(const struct rsa_alone *key, BN_CTX *scratch, uint8_t *out, const uint8_t *in) MUST_USE;
+int rsa_alone_public(const struct rsa_alone *key, struct rsa_alone_scratch *scratch, uint8_t *out,
+                     const uint8_t *in) MUST_USE;
 
 #endif

@@ -1,6 +1,5 @@
 #include "keyserver/vault/signer.h"
 
-#include <openssl/bn.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
@@ -24,11 +23,11 @@ struct signer {
     struct tools *tools; /* owned; one a key, by its index */
     size_t count;
     struct hasher hasher;
-    EVP_KDF_CTX *prf;              /* owned; of TLS 1.2 */
-    BN_CTX *numbers;               /* owned; what RSA alone works in */
-    struct rsa_lanes_scratch *rsa; /* owned; NULL where the lanes are not used */
-    struct ec_scratch *ec[WORKS];  /* owned; the same, by kind of work */
-    struct ed_scratch *ed;         /* owned; the same, for Ed25519 */
+    EVP_KDF_CTX *prf;                /* owned; of TLS 1.2 */
+    struct rsa_alone_scratch *alone; /* owned; what RSA alone works in */
+    struct rsa_lanes_scratch *rsa;   /* owned; NULL where the lanes are not used */
+    struct ec_scratch *ec[WORKS];    /* owned; the same, by kind of work */
+    struct ed_scratch *ed;           /* owned; the same, for Ed25519 */
 };
 
 /* ---- which kinds are computed in lanes, and how many at once ---- */
@@ -85,9 +84,8 @@ struct signer *signer_new(const struct keystore *store, unsigned kinds)
     EVP_KDF *prf = EVP_KDF_fetch(NULL, "TLS1-PRF", NULL);
     signer->prf = EVP_KDF_CTX_new(prf);
     EVP_KDF_free(prf);
-    signer->numbers = BN_CTX_secure_new();
-    if (hasher_init(&signer->hasher) == 0 && make_scratches(signer, kinds) && signer->tools != NULL &&
-        signer->prf != NULL && signer->numbers != NULL)
+    if (rsa_alone_scratch_new(&signer->alone) == 0 && hasher_init(&signer->hasher) == 0 &&
+        make_scratches(signer, kinds) && signer->tools != NULL && signer->prf != NULL)
         return signer;
     signer_free(signer);
     return NULL;
@@ -109,7 +107,7 @@ void signer_free(struct signer *signer)
     free(signer->tools);
     hasher_clear(&signer->hasher);
     EVP_KDF_CTX_free(signer->prf);
-    BN_CTX_free(signer->numbers);
+    rsa_alone_scratch_free(signer->alone);
     rsa_lanes_scratch_free(signer->rsa);
     for (size_t i = 0; i < WORKS; i++)
         ec_scratch_free(signer->ec[i]);
@@ -125,13 +123,13 @@ static struct tools *tools_of(struct signer *signer, const struct signer_item *i
 /* ---- RSA ---- */
 
 /* RESULT = HIDDEN ^ d, if RESULT ^ e is HIDDEN again. */
-static int hidden_operation(const struct rsa_alone *key, BN_CTX *numbers, const uint8_t *hidden,
-                            uint8_t *result, size_t size)
+static int hidden_operation(const struct rsa_alone *key, struct rsa_alone_scratch *scratch,
+                            const uint8_t *hidden, uint8_t *result, size_t size)
 {
     uint8_t again[RSA_MODULUS_MAX] UNINITIALIZED;
-    int err = rsa_alone_private(key, numbers, result, hidden);
+    int err = rsa_alone_private(key, scratch, result, hidden);
     if (err == 0)
-        err = rsa_alone_public(key, numbers, again, result);
+        err = rsa_alone_public(key, scratch, again, result);
     if (err == 0 && !same_bytes(again, hidden, size))
         err = ERR_CRYPTO;
     wipe(again, size); /* of a faulty result it tells as much as that does */
@@ -150,7 +148,7 @@ static int private_operation(struct signer *signer, const struct signer_item *it
         tools->blinding = blinding_new(key);
     int err = tools->blinding == NULL ? ERR_CRYPTO : blinding_hide(tools->blinding, hidden, number);
     if (err == 0)
-        err = hidden_operation(key->rsa_alone, signer->numbers, hidden, result, key->result_size);
+        err = hidden_operation(key->rsa_alone, signer->alone, hidden, result, key->result_size);
     if (err == 0) {
         blinding_reveal(tools->blinding, number, result);
     } else {
@@ -319,6 +317,7 @@ void signer_perform(struct signer *signer, struct signer_item *items, size_t cou
     else
         perform_curve(signer, items, count);
     ERR_clear_error();
+    wipe_stack(); /* what the methods and the libraries left below */
     for (size_t i = 0; i < count; i++) {
         if (items[i].err == 0)
             continue;

@@ -44,7 +44,7 @@ def test_init_halves_fit_together(tmp_path, pki):
     said = keyless("init", "--user", "nobody", "--server", "--key", pki.rsa[0], "--server-listen", "127.0.0.1:2407", server).stdout
     key = re.search(r"--server-key (\S+)", said).group(1)
     assert key == keyless("pubkey", server / "identity.key").stdout.strip()
-    said = keyless("init", "--edge", "--key-server", "127.0.0.1:2407", "--server-key", key, "--cert", pki.rsa[1],
+    said = keyless("init", "--user", "nobody", "--edge", "--key-server", "127.0.0.1:2407", "--server-key", key, "--cert", pki.rsa[1],
                    "--name", "paris1", edge).stdout
     line = re.search(r"^\S+ paris1 psk=(\S+).*$", said, re.M)
     assert line.group(1) == read(edge / "psk").strip()
@@ -60,7 +60,7 @@ def test_init_halves_fit_together(tmp_path, pki):
 
 def edge_half(folder, *certs):
     given = [word for cert in certs for word in ("--cert", cert)]
-    return run("init", "--edge", "--key-server", "127.0.0.1:2407", "--server-key", "A" * 42 + "8=", *given, folder)
+    return run("init", "--user", "nobody", "--edge", "--key-server", "127.0.0.1:2407", "--server-key", "A" * 42 + "8=", *given, folder)
 
 
 def join(path, *files):
@@ -165,7 +165,7 @@ def test_init_that_fails_late_removes_only_its_own(tmp_path):
 def test_init_without_room_for_what_it_says_leaves_nothing(tmp_path):
     """The line for the key server is lost when nobody reads it; then the edge is not made either."""
     with open("/dev/full", "w") as full:
-        done = subprocess.run([program("keyless"), "init", "--edge", "--key-server", "a:1", "--server-key", "A" * 42 + "8=",
+        done = subprocess.run([program("keyless"), "init", "--user", "nobody", "--edge", "--key-server", "a:1", "--server-key", "A" * 42 + "8=",
                                tmp_path / "edge"], stdout=full, stderr=subprocess.PIPE, text=True)
     assert done.returncode == 1 and "standard output" in done.stderr
     assert not os.path.exists(tmp_path / "edge")
@@ -191,7 +191,7 @@ def test_init_json(tmp_path, pki):
     assert not [s for s in secrets_below(tmp_path / "trial") if s in json.dumps(said)]
     server = json.loads(keyless("init", "--json", "--user", "nobody", "--server", "--key", pki.rsa[0], tmp_path / "server").stdout)
     assert server["edge"] is None and os.path.isdir(server["server"]["keys"])
-    edge = json.loads(keyless("init", "--json", "--edge", "--key-server", "127.0.0.1:2407", "--server-key",
+    edge = json.loads(keyless("init", "--json", "--user", "nobody", "--edge", "--key-server", "127.0.0.1:2407", "--server-key",
                               server["server"]["public_key"], "--cert", pki.rsa[1], tmp_path / "edge").stdout)
     with open(tmp_path / "server/authorized_edges", "a") as handle:
         handle.write(edge["authorized_edges_line"] + "\n")

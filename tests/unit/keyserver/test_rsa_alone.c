@@ -46,6 +46,7 @@ struct sample {
 
 static struct sample samples[KINDS];
 static BN_CTX *scratch;
+static struct rsa_alone_scratch *room;
 
 /* ---- keys ---- */
 
@@ -114,6 +115,7 @@ static int start(void **state)
     (void)state;
     assert_int_equal(secret_init(), 0);
     scratch = BN_CTX_new();
+    assert_int_equal(rsa_alone_scratch_new(&room), 0);
     for (size_t i = 0; i < KINDS; i++)
         make(&samples[i], i);
     return 0;
@@ -130,6 +132,8 @@ static int stop(void **state)
     }
     rsa_alone_free(NULL);
     BN_CTX_free(scratch);
+    rsa_alone_scratch_free(room);
+    rsa_alone_scratch_free(NULL);
     return 0;
 }
 
@@ -152,14 +156,14 @@ static void assert_operations(const struct sample *sample, const BIGNUM *number)
     const size_t size = (size_t)sample->size;
     assert_int_equal(BN_bn2binpad(number, in, sample->size), sample->size);
     memset(out, 0x5a, sizeof out);
-    assert_int_equal(rsa_alone_private(sample->key, scratch, out, in), 0);
+    assert_int_equal(rsa_alone_private(sample->key, room, out, in), 0);
     assert_power(sample, out, number, D);
     assert_int_equal(out[size], 0x5a);
-    assert_int_equal(rsa_alone_public(sample->key, scratch, out, out), 0);
+    assert_int_equal(rsa_alone_public(sample->key, room, out, out), 0);
     assert_memory_equal(out, in, size);
-    assert_int_equal(rsa_alone_public(sample->key, scratch, out, in), 0);
+    assert_int_equal(rsa_alone_public(sample->key, room, out, in), 0);
     assert_power(sample, out, number, E);
-    assert_int_equal(rsa_alone_private(sample->key, scratch, in, in), 0);
+    assert_int_equal(rsa_alone_private(sample->key, room, in, in), 0);
     assert_power(sample, in, number, D);
 }
 
@@ -213,8 +217,8 @@ static void a_damaged_key_does_not_lead_back(void **state)
         assert_int_equal(BN_add_word(sample->number[damaged[i]], 2), 1);
         EVP_PKEY *pkey = pkey_of(sample->number);
         assert_int_equal(rsa_alone_new(&key, pkey), 0);
-        assert_int_equal(rsa_alone_private(key, scratch, out, in), 0);
-        assert_int_equal(rsa_alone_public(key, scratch, out, out), 0);
+        assert_int_equal(rsa_alone_private(key, room, out, in), 0);
+        assert_int_equal(rsa_alone_public(key, room, out, out), 0);
         assert_memory_not_equal(out, in, (size_t)sample->size);
         rsa_alone_free(key);
         EVP_PKEY_free(pkey);

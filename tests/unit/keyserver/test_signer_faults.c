@@ -13,7 +13,8 @@
 
 static int test_sign(EVP_PKEY_CTX *context, unsigned char *out, size_t *size, const unsigned char *hash,
                      size_t length);
-static int test_private(const struct rsa_alone *key, BN_CTX *scratch, uint8_t *out, const uint8_t *in);
+static int test_private(const struct rsa_alone *key, struct rsa_alone_scratch *scratch, uint8_t *out,
+                        const uint8_t *in);
 #define EVP_PKEY_sign     test_sign
 #define rsa_alone_private test_private
 #include "keyserver/vault/signer.c"
@@ -105,7 +106,8 @@ static EVP_PKEY *pkey_of(const struct rsa_alone *key)
     return NULL;
 }
 
-static int test_private(const struct rsa_alone *key, BN_CTX *scratch, uint8_t *out, const uint8_t *in)
+static int test_private(const struct rsa_alone *key, struct rsa_alone_scratch *scratch, uint8_t *out,
+                        const uint8_t *in)
 {
     EVP_PKEY *pkey = pkey_of(key);
     size_t size = (size_t)EVP_PKEY_get_size(pkey);
