@@ -69,17 +69,29 @@ static int try_connect(const struct address *address)
     return err;
 }
 
-static void check_origin(struct findings *findings, const struct edge_config *config, const char *file)
+/* OPTION is the one that says TEXT. */
+static void check_origin(struct findings *findings, const char *option, const char *text, const char *file)
 {
     struct fault fault = {0};
     struct address address;
-    if (address_parse(&address, config->origin, 0, &fault) != 0)
-        findings_add(findings, FINDING_ERROR, "%s: origin: %s", file, fault.text);
+    if (address_parse(&address, text, 0, &fault) != 0)
+        findings_add(findings, FINDING_ERROR, "%s: %s: %s", file, option, fault.text);
     else if (try_connect(&address) != 0)
-        findings_add(findings, FINDING_WARNING, "origin %s: %s; start it, or correct origin in %s",
-                     config->origin, strerror(errno), file);
+        findings_add(findings, FINDING_WARNING, "%s %s: %s; start it, or correct %s in %s", option, text,
+                     strerror(errno), option, file);
     else
-        findings_add(findings, FINDING_OK, "origin %s: takes connections", config->origin);
+        findings_add(findings, FINDING_OK, "%s %s: takes connections", option, text);
+}
+
+static void check_origins(struct findings *findings, const struct edge_config *config, const char *file)
+{
+    const struct edge_config_origin *origins = config->origins.item;
+    char option[sizeof "origin_for " + 256];
+    check_origin(findings, "origin", config->origin, file);
+    for (size_t i = 0; i < config->origins.count; i++) {
+        snprintf(option, sizeof option, "origin_for %s", origins[i].title);
+        check_origin(findings, option, origins[i].address, file);
+    }
 }
 
 /* On is a choice; whoever made it should know what it costs today. */
@@ -112,7 +124,7 @@ void check_edge_file(struct findings *findings, const char *file, bool online)
     check_listen(findings, &config, file);
     check_rsa_key_exchange(findings, &config, file);
     check_certs_load(findings, &config, &certs);
-    check_origin(findings, &config, file);
+    check_origins(findings, &config, file);
     check_daemon_test(findings, "keyless-edge", file);
     if (online && can_ask)
         check_online_servers(findings, file, &certs);

@@ -126,6 +126,19 @@ static void put_certificate(FILE *out, const json_t *cert)
         text_of(cert, "file"));
 }
 
+/* Those of protocols that have one of their own. */
+static void put_origins(FILE *out, json_t *origins)
+{
+    const char *protocol;
+    json_t *address;
+
+    json_object_foreach(origins, protocol, address)
+    {
+        if (strcmp(protocol, "default") != 0 && json_is_string(address))
+            put(out, "  %-12s %s, for %s\n", "", json_string_value(address), protocol);
+    }
+}
+
 static void put_edge(FILE *out, const json_t *status)
 {
     const json_t *connections = json_object_get(status, "connections");
@@ -134,6 +147,7 @@ static void put_edge(FILE *out, const json_t *status)
     size_t index;
     json_t *item;
     put(out, "  %-12s %s\n", "origin", text_of(status, "origin"));
+    put_origins(out, json_object_get(status, "origins"));
     put(out, "  %-12s %lld open, %lld accepted\n", "connections", count_of(connections, "active"),
         count_of(connections, "accepted"));
     put(out, "  %-12s %lld done, %lld failed, %lld waiting for a key\n", "handshakes",

@@ -204,7 +204,7 @@ static void on_error(cfg_t *cfg, const char *format, va_list arguments)
 /* Titles stand in logs and metrics. */
 static int on_section(cfg_t *cfg, cfg_opt_t *opt)
 {
-    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-/";
     const cfg_t *section = opt->values[opt->nvalues - 1]->section;
     const char *title = section->title;
     int err = note_empty_lists(current, section, cfg->line);
@@ -217,7 +217,7 @@ static int on_section(cfg_t *cfg, cfg_opt_t *opt)
     return fail(
         current, cfg->line, ERR_CONFIG,
         "the title of the section that ends here is no name; write 1 to 127 letters, digits, '.', '_', "
-        "'-'");
+        "'-', '/'");
 }
 
 static int parse_file(struct load *load, cfg_t *cfg, const char *path, int line);

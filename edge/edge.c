@@ -230,7 +230,7 @@ static void announce(const struct edge *edge)
               "key_servers=%zu origin=%s",
               KEYLESS_VERSION, session_io_library(), edge->thread_count, certs_count(setup->certs),
               certs_skipped(setup->certs), (long long)days, setup->key_servers.count,
-              address_text(&setup->origin, origin));
+              address_text(&setup->origins.route[0].address, origin));
     process_notify("READY=1");
 }
 

@@ -6,6 +6,7 @@
 #define FIELD(member)         offsetof(struct edge_config, member)
 #define TLS_FIELD(member)     (FIELD(tls.member) - FIELD(tls))
 #define TIMEOUT_FIELD(member) (FIELD(timeout.member) - FIELD(timeout))
+#define ORIGIN_FIELD(member)  offsetof(struct edge_config_origin, member)
 #define SERVER_FIELD(member)  offsetof(struct edge_config_server, member)
 #define SECOND                1000
 #define MINUTE                (60 * SECOND)
@@ -24,6 +25,12 @@ static const struct config_option server_table[] = {
      .help = "Its public key; there it says: keyless pubkey < identity.key"},
     {.name = "psk", .type = CONFIG_PATH, .offset = SERVER_FIELD(psk),
      .help = "File with the secret shared with this key server; the psk outside when left out."},
+    {.name = NULL},
+};
+
+static const struct config_option origin_table[] = {
+    {.name = "address", .type = CONFIG_STRING, .offset = ORIGIN_FIELD(address),
+     .help = "Where its plain bytes go: \"HOST:PORT\" or \"unix:PATH\"."},
     {.name = NULL},
 };
 
@@ -102,6 +109,9 @@ const struct config_option edge_config_table[] = {
      .help = "Name whose certificate unknown names get; the first one when left out, none when empty."},
     {.name = "origin", .type = CONFIG_STRING, .offset = FIELD(origin),
      .help = "Where the plain bytes go: \"HOST:PORT\" or \"unix:PATH\"."},
+    {.name = "origin_for", .type = CONFIG_SECTIONS, .offset = FIELD(origins), .options = origin_table,
+     .size = sizeof(struct edge_config_origin),
+     .help = "Where one protocol of tls.alpn goes instead: origin_for \"h2\" { address = \"HOST:PORT\" }."},
     {.name = "user", .type = CONFIG_STRING, .offset = FIELD(user),
      .help = "User to become when started as root."},
     {.name = "threads", .type = CONFIG_INT, .offset = FIELD(threads), .fallback = "0", .min = 0, .max = 1024,
@@ -194,6 +204,43 @@ static int check_tls(const struct edge_config *config, const char *file, struct 
     return 0;
 }
 
+static bool agrees_on(const struct config_strings *alpn, const char *protocol)
+{
+    for (size_t i = 0; i < alpn->count; i++) {
+        /* http/1.0 comes with http/1.1 */
+        if (strcmp(alpn->item[i], protocol) == 0 ||
+            (strcmp(alpn->item[i], "http/1.1") == 0 && strcmp(protocol, "http/1.0") == 0))
+            return true;
+    }
+    return false;
+}
+
+static int check_origins(const struct edge_config *config, const char *file, struct fault *fault)
+{
+    const struct edge_config_origin *origins = config->origins.item;
+
+    if (is_empty(config->origin))
+        return fault_set(fault, ERR_CONFIG, "%s: no origin; add: origin = \"127.0.0.1:8080\"", file);
+    for (size_t i = 0; i < config->origins.count; i++) {
+        if (strcmp(origins[i].title, "default") == 0)
+            return fault_set(
+                fault, ERR_CONFIG,
+                "%s: origin_for \"default\": write origin = \"%s\"; default is what status and metrics "
+                "call that one",
+                file, is_empty(origins[i].address) ? "ADDRESS" : origins[i].address);
+        if (is_empty(origins[i].address))
+            return fault_set(fault, ERR_CONFIG,
+                             "%s: origin_for \"%s\" has no address; add: address = \"127.0.0.1:8081\"", file,
+                             origins[i].title);
+        if (!agrees_on(&config->tls.alpn, origins[i].title))
+            return fault_set(
+                fault, ERR_CONFIG,
+                "%s: origin_for \"%s\": clients cannot agree on it; add \"%s\" to alpn in tls { }", file,
+                origins[i].title, origins[i].title);
+    }
+    return 0;
+}
+
 static int check(const struct edge_config *config, const char *file, struct fault *fault)
 {
     if (config->listen.count == 0)
@@ -201,11 +248,11 @@ static int check(const struct edge_config *config, const char *file, struct faul
                          file, EDGE_DEFAULT_PORT);
     if (config->admin[0] == 0)
         return fault_set(fault, ERR_CONFIG, "%s: admin is empty; to have none write: admin = \"off\"", file);
-    if (is_empty(config->origin))
-        return fault_set(fault, ERR_CONFIG, "%s: no origin; add: origin = \"127.0.0.1:8080\"", file);
     if (config->user != NULL && config->user[0] == 0)
         return fault_set(fault, ERR_CONFIG, "%s: user is empty; name a user or leave the option out", file);
     int err = check_servers(config, file, fault);
+    if (err == 0)
+        err = check_origins(config, file, fault);
     return err != 0 ? err : check_tls(config, file, fault);
 }
 

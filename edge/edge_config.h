@@ -17,14 +17,21 @@ struct edge_config_server {
     char *psk;     /* path; default: the top-level psk */
 };
 
+/* origin_for PROTOCOL { … } */
+struct edge_config_origin {
+    char *title;   /* PROTOCOL, as clients offer it: "h2" */
+    char *address; /* "127.0.0.1:8081", "unix:/run/…" */
+};
+
 struct edge_config {
-    struct config_strings listen; /* "*:443" */
-    char *admin;                  /* "127.0.0.1:2405"; "off" = none */
-    char *identity;               /* path */
-    char *psk;                    /* path */
-    char *certificates;           /* path of the folder */
-    char *default_certificate;    /* a name; unset: the first; "" : none */
-    char *origin;                 /* "127.0.0.1:8080", "unix:/run/…" */
+    struct config_strings listen;   /* "*:443" */
+    char *admin;                    /* "127.0.0.1:2405"; "off" = none */
+    char *identity;                 /* path */
+    char *psk;                      /* path */
+    char *certificates;             /* path of the folder */
+    char *default_certificate;      /* a name; unset: the first; "" : none */
+    char *origin;                   /* "127.0.0.1:8080", "unix:/run/…" */
+    struct config_sections origins; /* of struct edge_config_origin: protocols that go elsewhere */
     char *user;
     int threads;                        /* 0 = one per core */
     int connections_max;                /* per thread; 20,000 */

@@ -117,6 +117,19 @@ static json_t *connections_json(const struct edge_status *status)
                      number(counter_get(&sum.bytes_to_client)));
 }
 
+/* {"default": ADDRESS, "h2": ADDRESS, …} */
+static json_t *origins_json(const struct setup *setup)
+{
+    json_t *all = json_object();
+    char address[ADDRESS_TEXT_SIZE];
+
+    for (size_t i = 0; i < setup->origins.count; i++) {
+        const struct origin_route *route = &setup->origins.route[i];
+        json_object_set_new(all, route->protocol, json_string(address_text(&route->address, address)));
+    }
+    return all;
+}
+
 int edge_status_json(struct buffer *body, const char *rest, void *user)
 {
     const struct edge_status *status = user;
@@ -124,15 +137,15 @@ int edge_status_json(struct buffer *body, const char *rest, void *user)
     char origin[ADDRESS_TEXT_SIZE];
 
     (void)rest;
-    return answer(body, json_pack("{s:s, s:s, s:b, s:b, s:o, s:i, s:o, s:s, s:o, s:o, s:o, s:o}", "program",
-                                  "keyless-edge", "version", KEYLESS_VERSION, "ready",
+    return answer(body, json_pack("{s:s, s:s, s:b, s:b, s:o, s:i, s:o, s:s, s:o, s:o, s:o, s:o, s:o}",
+                                  "program", "keyless-edge", "version", KEYLESS_VERSION, "ready",
                                   edge_status_ready(status), "draining", status->draining, "uptime_seconds",
                                   number((clock_ns() - status->started_ns) / 1000000000), "threads",
                                   (int)status->thread_count, "listeners", listeners_json(status), "origin",
-                                  address_text(&setup->origin, origin), "connections",
-                                  connections_json(status), "key_servers", servers_json(setup),
-                                  "certificates", certificates_json(setup->certs), "certificates_skipped",
-                                  number(certs_skipped(setup->certs))));
+                                  address_text(&setup->origins.route[0].address, origin), "origins",
+                                  origins_json(setup), "connections", connections_json(status), "key_servers",
+                                  servers_json(setup), "certificates", certificates_json(setup->certs),
+                                  "certificates_skipped", number(certs_skipped(setup->certs))));
 }
 
 /* ---- /trace/ ---- */
@@ -178,9 +191,10 @@ int edge_status_trace(struct buffer *body, const char *rest, void *user)
         return 404;
     if (trace_find_any(status, random, &record) != 0)
         return 404;
-    return answer(body, json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "client_random",
-                                  hex_encode(random_text, random, sizeof(random)), "trace",
-                                  trace_id_text(&record.id, id), "tls_kind", text_or_null(record.kind),
-                                  "result", text_or_null(record.result), "ns", trace_points(&record), "key",
-                                  trace_key(&record)));
+    return answer(body,
+                  json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "client_random",
+                            hex_encode(random_text, random, sizeof(random)), "trace",
+                            trace_id_text(&record.id, id), "tls_kind", text_or_null(record.kind), "result",
+                            text_or_null(record.result), "origin_for", text_or_null(record.origin), "ns",
+                            trace_points(&record), "key", trace_key(&record)));
 }

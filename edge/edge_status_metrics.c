@@ -93,6 +93,21 @@ static void put_exchanges(struct buffer *out, const struct session_stats *sum)
                      exchange_mode_name((enum exchange_mode)i), counter_get(&sum->exchanges[i]));
 }
 
+static void put_origins(struct buffer *out, const struct session_stats *sum, const struct origins *origins)
+{
+    static const char connections[] = "keyless_edge_origin_connections_total";
+    static const char failures[] = "keyless_edge_origin_failures_total";
+
+    metrics_family(out, connections, METRIC_COUNTER, "Connections to an origin, by the protocol it is for.");
+    for (size_t i = 0; i < origins->count; i++)
+        put_labelled(out, connections, "origin_for", origins->route[i].protocol,
+                     counter_get(&sum->origin_connected[i]));
+    metrics_family(out, failures, METRIC_COUNTER, "Connections to an origin that did not come about.");
+    for (size_t i = 0; i < origins->count; i++)
+        put_labelled(out, failures, "origin_for", origins->route[i].protocol,
+                     counter_get(&sum->origin_failed[i]));
+}
+
 static void put_sessions(struct buffer *out, const struct session_stats *sum)
 {
     put_singles(out, session_rows, sum);
@@ -266,6 +281,7 @@ int edge_status_metrics(struct buffer *body, const char *rest, void *user)
               "When the first certificate expires, in Unix time.",
               (double)edge_status_earliest_expiry(setup->certs));
     put_sessions(body, &sum);
+    put_origins(body, &sum, &setup->origins);
     put_servers(body, setup);
     put_provider(body);
     return 200;

@@ -221,6 +221,7 @@ void session_timeout(struct session *session, enum timeout_class class)
                                EVENT_TIMEOUT);
         return;
     case TIMEOUT_CONNECT:
+        counter_add(&session->host->stats.origin_failed[session->route->number], 1);
         session_log_origin_failed(session, 0);
         session_conclude(session, RESULT_ORIGIN_FAILED);
         break;

@@ -12,6 +12,7 @@
 #include "edge/async.h"
 #include "edge/edge_config.h"
 #include "edge/exchange.h"
+#include "edge/origins.h"
 #include "edge/session_io.h"
 #include "edge/session_state.h"
 #include "edge/session_stats.h"
@@ -26,7 +27,7 @@ struct session_host {
     struct tls *tls;
     struct client *client;
     const struct edge_config *config;
-    const struct address *origin;
+    const struct origins *origins;
     const struct client_server *servers; /* server_count */
     const struct client_server_stats *server_stats;
     size_t server_count;
@@ -50,6 +51,8 @@ struct session {
     struct tls_hello hello;    /* what the TLS library has read of it */
     struct watch client;
     struct watch origin;
+    const struct origin_route
+        *route; /* to the origin of what was agreed on; NULL until the handshake is done */
     struct relay relay;
     struct key_wait key;
     struct exchange exchange; /* of RSA keys; unused unless it is configured */

@@ -94,6 +94,16 @@ static void broke(struct session *session)
         session_handshake_fail(session, FAILURE_CLIENT_GONE, EVENT_HANDSHAKE_FAILED);
 }
 
+static void choose_origin(struct session *session)
+{
+    const unsigned char *protocol = NULL;
+    unsigned length = 0;
+
+    SSL_get0_alpn_selected(session->io.ssl, &protocol, &length);
+    session->route = origins_find(session->host->origins, protocol, length);
+    session->trace.origin = session->route->protocol;
+}
+
 static void done(struct session *session)
 {
     struct session_stats *stats = &session->host->stats;
@@ -101,6 +111,7 @@ static void done(struct session *session)
 
     trace_mark(&session->trace, TRACE_HANDSHAKE_DONE, clock_ns());
     session->kind = tls_session_kind(session->io.ssl, exchange_mode(&session->exchange) == EXCHANGE_BOUND);
+    choose_origin(session);
     session->trace.kind = tls_kind_name(session->kind);
     counter_add(&stats->handshakes[session->kind], 1);
     count_exchange(session);

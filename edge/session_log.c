@@ -80,9 +80,10 @@ void session_log_origin_failed(const struct session *session, int why)
 {
     char from[ADDRESS_TEXT_SIZE], origin[ADDRESS_TEXT_SIZE], trace[2 * TRACE_ID_SIZE + 1];
 
-    log_event(LOG_WARN, "origin_failed", "client=%s origin=%s error=\"%s\" trace=%s",
-              address_text(&session->from, from), address_text(session->host->origin, origin),
-              why ? strerror(why) : "timed out", trace_id_text(&session->trace.id, trace));
+    log_event(LOG_WARN, "origin_failed", "client=%s origin=%s origin_for=%s error=\"%s\" trace=%s",
+              address_text(&session->from, from), address_text(&session->route->address, origin),
+              session->route->protocol, why ? strerror(why) : "timed out",
+              trace_id_text(&session->trace.id, trace));
 }
 
 void session_log_connection(const struct session *session)
@@ -101,14 +102,14 @@ void session_log_connection(const struct session *session)
     log_record(
         "connection",
         "client=%s sni=%s version=%s cipher=%s kind=%s resumed=%s alpn=%s handshake_us=%llu key_us=%llu "
-        "key_server=%s bytes_in=%llu bytes_out=%llu duration_ms=%llu result=%s trace=%s",
+        "key_server=%s origin_for=%s bytes_in=%llu bytes_out=%llu duration_ms=%llu result=%s trace=%s",
         address_text(&session->from, from), sni(session, name), done ? SSL_get_version(ssl) : "-",
         done ? SSL_get_cipher_name(ssl) : "-", done ? tls_kind_name(session->kind) : "-",
         done && SSL_session_reused(ssl) ? "yes" : "no",
         session_log_escape(alpn_text, sizeof(alpn_text), protocol),
         (unsigned long long)(done ? (at[TRACE_HANDSHAKE_DONE] - at[TRACE_CLIENT_HELLO]) / 1000 : 0),
         (unsigned long long)(session->key_ns / 1000), session->trace.server ? session->trace.server : "-",
-        (unsigned long long)session->moved[RELAY_TO_ORIGIN],
+        session->route ? session->route->protocol : "-", (unsigned long long)session->moved[RELAY_TO_ORIGIN],
         (unsigned long long)session->moved[RELAY_TO_CLIENT], (unsigned long long)(at[TRACE_CLOSED] / 1000000),
         session_stats_result_name(session->result), trace_id_text(&session->trace.id, trace));
 }

@@ -63,6 +63,7 @@ void session_relay_listen(struct session *session)
 
 static void failed(struct session *session, int why)
 {
+    counter_add(&session->host->stats.origin_failed[session->route->number], 1);
     session_log_origin_failed(session, why);
     session_conclude(session, RESULT_ORIGIN_FAILED);
     session_happen(session, EVENT_ORIGIN_FAILED);
@@ -89,7 +90,7 @@ void session_relay_connect(struct session *session)
     bool connected;
 
     watch_sleep(&session->client); /* what it says already waits in the kernel until there is an origin */
-    int fd = origin_open(host->origin, &connected);
+    int fd = origin_open(&session->route->address, &connected);
     if (fd == ERR_BUSY) {
         session_retry_later(session);
         return;
@@ -162,8 +163,10 @@ void session_relay_run(struct session *session)
     const struct relay_end origin = {.type = &origin_end, .user = &session->origin.fd};
     struct relay_step step;
 
-    if (!session->trace.at[TRACE_ORIGIN_CONNECTED] && session->origin.open)
+    if (!session->trace.at[TRACE_ORIGIN_CONNECTED] && session->origin.open) {
         trace_mark(&session->trace, TRACE_ORIGIN_CONNECTED, clock_ns());
+        counter_add(&session->host->stats.origin_connected[session->route->number], 1);
+    }
     relay_run(&session->relay, &client, &origin, &session->host->scratch, &step);
     account(session, &step);
     if (!relay_events(session, &step))

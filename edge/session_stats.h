@@ -5,6 +5,7 @@
 
 #include "common/metrics.h"
 #include "edge/exchange.h"
+#include "edge/origins.h"
 #include "edge/timeouts.h"
 #include "edge/tls.h"
 
@@ -58,6 +59,8 @@ struct session_stats {
         exchanges[EXCHANGE_MODES]; /* RSA key exchanges that asked for their secret, whatever came of it */
     counter failures[SESSION_FAILURES];
     counter timeouts[TIMEOUT_CLASSES];
+    counter origin_connected[ORIGINS_MAX]; /* by origin_route.number */
+    counter origin_failed[ORIGINS_MAX];
     counter bytes_to_origin;
     counter bytes_to_client;
     struct histogram handshake_full; /* from the ClientHello to the end of the handshake */

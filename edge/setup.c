@@ -50,7 +50,7 @@ static int load_rest(struct setup *setup, bool strict, struct fault *fault)
     int error;
 
     setup->threads = thread_count(config);
-    if ((error = address_parse(&setup->origin, config->origin, 0, fault)) != 0 ||
+    if ((error = origins_load(&setup->origins, config, fault)) != 0 ||
         (error = key_servers_load(&setup->key_servers, config, fault)) != 0)
         return error;
     setup->stats = calloc(setup->key_servers.count, sizeof(*setup->stats));

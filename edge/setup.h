@@ -3,16 +3,16 @@
 #ifndef EDGE_SETUP_H
 #define EDGE_SETUP_H
 
-#include "common/address.h"
 #include "edge/certs.h"
 #include "edge/key_servers.h"
+#include "edge/origins.h"
 #include "edge/tls.h"
 
 struct setup {
     struct edge_config config;
     struct key_servers key_servers;
     struct client_server_stats *stats; /* owned, one a key server; the only part that changes */
-    struct address origin;
+    struct origins origins;
     OSSL_LIB_CTX *context; /* owned */
     struct certs *certs;   /* owned */
     struct tls *tls;       /* owned */

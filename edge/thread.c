@@ -200,7 +200,7 @@ static void init_host(struct thread *thread)
     host->loop = &thread->loop;
     host->tls = setup->tls;
     host->config = config;
-    host->origin = &setup->origin;
+    host->origins = &setup->origins;
     host->servers = setup->key_servers.servers;
     host->server_stats = setup->stats;
     host->server_count = setup->key_servers.count;

@@ -31,6 +31,7 @@ struct trace_record {
     uint64_t accepted_ns;      /* of clock_ns() */
     uint64_t at[TRACE_POINTS]; /* ns since accept; 0 = not reached */
     const char *kind;          /* of the handshake; static text, NULL until done */
+    const char *origin;        /* protocol whose origin it has, or "default" (borrowed); NULL until done */
     const char *result;        /* of the session; static text, NULL until over */
     /* the last key operation; kind 0 when there was none */
     enum operation_kind operation;

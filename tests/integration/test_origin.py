@@ -62,6 +62,46 @@ def test_origin_down(edge_for, pki):
         edge.admin.wait_metric(r'keyless_edge_connections_closed_total\{result="origin_failed"')
 
 
+def test_an_origin_for_each_protocol(edge_for, raw_origin, pki):
+    """No client of one protocol reaches the origin of another; who agrees on none goes to the default one."""
+    one, two = (raw_origin(lambda connection, name=name: connection.sendall(name)) for name in (b"one", b"two"))
+    edge = edge_for(one.address, tls='alpn = {"h2", "http/1.1"}', extra='origin_for "h2" { address = "%s" }' % two.address)
+    for offered, agreed, origin in ((["h2", "http/1.1"], "h2", b"two"), (["http/1.1", "h2"], "h2", b"two"),
+                                    (["http/1.1"], "http/1.1", b"one"), (["http/1.0"], "http/1.0", b"one"), ([], None, b"one")):
+        tls = clients.context(pki.ca)
+        if offered:
+            tls.set_alpn_protocols(offered)
+        with clients.connect(edge, "rsa.test", tls) as connection:
+            assert connection.selected_alpn_protocol() == agreed
+            connection.sendall(b"?")
+            assert clients.read_all(connection) == origin, offered
+    edge.wait_log(r"event=connection .*alpn=h2 .*origin_for=h2 ")
+    edge.wait_log(r"event=connection .*alpn=http/1.0 .*origin_for=default ")
+    assert edge.admin.metric(r'keyless_edge_origin_connections_total{origin_for="h2"}') == 2
+    assert edge.admin.metric(r'keyless_edge_origin_connections_total{origin_for="default"}') == 3
+    assert edge.admin.status()["origins"] == {"default": one.address, "h2": two.address}
+
+
+def test_an_origin_that_is_down_takes_no_other_protocol_with_it(edge_for, raw_origin, pki):
+    one = raw_origin(lambda connection: connection.sendall(b"one"))
+    with dead_port() as address:
+        edge = edge_for(one.address, tls='alpn = {"h2", "http/1.1"}', extra='origin_for "h2" { address = "%s" }' % address)
+        tls = clients.context(pki.ca)
+        tls.set_alpn_protocols(["h2"])
+        with clients.connect(edge, "rsa.test", tls) as connection:
+            try:
+                connection.sendall(b"?")
+                assert clients.read_all(connection) == b""
+            except (ssl.SSLError, ConnectionResetError):
+                pass
+        edge.wait_log(r"event=origin_failed .*origin=%s origin_for=h2 " % address)
+        assert edge.admin.metric(r'keyless_edge_origin_failures_total{origin_for="h2"}') == 1
+        assert edge.admin.metric(r'keyless_edge_origin_failures_total{origin_for="default"}') == 0
+        with connected(edge, pki) as connection:
+            connection.sendall(b"?")
+            assert clients.read_all(connection) == b"one"
+
+
 def test_slow_origin_is_waited_for(edge_for, raw_origin, pki):
     gate = threading.Event()
 

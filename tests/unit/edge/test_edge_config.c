@@ -128,6 +128,11 @@ static void contradictions_name_the_file(void **state)
     (void)state;
     assert_fault(SERVER, ": no origin; add: origin = ");
     assert_fault("origin = \"\"" SERVER, ": no origin; add: origin = ");
+    assert_fault(ORIGIN SERVER "origin_for h2 { address = x }",
+                 "origin_for \"h2\": clients cannot agree on it; add");
+    assert_fault(ORIGIN SERVER "origin_for \"http/1.1\" { }", "origin_for \"http/1.1\" has no address");
+    assert_fault(ORIGIN SERVER "origin_for default { address = x }",
+                 "origin_for \"default\": write origin = \"x\"");
     assert_fault(ORIGIN, ": no key server; add: key_server NAME {");
     assert_fault(ORIGIN "key_server a { key = " KEY " }", ": key_server a has no address");
     assert_fault(ORIGIN "key_server a { address = x }", ": key_server a has no key");
