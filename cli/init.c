@@ -13,10 +13,12 @@
 #include "cli/trial_pki.h"
 #include "common/bytes.h"
 #include "common/identity.h"
+#include "common/privileges.h"
 #include "common/secret.h"
 #include "keyserver/authorized_options.h"
 
-#define GIVEN_MAX 64
+#define GIVEN_MAX    64
+#define TRIAL_LOCKED (8ul << 20) /* bytes, the usual limit, are enough for three keys */
 
 struct wishes {
     bool server, edge; /* which half; none = both, a trial */
@@ -125,6 +127,8 @@ static int write_server_conf(const struct wishes *wishes, const struct half *ser
                   "listen = {\"%s\"}\n",
                   server->folder, wishes->server_listen);
     accounts_put_user(&text, wishes->user, "keyless-server", trial);
+    if (trial && !privileges_may_lock(TRIAL_LOCKED))
+        buffer_printf(&text, "# This machine locks too little memory for a key server.\nmemory = unlocked\n");
     if (trial)
         buffer_printf(&text, "admin = \"unix:%s/admin.sock\"\n", server->folder);
     buffer_printf(&text,

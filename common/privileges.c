@@ -6,6 +6,7 @@
 #include <pwd.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -68,9 +69,10 @@ static int bound_capabilities(uint64_t kept)
     return 0;
 }
 
-bool privileges_may_lock(void)
+bool privileges_may_lock(size_t bytes)
 {
-    return may(CAP_IPC_LOCK);
+    struct rlimit limit;
+    return may(CAP_IPC_LOCK) || (getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_max >= bytes);
 }
 
 /* ---- the user ---- */

@@ -6,6 +6,7 @@
 #define COMMON_PRIVILEGES_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -36,7 +37,7 @@ int privileges_drop(const char *user, enum privileges_groups groups, struct faul
 /* For a process that goes on to start others: of its capabilities it keeps those for that and for reading
  * files. */
 int privileges_keep_for_children(struct fault *fault) MUST_USE;
-/* Whether memory may be locked without regard to RLIMIT_MEMLOCK (CAP_IPC_LOCK). */
-bool privileges_may_lock(void);
+/* Whether BYTES of memory may be locked: with CAP_IPC_LOCK, or by the hard limit. */
+bool privileges_may_lock(size_t bytes);
 
 #endif

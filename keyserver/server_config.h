@@ -12,6 +12,8 @@
 enum server_audit_sync { SERVER_AUDIT_SYNC_INTERVAL, SERVER_AUDIT_SYNC_ALWAYS };
 enum server_audit_failure { SERVER_AUDIT_REFUSE, SERVER_AUDIT_SERVE };
 
+enum server_memory { SERVER_MEMORY_LOCKED, SERVER_MEMORY_UNLOCKED };
+
 /* The audit log. */
 struct server_audit {
     char *folder;         /* path */
@@ -43,6 +45,7 @@ struct server_config {
     int log_level;                 /* enum log_level */
     int log_format;                /* enum log_format */
     bool access_log;               /* one line a use of a key; on */
+    int memory;                    /* enum server_memory: what keys that cannot be locked are */
     bool lanes;                    /* several operations at once where the processor can; on */
     struct server_key key_default; /* of every key, unless its own section says otherwise */
     struct config_sections key_sections; /* struct server_key, by name or id of the key */

@@ -33,6 +33,7 @@ struct vault {
     struct audit *audit;     /* owned; NULL: nothing is recorded */
     struct workers *workers; /* owned */
     struct desk desk;
+    bool locked; /* what was loaded is locked into memory */
 };
 
 enum purpose {
@@ -159,7 +160,21 @@ static int vault_lock(struct vault *vault, const struct server_config *config, e
         return fault_set(fault, ERR_MEMORY, "the workers cannot be started");
     if (purpose == TO_SERVE && audit_start(vault->audit, vault->edges, vault->keys, vault->rules, &at) != 0)
         return fault_set(fault, ERR_MEMORY, "the audit log cannot be started");
-    return sandbox_enter(files_denied, audit_folder(vault->audit), fault);
+    return sandbox_enter(files_denied, audit_folder(vault->audit), vault->locked, fault);
+}
+
+/* While it may: the limit of who is not root is mostly less than what a vault needs. */
+static int lock_memory(struct vault *vault, const struct server_config *config, struct fault *fault)
+{
+    vault->locked = sandbox_lock_memory();
+    if (vault->locked || config->memory == SERVER_MEMORY_UNLOCKED || PROCESS_SANITIZED)
+        return 0;
+    return fault_set(fault, ERR_CONFIG,
+                     "the keys cannot be locked into memory and could be written to swap space; raise the "
+                     "limit (ulimit -l "
+                     "unlimited; LimitMEMLOCK=infinity of a systemd unit; docker run --ulimit memlock=-1), "
+                     "give CAP_IPC_LOCK, or "
+                     "write memory = unlocked into server.conf");
 }
 
 /* All of it. */
@@ -168,7 +183,7 @@ static int vault_open(struct vault *vault, const struct server_config *config, i
 {
     int err;
     if ((err = vault_load(vault, config, edges_fd, fault)) != 0 ||
-        (err = open_audit(vault, config, fault)) != 0 ||
+        (err = open_audit(vault, config, fault)) != 0 || (err = lock_memory(vault, config, fault)) != 0 ||
         (err = privileges_drop(config->user, PRIVILEGES_NO_GROUPS, fault)) != 0)
         return err;
     return vault_lock(vault, config, purpose, fault);

@@ -6,9 +6,8 @@ import subprocess
 
 import pytest
 
-import clients
-from daemon import BUILD, PATIENCE, ROOT, Daemon, program, wait_until
-from fleet import Edge, KeyServer, keyless
+from daemon import PATIENCE, Daemon, program
+from fleet import keyless
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 CAPABILITIES = ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"]
@@ -165,3 +164,33 @@ def test_a_low_port_is_bound_with_one_capability_that_goes(site, pki, origin, tm
             assert [int(thread[name], 16) for name in CAPABILITIES if name != "CapBnd"] == [0] * 4, thread
     finally:
         assert edge.stop() == 0
+
+
+# ---- memory ----
+
+def with_little_memory_to_lock():
+    """The beginning of a command that keeps root and may lock nothing."""
+    return ["prlimit", "--memlock=0:0", "setpriv", "--bounding-set", "-ipc_lock,-sys_resource", "--inh-caps",
+            "-ipc_lock,-sys_resource"]
+
+
+def test_keys_are_locked_into_memory_whatever_the_limit_of_the_user(site, pki):
+    server = site.start_server([key for key, _ in pki.all])
+    server.wait_log("event=sandbox .*memory=locked")
+    with open("/proc/%d/status" % child(server, "vault")) as handle:
+        assert int(re.search(r"VmLck:\s+(\d+)", handle.read()).group(1)) > 0
+
+
+def test_keys_that_cannot_be_locked_are_an_error_unless_it_is_said(site, pki):
+    if not shutil.which("setpriv") or not shutil.which("prlimit"):
+        pytest.skip("setpriv or prlimit (package util-linux) is missing")
+    identity, conf, folder = site.server_folder([pki.p256[0]], extra="memory = locked")
+    done = subprocess.run([*with_little_memory_to_lock(), program("keyless-server"), "-c", conf], capture_output=True, text=True,
+                          timeout=PATIENCE)
+    assert done.returncode == 2 and "cannot be locked into memory" in done.stderr and "memory = unlocked" in done.stderr, done.stderr
+    with open(conf) as handle:
+        text = handle.read()
+    with open(conf, "w") as handle:
+        handle.write(text.replace("memory = locked", "memory = unlocked"))
+    server = site.restart_server(folder, identity, conf, inside=with_little_memory_to_lock())
+    server.wait_log("event=sandbox .*memory=unlocked")

@@ -9,6 +9,7 @@ import http.client
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -29,8 +30,20 @@ def keyless(*arguments, input=None, check=True):
 USER = 'user = "nobody"\n' if os.geteuid() == 0 else ""
 
 
+def may_lock():
+    """Whether a key server can lock its keys: by CAP_IPC_LOCK or by a limit that is no smaller than usual."""
+    with open("/proc/self/status") as handle:
+        capabilities = int(re.search(r"CapEff:\s+(\w+)", handle.read()).group(1), 16)
+    limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[1]
+    return capabilities >> 14 & 1 == 1 or limit == resource.RLIM_INFINITY or limit >= 8 << 20
+
+
 def user_line(extra):
     return "" if re.search(r"^user\b", extra, re.M) else USER
+
+
+def memory_line(extra):
+    return "" if re.search(r"^memory\b", extra, re.M) or may_lock() else "memory = unlocked\n"
 
 
 def write(path, text, mode=0o600):
@@ -162,7 +175,7 @@ class Site:
             extra = extra.replace("key_default {", defaults, 1)
         else:
             extra = defaults + "}\n" + extra
-        text = 'listen = {"%s"}\nadmin = "127.0.0.1:0"\n%s\n' % (listen, user_line(extra) + extra)
+        text = 'listen = {"%s"}\nadmin = "127.0.0.1:0"\n%s\n' % (listen, user_line(extra) + memory_line(extra) + extra)
         config = write(os.path.join(folder, "server.conf"), text)
         return identity, config, folder
 

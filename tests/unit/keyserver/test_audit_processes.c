@@ -301,7 +301,7 @@ static int enter(void)
     bool denied = process_deny_files_but(audit_folder(rig.audit));
     if (audit_start(rig.audit, rig.edges, rig.keys, rig_policy, &rig.now) != 0)
         return 2;
-    return sandbox_enter(denied, audit_folder(rig.audit), &fault) != 0 ? 3 : 0;
+    return sandbox_enter(denied, audit_folder(rig.audit), true, &fault) != 0 ? 3 : 0;
 }
 
 static int run_inside(void (*act)(void))

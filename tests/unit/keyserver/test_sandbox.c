@@ -141,7 +141,7 @@ static int run_inside(void (*act)(void))
     if (pid == 0) {
         struct fault fault = {0};
         log_init("test", LOG_ERROR, LOG_LOGFMT);
-        if (process_harden("test", &fault) != 0 || sandbox_enter(process_deny_files(), -1, &fault) != 0)
+        if (process_harden("test", &fault) != 0 || sandbox_enter(process_deny_files(), -1, true, &fault) != 0)
             _exit(1);
         act();
         _exit(SURVIVED);
@@ -187,7 +187,7 @@ static void threads_that_were_there_before_are_inside_too(void **state)
         pthread_t thread;
         log_init("test", LOG_ERROR, LOG_LOGFMT);
         if (pipe(pipe_to_thread) != 0 || pthread_create(&thread, NULL, open_when_told, NULL) != 0 ||
-            process_harden("test", &fault) != 0 || sandbox_enter(false, -1, &fault) != 0 ||
+            process_harden("test", &fault) != 0 || sandbox_enter(false, -1, true, &fault) != 0 ||
             write(pipe_to_thread[1], "1", 1) != 1)
             _exit(1);
         pthread_join(thread, NULL);
