@@ -38,6 +38,13 @@ int address_listen(const struct address *address, bool shared, int backlog, stru
 /* The address FD is bound to (port 0 becomes the real one). */
 int address_of_socket(int fd, struct address *out) MUST_USE;
 
+#define ADDRESS_BLOCK_SIZE 17
+
+/* What names a block of addresses: the family, and the first V4_BITS or V6_BITS of ADDRESS; the rest is
+ * zeros. IPv4-mapped IPv6 counts as IPv4; all unix sockets are one block. */
+void address_block(uint8_t out[static ADDRESS_BLOCK_SIZE], const struct address *address, unsigned v4_bits,
+                   unsigned v6_bits);
+
 struct network {
     uint8_t family; /* AF_INET or AF_INET6; 0 = unused */
     uint8_t prefix; /* bits */

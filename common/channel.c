@@ -137,6 +137,7 @@ static enum channel_drop drop_of(enum channel_state state, int why)
     case ERR_REFUSED:
         return DROP_UNKNOWN;
     case ERR_MEMORY:
+    case ERR_BUSY:
         return DROP_HALF_OPEN;
     case ERR_CRYPTO:
     case ERR_FORMAT:

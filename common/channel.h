@@ -87,7 +87,7 @@ struct channel_verdict {
 /* Why a stranger was dropped; for the owner's log and counters only, nothing of it reaches the stranger. */
 enum channel_drop {
     DROP_BUDGET,    /* too many handshakes from this address */
-    DROP_HALF_OPEN, /* too many unauthenticated connections in all, or no memory for one more */
+    DROP_HALF_OPEN, /* made room for a newer one (half_open.h), or no memory for one more */
     DROP_DEADLINE,  /* did not finish in time */
     DROP_CUT,       /* left before it was authenticated */
     DROP_HANDSHAKE, /* message 1 did not open */

@@ -51,6 +51,8 @@ struct channel {
 
     struct channel_listener *listener; /* accepting side until open, borrowed; else NULL */
     struct channel *next, **link;      /* in the listener's list of half-open channels */
+    size_t place;                      /* its number there, if `has_place` */
+    bool has_place;                    /* false once it has to make room for another */
 
     struct channel_opening *opening; /* owned; NULL once the keys are made */
     struct noise_cipher sending, receiving;
@@ -128,7 +130,9 @@ void channel_io_drain(int fd);
 /* Message 1 of C opened and names its peer: asks the owner. ERR_REFUSED; ERR_CLOSED when the owner closed the
  * listener instead of answering. */
 int channel_listener_lookup(struct channel *c, uint8_t psk[static NOISE_KEY_SIZE]) MUST_USE;
-/* C is authenticated or gone: its listener forgets it. Tells the owner when C was DROPPED. */
+/* C is gone: its listener forgets it. Tells the owner when C was DROPPED. */
 void channel_listener_release(struct channel *c, bool dropped);
+/* C is authenticated: its address is remembered, and its listener forgets it. */
+void channel_listener_authenticated(struct channel *c);
 
 #endif

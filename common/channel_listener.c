@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "common/channel_internal.h"
+#include "common/half_open.h"
 #include "common/secret.h"
 #include "common/source_budget.h"
 
@@ -16,13 +17,14 @@ struct channel_listener {
     unsigned handles; /* not yet closed by libuv */
     int fd;           /* owned */
     bool closing;
-    unsigned half_open;
+    size_t half_open;            /* channels of the list, those included that are about to be freed */
     struct channel *first;       /* of the half-open channels */
     const struct identity *self; /* borrowed */
     struct channel_listener_settings settings;
     struct channel_listener_handlers handlers;
     void *user; /* borrowed */
     struct source_budget budget;
+    struct half_open places;
 };
 
 void channel_listener_settings_default(struct channel_listener_settings *settings)
@@ -40,6 +42,7 @@ static void free_when_done(struct channel_listener *l)
     if (l->handles > 0 || l->half_open > 0)
         return;
     wipe(l->budget.key, sizeof l->budget.key);
+    half_open_clear(&l->places);
     free(l);
 }
 
@@ -52,6 +55,15 @@ static void hold(struct channel_listener *l, struct channel *c)
         c->next->link = &c->next;
     l->first = c;
     l->half_open++;
+    c->place = half_open_put(&l->places, &c->address, c);
+    c->has_place = true;
+}
+
+static void give_up_place(struct channel_listener *l, struct channel *c)
+{
+    if (c->has_place)
+        half_open_remove(&l->places, c->place);
+    c->has_place = false;
 }
 
 static void drop(struct channel_listener *l, enum channel_drop why, const uint8_t *key,
@@ -69,9 +81,16 @@ void channel_listener_release(struct channel *c, bool dropped)
         c->next->link = c->link;
     c->listener = NULL;
     l->half_open--;
+    give_up_place(l, c);
     if (dropped)
         drop(l, c->drop, c->has_peer ? c->peer : NULL, &c->address);
     free_when_done(l);
+}
+
+void channel_listener_authenticated(struct channel *c)
+{
+    half_open_remember(&c->listener->places, &c->address);
+    channel_listener_release(c, false);
 }
 
 int channel_listener_lookup(struct channel *c, uint8_t psk[static NOISE_KEY_SIZE])
@@ -123,20 +142,26 @@ static void welcome(struct channel_listener *l, int fd, const struct address *fr
     channel_io_start(c);
 }
 
+/* Somebody goes if need be, so that the newest finds a place. */
+static void make_room(struct channel_listener *l)
+{
+    struct channel *victim = half_open_find_victim(&l->places);
+    if (victim == NULL)
+        return;
+    give_up_place(l, victim);
+    channel_end(victim, ERR_BUSY);
+}
+
 static void admit(struct channel_listener *l, int fd, const struct address *from)
 {
-    enum channel_drop why = DROP_KINDS;
-    if (!source_budget_take(&l->budget, from, uv_now(l->poll.loop)))
-        why = DROP_BUDGET;
-    else if (l->half_open >= l->settings.half_open_max)
-        why = DROP_HALF_OPEN;
-    if (why == DROP_KINDS) {
+    if (source_budget_take(&l->budget, from, uv_now(l->poll.loop))) {
+        make_room(l);
         welcome(l, fd, from);
         return;
     }
     channel_io_drain(fd);
     close(fd);
-    drop(l, why, NULL, from);
+    drop(l, DROP_BUDGET, NULL, from);
 }
 
 static void on_acceptable(uv_poll_t *poll, int status, int events);
@@ -178,11 +203,13 @@ int channel_listener_start(struct channel_listener **out, uv_loop_t *loop, int f
                            const struct channel_listener_handlers *handlers, void *user)
 {
     struct channel_listener *l = calloc(1, sizeof *l);
-    if (l == NULL) {
+    if (l == NULL || half_open_init(&l->places, settings->half_open_max) != 0) {
+        free(l);
         close(fd);
         return ERR_MEMORY;
     }
     if (uv_poll_init(loop, &l->poll, fd) != 0) {
+        half_open_clear(&l->places);
         close(fd);
         free(l);
         return ERR_SYSTEM;

@@ -124,7 +124,7 @@ static const struct {
 /* Accepting side: the first transport message has opened, so the peer is who it says and is there now. */
 static void authenticated(struct channel *c)
 {
-    channel_listener_release(c, false);
+    channel_listener_authenticated(c);
     c->state = CHANNEL_OPEN;
     channel_arm(c);
     c->handlers.on_open(c, c->user);

@@ -13,24 +13,6 @@ void source_budget_init(struct source_budget *b, unsigned per_second)
     b->per_second = per_second;
 }
 
-/* What counts as one source: family and IPv4 address, or the first half of an IPv6 address. */
-static size_t source_of(const struct address *from, uint8_t out[static 9])
-{
-    const struct in6_addr *v6 = &from->u.v6.sin6_addr;
-    memset(out, 0, 9);
-    if (from->u.any.sa_family == AF_INET) {
-        out[0] = 4;
-        memcpy(out + 1, &from->u.v4.sin_addr, 4);
-    } else if (from->u.any.sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(v6)) {
-        out[0] = 4;
-        memcpy(out + 1, v6->s6_addr + 12, 4);
-    } else if (from->u.any.sa_family == AF_INET6) {
-        out[0] = 6;
-        memcpy(out + 1, v6->s6_addr, 8);
-    }
-    return 9;
-}
-
 /* Tokens of BUCKET at NOW_MS; never more than LIMIT, computed without overflow. */
 static uint64_t tokens_at(const struct source_bucket *bucket, unsigned per_second, uint64_t now_ms)
 {
@@ -60,12 +42,12 @@ static struct source_bucket *bucket_of(struct source_budget *b, uint64_t tag, ui
 
 bool source_budget_take(struct source_budget *b, const struct address *from, uint64_t now_ms)
 {
-    uint8_t source[9], hash[32];
+    uint8_t source[ADDRESS_BLOCK_SIZE], hash[32];
     uint64_t tag;
     if (b->per_second == 0)
         return true;
-    size_t length = source_of(from, source);
-    hmac_sha256(hash, b->key, sizeof b->key, source, length);
+    address_block(source, from, 32, 64);
+    hmac_sha256(hash, b->key, sizeof b->key, source, sizeof source);
     memcpy(&tag, hash, sizeof tag);
     if (tag == 0)
         tag = 1;

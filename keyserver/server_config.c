@@ -82,7 +82,7 @@ const struct config_option server_config_table[] = {
      .help = "From SIGTERM to the exit at the latest; open requests are answered in that time."},
     {.name = "half_open_max", .type = CONFIG_INT, .offset = FIELD(half_open_max), .fallback = "1024",
      .min = 1, .max = 1048576,
-     .help = "Connections that are not authenticated yet, at once."},
+     .help = "Connections that are not authenticated yet, at once; the source with most loses its oldest."},
     {.name = "handshakes_per_second", .type = CONFIG_INT, .offset = FIELD(handshakes_per_second),
      .fallback = "50", .min = 0, .max = 1000000,
      .help = "Handshakes from one source address; 0 is no limit."},

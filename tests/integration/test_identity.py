@@ -1,12 +1,16 @@
 """Who may connect and who may use which key: refused edges look the same from outside and are told apart in the right log."""
 import os
 import re
+import resource
 import socket
+import struct
+import time
 
 import pytest
 
 import clients
-from daemon import wait_until
+import tls12
+from daemon import program, wait_until
 from fleet import Identity, keyless, write
 from relay import Relay
 
@@ -163,3 +167,38 @@ def test_strangers_do_not_keep_an_edge_out(site, pki, origin):
     for raw in crowd:
         raw.close()
     wait_until(lambda: server.admin.get("/live")[0] == 200, "alive")
+
+
+def crowd_of(server, count, addresses):
+    """COUNT connections that say nothing, from ADDRESSES loopback addresses, each in a /24 of its own."""
+    crowd = []
+    for i in range(count):
+        raw = socket.socket()
+        raw.setblocking(False)
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        raw.bind(("127.1.%d.1" % (i % addresses), 0))
+        raw.connect_ex((server.host, server.port))
+        crowd.append(raw)
+    return crowd
+
+
+def test_ten_thousand_idle_strangers_do_not_delay_an_edge(site, pki):
+    """Each edge comes in at once, while all places are taken by connections that stay for a minute."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    server = site.start_server([pki.rsa[0]], extra="handshake_timeout = 60s\nhandshakes_per_second = 0")
+    crowd, took = [], []
+    try:
+        for _ in range(20):
+            crowd += crowd_of(server, 500, 100)
+            begun = time.monotonic()
+            asker = tls12.Asker(program("tests/peer_ask"), server, site.edge_identity, site.psk_path)
+            assert asker.ask("keys")[0] == "ok"
+            took.append(time.monotonic() - begun)
+            asker.close()
+        server.admin.wait_metric(r"keyless_server_.*dropped_total\{.*half_open", 8000)
+    finally:
+        for raw in crowd:
+            raw.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert sorted(took)[10] < 1, took

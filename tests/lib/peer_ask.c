@@ -118,12 +118,14 @@ static void read_operation(struct operation *operation, const char *verb, char *
                            uint8_t messages[static HANDSHAKE_MAX])
 {
     char *save = NULL;
-    const char *key = strtok_r(rest, " ", &save), *second = strtok_r(NULL, " ", &save),
-               *third = strtok_r(NULL, " ", &save);
     if (strcmp(verb, "keys") == 0) {
         operation->kind = OP_KEYS;
         return;
     }
+    if (rest == NULL)
+        die("a key id and more is missing");
+    const char *key = strtok_r(rest, " ", &save), *second = strtok_r(NULL, " ", &save),
+               *third = strtok_r(NULL, " ", &save);
     if (key == NULL || second == NULL || hex_of(key, operation->key_id, KEY_ID_SIZE) != KEY_ID_SIZE)
         die("a key id and more is missing");
     if (strcmp(verb, "rsa_master") == 0) {

@@ -211,7 +211,7 @@ static void an_edge_gives_up_on_a_silent_server(void **state)
     pair_clear(&p);
 }
 
-static void half_open_connections_are_capped_and_leave_room_again(void **state)
+static void half_open_connections_are_capped_and_the_oldest_makes_room(void **state)
 {
     (void)state;
     struct pair p;
@@ -223,19 +223,20 @@ static void half_open_connections_are_capped_and_leave_room_again(void **state)
     for (size_t i = 0; i < 4; i++)
         fd[i] = peer_connect(&p.address);
     RUN_UNTIL(&p, p.drops[DROP_HALF_OPEN] == 1);
-    struct fate fate = peer_fate(&p, fd[3]);
+    struct fate fate = peer_fate(&p, fd[0]);
     assert_int_equal(fate.bytes + (size_t)fate.number, 0);
-    close(fd[0]);
-    RUN_UNTIL(&p, p.drops[DROP_CUT] == 1);
-    pair_connect(&p); /* an honest edge gets the free place, and gives it back once it is open */
+    pair_connect(&p); /* an honest edge gets the next one's place, and gives it back once it is open */
     RUN_UNTIL(&p, p.server.messages == 1);
+    fate = peer_fate(&p, fd[1]);
+    assert_int_equal(fate.bytes + (size_t)fate.number, 0);
+    assert_int_equal(p.drops[DROP_HALF_OPEN], 2);
     fd[0] = peer_connect(&p.address);
     close(fd[0]);
-    RUN_UNTIL(&p, p.drops[DROP_CUT] == 2);
-    assert_int_equal(p.drops[DROP_HALF_OPEN], 1);
-    close(fd[1]);
+    RUN_UNTIL(&p, p.drops[DROP_CUT] == 1);
     close(fd[2]);
-    RUN_UNTIL(&p, p.drops[DROP_CUT] == 4);
+    close(fd[3]);
+    RUN_UNTIL(&p, p.drops[DROP_CUT] == 3);
+    assert_int_equal(p.drops[DROP_HALF_OPEN], 2);
     pair_clear(&p);
 }
 
@@ -287,7 +288,7 @@ int main(void)
         cmocka_unit_test(an_edge_with_another_server_key_meets_silence),
         cmocka_unit_test(an_unknown_edge_meets_silence),
         cmocka_unit_test(an_edge_gives_up_on_a_silent_server),
-        cmocka_unit_test(half_open_connections_are_capped_and_leave_room_again),
+        cmocka_unit_test(half_open_connections_are_capped_and_the_oldest_makes_room),
         cmocka_unit_test(one_address_has_a_budget_of_handshakes),
         cmocka_unit_test(closing_the_listener_keeps_open_channels_and_ends_the_others_quietly),
     };
