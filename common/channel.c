@@ -98,7 +98,7 @@ void channel_arm(struct channel *c)
 static void on_idle_timeout(struct channel *c)
 {
     if (c->overdue) {
-        channel_end(c, ERR_TIMEOUT);
+        channel_part(c, ERR_TIMEOUT);
         return;
     }
     c->overdue = true;
@@ -184,6 +184,17 @@ void channel_end(struct channel *c, int why)
     uv_close(&c->socket.handle, on_handle_closed);
     uv_close((uv_handle_t *)&c->timer, on_handle_closed);
     uv_close((uv_handle_t *)&c->flusher, on_handle_closed);
+}
+
+void channel_part(struct channel *c, int why)
+{
+    uv_os_fd_t fd;
+    if (c->state == CHANNEL_OPEN && channel_transport_seal(c, CHANNEL_CLOSE, NULL, 0) == 0) {
+        channel_io_flush_last(c);
+        if (uv_fileno(&c->socket.handle, &fd) == 0)
+            channel_io_drain(fd); /* closing with bytes unread would take the message back */
+    }
+    channel_end(c, why);
 }
 
 void channel_close(struct channel *channel)

@@ -39,7 +39,7 @@ struct channel_settings {
     uint64_t rekey_interval_ms;  /* 30,000; looked at when something is sent; 0 = by count only */
     uint64_t ping_interval_ms;   /* how often an otherwise quiet open channel is pinged; 0 = never (accepting
                                     side) */
-    uint64_t idle_timeout_ms;    /* nothing received for so long: ERR_TIMEOUT; 0 = never */
+    uint64_t idle_timeout_ms;    /* no whole message received for so long: ERR_TIMEOUT; 0 = never */
     size_t unsent_max; /* bytes waiting for the peer to read before channel_send says ERR_BUSY; 1 MiB */
 };
 /* The defaults named above, ping 10 s, idle 30 s. */
@@ -125,6 +125,9 @@ int channel_listener_start(struct channel_listener **out, uv_loop_t *loop, int f
 /* Drops every connection that is not authenticated yet, without on_drop: what its lookup was told holds no
  * more. Open channels stay, and new connections are welcome. */
 void channel_listener_drop(struct channel_listener *listener);
+/* While PAUSED nobody is accepted: who comes waits in the kernel's queue and goes on where it was afterwards.
+ * Half-open and open channels stay. */
+void channel_listener_pause(struct channel_listener *listener, bool paused);
 /* Stops accepting; half-open connections are dropped without on_drop, open channels stay. No callback of the
  * listener comes afterwards. Memory goes with the loop's close callbacks. NULL is allowed. */
 void channel_listener_close(struct channel_listener *listener);

@@ -62,7 +62,7 @@ static void make_keys(struct channel *c)
     noise_split(noise, accepting ? &c->receiving : &c->sending, accepting ? &c->sending : &c->receiving);
     memcpy(c->hash, noise->hash, sizeof c->hash);
     channel_handshake_clear(c);
-    c->rekeyed_ms = uv_now(channel_loop(c));
+    c->rekeyed_ms = c->received_ms = uv_now(channel_loop(c));
 }
 
 /* Accepting side: message 1 is complete. Nothing leaves unless it opened and the owner knows the peer. */

@@ -62,7 +62,7 @@ struct channel {
     struct frame_reader frames;
     uint64_t sent_since_rekey; /* messages */
     uint64_t rekeyed_ms;
-    uint64_t received_ms; /* loop time of the last bytes */
+    uint64_t received_ms; /* loop time of the last whole message, or of the handshake's end */
     bool overdue;         /* the idle timeout has passed; ends it unless something comes in this turn */
 
     uint8_t ping[CHANNEL_PING_SIZE]; /* body of the ping that is out */
@@ -89,6 +89,8 @@ struct channel *channel_new(uv_loop_t *loop, const struct address *peer,
                             void *user);
 /* Ends it for the reason WHY; callbacks follow from libuv's close callbacks. Does nothing the second time. */
 void channel_end(struct channel *c, int why);
+/* The same, and says so to the peer, as far as the kernel takes it at once. */
+void channel_part(struct channel *c, int why);
 /* (Re)starts the timer for the state the channel is in. */
 void channel_arm(struct channel *c);
 uv_loop_t *channel_loop(const struct channel *c);
@@ -121,6 +123,8 @@ void channel_io_start(struct channel *c);
 /* Something was appended to `out`: it leaves before the loop sleeps again. An idle handle, since sending from
  * any phase of the loop then keeps it from sleeping first. */
 void channel_io_flush_later(struct channel *c);
+/* Writes what it can right now, without waiting; what is left is lost. */
+void channel_io_flush_last(struct channel *c);
 size_t channel_io_unsent(const struct channel *c);
 /* Reads away what a socket holds (up to a bound), so that closing it sends FIN and not RST. */
 void channel_io_drain(int fd);

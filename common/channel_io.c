@@ -117,6 +117,14 @@ void channel_flush(struct channel *channel)
     flush(channel);
 }
 
+/* While a write is under way the peer does not read anyway. */
+void channel_io_flush_last(struct channel *c)
+{
+    uv_buf_t all = uv_buf_init((char *)c->out.bytes + c->out.start, (unsigned)buffer_length(&c->out));
+    if (!c->writing)
+        (void)uv_try_write(&c->socket.stream, &all, 1);
+}
+
 void channel_io_flush_later(struct channel *c)
 {
     uv_idle_start(&c->flusher, on_idle);
@@ -133,8 +141,6 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
 
 static void take_bytes(struct channel *c, uint8_t *bytes, size_t length)
 {
-    c->received_ms = uv_now(channel_loop(c));
-    c->overdue = false;
     if (c->state == CHANNEL_WAIT_MESSAGE) {
         size_t used = channel_handshake_receive(c, bytes, length);
         bytes += used;
@@ -143,7 +149,9 @@ static void take_bytes(struct channel *c, uint8_t *bytes, size_t length)
     if (length == 0 || (c->state != CHANNEL_WAIT_FIRST && c->state != CHANNEL_OPEN))
         return;
     int err = frame_reader_feed(&c->frames, bytes, length, CHANNEL_FRAME_MIN, channel_transport_receive, c);
-    if (err != 0 && c->state != CHANNEL_FINISHING)
+    if (err == ERR_BUSY)
+        channel_part(c, err);
+    else if (err != 0 && c->state != CHANNEL_FINISHING)
         channel_end(c, err);
 }
 

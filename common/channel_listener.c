@@ -17,6 +17,7 @@ struct channel_listener {
     unsigned handles; /* not yet closed by libuv */
     int fd;           /* owned */
     bool closing;
+    bool paused;                 /* by its owner */
     size_t half_open;            /* channels of the list, those included that are about to be freed */
     struct channel *first;       /* of the half-open channels */
     const struct identity *self; /* borrowed */
@@ -169,7 +170,8 @@ static void on_acceptable(uv_poll_t *poll, int status, int events);
 static void on_pause_over(uv_timer_t *timer)
 {
     struct channel_listener *l = timer->data;
-    uv_poll_start(&l->poll, UV_READABLE, on_acceptable);
+    if (!l->paused)
+        uv_poll_start(&l->poll, UV_READABLE, on_acceptable);
 }
 
 /* The errors of accept(2) that concern the one connection, which is gone, and not the listener. */
@@ -183,7 +185,7 @@ static void on_acceptable(uv_poll_t *poll, int status, int events)
     struct channel_listener *l = poll->data;
     (void)status;
     (void)events;
-    for (int i = 0; i < ACCEPTS_PER_WAKE && !l->closing; i++) {
+    for (int i = 0; i < ACCEPTS_PER_WAKE && !l->closing && !l->paused; i++) {
         struct address from = {.length = sizeof from.u};
         int fd = accept4(l->fd, &from.u.any, &from.length, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
@@ -241,6 +243,17 @@ void channel_listener_drop(struct channel_listener *listener)
         c->silent = true;
         channel_end(c, ERR_CLOSED);
     }
+}
+
+void channel_listener_pause(struct channel_listener *listener, bool paused)
+{
+    if (listener->paused == paused || listener->closing)
+        return;
+    listener->paused = paused;
+    if (paused)
+        uv_poll_stop(&listener->poll);
+    else if (!uv_is_active((uv_handle_t *)&listener->pause))
+        uv_poll_start(&listener->poll, UV_READABLE, on_acceptable);
 }
 
 void channel_listener_close(struct channel_listener *listener)

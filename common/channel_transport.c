@@ -137,6 +137,8 @@ int channel_transport_receive(uint8_t *bytes, size_t length, void *user)
     if (err != 0)
         return err;
     size_t plain = length - NOISE_TAG_SIZE;
+    c->received_ms = uv_now(channel_loop(c)); /* of whole messages: one that drips keeps nothing open */
+    c->overdue = false;
     if (c->state == CHANNEL_WAIT_FIRST)
         authenticated(c);
     if (c->state != CHANNEL_OPEN)

@@ -128,6 +128,17 @@ static void on_control(uv_poll_t *poll, int status, int events)
     }
 }
 
+/* Without a vault nobody is let in: an edge would be told `unavailable`, when to wait a moment would do. */
+static void on_vault(bool there, void *user)
+{
+    struct net *net = user;
+
+    for (size_t i = 0; i < SERVER_LISTENERS_MAX; i++) {
+        if (net->listeners[i] != NULL)
+            channel_listener_pause(net->listeners[i], !there);
+    }
+}
+
 /* ---- the beginning ---- */
 
 /* What it must hold, while it may still read it. */
@@ -163,6 +174,8 @@ static int start_listeners(struct net *net, const int *fds, size_t count, struct
         if (r != 0)
             return fault_set(fault, r, "a listener cannot be served: %s", err_string(r));
     }
+    service_watch_vault(net->service, on_vault, net);
+    on_vault(false, net); /* until the first vault is ready */
     return 0;
 }
 

@@ -209,6 +209,18 @@ static void on_answer(const struct wall_answer *answer, void *user)
     }
 }
 
+void service_watch_vault(struct service *service, void (*on_vault)(bool there, void *user), void *user)
+{
+    service->on_vault = on_vault;
+    service->vault_user = user;
+}
+
+static void tell_of_vault(const struct service *service)
+{
+    if (service->on_vault != NULL)
+        service->on_vault(vault_link_ready(service->link), service->vault_user);
+}
+
 static void on_lost(uint32_t wall, void *user)
 {
     struct service *service = user;
@@ -221,6 +233,7 @@ static void on_lost(uint32_t wall, void *user)
     }
     if (count > 0 || !service->draining)
         log_event(LOG_WARN, "vault_lost", "open=%zu answered=unavailable", count);
+    tell_of_vault(service);
 }
 
 static void on_epoch(const struct wall_answer *answer, void *user)
@@ -246,6 +259,7 @@ void service_adopt_wall(struct service *service, int fd, enum control_wall_cause
 {
     int r = vault_link_adopt(service->link, fd);
 
+    tell_of_vault(service);
     if (r != 0) {
         log_event(LOG_ERROR, "vault_link", "error=\"%s\"", err_string(r));
         return;

@@ -28,6 +28,8 @@ void service_detach(struct service *service, struct peer *peer);
  * pre-shared key (compared with BEFORE) and address. */
 void service_revoke(struct service *service, const struct authorized *edges, const struct authorized *before);
 
+/* Has ON_VAULT called whenever a vault has come or gone: THERE says whether one serves now. */
+void service_watch_vault(struct service *service, void (*on_vault)(bool there, void *user), void *user);
 /* A ready vault's end of the wall; FD is taken. */
 void service_adopt_wall(struct service *service, int fd, enum control_wall_cause cause);
 

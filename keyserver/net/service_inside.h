@@ -19,7 +19,9 @@ struct service {
     uv_timer_t sweep;      /* runs while a request is open */
     uv_timer_t drain;      /* the deadline */
     bool draining;
-    bool drain_over; /* nothing is waited for any more but the channels to close */
+    bool drain_over;                          /* nothing is waited for any more but the channels to close */
+    void (*on_vault)(bool there, void *user); /* NULL = nobody watches */
+    void *vault_user;                         /* borrowed */
     void (*on_drained)(void *user);
     void *drained_user; /* borrowed */
 };

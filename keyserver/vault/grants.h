@@ -9,7 +9,7 @@
 
 #include "keyserver/vault/judge.h"
 
-#define GRANTS_KEYS_A_STEP 16        /* keys judged by one call of grants_prepare() */
+#define GRANTS_KEYS_A_STEP 16         /* keys judged by one call of grants_prepare() */
 #define GRANTS_MAX         (1u << 20) /* entries of all lists together, unless one alone is longer */
 
 struct grant {

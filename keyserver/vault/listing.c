@@ -16,10 +16,10 @@ struct listing {
     const struct judge *judge; /* borrowed */
     struct grants *grants;     /* borrowed */
     struct fair_queue queue;
-    struct want *wants;  /* owned; LISTING_MAX */
-    size_t untouched;    /* the last so many were never used, and their memory is not there yet */
-    struct job *idle;    /* those that were used and are free, by `next` */
-    uint64_t *tokens;    /* owned; of each want; 0 = it is free. Apart, so that a search is quick */
+    struct want *wants; /* owned; LISTING_MAX */
+    size_t untouched;   /* the last so many were never used, and their memory is not there yet */
+    struct job *idle;   /* those that were used and are free, by `next` */
+    uint64_t *tokens;   /* owned; of each want; 0 = it is free. Apart, so that a search is quick */
 };
 
 struct listing *listing_new(const struct judge *judge, struct grants *grants)
@@ -100,10 +100,9 @@ int listing_add(struct listing *listing, const struct wall_request *request,
     }
     if (want == NULL)
         return ERR_BUSY;
-    *want = (struct want){.job = {.token = request->token,
-                                  .deadline_ns = request->deadline_ns,
-                                  .claim = {.edge = edge}},
-                          .from = judgement->from};
+    *want = (struct want){
+        .job = {.token = request->token, .deadline_ns = request->deadline_ns, .claim = {.edge = edge}},
+        .from = judgement->from};
     listing->tokens[want - listing->wants] = request->token;
     fair_queue_put(&listing->queue, &want->job);
     return result;

@@ -2,7 +2,8 @@
  *
  * One part of one edge's answer is a step, and each edge with something to ask has one step a round: however
  * many lists one edge wants, another's is a round away, and no step does more than a bounded part of the
- * work. Bounded: who has most lists waiting loses its oldest. Computes nothing with keys. The I/O thread's. */
+ * work. Bounded: who has most lists waiting loses its oldest. Computes nothing with keys. The I/O thread's.
+ */
 #ifndef KEYSERVER_VAULT_LISTING_H
 #define KEYSERVER_VAULT_LISTING_H
 
@@ -17,9 +18,9 @@ struct listing;
 struct listing *listing_new(const struct judge *judge, struct grants *grants);
 void listing_free(struct listing *listing); /* NULL is allowed */
 
-/* REQUEST, an OP_KEYS that JUDGEMENT grants, waits for its turn. When LISTING_MAX wait, the edge with the most
- * loses its oldest: its token is put into LOST (tell its edge that it is busy) and 1 is returned. If that
- * would be this very edge, ERR_BUSY. */
+/* REQUEST, an OP_KEYS that JUDGEMENT grants, waits for its turn. When LISTING_MAX wait, the edge with the
+ * most loses its oldest: its token is put into LOST (tell its edge that it is busy) and 1 is returned. If
+ * that would be this very edge, ERR_BUSY. */
 int listing_add(struct listing *listing, const struct wall_request *request,
                 const struct judgement *judgement, uint64_t *lost) MUST_USE;
 /* The list wanted as TOKEN is wanted no more; true when it waited. */

@@ -169,6 +169,33 @@ static void a_process_that_was_held_up_reads_before_it_judges(void **state)
     pair_clear(&p);
 }
 
+/* One byte of a frame now and then, its length promising many: no whole message comes, and it ends in time.
+ */
+static void a_frame_that_drips_does_not_keep_it_open(void **state)
+{
+    (void)state;
+    struct pair p;
+    struct peer peer;
+    pair_init(&p);
+    p.listener_settings.channel.ping_interval_ms = 0;
+    p.listener_settings.channel.idle_timeout_ms = 300;
+    pair_listen(&p);
+    peer_shake_hands(&p, &peer);
+    peer_say(&peer, 0, "hello", 5);
+    RUN_UNTIL(&p, p.server.messages == 1);
+    (void)!send(peer.fd, "\x40\0", 2, MSG_NOSIGNAL);
+    uint64_t sent = 0, until = uv_hrtime() + 10000000000u;
+    for (; p.server.closed == 0 && sent < 0x4000 && uv_hrtime() < until; sent++) {
+        (void)!send(peer.fd, "x", 1, MSG_NOSIGNAL);
+        uv_run(&p.loop, UV_RUN_NOWAIT);
+        usleep(2000);
+    }
+    assert_int_equal(p.server.closed, 1);
+    assert_int_equal(p.server.why, ERR_TIMEOUT);
+    close(peer.fd);
+    pair_clear(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -178,6 +205,7 @@ int main(void)
         cmocka_unit_test(a_rekey_that_is_announced_but_not_done_ends_it),
         cmocka_unit_test(pings_without_reading_the_answers_are_bounded),
         cmocka_unit_test(a_process_that_was_held_up_reads_before_it_judges),
+        cmocka_unit_test(a_frame_that_drips_does_not_keep_it_open),
         cmocka_unit_test(a_peer_that_never_closes_back_holds_it_for_a_second_only),
     };
     return cmocka_run_group_tests(tests, pair_start_library, NULL);

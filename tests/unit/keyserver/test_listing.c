@@ -62,12 +62,13 @@ static int load(void **state)
         char key_text[45], psk_text[45];
         edge_key(key, i);
         assert_int_equal(buffer_printf(&text, "%s edge%zu psk=%s %s\n", base64_encode(key_text, key, 32), i,
-                                       base64_encode(psk_text, psk, 32), i == EDGE_NOTHING ? "keys=none" : ""),
+                                       base64_encode(psk_text, psk, 32),
+                                       i == EDGE_NOTHING ? "keys=none" : ""),
                          0);
     }
-    assert_int_equal(authorized_parse(&edges, (const char *)buffer_bytes(&text), buffer_length(&text),
-                                      "edges", &fault),
-                     0);
+    assert_int_equal(
+        authorized_parse(&edges, (const char *)buffer_bytes(&text), buffer_length(&text), "edges", &fault),
+        0);
     buffer_clear(&text);
     assert_int_equal(policy_new(&policy, &config, &fault), 0);
     judge = (struct judge){.edges = edges, .keys = keys, .policy = policy};
@@ -314,7 +315,8 @@ int main(void)
         TEST(what_is_cancelled_takes_no_step),
         TEST(a_list_that_was_not_begun_in_time_is_expired),
         TEST(who_wants_most_loses_its_oldest_when_there_is_no_room),
-        cmocka_unit_test_setup_teardown(edges_without_room_for_all_lists_get_theirs, set_up_narrow, tear_down),
+        cmocka_unit_test_setup_teardown(edges_without_room_for_all_lists_get_theirs, set_up_narrow,
+                                        tear_down),
     };
     return cmocka_run_group_tests(tests, load, unload);
 }

@@ -9,28 +9,72 @@
 
 #include "tests/unit/keyserver/test_world.h"
 
-static void without_a_vault_it_greets_answers_pings_and_is_unavailable(void **state)
+static int admin_status(struct fixture *f, const char *path)
+{
+    struct buffer body;
+
+    buffer_init(&body);
+    int status = admin_get(&f->admin, path, 5000, &body);
+    buffer_clear(&body);
+    return status;
+}
+
+/* Who comes before the vault waits, and is let in when it is there: never told `unavailable`. */
+static void before_the_first_vault_nobody_is_let_in_and_nobody_lost(void **state)
 {
     struct fixture *f = *state;
     struct test_edge edge;
 
-    connect_edge(f, &edge, 0);
+    edge_start(&edge, &f->listen, &f->edges[0], f->server.public, f->psks[0]);
+    for (unsigned i = 0; i < 10; i++)
+        uv_run(&edge.loop, UV_RUN_ONCE);
+    assert_int_equal(admin_status(f, "/ready"), 503);
+    assert_int_equal(admin_status(f, "/live"), 200);
+    assert_false(edge.open);
+    assert_false(edge.closed);
+    give_wall(f, CONTROL_WALL_START, NULL);
+    EDGE_UNTIL(&edge, edge.open);
+    edge_send_hello(&edge, PROTOCOL_VERSION_MAX);
+    EDGE_UNTIL(&edge, edge.greeted);
     assert_int_equal(edge.hello.version_max, PROTOCOL_VERSION_MAX);
     assert_int_equal(edge.hello.in_flight_max, IN_FLIGHT);
-    edge_ask(&edge, OP_PING, NULL, 1, 1, 1000);
     edge_ask(&edge, OP_SIGN_TLS13, f->server.public, 2, 1, 1000);
-    edge_ask(&edge, OP_KEYS, NULL, 3, 1, 1000);
-    EDGE_UNTIL(&edge, edge.answer_count == 3);
-    assert_int_equal(edge_answer(&edge, 1)->outcome.status, STATUS_OK);
-    assert_int_equal(edge_answer(&edge, 2)->outcome.status, STATUS_UNAVAILABLE);
-    assert_int_equal(edge_answer(&edge, 3)->outcome.status, STATUS_UNAVAILABLE);
-    struct buffer body;
-    buffer_init(&body);
-    assert_int_equal(admin_get(&f->admin, "/ready", 5000, &body), 503);
-    buffer_clear(&body);
-    assert_int_equal(admin_get(&f->admin, "/live", 5000, &body), 200);
-    buffer_clear(&body);
+    EDGE_UNTIL(&edge, channel_unsent(edge.channel) == 0);
+    answer(&f->wall, next_slot(f, &f->wall).token, "first");
+    EDGE_UNTIL(&edge, edge.answer_count == 1);
+    assert_int_equal(edge_answer(&edge, 2)->outcome.status, STATUS_OK);
     edge_end(&edge);
+}
+
+/* The same when one has died: who is in stays, who comes waits for the next. */
+static void between_two_vaults_nobody_new_is_let_in(void **state)
+{
+    struct fixture *f = *state;
+    struct test_edge first, second;
+
+    give_wall(f, CONTROL_WALL_START, NULL);
+    connect_edge(f, &first, 0);
+    wall_close(&f->wall);
+    f->wall.fd = -1;
+    f->slot_next = f->slot_count;
+    while (admin_status(f, "/ready") != 503)
+        ;
+    edge_ask(&first, OP_PING, NULL, 1, 1, 1000);
+    edge_ask(&first, OP_SIGN_TLS13, f->server.public, 2, 1, 1000);
+    edge_ask(&first, OP_KEYS, NULL, 3, 1, 1000);
+    EDGE_UNTIL(&first, first.answer_count == 3);
+    assert_int_equal(edge_answer(&first, 1)->outcome.status, STATUS_OK);
+    assert_int_equal(edge_answer(&first, 2)->outcome.status, STATUS_UNAVAILABLE);
+    assert_int_equal(edge_answer(&first, 3)->outcome.status, STATUS_UNAVAILABLE);
+    edge_start(&second, &f->listen, &f->edges[1], f->server.public, f->psks[1]);
+    for (unsigned i = 0; i < 10; i++)
+        uv_run(&second.loop, UV_RUN_ONCE);
+    assert_false(second.open);
+    give_wall(f, CONTROL_WALL_RESTART, NULL);
+    EDGE_UNTIL(&second, second.open);
+    assert_false(first.closed);
+    edge_end(&second);
+    edge_end(&first);
 }
 
 static void the_vault_gets_who_asks_and_from_where_and_its_answer_goes_back(void **state)
@@ -260,7 +304,8 @@ static void a_drain_answers_what_is_open_takes_nothing_new_and_ends_well(void **
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        NET_TEST(without_a_vault_it_greets_answers_pings_and_is_unavailable),
+        NET_TEST(before_the_first_vault_nobody_is_let_in_and_nobody_lost),
+        NET_TEST(between_two_vaults_nobody_new_is_let_in),
         NET_TEST(the_vault_gets_who_asks_and_from_where_and_its_answer_goes_back),
         NET_TEST(answers_late_twice_or_to_nobody_reach_no_other_request),
         NET_TEST(signatures_are_no_answer_to_keys_nor_the_other_way_round),

@@ -119,6 +119,7 @@ static void strangers_and_wrong_psks_are_dropped_without_a_byte_and_counted(void
     struct test_edge edge;
     struct identity stranger;
 
+    give_wall(f, CONTROL_WALL_START, NULL);
     identity_generate(&stranger);
     edge_start(&edge, &f->listen, &stranger, f->server.public, f->psks[0]);
     EDGE_UNTIL(&edge, edge.closed);
@@ -137,6 +138,7 @@ static void what_is_no_proper_message_ends_the_channel(void **state)
     struct fixture *f = *state;
     struct test_edge edge;
 
+    give_wall(f, CONTROL_WALL_START, NULL);
     edge_start(&edge, &f->listen, &f->edges[0], f->server.public, f->psks[0]);
     EDGE_UNTIL(&edge, edge.open);
     edge_ask(&edge, OP_PING, NULL, 1, 1, 1000); /* before the hello */
@@ -161,6 +163,7 @@ static void a_version_nobody_shares_is_told_and_closed(void **state)
     struct fixture *f = *state;
     struct test_edge edge;
 
+    give_wall(f, CONTROL_WALL_START, NULL);
     edge_start(&edge, &f->listen, &f->edges[0], f->server.public, f->psks[0]);
     EDGE_UNTIL(&edge, edge.open);
     edge_send_hello(&edge, PROTOCOL_VERSION_MAX + 1);
@@ -176,6 +179,7 @@ static void the_status_names_the_connected_edges(void **state)
     struct test_edge edge;
     struct buffer body;
 
+    give_wall(f, CONTROL_WALL_START, NULL);
     connect_edge(f, &edge, 1);
     buffer_init(&body);
     assert_int_equal(admin_get(&f->admin, "/status.json", 5000, &body), 200);
@@ -183,7 +187,7 @@ static void the_status_names_the_connected_edges(void **state)
     const char *text = (const char *)buffer_bytes(&body);
     assert_non_null(strstr(text, "\"name\": \"edge1\""));
     assert_non_null(strstr(text, "\"software\": \"test _edge_\"")); /* quotes are made harmless */
-    assert_non_null(strstr(text, "\"ready\": false"));
+    assert_non_null(strstr(text, "\"ready\": true"));
     assert_null(strstr(text, "edge0"));
     buffer_clear(&body);
     edge_end(&edge);
