@@ -1,10 +1,12 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/channel_internal.h"
 #include "common/half_open.h"
+#include "common/process.h"
 #include "common/secret.h"
 #include "common/source_budget.h"
 
@@ -18,6 +20,7 @@ struct channel_listener {
     int fd;           /* owned */
     bool closing;
     bool paused;                 /* by its owner */
+    bool exhausted;              /* waits for descriptors */
     size_t half_open;            /* channels of the list, those included that are about to be freed */
     struct channel *first;       /* of the half-open channels */
     const struct identity *self; /* borrowed */
@@ -167,9 +170,38 @@ static void admit(struct channel_listener *l, int fd, const struct address *from
 
 static void on_acceptable(uv_poll_t *poll, int status, int events);
 
+static void on_pause_over(uv_timer_t *timer);
+
+/* Or it would spin until somebody gives a descriptor back; who comes waits in the kernel's queue. */
+static void take_rest(struct channel_listener *l, int error)
+{
+    bool told = l->exhausted;
+    l->exhausted = true;
+    uv_poll_stop(&l->poll);
+    uv_timer_start(&l->pause, on_pause_over, PAUSE_MS, 0);
+    if (!told && l->handlers.on_exhausted != NULL)
+        l->handlers.on_exhausted(error, l->user);
+}
+
+/* True when there are descriptors beside those that are kept. */
+static bool may_accept(const struct channel_listener *l)
+{
+    int probe = fcntl(l->fd, F_DUPFD_CLOEXEC, 0);
+    if (probe < 0)
+        return false;
+    bool low = process_descriptors_low(probe);
+    close(probe);
+    return !low;
+}
+
 static void on_pause_over(uv_timer_t *timer)
 {
     struct channel_listener *l = timer->data;
+    if (!may_accept(l)) {
+        take_rest(l, EMFILE);
+        return;
+    }
+    l->exhausted = false;
     if (!l->paused)
         uv_poll_start(&l->poll, UV_READABLE, on_acceptable);
 }
@@ -189,12 +221,16 @@ static void on_acceptable(uv_poll_t *poll, int status, int events)
         struct address from = {.length = sizeof from.u};
         int fd = accept4(l->fd, &from.u.any, &from.length, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
+            bool low = process_descriptors_low(fd);
             admit(l, fd, &from);
+            if (low) {
+                take_rest(l, EMFILE);
+                return;
+            }
         } else if (errno == EAGAIN) {
             return;
         } else if (!is_passing(errno)) {
-            uv_poll_stop(&l->poll); /* or it would spin until somebody gives a descriptor back */
-            uv_timer_start(&l->pause, on_pause_over, PAUSE_MS, 0);
+            take_rest(l, errno);
             return;
         }
     }

@@ -15,6 +15,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#define DESCRIPTORS_KEPT 32 /* of those that a process may have, the last ones */
+
 int process_harden(const char *name, struct fault *fault)
 {
     struct rlimit none = {0, 0};
@@ -45,12 +47,23 @@ unsigned long process_raise_descriptors(void)
     return (unsigned long)limit.rlim_cur;
 }
 
+/* Descriptors are numbered from below, so one with a high number has many beside it. */
+bool process_descriptors_low(int fd)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return false;
+    rlim_t kept = limit.rlim_cur / 4 < DESCRIPTORS_KEPT ? limit.rlim_cur / 4 : DESCRIPTORS_KEPT;
+    return (rlim_t)fd >= limit.rlim_cur - kept;
+}
+
 void process_die_with_parent(void)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 }
 
 /* Of Landlock's second, third and fifth version, which the headers of older systems do not name. */
+
 #define ACCESS_FIRST_VERSION ((1ull << 13) - 1)
 #define ACCESS_REFER         (1ull << 13)
 #define ACCESS_TRUNCATE      (1ull << 14)

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/process.h"
+
 #define ACCEPT_BATCH 64 /* connections taken in one wake-up of a listener */
 
 struct listener {
@@ -63,9 +65,12 @@ static bool accept_one(struct listeners *listeners, int listener)
     int fd = accept4(listener, &from.u.any, &from.length, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
     if (fd >= 0) {
+        bool low = process_descriptors_low(fd);
         if (session_start(listeners->host, fd, &from) != 0)
             counter_add(&listeners->host->stats.accept_failed, 1);
-        return true;
+        if (low)
+            take_rest(listeners, EMFILE);
+        return !low;
     }
     if (errno == EAGAIN || errno == EWOULDBLOCK)
         return false;

@@ -83,6 +83,16 @@ static void on_drop(enum channel_drop why, const uint8_t *key, const struct addr
               mend.text);
 }
 
+static void on_exhausted(int error, void *user)
+{
+    const struct door *door = user;
+
+    counter_add(&service_counters(door->service)->accept_pauses, 1);
+    log_event(LOG_ERROR, "accept_paused",
+              "error=\"%s\" hint=\"raise LimitNOFILE= of the service, or lower half_open_max\"",
+              strerror(error));
+}
+
 /* ---- edges: until it is open, a channel's user is the door; from then on its peer, or nobody ---- */
 
 static void on_open(struct channel *channel, void *user)
@@ -117,4 +127,5 @@ static void on_close(struct channel *channel, int why, void *user)
 const struct channel_listener_handlers door_handlers = {
     .on_lookup = on_lookup,
     .on_drop = on_drop,
+    .on_exhausted = on_exhausted,
     .channel = {.on_open = on_open, .on_message = on_message, .on_close = on_close}};

@@ -10,6 +10,7 @@
 struct net_counters {
     counter channels_accepted;               /* authenticated, hello exchanged */
     counter drops[DROP_KINDS];               /* connections that were not authenticated */
+    counter accept_pauses;                   /* times that nobody was accepted for want of descriptors */
     counter requests[OP_KINDS];              /* received */
     counter answers[OP_KINDS][STATUS_KINDS]; /* handed to a channel */
     struct histogram duration[OP_KINDS];     /* received → answered, of what the vault worked on */

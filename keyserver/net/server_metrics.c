@@ -56,6 +56,8 @@ static void write_edges(struct buffer *out, const struct server_status *status)
         metrics_sample(out, P "connections_dropped_total", labels,
                        (double)counter_get(&counters->drops[why]));
     }
+    total(out, P "accept_paused_total", "Times that nobody was accepted for want of descriptors or memory.",
+          &counters->accept_pauses);
     total(out, P "malformed_messages_total", "Messages of edges that were no proper message.",
           &counters->malformed_messages);
     total(out, P "slow_readers_total", "Channels ended because their edge did not read its answers.",

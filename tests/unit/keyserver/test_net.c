@@ -301,11 +301,48 @@ static void a_drain_answers_what_is_open_takes_nothing_new_and_ends_well(void **
     assert_int_equal(finish(f), 0);
 }
 
+#define CROWD 60
+
+static int set_up_with_few_descriptors(void **state)
+{
+    world_descriptors = 64;
+    int r = set_up(state);
+    world_descriptors = 0;
+    return r;
+}
+
+/* Strangers take every descriptor that they can have: it is told, the admin endpoint and the next vault have
+ * theirs all the same, and when they are gone edges come in. */
+static void without_descriptors_it_says_so_and_recovers(void **state)
+{
+    struct fixture *f = *state;
+    struct test_edge edge;
+    int crowd[CROWD];
+
+    give_wall(f, CONTROL_WALL_START, NULL);
+    until_ready(f);
+    for (size_t i = 0; i < CROWD; i++) {
+        crowd[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(connect(crowd[i], &f->listen.u.any, f->listen.length), 0);
+    }
+    until_metric(f, "keyless_server_accept_paused_total", 1);
+    give_wall(f, CONTROL_WALL_RESTART, NULL);
+    until_metric(f, "keyless_server_vault_restarts_total", 1);
+    assert_int_equal(admin_status(f, "/ready"), 200);
+    assert_true(metric(f, "keyless_server_accept_paused_total") == 1); /* once, not each time it looks */
+    for (size_t i = 0; i < CROWD; i++)
+        close(crowd[i]);
+    connect_edge(f, &edge, 0);
+    edge_end(&edge);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         NET_TEST(before_the_first_vault_nobody_is_let_in_and_nobody_lost),
         NET_TEST(between_two_vaults_nobody_new_is_let_in),
+        cmocka_unit_test_setup_teardown(without_descriptors_it_says_so_and_recovers,
+                                        set_up_with_few_descriptors, tear_down),
         NET_TEST(the_vault_gets_who_asks_and_from_where_and_its_answer_goes_back),
         NET_TEST(answers_late_twice_or_to_nobody_reach_no_other_request),
         NET_TEST(signatures_are_no_answer_to_keys_nor_the_other_way_round),

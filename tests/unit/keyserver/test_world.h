@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,6 +20,8 @@
 #include "tests/unit/keyserver/test_wall_rig.h"
 
 #define IN_FLIGHT 4
+
+static rlim_t world_descriptors; /* that the net process may have; 0 = as many as this one */
 
 struct fixture {
     char folder[64];
@@ -127,6 +130,8 @@ static inline int set_up(void **state)
                                               .listener_count = 1};
         close(control[0]);
         log_init("net", LOG_ERROR, LOG_LOGFMT);
+        if (world_descriptors != 0)
+            (void)setrlimit(RLIMIT_NOFILE, &(struct rlimit){world_descriptors, world_descriptors});
         _exit(net_run(&f->config, &given));
     }
     close(control[1]);
