@@ -243,18 +243,35 @@ static int explain(const struct address *address, int number, struct fault *faul
     return fault_set(fault, ERR_SYSTEM, "%s: cannot listen there: %s", text, strerror(number));
 }
 
+static bool is_any_v6(const struct address *address)
+{
+    return address->u.any.sa_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&address->u.v6.sin6_addr);
+}
+
+static bool is_any_v4(const struct address *address)
+{
+    return address->u.any.sa_family == AF_INET && address->u.v4.sin_addr.s_addr == INADDR_ANY;
+}
+
+void address_split_families(struct address *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        for (size_t j = 0; j < count; j++)
+            if (is_any_v6(&list[i]) && is_any_v4(&list[j]) && list[i].u.v6.sin6_port == list[j].u.v4.sin_port)
+                list[i].v6_only = true;
+}
+
 /* Binds and listens with FD; -1 with errno. The mode is set before listen(), so nobody connects in between.
  */
 static int start_listening(int fd, const struct address *address, bool shared, int backlog)
 {
     int on = 1;
-    int off = 0;
+    int v6_only = address->v6_only;
     if (!address_is_local(address) && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0)
         return -1;
     if (!address_is_local(address) && shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0)
         return -1;
-    if (address->u.any.sa_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&address->u.v6.sin6_addr) &&
-        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) != 0)
+    if (is_any_v6(address) && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6_only, sizeof v6_only) != 0)
         return -1;
     if (bind(fd, &address->u.any, address->length) != 0)
         return -1;
@@ -285,8 +302,8 @@ int address_listen(const struct address *address, bool shared, int backlog, stru
             return err;
     }
     int fd = listen_at(address, shared, backlog);
-    bool any = address->u.any.sa_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&address->u.v6.sin6_addr);
-    if (fd < 0 && any && errno == EAFNOSUPPORT) { /* a machine without IPv6 */
+    if (fd < 0 && is_any_v6(address) && !address->v6_only &&
+        errno == EAFNOSUPPORT) { /* a machine without IPv6 */
         struct address v4 = {.length = sizeof v4.u.v4};
         v4.u.v4 = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = address->u.v6.sin6_port};
         fd = listen_at(&v4, shared, backlog);

@@ -20,6 +20,7 @@ struct address {
         struct sockaddr_un local;
     } u;
     socklen_t length;
+    bool v6_only; /* to listen at: [::] without IPv4 */
 };
 
 #define ADDRESS_TEXT_SIZE 128
@@ -35,6 +36,9 @@ bool address_is_loopback(const struct address *address); /* a unix socket or a l
 /* A listening, non-blocking, close-on-exec stream socket, SO_REUSEADDR and, when SHARED, SO_REUSEPORT. A unix
  * socket is made with mode 0660, replacing a stale one. Returns the descriptor or a negative error. */
 int address_listen(const struct address *address, bool shared, int backlog, struct fault *fault) MUST_USE;
+/* Where LIST, of COUNT addresses to listen at, has "0.0.0.0:PORT" and "[::]:PORT", the second is for IPv6
+ * only; otherwise it is for both. */
+void address_split_families(struct address *list, size_t count);
 /* The address FD is bound to (port 0 becomes the real one). */
 int address_of_socket(int fd, struct address *out) MUST_USE;
 

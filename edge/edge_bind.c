@@ -51,11 +51,10 @@ static int open_others(struct edge_bind *bind, size_t address, int first, struct
 static int open_address(struct edge_bind *bind, size_t address, const char *text, struct fault *fault)
 {
     struct address *bound = &bind->bound[address];
+    bool v6_only = bound->v6_only;
     char actual[ADDRESS_TEXT_SIZE];
-    int error = address_parse(bound, text, EDGE_DEFAULT_PORT, fault);
+    int error = 0;
 
-    if (error)
-        return error;
     int fd = address_listen(bound, !address_is_local(bound), BACKLOG, fault);
     if (fd < 0)
         return fd;
@@ -63,9 +62,23 @@ static int open_address(struct edge_bind *bind, size_t address, const char *text
     *place(bind, 0, address) = fd;
     if (!address_is_local(bound) && (error = address_of_socket(fd, bound)) != 0)
         return fault_set(fault, error, "%s: cannot tell the bound address: %s", text, strerror(errno));
+    bound->v6_only = v6_only;
     error = open_others(bind, address, fd, fault);
     if (!error)
         log_event(LOG_INFO, "listening", "address=%s threads=%u", address_text(bound, actual), bind->threads);
+    return error;
+}
+
+static int open_all(struct edge_bind *bind, const struct config_strings *listen, struct fault *fault)
+{
+    int error = 0;
+
+    for (size_t i = 0; !error && i < listen->count; i++)
+        error = address_parse(&bind->bound[i], listen->item[i], EDGE_DEFAULT_PORT, fault);
+    if (!error)
+        address_split_families(bind->bound, listen->count);
+    for (size_t i = 0; !error && i < listen->count; i++)
+        error = open_address(bind, i, listen->item[i], fault);
     return error;
 }
 
@@ -85,14 +98,10 @@ int edge_bind_open(struct edge_bind *out, const struct setup *setup, struct faul
     }
     for (size_t i = 0; i < total; i++)
         out->fds[i] = -1;
-    for (size_t i = 0; i < listen->count; i++) {
-        int error = open_address(out, i, listen->item[i], fault);
-        if (error) {
-            edge_bind_clear(out);
-            return error;
-        }
-    }
-    return 0;
+    int error = open_all(out, listen, fault);
+    if (error)
+        edge_bind_clear(out);
+    return error;
 }
 
 const int *edge_bind_of_thread(const struct edge_bind *bind, unsigned thread)

@@ -22,21 +22,33 @@ static bool has_admin(const struct server_config *config)
     return config->admin != NULL && strcmp(config->admin, "off") != 0;
 }
 
-static int bind_listener(struct server_sockets *sockets, const char *text, struct fault *fault)
+static int bind_listener(struct server_sockets *sockets, const struct address *address, struct fault *fault)
 {
-    struct address address;
-    char bound[ADDRESS_TEXT_SIZE];
+    struct address bound;
+    char text[ADDRESS_TEXT_SIZE];
 
-    int r = address_parse(&address, text, SERVER_DEFAULT_PORT, fault);
-    if (r != 0)
-        return r;
-    int fd = address_listen(&address, false, BACKLOG, fault);
+    int fd = address_listen(address, false, BACKLOG, fault);
     if (fd < 0)
         return fd;
     sockets->listeners[sockets->listener_count++] = fd;
-    if (address_of_socket(fd, &address) == 0)
-        log_event(LOG_INFO, "listening", "address=%s", address_text(&address, bound));
+    if (address_of_socket(fd, &bound) == 0)
+        log_event(LOG_INFO, "listening", "address=%s", address_text(&bound, text));
     return 0;
+}
+
+static int bind_listeners(struct server_sockets *sockets, const struct config_strings *listen,
+                          struct fault *fault)
+{
+    struct address list[SERVER_LISTENERS_MAX];
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < listen->count; i++)
+        r = address_parse(&list[i], listen->item[i], SERVER_DEFAULT_PORT, fault);
+    if (r == 0)
+        address_split_families(list, listen->count);
+    for (size_t i = 0; r == 0 && i < listen->count; i++)
+        r = bind_listener(sockets, &list[i], fault);
+    return r;
 }
 
 int server_sockets_bind(struct server_sockets *sockets, const struct server_config *config, const char *file,
@@ -46,8 +58,8 @@ int server_sockets_bind(struct server_sockets *sockets, const struct server_conf
     int r = check_count(config, file, fault);
 
     *sockets = (struct server_sockets){.admin_fd = -1};
-    for (size_t i = 0; r == 0 && i < config->listen.count; i++)
-        r = bind_listener(sockets, config->listen.item[i], fault);
+    if (r == 0)
+        r = bind_listeners(sockets, &config->listen, fault);
     if (r != 0 || !has_admin(config))
         return r;
     r = address_parse(&address, config->admin, SERVER_ADMIN_DEFAULT_PORT, fault);

@@ -317,9 +317,46 @@ static void wrong_networks_are_refused(void **state)
     }
 }
 
+/* As people write it for nginx: both families at one port, each by its own socket. Alone, [::] is for both.
+ */
+static void both_families_are_listened_at_side_by_side(void **state)
+{
+    struct address list[3], bound;
+    struct fault fault;
+    int fds[2], only = -1;
+    socklen_t size = sizeof only;
+    char text[ADDRESS_TEXT_SIZE];
+    (void)state;
+    assert_int_equal(address_parse(&list[0], "0.0.0.0:0", 0, &fault), 0);
+    fds[0] = address_listen(&list[0], false, 4, &fault);
+    assert_true(fds[0] >= 0);
+    assert_int_equal(address_of_socket(fds[0], &bound), 0);
+    snprintf(text, sizeof text, "[::]:%u", ntohs(bound.u.v4.sin_port));
+    list[0] = bound;
+    assert_int_equal(address_parse(&list[1], text, 0, &fault), 0);
+    assert_int_equal(address_parse(&list[2], "[::]:1", 0, &fault), 0);
+    address_split_families(list, 3);
+    assert_true(list[1].v6_only);
+    assert_false(list[0].v6_only || list[2].v6_only);
+    fds[1] = address_listen(&list[1], false, 4, &fault);
+    if (fds[1] < 0 && strstr(fault.text, "Address family") != NULL) { /* a machine without IPv6 */
+        close(fds[0]);
+        skip();
+    }
+    assert_true(fds[1] >= 0);
+    assert_int_equal(getsockopt(fds[1], IPPROTO_IPV6, IPV6_V6ONLY, &only, &size), 0);
+    assert_int_equal(only, 1);
+    close(fds[1]);
+    list[1].v6_only = false;
+    assert_true(address_listen(&list[1], false, 4, &fault) <
+                0); /* both families: the first has IPv4 already */
+    close(fds[0]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(both_families_are_listened_at_side_by_side),
         cmocka_unit_test(addresses_are_read_and_written_back),
         cmocka_unit_test(wrong_addresses_are_refused_with_their_mend),
         cmocka_unit_test(names_and_paths_are_limited_in_length),
