@@ -160,12 +160,24 @@ static int show_live(struct buffer *body, const char *rest, void *user)
     return buffer_printf(body, "live\n") == 0 ? 200 : 503;
 }
 
+/* Why requests are not served, or "ready". */
+static const char *ready_word(const struct service *service)
+{
+    struct wall_stats stats;
+
+    if (service_draining(service))
+        return "draining";
+    if (!vault_link_ready(service_link(service)))
+        return "no vault";
+    vault_link_stats(service_link(service), &stats);
+    return stats.refuses_all ? "audit log cannot be written" : "ready";
+}
+
 static int show_ready(struct buffer *body, const char *rest, void *user)
 {
     const struct server_status *status = user;
-    const char *word = service_draining(status->service)                  ? "draining"
-                       : !vault_link_ready(service_link(status->service)) ? "no vault"
-                                                                          : "ready";
+    const char *word = ready_word(status->service);
+
     (void)rest;
     return buffer_printf(body, "%s\n", word) == 0 && strcmp(word, "ready") == 0 ? 200 : 503;
 }

@@ -47,6 +47,7 @@ static void gather_stats(struct desk *desk)
     desk->stats.audit_unrecorded = audit.unrecorded;
     desk->stats.audit_withheld = audit.withheld;
     desk->stats.audit_failing = audit.failing;
+    desk->stats.refuses_all = !ledger_is_open(&desk->ledger);
 }
 
 static void send_stats(struct desk *desk)

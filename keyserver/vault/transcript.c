@@ -124,7 +124,16 @@ static bool parse_extensions(struct extensions *out, struct reader *hello)
     return reader_done(&r) && reader_done(hello);
 }
 
-/* server_name as a client sends it: a list of exactly one host name (RFC 6066, 3). */
+static bool is_host_name(const char *name)
+{
+    for (; *name != 0; name++)
+        if (*name <= ' ' || *name > '~' || *name == '"' || *name == '\\')
+            return false;
+    return true;
+}
+
+/* server_name as a client sends it: a list of exactly one host name (RFC 6066, 3). What is none is still put
+ * into OUT, whole, since it goes on record; what cannot be a text is left out. */
 static bool parse_server_name(char out[static TRANSCRIPT_NAME_SIZE], struct reader *data)
 {
     struct reader list = part(data, reader_u16(data));
@@ -132,15 +141,12 @@ static bool parse_server_name(char out[static TRANSCRIPT_NAME_SIZE], struct read
     size_t length = reader_u16(&list);
     const uint8_t *name = reader_bytes(&list, length);
     if (!reader_done(&list) || !reader_done(data) || type != HOST_NAME || length == 0 ||
-        length >= TRANSCRIPT_NAME_SIZE)
+        length >= TRANSCRIPT_NAME_SIZE || memchr(name, 0, length) != NULL)
         return false;
-    for (size_t i = 0; i < length; i++) {
-        if (name[i] <= ' ' || name[i] > '~' || name[i] == '"' || name[i] == '\\')
-            return false; /* no host name, and it goes into records */
+    for (size_t i = 0; i < length; i++)
         out[i] = (char)(name[i] >= 'A' && name[i] <= 'Z' ? name[i] - 'A' + 'a' : name[i]);
-    }
     out[length] = 0;
-    return true;
+    return is_host_name(out);
 }
 
 static bool lists_suite(struct reader list, uint16_t suite)

@@ -90,6 +90,7 @@ struct wall_stats {
     uint32_t workers;
     uint32_t ready;         /* 1 once the keys are loaded */
     uint32_t audit_failing; /* 1 while the audit log cannot be written */
+    uint32_t refuses_all;   /* 1 while every use of a key is refused for that */
 };
 
 struct wall_answer {

@@ -122,6 +122,7 @@ def test_on_a_full_disk_all_is_refused_and_with_room_it_goes_on_by_itself(yard, 
                         r'hint="make room on its disk"', since)
         server.admin.wait_metric(FAILING)
         assert yard.figures()["failing"]
+        wait_until(lambda: server.admin.get("/ready")[0] == 503, "that it is not ready")
         assert "cannot be written" in keyless("status", "%s:%d" % (server.admin.host, server.admin.port), check=False).stdout
         refused = server.admin.metric(r'refusals_total\{reason="audit_unavailable"')
         yard.load.wait_more(100, "unavailable")
@@ -130,6 +131,7 @@ def test_on_a_full_disk_all_is_refused_and_with_room_it_goes_on_by_itself(yard, 
         server.wait_log("event=audit_recovered", since)
         yard.load.wait_more(100)
         wait_until(lambda: server.admin.metric(FAILING) == 0, "the end of the failure in /metrics")
+        wait_until(lambda: server.admin.get("/ready")[0] == 200, "that it is ready again")
     withheld = yard.figures()["withheld"]
     found = yard.end()
     assert_good(yard.verify())

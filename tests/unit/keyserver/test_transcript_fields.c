@@ -292,6 +292,18 @@ static void the_name_comes_out_in_lower_case(void **state)
     assert_string_equal(transcript.server_name, "");
 }
 
+/* It goes on record as it is, never cut where it becomes wrong. */
+static void what_is_no_host_name_is_refused_and_seen_whole(void **state)
+{
+    (void)state;
+    set_names("www.a\"b\\c d.example", 19, 0, 1);
+    assert_int_equal(parse(), ERR_FORMAT);
+    assert_string_equal(transcript.server_name, "www.a\"b\\c d.example");
+    set_names("www\0.example", 12, 0, 1);
+    assert_int_equal(parse(), ERR_FORMAT);
+    assert_string_equal(transcript.server_name, "");
+}
+
 static void a_name_has_1_to_255_characters(void **state)
 {
     char name[257];
@@ -436,6 +448,7 @@ int main(void)
         cmocka_unit_test_setup(extensions_that_nobody_knows_are_passed_over_up_to_a_number, refresh),
         cmocka_unit_test_setup(nothing_follows_the_extensions, refresh),
         cmocka_unit_test_setup(the_name_comes_out_in_lower_case, refresh),
+        cmocka_unit_test_setup(what_is_no_host_name_is_refused_and_seen_whole, refresh),
         cmocka_unit_test_setup(a_name_has_1_to_255_characters, refresh),
         cmocka_unit_test_setup(a_name_is_printable_and_fit_for_records, refresh),
         cmocka_unit_test_setup(exactly_one_host_name_is_asked_for, refresh),
