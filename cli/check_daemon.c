@@ -128,8 +128,8 @@ static bool cut_json_error(char *line, size_t size, enum finding_level *level)
     return found;
 }
 
-/* "keyless-edge: WHAT: why", or a log line whose error= says the same. SEEN says whether there was one before.
- * True for a complaint, false for what is only a warning, or neither. */
+/* "keyless-edge: WHAT: why", or a log line whose error= says the same. SEEN says whether there was one
+ * before. True for a complaint, false for what is only a warning, or neither. */
 static bool add_complaint(struct findings *findings, const char *program, char *line, bool seen)
 {
     static const char see_above[] = "; see the lines above";

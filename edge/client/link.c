@@ -157,8 +157,8 @@ static void on_current_lost(struct link *link, struct conn *conn, int why)
         set_timer(link, backoff_next(&link->backoff, balance_random(&link->random)));
     link->events->on_closed(link, link->user);
     size_t again = give_up_flights(link, conn);
-    log_event(LOG_WARN, "key_server_lost", "server=%s error=\"%s\" in_flight=%zu retried=%zu", link_name(link),
-              err_string(why), in_flight, again);
+    log_event(LOG_WARN, "key_server_lost", "server=%s error=\"%s\" in_flight=%zu retried=%zu",
+              link_name(link), err_string(why), in_flight, again);
 }
 
 static void on_conn_end(struct conn *conn, int why, void *user)

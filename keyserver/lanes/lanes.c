@@ -108,10 +108,11 @@ enum lanes_state lanes_judge(const struct lanes_row *row, unsigned features)
         return LANES_LACKING;
     if (row->self_test())
         return LANES_READY;
-    log_event(LOG_ERROR, "lanes_wrong",
-              "kernel=%s error=\"a known answer did not come out; OpenSSL does its work; the processor may be "
-              "faulty\"",
-              row->name);
+    log_event(
+        LOG_ERROR, "lanes_wrong",
+        "kernel=%s error=\"a known answer did not come out; OpenSSL does its work; the processor may be "
+        "faulty\"",
+        row->name);
     return LANES_WRONG;
 }
 

@@ -349,8 +349,8 @@ static void deadlines_end_them_in_their_order(void **state)
     }
 }
 
-/* Each ends at its own deadline, in its order, whatever else is open and ends much later. A turn of the loop that
- * comes late may end several. */
+/* Each ends at its own deadline, in its order, whatever else is open and ends much later. A turn of the loop
+ * that comes late may end several. */
 static void requests_and_waits_share_the_timer(void **state)
 {
     struct rig *rig = rig_connected(1);
