@@ -206,8 +206,6 @@ class Site:
         os.makedirs(os.path.join(folder, "certs"))
         for cert in certs:
             shutil.copy(cert, os.path.join(folder, "certs"))
-        if os.environ.get("LANES") == "off" and "lanes" not in extra:
-            extra += "\nlanes = off"
         text = 'listen = {"%s"}\nadmin = "127.0.0.1:0"\nidentity = "%s"\npsk = "%s"\norigin = "%s"\nthreads = %d\n%s%s\n' % (
             listen, (identity or self.edge_identity).path, psk_path or self.psk_path, origin, threads, user_line(extra), extra)
         for number, (address, key) in enumerate(servers, 1):
