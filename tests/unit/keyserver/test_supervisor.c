@@ -66,12 +66,16 @@ static void add_key(const struct fixture *f, const char *name)
         f->folder, name);
 }
 
+/* Who starts it as root says so: these tests are about processes, not about who they become. */
 static void write_config(const struct fixture *f)
 {
-    write_file(f, "server.conf",
-               "listen = { \"127.0.0.1:0\" }\nadmin = \"off\"\nidentity = \"identity\"\n"
-               "authorized_edges = \"authorized_edges\"\nkeys = \"keys\"\ngroup_secret = \"group.secret\"\n"
-               "workers = 2\nlog_level = info\n");
+    char text[512];
+    snprintf(text, sizeof text,
+             "listen = { \"127.0.0.1:0\" }\nadmin = \"off\"\nidentity = \"identity\"\n"
+             "authorized_edges = \"authorized_edges\"\nkeys = \"keys\"\ngroup_secret = \"group.secret\"\n"
+             "workers = 2\nlog_level = info\nmemory = unlocked\n%s",
+             geteuid() == 0 ? "user = \"root\"\n" : "");
+    write_file(f, "server.conf", text);
 }
 
 static void make_files(struct fixture *f)
