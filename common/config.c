@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <confuse.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,8 +16,9 @@
 #include "common/config_value.h"
 
 #define FILE_SIZE_MAX (1024 * 1024)
-#define INCLUDE_MAX   8   /* files inside files */
-#define TITLE_MAX     127 /* bytes */
+#define SEALED_MAX    (16 * FILE_SIZE_MAX) /* may be of many files */
+#define INCLUDE_MAX   8                    /* files inside files */
+#define TITLE_MAX     127                  /* bytes */
 #define OPTIONS_MAX   256
 #define PLACE_SIZE    (PATH_MAX + 16)
 
@@ -43,6 +45,7 @@ struct load {
     char path[PATH_MAX];  /* the last path that was made absolute */
     struct title *titles; /* owned */
     size_t title_count;
+    int sealed; /* what the main file says, instead of the file; -1 = none */
     struct fault *fault;
     int err; /* the first error; later ones follow from it */
 };
@@ -237,13 +240,13 @@ static int on_include(cfg_t *cfg, cfg_opt_t *opt, int argc, const char **argv)
 
 /* ---- files ---- */
 
-static int read_text(FILE *file, char **out, size_t *length)
+static int read_text(FILE *file, size_t limit, char **out, size_t *length)
 {
-    char *text = malloc(FILE_SIZE_MAX + 1);
+    char *text = malloc(limit + 1);
     if (text == NULL)
         return ERR_MEMORY;
-    *length = fread(text, 1, FILE_SIZE_MAX + 1, file);
-    if (ferror(file) || *length > FILE_SIZE_MAX) {
+    *length = fread(text, 1, limit + 1, file);
+    if (ferror(file) || *length > limit) {
         int err = ferror(file) ? ERR_SYSTEM : ERR_LENGTH;
         free(text);
         return err;
@@ -281,10 +284,14 @@ static int fail_reading(struct load *load, int line, const char *path, const cha
 static int open_text(struct load *load, const char *path, int line, char **text, size_t *length,
                      struct stat *info)
 {
-    FILE *file = fopen(path, "re");
+    bool sealed = load->depth == 0 && load->sealed >= 0;
+    FILE *file = sealed ? fdopen(fcntl(load->sealed, F_DUPFD_CLOEXEC, 0), "r") : fopen(path, "re");
     if (file == NULL)
         return fail_reading(load, line, path, strerror(errno));
-    int err = fstat(fileno(file), info) != 0 ? ERR_SYSTEM : read_text(file, text, length);
+    rewind(file); /* a sealed one is shared with other processes, and so is where it stands */
+    int err = fstat(fileno(file), info) != 0
+                  ? ERR_SYSTEM
+                  : read_text(file, sealed ? SEALED_MAX : FILE_SIZE_MAX, text, length);
     int saved = errno;
     fclose(file);
     if (err == ERR_LENGTH)
@@ -419,12 +426,14 @@ static int load_with(struct load *load, const char *file, const struct config_op
     return err;
 }
 
-int config_load(const char *file, const struct config_option *table, void *into, struct fault *fault)
+int config_load_sealed(int fd, const char *file, const struct config_option *table, void *into,
+                       struct fault *fault)
 {
     struct load *load = calloc(1, sizeof *load);
     if (load == NULL)
         return fault_set(fault, ERR_MEMORY, "%s: %s", file, err_string(ERR_MEMORY));
     load->fault = fault;
+    load->sealed = fd;
     current = load;
     int err = load_with(load, file, table, into);
     current = NULL;

@@ -61,6 +61,10 @@ struct config_option {
  * 'origin'? On error INTO is cleared. */
 int config_load(const char *file, const struct config_option *table, void *into,
                 struct fault *fault) MUST_USE;
+/* The same of what FD holds, which may be shared with other processes and stays the caller's (-1: of FILE);
+ * FILE is for messages, and what relative paths start from. */
+int config_load_sealed(int fd, const char *file, const struct config_option *table, void *into,
+                       struct fault *fault) MUST_USE;
 /* Frees what config_load filled and zeroes the fields. */
 void config_clear(const struct config_option *table, void *filled);
 /* Writes the effective configuration of FILLED, defaults included, in a form config_load reads back to the

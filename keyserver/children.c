@@ -12,13 +12,13 @@
 #include "keyserver/child.h"
 #include "keyserver/net/control.h"
 #include "keyserver/net/net.h"
-#include "keyserver/vault/vault.h"
+#include "keyserver/vault/loader.h"
 #include "keyserver/wall/wall.h"
 
 _Static_assert(SERVER_LISTENERS_MAX + 3 <= CHILD_DESCRIPTORS_MAX,
                "listeners, control, edges and admin are kept");
 
-static const char *const role_names[] = {"", "net", "vault", "vault", "vault"};
+static const char *const role_names[] = {"", "net", "loader", "vault", "vault", "vault"};
 
 struct child *children_find(struct children *children, enum child_role role)
 {
@@ -138,36 +138,60 @@ int children_start_net(struct children *children, const struct server_config *co
     return 0;
 }
 
-int children_start_vault(struct children *children, const struct server_config *config, int edges_fd,
-                         int *net_wall_fd, int *ready_fd)
+int children_start_loader(struct children *children, const struct server_config *config, int *order_fd)
 {
-    int net_end, vault_end, ready[2];
+    int pair[2];
 
     if (children_find(children, CHILD_FREE) == NULL)
         return ERR_BUSY;
-    if (pipe2(ready, O_CLOEXEC) != 0)
+    if (order_pair(pair) != 0)
         return ERR_SYSTEM;
-    if (wall_pair(&net_end, &vault_end) != 0) {
-        close(ready[0]);
-        close(ready[1]);
-        return ERR_SYSTEM;
-    }
-    int fds[] = {vault_end, ready[1], edges_fd};
-    pid_t pid = child_fork(fds, 3);
+    pid_t supervisor = getpid(), pid = child_fork(&pair[1], 1);
     if (pid == 0) {
-        const struct vault_descriptors given = {.wall = fds[0], .ready = fds[1], .edges = fds[2]};
-        name_logs("keyless-server[vault]", config);
-        children_leave(vault_run(config, &given));
+        name_logs("keyless-server[loader]", config);
+        children_leave(loader_run(config, supervisor, pair[1]));
     }
-    close(vault_end);
-    close(ready[1]);
+    close(pair[1]);
     if (pid < 0) {
-        close(net_end);
-        close(ready[0]);
+        close(pair[0]);
         return ERR_SYSTEM;
     }
-    *net_wall_fd = net_end;
-    *ready_fd = ready[0];
-    add(children, CHILD_VAULT_LOADING, pid);
+    *order_fd = pair[0];
+    add(children, CHILD_LOADER, pid);
     return 0;
+}
+
+int children_order_vault(struct children *children, int order_fd, enum order_kind kind,
+                         const struct server_config *config, int edges_fd, int *net_wall_fd, int *ready_fd)
+{
+    struct order_descriptors fds = {-1, fcntl(edges_fd, F_DUPFD_CLOEXEC, 0), -1, -1};
+    int net_end = -1, ready[2] = {-1, -1};
+    int err = children_find(children, CHILD_FREE) == NULL ? ERR_BUSY : 0;
+
+    if (err == 0 && (fds.edges < 0 || pipe2(ready, O_CLOEXEC) != 0 || wall_pair(&net_end, &fds.wall) != 0))
+        err = ERR_SYSTEM;
+    fds.ready = ready[1];
+    if (err == 0 && (fds.config = server_config_seal(config)) < 0)
+        err = fds.config;
+    if (err == 0)
+        err = order_send(order_fd, kind, &fds);
+    order_close(&fds);
+    if (err == 0) {
+        *net_wall_fd = net_end;
+        *ready_fd = ready[0];
+        return 0;
+    }
+    if (ready[0] >= 0)
+        close(ready[0]);
+    if (net_end >= 0)
+        close(net_end);
+    return err;
+}
+
+void children_add_vault(struct children *children, pid_t pid)
+{
+    if (children_find(children, CHILD_FREE) != NULL)
+        add(children, CHILD_VAULT_LOADING, pid);
+    else /* there was room when it was ordered */
+        kill(pid, SIGKILL);
 }

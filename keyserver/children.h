@@ -6,6 +6,7 @@
 
 #include <sys/types.h>
 
+#include "keyserver/order.h"
 #include "keyserver/server_sockets.h"
 
 #define CHILDREN_MAX 8
@@ -13,6 +14,7 @@
 enum child_role {
     CHILD_FREE, /* no process */
     CHILD_NET,
+    CHILD_LOADER,        /* holds the keys, and forks vaults */
     CHILD_VAULT_LOADING, /* not handed to the net process yet */
     CHILD_VAULT,         /* serves */
     CHILD_VAULT_LEAVING, /* another serves; it ends when what it had is answered */
@@ -45,10 +47,18 @@ void children_log_end(const struct child *child, int wait_status, bool expected)
  * end of its control pair, the caller's. ERR_BUSY: too many children. */
 int children_start_net(struct children *children, const struct server_config *config,
                        const struct server_sockets *sockets, int edges_fd, int *control_fd) MUST_USE;
-/* Forks a vault with the snapshot EDGES_FD. NET_WALL_FD becomes the net process's end of its wall, READY_FD
- * gives one byte once it is ready (or ends); both are the caller's. ERR_BUSY: too many children. */
-int children_start_vault(struct children *children, const struct server_config *config, int edges_fd,
-                         int *net_wall_fd, int *ready_fd) MUST_USE;
+/* Forks the loader. ORDER_FD becomes this end of its socket pair, the caller's. ERR_BUSY: too many children.
+ */
+int children_start_loader(struct children *children, const struct server_config *config,
+                          int *order_fd) MUST_USE;
+/* Orders a vault of KIND from the loader, by CONFIG and the snapshot EDGES_FD. NET_WALL_FD becomes the net
+ * process's end of its wall, READY_FD gives one byte once it is ready (or ends); both are the caller's. The
+ * answer at ORDER_FD says what becomes of it. ERR_BUSY: too many children. */
+int children_order_vault(struct children *children, int order_fd, enum order_kind kind,
+                         const struct server_config *config, int edges_fd, int *net_wall_fd,
+                         int *ready_fd) MUST_USE;
+/* The vault PID, which the loader has forked, is a child from now on. */
+void children_add_vault(struct children *children, pid_t pid);
 /* Ends a child without the parent's exit handlers, which are not its own. */
 _Noreturn void children_leave(int status);
 

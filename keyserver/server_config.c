@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "keyserver/policy.h"
+#include "keyserver/sealed.h"
 
 #define FIELD(member) offsetof(struct server_config, member)
 #define AUDIT(member) offsetof(struct server_audit, member)
@@ -134,16 +135,38 @@ static int check(const struct server_config *config, const char *file, struct fa
     return check_policy(config, file, fault);
 }
 
-int server_config_load(struct server_config *out, const char *file, struct fault *fault)
+/* FD is -1, or has what FILE says. */
+static int load(struct server_config *out, int fd, const char *file, struct fault *fault)
 {
     memset(out, 0, sizeof *out);
-    int err = config_load(file, server_config_table, out, fault);
+    int err = config_load_sealed(fd, file, server_config_table, out, fault);
     if (err != 0)
         return err;
     err = check(out, file, fault);
     if (err != 0)
         server_config_clear(out);
     return err;
+}
+
+int server_config_load(struct server_config *out, const char *file, struct fault *fault)
+{
+    return load(out, -1, file, fault);
+}
+
+int server_config_seal(const struct server_config *config)
+{
+    struct buffer text;
+    buffer_init(&text);
+    int fd = config_dump(server_config_table, config, &text);
+    if (fd == 0)
+        fd = sealed_make("server.conf", buffer_bytes(&text), buffer_length(&text));
+    buffer_clear(&text);
+    return fd;
+}
+
+int server_config_load_sealed(struct server_config *out, int fd, struct fault *fault)
+{
+    return load(out, fd, "/server.conf", fault);
 }
 
 void server_config_clear(struct server_config *config)

@@ -58,6 +58,10 @@ extern const struct config_option server_config_table[];
 /* Fills the zeroed OUT. ERR_CONFIG with a fault for what is wrong or contradicts itself in FILE, but not for
  * the files that it names. */
 int server_config_load(struct server_config *out, const char *file, struct fault *fault) MUST_USE;
+/* CONFIG in sealed memory (sealed.h), for another process; the descriptor is the caller's. Negative errors.
+ */
+int server_config_seal(const struct server_config *config) MUST_USE;
+int server_config_load_sealed(struct server_config *out, int fd, struct fault *fault) MUST_USE;
 void server_config_clear(struct server_config *config);
 
 #endif

@@ -1,9 +1,5 @@
-#include "keyserver/vault/keystore.h"
+#include "keyserver/vault/keystore_inside.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,151 +7,9 @@
 #include "common/bytes.h"
 #include "common/log.h"
 #include "common/secret.h"
-#include "keyserver/vault/key_file.h"
-#include "keyserver/vault/key_numbers.h"
+#include "keyserver/lanes/lanes.h"
 
-#define FALLBACK_LABEL "keyless rsa premaster fallback" /* before the key id, under the group secret */
-#define PATH_MAX_HERE  4096
-
-/* The heap where OpenSSL keeps the numbers of private keys: guarded, left out of dumps, locked where the
- * limit allows. It never grows, so it has room to spare. */
-#define SECURE_HEAP_BASE     (1u << 20) /* bytes for work in progress */
-#define SECURE_HEAP_A_KEY    (1u << 14) /* RSA-4096 takes 6 KiB */
-#define SECURE_HEAP_MAX      (1u << 30)
-#define SECURE_HEAP_SMALLEST 64
-
-struct keystore {
-    struct key **item; /* owned, `count`, in the order of their ids */
-    size_t count;
-    size_t skipped;
-};
-
-static void key_free(struct key *key)
-{
-    if (key == NULL)
-        return;
-    secret_free(key->fallback_secret);
-    key_numbers_free(key);
-    EVP_PKEY_free(key->pkey);
-    free(key);
-}
-
-/* The extension that makes NAME a key file, or NULL. */
-static const char *key_extension(const char *name)
-{
-    static const char *const extensions[] = {".pem", ".key", ".der"};
-    const char *dot = strrchr(name, '.');
-    if (dot == NULL || dot == name || name[0] == '.')
-        return NULL;
-    for (size_t i = 0; i < sizeof extensions / sizeof extensions[0]; i++)
-        if (strcmp(dot, extensions[i]) == 0)
-            return dot;
-    return NULL;
-}
-
-static int make_fallback_secret(struct key *key, const uint8_t group_secret[static 32])
-{
-    uint8_t input[sizeof FALLBACK_LABEL - 1 + KEY_ID_SIZE];
-    key->fallback_secret = secret_new(32);
-    if (key->fallback_secret == NULL)
-        return ERR_MEMORY;
-    memcpy(input, FALLBACK_LABEL, sizeof FALLBACK_LABEL - 1);
-    memcpy(input + sizeof FALLBACK_LABEL - 1, key->id, KEY_ID_SIZE);
-    hmac_sha256(key->fallback_secret, group_secret, 32, input, sizeof input);
-    return 0;
-}
-
-static int load_one(struct key **out, const char *folder, const char *name,
-                    const uint8_t group_secret[static 32], struct fault *fault)
-{
-    char path[PATH_MAX_HERE];
-    struct key *key = calloc(1, sizeof *key);
-    if (key == NULL || snprintf(path, sizeof path, "%s/%s", folder, name) >= (int)sizeof path) {
-        free(key);
-        return fault_set(fault, ERR_LENGTH, "%s/%s: the path is too long", folder, name);
-    }
-    int length = (int)(key_extension(name) - name);
-    int err = length < KEY_NAME_MAX
-                  ? 0
-                  : fault_set(fault, ERR_LENGTH, "%s: a key's name has at most %d characters; rename it",
-                              path, KEY_NAME_MAX - 1);
-    if (err == 0)
-        err = key_file_load(key, path, fault);
-    if (err == 0 && (make_fallback_secret(key, group_secret) != 0 || key_numbers_make(key) != 0))
-        err = fault_set(fault, ERR_MEMORY,
-                        "%s: no guarded memory; raise the limit of locked memory (ulimit -l)", path);
-    if (err != 0) {
-        key_free(key);
-        return err;
-    }
-    snprintf(key->name, sizeof key->name, "%.*s", length, name);
-    *out = key;
-    return 0;
-}
-
-static int compare_ids(const void *a, const void *b)
-{
-    return memcmp((*(struct key *const *)a)->id, (*(struct key *const *)b)->id, KEY_ID_SIZE);
-}
-
-static int compare_names(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static void free_names(char **names, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        free(names[i]);
-    free(names);
-}
-
-/* The names of FOLDER's key files in alphabetical order, so that every start takes them in the same order. */
-static int list_names(char ***out, size_t *count, const char *folder, struct fault *fault)
-{
-    DIR *dir = opendir(folder);
-    char **names = NULL;
-    size_t used = 0, size = 0;
-    if (dir == NULL)
-        return fault_set(fault, ERR_CONFIG,
-                         "%s: the folder of keys cannot be read: %s; make it with: mkdir -m 0700 %s", folder,
-                         strerror(errno), folder);
-    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
-        if (key_extension(entry->d_name) == NULL)
-            continue;
-        if (used == size) {
-            size = size ? 2 * size : 16;
-            char **grown = reallocarray(names, size, sizeof *names);
-            if (grown == NULL)
-                goto no_memory;
-            names = grown;
-        }
-        if ((names[used] = strdup(entry->d_name)) == NULL)
-            goto no_memory;
-        used++;
-    }
-    closedir(dir);
-    if (used > 0)
-        qsort(names, used, sizeof *names, compare_names);
-    *out = names;
-    *count = used;
-    return 0;
-no_memory:
-    closedir(dir);
-    free_names(names, used);
-    return fault_set(fault, ERR_MEMORY, "%s: no memory for its list of files", folder);
-}
-
-/* Before the first key. A process that has such a heap already keeps it; where there can be none, OpenSSL
- * uses its common one. */
-static void prepare_secure_heap(size_t keys)
-{
-    size_t size = SECURE_HEAP_BASE;
-    while (size < SECURE_HEAP_MAX && size < SECURE_HEAP_BASE + keys * SECURE_HEAP_A_KEY)
-        size *= 2; /* a power of two is asked for */
-    if (CRYPTO_secure_malloc_initialized() == 0)
-        (void)CRYPTO_secure_malloc_init(size, SECURE_HEAP_SMALLEST);
-}
+#define GROUP_LABEL "keyless keystore group" /* under the group secret */
 
 static void tell_about(const struct key *key)
 {
@@ -164,81 +18,211 @@ static void tell_about(const struct key *key)
               key->bits, hex_encode(id, key->id, KEY_ID_SIZE));
 }
 
-static void drop(struct keystore *store, size_t at)
+/* ---- the files ---- */
+
+static const struct keystore_file *find_file(const struct keystore *store, const char *name)
 {
-    store->skipped++;
-    key_free(store->item[at]);
-    memmove(&store->item[at], &store->item[at + 1], (store->count - at - 1) * sizeof store->item[0]);
-    store->count--;
+    size_t low = 0, high = store->list.count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = strcmp(store->file[middle].name, name);
+        if (order == 0)
+            return &store->file[middle];
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
 }
 
-/* Leaves one of each id and one of each name, the first by file name: rights and limits go by names. */
-static void drop_repeated(struct keystore *store)
+/* What BEFORE has of a file that is still the same need not be read. What was wrong with a bad one is not
+ * kept, so it is. Returns how many are to be read. */
+static size_t take_over(struct keystore *store, const struct keystore *before)
+{
+    size_t wanted = 0;
+    for (size_t i = 0; i < store->list.count; i++) {
+        struct keystore_file *file = &store->file[i];
+        const struct keystore_file *old = before != NULL ? find_file(before, file->name) : NULL;
+        file->name = store->list.item[i].name;
+        file->wanted = old == NULL || old->key == NULL ||
+                       !key_stamp_same(&store->list.item[i].stamp,
+                                       &before->list.item[old - before->file].stamp);
+        wanted += file->wanted;
+        if (file->wanted)
+            continue;
+        file->key = old->key;
+        file->key->references++;
+    }
+    return wanted;
+}
+
+/* ---- what of it is served ---- */
+
+void keystore_number(struct keystore *store)
 {
     for (size_t i = 0; i < store->count; i++)
-        for (size_t j = i + 1; j < store->count;) {
-            const struct key *first = store->item[i], *key = store->item[j];
-            bool same = memcmp(first->id, key->id, KEY_ID_SIZE) == 0;
-            if (!same && strcmp(first->name, key->name) != 0) {
-                j++;
-                continue;
-            }
-            if (same)
-                log_event(LOG_WARN, "key_skipped",
-                          "key=%s error=\"the same key as %s; remove one of the two files\"", key->name,
-                          first->name);
-            else
-                log_event(LOG_ERROR, "key_skipped",
-                          "key=%s error=\"%s is the name of another key, too; rename one of the two files\"",
-                          key->name, key->name);
-            drop(store, j);
-        }
+        store->item[i]->index = i;
+}
+
+static void tell_skipped(const struct keystore_file *file)
+{
+    if (file->key == NULL)
+        log_event(LOG_ERROR, "key_skipped", "file=%s error=\"%s\"", file->name,
+                  file->why != NULL ? file->why : err_string(ERR_MEMORY));
+    else if (file->clash == CLASH_KEY)
+        log_event(LOG_WARN, "key_skipped", "key=%s error=\"the same key as %s; remove one of the two files\"",
+                  file->key->name, file->first->key->name);
+    else if (file->clash == CLASH_NAME)
+        log_event(LOG_ERROR, "key_skipped",
+                  "key=%s error=\"%s is the name of another key, too; rename one of the two files\"",
+                  file->key->name, file->key->name);
+}
+
+static void tell(const struct keystore *store)
+{
+    for (size_t i = 0; i < store->list.count; i++) {
+        const struct keystore_file *file = &store->file[i];
+        if (file->key == NULL || file->clash != CLASH_NONE)
+            tell_skipped(file);
+        else if (file->wanted)
+            tell_about(file->key);
+    }
+}
+
+/* ---- what a reload may not do ---- */
+
+/* What would take away, or not bring, a key that the owner of the folder counts on. What was wrong before is
+ * known to them. */
+static bool is_news(const struct keystore_file *file, const struct keystore *before)
+{
+    const struct keystore_file *old = find_file(before, file->name);
+    if (file->key == NULL)
+        return old == NULL || old->key != NULL;
+    return file->clash == CLASH_NAME && (old == NULL || old->clash != CLASH_NAME);
+}
+
+static int refuse_news(const struct keystore *store, const struct keystore *before, const char *folder,
+                       struct fault *fault)
+{
+    char names[sizeof fault->text / 2] = "";
+    size_t count = 0, length = 0;
+    for (size_t i = 0; i < store->list.count; i++) {
+        const struct keystore_file *file = &store->file[i];
+        if (!is_news(file, before))
+            continue;
+        count++;
+        if (length < sizeof names)
+            length += (size_t)snprintf(names + length, sizeof names - length, "%s%s", length > 0 ? ", " : "",
+                                       file->name);
+        log_event(LOG_ERROR, "key_unusable", "file=%s error=\"%s\"", file->name,
+                  file->key != NULL   ? "another file has this name with another extension; rename one"
+                  : file->why != NULL ? file->why
+                                      : err_string(ERR_MEMORY));
+    }
+    if (count == 0)
+        return 0;
+    return fault_set(
+        fault, ERR_CONFIG,
+        "%s: %zu of its files cannot be used (%s%s), and nothing has changed; the log says what is "
+        "wrong with each; mend or remove them, then reload",
+        folder, count, names, length < sizeof names ? "" : " …");
+}
+
+static void count_changes(struct keystore *store, const struct keystore *before, size_t wanted)
+{
+    store->changes = (struct keystore_changes){.loaded = wanted, .kept = store->list.count - wanted};
+    for (size_t i = 0; before != NULL && i < before->list.count; i++)
+        store->changes.removed += find_file(store, before->file[i].name) == NULL;
+}
+
+/* ---- life ---- */
+
+static unsigned lanes_ready(void)
+{
+    unsigned ready = 0;
+    for (unsigned id = 0; id < LANES_IDS; id++)
+        ready |= lanes_state((enum lanes_id)id) == LANES_READY ? 1u << id : 0;
+    return ready;
+}
+
+/* Keys carry what follows from the group secret, and what the lanes want: with others they are made anew. */
+static bool can_take_over(const struct keystore *store, const struct keystore *before)
+{
+    return before != NULL && before->lanes == store->lanes && same_bytes(before->group, store->group, 32);
+}
+
+static struct keystore *new_store(struct key_folder *list, const uint8_t group_secret[static 32])
+{
+    struct keystore *store = calloc(1, sizeof *store);
+    if (store == NULL) {
+        key_folder_clear(list);
+        return NULL;
+    }
+    store->list = *list;
+    store->lanes = lanes_ready();
+    store->file = calloc(list->count + 1, sizeof *store->file);
+    store->group = secret_new(32);
+    if (store->file == NULL || store->group == NULL) {
+        keystore_free(store);
+        return NULL;
+    }
+    for (size_t i = 0; i < list->count; i++)
+        store->file[i].name = store->list.item[i].name;
+    hmac_sha256(store->group, group_secret, 32, GROUP_LABEL, sizeof GROUP_LABEL - 1);
+    return store;
+}
+
+static int load_store(struct keystore *store, const struct keystore *before, const char *folder,
+                      const uint8_t group_secret[static 32], struct fault *fault)
+{
+    size_t wanted = take_over(store, can_take_over(store, before) ? before : NULL);
+    keystore_read(store, wanted, folder, group_secret);
+    if (keystore_choose(store) != 0)
+        return fault_set(fault, ERR_MEMORY, "%s: no memory for %zu keys", folder, store->list.count);
+    count_changes(store, before, wanted);
+    return before != NULL ? refuse_news(store, before, folder, fault) : 0;
+}
+
+int keystore_reload(struct keystore **out, const struct keystore *before, const char *folder,
+                    const uint8_t group_secret[static 32], struct fault *fault)
+{
+    struct key_folder list;
+    int err = key_folder_list(&list, folder, fault);
+    if (err != 0)
+        return err;
+    keystore_prepare_heap(list.count);
+    struct keystore *store = new_store(&list, group_secret);
+    if (store == NULL)
+        return fault_set(fault, ERR_MEMORY, "%s: no memory for its keys", folder);
+    err = load_store(store, before, folder, group_secret, fault);
+    if (err != 0) {
+        keystore_free(store);
+        return err;
+    }
+    tell(store);
+    *out = store;
+    return 0;
 }
 
 int keystore_load(struct keystore **out, const char *folder, const uint8_t group_secret[static 32],
                   struct fault *fault)
 {
-    char **names = NULL;
-    size_t count = 0;
-    int err = list_names(&names, &count, folder, fault);
-    if (err != 0)
-        return err;
-    prepare_secure_heap(count);
-    struct keystore *store = calloc(1, sizeof *store);
-    if (store != NULL)
-        store->item = calloc(count + 1, sizeof *store->item);
-    for (size_t i = 0; store != NULL && store->item != NULL && i < count; i++) {
-        struct fault why = {0};
-        if (load_one(&store->item[store->count], folder, names[i], group_secret, &why) == 0) {
-            store->count++;
-            continue;
-        }
-        store->skipped++;
-        log_event(LOG_ERROR, "key_skipped", "file=%s error=\"%s\"", names[i], why.text);
-    }
-    wipe_stack(); /* what reading them left below */
-    free_names(names, count);
-    if (store == NULL || store->item == NULL) {
-        keystore_free(store);
-        return fault_set(fault, ERR_MEMORY, "%s: no memory for %zu keys", folder, count);
-    }
-    drop_repeated(store);
-    qsort(store->item, store->count, sizeof *store->item, compare_ids);
-    for (size_t i = 0; i < store->count; i++) {
-        store->item[i]->index = i;
-        tell_about(store->item[i]);
-    }
-    *out = store;
-    return 0;
+    return keystore_reload(out, NULL, folder, group_secret, fault);
 }
 
 void keystore_free(struct keystore *store)
 {
     if (store == NULL)
         return;
-    for (size_t i = 0; store->item != NULL && i < store->count; i++)
-        key_free(store->item[i]);
+    for (size_t i = 0; store->file != NULL && i < store->list.count; i++) {
+        keystore_release(store->file[i].key);
+        free(store->file[i].why);
+    }
+    free(store->file);
     free(store->item);
+    key_folder_clear(&store->list);
+    secret_free(store->group);
     free(store);
 }
 
@@ -250,6 +234,11 @@ size_t keystore_count(const struct keystore *store)
 size_t keystore_skipped(const struct keystore *store)
 {
     return store->skipped;
+}
+
+struct keystore_changes keystore_changes(const struct keystore *store)
+{
+    return store->changes;
 }
 
 const struct key *keystore_at(const struct keystore *store, size_t index)

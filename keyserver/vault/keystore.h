@@ -27,6 +27,7 @@ struct key {
     uint8_t modulus[RSA_MODULUS_MAX]; /* RSA: n, big-endian, result_size bytes */
     uint8_t *fallback_secret;         /* RSA: 32 bytes in guarded memory, owned; see premaster.h */
     EVP_PKEY *pkey;                   /* owned */
+    unsigned references;              /* stores that hold it */
     /* Owned, in guarded memory; NULL unless they are used instead of pkey (key_numbers.h): */
     struct rsa_alone *rsa_alone;  /* RSA */
     struct rsa_lanes_key *rsa;    /* RSA that fits the lanes */
@@ -44,11 +45,24 @@ struct keystore;
  * GROUP_SECRET seeds the per-key fallback secrets. ERR_CONFIG when the folder cannot be read. */
 int keystore_load(struct keystore **out, const char *folder, const uint8_t group_secret[static 32],
                   struct fault *fault) MUST_USE;
-/* Wipes and frees; NULL is allowed. */
+/* The same once more: what BEFORE has of a file that did not change since is used by both, any other file is
+ * read. A file that cannot be used fails it, unless it could not be used in BEFORE: ERR_CONFIG, with each
+ * such file in the log ("key_unusable") and in the fault. A file that is gone is a key less. With NULL it is
+ * keystore_load(). One thread for all stores that have a key in common. */
+int keystore_reload(struct keystore **out, const struct keystore *before, const char *folder,
+                    const uint8_t group_secret[static 32], struct fault *fault) MUST_USE;
+/* Gives the keys their places in STORE, when another store that holds some of them was made since. */
+void keystore_number(struct keystore *store);
+/* Wipes and frees all but what another store holds; NULL is allowed. */
 void keystore_free(struct keystore *store);
 
 size_t keystore_count(const struct keystore *store);
 size_t keystore_skipped(const struct keystore *store); /* files found wrong */
+/* Files: read by this store, taken over from the one before, and of that one gone. */
+struct keystore_changes {
+    size_t loaded, kept, removed;
+};
+struct keystore_changes keystore_changes(const struct keystore *store);
 const struct key *keystore_at(const struct keystore *store, size_t index);
 /* The key with this id, or NULL. */
 const struct key *keystore_find(const struct keystore *store, const uint8_t id[static KEY_ID_SIZE]);

@@ -8,26 +8,19 @@
 #include <unistd.h>
 
 #include "common/clock.h"
-#include "common/identity.h"
 #include "common/privileges.h"
 #include "common/process.h"
-#include "common/secret.h"
 #include "keyserver/authorized_snapshot.h"
-#include "keyserver/lanes/lanes.h"
 #include "keyserver/vault/desk.h"
 #include "keyserver/vault/explain.h"
 #include "keyserver/vault/gate.h"
-#include "keyserver/vault/rules.h"
+#include "keyserver/vault/loaded.h"
 #include "keyserver/vault/sandbox.h"
 
 struct vault {
     struct wall wall;
-    struct authorized *edges; /* owned */
-    struct keystore *keys;    /* owned */
-    struct policy *policy;    /* owned */
-    struct limits *limits;    /* owned */
-    uint8_t *epoch_secret;    /* owned; 32 bytes of guarded memory */
-    uint8_t rules[RULES_DIGEST_SIZE];
+    struct loaded loaded;  /* owned */
+    struct limits *limits; /* owned */
     struct hasher hasher;
     struct quotas quotas;
     struct audit *audit;     /* owned; NULL: nothing is recorded */
@@ -43,90 +36,23 @@ enum purpose {
 
 /* ---- start ---- */
 
-static int load_group_secret(uint8_t *out, const char *path, struct fault *fault)
-{
-    int err = identity_load_secret(out, path, fault);
-    if (err != ERR_NOT_FOUND)
-        return err;
-    random_bytes(out, 32);
-    err = identity_save_secret(path, out, fault);
-    if (err == 0)
-        log_event(LOG_WARN, "group_secret_made",
-                  "file=%s hint=\"every replica of this key server needs a copy of it\"", path);
-    return err;
-}
-
-/* The group secret itself is needed no longer than this. */
-static int load_keys(struct vault *vault, const struct server_config *config, struct fault *fault)
-{
-    uint8_t *group_secret = secret_new(32);
-    vault->epoch_secret = secret_new(32);
-    int err = group_secret == NULL || vault->epoch_secret == NULL
-                  ? fault_set(fault, ERR_MEMORY,
-                              "no guarded memory; raise the limit of locked memory (ulimit -l)")
-                  : load_group_secret(group_secret, config->group_secret, fault);
-    if (err == 0) {
-        epoch_secret(vault->epoch_secret, group_secret, config->epoch);
-        err = keystore_load(&vault->keys, config->keys, group_secret, fault);
-    }
-    secret_free(group_secret);
-    return err;
-}
-
-static bool has_key(const struct vault *vault, const char *title)
-{
-    uint8_t id[KEY_ID_SIZE];
-    if (hex_decode(id, sizeof id, title) == 0 && keystore_find(vault->keys, id) != NULL)
-        return true;
-    for (size_t i = 0; i < keystore_count(vault->keys); i++)
-        if (strcmp(keystore_at(vault->keys, i)->name, title) == 0)
-            return true;
-    return false;
-}
-
-/* A section that is for no key is most likely a slip of the pen: the key that it was meant for has other
- * rights than its owner thinks. */
-static void warn_of_idle_sections(const struct vault *vault)
-{
-    for (size_t i = 1; i < policy_count(vault->policy); i++) {
-        const char *title = policy_at(vault->policy, i)->title;
-        if (!has_key(vault, title))
-            log_event(
-                LOG_WARN, "key_section_idle",
-                "error=\"key %s: the configuration has this section, and there is no such key; put it into "
-                "the folder of keys, or correct the title\"",
-                title);
-    }
-}
-
-static int load_policy(struct vault *vault, const struct server_config *config, struct fault *fault)
-{
-    int err = policy_new(&vault->policy, config, fault);
-    for (size_t i = 0; i < keystore_count(vault->keys) && err == 0; i++) {
-        const struct key *key = keystore_at(vault->keys, i);
-        err = policy_check_key(vault->policy, key->id, key->name, fault);
-    }
-    if (err != 0)
-        return err;
-    warn_of_idle_sections(vault);
-    vault->limits = limits_new(vault->edges, vault->keys, vault->policy);
-    return vault->limits != NULL ? 0 : fault_set(fault, ERR_MEMORY, "the limits: %s", err_string(ERR_MEMORY));
-}
-
 /* Everything that is read from files once, and judged by. */
 static int vault_load(struct vault *vault, const struct server_config *config, int edges_fd,
                       struct fault *fault)
 {
-    int err;
-    if ((err = process_harden("keyless-vault", fault)) != 0 || (err = secret_init()) != 0 ||
-        (err = gate_start()) != 0 || (err = hasher_init(&vault->hasher)) != 0)
+    int err = loaded_begin("keyless-vault", fault);
+    return err != 0 ? err : loaded_make(&vault->loaded, config, edges_fd, NULL, fault);
+}
+
+/* What is this process's own. */
+static int vault_prepare(struct vault *vault, struct fault *fault)
+{
+    int err = hasher_init(&vault->hasher);
+    if (err != 0)
         return err;
-    lanes_start(config->lanes, LANES_EVERYTHING);
-    if ((err = authorized_snapshot_load(&vault->edges, edges_fd, config->authorized_edges, fault)) != 0 ||
-        (err = load_keys(vault, config, fault)) != 0 || (err = load_policy(vault, config, fault)) != 0)
-        return err;
-    authorized_forget_psks(vault->edges);
-    return rules_digest(vault->rules, config, vault->edges);
+    keystore_number(vault->loaded.keys);
+    vault->limits = limits_new(vault->loaded.edges, vault->loaded.keys, vault->loaded.policy);
+    return vault->limits != NULL ? 0 : fault_set(fault, ERR_MEMORY, "the limits: %s", err_string(ERR_MEMORY));
 }
 
 static struct audit_time now(void)
@@ -138,7 +64,8 @@ static struct audit_time now(void)
 static int open_audit(struct vault *vault, const struct server_config *config, struct fault *fault)
 {
     const struct audit_time at = now();
-    int err = quotas_init(&vault->quotas, vault->limits, vault->edges, vault->keys, vault->policy);
+    int err = quotas_init(&vault->quotas, vault->limits, vault->loaded.edges, vault->loaded.keys,
+                          vault->loaded.policy);
     if (err != 0)
         return fault_set(fault, err, "the quotas: %s", err_string(err));
     return audit_open(&vault->audit, &config->audit, config->user, &vault->quotas.audit, &at, fault);
@@ -153,12 +80,13 @@ static int vault_lock(struct vault *vault, const struct server_config *config, e
     const struct workers_settings settings = {.threads = (unsigned)config->workers,
                                               .quick_threads = 1,
                                               .queue_max = (unsigned)config->queue_max,
-                                              .edge_count = authorized_count(vault->edges)};
+                                              .edge_count = authorized_count(vault->loaded.edges)};
     bool files_denied = process_deny_files_but(audit_folder(vault->audit));
-    vault->workers = workers_new(vault->keys, &settings);
+    vault->workers = workers_new(vault->loaded.keys, &settings);
     if (vault->workers == NULL)
         return fault_set(fault, ERR_MEMORY, "the workers cannot be started");
-    if (purpose == TO_SERVE && audit_start(vault->audit, vault->edges, vault->keys, vault->rules, &at) != 0)
+    if (purpose == TO_SERVE &&
+        audit_start(vault->audit, vault->loaded.edges, vault->loaded.keys, vault->loaded.rules, &at) != 0)
         return fault_set(fault, ERR_MEMORY, "the audit log cannot be started");
     return sandbox_enter(files_denied, audit_folder(vault->audit), vault->locked, fault);
 }
@@ -177,13 +105,13 @@ static int lock_memory(struct vault *vault, const struct server_config *config, 
                      "write memory = unlocked into server.conf");
 }
 
-/* All of it. */
-static int vault_open(struct vault *vault, const struct server_config *config, int edges_fd,
-                      enum purpose purpose, struct fault *fault)
+/* With everything loaded: all but the keys' use. */
+static int vault_open(struct vault *vault, enum purpose purpose, struct fault *fault)
 {
+    const struct server_config *config = vault->loaded.config;
     int err;
-    if ((err = vault_load(vault, config, edges_fd, fault)) != 0 ||
-        (err = open_audit(vault, config, fault)) != 0 || (err = lock_memory(vault, config, fault)) != 0 ||
+    if ((err = vault_prepare(vault, fault)) != 0 || (err = open_audit(vault, config, fault)) != 0 ||
+        (err = lock_memory(vault, config, fault)) != 0 ||
         (err = privileges_drop(config->user, PRIVILEGES_NO_GROUPS, fault)) != 0)
         return err;
     return vault_lock(vault, config, purpose, fault);
@@ -195,10 +123,7 @@ static void vault_clear(struct vault *vault)
     audit_close(vault->audit);
     quotas_clear(&vault->quotas);
     limits_free(vault->limits);
-    policy_free(vault->policy);
-    keystore_free(vault->keys);
-    authorized_free(vault->edges);
-    secret_free(vault->epoch_secret);
+    loaded_clear(&vault->loaded);
     desk_clear(&vault->desk);
     wall_close(&vault->wall);
     hasher_clear(&vault->hasher);
@@ -255,11 +180,11 @@ static int serve(struct vault *vault)
 
 static struct judge judge_of(const struct vault *vault)
 {
-    return (struct judge){.edges = vault->edges,
-                          .keys = vault->keys,
-                          .policy = vault->policy,
+    return (struct judge){.edges = vault->loaded.edges,
+                          .keys = vault->loaded.keys,
+                          .policy = vault->loaded.policy,
                           .limits = vault->limits,
-                          .epoch_secret = vault->epoch_secret,
+                          .epoch_secret = vault->loaded.epoch_secret,
                           .hasher = &vault->hasher};
 }
 
@@ -270,32 +195,53 @@ static int start(struct vault *vault, const struct server_config *config)
         .wall = &vault->wall,
         .workers = vault->workers,
         .ledger = {.audit = vault->audit, .quotas = &vault->quotas, .access_log = config->access_log},
-        .stats = {.keys = (uint32_t)keystore_count(vault->keys),
-                  .key_files_skipped = (uint32_t)keystore_skipped(vault->keys),
+        .stats = {.keys = (uint32_t)keystore_count(vault->loaded.keys),
+                  .key_files_skipped = (uint32_t)keystore_skipped(vault->loaded.keys),
                   .ready = 1}};
     return desk_start(&vault->desk, config->epoch);
 }
 
-int vault_run(const struct server_config *config, const struct vault_descriptors *fds)
+/* From a vault that is loaded to its end; ERR is what went wrong before. */
+static int live(struct vault *vault, const struct vault_descriptors *fds, int err, struct fault *fault)
 {
-    struct vault vault = {.edges = NULL};
-    struct fault fault = {0};
-    log_init("keyless-server[vault]", (enum log_level)config->log_level, (enum log_format)config->log_format);
-    int err = wall_adopt(&vault.wall, fds->wall);
     if (err == 0)
-        err = vault_open(&vault, config, fds->edges, TO_SERVE, &fault);
-    close(fds->edges);
+        err = wall_adopt(&vault->wall, fds->wall);
     if (err == 0)
-        err = start(&vault, config);
+        err = vault_open(vault, TO_SERVE, fault);
+    if (err == 0)
+        err = start(vault, vault->loaded.config);
     if (err != 0) {
         close(fds->ready);
-        return fail(&vault, err, &fault);
+        return fail(vault, err, fault);
     }
     (void)!write(fds->ready, "1", 1);
     close(fds->ready);
-    int result = serve(&vault);
-    vault_clear(&vault);
+    int result = serve(vault);
+    vault_clear(vault);
     return result;
+}
+
+static void name_log(const struct server_config *config)
+{
+    log_init("keyless-server[vault]", (enum log_level)config->log_level, (enum log_format)config->log_format);
+}
+
+int vault_run(const struct server_config *config, const struct vault_descriptors *fds)
+{
+    struct vault vault = {.wall.fd = -1};
+    struct fault fault = {0};
+    name_log(config);
+    int err = vault_load(&vault, config, fds->edges, &fault);
+    close(fds->edges);
+    return live(&vault, fds, err, &fault);
+}
+
+int vault_serve(struct loaded *loaded, const struct vault_descriptors *fds)
+{
+    struct vault vault = {.wall.fd = -1, .loaded = *loaded};
+    struct fault fault = {0};
+    name_log(loaded->config);
+    return live(&vault, fds, process_harden("keyless-vault", &fault), &fault);
 }
 
 /* ---- without service ---- */
@@ -303,7 +249,7 @@ int vault_run(const struct server_config *config, const struct vault_descriptors
 static int report(const struct vault *vault, const struct server_config *config, const char *file)
 {
     char text[PATH_MAX + 128], digest[2 * RULES_DIGEST_SIZE + 1];
-    size_t keys = keystore_count(vault->keys), skipped = keystore_skipped(vault->keys);
+    size_t keys = keystore_count(vault->loaded.keys), skipped = keystore_skipped(vault->loaded.keys);
     int fd = skipped == 0 && keys > 0 ? STDOUT_FILENO : STDERR_FILENO;
     if (skipped > 0)
         snprintf(text, sizeof text,
@@ -315,7 +261,8 @@ static int report(const struct vault *vault, const struct server_config *config,
                  config->keys);
     else
         snprintf(text, sizeof text, "%s is good: %zu edges, %zu keys, rules %.16s\n", file,
-                 authorized_count(vault->edges), keys, hex_encode(digest, vault->rules, sizeof vault->rules));
+                 authorized_count(vault->loaded.edges), keys,
+                 hex_encode(digest, vault->loaded.rules, sizeof vault->loaded.rules));
     size_t length = strlen(text);
     if (write(fd, text, length) != (ssize_t)length) /* the sandbox knows no other way */
         return 1;
@@ -327,7 +274,9 @@ int vault_try(const struct server_config *config, const char *file)
     struct vault vault = {.wall.fd = -1};
     struct fault fault = {0};
     int edges_fd = authorized_snapshot_take(config->authorized_edges, &fault);
-    int err = edges_fd < 0 ? edges_fd : vault_open(&vault, config, edges_fd, TO_TRY, &fault);
+    int err = edges_fd < 0 ? edges_fd : vault_load(&vault, config, edges_fd, &fault);
+    if (err == 0)
+        err = vault_open(&vault, TO_TRY, &fault);
     if (edges_fd >= 0)
         close(edges_fd);
     if (err != 0)
@@ -344,6 +293,8 @@ int vault_explain(const struct server_config *config, const struct question *que
     struct fault fault = {0};
     int edges_fd = authorized_snapshot_take(config->authorized_edges, &fault);
     int err = edges_fd < 0 ? edges_fd : vault_load(&vault, config, edges_fd, &fault);
+    if (err == 0)
+        err = vault_prepare(&vault, &fault);
     if (err == 0)
         err = privileges_drop(config->user, PRIVILEGES_NO_GROUPS, &fault);
     if (edges_fd >= 0)

@@ -21,6 +21,10 @@ struct vault_descriptors {
  * could not be loaded (logged). */
 int vault_run(const struct server_config *config, const struct vault_descriptors *fds);
 
+struct loaded;
+/* The same for a process that was forked with everything LOADED, which is taken; fds->edges is not used. */
+int vault_serve(struct loaded *loaded, const struct vault_descriptors *fds);
+
 /* The body of a process that gets just as far, and then says on standard output that FILE, of which CONFIG
  * is, is good, or on standard error what is not. Returns the exit status: 0 all is good, 1 it could not be
  * written, 2 something is wrong. */

@@ -127,6 +127,61 @@ def test_keys_come_and_go(yard):
     assert asker.ask("sign_tls13", key_id(pki.p256[1]), P256, HASH)[0] == "refused"
 
 
+def test_a_reload_reads_only_the_key_files_that_have_changed(yard):
+    """However many there are: what a revocation takes does not depend on them."""
+    keys = os.path.join(yard.server.folder, "keys")
+    time.sleep(0.2)  # a file that was written a moment ago is read once more, to be sure
+    yard.write(yard.first())
+    line, _, _ = yard.reload(r"event=reloaded")
+    assert "loaded=0 kept=2 removed=0 keys=2" in line
+    yard.site.add_key(keys, yard.pki.ed25519[0])
+    time.sleep(0.2)
+    line, _, _ = yard.reload(r"event=reloaded")
+    assert "loaded=1 kept=2 removed=0 keys=3" in line
+    os.remove(os.path.join(keys, "p256.key"))
+    line, _, _ = yard.reload(r"event=reloaded")
+    assert "loaded=0 kept=2 removed=1 keys=2" in line
+
+
+def test_a_key_that_is_served_is_not_lost_to_a_bad_file(yard):
+    asker, key, keys = yard.asker(), key_id(yard.pki.p256[1]), os.path.join(yard.server.folder, "keys")
+    write(os.path.join(keys, "new.key"), "nonsense\n", 0o400)
+    os.chmod(os.path.join(keys, "p256.key"), 0o644)
+    yard.write(yard.first("ops=sign_tls12") + yard.other())
+    line, since, _ = yard.reload(r"event=reload_failed")
+    assert "new.key, p256.key" in line
+    assert {"new.key", "p256.key"} == set(re.findall(r"event=key_unusable file=(\S+)",
+                                                     "\n".join(yard.server.find("event=key_unusable", since))))
+    assert asker.ask("sign_tls13", key, P256, HASH)[0] == "ok"  # neither the keys nor the rights have changed
+    os.chmod(os.path.join(keys, "p256.key"), 0o400)
+    os.remove(os.path.join(keys, "new.key"))
+    yard.reload(r"event=reloaded")
+    assert asker.ask("sign_tls13", key, P256, HASH)[0] == "refused"
+
+
+def test_a_vault_that_is_killed_is_back_without_reading_a_file(yard):
+    asker, key, keys = yard.asker(), key_id(yard.pki.p256[1]), os.path.join(yard.server.folder, "keys")
+    os.remove(os.path.join(keys, "p256.key"))
+    since = yard.server.mark()
+    os.kill(next(pid for name, pid in yard.server.children().items() if "vault" in name), signal.SIGKILL)
+    yard.server.wait_log(r"event=vault_ready cause=restart", since)
+    yard.server.wait_log(r"event=sandbox", since)
+    assert not yard.server.find("event=key_", since)
+    until = time.monotonic() + 10 * SLOW
+    while asker.ask("sign_tls13", key, P256, HASH)[0] != "ok":  # the net process may be told a moment later
+        assert time.monotonic() < until
+
+
+def test_a_loader_that_is_killed_disturbs_nobody_and_a_reload_follows(yard):
+    asker, key = yard.asker(), key_id(yard.pki.p256[1])
+    since = yard.server.mark()
+    os.kill(next(pid for name, pid in yard.server.children().items() if "loader" in name), signal.SIGKILL)
+    yard.server.wait_log(r"event=child_died role=loader", since)
+    assert asker.ask("sign_tls13", key, P256, HASH)[0] == "ok"
+    yard.reload(r"event=reloaded")
+    assert asker.ask("sign_tls13", key, P256, HASH)[0] == "ok"
+
+
 @pytest.mark.parametrize("spoil", ["line", "mode", "config", "folder"])
 def test_what_is_bad_changes_nothing(yard, spoil):
     asker, key = yard.asker(), key_id(yard.pki.p256[1])

@@ -164,8 +164,8 @@ static void start_and_wait(struct fixture *f)
     start(f);
     assert_int_equal(sscanf(wait_for(f, "event=listening"), "event=listening address=%127s", text), 1);
     assert_int_equal(address_parse(&f->listen, text, 0, &fault), 0);
-    f->vault = pid_in(wait_for(f, "event=child_started role=vault"));
     f->net = pid_in(wait_for(f, "event=child_started role=net"));
+    f->vault = pid_in(wait_for(f, "event=child_started role=vault"));
     wait_for(f, "event=ready");
 }
 

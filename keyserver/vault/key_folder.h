@@ -1,0 +1,38 @@
+/* The folder of keys: which files there are, and by what one sees that a file is the one that it was. Opens
+ * no file. Start-up and reload only. */
+#ifndef KEYSERVER_VAULT_KEY_FOLDER_H
+#define KEYSERVER_VAULT_KEY_FOLDER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/err.h"
+
+/* What changes when a file, its owner or its mode does. All zero: not known. */
+struct key_stamp {
+    uint64_t device, inode, size;
+    int64_t modified_ns, changed_ns; /* since 1970 */
+    uint32_t mode, owner, group;
+};
+
+struct key_folder_file {
+    char *name; /* owned; beneath the folder */
+    struct key_stamp stamp;
+};
+
+struct key_folder {
+    struct key_folder_file *item; /* owned; in the order of their names */
+    size_t count;
+};
+
+/* The key files of FOLDER into the empty OUT, links followed. ERR_CONFIG when it cannot be read, ERR_MEMORY.
+ */
+int key_folder_list(struct key_folder *out, const char *folder, struct fault *fault) MUST_USE;
+void key_folder_clear(struct key_folder *list);
+/* The extension that makes NAME a key file, or NULL. */
+const char *key_folder_extension(const char *name);
+/* True when both are known and the same: the file need not be read again. */
+bool key_stamp_same(const struct key_stamp *a, const struct key_stamp *b);
+
+#endif

@@ -1,0 +1,143 @@
+#include "keyserver/vault/loaded.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/identity.h"
+#include "common/log.h"
+#include "common/process.h"
+#include "common/secret.h"
+#include "keyserver/authorized_snapshot.h"
+#include "keyserver/lanes/lanes.h"
+#include "keyserver/vault/epoch.h"
+#include "keyserver/vault/gate.h"
+
+/* ---- keys ---- */
+
+static int load_group_secret(uint8_t *out, const char *path, struct fault *fault)
+{
+    int err = identity_load_secret(out, path, fault);
+    if (err != ERR_NOT_FOUND)
+        return err;
+    random_bytes(out, 32);
+    err = identity_save_secret(path, out, fault);
+    if (err == 0)
+        log_event(LOG_WARN, "group_secret_made",
+                  "file=%s hint=\"every replica of this key server needs a copy of it\"", path);
+    return err;
+}
+
+/* The group secret itself is needed no longer than this. */
+static int load_keys(struct loaded *loaded, const struct keystore *before, struct fault *fault)
+{
+    const struct server_config *config = loaded->config;
+    uint8_t *group_secret = secret_new(32);
+    loaded->epoch_secret = secret_new(32);
+    int err = group_secret == NULL || loaded->epoch_secret == NULL
+                  ? fault_set(fault, ERR_MEMORY,
+                              "no guarded memory; raise the limit of locked memory (ulimit -l)")
+                  : load_group_secret(group_secret, config->group_secret, fault);
+    if (err == 0) {
+        epoch_secret(loaded->epoch_secret, group_secret, config->epoch);
+        err = keystore_reload(&loaded->keys, before, config->keys, group_secret, fault);
+    }
+    secret_free(group_secret);
+    return err;
+}
+
+/* ---- policy ---- */
+
+static int compare_rules(const void *a, const void *b)
+{
+    const struct policy_rule *const *first = a, *const *second = b;
+    return *first < *second ? -1 : *first > *second;
+}
+
+/* The rules that some key goes by, in the order of their addresses; NULL without memory. */
+static const struct policy_rule **rules_in_use(const struct loaded *loaded, size_t *count)
+{
+    *count = keystore_count(loaded->keys);
+    const struct policy_rule **rules = calloc(*count + 1, sizeof *rules);
+    for (size_t i = 0; rules != NULL && i < *count; i++) {
+        const struct key *key = keystore_at(loaded->keys, i);
+        rules[i] = policy_rule_of(loaded->policy, key->id, key->name);
+    }
+    if (rules != NULL)
+        qsort(rules, *count, sizeof *rules, compare_rules);
+    return rules;
+}
+
+/* A section that is for no key is most likely a slip of the pen: the key that it was meant for has other
+ * rights than its owner thinks. */
+static void warn_of_idle_sections(const struct loaded *loaded)
+{
+    size_t count;
+    const struct policy_rule **used = rules_in_use(loaded, &count);
+    for (size_t i = 1; used != NULL && i < policy_count(loaded->policy); i++) {
+        const struct policy_rule *rule = policy_at(loaded->policy, i);
+        if (bsearch(&rule, used, count, sizeof *used, compare_rules) == NULL)
+            log_event(
+                LOG_WARN, "key_section_idle",
+                "error=\"key %s: the configuration has this section, and there is no such key; put it into "
+                "the folder of keys, or correct the title\"",
+                rule->title);
+    }
+    free(used);
+}
+
+static int load_policy(struct loaded *loaded, struct fault *fault)
+{
+    int err = policy_new(&loaded->policy, loaded->config, fault);
+    for (size_t i = 0; i < keystore_count(loaded->keys) && err == 0; i++) {
+        const struct key *key = keystore_at(loaded->keys, i);
+        err = policy_check_key(loaded->policy, key->id, key->name, fault);
+    }
+    if (err == 0)
+        warn_of_idle_sections(loaded);
+    return err;
+}
+
+/* ---- all ---- */
+
+int loaded_begin(const char *name, struct fault *fault)
+{
+    int err;
+    if ((err = process_harden(name, fault)) != 0 || (err = secret_init()) != 0)
+        return err;
+    return gate_start();
+}
+
+void loaded_use_lanes(const struct loaded *loaded, const struct loaded *before)
+{
+    if (before == NULL || before->config->lanes != loaded->config->lanes)
+        lanes_start(loaded->config->lanes, LANES_EVERYTHING);
+}
+
+int loaded_make(struct loaded *out, const struct server_config *config, int edges_fd,
+                const struct loaded *before, struct fault *fault)
+{
+    int err;
+    out->config = config;
+    loaded_use_lanes(out, before);
+    if ((err = authorized_snapshot_load(&out->edges, edges_fd, config->authorized_edges, fault)) == 0 &&
+        (err = load_keys(out, before != NULL ? before->keys : NULL, fault)) == 0 &&
+        (err = load_policy(out, fault)) == 0) {
+        authorized_forget_psks(out->edges);
+        err = rules_digest(out->rules, config, out->edges);
+    }
+    if (err == 0)
+        return 0;
+    if (before != NULL)
+        loaded_use_lanes(before, out);
+    loaded_clear(out);
+    return err;
+}
+
+void loaded_clear(struct loaded *loaded)
+{
+    policy_free(loaded->policy);
+    keystore_free(loaded->keys);
+    authorized_free(loaded->edges);
+    secret_free(loaded->epoch_secret);
+    *loaded = (struct loaded){.config = NULL};
+}

@@ -1,0 +1,247 @@
+#include "keyserver/vault/loader.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/process.h"
+#include "keyserver/order.h"
+#include "keyserver/vault/loaded.h"
+#include "keyserver/vault/vault.h"
+
+/* What was loaded by one order. */
+struct load {
+    struct server_config config; /* owned */
+    struct loaded loaded;        /* owned */
+};
+
+struct loader {
+    pid_t supervisor;
+    int fd;
+    struct load *served; /* owned; what the vault that serves was begun with; NULL = nothing yet */
+    struct load *next;   /* owned; of a reload that is not decided yet; NULL = none */
+};
+
+static void load_free(struct load *load)
+{
+    if (load == NULL)
+        return;
+    loaded_clear(&load->loaded);
+    server_config_clear(&load->config);
+    free(load);
+}
+
+static void name_log(const struct server_config *config)
+{
+    log_init("keyless-server[loader]", (enum log_level)config->log_level,
+             (enum log_format)config->log_format);
+}
+
+/* ---- loading ---- */
+
+/* By the order FDS, after BEFORE (NULL: from nothing). NULL with the fault. */
+static struct load *load_new(const struct order_descriptors *fds, const struct load *before,
+                             struct fault *fault)
+{
+    struct load *load = calloc(1, sizeof *load);
+    int err = load == NULL ? fault_set(fault, ERR_MEMORY, "the keys: %s", err_string(ERR_MEMORY))
+                           : server_config_load_sealed(&load->config, fds->config, fault);
+    if (err == 0) {
+        name_log(&load->config);
+        err = loaded_make(&load->loaded, &load->config, fds->edges, before != NULL ? &before->loaded : NULL,
+                          fault);
+    }
+    if (err == 0)
+        return load;
+    if (fault->text[0] == 0)
+        fault_set(fault, err, "%s", err_string(err));
+    load_free(load);
+    return NULL;
+}
+
+/* What the vault of an order of KIND goes by. */
+static struct load *load_for(struct loader *loader, enum order_kind kind, const struct order_descriptors *fds,
+                             struct fault *fault)
+{
+    if (kind == ORDER_RESTART && loader->served != NULL)
+        return loader->served;
+    load_free(loader->next);
+    loader->next = load_new(fds, kind == ORDER_RELOAD ? loader->served : NULL, fault);
+    if (kind == ORDER_RELOAD || loader->next == NULL)
+        return loader->next;
+    load_free(loader->served); /* there is no other vault that it could be needed for */
+    loader->served = loader->next;
+    loader->next = NULL;
+    return loader->served;
+}
+
+/* ---- forking ---- */
+
+/* The end of a fork that is not the program's: without exit handlers, which are the parent's. */
+static _Noreturn void leave(int status)
+{
+    fflush(NULL);
+    if (PROCESS_SANITIZED)
+        exit(status);
+    _exit(status);
+}
+
+/* In the vault: begins when the loader has told the supervisor of it, whose child it is by then. */
+static _Noreturn void become_vault(struct loader *loader, struct load *load, struct order_descriptors *fds,
+                                   int gate)
+{
+    const struct vault_descriptors given = {.wall = fds->wall, .ready = fds->ready, .edges = -1};
+    char byte;
+    ssize_t n;
+
+    close(loader->fd);
+    close(fds->config);
+    close(fds->edges);
+    do {
+        n = read(gate, &byte, 1);
+    } while (n < 0 && errno == EINTR);
+    close(gate);
+    process_die_with_parent();
+    if (n != 1 || getppid() != loader->supervisor)
+        _exit(1);
+    leave(vault_serve(&load->loaded, &given));
+}
+
+/* A process in between forks the vault and ends, so that the vault becomes a child of the supervisor, which
+ * adopts what its descendants leave behind. Returns the vault's pid, which waits at GATE. Forks without the
+ * handlers that libraries may have left: there is one thread here and no loop, and libuv's closes descriptors
+ * by the numbers that they had in a parent. */
+static pid_t fork_vault(struct loader *loader, struct load *load, struct order_descriptors *fds, int gate[2])
+{
+    int told[2];
+    pid_t pid = -1;
+
+    if (pipe2(told, O_CLOEXEC) != 0)
+        return -1;
+    fflush(NULL);
+    pid_t between = _Fork();
+    if (between == 0) {
+        pid = _Fork();
+        if (pid == 0) {
+            close(told[0]);
+            close(told[1]);
+            close(gate[1]);
+            become_vault(loader, load, fds, gate[0]);
+        }
+        (void)!write(told[1], &pid, sizeof pid);
+        _exit(0);
+    }
+    close(told[1]);
+    if (between > 0 && read(told[0], &pid, sizeof pid) != (ssize_t)sizeof pid)
+        pid = -1;
+    close(told[0]);
+    while (between > 0 && waitpid(between, NULL, 0) < 0 && errno == EINTR)
+        ;
+    return pid;
+}
+
+/* Forks it, tells the supervisor, and lets it begin: in this order, so that it cannot end before the
+ * supervisor knows it. */
+static int begin_vault(struct loader *loader, struct load *load, struct order_descriptors *fds,
+                       struct order_answer *answer)
+{
+    int gate[2];
+
+    if (pipe2(gate, O_CLOEXEC) != 0)
+        return ERR_SYSTEM;
+    answer->pid = fork_vault(loader, load, fds, gate);
+    close(gate[0]);
+    int err = answer->pid > 0 ? order_answer(loader->fd, answer) : ERR_SYSTEM;
+    if (err == 0 && write(gate[1], "1", 1) != 1)
+        err = ERR_SYSTEM;
+    close(gate[1]);
+    return err;
+}
+
+/* ---- orders ---- */
+
+static void count(struct order_answer *answer, enum order_kind kind, const struct loaded *loaded)
+{
+    struct keystore_changes changes = keystore_changes(loaded->keys);
+
+    answer->keys = (uint32_t)keystore_count(loaded->keys);
+    if (kind == ORDER_RESTART)
+        changes = (struct keystore_changes){.kept = changes.loaded + changes.kept};
+    answer->loaded = (uint32_t)changes.loaded;
+    answer->kept = (uint32_t)changes.kept;
+    answer->removed = (uint32_t)changes.removed;
+}
+
+/* 0, or that it is no use to go on. */
+static int obey(struct loader *loader, enum order_kind kind, struct order_descriptors *fds)
+{
+    struct order_answer answer = {.pid = 0};
+    struct fault fault = {.text = ""};
+    struct load *load = load_for(loader, kind, fds, &fault);
+
+    if (load != NULL) {
+        count(&answer, kind, &load->loaded);
+        if (begin_vault(loader, load, fds, &answer) == 0)
+            return 0;
+        answer.pid = 0;
+        fault_set(&fault, ERR_SYSTEM, "a vault cannot be forked: %s", strerror(errno));
+    }
+    log_event(LOG_ERROR, "load_failed", "error=\"%s\"", fault.text);
+    snprintf(answer.why, sizeof answer.why, "%s", fault.text);
+    return order_answer(loader->fd, &answer);
+}
+
+static void decide(struct loader *loader, bool keep)
+{
+    struct load *out = loader->next;
+
+    if (keep && loader->next != NULL) {
+        out = loader->served;
+        loader->served = loader->next;
+    } else if (loader->next != NULL && loader->served != NULL) {
+        loaded_use_lanes(&loader->served->loaded, &loader->next->loaded);
+    }
+    loader->next = NULL;
+    load_free(out);
+}
+
+static int serve(struct loader *loader)
+{
+    for (;;) {
+        struct order_descriptors fds;
+        enum order_kind kind;
+        int err = order_receive(loader->fd, &kind, &fds);
+        if (err == ERR_CUT)
+            return 0;
+        if (err != 0)
+            return 1;
+        if (kind == ORDER_KEEP || kind == ORDER_DROP)
+            decide(loader, kind == ORDER_KEEP);
+        else
+            err = obey(loader, kind, &fds);
+        order_close(&fds);
+        if (err != 0)
+            return err == ERR_CUT ? 0 : 1;
+    }
+}
+
+int loader_run(const struct server_config *config, pid_t supervisor, int fd)
+{
+    struct loader loader = {.supervisor = supervisor, .fd = fd};
+    struct fault fault = {.text = ""};
+    int status = 2;
+
+    name_log(config);
+    if (loaded_begin("keyless-loader", &fault) != 0)
+        log_event(LOG_ERROR, "load_failed", "error=\"%s\"", fault.text);
+    else
+        status = serve(&loader);
+    load_free(loader.next);
+    load_free(loader.served);
+    close(fd);
+    return status;
+}
