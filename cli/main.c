@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "common/process.h"
 #include "common/secret.h"
 #include "common/similar.h"
 
@@ -57,6 +58,8 @@ static int help(int argc, char *argv[])
 
 int main(int argc, char *argv[])
 {
+    if (process_open_standard() != 0)
+        return CLI_FAILED; /* nothing can be said */
     if (argc < 2)
         return print_usage(stderr, CLI_USAGE);
     if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)

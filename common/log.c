@@ -11,7 +11,10 @@
 
 #include "common/bytes.h"
 #include "common/clock.h"
+#include "common/log_crash.h"
 #include "common/log_line.h"
+#include "common/log_ring.h"
+#include "common/log_writer.h"
 #include "common/secret.h"
 
 #define EVENT_SLOTS   128 /* event names whose repetition is counted; a power of two */
@@ -19,8 +22,9 @@
 #define EVENT_LIMIT   10 /* lines of one event in one window */
 #define EVENT_WINDOW  UINT64_C(1000000000)
 #define LEVEL_DEFAULT LOG_INFO
+#define FINISH_MS     500
 #define TRACE_STORE   16   /* ids that a thread has in store */
-#define GATHER_SIZE   4096 /* PIPE_BUF: what is written at once does not mix with others' lines */
+#define GATHER_SIZE   LOG_PIECE_SIZE
 
 struct event_slot {
     char name[EVENT_NAME]; /* empty: unused */
@@ -66,28 +70,9 @@ static bool stderr_is_journal(void)
     return strcmp(text, expected) == 0;
 }
 
-static void write_line(const char *text, size_t length)
-{
-    while (length > 0) {
-        ssize_t done = write(STDERR_FILENO, text, length);
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done <= 0)
-            return;
-        text += done;
-        length -= (size_t)done;
-    }
-}
-
 void log_gather(void)
 {
     gathered.wanted = true;
-}
-
-void log_flush(void)
-{
-    write_line(gathered.text, gathered.length);
-    gathered.length = 0;
 }
 
 static void start_line(struct log_line *line, enum log_level level, const char *event)
@@ -101,11 +86,38 @@ static void start_line(struct log_line *line, enum log_level level, const char *
     log_line_field(line, "event", event);
 }
 
+/* Whatever is missing from the log is told in it, before what comes next. */
+static void tell_gap(void)
+{
+    struct log_line line UNINITIALIZED;
+    uint64_t lines = log_writer_take_gap();
+    if (lines == 0)
+        return;
+    start_line(&line, LOG_WARN, "log_lines_dropped");
+    log_line_count(&line, "dropped", lines);
+    log_line_field(&line, "hint", "see to it that whatever reads this log keeps up");
+    log_writer_put(line.text, log_line_finish(&line), LOG_AT_ONCE);
+}
+
+static void put_lines(const char *lines, size_t length, enum log_haste haste)
+{
+    tell_gap();
+    log_writer_put(lines, length, haste);
+}
+
+void log_flush(void)
+{
+    if (gathered.length == 0)
+        return;
+    put_lines(gathered.text, gathered.length, LOG_SOON);
+    gathered.length = 0;
+}
+
 static void finish_line(struct log_line *line)
 {
     size_t length = log_line_finish(line);
     log_flush();
-    write_line(line->text, length);
+    put_lines(line->text, length, LOG_AT_ONCE);
 }
 
 /* The same for a line that may wait. */
@@ -115,7 +127,7 @@ static void finish_record(struct log_line *line)
     if (gathered.length + length > sizeof gathered.text)
         log_flush();
     if (!gathered.wanted || length > sizeof gathered.text) {
-        write_line(line->text, length);
+        put_lines(line->text, length, LOG_SOON);
         return;
     }
     memcpy(gathered.text + gathered.length, line->text, length);
@@ -186,11 +198,25 @@ static void report_held_back(uint64_t now)
     }
 }
 
-static void report_at_exit(void)
+void log_finish(void)
 {
     pthread_mutex_lock(&logger.lock);
     report_held_back(UINT64_MAX);
     pthread_mutex_unlock(&logger.lock);
+    log_flush();
+    log_writer_finish(FINISH_MS);
+    tell_gap();
+}
+
+int log_start(void)
+{
+    log_crash_catch(logger.program, logger.format == LOG_JSON, logger.journal);
+    return log_writer_start();
+}
+
+uint64_t log_dropped(void)
+{
+    return log_writer_dropped();
 }
 
 void log_init(const char *program, enum log_level level, enum log_format format)
@@ -205,7 +231,7 @@ void log_init(const char *program, enum log_level level, enum log_format format)
     logger.next_report = 0;
     memset(logger.slots, 0, sizeof logger.slots);
     if (!registered)
-        registered = atexit(report_at_exit) == 0;
+        registered = atexit(log_finish) == 0;
     pthread_mutex_unlock(&logger.lock);
 }
 
@@ -262,6 +288,20 @@ void log_event(enum log_level level, const char *event, const char *fields, ...)
     struct log_line line UNINITIALIZED;
     int saved = errno;
     if (level > logger.level || !shall_write(level, event))
+        return;
+    va_start(arguments, fields);
+    fill_line(&line, level, event, fields, arguments);
+    va_end(arguments);
+    finish_line(&line);
+    errno = saved;
+}
+
+void log_finding(enum log_level level, const char *event, const char *fields, ...)
+{
+    va_list arguments;
+    struct log_line line UNINITIALIZED;
+    int saved = errno;
+    if (level > logger.level)
         return;
     va_start(arguments, fields);
     fill_line(&line, level, event, fields, arguments);

@@ -6,7 +6,8 @@
  * FIELDS is a printf format of logfmt `name=value` pairs (values with spaces quoted by the caller); in the
  * JSON format the same fields become members. Control characters are escaped whatever the input. Under
  * systemd (JOURNAL_STREAM set) lines begin with <priority> and carry no time. The same event repeated
- * more than a few times a second is counted and reported once ("repeated=312"). Any thread. */
+ * more than a few times a second is counted and reported once ("repeated=312"). Lines that nobody reads in
+ * time are dropped, and the next one says how many ("event=log_lines_dropped dropped=312"). Any thread. */
 #ifndef COMMON_LOG_H
 #define COMMON_LOG_H
 
@@ -25,6 +26,9 @@ void log_init(const char *program, enum log_level level, enum log_format format)
 int log_level_parse(const char *text, enum log_level *level) MUST_USE;
 int log_format_parse(const char *text, enum log_format *format) MUST_USE;
 void log_event(enum log_level level, const char *event, const char *fields, ...) PRINTF_LIKE(3, 4);
+/* The same for what was found wrong with the operator's files (configuration, keys, certificates, lists): each
+ * names another file, so none is held back. Never for what a peer can cause. */
+void log_finding(enum log_level level, const char *event, const char *fields, ...) PRINTF_LIKE(3, 4);
 /* The same at level info for records of which each one counts, such as an access log: never held back. */
 void log_record(const char *event, const char *fields, ...) PRINTF_LIKE(2, 3);
 /* The same for fields of text, with a fraction of the work: no format is read. */
@@ -37,6 +41,15 @@ void log_record_fields(const char *event, const struct log_field *fields, size_t
 void log_gather(void);
 /* Writes the records of this thread that wait. */
 void log_flush(void);
+
+/* From here on a thread of its own writes this process's lines, and nobody who logs waits for their reader
+ * (log_writer.h); a crash says its last lines. Once a process, also in a forked one. */
+int log_start(void) MUST_USE;
+/* Writes what waits and what was held back, within half a second. At exit(3) it happens by itself; whoever
+ * ends with _exit(2) calls it. */
+void log_finish(void);
+/* Lines of this process that were dropped, because nobody read them in time. */
+uint64_t log_dropped(void);
 
 /* Trace ids: 16 random bytes, written as 32 hex digits, the same in the edge's and the key server's log. */
 #define TRACE_ID_SIZE 16

@@ -1,6 +1,7 @@
 #include "common/process.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/landlock.h>
 #include <signal.h>
 #include <stddef.h>
@@ -16,6 +17,38 @@
 #include <unistd.h>
 
 #define DESCRIPTORS_KEPT 32 /* of those that a process may have, the last ones */
+
+/* The lowest that is closed is the one that open() gives. */
+int process_open_standard(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == STDIN_FILENO ? O_RDONLY : O_WRONLY) != fd)
+            return ERR_SYSTEM;
+    }
+    return 0;
+}
+
+int process_begin(void)
+{
+    static const int ignored[] = {SIGUSR1, SIGUSR2, SIGPIPE, SIGXFSZ, SIGTTOU, SIGTTIN};
+    const struct sigaction ignore = {.sa_handler = SIG_IGN};
+    for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++)
+        if (sigaction(ignored[i], &ignore, NULL) != 0)
+            return ERR_SYSTEM;
+    return process_open_standard();
+}
+
+const char *process_signal_name(int number)
+{
+    static const struct {
+        int number;
+        const char *name;
+    } names[] = {{SIGHUP, "HUP"}, {SIGUSR1, "USR1"}, {SIGUSR2, "USR2"}};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (names[i].number == number)
+            return names[i].name;
+    return "?";
+}
 
 int process_harden(const char *name, struct fault *fault)
 {

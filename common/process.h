@@ -19,6 +19,15 @@
 #define PROCESS_SANITIZED false
 #endif
 
+/* First of all in main(): descriptors 0 to 2 that are closed lead to /dev/null from now on, so that no file or
+ * socket opened later is taken for one of them. ERR_SYSTEM when there is no /dev/null. */
+int process_open_standard(void) MUST_USE;
+/* The same for a daemon, and no signal that others send by habit is its end (SIGUSR1, SIGUSR2, SIGPIPE,
+ * SIGXFSZ) or stops it when it writes to a terminal from the background (SIGTTOU, SIGTTIN). */
+int process_begin(void) MUST_USE;
+/* "HUP", "USR1", "USR2", or "?" */
+const char *process_signal_name(int number);
+
 /* No core, not dumpable, no new privileges, umask 077; SIGPIPE and SIGXFSZ are ignored, so that a peer that
  * hangs up and a full file are errors to handle. NAME becomes the process's comm (≤ 15 chars). */
 int process_harden(const char *name, struct fault *fault) MUST_USE;

@@ -1,6 +1,7 @@
 #include "edge/edge.h"
 
 #include <signal.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -17,6 +18,17 @@
 #define FLUSH_MS 60000 /* between two looks for sessions that are too old to be resumed */
 #define GRACE_MS 1000  /* from the command to end at once to the end of the process at the latest */
 
+/* What operators send by habit to daemons that reload or reopen a log: here nothing does, and a line says so. */
+static const struct unused_signal {
+    int number;
+    const char *hint;
+} unused_signals[] = {
+    {SIGHUP, "nothing is reloaded: a restart takes up configuration and certificates"},
+    {SIGUSR1, "there is no log file to reopen: the log goes to standard error"},
+    {SIGUSR2, "it has no meaning here"},
+};
+#define UNUSED_SIGNALS (sizeof unused_signals / sizeof unused_signals[0])
+
 struct edge {
     const struct setup *setup;
     struct edge_bind bind;
@@ -29,6 +41,7 @@ struct edge {
     uv_loop_t loop;
     uv_signal_t terminate;
     uv_signal_t interrupt;
+    uv_signal_t unused[UNUSED_SIGNALS];
     uv_timer_t deadline;
     uv_timer_t flush;
     uv_async_t ended;
@@ -38,12 +51,27 @@ struct edge {
 
 /* ---- end ---- */
 
+/* All that is left is to leave, and libuv is about to put back what signals do by default. */
+static void hold_signals(void)
+{
+    static const int held[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};
+    sigset_t set;
+
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof held / sizeof held[0]; i++)
+        sigaddset(&set, held[i]);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
 static void close_handles(struct edge *edge)
 {
+    hold_signals();
     admin_close(edge->admin);
     edge->admin = NULL;
     uv_close((uv_handle_t *)&edge->terminate, NULL);
     uv_close((uv_handle_t *)&edge->interrupt, NULL);
+    for (size_t i = 0; i < UNUSED_SIGNALS; i++)
+        uv_close((uv_handle_t *)&edge->unused[i], NULL);
     uv_close((uv_handle_t *)&edge->deadline, NULL);
     uv_close((uv_handle_t *)&edge->flush, NULL);
     uv_close((uv_handle_t *)&edge->ended, NULL);
@@ -54,6 +82,7 @@ static void on_grace(uv_timer_t *timer)
 {
     (void)timer;
     log_event(LOG_ERROR, "stopped", "error=\"a thread did not end in time\"");
+    log_finish();
     _exit(EXIT_FAILURE);
 }
 
@@ -101,6 +130,13 @@ static void on_signal(uv_signal_t *handle, int number)
         stop_now(edge);
 }
 
+static void on_unused_signal(uv_signal_t *handle, int number)
+{
+    const struct unused_signal *unused = handle->data;
+
+    log_event(LOG_WARN, "signal_ignored", "signal=%s hint=\"%s\"", process_signal_name(number), unused->hint);
+}
+
 static void on_ended(uv_async_t *async)
 {
     struct edge *edge = async->data;
@@ -135,12 +171,25 @@ static int init_loop(struct edge *edge)
     }
     uv_signal_init(&edge->loop, &edge->terminate);
     uv_signal_init(&edge->loop, &edge->interrupt);
+    for (size_t i = 0; i < UNUSED_SIGNALS; i++)
+        uv_signal_init(&edge->loop, &edge->unused[i]);
     uv_timer_init(&edge->loop, &edge->deadline);
     uv_timer_init(&edge->loop, &edge->flush);
     edge->ended.data = edge->terminate.data = edge->interrupt.data = edge->deadline.data = edge;
     edge->flush.data = edge;
-    signal(SIGHUP, SIG_IGN); /* a closing terminal is no reason to stop serving */
     return 0;
+}
+
+/* A signal that is not used, a closing terminal's for one, is no reason to stop serving. */
+static void start_signals(struct edge *edge)
+{
+    uv_signal_start(&edge->terminate, on_signal, SIGTERM);
+    uv_signal_start(&edge->interrupt, on_signal, SIGINT);
+    for (size_t i = 0; i < UNUSED_SIGNALS; i++) {
+        edge->unused[i].data = (void *)(uintptr_t)&unused_signals[i];
+        uv_signal_start(&edge->unused[i], on_unused_signal, unused_signals[i].number);
+        uv_unref((uv_handle_t *)&edge->unused[i]);
+    }
 }
 
 static int open_admin(struct edge *edge, struct fault *fault)
@@ -210,11 +259,13 @@ static int start(struct edge *edge, struct fault *fault)
         (error = open_admin(edge, fault)) != 0 ||
         (error = privileges_drop(edge->setup->config.user, PRIVILEGES_OWN_GROUPS, fault)) != 0)
         return error;
-    log_event(LOG_INFO, "sandbox", "files=%s", process_deny_files() ? "denied" : "undenied");
+    bool denied = process_deny_files(); /* also to the thread that writes the log */
+    if (log_start() != 0)
+        return fault_set(fault, ERR_SYSTEM, "cannot start the thread that writes the log");
+    log_event(LOG_INFO, "sandbox", "files=%s", denied ? "denied" : "undenied");
     if ((error = make_threads(edge, fault)) != 0 || (error = start_admin(edge, fault)) != 0)
         return error;
-    uv_signal_start(&edge->terminate, on_signal, SIGTERM);
-    uv_signal_start(&edge->interrupt, on_signal, SIGINT);
+    start_signals(edge);
     uv_timer_start(&edge->flush, on_flush, FLUSH_MS, FLUSH_MS);
     return start_threads(edge, fault);
 }
@@ -262,8 +313,6 @@ int edge_run(struct setup *setup, struct fault *fault)
     else
         close_handles(&edge);
     uv_run(&edge.loop, UV_RUN_DEFAULT);
-    signal(SIGTERM, SIG_IGN); /* libuv has put the default back, and all that is left is to leave */
-    signal(SIGINT, SIG_IGN);
     clear(&edge);
     if (!error && edge.failed)
         error = fault_set(fault, ERR_SYSTEM, "a thread could not start; the log says why");

@@ -2,10 +2,22 @@
 
 #include <string.h>
 
+#include "common/clock.h"
+
 static int live(struct buffer *body, const char *rest, void *user)
 {
+    const struct edge_status *status = user;
+    uint64_t now = clock_ms();
+
     (void)rest;
-    (void)user;
+    for (unsigned i = 0; i < status->thread_count; i++) {
+        uint64_t turned = thread_turned_ms(status->threads[i]);
+        if (now > turned + EDGE_LIVE_MS && !thread_ended(status->threads[i])) {
+            (void)buffer_printf(body, "thread %u has not turned its loop for %llu ms\n", i,
+                                (unsigned long long)(now - turned));
+            return 503;
+        }
+    }
     return buffer_printf(body, "live\n") == 0 ? 200 : 503;
 }
 

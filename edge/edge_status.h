@@ -7,6 +7,9 @@
 #include "edge/setup.h"
 #include "edge/thread.h"
 
+/* A thread whose loop has not turned for so long hangs. */
+#define EDGE_LIVE_MS 5000
+
 /* What there is to show; the admin endpoint's user. Everything is borrowed. */
 struct edge_status {
     const struct setup *setup;

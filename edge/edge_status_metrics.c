@@ -280,6 +280,9 @@ int edge_status_metrics(struct buffer *body, const char *rest, void *user)
     put_gauge(body, "keyless_edge_certificate_earliest_expiry_timestamp_seconds",
               "When the first certificate expires, in Unix time.",
               (double)edge_status_earliest_expiry(setup->certs));
+    metrics_family(body, "keyless_edge_log_lines_dropped_total", METRIC_COUNTER,
+                   "Log lines dropped because nobody read them in time.");
+    metrics_sample(body, "keyless_edge_log_lines_dropped_total", NULL, (double)log_dropped());
     put_sessions(body, &sum);
     put_origins(body, &sum, &setup->origins);
     put_servers(body, setup);

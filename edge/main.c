@@ -111,9 +111,11 @@ static enum mode parse(int argc, char **argv, const char **file)
 int main(int argc, char **argv)
 {
     const char *file = DEFAULT_FILE;
-    enum mode mode = parse(argc, argv, &file);
     struct fault fault = {.text = "libsodium cannot start"};
 
+    if (process_begin() != 0)
+        return EXIT_FAILURE; /* nothing can be said without standard error */
+    enum mode mode = parse(argc, argv, &file);
     log_init(PROGRAM, LOG_INFO, LOG_LOGFMT);
     if (mode == MODE_HELP)
         return help(stdout, EXIT_SUCCESS);

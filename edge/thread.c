@@ -4,9 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/clock.h"
 #include "edge/listeners.h"
 
 #define RETRY_MS  10  /* until a session tries again what could not be done */
+#define TICK_MS   1000 /* a loop that has nothing to do turns all the same */
 #define ACCEPT_MS 100 /* rest of the listeners when no descriptor was left */
 
 enum command { COMMAND_NONE, COMMAND_DRAIN, COMMAND_STOP };
@@ -20,6 +22,7 @@ struct thread {
     uint64_t timer_due; /* TIMEOUTS_NEVER when it rests */
     uv_prepare_t prepare;
     uv_idle_t idle;
+    uv_timer_t tick;
     uv_async_t wake;
     uv_async_t *ended; /* borrowed: the main loop's */
     struct listeners listeners;
@@ -28,6 +31,7 @@ struct thread {
     unsigned number;
     pthread_t id;
     _Atomic int command;
+    _Atomic uint64_t turned_ms; /* of clock_ms(): when the loop was last about to sleep */
     _Atomic bool over;
     _Atomic bool failed;
 };
@@ -45,6 +49,7 @@ static void end_when_empty(struct thread *thread)
     uv_close((uv_handle_t *)&thread->timer, NULL);
     uv_close((uv_handle_t *)&thread->prepare, NULL);
     uv_close((uv_handle_t *)&thread->idle, NULL);
+    uv_close((uv_handle_t *)&thread->tick, NULL);
     uv_close((uv_handle_t *)&thread->wake, NULL);
 }
 
@@ -129,6 +134,12 @@ static void on_prepare(uv_prepare_t *prepare)
         thread->timer_due = due;
     }
     log_flush();
+    atomic_store_explicit(&thread->turned_ms, now, memory_order_relaxed);
+}
+
+static void on_tick(uv_timer_t *tick)
+{
+    (void)tick; /* on_prepare does the work */
 }
 
 /* ---- life ---- */
@@ -222,8 +233,10 @@ static int init_loop(struct thread *thread)
     uv_timer_init(&thread->loop, &thread->timer);
     uv_prepare_init(&thread->loop, &thread->prepare);
     uv_idle_init(&thread->loop, &thread->idle);
+    uv_timer_init(&thread->loop, &thread->tick);
     thread->timer.data = thread->prepare.data = thread->idle.data = thread->wake.data = thread;
     uv_prepare_start(&thread->prepare, on_prepare);
+    uv_timer_start(&thread->tick, on_tick, TICK_MS, TICK_MS);
     if (uv_async_init(&thread->loop, &thread->wake, on_wake) != 0) {
         watches_close(&thread->host.watches);
         uv_loop_close(&thread->loop);
@@ -271,6 +284,7 @@ int thread_new(struct thread **out, unsigned number, const struct setup *setup, 
 
 int thread_start(struct thread *thread)
 {
+    atomic_store(&thread->turned_ms, clock_ms());
     return pthread_create(&thread->id, NULL, run, thread) == 0 ? 0 : ERR_SYSTEM;
 }
 
@@ -294,6 +308,11 @@ void thread_stop(struct thread *thread)
 bool thread_ended(const struct thread *thread)
 {
     return atomic_load(&thread->over);
+}
+
+uint64_t thread_turned_ms(const struct thread *thread)
+{
+    return atomic_load_explicit(&thread->turned_ms, memory_order_relaxed);
 }
 
 bool thread_failed(const struct thread *thread)

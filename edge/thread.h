@@ -23,6 +23,8 @@ void thread_drain(struct thread *thread);
 void thread_stop(struct thread *thread);
 /* True once the thread is about to end. */
 bool thread_ended(const struct thread *thread);
+/* When its loop last turned, of clock_ms(): once a second at least while it works. Any thread. */
+uint64_t thread_turned_ms(const struct thread *thread);
 /* True when it could not begin to serve. */
 bool thread_failed(const struct thread *thread);
 /* Waits for the end of a started thread. */

@@ -31,7 +31,7 @@ static int keep_only(int *fds, size_t count)
 
 static int become_child(pid_t parent, int *fds, size_t count)
 {
-    static const int ignored[] = {SIGTERM, SIGINT, SIGHUP};
+    static const int ignored[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     sigset_t none;
 

@@ -89,6 +89,7 @@ static void add(struct children *children, enum child_role role, pid_t pid)
 _Noreturn void children_leave(int status)
 {
     fflush(NULL);
+    log_finish();
     if (PROCESS_SANITIZED)
         exit(status);
     _exit(status);

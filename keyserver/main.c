@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "common/clock.h"
+#include "common/process.h"
 #include "keyserver/supervisor.h"
 #include "keyserver/trial.h"
 
@@ -156,6 +157,8 @@ int main(int argc, char **argv)
     struct server_config config = {.admin = NULL};
     struct fault fault = {.text = ""};
 
+    if (process_begin() != 0)
+        return 1; /* nothing can be said without standard error */
     if (read_command(&command, argc, argv, &fault) != 0)
         return fail(fault.text);
     if (command.action == SAID)

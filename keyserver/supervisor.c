@@ -157,6 +157,10 @@ static void on_signal(struct supervisor *s)
         reap(s);
     else if (info.ssi_signo == SIGHUP)
         supervisor_reload(s);
+    else if (info.ssi_signo == SIGUSR1 || info.ssi_signo == SIGUSR2)
+        log_event(LOG_WARN, "signal_ignored",
+                  "signal=%s hint=\"there is no log file to reopen; SIGHUP loads keys and rights anew\"",
+                  process_signal_name((int)info.ssi_signo));
     else
         on_stop_signal(s, info.ssi_signo == SIGTERM ? "TERM" : "INT");
 }
@@ -243,6 +247,8 @@ static int catch_signals(struct supervisor *s, struct fault *fault)
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGUSR1);
+    sigaddset(&set, SIGUSR2);
     sigaddset(&set, SIGCHLD);
     if (sigprocmask(SIG_BLOCK, &set, NULL) == 0)
         s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -261,6 +267,8 @@ static int begin(struct supervisor *s, struct fault *fault)
         r = process_harden("keyless-server", fault);
     if (r == 0)
         r = privileges_keep_for_children(fault);
+    if (r == 0 && log_start() != 0)
+        r = fault_set(fault, ERR_SYSTEM, "cannot start the thread that writes the log");
     if (r == 0 && (s->edges_fd = authorized_snapshot_take(s->config.authorized_edges, fault)) < 0)
         r = s->edges_fd;
     if (r == 0 && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) /* vaults, which the loader forks */

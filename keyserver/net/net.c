@@ -155,9 +155,13 @@ static int load(struct net *net, int edges_fd, struct fault *fault)
     close(edges_fd);
     if (r == 0)
         r = privileges_drop(net->config->user, PRIVILEGES_NO_GROUPS, fault);
-    if (r == 0)
-        log_event(LOG_INFO, "sandbox", "files=%s", process_deny_files() ? "denied" : "undenied");
-    return r;
+    if (r != 0)
+        return r;
+    bool denied = process_deny_files(); /* also to the thread that writes the log */
+    if (log_start() != 0)
+        return fault_set(fault, ERR_SYSTEM, "cannot start the thread that writes the log");
+    log_event(LOG_INFO, "sandbox", "files=%s", denied ? "denied" : "undenied");
+    return 0;
 }
 
 static int start_listeners(struct net *net, const int *fds, size_t count, struct fault *fault)

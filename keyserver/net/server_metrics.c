@@ -150,6 +150,9 @@ static void write_vault(struct buffer *out, const struct server_status *status)
           (double)stats.epoch_ahead_ms / 1e3);
     write_vault_totals(out, &stats);
     write_audit(out, &stats);
+    one(out, P "log_lines_dropped_total", METRIC_COUNTER,
+        "Log lines of the net process and the vaults dropped because nobody read them in time.",
+        (double)(stats.log_dropped + log_dropped()));
     total(out, P "vault_restarts_total", "Vaults that replaced one that died.", &counters->vault_restarts);
     total(out, P "vault_reloads_total", "Vaults that replaced one on reload.", &counters->vault_reloads);
     total(out, P "stray_answers_total", "Answers of the vault to requests that were given up.",

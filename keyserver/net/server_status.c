@@ -155,8 +155,15 @@ static int show_metrics(struct buffer *body, const char *rest, void *user)
 
 static int show_live(struct buffer *body, const char *rest, void *user)
 {
+    const struct server_status *status = user;
+    uint64_t now = clock_ms(), heard = vault_link_heard_ms(service_link(status->service));
+
     (void)rest;
-    (void)user;
+    if (now > heard + SERVER_LIVE_MS) {
+        (void)buffer_printf(body, "nothing heard from a vault for %llu ms\n",
+                            (unsigned long long)(now - heard));
+        return 503;
+    }
     return buffer_printf(body, "live\n") == 0 ? 200 : 503;
 }
 

@@ -43,6 +43,7 @@ static void gather_stats(struct desk *desk)
     desk->stats.workers = load.threads;
     desk->stats.epoch = desk->now.epoch;
     desk->stats.epoch_ahead_ms = epoch_clock_ahead(&desk->epochs, clock_unix_ms());
+    desk->stats.log_dropped = log_dropped();
     desk->stats.audit_seq = audit.seq;
     desk->stats.audit_unrecorded = audit.unrecorded;
     desk->stats.audit_withheld = audit.withheld;

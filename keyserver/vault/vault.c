@@ -85,6 +85,8 @@ static int vault_lock(struct vault *vault, const struct server_config *config, e
     vault->workers = workers_new(vault->loaded.keys, &settings);
     if (vault->workers == NULL)
         return fault_set(fault, ERR_MEMORY, "the workers cannot be started");
+    if (purpose == TO_SERVE && log_start() != 0)
+        return fault_set(fault, ERR_SYSTEM, "the thread that writes the log cannot be started");
     if (purpose == TO_SERVE &&
         audit_start(vault->audit, vault->loaded.edges, vault->loaded.keys, vault->loaded.rules, &at) != 0)
         return fault_set(fault, ERR_MEMORY, "the audit log cannot be started");

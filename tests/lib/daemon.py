@@ -15,7 +15,7 @@ PATIENCE = 60 * SLOW                      # seconds until an awaited thing count
 SANITIZERS = {
     "ASAN_OPTIONS": "detect_leaks=1:exitcode=99:abort_on_error=0:detect_stack_use_after_return=0",
     "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1:exitcode=99",
-    "TSAN_OPTIONS": "exitcode=99:second_deadlock_stack=1",
+    "TSAN_OPTIONS": "exitcode=99:second_deadlock_stack=1:die_after_fork=0",
 } if os.environ.get("SAN") else {}
 
 

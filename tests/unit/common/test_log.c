@@ -344,6 +344,7 @@ static void errno_survives_a_log_line(void **state)
     int after = errno;
     release();
     assert_int_equal(after, ENOENT);
+    assert_int_equal(log_writer_take_gap(), 1); /* nobody was there to read it */
 }
 
 static void *gather_and_flush(void *argument)
