@@ -23,7 +23,7 @@
 #define EVENT_WINDOW  UINT64_C(1000000000)
 #define LEVEL_DEFAULT LOG_INFO
 #define FINISH_MS     500
-#define TRACE_STORE   16   /* ids that a thread has in store */
+#define TRACE_STORE   16 /* ids that a thread has in store */
 #define GATHER_SIZE   LOG_PIECE_SIZE
 
 struct event_slot {

@@ -26,8 +26,8 @@ void log_init(const char *program, enum log_level level, enum log_format format)
 int log_level_parse(const char *text, enum log_level *level) MUST_USE;
 int log_format_parse(const char *text, enum log_format *format) MUST_USE;
 void log_event(enum log_level level, const char *event, const char *fields, ...) PRINTF_LIKE(3, 4);
-/* The same for what was found wrong with the operator's files (configuration, keys, certificates, lists): each
- * names another file, so none is held back. Never for what a peer can cause. */
+/* The same for what was found wrong with the operator's files (configuration, keys, certificates, lists):
+ * each names another file, so none is held back. Never for what a peer can cause. */
 void log_finding(enum log_level level, const char *event, const char *fields, ...) PRINTF_LIKE(3, 4);
 /* The same at level info for records of which each one counts, such as an access log: never held back. */
 void log_record(const char *event, const char *fields, ...) PRINTF_LIKE(2, 3);

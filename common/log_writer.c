@@ -236,8 +236,8 @@ void log_writer_put(const char *lines, size_t length, enum log_haste haste)
     if (log_ring_put(&writer.ring, lines, length) != 0)
         count_dropped(lines, length);
     writer.in_haste = writer.in_haste || haste == LOG_AT_ONCE;
-    bool wakes = writer.state == STATE_IDLE || (writer.state == STATE_LINGERS &&
-                                                (writer.in_haste || log_ring_fill(&writer.ring) >= HALF));
+    bool wakes = writer.state == STATE_IDLE ||
+                 (writer.state == STATE_LINGERS && (writer.in_haste || log_ring_fill(&writer.ring) >= HALF));
     pthread_mutex_unlock(&writer.lock);
     if (wakes)
         pthread_cond_signal(&writer.work);

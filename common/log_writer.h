@@ -15,7 +15,7 @@
 #include "common/err.h"
 
 enum log_haste {
-    LOG_SOON,  /* within LOG_LINGER_MS, together with what comes meanwhile */
+    LOG_SOON, /* within LOG_LINGER_MS, together with what comes meanwhile */
     LOG_AT_ONCE,
 };
 

@@ -19,8 +19,8 @@
 #define PROCESS_SANITIZED false
 #endif
 
-/* First of all in main(): descriptors 0 to 2 that are closed lead to /dev/null from now on, so that no file or
- * socket opened later is taken for one of them. ERR_SYSTEM when there is no /dev/null. */
+/* First of all in main(): descriptors 0 to 2 that are closed lead to /dev/null from now on, so that no file
+ * or socket opened later is taken for one of them. ERR_SYSTEM when there is no /dev/null. */
 int process_open_standard(void) MUST_USE;
 /* The same for a daemon, and no signal that others send by habit is its end (SIGUSR1, SIGUSR2, SIGPIPE,
  * SIGXFSZ) or stops it when it writes to a terminal from the background (SIGTTOU, SIGTTIN). */

@@ -18,7 +18,8 @@
 #define FLUSH_MS 60000 /* between two looks for sessions that are too old to be resumed */
 #define GRACE_MS 1000  /* from the command to end at once to the end of the process at the latest */
 
-/* What operators send by habit to daemons that reload or reopen a log: here nothing does, and a line says so. */
+/* What operators send by habit to daemons that reload or reopen a log: here nothing does, and a line says so.
+ */
 static const struct unused_signal {
     int number;
     const char *hint;

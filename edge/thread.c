@@ -7,9 +7,9 @@
 #include "common/clock.h"
 #include "edge/listeners.h"
 
-#define RETRY_MS  10  /* until a session tries again what could not be done */
+#define RETRY_MS  10   /* until a session tries again what could not be done */
 #define TICK_MS   1000 /* a loop that has nothing to do turns all the same */
-#define ACCEPT_MS 100 /* rest of the listeners when no descriptor was left */
+#define ACCEPT_MS 100  /* rest of the listeners when no descriptor was left */
 
 enum command { COMMAND_NONE, COMMAND_DRAIN, COMMAND_STOP };
 

@@ -156,7 +156,7 @@ static int show_metrics(struct buffer *body, const char *rest, void *user)
 static int show_live(struct buffer *body, const char *rest, void *user)
 {
     const struct server_status *status = user;
-    uint64_t now = clock_ms(), heard = vault_link_heard_ms(service_link(status->service));
+    uint64_t now = clock_ms(), heard = service_vault_heard_ms(status->service);
 
     (void)rest;
     if (now > heard + SERVER_LIVE_MS) {

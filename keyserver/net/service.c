@@ -34,6 +34,7 @@ struct service *service_new(uv_loop_t *loop, const struct server_config *config)
     service->config = config;
     service->requests = requests_new(REQUESTS_MAX);
     /* As many as the vault itself would queue: what it has room for must not be refused on the way. */
+    service->heard_ms = clock_ms();
     service->link = vault_link_new(loop, (size_t)config->queue_max, &link_handlers, service);
     if (service->requests == NULL || service->link == NULL) {
         requests_free(service->requests);
@@ -248,6 +249,7 @@ static void on_stats(void *user)
     struct service *service = user;
     struct wall_stats stats;
 
+    service->heard_ms = clock_ms();
     vault_link_stats(service->link, &stats);
     crowd_begin_epoch(&service->crowd, stats.epoch);
 }
@@ -264,6 +266,7 @@ void service_adopt_wall(struct service *service, int fd, enum control_wall_cause
         log_event(LOG_ERROR, "vault_link", "error=\"%s\"", err_string(r));
         return;
     }
+    service->heard_ms = clock_ms();
     crowd_begin_epoch(&service->crowd, 0); /* its first figures say which it is in */
     if (cause == CONTROL_WALL_RESTART)
         counter_add(&service->counters.vault_restarts, 1);
@@ -407,6 +410,11 @@ void service_free(struct service *service)
 struct net_counters *service_counters(struct service *service)
 {
     return &service->counters;
+}
+
+uint64_t service_vault_heard_ms(const struct service *service)
+{
+    return service->heard_ms;
 }
 
 const struct vault_link *service_link(const struct service *service)

@@ -47,6 +47,9 @@ void service_free(struct service *service);
 
 /* For the status. */
 struct net_counters *service_counters(struct service *service);
+/* When the current vault last gave its figures, of clock_ms(): once a second while it works. Without one,
+ * when the last one did, or when the service began. */
+uint64_t service_vault_heard_ms(const struct service *service);
 const struct vault_link *service_link(const struct service *service);
 const struct accounts *service_accounts(const struct service *service);
 const struct peer *service_peers(const struct service *service); /* the first; follow `after` */

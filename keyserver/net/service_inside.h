@@ -13,6 +13,7 @@ struct service {
     struct vault_link *link;            /* owned */
     struct net_counters counters;
     uint64_t now_ns;       /* of clock_ns(), as answers are taken */
+    uint64_t heard_ms;     /* of clock_ms(): a vault's last sign of life */
     struct crowd crowd;    /* every channel that is open */
     struct peer *gathered; /* those with answers to flush */
     uv_check_t turn;       /* after the events of a turn: everything leaves in batches */

@@ -4,7 +4,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/clock.h"
 #include "common/secret.h"
 
 #define PENDING_FIRST_SIZE 64
@@ -37,7 +36,6 @@ struct vault_link {
     size_t held;                                /* bytes of handshake messages in all pending requests */
     uint32_t numbers;                           /* handed out so far */
     uint64_t malformed;
-    uint64_t heard_ms; /* of clock_ms(): the last sign of life of a current vault */
     struct wall_stats retired; /* totals of vaults that are gone */
     size_t closing;            /* handles whose close callback is due */
     bool closed;
@@ -57,7 +55,6 @@ struct vault_link *vault_link_new(uv_loop_t *loop, size_t pending_max,
     link->pending_max = pending_max > VAULT_LINK_PENDING_MIN ? pending_max : VAULT_LINK_PENDING_MIN;
     link->handlers = handlers;
     link->user = user;
-    link->heard_ms = clock_ms();
     uv_prepare_init(loop, &link->prepare); /* these two cannot fail */
     uv_idle_init(loop, &link->again);
     link->prepare.data = link->again.data = link;
@@ -220,7 +217,6 @@ int vault_link_adopt(struct vault_link *link, int fd)
     end->poll.data = end;
     end->link = link;
     end->number = ++link->numbers;
-    link->heard_ms = clock_ms();
     end->stats.ready = 1; /* the supervisor hands over no other */
     if (link->newest != NULL)
         link->newest->draining = true;
@@ -362,8 +358,6 @@ static void end_take(struct wall_end *end, const struct wall_answer *answer)
         link->malformed++;
     } else if (answer->kind == WALL_STATS) {
         end->stats = answer->u.stats;
-        if (end == current(link))
-            link->heard_ms = clock_ms();
         /* It came after the last answer, so the totals are whole and the end may go. */
         end->done = end->draining && end->open == 0;
         if (end == current(link))
@@ -448,11 +442,6 @@ void vault_link_stats(const struct vault_link *link, struct wall_stats *out)
         if (end != newest)
             stats_add(out, &end->stats);
     }
-}
-
-uint64_t vault_link_heard_ms(const struct vault_link *link)
-{
-    return link->heard_ms;
 }
 
 uint64_t vault_link_malformed(const struct vault_link *link)

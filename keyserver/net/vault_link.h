@@ -54,9 +54,6 @@ void vault_link_flush(struct vault_link *link);
 
 /* True when there is a vault that has its keys. */
 bool vault_link_ready(const struct vault_link *link);
-/* When the current vault last gave its figures, of clock_ms(): once a second while it works. Without a vault,
- * when the last one did, or when this was made. */
-uint64_t vault_link_heard_ms(const struct vault_link *link);
 /* Totals over every vault this process has had; the figures of the moment are the current vault's. */
 void vault_link_stats(const struct vault_link *link, struct wall_stats *out);
 /* Slots from a vault that did not pass their check, and vaults that left none to check. */

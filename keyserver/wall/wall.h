@@ -81,7 +81,7 @@ struct wall_stats {
     uint64_t epoch;             /* its number */
     uint64_t epoch_ahead_ms;    /* how far the time of epochs is ahead of the clock, which was set back */
     uint64_t audit_seq;         /* of the last record */
-    uint64_t log_dropped;      /* log lines that nobody read in time */
+    uint64_t log_dropped;       /* log lines that nobody read in time */
     uint64_t audit_unrecorded;  /* answers that left without a record */
     uint64_t audit_withheld;    /* results not released, since they could not be recorded */
     uint32_t keys;              /* loaded */

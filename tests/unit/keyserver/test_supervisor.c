@@ -150,7 +150,9 @@ static void start(struct fixture *f)
         if (server_config_load(&config, f->file, &fault) != 0)
             _exit(2);
         log_init("keyless-server", LOG_INFO, LOG_LOGFMT);
-        _exit(supervisor_run(&config, f->file));
+        int status = supervisor_run(&config, f->file);
+        log_finish();
+        _exit(status);
     }
     close(log[1]);
     f->log_fd = log[0];

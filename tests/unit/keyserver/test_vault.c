@@ -210,7 +210,7 @@ static void a_handshake_of_this_epoch_gives_its_master_secret_to_its_edge_alone(
     master_of(expected, &handshake, premaster);
     assert_memory_equal(outcome.bytes, expected, sizeof expected);
     assert_int_equal(rig_ask(&rig, EDGE_ALL, &operation).status, STATUS_REFUSED);
-    assert_non_null(strstr(rig_log(&rig), "edge=edge0 op=rsa_master key=rsa reason=session_id"));
+    assert_non_null(rig_find_in_log(&rig, "edge=edge0 op=rsa_master key=rsa reason=session_id"));
 }
 
 static void an_edge_without_rsa_master_is_told_that_it_has_no_epoch(void **state)
@@ -247,9 +247,8 @@ static void plain_mode_is_refused_where_only_bound_is_allowed(void **state)
     rig.config.key_default.modes.count = 1;
     assert_true(rig_start(&rig));
     assert_int_equal(rig_ask(&rig, EDGE_ALL, &operation).status, STATUS_REFUSED);
-    assert_non_null(
-        strstr(rig_log(&rig),
-               "edge=edge0 op=rsa_premaster key=rsa reason=mode_not_granted hint=\"list the mode in modes"));
+    assert_non_null(rig_find_in_log(
+        &rig, "edge=edge0 op=rsa_premaster key=rsa reason=mode_not_granted hint=\"list the mode in modes"));
     struct wall_request request = rig_request(7, EDGE_ALL, &list);
     rig_send(&rig, &request, 1);
     const struct wall_answer *answer = rig_next(&rig, PATIENCE_MS);
@@ -267,7 +266,7 @@ static void a_quota_ends_at_its_number(void **state)
     assert_int_equal(rig_ask(&rig, EDGE_FEW, &operation).status, STATUS_REFUSED);
     assert_int_equal(rig_ask(&rig, EDGE_SIGNER, &operation).status, STATUS_OK);
     assert_non_null(
-        strstr(rig_log(&rig), "edge=edge5 op=sign_tls13 key=p256 reason=quota hint=\"raise quota="));
+        rig_find_in_log(&rig, "edge=edge5 op=sign_tls13 key=p256 reason=quota hint=\"raise quota="));
 }
 
 static void sections_of_keys_are_followed_and_idle_ones_told(void **state)
@@ -287,7 +286,7 @@ static void sections_of_keys_are_followed_and_idle_ones_told(void **state)
     assert_int_equal(rig_ask(&rig, EDGE_ALL, &p256).status, STATUS_REFUSED);
     assert_int_equal(rig_ask(&rig, EDGE_ALL, &ed25519).status, STATUS_REFUSED);
     assert_int_equal(rig_ask(&rig, EDGE_ALL, &rsa).status, STATUS_OK);
-    assert_non_null(strstr(rig_log(&rig), "event=key_section_idle error=\"key nobody: "));
+    assert_non_null(rig_find_in_log(&rig, "event=key_section_idle error=\"key nobody: "));
     assert_null(strstr(rig_log(&rig), "error=\"key p256: "));
     assert_null(strstr(rig_log(&rig), strcat(strcpy(title, "error=\"key "), id)));
 }
@@ -303,7 +302,7 @@ static void two_sections_for_one_key_end_it_with_2(void **state)
     rig.config.key_sections = (struct config_sections){.item = sections, .count = 2};
     assert_false(rig_start(&rig));
     assert_int_equal(rig_end(&rig), 2);
-    assert_non_null(strstr(rig_log(&rig), "two sections for one key; join them"));
+    assert_non_null(rig_find_in_log(&rig, "two sections for one key; join them"));
 }
 
 /* ---- the list of keys ---- */
@@ -405,7 +404,7 @@ static void every_refusal_looks_alike_outside_and_is_named_in_the_log(void **sta
         struct outcome outcome = rig_outcome(&rig, request.token);
         assert_memory_equal(&outcome, &refused, sizeof refused);
         snprintf(reason, sizeof reason, "reason=%s hint=\"", wall_refusal_name(cases[i].reason));
-        const char *line = strstr(rig_log(&rig), "event=request_refused");
+        const char *line = rig_find_in_log(&rig, "event=request_refused");
         assert_non_null(line);
         assert_non_null(strstr(line, cases[i].names));
         assert_non_null(strstr(line, reason));
@@ -474,7 +473,7 @@ static void a_ring_that_is_garbage_ends_the_vault_which_says_why(void **state)
     while (!rig.wall.cut)
         assert_true(wall_rig_wait(&rig.wall, 0, PATIENCE_MS));
     assert_int_equal(rig_end(&rig), 0);
-    assert_non_null(strstr(rig_log(&rig), "event=wall_malformed"));
+    assert_non_null(rig_find_in_log(&rig, "event=wall_malformed"));
 }
 
 /* ---- load ---- */
@@ -680,8 +679,8 @@ static void skipped_files_are_counted(void **state)
     rig_await_stats(&rig);
     assert_int_equal(rig.stats.keys, 4);
     assert_int_equal(rig.stats.key_files_skipped, 1);
-    assert_non_null(strstr(rig_log(&rig), "event=key_skipped file=bad.pem"));
-    assert_non_null(strstr(rig_log(&rig), "event=key_loaded key=p256 type=p256"));
+    assert_non_null(rig_find_in_log(&rig, "event=key_skipped file=bad.pem"));
+    assert_non_null(rig_find_in_log(&rig, "event=key_loaded key=p256 type=p256"));
     snprintf(path, sizeof path, "%s/bad.pem", rig.keys);
     unlink(path);
 }
@@ -721,7 +720,7 @@ static void assert_fails(const char *words)
 {
     assert_false(rig_start(&rig));
     assert_int_equal(rig_end(&rig), 2);
-    const char *line = strstr(rig_log(&rig), "event=vault_failed");
+    const char *line = rig_find_in_log(&rig, "event=vault_failed");
     assert_non_null(line);
     if (strstr(line, words) == NULL)
         fail_msg("'%s' lacks '%s'", line, words);

@@ -118,7 +118,7 @@ static void assert_same_trace(const char *event)
     memset(trace.bytes, (int)(uint8_t)next_token, sizeof trace.bytes);
     await_log();
     snprintf(line, sizeof line, "trace=%s\n", trace_id_text(&trace, text));
-    const char *log = strstr(rig_log(&rig), event);
+    const char *log = rig_find_in_log(&rig, event);
     assert_non_null(log);
     assert_non_null(strstr(log, line));
 }
@@ -214,7 +214,7 @@ static void what_asks_for_no_key_is_not_recorded(void **state)
     wrong.kind = 99;
     rig_send(&rig, &wrong, 1);
     assert_int_equal(rig_outcome(&rig, next_token).status, STATUS_REFUSED);
-    assert_non_null(strstr(rig_log(&rig), "event=wall_malformed"));
+    assert_non_null(rig_find_in_log(&rig, "event=wall_malformed"));
     assert_int_equal(count(AUDIT_USE), 1); /* of the unknown operation */
     assert_string_equal(find(AUDIT_USE, request.token)->reason, "unknown_operation");
 }
@@ -423,7 +423,7 @@ static void a_log_that_cannot_be_opened_ends_it_with_2(void **state)
     assert_false(rig_start(&rig));
     rig.config.audit.folder = rig.audit;
     assert_int_equal(rig_end(&rig), 2);
-    assert_non_null(strstr(rig_log(&rig), missing));
+    assert_non_null(rig_find_in_log(&rig, missing));
 }
 
 static void the_access_log_can_be_off(void **state)

@@ -257,4 +257,15 @@ static inline const char *rig_log(struct rig *rig)
     return text;
 }
 
+/* The first place of TEXT in the log, once it is there: a thread of the vault writes it. NULL after a while.
+ */
+static inline const char *rig_find_in_log(struct rig *rig, const char *text)
+{
+    const struct timespec pause = {.tv_nsec = 1000000};
+    const char *at = NULL;
+    for (int i = 0; i < 10000 && (at = strstr(rig_log(rig), text)) == NULL; i++)
+        nanosleep(&pause, NULL);
+    return at;
+}
+
 #endif
