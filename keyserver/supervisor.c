@@ -159,7 +159,7 @@ static void on_signal(struct supervisor *s)
         supervisor_reload(s);
     else if (info.ssi_signo == SIGUSR1 || info.ssi_signo == SIGUSR2)
         log_event(LOG_WARN, "signal_ignored",
-                  "signal=%s hint=\"there is no log file to reopen; SIGHUP loads keys and rights anew\"",
+                  "signal=%s hint=\"there is no log file to reopen; HUP loads keys anew\"",
                   process_signal_name((int)info.ssi_signo));
     else
         on_stop_signal(s, info.ssi_signo == SIGTERM ? "TERM" : "INT");
@@ -241,15 +241,12 @@ static void loop(struct supervisor *s)
 
 static int catch_signals(struct supervisor *s, struct fault *fault)
 {
+    static const int taken[] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD, SIGUSR1, SIGUSR2};
     sigset_t set;
 
     sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGHUP);
-    sigaddset(&set, SIGUSR1);
-    sigaddset(&set, SIGUSR2);
-    sigaddset(&set, SIGCHLD);
+    for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++)
+        sigaddset(&set, taken[i]);
     if (sigprocmask(SIG_BLOCK, &set, NULL) == 0)
         s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     return s->signal_fd >= 0 ? 0 : fault_set(fault, ERR_SYSTEM, "no signals: %s", strerror(errno));
@@ -306,7 +303,6 @@ int supervisor_run(struct server_config *config, const char *file)
                            .edges_fd = -1,
                            .next_edges_fd = -1};
     struct fault fault = {.text = ""};
-
     log_event(LOG_INFO, "starting", "version=%s file=\"%s\"", KEYLESS_VERSION, file);
     int r = begin(&s, &fault);
     if (r != 0) {
