@@ -16,7 +16,7 @@
 #define TLS_RANDOM_SIZE         32
 #define TLS_PREMASTER_SIZE      48    /* RFC 5246, 8.1 */
 #define TLS_MASTER_SIZE         48    /* RFC 5246, 8.1 */
-#define HANDSHAKE_MAX           32768 /* bytes of ClientHello … ClientKeyExchange in one request */
+#define HANDSHAKE_MAX           64512 /* bytes of ClientHello … ClientKeyExchange in one request: 63 KiB */
 #define TRANSCRIPT_HASH_MAX     48    /* SHA-384 */
 #define KEY_EXCHANGE_PARAMS_MAX 137   /* secp521r1: type 1, curve 2, length 1, point 133 */
 #define RSA_MODULUS_MIN         256   /* bytes: RSA-2048 */

@@ -21,7 +21,6 @@ enum { SERVER_NAME = 0, EXTENDED_MASTER_SECRET = 23, SUPPORTED_VERSIONS = 43 };
 #define HOST_NAME             0 /* NameType (RFC 6066, 3) */
 #define NULL_COMPRESSION      0 /* CompressionMethod */
 #define CLIENT_SESSION_ID_MAX 32
-#define EXTENSIONS_MAX        128 /* in one hello: far above what any client sends */
 
 /* Every suite with RSA key exchange that encrypts, but those with RC4 (RFC 7465), DES and IDEA (RFC 5469),
  * which have no place in TLS 1.2; and the hash of its PRF: SHA-256 unless the suite says otherwise (RFC 5246,
@@ -64,12 +63,10 @@ static const struct suite *find_suite(uint16_t number)
 
 /* What a hello's extensions say, as far as it matters. */
 struct extensions {
-    uint16_t seen[EXTENSIONS_MAX];
-    size_t count;
+    bool server_name;
     bool extended_master_secret;
     bool supported_versions;
-    struct reader server_name; /* its data, when `named` */
-    bool named;
+    struct reader name; /* the data of server_name, when it is there */
 };
 
 /* The LENGTH-prefixed part that comes next as a reader of its own; an empty, bad one when it is not there. */
@@ -91,35 +88,40 @@ static struct reader message(struct reader *r, uint8_t type)
     return body;
 }
 
-static bool note_extension(struct extensions *out, uint16_t type)
+/* False when an extension that means something here is there twice (RFC 5246, 7.4.1.4): it must not mean one
+ * thing to the client and another here. */
+static bool note_extension(struct extensions *out, uint16_t type, struct reader data)
 {
-    for (size_t i = 0; i < out->count; i++)
-        if (out->seen[i] == type)
-            return false;
-    if (out->count == EXTENSIONS_MAX)
-        return false;
-    out->seen[out->count++] = type;
-    return true;
+    bool *seen = NULL;
+    switch (type) {
+    case SERVER_NAME:
+        seen = &out->server_name;
+        out->name = data;
+        break;
+    case EXTENDED_MASTER_SECRET:
+        seen = &out->extended_master_secret;
+        break;
+    case SUPPORTED_VERSIONS:
+        seen = &out->supported_versions;
+        break;
+    default:
+        return true;
+    }
+    bool twice = *seen;
+    *seen = true;
+    return !twice;
 }
 
-/* Everything that is left of a hello: its extensions, each once (RFC 5246, 7.4.1.4). */
+/* Everything that is left of a hello: its extensions, as many as there are. */
 static bool parse_extensions(struct extensions *out, struct reader *hello)
 {
-    *out = (struct extensions){.count = 0};
+    *out = (struct extensions){.server_name = false};
     struct reader r = part(hello, reader_u16(hello));
     while (!r.bad && reader_left(&r) > 0) {
         uint16_t type = reader_u16(&r);
         struct reader data = part(&r, reader_u16(&r));
-        if (data.bad || !note_extension(out, type))
+        if (data.bad || !note_extension(out, type, data))
             return false;
-        if (type == EXTENDED_MASTER_SECRET && !reader_done(&data))
-            return false;
-        out->extended_master_secret |= type == EXTENDED_MASTER_SECRET;
-        out->supported_versions |= type == SUPPORTED_VERSIONS;
-        if (type == SERVER_NAME) {
-            out->server_name = data;
-            out->named = true;
-        }
     }
     return reader_done(&r) && reader_done(hello);
 }
@@ -175,11 +177,13 @@ static bool parse_client_hello(struct transcript *out, struct reader hello, stru
     reader_bytes(&hello, session_id_length);
     *offered = part(&hello, reader_u16(&hello));
     struct reader compression = part(&hello, reader_u8(&hello));
-    if (!parse_extensions(&extensions, &hello) || out->client_version != TLS12 ||
+    /* legacy_version is what the client would like best, and the handshake is TLS 1.2 all the same (RFC 5246,
+     * E.1; RFC 8446, 4.1.2). */
+    if (!parse_extensions(&extensions, &hello) || out->client_version < TLS12 ||
         session_id_length > CLIENT_SESSION_ID_MAX || offered->bad || reader_left(offered) % 2 != 0 ||
         !lists_no_compression(compression) || !extensions.extended_master_secret)
         return false;
-    return !extensions.named || parse_server_name(out->server_name, &extensions.server_name);
+    return !extensions.server_name || parse_server_name(out->server_name, &extensions.name);
 }
 
 /* RFC 5246, 7.4.1.3. */

@@ -28,9 +28,10 @@ struct transcript {
     char server_name[TRANSCRIPT_NAME_SIZE]; /* of the ClientHello, in lower case (RFC 6066, 3); "" without */
 };
 
-/* ERR_FORMAT for anything that is not such a handshake: another version than TLS 1.2, a suite that is not one
- * of RSA key exchange or was not offered, no extended_master_secret in one of the hellos (RFC 7627, 5.2,
- * 5.3), an extension twice, a session id of ServerHello that is not SESSION_ID_SIZE bytes, compression. */
+/* ERR_FORMAT for anything that is not such a handshake: a client that wants less than TLS 1.2 or a server
+ * that speaks another version, a suite that is not one of RSA key exchange or was not offered, no
+ * extended_master_secret in one of the hellos (RFC 7627, 5.2, 5.3), one of the extensions that are looked at
+ * twice, a session id of ServerHello that is not SESSION_ID_SIZE bytes, compression. */
 int transcript_parse(struct transcript *out, const uint8_t *messages, size_t length) MUST_USE;
 
 /* The session hash (RFC 7627, 3): prf_bits / 8 bytes into OUT. */

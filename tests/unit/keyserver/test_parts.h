@@ -15,8 +15,8 @@
 #include "common/bytes.h"
 #include "proto/operation.h"
 
-#define PARTS_EXTENSIONS_MAX 200
-#define PARTS_LENGTHS_MAX    300
+#define PARTS_EXTENSIONS_MAX 700
+#define PARTS_LENGTHS_MAX    800
 
 struct piece {
     const uint8_t *bytes; /* borrowed */

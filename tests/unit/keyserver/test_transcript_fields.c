@@ -14,7 +14,7 @@
 #define SERVER_NAME            0
 #define EXTENDED_MASTER_SECRET 23
 #define SUPPORTED_VERSIONS     43
-#define EXTENSIONS_MOST        128 /* that a hello may have */
+#define EXTENSIONS_MOST        600 /* far above what any client sends */
 
 static struct handshake shake;
 static struct parts parts; /* of it; every test has them fresh */
@@ -60,12 +60,14 @@ static struct piece number(uint16_t value)
 
 /* ---- versions, sessions, compression ---- */
 
-static void both_hellos_say_tls12(void **state)
+/* A client that would like a later version best has TLS 1.2 all the same. */
+static void a_client_says_tls12_or_more_and_the_server_tls12(void **state)
 {
     (void)state;
     for (unsigned version = 0; version < 0x10000; version++) {
         parts.client.version = (uint16_t)version;
-        assert_int_equal(parse(), version == 0x0303 ? 0 : ERR_FORMAT);
+        assert_int_equal(parse(), version >= 0x0303 ? 0 : ERR_FORMAT);
+        assert_int_equal(transcript.client_version, version);
         parts.client.version = 0x0303;
         parts.server.version = (uint16_t)version;
         assert_int_equal(parse(), version == 0x0303 ? 0 : ERR_FORMAT);
@@ -195,7 +197,7 @@ static void a_suite_is_not_found_between_two(void **state)
 
 /* ---- extensions ---- */
 
-static void extended_master_secret_stands_in_both_hellos_and_is_empty(void **state)
+static void extended_master_secret_stands_in_both_hellos(void **state)
 {
     struct hello_parts *hellos[] = {&parts.client, &parts.server};
     (void)state;
@@ -205,8 +207,8 @@ static void extended_master_secret_stands_in_both_hellos_and_is_empty(void **sta
         add_extension(hellos[i], EXTENDED_MASTER_SECRET, "", 0);
         assert_int_equal(parse(), 0);
         drop_extension(hellos[i], EXTENDED_MASTER_SECRET);
-        add_extension(hellos[i], EXTENDED_MASTER_SECRET, "x", 1);
-        assert_int_equal(parse(), ERR_FORMAT);
+        add_extension(hellos[i], EXTENDED_MASTER_SECRET, "x", 1); /* as OpenSSL takes it */
+        assert_int_equal(parse(), 0);
         hellos[i]->extension_count = 0; /* a list without any */
         assert_int_equal(parse(), ERR_FORMAT);
         hellos[i]->has_extensions = false; /* no list */
@@ -215,21 +217,23 @@ static void extended_master_secret_stands_in_both_hellos_and_is_empty(void **sta
     }
 }
 
-static void an_extension_twice_is_refused(void **state)
+static void an_extension_that_is_looked_at_is_there_once(void **state)
 {
     struct hello_parts *hellos[] = {&parts.client, &parts.server};
     (void)state;
     for (size_t i = 0; i < 2; i++)
         for (size_t j = 0; j < hellos[i]->extension_count; j++) {
             struct extension_part again = hellos[i]->extensions[j];
+            bool matters = again.type == SERVER_NAME || again.type == EXTENDED_MASTER_SECRET ||
+                           again.type == SUPPORTED_VERSIONS;
             add_extension(hellos[i], again.type, again.data.bytes, again.data.length);
-            assert_int_equal(parse(), ERR_FORMAT);
+            assert_int_equal(parse(), matters ? ERR_FORMAT : 0);
             hellos[i]->extension_count--;
             assert_int_equal(parse(), 0);
         }
 }
 
-static void extensions_that_nobody_knows_are_passed_over_up_to_a_number(void **state)
+static void any_number_of_extensions_that_nobody_knows_is_passed_over(void **state)
 {
     static const uint8_t data[100] = {23, 0, 0, 43};
     struct hello_parts *hellos[] = {&parts.client, &parts.server};
@@ -239,8 +243,6 @@ static void extensions_that_nobody_knows_are_passed_over_up_to_a_number(void **s
             add_extension(hellos[i], type, data, type % sizeof data);
             assert_int_equal(parse(), 0);
         }
-        add_extension(hellos[i], 0x6fff, data, 1);
-        assert_int_equal(parse(), ERR_FORMAT);
         refresh(state);
     }
 }
@@ -435,7 +437,7 @@ static void what_need_not_matter_is_read_and_gives_another_hash(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(both_hellos_say_tls12, refresh),
+        cmocka_unit_test_setup(a_client_says_tls12_or_more_and_the_server_tls12, refresh),
         cmocka_unit_test_setup(a_client_that_speaks_tls13_too_is_read_and_a_server_that_chose_it_is_not,
                                refresh),
         cmocka_unit_test_setup(the_servers_session_id_has_32_bytes_and_the_clients_at_most, refresh),
@@ -443,9 +445,9 @@ int main(void)
         cmocka_unit_test_setup(exactly_the_suites_with_rsa_key_exchange_are_read, refresh),
         cmocka_unit_test_setup(a_suite_that_was_not_offered_is_refused, refresh),
         cmocka_unit_test_setup(a_suite_is_not_found_between_two, refresh),
-        cmocka_unit_test_setup(extended_master_secret_stands_in_both_hellos_and_is_empty, refresh),
-        cmocka_unit_test_setup(an_extension_twice_is_refused, refresh),
-        cmocka_unit_test_setup(extensions_that_nobody_knows_are_passed_over_up_to_a_number, refresh),
+        cmocka_unit_test_setup(extended_master_secret_stands_in_both_hellos, refresh),
+        cmocka_unit_test_setup(an_extension_that_is_looked_at_is_there_once, refresh),
+        cmocka_unit_test_setup(any_number_of_extensions_that_nobody_knows_is_passed_over, refresh),
         cmocka_unit_test_setup(nothing_follows_the_extensions, refresh),
         cmocka_unit_test_setup(the_name_comes_out_in_lower_case, refresh),
         cmocka_unit_test_setup(what_is_no_host_name_is_refused_and_seen_whole, refresh),
