@@ -18,8 +18,9 @@ struct cert {
     EVP_PKEY *key;          /* owned; of the provider */
     uint8_t key_id[KEY_ID_SIZE];
     enum key_type type;
-    int64_t not_after; /* seconds since 1970 */
-    char **names;      /* owned; DNS names in lower case */
+    size_t message_size; /* bytes of the Certificate message of TLS 1.2 that shows the chain */
+    int64_t not_after;   /* seconds since 1970 */
+    char **names;        /* owned; DNS names in lower case */
     size_t name_count;
 };
 

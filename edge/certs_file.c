@@ -169,6 +169,16 @@ static void warn_chain_order(const struct cert *cert)
     }
 }
 
+/* RFC 5246, 7.4.2: every certificate has a length of three bytes before it, and so has the list, after the
+ * four of the header. */
+static size_t message_size(const struct cert *cert)
+{
+    size_t size = 4 + 3 + 3 + (size_t)i2d_X509(cert->leaf, NULL);
+    for (int i = 0; i < sk_X509_num(cert->chain); i++)
+        size += 3 + (size_t)i2d_X509(sk_X509_value(cert->chain, i), NULL);
+    return size;
+}
+
 /* ---- validity ---- */
 
 static int64_t seconds_of(const ASN1_TIME *time)
@@ -301,11 +311,12 @@ static int fill(struct cert *cert, OSSL_LIB_CTX *context, struct certs_pool *poo
     (void)((error = parse_chain(cert, context, pool, content, fault)) != 0 ||
            (error = check_validity(cert, fault)) != 0 || (error = read_names(cert, fault)) != 0 ||
            (error = make_key(cert, context, fault)) != 0);
-    if (error == 0) {
-        warn_chain_order(cert);
-        warn_chain_short(cert);
-    }
-    return error;
+    if (error != 0)
+        return error;
+    cert->message_size = message_size(cert);
+    warn_chain_order(cert);
+    warn_chain_short(cert);
+    return 0;
 }
 
 int certs_file_load(struct cert **out, OSSL_LIB_CTX *context, struct certs_pool *pool, const char *path,

@@ -91,6 +91,13 @@ static void put_exchanges(struct buffer *out, const struct session_stats *sum)
     for (int i = EXCHANGE_NONE + 1; i < EXCHANGE_MODES; i++)
         put_labelled(out, "keyless_edge_rsa_key_exchanges_total", "mode",
                      exchange_mode_name((enum exchange_mode)i), counter_get(&sum->exchanges[i]));
+    metrics_family(
+        out, "keyless_edge_rsa_key_exchanges_withheld_total", METRIC_COUNTER,
+        "Handshakes that failed at the ClientHello: it offered RSA key exchange only, which was no "
+        "choice, by why.");
+    for (int i = WITHHELD_NOT + 1; i < WITHHELD_REASONS; i++)
+        put_labelled(out, "keyless_edge_rsa_key_exchanges_withheld_total", "reason",
+                     choice_withheld_name((enum choice_withheld)i), counter_get(&sum->withheld[i]));
 }
 
 static void put_origins(struct buffer *out, const struct session_stats *sum, const struct origins *origins)
@@ -221,6 +228,14 @@ static void put_servers(struct buffer *out, const struct setup *setup)
         }
     }
     put_server_operations(out, setup);
+    metrics_family(
+        out, "keyless_edge_key_server_granted_keys", METRIC_GAUGE,
+        "Of the keys of the certificates here, those that it lets this edge use; 0 until it has said.");
+    for (size_t i = 0; i < setup->key_servers.count; i++) {
+        server_label(server, sizeof(server), setup->key_servers.servers[i].name);
+        metrics_sample(out, "keyless_edge_key_server_granted_keys", server,
+                       (double)grants_count(setup->grants, i));
+    }
     metrics_family(out, "keyless_edge_key_server_rtt_seconds", METRIC_GAUGE,
                    "Round trip of the last ping of a channel.");
     for (size_t i = 0; i < setup->key_servers.count; i++) {

@@ -40,8 +40,9 @@ void exchange_clear(struct exchange *exchange)
 /* Waits for what is on its way, but not for a client that cannot be bound anyway. */
 static bool choose_epoch(struct exchange *exchange, struct client_epoch *out)
 {
+    if (exchange->choice.plain)
+        return false;
     enum client_outlook outlook = client_choose_epoch(exchange->client, out);
-
     if (outlook == EPOCH_DUE && !exchange->no_ems && async_await_epoch() == 0) {
         outlook = client_choose_epoch(exchange->client, out);
         exchange->late = outlook == EPOCH_DUE;
@@ -62,15 +63,19 @@ static void make_session_id(struct exchange *exchange, uint8_t out[static SESSIO
     wipe(&epoch, sizeof epoch);
 }
 
-void exchange_note_hello(SSL *ssl)
+void exchange_note_hello(struct exchange *exchange, SSL *ssl)
 {
-    struct exchange *exchange = SSL_get_app_data(ssl);
     const unsigned char *extension;
     size_t length;
 
-    if (exchange != NULL)
-        exchange->no_ems = SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_extended_master_secret, &extension,
-                                                     &length) != 1;
+    exchange->no_ems = SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_extended_master_secret, &extension,
+                                                 &length) != 1;
+}
+
+bool exchange_fits(const struct exchange *exchange, size_t rest)
+{
+    return !exchange->lost && rest <= HANDSHAKE_MAX &&
+           buffer_length(&exchange->held.messages) <= HANDSHAKE_MAX - rest;
 }
 
 /* OpenSSL calls this when it has chosen the suite of a new session and not yet written ServerHello. Returns
@@ -128,10 +133,20 @@ static void on_message(int written, int version, int content_type, const void *b
         stop_following(ssl);
 }
 
-void exchange_follow(struct exchange *exchange, SSL *ssl, struct client *client)
+void exchange_join(struct exchange *exchange, SSL *ssl, struct client *client)
 {
     exchange->client = client;
     SSL_set_app_data(ssl, exchange);
+}
+
+struct exchange *exchange_find(const SSL *ssl)
+{
+    return SSL_get_app_data(ssl);
+}
+
+void exchange_follow(struct exchange *exchange, SSL *ssl, struct client *client)
+{
+    exchange_join(exchange, ssl, client);
     SSL_set_not_resumable_session_callback(ssl, on_new_session);
     SSL_set_msg_callback(ssl, on_message);
     SSL_set_msg_callback_arg(ssl, exchange);

@@ -9,6 +9,7 @@
 
 #include <openssl/ssl.h>
 
+#include "edge/choice.h"
 #include "edge/client/client.h"
 #include "edge/provider/provider.h"
 
@@ -29,14 +30,23 @@ struct exchange {
     bool late;                     /* not marked because the time to wait for an epoch was over */
     bool no_ems;                   /* the client does not know the extended master secret */
     bool lost;                     /* the messages could not be kept */
+    struct choice choice;          /* what the client may be offered */
+    bool turned_away;              /* it has offered RSA key exchange, which is no choice */
 };
 
-/* Follows the handshake of SSL from its first message on, with EXCHANGE, which is zeroed and outlives SSL;
- * epochs are CLIENT's. Sessions of RSA key exchange get no tickets, which would carry their master secrets
- * out of this process, but session ids. SSL's application data is used for it. */
+/* EXCHANGE, which is zeroed and outlives SSL, is the one of SSL; what may be used is asked of CLIENT. SSL's
+ * application data is used for it. */
+void exchange_join(struct exchange *exchange, SSL *ssl, struct client *client);
+/* The one of SSL, or NULL. */
+struct exchange *exchange_find(const SSL *ssl);
+
+/* Joins, and follows the handshake of SSL from its first message on; epochs are CLIENT's. Sessions of RSA key
+ * exchange get no tickets, which would carry their master secrets out of this process, but session ids. */
 void exchange_follow(struct exchange *exchange, SSL *ssl, struct client *client);
-/* For SSL_CTX_set_client_hello_cb: notes what of the hello of SSL matters here, if it is followed. */
-void exchange_note_hello(SSL *ssl);
+/* Within SSL_CTX_set_client_hello_cb: notes what of the hello of SSL matters here. */
+void exchange_note_hello(struct exchange *exchange, SSL *ssl);
+/* True when the messages of the handshake, with REST bytes after the ClientHello, fit one request. */
+bool exchange_fits(const struct exchange *exchange, size_t rest);
 /* Wipes and frees what it has collected; what exchange_mode() says stays. */
 void exchange_clear(struct exchange *exchange);
 

@@ -268,6 +268,8 @@ static void prepare(struct session *session, const struct address *from)
     if (host->config->tls.rsa_key_exchange) {
         session->key.exchange = &session->exchange;
         exchange_follow(&session->exchange, session->io.ssl, host->client);
+    } else {
+        exchange_join(&session->exchange, session->io.ssl, host->client);
     }
     TAILQ_INSERT_TAIL(&host->all, session, in_all);
     host->count++;

@@ -80,6 +80,21 @@ static bool answer_rejected(const struct key_wait *key)
            ERR_GET_REASON(code) == PROV_R_FAILED_TO_SIGN;
 }
 
+/* OpenSSL found no suite, and the client had offered one that was no choice. */
+static bool is_withheld(const struct session *session)
+{
+    unsigned long code = ERR_peek_error();
+
+    return session->exchange.turned_away && ERR_GET_LIB(code) == ERR_LIB_SSL &&
+           ERR_GET_REASON(code) == SSL_R_NO_SHARED_CIPHER;
+}
+
+static void fail_withheld(struct session *session)
+{
+    counter_add(&session->host->stats.withheld[session->exchange.choice.withheld], 1);
+    session_handshake_fail(session, FAILURE_RSA_WITHHELD, EVENT_HANDSHAKE_FAILED);
+}
+
 static void broke(struct session *session)
 {
     const struct key_wait *key = &session->key;
@@ -88,6 +103,8 @@ static void broke(struct session *session)
         session_handshake_fail(session, key_failure(session), EVENT_HANDSHAKE_FAILED);
     else if (answer_rejected(key))
         session_handshake_fail(session, FAILURE_KEY_INVALID, EVENT_HANDSHAKE_FAILED);
+    else if (is_withheld(session))
+        fail_withheld(session);
     else if (session_io_handshake_break() == BREAK_TLS)
         session_handshake_fail(session, FAILURE_TLS, EVENT_HANDSHAKE_FAILED);
     else

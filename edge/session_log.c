@@ -33,11 +33,23 @@ static const char *const explanations[SESSION_FAILURES] = {
     [FAILURE_KEY_UNAVAILABLE] = "no key server is connected or able to answer",
     [FAILURE_KEY_INVALID] = "the key server's answer is not right for this certificate",
     [FAILURE_TLS] = "the two sides could not agree",
+    [FAILURE_RSA_WITHHELD] =
+        "the client offers RSA key exchange only, and this edge may not serve it with that",
     [FAILURE_CLIENT_GONE] = "the client left",
     [FAILURE_TIMEOUT] = "the client took too long",
     [FAILURE_MEMORY] = "out of memory",
     [FAILURE_STOPPED] = "this edge stops",
 };
+
+/* What a failed handshake has to do with RSA key exchange; "-" for nothing. */
+static const char *rsa_text(const struct session *session)
+{
+    enum exchange_mode mode = exchange_mode(&session->exchange);
+
+    if (session->failure == FAILURE_RSA_WITHHELD)
+        return choice_withheld_name(session->exchange.choice.withheld);
+    return mode != EXCHANGE_NONE ? exchange_mode_name(mode) : "-";
+}
 
 static const char *sni(const struct session *session, char out[static NAME_SIZE])
 {
@@ -48,7 +60,6 @@ void session_log_handshake_failed(const struct session *session, const char *tex
 {
     char from[ADDRESS_TEXT_SIZE], name[NAME_SIZE], trace[2 * TRACE_ID_SIZE + 1];
     const char *server = session->trace.server;
-    enum exchange_mode mode = exchange_mode(&session->exchange);
     /* A client that leaves is everyday life; a key that cannot be had is not. */
     enum log_level level = session->failure >= FAILURE_KEY_TIMEOUT && session->failure < FAILURE_TLS
                                ? LOG_WARN
@@ -60,8 +71,7 @@ void session_log_handshake_failed(const struct session *session, const char *tex
               address_text(&session->from, from), sni(session, name),
               session_stats_failure_name(session->failure), session_state_name(session->state),
               server ? server : "-", session->trace.operation ? status_name(session->trace.status) : "-",
-              (unsigned long long)(session->key_ns / 1000),
-              mode != EXCHANGE_NONE ? exchange_mode_name(mode) : "-",
+              (unsigned long long)(session->key_ns / 1000), rsa_text(session),
               text ? text : explanations[session->failure], trace_id_text(&session->trace.id, trace));
 }
 

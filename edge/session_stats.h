@@ -18,6 +18,7 @@ enum session_failure {
     FAILURE_KEY_UNAVAILABLE, /* there was none to ask */
     FAILURE_KEY_INVALID,     /* its signature did not pass the check */
     FAILURE_TLS,             /* the two sides could not agree, or the client broke the protocol */
+    FAILURE_RSA_WITHHELD,    /* the client offers RSA key exchange only, which is no choice for it */
     FAILURE_CLIENT_GONE,     /* the client left */
     FAILURE_TIMEOUT,         /* the client took too long */
     FAILURE_MEMORY,          /* */
@@ -57,6 +58,7 @@ struct session_stats {
     counter handshakes[TLS_KINDS];
     counter
         exchanges[EXCHANGE_MODES]; /* RSA key exchanges that asked for their secret, whatever came of it */
+    counter withheld[WITHHELD_REASONS]; /* handshakes that failed because RSA key exchange was no choice */
     counter failures[SESSION_FAILURES];
     counter timeouts[TIMEOUT_CLASSES];
     counter origin_connected[ORIGINS_MAX]; /* by origin_route.number */

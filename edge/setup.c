@@ -1,6 +1,7 @@
 #include "edge/setup.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "common/listening.h"
@@ -30,6 +31,19 @@ static unsigned thread_count(const struct edge_config *config)
     return cores > 0 ? (unsigned)cores : 1;
 }
 
+static int make_grants(struct setup *setup, struct fault *fault)
+{
+    size_t count = certs_count(setup->certs);
+    uint8_t(*ids)[KEY_ID_SIZE] = calloc(count + 1, sizeof(ids[0]));
+
+    for (size_t i = 0; ids && i < count; i++)
+        memcpy(ids[i], certs_at(setup->certs, i)->key_id, KEY_ID_SIZE);
+    if (ids)
+        setup->grants = grants_new(setup->key_servers.count, (const uint8_t(*)[KEY_ID_SIZE])ids, count);
+    free(ids);
+    return setup->grants ? 0 : fault_set(fault, ERR_MEMORY, "no memory for the grants of %zu keys", count);
+}
+
 static int load_tls(struct setup *setup, bool strict, struct fault *fault)
 {
     const struct edge_config *config = &setup->config;
@@ -39,6 +53,8 @@ static int load_tls(struct setup *setup, bool strict, struct fault *fault)
         return error;
     error = certs_load(&setup->certs, setup->context, config->certificates, config->default_certificate,
                        strict, fault);
+    if (!error)
+        error = make_grants(setup, fault);
     if (error)
         return error;
     return tls_new(&setup->tls, setup->context, setup->certs, config, fault);
@@ -94,6 +110,7 @@ void setup_clear(struct setup *setup)
 {
     tls_free(setup->tls);
     certs_free(setup->certs);
+    grants_free(setup->grants);
     provider_context_free(setup->context);
     key_servers_clear(&setup->key_servers);
     free(setup->stats);

@@ -11,7 +11,8 @@
 struct setup {
     struct edge_config config;
     struct key_servers key_servers;
-    struct client_server_stats *stats; /* owned, one a key server; the only part that changes */
+    struct client_server_stats *stats; /* owned, one a key server; with the next the only part that changes */
+    struct grants *grants;             /* owned; of the certificates' keys */
     struct origins origins;
     OSSL_LIB_CTX *context; /* owned */
     struct certs *certs;   /* owned */

@@ -152,6 +152,7 @@ static int start_client(struct thread *thread)
         .servers = setup->key_servers.servers,
         .server_count = setup->key_servers.count,
         .stats = setup->stats,
+        .grants = setup->grants,
         .connect_timeout_ms = 5000,
         .backoff_min_ms = 100,
         .backoff_max_ms = 10000,

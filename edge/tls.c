@@ -8,12 +8,9 @@
 #include <time.h>
 
 #include "common/bytes.h"
-#include "edge/exchange.h"
 #include "edge/tickets.h"
 #include "edge/tls_context.h"
-
-#define SNI_HOST_NAME 0   /* RFC 6066, 3 */
-#define SNI_NAME_MAX  255 /* bytes of a name this server looks up */
+#include "edge/tls_hello.h"
 
 static int hello_index = -1; /* where an SSL keeps its struct tls_hello */
 
@@ -23,6 +20,7 @@ struct tls {
     SSL_CTX **of_set;          /* owned; by cert_set.index */
     size_t set_count;
     struct tls_alpn alpn;
+    bool rsa_key_exchange; /* the configuration offers it */
 };
 
 void tls_free(struct tls *tls)
@@ -38,23 +36,6 @@ void tls_free(struct tls *tls)
 }
 
 /* ---- which certificates ---- */
-
-/* The host name of a server_name extension, or false for one that does not parse (RFC 6066, 3). */
-static bool sni_read(const uint8_t *bytes, size_t length, char out[static SNI_NAME_MAX + 1])
-{
-    struct reader r;
-    reader_init(&r, bytes, length);
-    size_t list_length = reader_u16(&r);
-    uint8_t type = reader_u8(&r);
-    size_t name_length = reader_u16(&r);
-    const uint8_t *name = reader_bytes(&r, name_length);
-    if (!reader_done(&r) || list_length != name_length + 3 || type != SNI_HOST_NAME || name_length == 0 ||
-        name_length > SNI_NAME_MAX || memchr(name, 0, name_length) != NULL)
-        return false;
-    memcpy(out, name, name_length);
-    out[name_length] = '\0';
-    return true;
-}
 
 static void note_hello(SSL *ssl)
 {
@@ -72,25 +53,19 @@ static void note_hello(SSL *ssl)
 static int on_client_hello(SSL *ssl, int *alert, void *user)
 {
     const struct tls *tls = user;
-    const unsigned char *extension = NULL;
-    size_t length = 0;
-    char name[SNI_NAME_MAX + 1];
-    bool named = false;
+    char name[TLS_HELLO_NAME_MAX + 1];
     note_hello(ssl);
-    exchange_note_hello(ssl);
-    if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &extension, &length) == 1) {
-        named = sni_read(extension, length, name);
-        if (!named) {
-            *alert = SSL_AD_DECODE_ERROR;
-            return SSL_CLIENT_HELLO_ERROR;
-        }
+    if (tls_hello_name(ssl, name) != 0) {
+        *alert = SSL_AD_DECODE_ERROR;
+        return SSL_CLIENT_HELLO_ERROR;
     }
-    const struct cert_set *set = certs_find(tls->certs, named ? name : NULL);
+    const struct cert_set *set = certs_find(tls->certs, name[0] != '\0' ? name : NULL);
     if (set == NULL) {
         *alert = SSL_AD_UNRECOGNIZED_NAME;
         return SSL_CLIENT_HELLO_ERROR;
     }
-    if (SSL_set_SSL_CTX(ssl, tls->of_set[set->index]) == NULL) {
+    if (SSL_set_SSL_CTX(ssl, tls->of_set[set->index]) == NULL ||
+        tls_hello_limit(ssl, set, tls->rsa_key_exchange) != 0) {
         *alert = SSL_AD_INTERNAL_ERROR;
         return SSL_CLIENT_HELLO_ERROR;
     }
@@ -143,6 +118,7 @@ int tls_new(struct tls **out, OSSL_LIB_CTX *context, const struct certs *certs,
     if (tls == NULL)
         return fault_set(fault, ERR_MEMORY, "no memory for TLS");
     tls->certs = certs;
+    tls->rsa_key_exchange = config->tls.rsa_key_exchange;
     int error = tls_context_alpn_pack(&tls->alpn, &config->tls.alpn, fault);
     if (error == 0 && config->tls.tickets && (error = tickets_start(config->tls.ticket_lifetime)) != 0)
         fault_set(fault, error, "no locked memory for ticket keys");

@@ -187,14 +187,16 @@ static int bind_sessions(SSL_CTX *context, const struct cert_set *set)
     return SSL_CTX_set_session_id_context(context, id, sizeof id) == 1 ? 0 : ERR_MEMORY;
 }
 
+const struct cert *tls_context_cert(const struct cert_set *set, enum key_type type)
+{
+    return type == KEY_EC_P384 && set->of_type[KEY_EC_P256] != NULL ? NULL : set->of_type[type];
+}
+
 static int add_set(SSL_CTX *context, const struct cert_set *set, struct fault *fault)
 {
-    for (size_t type = 0; type < KEY_TYPES; type++) {
-        const struct cert *cert = set->of_type[type];
-        /* OpenSSL has one place for both curves; P-256 is the faster and the wider known. */
-        if (cert == NULL || (type == KEY_EC_P384 && set->of_type[KEY_EC_P256] != NULL))
-            continue;
-        int error = add_cert(context, cert, fault);
+    for (int type = 0; type < KEY_TYPES; type++) {
+        const struct cert *cert = tls_context_cert(set, (enum key_type)type);
+        int error = cert != NULL ? add_cert(context, cert, fault) : 0;
         if (error != 0)
             return error;
     }

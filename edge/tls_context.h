@@ -18,6 +18,10 @@ struct tls_alpn {
 int tls_context_alpn_pack(struct tls_alpn *out, const struct config_strings *list,
                           struct fault *fault) MUST_USE;
 
+/* The certificate that SET shows for keys of TYPE; NULL for none. OpenSSL has one place for both curves;
+ * P-256 is the faster and the wider known. */
+const struct cert *tls_context_cert(const struct cert_set *set, enum key_type type);
+
 /* A context for SET (NULL: without certificates). ALPN is borrowed and must outlive the context. ERR_CONFIG
  * when OpenSSL does not take what CONFIG says; the fault names the option. */
 int tls_context_new(SSL_CTX **out, OSSL_LIB_CTX *library, const struct cert_set *set, struct tls_alpn *alpn,

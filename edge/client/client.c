@@ -22,15 +22,19 @@ static void on_timer(uv_timer_t *timer)
     while (deadlines_first_ns(&client->deadlines) <= now)
         route_due(client, deadlines_find_first(&client->deadlines), now);
     client_epochs_due(client, now);
+    client_grants_due(client, now);
 }
 
 /* Only an earlier moment moves the timer; one that fires for nothing costs less than moving it each time. */
 static void arm(struct client *client)
 {
     uint64_t first = deadlines_first_ns(&client->deadlines), of_waits = client_epochs_first_ns(client);
+    uint64_t of_grants = client_grants_first_ns(client);
 
     if (of_waits < first)
         first = of_waits;
+    if (of_grants < first)
+        first = of_grants;
     if (client->closing || first >= client->armed_ns)
         return;
     uint64_t now = clock_ns();
@@ -54,6 +58,7 @@ static void on_prepare(uv_prepare_t *prepare)
 static void release(struct client *client)
 {
     epochs_free(client->epochs);
+    client_grants_clear(client);
     free(client->candidates);
     free(client->links);
     free(client);
@@ -69,7 +74,9 @@ static struct client *allocate(const struct client_settings *settings)
     client->links = calloc(count + 1, sizeof *client->links); /* never an allocation of 0 bytes */
     client->candidates = calloc(count + 1, sizeof *client->candidates);
     client->epochs = epochs_new(count, settings->handshake_ms * NS_PER_MS);
-    if (client->links != NULL && client->candidates != NULL && client->epochs != NULL)
+    client->settings = *settings;
+    if (client->links != NULL && client->candidates != NULL && client->epochs != NULL &&
+        client_grants_init(client) == 0)
         return client;
     release(client);
     return NULL;
@@ -82,7 +89,6 @@ struct client *client_new(uv_loop_t *loop, const struct client_settings *setting
     if (client == NULL)
         return NULL;
     client->loop = loop;
-    client->settings = *settings;
     client->link_count = settings->server_count;
     client->armed_ns = UINT64_MAX;
     random_bytes(&client->random, sizeof client->random);
@@ -177,6 +183,7 @@ static void on_open(struct link *link, void *user)
 
     client->usable++;
     epochs_connect(client->epochs, (size_t)(link - client->links), true);
+    client_grants_stir(client, link);
     route_wake(client);
     tell_usable(client);
 }

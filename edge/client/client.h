@@ -14,6 +14,7 @@
 #include "common/identity.h"
 #include "common/log.h"
 #include "common/metrics.h"
+#include "edge/client/grants.h"
 #include "proto/operation.h"
 #include "proto/session_id.h"
 
@@ -53,14 +54,16 @@ struct client_settings {
     const struct client_server *servers; /* borrowed */
     size_t server_count;
     struct client_server_stats *stats; /* borrowed, server_count */
-    uint64_t connect_timeout_ms;       /* 5,000 */
-    uint64_t backoff_min_ms;           /* 100 */
-    uint64_t backoff_max_ms;           /* 10,000 */
-    uint64_t ping_interval_ms;         /* 5,000; two missed pings eject a server */
-    uint64_t rehandshake_ms;           /* 3,600,000, jittered by ±10 % */
-    uint64_t handshake_ms;             /* what a session may need from its beginning to its key operation */
-    unsigned in_flight_max;            /* requests open in this thread before submit says ERR_BUSY; 65,536 */
-    const char *software;              /* for the hello */
+    /* Borrowed, shared by the threads; NULL = nobody asks what is granted. */
+    struct grants *grants;
+    uint64_t connect_timeout_ms; /* 5,000 */
+    uint64_t backoff_min_ms;     /* 100 */
+    uint64_t backoff_max_ms;     /* 10,000 */
+    uint64_t ping_interval_ms;   /* 5,000; two missed pings eject a server */
+    uint64_t rehandshake_ms;     /* 3,600,000, jittered by ±10 % */
+    uint64_t handshake_ms;       /* what a session may need from its beginning to its key operation */
+    unsigned in_flight_max;      /* requests open in this thread before submit says ERR_BUSY; 65,536 */
+    const char *software;        /* for the hello */
     /* Called when the number of usable servers changes; may be NULL. */
     void (*on_servers)(unsigned usable, void *user);
     void *user;
@@ -170,6 +173,13 @@ struct client_epoch_wait {
 int client_await_epoch(struct client *client, struct client_epoch_wait *wait) MUST_USE;
 /* Forgets WAIT: on_end will not come. Nothing happens if it is not open. */
 void client_cancel_epoch(struct client *client, struct client_epoch_wait *wait);
+
+/* What may be asked of the key KEY_ID of some server that is connected, bit (1 << operation); while none is,
+ * what they have said last. CLIENT_GRANTS_UNKNOWN, with every bit, while one of them has not answered, and
+ * for keys that are not in settings.grants. Of several servers those that grant an operation are asked for
+ * it. */
+#define CLIENT_GRANTS_UNKNOWN UINT32_MAX
+uint32_t client_grants(const struct client *client, const uint8_t key_id[static KEY_ID_SIZE]);
 
 /* Asks every connected server which keys this edge may use; ON_KEYS is called once a server (COUNT entries
  * borrowed for the call; a failure has status ≠ OK and count 0), then once with SERVER NULL. */

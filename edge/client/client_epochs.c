@@ -118,6 +118,10 @@ void client_on_epoch(struct client *client, struct link *link, const struct msg_
     uint64_t now = clock_ns();
     size_t number = (size_t)(link - client->links), other = 0;
 
+    /* What is said again was weighed again: the key server has read its policy anew, or lets the edge have
+     * epochs now, or no longer. */
+    if (epoch->number == 0 || epoch->number == client->epochs->server[number].kept[0].number)
+        client_grants_stir(client, link);
     atomic_store_explicit(&link->setup.stats->epoch, epoch->number, memory_order_relaxed);
     epochs_put(client->epochs, number, epoch, now);
     route_wake(client); /* somebody may wait for it */

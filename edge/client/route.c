@@ -71,6 +71,17 @@ static unsigned rank_of(const struct client *client, const struct client_request
            (is_strange(client, request, link, tried) ? RANK_STRANGE : 0u);
 }
 
+/* True when LINK's server is known to refuse REQUEST, and another one that is connected is not. */
+static bool is_vain(const struct client *client, const struct client_request *request, size_t link)
+{
+    if (client->link_count < 2 || !client_grants_lacks(client, request, link))
+        return false;
+    for (size_t i = 0; i < client->link_count; i++)
+        if (i != link && link_usable(&client->links[i]) && !client_grants_lacks(client, request, i))
+            return true;
+    return false;
+}
+
 /* The better of two among the links of the lowest rank that have room; NULL when none has. */
 static struct link *choose(struct client *client, const struct client_request *request, uint64_t now)
 {
@@ -79,7 +90,7 @@ static struct link *choose(struct client *client, const struct client_request *r
 
     for (size_t i = 0; i < client->link_count; i++) {
         const struct link *link = &client->links[i];
-        if (!link_has_room(link) || is_at(request, link))
+        if (!link_has_room(link) || is_at(request, link) || is_vain(client, request, i))
             continue;
         unsigned own = rank_of(client, request, link, now);
         if (own > best)
@@ -103,7 +114,8 @@ static bool has_other(const struct client *client, const struct client_request *
 {
     for (size_t i = 0; i < client->link_count; i++) {
         const struct link *link = &client->links[i];
-        if (link_usable(link) && (avoided || !link_avoided(link, now)) && !was_at(request, link))
+        if (link_usable(link) && (avoided || !link_avoided(link, now)) && !was_at(request, link) &&
+            !is_vain(client, request, i))
             return true;
     }
     return false;
@@ -177,6 +189,7 @@ static void on_turn(uv_idle_t *turn)
 
     uv_idle_stop(turn);
     client_epochs_turn(client);
+    client_grants_due(client, clock_ns());
     if (client->epoch_waits != NULL)
         hurry(client);
     dispatch(client);
@@ -296,6 +309,8 @@ void route_answer(struct client *client, struct link *link, struct client_flight
     else if (answer != NULL && answer->more)
         return;
     conn_take(flight);
+    if (outcome->status == STATUS_REFUSED && request->operation.kind != OP_KEYS)
+        client_grants_stir(client, link);
     if (!is_final(outcome->status)) {
         if (find_flight(request) != NULL)
             return;

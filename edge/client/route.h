@@ -9,12 +9,23 @@
 #include "edge/client/epochs.h"
 #include "edge/client/link.h"
 
+/* The question to one server, what it grants. Loop thread only. */
+struct client_inquiry {
+    struct client_request request;
+    struct client *client;
+    uint32_t *operations; /* owned; what was answered so far, by the keys' numbers; NULL = it is not asked */
+    size_t entries;
+    uint64_t due_ns;     /* of clock_ns(): when to ask next; UINT64_MAX = when a channel has opened */
+    uint64_t stirred_ms; /* of clock_ms(): when something last happened that may have changed the answer */
+};
+
 struct client {
     uv_loop_t *loop; /* borrowed */
     struct client_settings settings;
     struct link *links; /* owned, link_count */
     size_t link_count;
     struct epochs *epochs;                 /* owned; by the links' numbers */
+    struct client_inquiry *inquiries;      /* owned; the same */
     unsigned usable;                       /* links with an open channel */
     struct client_request *waiting;        /* queue of what goes out with this loop turn, or later */
     struct client_epoch_wait *epoch_waits; /* those that wait for an epoch, by their deadlines */
@@ -40,6 +51,17 @@ void client_epochs_turn(struct client *client);
 void client_epochs_due(struct client *client, uint64_t now_ns);
 /* The first of their deadlines; UINT64_MAX when nobody waits. */
 uint64_t client_epochs_first_ns(const struct client *client);
+
+int client_grants_init(struct client *client) MUST_USE;
+void client_grants_clear(struct client *client);
+/* What the server of LINK grants may have changed: it is asked as soon as may be. */
+void client_grants_stir(struct client *client, const struct link *link);
+/* Asks those whose time has come at NOW_NS. */
+void client_grants_due(struct client *client, uint64_t now_ns);
+/* The first of these times; UINT64_MAX for none. */
+uint64_t client_grants_first_ns(const struct client *client);
+/* True when the server of LINK, a number, is known not to grant what REQUEST asks for. */
+bool client_grants_lacks(const struct client *client, const struct client_request *request, size_t link);
 
 /* Opens REQUEST: to any server, or at once to ONLY, which is usable. ERR_MEMORY. */
 int route_open(struct client *client, struct client_request *request, const struct link *only) MUST_USE;

@@ -20,6 +20,8 @@ MODE = r'keyless_edge_rsa_key_exchanges_total\{mode="%s"\}'
 KIND = r'keyless_edge_handshakes_total\{kind="%s"\}'
 KEY_SECONDS = min(15 * SLOW, 60)  # a minute is the most that the option takes
 PATIENT = "key = %ds handshake = %ds" % (KEY_SECONDS, 2 * KEY_SECONDS)
+WITHHELD = r'keyless_edge_rsa_key_exchanges_withheld_total\{reason="%s"\}'
+ASKED = r'keyless_server_answers_total\{operation="(sign|rsa)'
 WAITING = "keyless_edge_handshakes_waiting_for_key"
 WAITS = "keyless_edge_rsa_epoch_waits_total"
 
@@ -148,15 +150,28 @@ def test_tls12_rsa_bound_without_resumption(site, pki, origin):
 # ---- clients without extended master secret ----
 
 def test_tls12_rsa_without_extended_master_secret_is_refused_where_only_bound_is_granted(bound, pki):
-    since = bound.edge.mark(), bound.server.mark()
+    bound.edge.wait_grants()
+    since, withheld = bound.edge.mark(), bound.edge.admin.metric(WITHHELD % "no_extended_master_secret")
+    asked = bound.server.admin.metric(ASKED)
     with Counted(bound.edge, bound.server) as counted:
-        with pytest.raises(ssl.SSLError, match="INTERNAL_ERROR"):
+        with pytest.raises(ssl.SSLError, match="HANDSHAKE_FAILURE"):
             clients.fetch(bound.edge, "rsa.test", tls(pki, clients.NO_EXTENDED_MASTER_SECRET))
-    line = bound.edge.wait_log(r"event=handshake_failed .*reason=key_refused .*key_status=refused .*rsa=no_extended_master_secret", since[0])
-    trace = re.search(r"trace=(\w+)", line).group(1)
-    bound.server.wait_log(r"event=request_refused .*op=rsa_premaster .*reason=operation_not_granted .*trace=%s" % trace, since[1])
-    assert counted == {"no_ems": 1}
+    bound.edge.wait_log(r"event=handshake_failed .*reason=rsa_withheld .*key_server=- .*rsa=no_extended_master_secret", since)
+    assert counted == {}
+    assert bound.edge.admin.metric(WITHHELD % "no_extended_master_secret") == withheld + 1
+    assert bound.server.admin.metric(ASKED) == asked  # whatever a client says, it is no refusal there
     assert b"from the origin" in clients.fetch(bound.edge, "rsa.test", tls(pki))  # and with it, served
+
+
+def test_tls12_without_extended_master_secret_uses_ephemeral_keys_where_only_bound_is_granted(site, pki, origin):
+    both = "AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256"
+    (server,), edge = start(site, pki, origin, tls='rsa_key_exchange = on ciphers = "%s"' % both)
+    edge.wait_grants()
+    for options, suite in ((0, "AES128-GCM-SHA256"), (clients.NO_EXTENDED_MASTER_SECRET, "ECDHE-RSA-AES128-GCM-SHA256")):
+        with clients.connect(edge, "rsa.test", tls(pki, options, both)) as connection:
+            assert connection.cipher()[0] == suite
+    assert edge.admin.metric("keyless_edge_rsa_key_exchanges_withheld_total") == 0  # nobody was lost
+    assert server.admin.metric("keyless_server_refusals_total") == 0
 
 
 def test_tls12_rsa_without_extended_master_secret_is_served_where_plain_is_granted_too(site, pki, origin):
@@ -232,7 +247,7 @@ def test_an_edge_that_starts_before_its_key_server_binds_whom_came_meanwhile(sit
 def test_a_handshake_waits_for_a_vault_that_stands_still(site, pki, origin):
     with Frozen(site, pki, origin) as frozen, Counted(frozen.edge) as counted:
         page = frozen.begin(clients.fetch, frozen.edge, "rsa.test", tls(pki))
-        assert frozen.edge.admin.metric(r'keyless_edge_key_server_requests_total') == 0
+        assert frozen.edge.admin.metric(r'keyless_edge_key_server_requests_total\{.*op="rsa') == 0
         frozen.go_on()
         assert b"from the origin" in page.result()
         assert counted == {"bound": 1}

@@ -127,6 +127,12 @@ class Edge(Daemon):
         wait_until(lambda: self.admin.get("/ready")[0] == 200, "/ready of the edge")
         return self
 
+    def wait_grants(self, count=1):
+        """Until COUNT key servers have said which keys this edge may use, and it may use one of each: it chooses by that from then on."""
+        wait_until(lambda: sum(n > 0 for name, n in self.admin.metrics().items() if "key_server_granted_keys{" in name) >= count,
+                   "the keys that %d key servers grant" % count)
+        return self
+
     def wait_epochs(self, count=1):
         """Until COUNT key servers have announced an epoch: sessions are bound from then on."""
         wait_until(lambda: sum(n > 0 for name, n in self.admin.metrics().items() if "key_server_epoch{" in name) >= count,

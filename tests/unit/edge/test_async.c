@@ -150,7 +150,8 @@ struct session {
 static int on_hello(SSL *ssl, int *alert, void *user)
 {
     (void)alert, (void)user;
-    exchange_note_hello(ssl);
+    if (exchange_find(ssl) != NULL)
+        exchange_note_hello(exchange_find(ssl), ssl);
     return SSL_CLIENT_HELLO_SUCCESS;
 }
 
