@@ -1,36 +1,10 @@
 #include "cli/check.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/files.h"
-
-static const char *const extensions[] = {".pem", ".key", ".der"};
-#define EXTENSION_COUNT (sizeof extensions / sizeof extensions[0])
-
-static bool is_key_file(const char *name)
-{
-    const char *end = strrchr(name, '.');
-    for (size_t i = 0; name[0] != '.' && end != NULL && i < EXTENSION_COUNT; i++)
-        if (strcmp(end, extensions[i]) == 0)
-            return true;
-    return false;
-}
-
-static bool folder_has_key(const char *folder, const char *name)
-{
-    char path[FILES_PATH_MAX];
-    for (size_t i = 0; i < EXTENSION_COUNT; i++) {
-        int length = snprintf(path, sizeof path, "%s/%s%s", folder, name, extensions[i]);
-        if (length > 0 && length < FILES_PATH_MAX && access(path, F_OK) == 0)
-            return true;
-    }
-    return false;
-}
+#include "keyserver/key_folder.h"
 
 /* ---- the keys: who may read them; what is in them is for the vault to see ---- */
 
@@ -57,31 +31,22 @@ static void check_folder_mode(struct findings *findings, const char *folder)
                      folder, (unsigned)(info.st_mode & 07777), folder);
 }
 
-static void check_keys(struct findings *findings, const char *folder)
+static void check_keys(struct findings *findings, const char *folder, struct key_folder *list)
 {
-    size_t good = 0, all = 0;
-    DIR *stream = opendir(folder);
-    if (stream == NULL) {
-        findings_add(findings, FINDING_ERROR, "%s: the folder of keys cannot be read: %s; %s %s", folder,
-                     strerror(errno),
-                     errno == ENOENT ? "make it with: mkdir -m 0700"
-                                     : "the user that starts the key server owns it, with mode 0700: ls -ld",
-                     folder);
+    struct fault fault = {0};
+    size_t good = 0;
+    if (key_folder_list(list, folder, &fault) != 0) {
+        findings_add(findings, FINDING_ERROR, "%s", fault.text);
         return;
     }
-    for (struct dirent *entry; (entry = readdir(stream)) != NULL;) {
-        if (!is_key_file(entry->d_name))
-            continue;
-        all++;
-        good += check_key(findings, folder, entry->d_name);
-    }
-    closedir(stream);
+    for (size_t i = 0; i < list->count; i++)
+        good += check_key(findings, folder, list->item[i].name);
     check_folder_mode(findings, folder);
-    if (all == 0)
+    if (list->count == 0)
         findings_add(findings, FINDING_ERROR,
                      "%s: holds no key; put private keys there as NAME.key or NAME.pem, mode 0400", folder);
-    else if (good == all)
-        findings_add(findings, FINDING_OK, "%s: key files, closed to others: %zu", folder, all);
+    else if (good == list->count)
+        findings_add(findings, FINDING_OK, "%s: key files, closed to others: %zu", folder, list->count);
 }
 
 /* ---- who may use them ---- */
@@ -93,10 +58,10 @@ static bool is_key_id(const char *text)
 }
 
 static void check_rights(struct findings *findings, const struct server_config *config,
-                         const struct authorized_edge *edge)
+                         const struct key_folder *keys, const struct authorized_edge *edge)
 {
     for (size_t i = 0; i < edge->key_count; i++) {
-        if (is_key_id(edge->keys[i]) || folder_has_key(config->keys, edge->keys[i]))
+        if (is_key_id(edge->keys[i]) || key_folder_has(keys, edge->keys[i]))
             continue;
         findings_add(findings, FINDING_WARNING,
                      "%s:%u: edge '%s' may use key '%s', and there is no such key in %s; put it there, or "
@@ -106,7 +71,8 @@ static void check_rights(struct findings *findings, const struct server_config *
 }
 
 /* NULL when they cannot be loaded. */
-static struct authorized *check_edges(struct findings *findings, const struct server_config *config)
+static struct authorized *check_edges(struct findings *findings, const struct server_config *config,
+                                      const struct key_folder *keys)
 {
     struct fault fault = {0};
     struct authorized *edges = NULL;
@@ -122,7 +88,7 @@ static struct authorized *check_edges(struct findings *findings, const struct se
         findings_add(findings, FINDING_OK, "%s: edges that may connect: %zu", config->authorized_edges,
                      authorized_count(edges));
     for (size_t i = 0; i < authorized_count(edges); i++)
-        check_rights(findings, config, authorized_at(edges, i));
+        check_rights(findings, config, keys, authorized_at(edges, i));
     return edges;
 }
 
@@ -148,10 +114,12 @@ void check_server_file(struct findings *findings, const char *file)
     }
     check_user(findings, file, config.user);
     check_identity(findings, config.identity);
-    struct authorized *edges = check_edges(findings, &config);
-    check_keys(findings, config.keys);
+    struct key_folder keys = {.item = NULL};
+    check_keys(findings, config.keys, &keys);
+    struct authorized *edges = check_edges(findings, &config, &keys);
     check_policy(findings, file, &config, edges);
     authorized_free(edges);
+    key_folder_clear(&keys);
     check_group_secret(findings, config.group_secret);
     server_config_clear(&config);
     check_daemon_test(findings, "keyless-server", file);

@@ -37,12 +37,26 @@ static int check_closed_to_others(int fd, const char *path, struct fault *fault)
     return 0;
 }
 
+/* A link that leads nowhere is mended, not made anew: what it should lead to is elsewhere. */
+static int explain_missing(const char *path, struct fault *fault)
+{
+    char target[1024];
+    ssize_t length = readlink(path, target, sizeof target - 1);
+    if (length < 0)
+        return fault_set(fault, ERR_NOT_FOUND, "%s: no such file; make it with: keyless genkey > %s", path,
+                         path);
+    target[length] = 0;
+    return fault_set(fault, ERR_CONFIG,
+                     "%s: a link to %s, where nothing is; put the file there, or correct the link with: ln "
+                     "-sfn TARGET %s",
+                     path, target, path);
+}
+
 int identity_open_secret(const char *path, struct fault *fault)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0 && errno == ENOENT)
-        return fault_set(fault, ERR_NOT_FOUND, "%s: no such file; make it with: keyless genkey > %s", path,
-                         path);
+        return explain_missing(path, fault);
     if (fd < 0)
         return fault_set(fault, ERR_CONFIG, "%s: cannot be read: %s", path, strerror(errno));
     int err = check_closed_to_others(fd, path, fault);

@@ -9,10 +9,26 @@
 #define OPERATIONS_ALWAYS   (1u << OP_PING | 1u << OP_KEYS)
 #define OPERATIONS_DEFAULT  (1u << OP_SIGN_TLS12 | 1u << OP_SIGN_TLS13 | 1u << OP_RSA_MASTER)
 
+#define LETTERS             "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
+
+static bool is_of(const char *text, const char *allowed, size_t longest)
+{
+    size_t length = strspn(text, allowed);
+    return length > 0 && length <= longest && text[length] == 0;
+}
+
 bool authorized_is_name(const char *text, size_t longest)
 {
-    size_t length = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
-    return length > 0 && length <= longest && text[length] == 0;
+    return is_of(text, LETTERS, longest);
+}
+
+/* A path beneath the folder of keys, none of whose parts is hidden. */
+static bool is_key_name(const char *text)
+{
+    size_t length = strlen(text);
+    return is_of(text, LETTERS "/", KEY_NAME_LENGTH_MAX) &&
+           (strchr(text, '/') == NULL || (text[0] != '.' && text[0] != '/' && text[length - 1] != '/' &&
+                                          strstr(text, "//") == NULL && strstr(text, "/.") == NULL));
 }
 
 static int fail(struct fault *fault, const char *what)
@@ -43,9 +59,10 @@ static int parse_psk(struct authorized_edge *edge, char *value, struct fault *fa
 static int parse_key_name(struct authorized_edge *edge, const char *item, struct fault *fault)
 {
     uint8_t id[KEY_ID_SIZE];
-    if (!authorized_is_name(item, KEY_NAME_LENGTH_MAX))
-        return fail(fault, "keys= takes file names of keys without extension, or key ids in hex, with commas "
-                           "between, like keys=www,api");
+    if (!is_key_name(item))
+        return fail(fault,
+                    "keys= takes names of keys, which are their files' paths beneath the folder of keys "
+                    "without extension, or key ids in hex, with commas between, like keys=www,api");
     char *copy = strdup(item);
     if (copy == NULL)
         return fault_set(fault, ERR_MEMORY, "%s", err_string(ERR_MEMORY));

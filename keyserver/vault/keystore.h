@@ -17,7 +17,7 @@
 #define KEY_NAME_MAX 128
 
 struct key {
-    char name[KEY_NAME_MAX]; /* of its file, without the extension */
+    char name[KEY_NAME_MAX]; /* path of its file beneath the folder, no extension */
     uint8_t id[KEY_ID_SIZE]; /* SHA-256 of the DER SubjectPublicKeyInfo */
     enum key_type type;
     enum work work;                   /* what its operations can be computed together with */
@@ -38,11 +38,11 @@ struct key {
 
 struct keystore;
 
-/* Loads every *.pem, *.key and *.der of FOLDER: RSA of 2048 to 4096 bits, P-256, P-384, Ed25519, not
- * encrypted. A bad file or a loose mode is logged with its mend ("key_skipped") and passed over; so is a
- * second file with the same key, or with another key of the same name. No key at all is not an error.
- * What the lanes want is made where they are ready: lanes_start() comes before, and does not come again.
- * GROUP_SECRET seeds the per-key fallback secrets. ERR_CONFIG when the folder cannot be read. */
+/* Loads every *.pem, *.key and *.der of FOLDER and its sub-folders (key_folder.h): RSA of 2048 to 4096 bits,
+ * P-256, P-384, Ed25519, not encrypted. A bad file or a loose mode is logged with its mend ("key_skipped")
+ * and passed over; so is a second file with the same key, or with another key of the same name. No key at all
+ * is not an error. What the lanes want is made where they are ready: lanes_start() comes before, and does not
+ * come again. GROUP_SECRET seeds the per-key fallback secrets. ERR_CONFIG when the folder cannot be read. */
 int keystore_load(struct keystore **out, const char *folder, const uint8_t group_secret[static 32],
                   struct fault *fault) MUST_USE;
 /* The same once more: what BEFORE has of a file that did not change since is used by both, any other file is

@@ -2,7 +2,7 @@
 #ifndef KEYSERVER_VAULT_KEYSTORE_INSIDE_H
 #define KEYSERVER_VAULT_KEYSTORE_INSIDE_H
 
-#include "keyserver/vault/key_folder.h"
+#include "keyserver/key_folder.h"
 #include "keyserver/vault/keystore.h"
 
 enum keystore_clash { CLASH_NONE, CLASH_KEY, CLASH_NAME };

@@ -65,7 +65,8 @@ static int load_one(struct key **out, const char *folder, const char *name,
         return fault_set(fault, ERR_LENGTH, "%s/%s: the path is too long", folder, name);
     }
     key->references = 1;
-    int length = (int)(key_folder_extension(name) - name);
+    const char *extension = key_folder_extension(name); /* a folder that cannot be read has none */
+    int length = (int)(extension != NULL ? (size_t)(extension - name) : strlen(name));
     int err = length < KEY_NAME_MAX
                   ? 0
                   : fault_set(fault, ERR_LENGTH, "%s: a key's name has at most %d characters; rename it",

@@ -119,6 +119,20 @@ static void a_missing_file_says_how_to_make_it(void **state)
     assert_non_null(strstr(fault.text, "keyless genkey"));
 }
 
+/* Not "make it": the start would write a new secret beside the one that is meant. */
+static void a_link_to_nothing_is_mended_as_a_link(void **state)
+{
+    (void)state;
+    uint8_t secret[32];
+    struct fault fault = {0};
+    unlink(path);
+    assert_int_equal(symlink("../archive/key1", path), 0);
+    assert_int_equal(identity_load_secret(secret, path, &fault), ERR_CONFIG);
+    assert_non_null(strstr(fault.text, "a link to ../archive/key1, where nothing is"));
+    assert_non_null(strstr(fault.text, "ln -sfn"));
+    assert_null(strstr(fault.text, "genkey"));
+}
+
 static void what_is_no_regular_file_is_refused(void **state)
 {
     (void)state;
@@ -168,6 +182,7 @@ int main(void)
         cmocka_unit_test(a_loose_mode_is_refused_with_its_mend),
         cmocka_unit_test(only_one_line_of_32_bytes_is_taken),
         cmocka_unit_test(a_missing_file_says_how_to_make_it),
+        cmocka_unit_test(a_link_to_nothing_is_mended_as_a_link),
         cmocka_unit_test(what_is_no_regular_file_is_refused),
         cmocka_unit_test(a_file_over_the_limit_is_refused),
     };

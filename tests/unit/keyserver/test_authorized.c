@@ -235,7 +235,13 @@ static void bad_lines_are_explained(void **state)
     assert_refused(parse_one("psk=" PSK_TEXT " ops=sign"), "ops= takes sign_tls13, sign_tls12, rsa_master");
     assert_refused(parse_one("psk=" PSK_TEXT " keys="), "keys= takes");
     assert_refused(parse_one("psk=" PSK_TEXT " keys=a,,b"), "keys= takes");
-    assert_refused(parse_one("psk=" PSK_TEXT " keys=../x/y"), "keys= takes");
+    static const char *const no_names[] = {"../x/y", "/x", "x/", "x//y", "x/../y", "x/.y", "./x"};
+    for (size_t i = 0; i < sizeof no_names / sizeof no_names[0]; i++) {
+        char text[128];
+        snprintf(text, sizeof text, "psk=%s keys=%s", PSK_TEXT, no_names[i]);
+        assert_refused(parse_one(text), "keys= takes");
+    }
+    assert_int_equal(parse_one("psk=" PSK_TEXT " keys=www.example.com/privkey"), 0);
     assert_refused(parse_one("psk=" PSK_TEXT " from=10.0.0.0/33"), "from= takes");
     assert_refused(parse_one("psk=" PSK_TEXT " from="), "from= takes");
     assert_refused(parse_one("psk=" PSK_TEXT " from=10.0.0.1,x"), "from= takes");

@@ -1,7 +1,7 @@
 /* The folder of keys: which files there are, and by what one sees that a file is the one that it was. Opens
  * no file. Start-up and reload only. */
-#ifndef KEYSERVER_VAULT_KEY_FOLDER_H
-#define KEYSERVER_VAULT_KEY_FOLDER_H
+#ifndef KEYSERVER_KEY_FOLDER_H
+#define KEYSERVER_KEY_FOLDER_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,7 +17,7 @@ struct key_stamp {
 };
 
 struct key_folder_file {
-    char *name; /* owned; beneath the folder */
+    char *name; /* owned; its path beneath the folder */
     struct key_stamp stamp;
 };
 
@@ -26,12 +26,18 @@ struct key_folder {
     size_t count;
 };
 
-/* The key files of FOLDER into the empty OUT, links followed. ERR_CONFIG when it cannot be read, ERR_MEMORY.
- */
+#define KEY_FOLDER_DEPTH 3 /* sub-folders below the folder */
+
+/* The key files of FOLDER and its sub-folders into the empty OUT, links followed, what begins with a dot left
+ * out. Beside a privkey.pem the files that ACME clients put there for the other side, cert.pem, chain.pem and
+ * fullchain.pem, are left out, too. A sub-folder that cannot be read stands in the list itself: whoever opens
+ * it finds out why. ERR_CONFIG when FOLDER cannot be read, ERR_MEMORY. */
 int key_folder_list(struct key_folder *out, const char *folder, struct fault *fault) MUST_USE;
 void key_folder_clear(struct key_folder *list);
-/* The extension that makes NAME a key file, or NULL. */
+/* The extension that makes NAME, a path, a key file, or NULL. What stands before it is the key's name. */
 const char *key_folder_extension(const char *name);
+/* Whether there is a file whose key has NAME. */
+bool key_folder_has(const struct key_folder *list, const char *name);
 /* True when both are known and the same: the file need not be read again. */
 bool key_stamp_same(const struct key_stamp *a, const struct key_stamp *b);
 
