@@ -89,8 +89,8 @@ static int find_cpu(const struct bench *bench, const struct bench_target *target
     struct fault fault = {0};
     *cpu = (struct bench_cpu){.count = 0};
     if (bench->admin == NULL) {
-        if (address_is_loopback(&target->server->address) &&
-            bench_cpu_find(cpu, USUAL_ADMIN, &target->server->address, NULL) != 0)
+        if (address_is_loopback(&target->server->endpoint.address) &&
+            bench_cpu_find(cpu, USUAL_ADMIN, &target->server->endpoint.address, NULL) != 0)
             *cpu = (struct bench_cpu){.count = 0};
         return 0;
     }
@@ -191,7 +191,7 @@ static int measure_target(struct bench *bench, const struct bench_target *target
     if (result != 0)
         return result;
     int status = bench_channels_open(&channels, target, bench->each, &bench->wishes);
-    address_text(&target->server->address, address);
+    endpoint_text(&target->server->endpoint, address);
     if (status < 0)
         result = cli_fail(&cli_bench, CLI_FAILED, "%s", err_string(status));
     else if (status != STATUS_OK)

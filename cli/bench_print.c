@@ -63,7 +63,7 @@ void bench_print_head(FILE *out, const struct bench_target *target, const struct
 {
     char address[ADDRESS_TEXT_SIZE];
     fprintf(out, "%s (%s), edges: %zu, channels: %zu%s\n", target->server->name,
-            address_text(&target->server->address, address), target->edge_count, channels->count,
+            endpoint_text(&target->server->endpoint, address), target->edge_count, channels->count,
             cpu->count > 0 ? "; CPU in µs for one operation" : "");
     fprintf(out, "%-13s %-8s %9s %9s", "operation", "key", "in flight", "rate/s");
     for (size_t i = 0; i < PERCENTILES; i++)
@@ -139,7 +139,7 @@ json_t *bench_row_json(const struct bench_row *row)
     const struct key_info *key = &row->one->key;
     return json_pack(
         "{s:s, s:s, s:I, s:I, s:s, s:s, s:s, s:i, s:f, s:I, s:I, s:o, s:f, s:o, s:o}", "server",
-        row->target->server->name, "address", address_text(&row->target->server->address, address), "edges",
+        row->target->server->name, "address", endpoint_text(&row->target->server->endpoint, address), "edges",
         (json_int_t)row->target->edge_count, "channels", (json_int_t)row->channels->count, "operation",
         operation_name(row->one->kind), "key", bench_key_name(name, key), "key_id",
         hex_encode(id, key->key_id, sizeof key->key_id), "in_flight", (int)row->depth, "seconds",

@@ -9,9 +9,9 @@
 #include "common/identity.h"
 #include "common/listening.h"
 #include "common/secret.h"
+#include "edge/key_servers.h"
 
 #define ORIGIN_TIMEOUT_S 3
-#define KEY_SERVER_PORT  2407
 
 static bool check_psk(struct findings *findings, const char *path)
 {
@@ -26,6 +26,24 @@ static bool check_psk(struct findings *findings, const char *path)
     return err == 0;
 }
 
+/* What cannot be looked up now is a warning: the daemon starts without it, and asks again. */
+static int check_endpoint(struct findings *findings, const char *file, const char *title, const char *text,
+                          struct fault *fault)
+{
+    char host[ADDRESS_HOST_SIZE];
+    struct address address, found[ADDRESS_FOUND_MAX];
+    size_t count;
+    int err = address_parse_endpoint(&address, host, text, KEY_SERVER_PORT, fault);
+    if (err != 0 || host[0] == 0)
+        return err;
+    if (address_look_up(host, 0, found, ADDRESS_FOUND_MAX, &count, fault) != 0)
+        findings_add(findings, FINDING_WARNING,
+                     "%s: key_server %s: %s; correct the name, or see what the name servers say with: getent "
+                     "ahosts %s",
+                     file, title, fault->text, host);
+    return 0;
+}
+
 /* What is written of each key server; whether it answers is another question (--online). */
 static bool check_key_servers(struct findings *findings, const struct edge_config *config, const char *file)
 {
@@ -33,9 +51,8 @@ static bool check_key_servers(struct findings *findings, const struct edge_confi
     bool good = true;
     for (size_t i = 0; i < config->key_servers.count; i++) {
         struct fault fault = {0};
-        struct address address;
         good = check_psk(findings, servers[i].psk) && good;
-        if (address_parse(&address, servers[i].address, KEY_SERVER_PORT, &fault) == 0)
+        if (check_endpoint(findings, file, servers[i].title, servers[i].address, &fault) == 0)
             continue;
         findings_add(findings, FINDING_ERROR, "%s: key_server %s: %s", file, servers[i].title, fault.text);
         good = false;
@@ -74,8 +91,11 @@ static void check_origin(struct findings *findings, const char *option, const ch
 {
     struct fault fault = {0};
     struct address address;
-    if (address_parse(&address, text, 0, &fault) != 0)
+    char host[ADDRESS_HOST_SIZE];
+    if (address_parse_endpoint(&address, host, text, 0, &fault) != 0)
         findings_add(findings, FINDING_ERROR, "%s: %s: %s", file, option, fault.text);
+    else if (host[0] != 0 && address_parse(&address, text, 0, &fault) != 0)
+        findings_add(findings, FINDING_WARNING, "%s: %s: %s", file, option, fault.text);
     else if (try_connect(&address) != 0)
         findings_add(findings, FINDING_WARNING, "%s %s: %s; start it, or correct %s in %s", option, text,
                      strerror(errno), option, file);

@@ -47,7 +47,7 @@ static int ask(uv_loop_t *loop, struct client *client, const struct client_serve
     *said = (struct said){.name = server->name};
     enum operation_status status = servers_list_keys(loop, client, on_keys, said);
     said->answered = status == STATUS_OK;
-    address_text(&server->address, address);
+    endpoint_text(&server->endpoint, address);
     if (!said->answered)
         findings_add_unreachable(online->findings,
                                  "key_server %s: %s does not answer (%s); is keyless-server up there, is "

@@ -61,7 +61,7 @@ static int ask(uv_loop_t *loop, struct client *client, const struct client_serve
     char address[ADDRESS_TEXT_SIZE];
     keys->count = 0;
     enum operation_status status = servers_list_keys(loop, client, on_keys, keys);
-    address_text(&server->address, address);
+    endpoint_text(&server->endpoint, address);
     if (status != STATUS_OK)
         return cli_fail(&cli_keys, CLI_UNREACHABLE, "%s (%s) did not say: %s", server->name, address,
                         status_name(status));

@@ -72,11 +72,11 @@ static int ask(uv_loop_t *loop, struct client *client, const struct client_serve
     if (submit(ping) == 0)
         uv_run(loop, UV_RUN_DEFAULT);
     if (ping->done > 0)
-        report(ping, server->name, address_text(&server->address, address));
+        report(ping, server->name, endpoint_text(&server->endpoint, address));
     if (ping->done == ping->count)
         return CLI_DONE;
     return cli_fail(&cli_ping, CLI_UNREACHABLE, "%s (%s) did not answer within %u s: %s", server->name,
-                    address_text(&server->address, address), (unsigned)(TIMEOUT_NS / 1000000000u),
+                    endpoint_text(&server->endpoint, address), (unsigned)(TIMEOUT_NS / 1000000000u),
                     status_name(ping->status));
 }
 

@@ -11,13 +11,15 @@ int servers_open(struct servers *servers, const struct cli_verb *verb, const cha
 {
     struct fault fault = {0};
     *servers = (struct servers){.only = only};
+    names_init(&servers->names);
     int err = edge_config_load(&servers->config, file, &fault);
     if (err == 0)
-        err = key_servers_load(&servers->all, &servers->config, &fault);
+        err = key_servers_load(&servers->all, &servers->config, &servers->names, &fault);
     if (err != 0) {
         servers_close(servers);
         return cli_fail(verb, CLI_USAGE, "%s", fault.text);
     }
+    key_servers_resolve(&servers->all, &servers->names);
     log_init("keyless", LOG_WARN, LOG_LOGFMT);
     return 0;
 }
@@ -25,6 +27,7 @@ int servers_open(struct servers *servers, const struct cli_verb *verb, const cha
 void servers_close(struct servers *servers)
 {
     key_servers_clear(&servers->all);
+    names_clear(&servers->names);
     edge_config_clear(&servers->config);
 }
 

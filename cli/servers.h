@@ -10,6 +10,7 @@
 
 struct servers {
     struct edge_config config;
+    struct names names;
     struct key_servers all;
     const char *only; /* name of the one that is meant; NULL = all */
 };

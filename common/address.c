@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define HOST_SIZE 256 /* a DNS name has at most 253 characters */
+#define HOST_SIZE ADDRESS_HOST_SIZE
 
 /* A decimal number of at most MAX that is all of TEXT, or ERR_FORMAT. */
 static int parse_number(const char *text, unsigned max, unsigned *out)
@@ -72,52 +72,61 @@ static int split(const char *text, char host[static HOST_SIZE], const char **por
     return 0;
 }
 
-/* Looks HOST up. Of several addresses the first IPv4 one is taken: what listens on "localhost" only is
- * rarely on ::1. */
-static int look_up(struct address *out, const char *text, const char *host, struct fault *fault)
+void address_set_port(struct address *address, uint16_t port)
 {
-    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-    if (strchr(host, ':') != NULL) /* no name has one */
-        hints.ai_flags = AI_NUMERICHOST;
-    struct addrinfo *list = NULL;
-    int code = getaddrinfo(host, NULL, &hints, &list);
-    if (code != 0)
-        return fault_set(fault, ERR_CONFIG, "%s: cannot find the address of '%s': %s", text, host,
-                         code == EAI_SYSTEM ? strerror(errno) : gai_strerror(code));
-    struct addrinfo *best = list;
-    for (struct addrinfo *at = list; at != NULL && best->ai_family != AF_INET; at = at->ai_next)
-        if (at->ai_family == AF_INET)
-            best = at;
-    if (best->ai_addrlen <= sizeof out->u) {
-        memcpy(&out->u, best->ai_addr, best->ai_addrlen);
-        out->length = best->ai_addrlen;
-    }
-    freeaddrinfo(list);
-    return 0;
+    if (address->u.any.sa_family == AF_INET6)
+        address->u.v6.sin6_port = htons(port);
+    else
+        address->u.v4.sin_port = htons(port);
 }
 
-static int resolve(struct address *out, const char *text, const char *host, struct fault *fault)
+/* True when HOST is an address, which OUT becomes; no name server is asked. */
+static bool is_numeric(struct address *out, const char *host)
+{
+    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST};
+    struct addrinfo *list = NULL;
+    if (getaddrinfo(host, NULL, &hints, &list) != 0)
+        return false;
+    if (list->ai_addrlen <= sizeof out->u) {
+        memcpy(&out->u, list->ai_addr, list->ai_addrlen);
+        out->length = list->ai_addrlen;
+    }
+    freeaddrinfo(list);
+    return true;
+}
+
+/* Makes HOST empty when OUT is all that is to be known: it was no name. */
+static int take_host(struct address *out, const char *text, char *host, struct fault *fault)
 {
     unsigned number;
+    bool literal = true;
     if (strcmp(host, "*") == 0) {
         out->u.v6 = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_ANY_INIT};
         out->length = sizeof out->u.v6;
-        return 0;
-    }
-    if (parse_number(host, UINT16_MAX, &number) == 0)
+    } else if (parse_number(host, UINT16_MAX, &number) == 0) {
         return fault_set(fault, ERR_CONFIG, "%s: only a port; write *:%u or 127.0.0.1:%u", text, number,
                          number);
-    if (text[0] != '[' && strchr(host, ':') != NULL && inet_pton(AF_INET6, host, &out->u.v6.sin6_addr) != 1)
+    } else if (text[0] != '[' && strchr(host, ':') != NULL &&
+               inet_pton(AF_INET6, host, &out->u.v6.sin6_addr) != 1) {
         return fault_set(fault, ERR_CONFIG, "%s: too many colons; write IPv6 like [::1]:2407", text);
-    return look_up(out, text, host, fault);
+    } else {
+        literal = is_numeric(out, host);
+    }
+    if (!literal && strchr(host, ':') != NULL) /* no name has one */
+        return fault_set(fault, ERR_CONFIG, "%s: cannot find the address of '%s': not an IPv6 address", text,
+                         host);
+    if (literal)
+        host[0] = 0;
+    return 0;
 }
 
-int address_parse(struct address *out, const char *text, uint16_t default_port, struct fault *fault)
+int address_parse_endpoint(struct address *out, char host[static ADDRESS_HOST_SIZE], const char *text,
+                           uint16_t default_port, struct fault *fault)
 {
-    char host[HOST_SIZE];
     const char *port_text = NULL;
     unsigned port = default_port;
     memset(out, 0, sizeof *out);
+    host[0] = 0;
     if (strncmp(text, "unix:", 5) == 0)
         return parse_local(out, text + 5, fault);
     int err = split(text, host, &port_text, fault);
@@ -126,15 +135,32 @@ int address_parse(struct address *out, const char *text, uint16_t default_port, 
     if (port_text != NULL && parse_number(port_text, UINT16_MAX, &port) != 0)
         return fault_set(fault, ERR_CONFIG, "%s: '%s' is not a port; it is a number from 0 to 65535", text,
                          port_text);
-    err = resolve(out, text, host, fault);
+    err = take_host(out, text, host, fault);
     if (err != 0)
         return err;
     if (port_text == NULL && default_port == 0)
         return fault_set(fault, ERR_CONFIG, "%s: a port is missing; write it like %s:443", text, text);
-    if (out->u.any.sa_family == AF_INET)
-        out->u.v4.sin_port = htons((uint16_t)port);
-    else
-        out->u.v6.sin6_port = htons((uint16_t)port);
+    address_set_port(out, (uint16_t)port);
+    return 0;
+}
+
+/* Of several addresses the first IPv4 one is taken: what listens on "localhost" only is rarely on ::1. */
+int address_parse(struct address *out, const char *text, uint16_t default_port, struct fault *fault)
+{
+    struct address found[ADDRESS_FOUND_MAX];
+    char host[HOST_SIZE];
+    struct fault why = {0};
+    size_t count, best = 0;
+    int err = address_parse_endpoint(out, host, text, default_port, fault);
+    if (err != 0 || host[0] == 0)
+        return err;
+    if (address_look_up(host, ntohs(out->u.v4.sin_port), found, ADDRESS_FOUND_MAX, &count, &why) != 0 ||
+        count == 0)
+        return fault_set(fault, ERR_CONFIG, "%s: %s", text, why.text);
+    for (size_t i = count; i-- > 0;)
+        if (found[i].u.any.sa_family == AF_INET)
+            best = i;
+    *out = found[best];
     return 0;
 }
 

@@ -25,9 +25,22 @@ struct address {
 
 #define ADDRESS_TEXT_SIZE 128
 
+#define ADDRESS_HOST_SIZE 256 /* a DNS name has at most 253 characters */
+#define ADDRESS_FOUND_MAX 8   /* addresses that are kept of a name */
+
 /* Parses TEXT; a missing port is DEFAULT_PORT (0 = a port is required). Host names are looked up, blocking:
  * for start-up only. ERR_CONFIG with the fault filled. */
 int address_parse(struct address *out, const char *text, uint16_t default_port, struct fault *fault) MUST_USE;
+/* The same without a look-up: HOST is empty when OUT is complete; else it is a name, and OUT has its port
+ * only. */
+int address_parse_endpoint(struct address *out, char host[static ADDRESS_HOST_SIZE], const char *text,
+                           uint16_t default_port, struct fault *fault) MUST_USE;
+/* The addresses of HOST, at most MAX, in the order in which to try them; the families take turns. Blocks, for
+ * as long as a name server takes. ERR_NOT_FOUND with the fault filled. */
+int address_look_up(const char *host, uint16_t port, struct address *out, size_t max, size_t *count,
+                    struct fault *fault) MUST_USE;
+/* Of an IPv4 or IPv6 address. */
+void address_set_port(struct address *address, uint16_t port);
 /* The inverse; returns OUT. IPv6 in brackets, "unix:PATH" for local. */
 char *address_text(const struct address *address, char out[static ADDRESS_TEXT_SIZE]);
 bool address_is_local(const struct address *address);    /* a unix socket */

@@ -1,13 +1,17 @@
 #include "common/err.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
+
+#define ERRNO_BASE 1000 /* a code below its negative keeps an errno */
 
 static const char *const texts[] = {
     [-ERR_NONE] = "no error",
     [-ERR_MEMORY] = "out of memory",
-    [-ERR_SYSTEM] = "system error",
+    [-ERR_SYSTEM] = "a system call failed",
     [-ERR_FORMAT] = "malformed",
     [-ERR_LENGTH] = "wrong length",
     [-ERR_CRYPTO] = "not authentic",
@@ -21,8 +25,24 @@ static const char *const texts[] = {
     [-ERR_CONFIG] = "configuration error",
 };
 
+int err_of_errno(int number)
+{
+    return number > 0 ? -ERRNO_BASE - number : ERR_SYSTEM;
+}
+
+int err_kind(int code)
+{
+    return code < -ERRNO_BASE ? ERR_SYSTEM : code;
+}
+
 const char *err_string(int code)
 {
+    int number = code < -ERRNO_BASE ? -ERRNO_BASE - code : code == ERR_SYSTEM ? errno : 0;
+    const char *description = number > 0 ? strerrordesc_np(number) : NULL;
+
+    if (description != NULL)
+        return description;
+    code = err_kind(code);
     size_t count = sizeof texts / sizeof texts[0];
     if (code > 0 || code <= -(int)count)
         return "unknown error";

@@ -28,7 +28,12 @@ enum err {
     ERR_CONFIG = -13,      /* a file of the user's is wrong; the fault says where and how to mend it */
 };
 
-/* A short English phrase for CODE ("timed out"); never NULL, static storage. */
+/* ERR_SYSTEM that keeps which NUMBER of errno it was, for who hears of it later or elsewhere. */
+int err_of_errno(int number) MUST_USE;
+/* The constant above that CODE is a case of. */
+int err_kind(int code);
+/* A short English phrase for CODE ("timed out"); for ERR_SYSTEM what strerror(3) says, of errno when CODE
+ * does not keep it. Never NULL, static storage. */
 const char *err_string(int code);
 
 /* What went wrong, in words for a person. Empty text means nothing to say. */

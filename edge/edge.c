@@ -12,6 +12,7 @@
 #include "common/process.h"
 #include "edge/edge_bind.h"
 #include "edge/edge_status.h"
+#include "edge/lookups.h"
 #include "edge/session_io.h"
 #include "edge/thread.h"
 
@@ -31,7 +32,8 @@ static const struct unused_signal {
 #define UNUSED_SIGNALS (sizeof unused_signals / sizeof unused_signals[0])
 
 struct edge {
-    const struct setup *setup;
+    struct setup *setup;
+    struct lookups lookups;
     struct edge_bind bind;
     struct thread **threads; /* owned, thread_count */
     unsigned thread_count;
@@ -69,6 +71,7 @@ static void close_handles(struct edge *edge)
     hold_signals();
     admin_close(edge->admin);
     edge->admin = NULL;
+    lookups_close(&edge->lookups);
     uv_close((uv_handle_t *)&edge->terminate, NULL);
     uv_close((uv_handle_t *)&edge->interrupt, NULL);
     for (size_t i = 0; i < UNUSED_SIGNALS; i++)
@@ -258,7 +261,8 @@ static int start(struct edge *edge, struct fault *fault)
 
     if ((error = edge_bind_open(&edge->bind, edge->setup, fault)) != 0 ||
         (error = open_admin(edge, fault)) != 0 ||
-        (error = privileges_drop(edge->setup->config.user, PRIVILEGES_OWN_GROUPS, fault)) != 0)
+        (error = privileges_drop(edge->setup->config.user, PRIVILEGES_OWN_GROUPS, fault)) != 0 ||
+        (error = lookups_start(&edge->lookups, &edge->loop, edge->setup, fault)) != 0)
         return error;
     bool denied = process_deny_files(); /* also to the thread that writes the log */
     if (log_start() != 0)
@@ -282,7 +286,7 @@ static void announce(const struct edge *edge)
               "key_servers=%zu origin=%s",
               KEYLESS_VERSION, session_io_library(), edge->thread_count, certs_count(setup->certs),
               certs_skipped(setup->certs), (long long)days, setup->key_servers.count,
-              address_text(&setup->origins.route[0].address, origin));
+              endpoint_text(&setup->origins.route[0].endpoint, origin));
     process_notify("READY=1");
 }
 
@@ -296,6 +300,7 @@ static void clear(struct edge *edge)
     edge_bind_clear(&edge->bind);
     if (edge->admin_fd >= 0)
         close(edge->admin_fd);
+    lookups_clear(&edge->lookups);
     uv_loop_close(&edge->loop);
 }
 

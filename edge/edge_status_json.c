@@ -32,26 +32,41 @@ static int answer(struct buffer *body, json_t *value)
     return error ? 503 : 200;
 }
 
+/* What is known of an endpoint, so that a name that cannot be resolved is seen. */
+static json_t *addresses_json(const struct name_answer *known)
+{
+    char address[ADDRESS_TEXT_SIZE];
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < known->count; i++)
+        json_array_append_new(list, json_string(address_text(&known->addresses[i], address)));
+    return list;
+}
+
 static json_t *server_json(const struct client_server *server, const struct client_server_stats *stats)
 {
     char address[ADDRESS_TEXT_SIZE];
     uint64_t requests = 0, ok = 0, bad = 0;
     uint64_t connected = counter_get(&stats->connected);
+    struct name_answer known;
+
+    endpoint_get(&server->endpoint, &known);
 
     for (int op = OP_SIGN_TLS13; op < OP_KINDS; op++) {
         requests += counter_get(&stats->requests[op]);
         for (int status = 0; status < STATUS_KINDS; status++)
             *(status == STATUS_OK ? &ok : &bad) += counter_get(&stats->answers[op][status]);
     }
-    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
-                     server->name, "address", address_text(&server->address, address), "state",
-                     connected ? "connected" : "disconnected", "channels", number(connected), "rtt_ns",
-                     number(counter_get(&stats->rtt_ns)), "in_flight", number(counter_get(&stats->in_flight)),
-                     "requests", number(requests), "answers_ok", number(ok), "answers_other", number(bad),
-                     "timeouts", number(counter_get(&stats->timeouts)), "retried",
-                     number(counter_get(&stats->retried)), "connects", number(counter_get(&stats->connects)),
-                     "connects_failed", number(counter_get(&stats->failed)), "channels_lost",
-                     number(counter_get(&stats->lost)), "epoch", number(counter_get(&stats->epoch)));
+    return json_pack(
+        "{s:s, s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
+        server->name, "address", endpoint_text(&server->endpoint, address), "addresses",
+        addresses_json(&known), "name_error", text_or_null(known.why[0] ? known.why : NULL), "state",
+        connected ? "connected" : "disconnected", "channels", number(connected), "rtt_ns",
+        number(counter_get(&stats->rtt_ns)), "in_flight", number(counter_get(&stats->in_flight)), "requests",
+        number(requests), "answers_ok", number(ok), "answers_other", number(bad), "timeouts",
+        number(counter_get(&stats->timeouts)), "retried", number(counter_get(&stats->retried)), "connects",
+        number(counter_get(&stats->connects)), "connects_failed", number(counter_get(&stats->failed)),
+        "channels_lost", number(counter_get(&stats->lost)), "epoch", number(counter_get(&stats->epoch)));
 }
 
 static json_t *servers_json(const struct setup *setup)
@@ -125,7 +140,7 @@ static json_t *origins_json(const struct setup *setup)
 
     for (size_t i = 0; i < setup->origins.count; i++) {
         const struct origin_route *route = &setup->origins.route[i];
-        json_object_set_new(all, route->protocol, json_string(address_text(&route->address, address)));
+        json_object_set_new(all, route->protocol, json_string(endpoint_text(&route->endpoint, address)));
     }
     return all;
 }
@@ -142,7 +157,7 @@ int edge_status_json(struct buffer *body, const char *rest, void *user)
                                   edge_status_ready(status), "draining", status->draining, "uptime_seconds",
                                   number((clock_ns() - status->started_ns) / 1000000000), "threads",
                                   (int)status->thread_count, "listeners", listeners_json(status), "origin",
-                                  address_text(&setup->origins.route[0].address, origin), "origins",
+                                  endpoint_text(&setup->origins.route[0].endpoint, origin), "origins",
                                   origins_json(setup), "connections", connections_json(status), "key_servers",
                                   servers_json(setup), "certificates", certificates_json(setup->certs),
                                   "certificates_skipped", number(certs_skipped(setup->certs))));

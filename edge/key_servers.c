@@ -1,21 +1,22 @@
 #include "edge/key_servers.h"
 
+#include "common/clock.h"
 #include "common/secret.h"
 
-#define KEY_SERVER_PORT 2407
-
-static int load_server(struct client_server *out, const struct edge_config_server *from, struct fault *fault)
+static int load_server(struct client_server *out, const struct edge_config_server *from, struct names *names,
+                       struct fault *fault)
 {
     out->name = from->title;
     if (base64_decode(out->key, sizeof(out->key), from->key) != 0)
         return fault_set(fault, ERR_CONFIG, "key_server %s: key is not 32 bytes in base64", from->title);
-    int error = address_parse(&out->address, from->address, KEY_SERVER_PORT, fault);
+    int error = names_add(names, &out->endpoint, from->address, KEY_SERVER_PORT, fault);
     if (error)
         return error;
     return identity_load_secret(out->psk, from->psk, fault);
 }
 
-static int load_servers(struct key_servers *out, const struct edge_config *config, struct fault *fault)
+static int load_servers(struct key_servers *out, const struct edge_config *config, struct names *names,
+                        struct fault *fault)
 {
     const struct edge_config_server *from = config->key_servers.item;
     size_t count = config->key_servers.count;
@@ -30,23 +31,38 @@ static int load_servers(struct key_servers *out, const struct edge_config *confi
         return fault_set(fault, ERR_MEMORY, "no guarded memory for %zu key servers", count);
     out->count = count;
     for (size_t i = 0; i < count; i++) {
-        int error = load_server(&out->servers[i], &from[i], fault);
+        int error = load_server(&out->servers[i], &from[i], names, fault);
         if (error)
             return error;
+        if (out->servers[i].endpoint.names != NULL)
+            out->names = names;
     }
     return 0;
 }
 
-int key_servers_load(struct key_servers *out, const struct edge_config *config, struct fault *fault)
+int key_servers_load(struct key_servers *out, const struct edge_config *config, struct names *names,
+                     struct fault *fault)
 {
     int error;
 
     if (!config->identity)
         return fault_set(fault, ERR_CONFIG, "identity is not set; add: identity = \"identity.key\"");
     if ((error = identity_load(&out->identity, config->identity, fault)) != 0 ||
-        (error = load_servers(out, config, fault)) != 0)
+        (error = load_servers(out, config, names, fault)) != 0)
         key_servers_clear(out);
     return error;
+}
+
+void key_servers_resolve(struct key_servers *servers, struct names *names)
+{
+    struct name_answer answer;
+
+    (void)names_resolve(names, clock_ns()); /* each that cannot be found says so when it is connected to */
+    for (size_t i = 0; i < servers->count; i++) {
+        endpoint_get(&servers->servers[i].endpoint, &answer);
+        if (answer.count > 0)
+            servers->servers[i].endpoint.address = answer.addresses[0];
+    }
 }
 
 void key_servers_clear(struct key_servers *servers)

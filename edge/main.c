@@ -55,13 +55,30 @@ static int dump(const char *file)
     return error || fflush(stdout) != 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+/* The daemon starts all the same and looks again. */
+static void warn_of_name(const char *file, const struct endpoint *endpoint)
+{
+    struct name_answer answer;
+
+    endpoint_get(endpoint, &answer);
+    if (answer.count == 0)
+        log_event(LOG_WARN, "name_failed",
+                  "address=%s error=\"%s\" hint=\"correct it in %s; the daemon starts without "
+                  "it and looks again\"",
+                  endpoint->text, answer.why, file);
+}
+
 static int test(const char *file)
 {
     struct fault fault = {0};
     struct setup setup = {0};
 
-    if (setup_load(&setup, file, true, &fault) != 0)
+    if (setup_load(&setup, file, SETUP_TEST, &fault) != 0)
         return complain(&fault, EXIT_USAGE);
+    for (size_t i = 0; i < setup.origins.count; i++)
+        warn_of_name(file, &setup.origins.route[i].endpoint);
+    for (size_t i = 0; i < setup.key_servers.count; i++)
+        warn_of_name(file, &setup.key_servers.servers[i].endpoint);
     printf("%s: OK: %zu certificates, %zu key servers\n", file, certs_count(setup.certs),
            setup.key_servers.count);
     setup_clear(&setup);
@@ -76,7 +93,7 @@ static int run(const char *file)
     if (process_harden(PROGRAM, &fault) != 0)
         return complain(&fault, EXIT_FAILURE);
     process_raise_descriptors();
-    if (setup_load(&setup, file, false, &fault) != 0)
+    if (setup_load(&setup, file, SETUP_SERVE, &fault) != 0)
         return complain(&fault, EXIT_USAGE);
     log_init(PROGRAM, (enum log_level)setup.config.log_level, (enum log_format)setup.config.log_format);
     int error = edge_run(&setup, &fault);

@@ -5,16 +5,18 @@
 #define HTTP_1_1 "http/1.1"
 #define HTTP_1_0 "http/1.0"
 
-static int add(struct origins *origins, const char *protocol, const char *address, struct fault *fault)
+static int add(struct origins *origins, const char *protocol, const char *address, struct names *names,
+               struct fault *fault)
 {
     struct origin_route *route = &origins->route[origins->count];
 
     route->protocol = protocol;
     route->number = origins->count++;
-    return address_parse(&route->address, address, 0, fault);
+    return names_add(names, &route->endpoint, address, 0, fault);
 }
 
-int origins_load(struct origins *out, const struct edge_config *config, struct fault *fault)
+int origins_load(struct origins *out, const struct edge_config *config, struct names *names,
+                 struct fault *fault)
 {
     const struct edge_config_origin *of = config->origins.item;
     int error;
@@ -23,9 +25,9 @@ int origins_load(struct origins *out, const struct edge_config *config, struct f
     if (config->origins.count >= ORIGINS_MAX)
         return fault_set(fault, ERR_CONFIG, "%zu sections origin_for; there may be %d", config->origins.count,
                          ORIGINS_MAX - 1);
-    error = add(out, "default", config->origin, fault);
+    error = add(out, "default", config->origin, names, fault);
     for (size_t i = 0; error == 0 && i < config->origins.count; i++)
-        error = add(out, of[i].title, of[i].address, fault);
+        error = add(out, of[i].title, of[i].address, names, fault);
     return error;
 }
 

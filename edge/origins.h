@@ -3,7 +3,7 @@
 #ifndef EDGE_ORIGINS_H
 #define EDGE_ORIGINS_H
 
-#include "common/address.h"
+#include "common/names.h"
 #include "edge/edge_config.h"
 
 #define ORIGINS_MAX 16 /* the one of `origin` and 15 of `origin_for` */
@@ -11,7 +11,7 @@
 struct origin_route {
     const char *protocol; /* "h2", or "default": of all that have none of their own; borrowed from CONFIG */
     size_t number;        /* of its counters; 0 is the default */
-    struct address address;
+    struct endpoint endpoint;
 };
 
 struct origins {
@@ -20,7 +20,8 @@ struct origins {
 };
 
 /* Takes what CONFIG says, which outlives OUT. ERR_CONFIG with a fault that names the option. */
-int origins_load(struct origins *out, const struct edge_config *config, struct fault *fault) MUST_USE;
+int origins_load(struct origins *out, const struct edge_config *config, struct names *names,
+                 struct fault *fault) MUST_USE;
 /* The route of a session that has agreed on PROTOCOL (RFC 7301; LENGTH 0: on none). http/1.0 goes where
  * http/1.1 does unless it has a route of its own. */
 const struct origin_route *origins_find(const struct origins *origins, const uint8_t *protocol,

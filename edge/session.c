@@ -208,6 +208,10 @@ void session_timeout(struct session *session, enum timeout_class class)
         on_retry(session);
         return;
     }
+    if (class == TIMEOUT_ATTEMPT) {
+        session_relay_connect_next(session);
+        return;
+    }
     if (class == TIMEOUT_SILENCE) {
         session_happen(session, EVENT_TIMEOUT);
         return;
@@ -222,7 +226,7 @@ void session_timeout(struct session *session, enum timeout_class class)
         return;
     case TIMEOUT_CONNECT:
         counter_add(&session->host->stats.origin_failed[session->route->number], 1);
-        session_log_origin_failed(session, 0);
+        session_log_origin_failed(session, "timed out");
         session_conclude(session, RESULT_ORIGIN_FAILED);
         break;
     case TIMEOUT_IDLE:

@@ -8,7 +8,7 @@
 
 #include <sys/queue.h>
 
-#include "common/address.h"
+#include "common/names.h"
 #include "edge/async.h"
 #include "edge/edge_config.h"
 #include "edge/exchange.h"
@@ -61,9 +61,11 @@ struct session {
     enum session_state state;
     enum session_result result;
     enum session_failure failure;
-    bool is_ready;       /* in the ready list */
-    unsigned handles;    /* watches whose close callback is still to come, and the session itself */
-    struct address from; /* the client */
+    unsigned origins_tried; /* addresses of the origin */
+    int origin_why;         /* errno of the last that did not work; 0 = it took too long */
+    bool is_ready;          /* in the ready list */
+    unsigned handles;       /* watches whose close callback is still to come, and the session itself */
+    struct address from;    /* the client */
     struct trace_record trace;
     enum tls_kind kind; /* valid once the handshake is done */
     uint64_t key_ns;    /* waited for keys and epochs */

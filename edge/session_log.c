@@ -86,14 +86,13 @@ void session_log_impossible(const struct session *session, enum session_event ev
               session_event_name(event), trace_id_text(&session->trace.id, trace));
 }
 
-void session_log_origin_failed(const struct session *session, int why)
+void session_log_origin_failed(const struct session *session, const char *why)
 {
     char from[ADDRESS_TEXT_SIZE], origin[ADDRESS_TEXT_SIZE], trace[2 * TRACE_ID_SIZE + 1];
 
     log_event(LOG_WARN, "origin_failed", "client=%s origin=%s origin_for=%s error=\"%s\" trace=%s",
-              address_text(&session->from, from), address_text(&session->route->address, origin),
-              session->route->protocol, why ? strerror(why) : "timed out",
-              trace_id_text(&session->trace.id, trace));
+              address_text(&session->from, from), endpoint_text(&session->route->endpoint, origin),
+              session->route->protocol, why, trace_id_text(&session->trace.id, trace));
 }
 
 void session_log_connection(const struct session *session)

@@ -1,6 +1,7 @@
 #include "edge/session_relay.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "common/clock.h"
 #include "edge/origin.h"
@@ -61,12 +62,26 @@ void session_relay_listen(struct session *session)
 
 /* ---- the origin ---- */
 
-static void failed(struct session *session, int why)
+static void failed(struct session *session, const char *why)
 {
     counter_add(&session->host->stats.origin_failed[session->route->number], 1);
+    timeouts_clear(&session->host->timeouts, &session->retry);
     session_log_origin_failed(session, why);
     session_conclude(session, RESULT_ORIGIN_FAILED);
     session_happen(session, EVENT_ORIGIN_FAILED);
+}
+
+static void connected(struct session *session)
+{
+    struct name_answer answer UNINITIALIZED;
+
+    timeouts_clear(&session->host->timeouts, &session->retry);
+    if (session->origins_tried > 1) { /* those before it do not work */
+        endpoint_get(&session->route->endpoint, &answer);
+        if (session->origins_tried <= answer.count)
+            endpoint_prefer(&session->route->endpoint, &answer.addresses[session->origins_tried - 1]);
+    }
+    session_happen(session, EVENT_CONNECTED);
 }
 
 static void on_origin(void *user, unsigned events)
@@ -78,33 +93,66 @@ static void on_origin(void *user, unsigned events)
         if (!session->is_ready)
             session_relay_run(session);
     } else if (origin_check(session->origin.fd) != 0) {
-        failed(session, errno);
+        session->origin_why = errno;
+        session_relay_connect_next(session);
     } else {
-        session_happen(session, EVENT_CONNECTED);
+        connected(session);
     }
+}
+
+/* FD is on its way to the origin, in place of one that is given up. */
+static void take_origin(struct session *session, int fd, bool at_once, bool more)
+{
+    struct session_host *host = session->host;
+
+    if (session->origin.open) {
+        watch_replace(&session->origin, fd);
+    } else {
+        watch_open(&session->origin, &host->watches, fd, on_origin, session_on_watch_closed, session);
+        session->handles++;
+    }
+    if (at_once) {
+        connected(session);
+        return;
+    }
+    if (watch_set(&session->origin, WATCH_WRITABLE) != 0)
+        failed(session, strerror(ENOMEM));
+    else if (more)
+        timeouts_set(&host->timeouts, &session->retry, TIMEOUT_ATTEMPT, uv_now(host->loop));
+}
+
+/* The addresses of a name are tried in order, each for a moment while another is left. */
+void session_relay_connect_next(struct session *session)
+{
+    struct name_answer answer UNINITIALIZED;
+    bool at_once;
+
+    if (session->state != SESSION_CONNECT)
+        return;
+    endpoint_get(&session->route->endpoint, &answer);
+    while (session->origins_tried < answer.count) {
+        const struct address *to = &answer.addresses[session->origins_tried++];
+        int fd = origin_open(to, &at_once);
+        if (fd == ERR_BUSY) {
+            session->origins_tried--;
+            session_retry_later(session);
+            return;
+        }
+        if (fd >= 0) {
+            take_origin(session, fd, at_once, session->origins_tried < answer.count);
+            return;
+        }
+        session->origin_why = errno;
+    }
+    failed(session, answer.count == 0          ? answer.why
+                    : session->origin_why != 0 ? strerror(session->origin_why)
+                                               : "timed out");
 }
 
 void session_relay_connect(struct session *session)
 {
-    struct session_host *host = session->host;
-    bool connected;
-
     watch_sleep(&session->client); /* what it says already waits in the kernel until there is an origin */
-    int fd = origin_open(&session->route->address, &connected);
-    if (fd == ERR_BUSY) {
-        session_retry_later(session);
-        return;
-    }
-    if (fd < 0) {
-        failed(session, errno);
-        return;
-    }
-    watch_open(&session->origin, &host->watches, fd, on_origin, session_on_watch_closed, session);
-    session->handles++;
-    if (connected)
-        session_happen(session, EVENT_CONNECTED);
-    else if (watch_set(&session->origin, WATCH_WRITABLE) != 0)
-        failed(session, ENOMEM);
+    session_relay_connect_next(session);
 }
 
 /* ---- relay ---- */

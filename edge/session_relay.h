@@ -12,6 +12,8 @@ void session_relay_listen(struct session *session);
 void session_relay_hear(struct session *session);
 /* Begins connecting to the origin. */
 void session_relay_connect(struct session *session);
+/* The address that is tried has had its time: the next one, if there is one. */
+void session_relay_connect_next(struct session *session);
 /* Moves what can be moved and tells the table what came of it. */
 void session_relay_run(struct session *session);
 /* Takes the origin as ended: what waits for the client is flushed, then close_notify. */

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/listening.h"
 #include "common/privileges.h"
 #include "edge/async.h"
@@ -60,19 +61,19 @@ static int load_tls(struct setup *setup, bool strict, struct fault *fault)
     return tls_new(&setup->tls, setup->context, setup->certs, config, fault);
 }
 
-static int load_rest(struct setup *setup, bool strict, struct fault *fault)
+static int load_rest(struct setup *setup, enum setup_use use, struct fault *fault)
 {
     const struct edge_config *config = &setup->config;
     int error;
 
     setup->threads = thread_count(config);
-    if ((error = origins_load(&setup->origins, config, fault)) != 0 ||
-        (error = key_servers_load(&setup->key_servers, config, fault)) != 0)
+    if ((error = origins_load(&setup->origins, config, &setup->names, fault)) != 0 ||
+        (error = key_servers_load(&setup->key_servers, config, &setup->names, fault)) != 0)
         return error;
     setup->stats = calloc(setup->key_servers.count, sizeof(*setup->stats));
     if (!setup->stats)
         return fault_set(fault, ERR_MEMORY, "no memory for %zu key servers", setup->key_servers.count);
-    return load_tls(setup, strict, fault);
+    return load_tls(setup, use == SETUP_TEST, fault);
 }
 
 /* What a start finds out by doing it: whether it could listen, and take on its account when root starts it.
@@ -92,15 +93,40 @@ static int check_start(const struct edge_config *config, const char *file, struc
     return error ? fault_set(fault, error, "%s: %s", file, why.text) : 0;
 }
 
-int setup_load(struct setup *out, const char *file, bool strict, struct fault *fault)
+/* Before anything that is secret is loaded, which the resolver is not to have. */
+static int start_resolver(struct setup *setup, struct fault *fault)
+{
+    const struct edge_config *config = &setup->config;
+    struct address address;
+    char host[ADDRESS_HOST_SIZE];
+    int error = address_parse_endpoint(&address, host, config->origin, 0, fault);
+
+    for (size_t i = 0; !error && !host[0] && i < config->key_servers.count; i++) {
+        const struct edge_config_server *servers = config->key_servers.item;
+        error = address_parse_endpoint(&address, host, servers[i].address, KEY_SERVER_PORT, fault);
+    }
+    for (size_t i = 0; !error && !host[0] && i < config->origins.count; i++) {
+        const struct edge_config_origin *origins = config->origins.item;
+        error = address_parse_endpoint(&address, host, origins[i].address, 0, fault);
+    }
+    return error || !host[0] ? error : resolver_start(&setup->resolver, config->user, fault);
+}
+
+int setup_load(struct setup *out, const char *file, enum setup_use use, struct fault *fault)
 {
     int error = edge_config_load(&out->config, file, fault);
 
     if (error)
         return error;
-    error = strict ? check_start(&out->config, file, fault) : privileges_check(file, out->config.user, fault);
+    names_init(&out->names);
+    error = use == SETUP_TEST ? check_start(&out->config, file, fault)
+                              : privileges_check(file, out->config.user, fault);
+    if (!error && use == SETUP_SERVE)
+        error = start_resolver(out, fault);
     if (!error)
-        error = load_rest(out, strict, fault);
+        error = load_rest(out, use, fault);
+    if (!error && use == SETUP_TEST)
+        (void)names_resolve(&out->names, clock_ns()); /* main.c says what was not found */
     if (error)
         setup_clear(out);
     return error;
@@ -114,6 +140,8 @@ void setup_clear(struct setup *setup)
     provider_context_free(setup->context);
     key_servers_clear(&setup->key_servers);
     free(setup->stats);
+    names_clear(&setup->names);
+    resolver_stop(&setup->resolver);
     edge_config_clear(&setup->config);
     *setup = (struct setup){0};
 }

@@ -3,6 +3,8 @@
 #ifndef EDGE_SETUP_H
 #define EDGE_SETUP_H
 
+#include "common/names.h"
+#include "common/resolver.h"
 #include "edge/certs.h"
 #include "edge/key_servers.h"
 #include "edge/origins.h"
@@ -14,17 +16,23 @@ struct setup {
     struct client_server_stats *stats; /* owned, one a key server; with the next the only part that changes */
     struct grants *grants;             /* owned; of the certificates' keys */
     struct origins origins;
+    struct names names; /* of key servers and origin */
+    struct resolver resolver;
     OSSL_LIB_CTX *context; /* owned */
     struct certs *certs;   /* owned */
     struct tls *tls;       /* owned */
     unsigned threads;      /* of the configuration, or one a core */
 };
 
-/* Loads what FILE names into the zeroed OUT. STRICT, for a test: a certificate that would be skipped is an
- * error, and so is an address or an account that a start could not use; otherwise it
- * is for a start, which as root needs a user. Needs secret_init(). On error OUT is
- * cleared. */
-int setup_load(struct setup *out, const char *file, bool strict, struct fault *fault) MUST_USE;
+enum setup_use {
+    SETUP_SERVE, /* starts the resolver when there are names: no thread may exist */
+    /* A certificate that would be skipped is an error, and so is an address or an account that a start could
+     * not use. Names are looked up, blocking. */
+    SETUP_TEST
+};
+
+/* Loads what FILE names into the zeroed OUT. Needs secret_init(). On error OUT is cleared. */
+int setup_load(struct setup *out, const char *file, enum setup_use use, struct fault *fault) MUST_USE;
 void setup_clear(struct setup *setup);
 
 #endif

@@ -7,9 +7,10 @@
 #include "common/clock.h"
 #include "edge/listeners.h"
 
-#define RETRY_MS  10   /* until a session tries again what could not be done */
-#define TICK_MS   1000 /* a loop that has nothing to do turns all the same */
-#define ACCEPT_MS 100  /* rest of the listeners when no descriptor was left */
+#define RETRY_MS   10   /* until a session tries again what could not be done */
+#define ATTEMPT_MS 1000 /* for one of several addresses of the origin, while another is left */
+#define TICK_MS    1000 /* a loop that has nothing to do turns all the same */
+#define ACCEPT_MS  100  /* rest of the listeners when no descriptor was left */
 
 enum command { COMMAND_NONE, COMMAND_DRAIN, COMMAND_STOP };
 
@@ -153,6 +154,7 @@ static int start_client(struct thread *thread)
         .server_count = setup->key_servers.count,
         .stats = setup->stats,
         .grants = setup->grants,
+        .names = setup->key_servers.names,
         .connect_timeout_ms = 5000,
         .backoff_min_ms = 100,
         .backoff_max_ms = 10000,
@@ -206,6 +208,8 @@ static void init_host(struct thread *thread)
         [TIMEOUT_HALF_CLOSED] = config->timeout.half_closed,
         [TIMEOUT_CLOSE] = config->timeout.close,
         [TIMEOUT_SILENCE] = config->timeout.silence,
+        [TIMEOUT_ATTEMPT] = config->timeout.connect / 3 < ATTEMPT_MS ? config->timeout.connect / 3
+                                                                     : ATTEMPT_MS,
         [TIMEOUT_RETRY] = RETRY_MS,
         [TIMEOUT_ACCEPT] = ACCEPT_MS,
     };

@@ -62,7 +62,7 @@ const char *timeouts_name(enum timeout_class class)
         [TIMEOUT_CONNECT] = "connect", [TIMEOUT_IDLE] = "idle",
         [TIMEOUT_CLOSE] = "close",     [TIMEOUT_HALF_CLOSED] = "half_closed",
         [TIMEOUT_SILENCE] = "silence", [TIMEOUT_RETRY] = "retry",
-        [TIMEOUT_ACCEPT] = "accept",
+        [TIMEOUT_ATTEMPT] = "attempt", [TIMEOUT_ACCEPT] = "accept",
     };
     return class < TIMEOUT_CLASSES ? names[class] : "none";
 }

@@ -36,6 +36,14 @@ void watch_open(struct watch *watch, struct watches *set, int fd, watch_cb *on_i
         .set = set, .fd = fd, .open = true, .on_io = on_io, .on_closed = on_closed, .user = user};
 }
 
+void watch_replace(struct watch *watch, int fd)
+{
+    assert(watch->open);
+    close(watch->fd); /* and so it is out of the set */
+    watch->fd = fd;
+    watch->registered = watch->wanted = 0;
+}
+
 int watch_set(struct watch *watch, unsigned events)
 {
     if (!watch->open)

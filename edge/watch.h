@@ -54,6 +54,8 @@ void watches_close(struct watches *set);
  */
 void watch_open(struct watch *watch, struct watches *set, int fd, watch_cb *on_io, watch_closed_cb *on_closed,
                 void *user);
+/* Takes FD instead of the descriptor that it has, which is closed; wants nothing. WATCH is open. */
+void watch_replace(struct watch *watch, int fd);
 /* Wants EVENTS from now on. ERR_SYSTEM without memory. */
 int watch_set(struct watch *watch, unsigned events) MUST_USE;
 /* Wants nothing. */

@@ -55,6 +55,36 @@ static void on_prepare(uv_prepare_t *prepare)
     arm(client);
 }
 
+/* ---- names ---- */
+
+/* In the thread that brings the answer. */
+static void on_name(void *user)
+{
+    struct client *client = user;
+
+    uv_async_send(&client->resolved);
+}
+
+static void on_resolved(uv_async_t *async)
+{
+    struct client *client = async->data;
+
+    for (size_t i = 0; i < client->link_count; i++)
+        link_resolved(&client->links[i]);
+}
+
+static int watch_names(struct client *client)
+{
+    if (client->settings.names == NULL)
+        return 0;
+    if (uv_async_init(client->loop, &client->resolved, on_resolved) != 0)
+        return ERR_SYSTEM;
+    client->resolved.data = client;
+    client->watch = (struct names_watch){.on_change = on_name, .user = client};
+    names_watch(client->settings.names, &client->watch);
+    return 0;
+}
+
 static void release(struct client *client)
 {
     epochs_free(client->epochs);
@@ -91,12 +121,16 @@ struct client *client_new(uv_loop_t *loop, const struct client_settings *setting
     client->loop = loop;
     client->link_count = settings->server_count;
     client->armed_ns = UINT64_MAX;
+    if (watch_names(client) != 0) {
+        release(client);
+        return NULL;
+    }
     random_bytes(&client->random, sizeof client->random);
     uv_idle_init(loop, &client->turn); /* these cannot fail */
     uv_prepare_init(loop, &client->prepare);
     uv_timer_init(loop, &client->timer);
     client->turn.data = client->prepare.data = client->timer.data = client;
-    client->handles = 3;
+    client->handles = settings->names != NULL ? 4 : 3;
     uv_prepare_start(&client->prepare, on_prepare);
     for (size_t i = 0; i < client->link_count; i++)
         link_init(&client->links[i], loop, settings, i, &client->batch, &link_events, client);
@@ -136,6 +170,10 @@ void client_close(struct client *client)
     client->usable = 0;
     for (size_t i = 0; i < client->link_count; i++)
         link_close(&client->links[i]);
+    if (client->settings.names != NULL) {
+        names_unwatch(client->settings.names, &client->watch);
+        uv_close((uv_handle_t *)&client->resolved, on_handle_gone);
+    }
     uv_close((uv_handle_t *)&client->turn, on_handle_gone);
     uv_close((uv_handle_t *)&client->prepare, on_handle_gone);
     uv_close((uv_handle_t *)&client->timer, on_handle_gone);

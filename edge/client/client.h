@@ -10,10 +10,10 @@
 
 #include <uv.h>
 
-#include "common/address.h"
 #include "common/identity.h"
 #include "common/log.h"
 #include "common/metrics.h"
+#include "common/names.h"
 #include "edge/client/grants.h"
 #include "proto/operation.h"
 #include "proto/session_id.h"
@@ -23,7 +23,7 @@ struct client;
 /* A key server as configured; borrowed by the client for its life. */
 struct client_server {
     const char *name;
-    struct address address;
+    struct endpoint endpoint;       /* where it listens */
     uint8_t key[IDENTITY_KEY_SIZE]; /* its pinned identity */
     uint8_t psk[IDENTITY_KEY_SIZE];
 };
@@ -56,7 +56,8 @@ struct client_settings {
     struct client_server_stats *stats; /* borrowed, server_count */
     /* Borrowed, shared by the threads; NULL = nobody asks what is granted. */
     struct grants *grants;
-    uint64_t connect_timeout_ms; /* 5,000 */
+    struct names *names;         /* borrowed: of the servers' places; NULL when none has a name */
+    uint64_t connect_timeout_ms; /* 5,000; for one address of several a round is shorter at first */
     uint64_t backoff_min_ms;     /* 100 */
     uint64_t backoff_max_ms;     /* 10,000 */
     uint64_t ping_interval_ms;   /* 5,000; two missed pings eject a server */
@@ -101,6 +102,7 @@ struct client_request {
     uint64_t answered_ns;
     unsigned tries; /* servers it was sent to */
     /* private to the client */
+    unsigned unable; /* of them that said that they could do nothing */
     bool open;
     bool waiting; /* for a server: in the client's queue */
     bool retried; /* after an answer that was none */
@@ -128,10 +130,11 @@ void client_close(struct client *client);
  *
  * Which server, and when another one: a request whose channel is lost goes to another server, or waits for
  * the next channel. STATUS_BUSY and STATUS_UNAVAILABLE are tried once on another server when there is one.
- * When half of the time to the deadline has passed without an answer it is sent to a second server too, and
- * the first answer counts. A request of an epoch goes first to servers that have announced that very epoch,
- * and when they were asked in vain or cannot be, to any: replicas know it too. STATUS_REFUSED is final:
- * replicas have one policy, so asking another tells nothing. */
+ * When none is left, STATUS_UNAVAILABLE (a key server that has just been started, for one) is asked again
+ * after a while, as long as there is time. When half of the time to the deadline has passed without an answer
+ * it is sent to a second server too, and the first answer counts. A request of an epoch goes first to servers
+ * that have announced that very epoch, and when they were asked in vain or cannot be, to any: replicas know
+ * it too. STATUS_REFUSED is final: replicas have one policy, so asking another tells nothing. */
 int client_submit(struct client *client, struct client_request *request) MUST_USE;
 /* Forgets REQUEST: on_answer will not come, a late answer is dropped and counted. Nothing happens if it is
  * not open. */

@@ -19,7 +19,7 @@ static const struct msg_hello our_versions = {.version_min = PROTOCOL_VERSION_MI
 
 /* ---- life ---- */
 
-struct conn *conn_new(const struct conn_setup *setup, void *user)
+struct conn *conn_new(const struct conn_setup *setup, const struct address *address, void *user)
 {
     struct conn *conn = calloc(1, sizeof *conn);
 
@@ -29,9 +29,8 @@ struct conn *conn_new(const struct conn_setup *setup, void *user)
     conn->user = user;
     random_bytes(&conn->next_id, sizeof conn->next_id);
     if (flights_init(&conn->table) == 0)
-        conn->channel = channel_connect(setup->loop, &setup->server->address, setup->identity,
-                                        setup->server->key, setup->server->psk, &setup->channel, &handlers,
-                                        conn);
+        conn->channel = channel_connect(setup->loop, address, setup->identity, setup->server->key,
+                                        setup->server->psk, &setup->channel, &handlers, conn);
     if (conn->channel == NULL) {
         flights_clear(&conn->table);
         free(conn);

@@ -67,8 +67,8 @@ struct conn_batch {
     struct buffer packed;
 };
 
-/* Starts connecting; NULL without memory. No event comes from inside. */
-struct conn *conn_new(const struct conn_setup *setup, void *user);
+/* Starts connecting to ADDRESS, one of the server's; NULL without memory. No event comes from inside. */
+struct conn *conn_new(const struct conn_setup *setup, const struct address *address, void *user);
 /* Closes the channel explicitly; on_gone follows later. Its flights must have been taken. Calling again is
  * allowed. */
 void conn_close(struct conn *conn);

@@ -1,63 +1,20 @@
 #include "edge/client/link.h"
 
 #include <assert.h>
-#include <inttypes.h>
 #include <utlist.h>
 
 #include "common/clock.h"
 #include "common/secret.h"
 #include "edge/client/balance.h"
+#include "edge/client/link_log.h"
 
-#define NS_PER_MS 1000000u
-#define UNABLE_MS 100 /* how long a server is avoided that could do nothing */
-#define HURRY_MS  300 /* the longest that a waiting request lets the next connect wait, but for jitter */
+#define NS_PER_MS   1000000u
+#define UNABLE_MS   100         /* how long a server is avoided that could do nothing */
+#define RESOLVE_MS  300         /* how long an attempt waits for the name servers */
+#define NAME_AGE_NS 1000000000u /* an answer that is older is asked for again */
+#define HURRY_MS    300 /* the longest that a waiting request lets the next connect wait, but for jitter */
 
 static const struct conn_events conn_events;
-
-/* ---- log ---- */
-
-/* What a person should look at when a channel does not come about. */
-static const struct {
-    int err;
-    const char *mend;
-} mends[] = {
-    {ERR_CUT,
-     "closed without a word: is this edge's key in its authorized_edges, and is the key given for it "
-     "here that of its identity?"},
-    {ERR_CRYPTO, "its answer did not open: is the psk here the one in its authorized_edges?"},
-    {ERR_TIMEOUT, "no answer: is the address right, does a firewall stop it, and is this edge in its "
-                  "authorized_edges?"},
-    {ERR_SYSTEM, "cannot connect: is it running, and is the address right?"},
-    {ERR_UNSUPPORTED, "no protocol version in common: upgrade the older side"},
-    {ERR_FORMAT, "not the answer of a key server of this protocol"},
-    {ERR_CLOSED, "closed by the key server: is it stopping, or is this edge refused?"},
-};
-
-static const char *mend_of(int err)
-{
-    for (size_t i = 0; i < sizeof mends / sizeof mends[0]; i++)
-        if (mends[i].err == err)
-            return mends[i].mend;
-    return "";
-}
-
-static void log_failed(const struct link *link, int why, uint64_t retry_ms)
-{
-    char address[ADDRESS_TEXT_SIZE];
-
-    log_event(LOG_WARN, "key_server_connect_failed",
-              "server=%s address=%s error=\"%s\" retry_ms=%" PRIu64 " hint=\"%s\"", link_name(link),
-              address_text(&link->setup.server->address, address), err_string(why), retry_ms, mend_of(why));
-}
-
-static void log_connected(const struct link *link)
-{
-    char address[ADDRESS_TEXT_SIZE];
-
-    log_event(LOG_INFO, "key_server_connected", "server=%s address=%s software=\"%s\" in_flight_max=%" PRIu32,
-              link_name(link), address_text(&link->setup.server->address, address), link->current->software,
-              link->current->window);
-}
 
 /* ---- connecting ---- */
 
@@ -75,25 +32,73 @@ static uint64_t jittered(struct link *link, uint64_t ms)
     return ms - ms / 10 + balance_random(&link->random) % (ms / 5 + 1);
 }
 
-static void fail_connect(struct link *link, int why)
+/* Nothing came of the round: the next one comes after the back-off. */
+static void fail_round(struct link *link, const struct address *address, int why)
 {
     uint64_t retry_ms = backoff_next(&link->backoff, balance_random(&link->random));
 
     counter_add(&link->setup.stats->failed, 1);
-    log_failed(link, why, retry_ms);
+    link_log_failed(link, address, why, retry_ms);
     set_timer(link, retry_ms);
 }
 
-static void start_connect(struct link *link)
+/* The next address of the round. */
+static void connect_next(struct link *link)
 {
-    link->fresh = conn_new(&link->setup, link);
+    const struct address *address = targets_next(&link->targets);
+
+    if (address == NULL) {
+        fail_round(link, NULL, ERR_NOT_FOUND);
+        return;
+    }
+    uint64_t patience_ms = targets_patience_ms(&link->targets, link->connect_timeout_ms);
+    link->setup.channel.connect_timeout_ms = patience_ms;
+    link->fresh = conn_new(&link->setup, address, link);
     if (link->fresh == NULL) {
-        fail_connect(link, ERR_MEMORY);
+        fail_round(link, address, ERR_MEMORY);
         return;
     }
     DL_APPEND(link->conns, link->fresh);
     link->parts++;
-    set_timer(link, link->hello_timeout_ms);
+    set_timer(link, 2 * patience_ms); /* until the hello */
+}
+
+/* The channel to ADDRESS did not come about. */
+static void fail_connect(struct link *link, const struct address *address, int why)
+{
+    if (!targets_left(&link->targets)) {
+        fail_round(link, address, why);
+        return;
+    }
+    counter_add(&link->setup.stats->failed, 1);
+    link_log_failed(link, address, why, 0);
+    connect_next(link);
+}
+
+static void begin_round(struct link *link)
+{
+    link->resolving = false;
+    targets_begin(&link->targets, &link->setup.server->endpoint);
+    connect_next(link);
+}
+
+/* A name is looked up first, for a moment: with a resolver that is slow the last good answer has to do, and
+ * the next attempt has the new one. */
+static void start_connect(struct link *link)
+{
+    if (endpoint_is_fresh(&link->setup.server->endpoint, clock_ns(), NAME_AGE_NS)) {
+        begin_round(link);
+        return;
+    }
+    link->resolving = true;
+    set_timer(link, RESOLVE_MS);
+}
+
+void link_resolved(struct link *link)
+{
+    if (!link->closing && link->resolving &&
+        endpoint_is_fresh(&link->setup.server->endpoint, clock_ns(), NAME_AGE_NS))
+        begin_round(link);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -102,6 +107,8 @@ static void on_timer(uv_timer_t *timer)
 
     if (link->fresh != NULL)
         conn_fail(link->fresh, ERR_TIMEOUT);
+    else if (link->resolving)
+        begin_round(link);
     else
         start_connect(link);
 }
@@ -117,6 +124,8 @@ static void on_conn_open(struct conn *conn, void *user)
     link->fresh = NULL;
     link->current = conn;
     link->opened_ns = clock_ns();
+    targets_reset(&link->targets);
+    endpoint_prefer(&link->setup.server->endpoint, channel_address(conn->channel));
     counter_add(&link->setup.stats->connects, 1);
     set_timer(link, jittered(link, link->rehandshake_ms));
     if (replaced != NULL) {
@@ -126,7 +135,7 @@ static void on_conn_open(struct conn *conn, void *user)
     }
     link->stalled = false;
     counter_add(&link->setup.stats->connected, 1);
-    log_connected(link);
+    link_log_connected(link);
     link->events->on_open(link, link->user);
 }
 
@@ -157,8 +166,7 @@ static void on_current_lost(struct link *link, struct conn *conn, int why)
         set_timer(link, backoff_next(&link->backoff, balance_random(&link->random)));
     link->events->on_closed(link, link->user);
     size_t again = give_up_flights(link, conn);
-    log_event(LOG_WARN, "key_server_lost", "server=%s error=\"%s\" in_flight=%zu retried=%zu",
-              link_name(link), err_string(why), in_flight, again);
+    link_log_lost(link, why, in_flight, again);
 }
 
 static void on_conn_end(struct conn *conn, int why, void *user)
@@ -167,7 +175,7 @@ static void on_conn_end(struct conn *conn, int why, void *user)
 
     if (conn == link->fresh) {
         link->fresh = NULL;
-        fail_connect(link, why);
+        fail_connect(link, channel_address(conn->channel), why);
     } else if (conn == link->current) {
         on_current_lost(link, conn, why);
     } else {
@@ -243,12 +251,11 @@ void link_init(struct link *link, uv_loop_t *loop, const struct client_settings 
         .events = events,
         .user = user,
         .rehandshake_ms = settings->rehandshake_ms,
-        .hello_timeout_ms = 2 * settings->connect_timeout_ms,
+        .connect_timeout_ms = settings->connect_timeout_ms,
         .probe_interval_ns = settings->ping_interval_ms * NS_PER_MS,
         .parts = 1,
     };
     channel_settings_default(&link->setup.channel);
-    link->setup.channel.connect_timeout_ms = settings->connect_timeout_ms;
     link->setup.channel.ping_interval_ms = settings->ping_interval_ms;
     /* Two pings without an answer, and half an interval for the second one's. */
     link->setup.channel.idle_timeout_ms = settings->ping_interval_ms * 5 / 2;
@@ -265,7 +272,7 @@ void link_start(struct link *link)
 
 void link_hurry(struct link *link)
 {
-    bool connecting = link->fresh != NULL || link->current != NULL;
+    bool connecting = link->fresh != NULL || link->current != NULL || link->resolving;
 
     if (!link->closing && !connecting && uv_timer_get_due_in(&link->timer) > 2 * HURRY_MS)
         set_timer(link, HURRY_MS + balance_random(&link->random) % HURRY_MS);

@@ -7,6 +7,7 @@
 
 #include "edge/client/backoff.h"
 #include "edge/client/conn.h"
+#include "edge/client/targets.h"
 
 struct link;
 
@@ -31,19 +32,22 @@ struct link {
     void *user;                       /* of the events */
     uint64_t random;                  /* state of balance_random() */
     uint64_t rehandshake_ms;
-    uint64_t hello_timeout_ms; /* from the connect to the server's hello */
+    uint64_t connect_timeout_ms; /* for one address, and as long again for the server's hello */
     uint64_t probe_interval_ns;
     struct conn *current; /* takes requests; NULL = not usable */
     struct conn *fresh;   /* on its way to become the current one */
     struct conn *conns;   /* all that are not gone, the two above included; owned */
+    struct targets targets;
     struct backoff backoff;
-    uv_timer_t timer; /* hello overdue, next connect, or next handshake: one of them at any time */
+    uv_timer_t
+        timer; /* hello or resolver overdue, next connect, or next handshake: one of them at any time */
     uint64_t opened_ns;
     uint64_t answered_ns; /* the last valid answer */
     uint64_t probe_ns;    /* stalled: when it gets the next request to try */
     uint64_t unable_ns;   /* until then it is avoided, because it said that it could do nothing */
     uint64_t rtt_ns;
-    bool stalled; /* has left requests unanswered, and answered none since */
+    bool stalled;   /* has left requests unanswered, and answered none since */
+    bool resolving; /* an attempt waits for the name servers, `timer` for how long */
     bool closing;
     unsigned parts; /* timer and connections that are not gone */
 };
@@ -53,6 +57,8 @@ void link_init(struct link *link, uv_loop_t *loop, const struct client_settings 
                struct conn_batch *batch, const struct link_events *events, void *user);
 /* Starts connecting. */
 void link_start(struct link *link);
+/* There may be a new answer for its name. */
+void link_resolved(struct link *link);
 /* Somebody waits and no server is usable: brings a connect that is far off nearer. */
 void link_hurry(struct link *link);
 /* Closes everything; on_gone comes for each part (`parts` says how many are left). The flights must have been

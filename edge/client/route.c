@@ -1,12 +1,15 @@
 #include "edge/client/route.h"
 
 #include <assert.h>
-#include <limits.h>
 #include <string.h>
 #include <utlist.h>
 
 #include "common/clock.h"
+#include "edge/client/choice.h"
 
+#define NS_PER_MS     1000000u
+#define AGAIN_MS      100 /* until a server that could do nothing is asked again; doubles each time */
+#define DOUBLINGS_MAX 3
 #define LOOK_AGAIN_NS 5000000u /* the shortest wait before another look for a second server */
 
 /* ---- where it is and where it was ---- */
@@ -19,106 +22,19 @@ static struct client_flight *find_flight(struct client_request *request)
     return NULL;
 }
 
-static const struct link *link_of(const struct client_flight *flight)
-{
-    return flight->conn->user;
-}
-
-static bool is_at(const struct client_request *request, const struct link *link)
-{
-    for (size_t i = 0; i < CLIENT_FLIGHTS_MAX; i++)
-        if (request->flights[i].conn != NULL && link_of(&request->flights[i]) == link)
-            return true;
-    return false;
-}
-
-static bool was_at(const struct client_request *request, const struct link *link)
-{
-    for (unsigned i = 0; i < request->tried_count; i++)
-        if (request->tried[i] == link)
-            return true;
-    return false;
-}
-
 static void remember(struct client_request *request, const struct link *link)
 {
-    if (was_at(request, link))
+    if (choice_was_at(request, link))
         return;
     if (request->tried_count == CLIENT_TRIES_MAX)
         request->tried_count = 0; /* moved often without being sent: begin again */
     request->tried[request->tried_count++] = link;
 }
 
-/* ---- choosing ---- */
-
-/* How little a link is wanted for a request: the sum of what speaks against it; a lower rank always wins. */
-enum { RANK_TRIED = 1, RANK_STALLED = 2, RANK_STRANGE = 4 };
-
-/* True when the session of REQUEST is marked with an epoch that LINK's server has not announced. It may know
- * it all the same; whoever has announced it is asked first, but not twice before the others. */
-static bool is_strange(const struct client *client, const struct client_request *request,
-                       const struct link *link, bool tried)
+/* True when REQUEST has been with servers often enough. Those that could do nothing do not count. */
+static bool used_up(const struct client_request *request)
 {
-    return request->epoch != 0 &&
-           (tried || !epochs_know(client->epochs, (size_t)(link - client->links), request->epoch));
-}
-
-static unsigned rank_of(const struct client *client, const struct client_request *request,
-                        const struct link *link, uint64_t now)
-{
-    bool tried = was_at(request, link);
-    return (tried ? RANK_TRIED : 0u) + (link_avoided(link, now) ? RANK_STALLED : 0u) +
-           (is_strange(client, request, link, tried) ? RANK_STRANGE : 0u);
-}
-
-/* True when LINK's server is known to refuse REQUEST, and another one that is connected is not. */
-static bool is_vain(const struct client *client, const struct client_request *request, size_t link)
-{
-    if (client->link_count < 2 || !client_grants_lacks(client, request, link))
-        return false;
-    for (size_t i = 0; i < client->link_count; i++)
-        if (i != link && link_usable(&client->links[i]) && !client_grants_lacks(client, request, i))
-            return true;
-    return false;
-}
-
-/* The better of two among the links of the lowest rank that have room; NULL when none has. */
-static struct link *choose(struct client *client, const struct client_request *request, uint64_t now)
-{
-    unsigned best = UINT_MAX;
-    size_t count = 0;
-
-    for (size_t i = 0; i < client->link_count; i++) {
-        const struct link *link = &client->links[i];
-        if (!link_has_room(link) || is_at(request, link) || is_vain(client, request, i))
-            continue;
-        unsigned own = rank_of(client, request, link, now);
-        if (own > best)
-            continue;
-        if (own < best)
-            count = 0;
-        best = own;
-        client->candidates[count++] = (struct balance_candidate){
-            .in_flight = link_in_flight(link), .rtt_ns = link->rtt_ns, .index = i};
-    }
-    if (count == 0)
-        return NULL;
-    uint64_t random = count > 1 ? balance_random(&client->random) : 0;
-    return &client->links[balance_choose(client->candidates, count, random)];
-}
-
-/* True when a server that has not seen REQUEST could take it, now or soon; avoided ones count with AVOIDED.
- */
-static bool has_other(const struct client *client, const struct client_request *request, bool avoided,
-                      uint64_t now)
-{
-    for (size_t i = 0; i < client->link_count; i++) {
-        const struct link *link = &client->links[i];
-        if (link_usable(link) && (avoided || !link_avoided(link, now)) && !was_at(request, link) &&
-            !is_vain(client, request, i))
-            return true;
-    }
-    return false;
+    return request->tries - request->unable >= CLIENT_TRIES_MAX;
 }
 
 static void give(struct client_request *request, struct link *link, uint64_t now)
@@ -173,7 +89,7 @@ static void dispatch(struct client *client)
             wait_end(client, request); /* too late to be sent: the timer ends it */
             continue;
         }
-        struct link *link = choose(client, request, now);
+        struct link *link = choice_find(client, request, now);
         if (link == NULL) { /* no server, or none with room: it is the same for all that wait behind */
             hurry(client);
             return;
@@ -224,7 +140,7 @@ int route_open(struct client *client, struct client_request *request, const stru
     request->outcome.length = 0;
     request->server = NULL;
     request->sent_ns = request->answered_ns = 0;
-    request->tries = request->tried_count = 0;
+    request->tries = request->unable = request->tried_count = 0;
     request->open = true;
     request->retried = request->hedged = false;
     request->only = only;
@@ -269,6 +185,20 @@ void route_fail(struct client *client, struct client_request *request)
 
 /* ---- answers ---- */
 
+/* Every server there is can do nothing, as one that has just been started: asks again after a while, if there
+ * is time for that. */
+static bool ask_later(struct client *client, struct client_request *request, uint64_t now)
+{
+    unsigned doublings = request->unable - 1 < DOUBLINGS_MAX ? request->unable - 1 : DOUBLINGS_MAX;
+    uint64_t wait_ms = (uint64_t)AGAIN_MS << doublings;
+    uint64_t due_ns = now + (wait_ms / 2 + balance_random(&client->random) % wait_ms) * NS_PER_MS;
+
+    if (due_ns >= request->deadline_ns)
+        return false;
+    deadlines_move(&client->deadlines, request, due_ns);
+    return true;
+}
+
 /* Lets another server try after an answer that was none; false when it shall not, or none is there. A server
  * that is UNABLE has done nothing for the request, which only moves, as from a lost channel: no budget, and
  * more than once. */
@@ -276,11 +206,14 @@ static bool retry(struct client *client, struct client_request *request, struct 
 {
     uint64_t now = clock_ns();
 
-    if (unable)
+    if (unable) {
         link_set_unable(from, now);
-    if (request->only != NULL || request->tries >= CLIENT_TRIES_MAX || request->deadline_ns <= now ||
-        !has_other(client, request, unable, now))
+        request->unable++;
+    }
+    if (request->only != NULL || used_up(request) || request->deadline_ns <= now)
         return false;
+    if (!choice_has_other(client, request, unable, now))
+        return unable && ask_later(client, request, now);
     if (!unable && (request->retried || !budget_take(&client->budget, now)))
         return false;
     request->retried = request->retried || !unable;
@@ -331,7 +264,7 @@ bool route_lost(struct client *client, struct link *link, struct client_flight *
 
     if (find_flight(request) != NULL)
         return false; /* it is already with another server */
-    if (request->only != NULL || request->tries >= CLIENT_TRIES_MAX || request->deadline_ns <= clock_ns()) {
+    if (request->only != NULL || used_up(request) || request->deadline_ns <= clock_ns()) {
         route_fail(client, request);
         return false;
     }
@@ -376,7 +309,7 @@ static void hedge(struct client *client, struct client_request *request, struct 
         link_set_stalled(first, now);
         route_wake(client); /* its word on epochs is not waited for */
     }
-    struct link *second = choose(client, request, now);
+    struct link *second = choice_find(client, request, now);
     if (second == NULL)
         return;
     bool free_of_charge = unsent || (silent && shows_life(second, flight->sent_ns));
@@ -397,7 +330,7 @@ static uint64_t next_look(const struct client_request *request, const struct cli
 {
     uint64_t end = request->deadline_ns;
 
-    if (request->hedged || request->tries >= CLIENT_TRIES_MAX)
+    if (request->hedged || used_up(request))
         return end;
     if (flight != NULL && flight->sent_ns != 0) {
         uint64_t half = flight->sent_ns + (end - flight->sent_ns + 1) / 2;
@@ -419,7 +352,11 @@ void route_due(struct client *client, struct client_request *request, uint64_t n
     struct client_flight *flight = find_flight(request);
     bool had_time = flight != NULL &&
                     (flight->sent_ns == 0 || now_ns - flight->sent_ns >= request->deadline_ns - now_ns);
-    if (had_time && !request->hedged && request->tries < CLIENT_TRIES_MAX)
+    if (flight == NULL && !request->waiting) { /* its rest is over */
+        wait_last(client, request);
+        route_wake(client);
+    }
+    if (had_time && !request->hedged && !used_up(request))
         hedge(client, request, flight, now_ns);
     deadlines_move(&client->deadlines, request, next_look(request, find_flight(request), now_ns));
 }

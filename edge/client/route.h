@@ -38,7 +38,9 @@ struct client {
     uv_prepare_t prepare;                  /* before the loop sleeps: measures */
     uv_timer_t timer;                      /* the first of the deadlines */
     struct conn_batch batch;               /* scratch of all connections */
-    unsigned handles;                      /* of the client's own that are not closed */
+    uv_async_t resolved;                   /* a name has been looked up; unused without `names` */
+    struct names_watch watch;
+    unsigned handles; /* of the client's own that are not closed */
     bool closing;
 };
 

@@ -118,8 +118,8 @@ class KeyServer(Daemon):
 
 
 class Edge(Daemon):
-    def __init__(self, config):
-        super().__init__([program("keyless-edge"), "-c", config])
+    def __init__(self, config, inside=()):
+        super().__init__([*inside, program("keyless-edge"), "-c", config])
         self.host, self.port = _bound(self, "listening")
         self.admin = Admin(*_bound(self, "admin_listening"))
 

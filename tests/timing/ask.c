@@ -383,7 +383,7 @@ static int run(const struct key_servers *servers, FILE *out, double seconds, uns
     channel_settings_default(&settings);
     if (uv_loop_init(&ask.loop) != 0)
         return ERR_MEMORY;
-    ask.channel = channel_connect(&ask.loop, &servers->servers[0].address, servers->identity,
+    ask.channel = channel_connect(&ask.loop, &servers->servers[0].endpoint.address, servers->identity,
                                   servers->servers[0].key, servers->servers[0].psk, &settings, &handlers,
                                   NULL);
     int err = ask.channel == NULL ? ERR_MEMORY : await(&ask.greeted);
@@ -400,11 +400,13 @@ int main(int argc, char *argv[])
 {
     struct edge_config config = {0};
     struct key_servers servers = {0};
+    struct names names;
     struct fault fault = {0};
     FILE *out = NULL;
+    names_init(&names);
     log_init("ask", LOG_ERROR, LOG_LOGFMT);
     if (argc < 7 || argc > 8 || secret_init() != 0 || edge_config_load(&config, argv[1], &fault) != 0 ||
-        key_servers_load(&servers, &config, &fault) != 0 ||
+        key_servers_load(&servers, &config, &names, &fault) != 0 ||
         hex_decode(ask.key_id, KEY_ID_SIZE, argv[2]) != 0 || load_public(argv[3]) != 0 ||
         (argc == 8 && load_group_secret(argv[7], servers.identity, &fault) != 0) ||
         (out = fopen(argv[6], "w")) == NULL) {
@@ -413,6 +415,7 @@ int main(int argc, char *argv[])
                               : "usage: ask EDGE_CONF KEY_ID PUBLIC_KEY SECONDS ROUNDS OUT [GROUP_SECRET]");
         return 2;
     }
+    key_servers_resolve(&servers, &names);
     int err = run(&servers, out, strtod(argv[4], NULL), strtoul(argv[5], NULL, 10));
     if (err != 0)
         fprintf(stderr, "ask: %s\n", err_string(err));

@@ -211,12 +211,14 @@ static void a_status_is_passed_on_when_there_is_no_other_server(void **state)
         struct ask ask;
         rig->peers[0].habit = SAYS_STATUS;
         rig->peers[0].status = status;
-        ask_start(&ask, rig, 5000);
+        ask_start(&ask, rig, 2000);
         RIG_WAIT(rig, ask.answers);
         assert_failed(&ask, status);
         assert_string_equal(ask.request.server, "one");
-        assert_int_equal(rig->peers[0].requests, 1);
-        assert_int_equal(count_of(&rig->stats[0].answers[OP_SIGN_TLS13][status]), 1);
+        /* Who can do nothing now may be able later. */
+        assert_in_range(rig->peers[0].requests, status == STATUS_UNAVAILABLE ? 2 : 1,
+                        status == STATUS_UNAVAILABLE ? 20 : 1);
+        assert_int_equal(count_of(&rig->stats[0].answers[OP_SIGN_TLS13][status]), rig->peers[0].requests);
         rig_free(rig);
     }
 }

@@ -72,7 +72,7 @@ UNUSED static struct rig *rig_new(size_t count)
         memcpy(peer->known, rig->self.public, sizeof peer->known);
         assert_int_equal(address_parse(&peer->address, "127.0.0.1:0", 0, &fault), 0);
         peer_start(peer);
-        rig->servers[i] = (struct client_server){.name = names[i], .address = peer->address};
+        rig->servers[i] = (struct client_server){.name = names[i], .endpoint.address = peer->address};
         memcpy(rig->servers[i].key, peer->identity.public, IDENTITY_KEY_SIZE);
         memcpy(rig->servers[i].psk, peer->psk, IDENTITY_KEY_SIZE);
     }

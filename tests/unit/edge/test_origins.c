@@ -14,13 +14,14 @@ static char first[] = "127.0.0.1:8080", other[] = "unix:/o", nonsense[] = "nonse
 static struct edge_config config = {.origin = first, .origins = {.item = elsewhere}};
 static struct origins origins;
 static struct fault fault;
+static struct names names;
 
 static void load(size_t count, char *const protocols[])
 {
     for (size_t i = 0; i < count; i++)
         elsewhere[i] = (struct edge_config_origin){.title = protocols[i], .address = other};
     config.origins.count = count;
-    assert_int_equal(origins_load(&origins, &config, &fault), 0);
+    assert_int_equal(origins_load(&origins, &config, &names, &fault), 0);
     assert_int_equal(origins.count, count + 1);
 }
 
@@ -71,10 +72,10 @@ static void what_cannot_be_is_named(void **state)
     (void)state;
     elsewhere[0] = (struct edge_config_origin){.title = h2, .address = nonsense};
     config.origins.count = 1;
-    assert_int_equal(origins_load(&origins, &config, &fault), ERR_CONFIG);
+    assert_int_equal(origins_load(&origins, &config, &names, &fault), ERR_CONFIG);
     assert_non_null(strstr(fault.text, "nonsense"));
     config.origins.count = ORIGINS_MAX;
-    assert_int_equal(origins_load(&origins, &config, &fault), ERR_CONFIG);
+    assert_int_equal(origins_load(&origins, &config, &names, &fault), ERR_CONFIG);
     assert_non_null(strstr(fault.text, "origin_for"));
 }
 

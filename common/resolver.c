@@ -1,0 +1,224 @@
+#include "common/resolver.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/privileges.h"
+#include "common/process.h"
+
+#define LOOK_UPS_MAX 32    /* at once; further ones wait in the socket */
+#define LOOK_UP_MS   20000 /* the longest that one may take */
+#define TICK_MS      500   /* how often those that take too long are looked for */
+#define NS_PER_MS    1000000u
+
+struct question {
+    size_t number;
+    char host[ADDRESS_HOST_SIZE];
+};
+
+/* ---- the process ---- */
+
+struct look_up {
+    pid_t pid; /* 0 = unused */
+    uint64_t end_ns;
+    size_t number;
+};
+
+static void answer(int fd, const struct resolver_answer *out)
+{
+    ssize_t sent = send(fd, out, sizeof *out, MSG_NOSIGNAL);
+    (void)sent; /* nobody listens any more: the process is about to end */
+}
+
+static void look_up(int fd, const struct question *question)
+{
+    struct resolver_answer out;
+    struct fault fault = {0};
+
+    memset(&out, 0, sizeof out);
+    out.number = question->number;
+    if (address_look_up(question->host, 0, out.addresses, ADDRESS_FOUND_MAX, &out.count, &fault) != 0)
+        snprintf(out.why, sizeof out.why, "%.*s", (int)sizeof out.why - 1, fault.text);
+    else if (out.count == 0)
+        snprintf(out.why, sizeof out.why, "'%.80s' has no address", question->host);
+    answer(fd, &out);
+}
+
+static void refuse(int fd, size_t number, const char *why)
+{
+    struct resolver_answer out;
+
+    memset(&out, 0, sizeof out);
+    out.number = number;
+    snprintf(out.why, sizeof out.why, "%s", why);
+    answer(fd, &out);
+}
+
+static void start_one(int fd, struct look_up *slot, struct question *question)
+{
+    question->host[sizeof question->host - 1] = 0;
+    pid_t pid = fork();
+    if (pid == 0) {
+        process_die_with_parent();
+        look_up(fd, question);
+        _exit(0);
+    }
+    if (pid < 0) {
+        refuse(fd, question->number, "no process for the look-up");
+        return;
+    }
+    *slot = (struct look_up){
+        .pid = pid, .end_ns = clock_ns() + LOOK_UP_MS * (uint64_t)NS_PER_MS, .number = question->number};
+}
+
+static struct look_up *find_free(struct look_up all[static LOOK_UPS_MAX])
+{
+    for (size_t i = 0; i < LOOK_UPS_MAX; i++)
+        if (all[i].pid == 0)
+            return &all[i];
+    return NULL;
+}
+
+/* One that did not end as it should has not answered either. */
+static void reap(int fd, struct look_up all[static LOOK_UPS_MAX])
+{
+    uint64_t now = clock_ns();
+
+    for (size_t i = 0; i < LOOK_UPS_MAX; i++) {
+        int status = 0;
+        if (all[i].pid == 0)
+            continue;
+        if (now >= all[i].end_ns)
+            kill(all[i].pid, SIGKILL);
+        if (waitpid(all[i].pid, &status, WNOHANG) != all[i].pid)
+            continue;
+        if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+            refuse(fd, all[i].number,
+                   now >= all[i].end_ns ? "the name servers do not answer" : "the look-up failed");
+        all[i].pid = 0;
+    }
+}
+
+static bool busy(const struct look_up all[static LOOK_UPS_MAX])
+{
+    for (size_t i = 0; i < LOOK_UPS_MAX; i++)
+        if (all[i].pid != 0)
+            return true;
+    return false;
+}
+
+static void on_child(int number)
+{
+    (void)number; /* it only ends the wait */
+}
+
+/* Until the other end closes. */
+static void serve(int fd)
+{
+    static struct look_up all[LOOK_UPS_MAX];
+    struct question question;
+
+    for (;;) {
+        struct look_up *slot = find_free(all);
+        struct pollfd wait = {.fd = fd, .events = slot != NULL ? POLLIN : 0};
+        poll(&wait, 1, busy(all) ? TICK_MS : -1);
+        reap(fd, all);
+        if (wait.revents & POLLIN) {
+            ssize_t n = recv(fd, &question, sizeof question, MSG_DONTWAIT);
+            if (n == 0)
+                return;
+            if (n == sizeof question && slot != NULL)
+                start_one(fd, slot, &question);
+        } else if (wait.revents & (POLLHUP | POLLERR)) {
+            return;
+        }
+    }
+}
+
+/* Ends with its parent, not with a signal to the parent's terminal or group: a daemon that drains still
+ * connects. */
+static void run(int fd, const char *user)
+{
+    struct fault fault;
+    struct sigaction child = {.sa_handler = on_child, .sa_flags = SA_NOCLDSTOP};
+
+    process_die_with_parent();
+    prctl(PR_SET_NAME, "keyless-names", 0, 0, 0);
+    signal(SIGINT, SIG_IGN);
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    sigaction(SIGCHLD, &child, NULL);
+    if (privileges_drop(user, PRIVILEGES_NO_GROUPS, &fault) == 0)
+        serve(fd);
+    _exit(0);
+}
+
+/* ---- its parent ---- */
+
+int resolver_start(struct resolver *r, const char *user, struct fault *fault)
+{
+    int ends[2];
+
+    *r = (struct resolver){.fd = -1};
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+        return fault_set(fault, ERR_SYSTEM, "no socket for the resolver: %s", strerror(errno));
+    fflush(NULL);
+    r->pid = fork();
+    if (r->pid == 0) {
+        close(ends[0]);
+        run(ends[1], user);
+    }
+    int why = errno;
+    close(ends[1]);
+    if (r->pid < 0) {
+        close(ends[0]);
+        return fault_set(fault, ERR_SYSTEM, "no process for the resolver: %s", strerror(why));
+    }
+    r->fd = ends[0];
+    return 0;
+}
+
+void resolver_ask(const struct resolver *r, size_t number, const char *host)
+{
+    struct question question;
+
+    memset(&question, 0, sizeof question);
+    question.number = number;
+    snprintf(question.host, sizeof question.host, "%s", host);
+    ssize_t sent = send(r->fd, &question, sizeof question, MSG_DONTWAIT | MSG_NOSIGNAL);
+    (void)sent; /* asked again later */
+}
+
+int resolver_take(const struct resolver *r, struct resolver_answer *out)
+{
+    ssize_t n;
+
+    do
+        n = recv(r->fd, out, sizeof *out, MSG_DONTWAIT);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return errno == EAGAIN || errno == EWOULDBLOCK ? ERR_BUSY : ERR_CLOSED;
+    if (n != sizeof *out || out->count > ADDRESS_FOUND_MAX)
+        return ERR_CLOSED;
+    out->why[sizeof out->why - 1] = 0;
+    return 0;
+}
+
+void resolver_stop(struct resolver *r)
+{
+    if (r->pid <= 0)
+        return;
+    close(r->fd);
+    kill(r->pid, SIGKILL);
+    while (waitpid(r->pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+    *r = (struct resolver){.fd = -1};
+}

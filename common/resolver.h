@@ -1,0 +1,36 @@
+/* The resolver: a process of its own that looks names up, so that no loop waits for a name server, no look-up
+ * outlives its welcome, and the daemon itself can be denied every file.
+ *
+ * It is forked before anything secret is loaded. Each look-up is a process again, ended when it takes too
+ * long: what a C library does with an answer of the network happens beside no key and no client. It ends when
+ * its socket closes. */
+#ifndef COMMON_RESOLVER_H
+#define COMMON_RESOLVER_H
+
+#include <sys/types.h>
+
+#include "common/address.h"
+
+struct resolver {
+    int fd;    /* owned; -1 = not started */
+    pid_t pid; /* owned */
+};
+
+/* What came of one look-up. */
+struct resolver_answer {
+    size_t number; /* as asked */
+    size_t count;  /* 0: `why` says why */
+    struct address addresses[ADDRESS_FOUND_MAX];
+    char why[160];
+};
+
+/* Forks it; it becomes USER (NULL: stays who it is). One thread only may exist. ERR_SYSTEM. */
+int resolver_start(struct resolver *r, const char *user, struct fault *fault) MUST_USE;
+/* Has HOST looked up. Any thread; does not block. What finds no room is not asked. */
+void resolver_ask(const struct resolver *r, size_t number, const char *host);
+/* The next answer. ERR_BUSY: none is there; ERR_CLOSED: the process is gone. */
+int resolver_take(const struct resolver *r, struct resolver_answer *out) MUST_USE;
+/* Ends it and whatever look-up is under way. Nothing happens if it is not started. */
+void resolver_stop(struct resolver *r);
+
+#endif

@@ -1,0 +1,15 @@
+/* Link log: what the log says of the way to a key server. The inside of link.h. Loop thread only. */
+#ifndef EDGE_CLIENT_LINK_LOG_H
+#define EDGE_CLIENT_LINK_LOG_H
+
+#include "edge/client/link.h"
+
+/* event=key_server_connect_failed: the channel to ADDRESS (NULL: there is none) did not come about; the next
+ * attempt is in RETRY_MS. */
+void link_log_failed(const struct link *link, const struct address *address, int why, uint64_t retry_ms);
+/* event=key_server_connected */
+void link_log_connected(const struct link *link);
+/* event=key_server_lost: RETRIED of IN_FLIGHT requests go elsewhere, or wait. */
+void link_log_lost(const struct link *link, int why, size_t in_flight, size_t retried);
+
+#endif

@@ -1,0 +1,135 @@
+/* The client and names: every address of one is tried, what is not known yet is waited for. */
+#include "edge/client/targets.h"
+#include "tests/unit/edge/test_client_rig.h"
+
+/* The rig's first server has the name "keys.example.test" from now on. */
+static void name_first(struct rig *rig, struct names *names)
+{
+    struct fault fault = {0};
+    char text[64];
+
+    names_init(names);
+    snprintf(text, sizeof text, "keys.example.test:%u", (unsigned)ntohs(rig->peers[0].address.u.v4.sin_port));
+    assert_int_equal(names_add(names, &rig->servers[0].endpoint, strdup(text), 0, &fault), 0);
+    rig->settings.names = names;
+}
+
+static void end(struct rig *rig, struct names *names)
+{
+    const char *text = rig->servers[0].endpoint.text;
+
+    rig_free(rig);
+    free((void *)(uintptr_t)text);
+    names_clear(names);
+}
+
+static struct address loopback(uint8_t last)
+{
+    struct address address = {.length = sizeof address.u.v4};
+
+    address.u.v4.sin_family = AF_INET;
+    address.u.v4.sin_addr.s_addr = htonl(0x7f000000u + last);
+    return address;
+}
+
+static void the_next_address_is_tried_when_one_is_dead(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new(1);
+    struct names names;
+    struct address both[2] = {loopback(77), loopback(1)};
+    struct ask ask;
+    char address[ADDRESS_TEXT_SIZE];
+    struct name_answer known;
+
+    name_first(rig, &names);
+    names_put(&names, 0, both, 2, "", clock_ns());
+    rig->settings.backoff_min_ms = rig->settings.backoff_max_ms = 3600000; /* no round but the first */
+    rig->client = client_new(&rig->loop, &rig->settings);
+    ask_start(&ask, rig, 10000);
+    RIG_WAIT(rig, ask.answers == 1);
+    assert_answered(&ask);
+    assert_int_equal(count_of(&rig->stats[0].failed), 1);
+    endpoint_get(&rig->servers[0].endpoint, &known);
+    assert_non_null(strstr(address_text(&known.addresses[0], address), "127.0.0.1:"));
+    end(rig, &names);
+}
+
+static void a_name_that_is_not_known_yet_is_connected_to_when_it_is(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new(1);
+    struct names names;
+    struct address address = loopback(1);
+    struct ask ask;
+
+    name_first(rig, &names);
+    rig->client = client_new(&rig->loop, &rig->settings);
+    ask_start(&ask, rig, 10000);
+    RIG_WAIT(rig, count_of(&rig->stats[0].failed) >= 2);
+    assert_int_equal(ask.answers, 0);
+    names_put(&names, 0, &address, 1, "", clock_ns());
+    RIG_WAIT(rig, ask.answers == 1);
+    assert_answered(&ask);
+    end(rig, &names);
+}
+
+static void a_name_that_moves_is_followed(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new(1);
+    struct names names;
+    struct address before = loopback(77), after = loopback(1);
+    struct ask ask;
+
+    name_first(rig, &names);
+    names_put(&names, 0, &before, 1, "", clock_ns());
+    rig->client = client_new(&rig->loop, &rig->settings);
+    RIG_WAIT(rig, count_of(&rig->stats[0].failed) >= 1);
+    names_put(&names, 0, &after, 1, "", clock_ns());
+    ask_start(&ask, rig, 10000);
+    RIG_WAIT(rig, ask.answers == 1);
+    assert_answered(&ask);
+    end(rig, &names);
+}
+
+static void none_of_several_addresses_takes_long_at_first(void **state)
+{
+    (void)state;
+    struct names names;
+    struct endpoint endpoint;
+    struct targets t = {0};
+    struct address several[3] = {loopback(1), loopback(2), loopback(3)};
+
+    names_init(&names);
+    assert_int_equal(names_add(&names, &endpoint, "keys.example.test:1", 0, NULL), 0);
+    names_put(&names, 0, several, 3, "", 1);
+    targets_begin(&t, &endpoint);
+    for (int i = 0; i < 3; i++) {
+        assert_true(targets_left(&t));
+        assert_non_null(targets_next(&t));
+        assert_int_equal(targets_patience_ms(&t, 5000), TARGETS_FIRST_MS);
+    }
+    assert_null(targets_next(&t));
+    targets_begin(&t, &endpoint);
+    assert_int_equal(targets_patience_ms(&t, 5000), 2 * TARGETS_FIRST_MS);
+    for (int i = 0; i < 1000; i++)
+        targets_begin(&t, &endpoint);
+    assert_int_equal(targets_patience_ms(&t, 5000), 5000);
+    targets_reset(&t);
+    names_put(&names, 0, several, 1, "", 1);
+    targets_begin(&t, &endpoint);
+    assert_int_equal(targets_patience_ms(&t, 5000), 5000); /* there is no other */
+    names_clear(&names);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_next_address_is_tried_when_one_is_dead),
+        cmocka_unit_test(a_name_that_is_not_known_yet_is_connected_to_when_it_is),
+        cmocka_unit_test(a_name_that_moves_is_followed),
+        cmocka_unit_test(none_of_several_addresses_takes_long_at_first),
+    };
+    return cmocka_run_group_tests(tests, rig_setup, NULL);
+}
