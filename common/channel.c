@@ -217,7 +217,7 @@ static void on_connect(uv_connect_t *request, int status)
     if (c->state != CHANNEL_CONNECTING)
         return;
     if (status != 0) {
-        channel_end(c, ERR_SYSTEM);
+        channel_end(c, err_of_errno(-status));
         return;
     }
     c->state = CHANNEL_WAIT_MESSAGE;
@@ -233,7 +233,7 @@ static void start_connecting(struct channel *c)
     else
         status = uv_tcp_connect(&c->connect, &c->socket.tcp, &c->address.u.any, on_connect);
     if (status != 0)
-        channel_end(c, ERR_SYSTEM);
+        channel_end(c, err_of_errno(-status));
 }
 
 struct channel *channel_connect(uv_loop_t *loop, const struct address *to, const struct identity *self,

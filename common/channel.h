@@ -27,9 +27,9 @@ struct channel_handlers {
     void (*on_writable)(struct channel *channel, void *user);
     /* The last call, exactly once, on the connecting side also when on_open never came (the accepting side
      * hears on_drop then): ERR_CLOSED (explicit close), ERR_CUT, ERR_TIMEOUT, ERR_CRYPTO, ERR_FORMAT,
-     * ERR_SYSTEM (connect failed), ERR_BUSY (pinged without reading the answers), ERR_MEMORY. A server that
-     * does not know this edge or has another identity is ERR_CUT; one with another psk is ERR_CRYPTO. The
-     * channel is freed after it returns. */
+     * ERR_SYSTEM with its errno (connect failed; see err_kind()), ERR_BUSY (pinged without reading the
+     * answers), ERR_MEMORY. A server that does not know this edge or has another identity is ERR_CUT; one
+     * with another psk is ERR_CRYPTO. The channel is freed after it returns. */
     void (*on_close)(struct channel *channel, int why, void *user);
 };
 

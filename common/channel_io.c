@@ -172,8 +172,9 @@ void channel_io_start(struct channel *c)
         uv_tcp_nodelay(&c->socket.tcp, 1);
         uv_tcp_keepalive(&c->socket.tcp, 1, 60);
     }
-    if (uv_read_start(&c->socket.stream, on_alloc, on_read) != 0)
-        channel_end(c, ERR_SYSTEM);
+    int status = uv_read_start(&c->socket.stream, on_alloc, on_read);
+    if (status != 0)
+        channel_end(c, err_of_errno(-status));
 }
 
 /* Not into the shared buffer: a message in it may be in its owner's hands right now. */

@@ -677,6 +677,7 @@ def test_an_unreachable_key_server_ends_with_3(site, pki):
     for verb in ("ping", "keys"):
         done = run(verb, "-c", conf)
         assert done.returncode == 3 and server.address in done.stderr
+        assert 'event=key_server_connect_failed' in done.stderr and 'error="Connection refused"' in done.stderr, done.stderr
 
 
 def test_check_online_is_for_an_edge(trial):

@@ -112,7 +112,7 @@ def test_down_at_start_then_there(site, pki, origin):
     server = site.start_server([pki.rsa[0]])
     server.stop()
     edge = site.start_edge([server], [pki.rsa[1]], origin.address, ready=False, timeouts=TIMEOUTS)
-    edge.wait_log(r"event=key_server_connect_failed")
+    edge.wait_log(r'event=key_server_connect_failed.*error="Connection refused"')
     assert edge.admin.get("/ready")[0] == 503
     assert edge.admin.get("/live")[0] == 200
     begin = time.monotonic()

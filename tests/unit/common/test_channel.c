@@ -1,4 +1,5 @@
 /* The ordinary life of a channel: open, messages, rekey, ping, limits, close. */
+#include <errno.h>
 #include <stdio.h>
 
 #include "tests/unit/common/channel_pair.h"
@@ -296,17 +297,23 @@ static void nobody_listening_is_a_system_error(void **state)
     close(fd);
     pair_connect(&p);
     RUN_UNTIL(&p, p.edge.closed == 1);
-    assert_int_equal(p.edge.why, ERR_SYSTEM);
+    assert_int_equal(err_kind(p.edge.why), ERR_SYSTEM);
+    errno = EBADF; /* what happened since does not matter */
+    assert_string_equal(err_string(p.edge.why), "Connection refused");
     p.edge.closed = 0;
     assert_int_equal(address_parse(&p.address, "unix:/nonexistent/keyless", 0, &fault), 0);
     pair_connect(&p);
     RUN_UNTIL(&p, p.edge.closed == 1);
-    assert_int_equal(p.edge.why, ERR_SYSTEM);
+    assert_int_equal(err_kind(p.edge.why), ERR_SYSTEM);
+    errno = EBADF;
+    assert_string_equal(err_string(p.edge.why), "No such file or directory");
     p.edge.closed = 0;
     p.address = (struct address){.length = sizeof p.address.u};
     pair_connect(&p); /* refused by the kernel at once, still told later */
     RUN_UNTIL(&p, p.edge.closed == 1);
-    assert_int_equal(p.edge.why, ERR_SYSTEM);
+    assert_int_equal(err_kind(p.edge.why), ERR_SYSTEM);
+    errno = EBADF;
+    assert_string_equal(err_string(p.edge.why), "Invalid argument");
     pair_clear(&p);
 }
 
