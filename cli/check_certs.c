@@ -49,12 +49,12 @@ static void check_time(struct findings *findings, const char *file, const X509 *
 /* True when ABOVE is the issuer of BELOW, by name and by signature. */
 static bool check_link(struct findings *findings, const char *file, X509 *below, X509 *above, int number)
 {
-    if (X509_check_issued(above, below) != X509_V_OK)
-        findings_add(findings, FINDING_ERROR,
+    if (X509_NAME_cmp(X509_get_issuer_name(below), X509_get_subject_name(above)) != 0)
+        findings_add(findings, FINDING_WARNING,
                      "%s: certificate %d did not issue certificate %d; put the leaf first, then each issuer "
                      "after what it issued",
                      file, number + 1, number);
-    else if (X509_verify(below, X509_get0_pubkey(above)) != 1)
+    else if (X509_check_issued(above, below) != X509_V_OK || X509_verify(below, X509_get0_pubkey(above)) != 1)
         findings_add(findings, FINDING_ERROR,
                      "%s: certificate %d has the name of the issuer of certificate %d and did not sign it; "
                      "take the chain anew from the authority",
@@ -166,9 +166,7 @@ void check_certs_load(struct findings *findings, const struct edge_config *confi
     load_paths(findings, config, &paths, out);
     check_keys(findings, config->certificates, &paths);
     if (paths.count == 0)
-        findings_add(findings, FINDING_ERROR,
-                     "%s: holds no certificate; put chains there as NAME.pem or NAME/fullchain.pem",
-                     config->certificates);
+        findings_add(findings, FINDING_ERROR, "%s: " CERTS_FOLDER_EMPTY, config->certificates);
     else if (config->tls.rsa_key_exchange && out->count > 0 && !has_type(out, KEY_RSA))
         findings_add(findings, FINDING_WARNING,
                      "%s: rsa_key_exchange is on and no certificate here is RSA; add one, or turn it off",

@@ -61,8 +61,40 @@ void certs_free(struct certs *certs)
 
 /* ---- building ---- */
 
+/* The files that cannot be used. A strict load goes on to the last one, too, and fails then: with the fault
+ * of the only one, or with the number of those that the log names. */
+struct bad_files {
+    bool strict;
+    size_t count;
+    const char *event; /* of the first; a strict load keeps it back */
+    struct fault first;
+};
+
+static void add_bad(struct bad_files *bad, const char *event, const struct fault *why)
+{
+    bad->count++;
+    if (bad->strict && bad->count == 1) {
+        bad->event = event;
+        bad->first = *why;
+        return;
+    }
+    if (bad->strict && bad->count == 2)
+        log_finding(LOG_ERROR, bad->event, "error=\"%s\"", bad->first.text);
+    log_finding(LOG_ERROR, event, "error=\"%s\"", why->text);
+}
+
+static int refuse_bad(const struct bad_files *bad, const char *folder, struct fault *fault)
+{
+    if (!bad->strict || bad->count == 0)
+        return 0;
+    if (bad->count == 1)
+        return fault_set(fault, ERR_CONFIG, "%s", bad->first.text);
+    return fault_set(fault, ERR_CONFIG, "%s: %zu of its files cannot be used; see the lines above", folder,
+                     bad->count);
+}
+
 static int load_each(struct certs *certs, OSSL_LIB_CTX *context, struct certs_pool *pool,
-                     const struct certs_paths *paths, bool strict, struct fault *fault)
+                     const struct certs_paths *paths, struct bad_files *bad, struct fault *fault)
 {
     for (size_t i = 0; i < paths->count; i++) {
         struct fault why = {.text = ""};
@@ -71,28 +103,23 @@ static int load_each(struct certs *certs, OSSL_LIB_CTX *context, struct certs_po
             certs->count++;
             continue;
         }
-        if (strict || error == ERR_MEMORY)
+        if (error == ERR_MEMORY)
             return fault_set(fault, error, "%s", why.text);
-        log_event(LOG_ERROR, "certificate_skipped", "error=\"%s\"", why.text);
-        certs->skipped++;
+        add_bad(bad, "certificate_skipped", &why);
     }
     return 0;
 }
 
 /* Keys in files that are no certificates: nobody loads them, and nobody may have them here. */
-static int find_keys(struct certs *certs, const char *folder, const struct certs_paths *paths, bool strict,
+static int find_keys(const char *folder, const struct certs_paths *paths, struct bad_files *bad,
                      struct fault *fault)
 {
     struct certs_paths keys;
     int error = certs_keys_list(&keys, folder, paths, fault);
     for (size_t i = 0; error == 0 && i < keys.count; i++) {
         struct fault why = {.text = ""};
-        int wrong = certs_mend_key(keys.item[i], &why);
-        if (strict)
-            error = fault_set(fault, wrong, "%s", why.text);
-        else
-            log_event(LOG_ERROR, "private_key_found", "error=\"%s\"", why.text);
-        certs->skipped++;
+        (void)certs_mend_key(keys.item[i], &why);
+        add_bad(bad, "private_key_found", &why);
     }
     certs_folder_clear(&keys);
     return error;
@@ -102,12 +129,16 @@ static int load_files(struct certs *certs, OSSL_LIB_CTX *context, const char *fo
                       const struct certs_paths *paths, bool strict, struct fault *fault)
 {
     struct certs_pool pool = {.entries = NULL};
+    struct bad_files bad = {.strict = strict};
     certs->cert = calloc(paths->count + 1, sizeof(struct cert *));
     if (certs->cert == NULL)
         return fault_set(fault, ERR_MEMORY, "no memory for %zu certificates", paths->count);
-    int error = load_each(certs, context, &pool, paths, strict, fault);
+    int error = load_each(certs, context, &pool, paths, &bad, fault);
     certs_pool_clear(&pool);
-    return error != 0 ? error : find_keys(certs, folder, paths, strict, fault);
+    if (error == 0)
+        error = find_keys(folder, paths, &bad, fault);
+    certs->skipped = bad.count;
+    return error != 0 ? error : refuse_bad(&bad, folder, fault);
 }
 
 /* Of two for the same name and type the one that lasts longer; of equals the first. */
@@ -120,8 +151,8 @@ static void set_put(struct cert_set *set, const struct cert *cert, const char *n
         *place = cert;
     }
     if (loser != NULL && loser != *place)
-        log_event(LOG_INFO, "certificate_shadowed", "name=%s file=%s by=%s", name, loser->file,
-                  (*place)->file);
+        log_finding(LOG_INFO, "certificate_shadowed", "name=%s file=%s by=%s", name, loser->file,
+                    (*place)->file);
 }
 
 static int add_name(struct certs *certs, const char *text, const struct cert *cert)
@@ -168,8 +199,8 @@ static int name_all(struct certs *certs)
     for (size_t i = 0; i < certs->count; i++) {
         const struct cert *cert = certs->cert[i];
         if (cert->name_count == 0)
-            log_event(LOG_WARN, "certificate_without_name",
-                      "file=%s meaning=\"it can only serve as the default\"", cert->file);
+            log_finding(LOG_WARN, "certificate_without_name",
+                        "file=%s meaning=\"it can only serve as the default\"", cert->file);
         for (size_t n = 0; n < cert->name_count; n++)
             if (add_name(certs, cert->names[n], cert) != 0)
                 return ERR_MEMORY;
@@ -254,7 +285,9 @@ int certs_load(struct certs **out, OSSL_LIB_CTX *context, const char *folder, co
     if (error == 0)
         error = load_files(certs, context, folder, &paths, strict, fault);
     certs_folder_clear(&paths);
-    if (error == 0 && certs->count == 0)
+    if (error == 0 && certs->count == 0 && certs->skipped == 0)
+        error = fault_set(fault, ERR_CONFIG, "%s: " CERTS_FOLDER_EMPTY, folder);
+    else if (error == 0 && certs->count == 0)
         error = fault_set(
             fault, ERR_CONFIG,
             "%s: no usable certificate below it (%zu skipped); put PEM chains there as NAME.pem or "

@@ -35,9 +35,10 @@ struct certs;
 
 /* Loads every *.pem, *.crt, *.cer below FOLDER. A bad file (no certificate, expired, unsupported key, or one
  * that holds a private key: this is the edge!) is reported with its mend in the log and skipped, counted in
- * certs_skipped; with STRICT (for -t) the first one fails. None at all is an error. DEFAULT_NAME picks the
- * set for unknown or absent names: NULL = the first file by name, "" = none: such clients are refused with
- * unrecognized_name. Of two certificates with the same name and type the one that ends later answers. */
+ * certs_skipped; with STRICT (for -t) it fails, after the last one. None at all is an error. DEFAULT_NAME
+ * picks the set for unknown or absent names: NULL = the first file by name, "" = none: such clients are
+ * refused with unrecognized_name. Of two certificates with the same name and type the one that ends later
+ * answers. */
 int certs_load(struct certs **out, OSSL_LIB_CTX *context, const char *folder, const char *default_name,
                bool strict, struct fault *fault) MUST_USE;
 void certs_free(struct certs *certs);

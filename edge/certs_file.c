@@ -148,8 +148,8 @@ bool certs_file_lacks_issuer(const struct cert *cert)
 static void warn_chain_short(const struct cert *cert)
 {
     if (certs_file_lacks_issuer(cert))
-        log_event(LOG_WARN, "certificate_chain_short", "file=%s hint=\"" CERTS_FILE_ISSUER_MISSING "\"",
-                  cert->file);
+        log_finding(LOG_WARN, "certificate_chain_short", "file=%s hint=\"" CERTS_FILE_ISSUER_MISSING "\"",
+                    cert->file);
 }
 
 /* Clients forgive a wrong order less and less. */
@@ -159,7 +159,7 @@ static void warn_chain_order(const struct cert *cert)
     for (int i = 0; i < sk_X509_num(cert->chain); i++) {
         const X509 *above = sk_X509_value(cert->chain, i);
         if (X509_NAME_cmp(X509_get_issuer_name(below), X509_get_subject_name(above)) != 0) {
-            log_event(
+            log_finding(
                 LOG_WARN, "certificate_chain_order",
                 "file=%s certificate=%d hint=\"put the leaf first, then each issuer after what it issued\"",
                 cert->file, i + 2);
@@ -167,6 +167,25 @@ static void warn_chain_order(const struct cert *cert)
         }
         below = above;
     }
+}
+
+/* With an issuer before what it issued the edge would show the issuer, and ask for its key. */
+static int check_leaf_first(const struct cert *cert, struct fault *fault)
+{
+    EVP_PKEY *key = X509_get0_pubkey(cert->leaf);
+    for (int i = 0; i < sk_X509_num(cert->chain); i++) {
+        X509 *below = sk_X509_value(cert->chain, i);
+        bool names_itself = X509_NAME_cmp(X509_get_issuer_name(below), X509_get_subject_name(below)) == 0;
+        if (!names_itself && X509_check_issued(cert->leaf, below) == X509_V_OK &&
+            X509_verify(below, key) == 1)
+            return fault_set(
+                fault, ERR_CONFIG,
+                "%s: certificate 1 is the issuer of certificate %d; put the leaf first, then each "
+                "issuer after what it issued",
+                cert->file, i + 2);
+    }
+    ERR_clear_error();
+    return 0;
 }
 
 /* RFC 5246, 7.4.2: every certificate has a length of three bytes before it, and so has the list, after the
@@ -201,8 +220,8 @@ static int check_validity(struct cert *cert, struct fault *fault)
                          day);
     }
     if (seconds_of(X509_get0_notBefore(cert->leaf)) > now)
-        log_event(LOG_WARN, "certificate_not_yet_valid", "file=%s hint=\"check this machine's clock\"",
-                  cert->file);
+        log_finding(LOG_WARN, "certificate_not_yet_valid", "file=%s hint=\"check this machine's clock\"",
+                    cert->file);
     return 0;
 }
 
@@ -237,7 +256,7 @@ static int add_name(struct cert *cert, const char *text, size_t length)
 {
     char folded[CERTS_NAME_SIZE];
     if (!certs_file_fold_name(folded, text, length)) {
-        log_event(LOG_WARN, "certificate_name_ignored", "file=%s reason=\"not a host name\"", cert->file);
+        log_finding(LOG_WARN, "certificate_name_ignored", "file=%s reason=\"not a host name\"", cert->file);
         return 0;
     }
     char **names = realloc(cert->names, (cert->name_count + 1) * sizeof *names);
@@ -309,8 +328,8 @@ static int fill(struct cert *cert, OSSL_LIB_CTX *context, struct certs_pool *poo
         return certs_mend_form(cert->file, contents, fault);
     int error = 0;
     (void)((error = parse_chain(cert, context, pool, content, fault)) != 0 ||
-           (error = check_validity(cert, fault)) != 0 || (error = read_names(cert, fault)) != 0 ||
-           (error = make_key(cert, context, fault)) != 0);
+           (error = check_leaf_first(cert, fault)) != 0 || (error = check_validity(cert, fault)) != 0 ||
+           (error = read_names(cert, fault)) != 0 || (error = make_key(cert, context, fault)) != 0);
     if (error != 0)
         return error;
     cert->message_size = message_size(cert);

@@ -8,6 +8,8 @@
 #include "common/err.h"
 
 #define CERTS_FOLDER_DEPTH 3 /* sub-folders below the folder */
+/* Of a folder, after its name and a colon. */
+#define CERTS_FOLDER_EMPTY "holds no certificate; put chains there as NAME.pem or NAME/fullchain.pem"
 
 struct certs_paths {
     char **item; /* owned strings, sorted */

@@ -68,15 +68,16 @@ void keystore_number(struct keystore *store)
 static void tell_skipped(const struct keystore_file *file)
 {
     if (file->key == NULL)
-        log_event(LOG_ERROR, "key_skipped", "file=%s error=\"%s\"", file->name,
-                  file->why != NULL ? file->why : err_string(ERR_MEMORY));
+        log_finding(LOG_ERROR, "key_skipped", "file=%s error=\"%s\"", file->name,
+                    file->why != NULL ? file->why : err_string(ERR_MEMORY));
     else if (file->clash == CLASH_KEY)
-        log_event(LOG_WARN, "key_skipped", "key=%s error=\"the same key as %s; remove one of the two files\"",
-                  file->key->name, file->first->key->name);
+        log_finding(LOG_WARN, "key_skipped",
+                    "key=%s error=\"the same key as %s; remove one of the two files\"", file->key->name,
+                    file->first->key->name);
     else if (file->clash == CLASH_NAME)
-        log_event(LOG_ERROR, "key_skipped",
-                  "key=%s error=\"%s is the name of another key, too; rename one of the two files\"",
-                  file->key->name, file->key->name);
+        log_finding(LOG_ERROR, "key_skipped",
+                    "key=%s error=\"%s is the name of another key, too; rename one of the two files\"",
+                    file->key->name, file->key->name);
 }
 
 static void tell(const struct keystore *store)
@@ -115,10 +116,10 @@ static int refuse_news(const struct keystore *store, const struct keystore *befo
         if (length < sizeof names)
             length += (size_t)snprintf(names + length, sizeof names - length, "%s%s", length > 0 ? ", " : "",
                                        file->name);
-        log_event(LOG_ERROR, "key_unusable", "file=%s error=\"%s\"", file->name,
-                  file->key != NULL   ? "another file has this name with another extension; rename one"
-                  : file->why != NULL ? file->why
-                                      : err_string(ERR_MEMORY));
+        log_finding(LOG_ERROR, "key_unusable", "file=%s error=\"%s\"", file->name,
+                    file->key != NULL   ? "another file has this name with another extension; rename one"
+                    : file->why != NULL ? file->why
+                                        : err_string(ERR_MEMORY));
     }
     if (count == 0)
         return 0;

@@ -76,7 +76,7 @@ static void warn_of_idle_sections(const struct loaded *loaded)
     for (size_t i = 1; used != NULL && i < policy_count(loaded->policy); i++) {
         const struct policy_rule *rule = policy_at(loaded->policy, i);
         if (bsearch(&rule, used, count, sizeof *used, compare_rules) == NULL)
-            log_event(
+            log_finding(
                 LOG_WARN, "key_section_idle",
                 "error=\"key %s: the configuration has this section, and there is no such key; put it into "
                 "the folder of keys, or correct the title\"",

@@ -259,7 +259,8 @@ static int report(const struct vault *vault, const struct server_config *config,
                  config->keys, skipped, keys + skipped);
     else if (keys == 0)
         snprintf(text, sizeof text,
-                 "keyless-server: %s: holds no key; put private keys there as NAME.key or NAME.pem\n",
+                 "keyless-server: %s: holds no key; put private keys there as NAME.key or NAME.pem, "
+                 "mode 0400\n",
                  config->keys);
     else
         snprintf(text, sizeof text, "%s is good: %zu edges, %zu keys, rules %.16s\n", file,

@@ -311,6 +311,39 @@ def test_check_finds_every_fault_at_once(trial, pki):
     assert_found(trial.edge_conf, "rsa.pem: no PEM")
 
 
+@pytest.mark.parametrize("side, folder", [("server", "keys"), ("edge", "certs")])
+def test_check_says_once_that_a_folder_is_empty(trial, side, folder):
+    break_empty(side + "/" + folder)(trial, None)
+    done = run("check", "-c", getattr(trial, side + "_conf"))
+    assert len(re.findall(r"%s: .*(?:holds no|no usable)" % folder, done.stdout)) == 1, done.stdout
+
+
+def names_of_bad(*command):
+    """Until it ends, or is ready: a key server starts without a key, an edge does not without a certificate."""
+    said = ""
+    with subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as running:
+        for line in running.stdout:
+            said += line
+            if "event=ready" in line:
+                running.terminate()
+    assert running.returncode != 0 or "event=ready" in said, said
+    return set(re.findall(r"bad\d\d(?=\.pem)", said))
+
+
+@pytest.mark.parametrize("side, folder", [("server", "keys"), ("edge", "certs")])
+def test_test_check_and_start_name_every_bad_file(trial, side, folder):
+    bad, conf = {"bad%02d" % number for number in range(25)}, getattr(trial, side + "_conf")
+    directory = os.path.join(getattr(trial, side), folder)
+    for name in os.listdir(directory):
+        os.unlink(os.path.join(directory, name))
+    for name in bad:
+        write(os.path.join(directory, name + ".pem"), "x\n", 0o400)
+    daemon = program("keyless-" + side)
+    assert names_of_bad(daemon, "-t", "-c", conf) == bad
+    assert names_of_bad(program("keyless"), "check", "-c", conf) == bad
+    assert names_of_bad(daemon, "-c", conf) == bad
+
+
 def test_check_warns_of_a_key_that_nobody_has(trial):
     replace(os.path.join(trial.server, "authorized_edges"), " edge1 ", " edge1 keys=rsa,missing ")
     done = keyless("check", "-c", trial.server_conf)
@@ -379,8 +412,8 @@ def plain_allowed(trial):
 @pytest.mark.parametrize("text, options, pattern", [
     ("key_default {\n modes = {\"plain\"}\n}\n", "", r"server\.conf:@modes: modes of key_default lists plain: an edge that is taken over"),
     ("key rsa {\n modes = {\"plain\", \"bound\"}\n}\n", "", r"server\.conf:@modes: modes of rsa lists plain"),
-    ("key nobody { }\n", "", r"key nobody: server\.conf has this section, and there is no such key"),
-    ("key %s { }\n" % ("0" * 64), "", r"key 0{64}: server\.conf has this section, and there is no such key"),
+    ("key nobody { }\n", "", r"key nobody: the configuration has this section, and there is no such key"),
+    ("key %s { }\n" % ("0" * 64), "", r"key 0{64}: the configuration has this section, and there is no such key"),
     ("key rsa {\n not_after = 2020-01-01\n}\n", "", r"server\.conf:@not_after: not_after of key rsa was 2020-01-01T00:00:00Z"),
     ("key_default {\n not_after = \"IN13\"\n}\n", "", r"server\.conf:@not_after: not_after of key key_default comes in 1[23] days"),
     ("", "not_after=2020-01-01", r"authorized_edges:1: not_after of edge edge1 was 2020-01-01T00:00:00Z, so it is refused"),
@@ -401,7 +434,7 @@ def test_check_warns_of_policy(trial, text, options, pattern):
 
 def test_check_warns_of_nothing_in_a_sound_policy(trial):
     write_policy(trial, "key rsa { names = {\"localhost\"} rate = 100/s not_after = \"%s\" }\n" % in_days(15), "not_after=%s" % in_days(15))
-    assert "warning" not in keyless("check", "-c", trial.server_conf).stdout
+    assert not re.search("^warning", keyless("check", "-c", trial.server_conf).stdout, re.M)
 
 
 @pytest.mark.parametrize("text, pattern", [
@@ -548,10 +581,22 @@ def test_check_accepts_a_chain_in_order(trial, chain):
     assert re.search(r"^ok .*site\.pem: p256 certificate for leaf\.test", keyless("check", "-c", trial.edge_conf).stdout, re.M)
 
 
-@pytest.mark.parametrize("names", [("leaf", "root", "middle"), ("leaf", "root"), ("middle", "leaf")])
-def test_check_finds_a_chain_out_of_order(trial, chain, names):
+@pytest.mark.parametrize("names", [("leaf", "root", "middle"), ("leaf", "root")])
+def test_check_warns_of_a_chain_out_of_order(trial, chain, names):
     chain.join(trial, *names)
-    assert_found(trial.edge_conf, r"site\.pem: certificate \d did not issue certificate \d; put the leaf first")
+    done = keyless("check", "-c", trial.edge_conf)
+    assert re.search(r"^warning .*site\.pem: certificate \d did not issue certificate \d; put the leaf first", done.stdout, re.M)
+
+
+@pytest.mark.parametrize("names", [("middle", "leaf"), ("root", "middle", "leaf"), ("root", "leaf", "middle")])
+def test_a_reversed_chain_is_refused_by_test_check_and_start(trial, chain, names):
+    chain.join(trial, *names)
+    wrong = r"site\.pem: certificate 1 is the issuer of certificate \d; put the leaf first"
+    assert_found(trial.edge_conf, wrong)
+    for more in ("-t",), ():
+        done = subprocess.run([program("keyless-edge"), *more, "-c", trial.edge_conf], capture_output=True, text=True,
+                              timeout=60)
+        assert done.returncode == 2 and re.search(wrong, done.stderr), done.stderr
 
 
 def test_check_finds_an_issuer_of_the_same_name_with_another_key(trial, chain):

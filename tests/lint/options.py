@@ -64,7 +64,7 @@ def differences(page, sources, line_sources):
 def event_differences(page, folder):
     text = "".join(path.read_text() for path in sorted(pathlib.Path(folder).rglob("*.c")))
     common = "".join(path.read_text() for path in sorted(pathlib.Path("common").glob("*.c")))
-    events = set(re.findall(r'\blog_event\([^"]*?"(\w+)"', text + common))
+    events = set(re.findall(r'\blog_(?:event|finding|record|record_fields)\([^"]*?"(\w+)"', text + common))
     log = re.search(r"^# LOG$(.*?)^# ", pathlib.Path(page).read_text(), re.M | re.S).group(1)
     named = {name for line in re.findall(r"^\*.*$", log, re.M) for name in re.findall(r"\*(\w+)\*", line)}
     for name in sorted(events - named):

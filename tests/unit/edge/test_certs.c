@@ -431,6 +431,19 @@ static void other_forms_of_certificates_are_refused_with_the_command_that_conver
     }
 }
 
+static void a_strict_load_counts_every_bad_file(void **state)
+{
+    (void)state;
+    put_text("bad1.pem", "hello\n");
+    put_text("bad2.pem", "hello\n");
+    put_text("README", "-----BEGIN EC PRIVATE KEY-----\n");
+    put("zz-good.pem", P256_KEY, "DNS:good.example");
+    assert_int_equal(load("", true), ERR_CONFIG);
+    assert_non_null(strstr(fault.text, ": 3 of its files cannot be used; see the lines above"));
+    assert_int_equal(load("", false), 0);
+    assert_int_equal(certs_skipped(certs), 3);
+}
+
 /* Whatever the name, the depth and the form; a start counts it, a strict load refuses. */
 static void a_private_key_in_any_file_is_found(void **state)
 {
@@ -493,7 +506,7 @@ static void no_certificate_at_all_is_an_error(void **state)
 {
     (void)state;
     assert_int_equal(load(NULL, false), ERR_CONFIG);
-    assert_non_null(strstr(fault.text, "no usable certificate"));
+    assert_non_null(strstr(fault.text, CERTS_FOLDER_EMPTY));
 }
 
 static void a_missing_folder_is_an_error(void **state)
@@ -548,6 +561,7 @@ int main(void)
         TEST(a_future_certificate_is_loaded),
         TEST(text_without_a_certificate_is_refused),
         TEST(other_forms_of_certificates_are_refused_with_the_command_that_converts),
+        TEST(a_strict_load_counts_every_bad_file),
         TEST(a_private_key_in_any_file_is_found),
         TEST(a_damaged_certificate_is_refused),
         TEST(a_cut_certificate_is_refused),
