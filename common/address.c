@@ -257,7 +257,9 @@ static int explain(const struct address *address, int number, struct fault *faul
     address_text(address, text);
     unsigned port = address_is_local(address) ? 0 : ntohs(address->u.v4.sin_port);
     if (number == EADDRINUSE)
-        return fault_set(fault, ERR_SYSTEM, "%s: in use already; see by whom with: ss -ltnp sport = :%u",
+        return fault_set(fault, ERR_SYSTEM,
+                         "%s: in use already; end who listens there or take another port; see by whom with: "
+                         "ss -ltnp sport = :%u",
                          text, port);
     if (number == EACCES && !address_is_local(address))
         return fault_set(fault, ERR_SYSTEM,
@@ -287,6 +289,38 @@ void address_split_families(struct address *list, size_t count)
                 list[i].v6_only = true;
 }
 
+static uint16_t port_of(const struct address *address)
+{
+    return address->u.any.sa_family == AF_INET ? address->u.v4.sin_port : address->u.v6.sin6_port;
+}
+
+/* True when a socket of both families at the IPv6 address HAVER has the IPv4 address. */
+static bool is_any_of_both(const struct address *haver)
+{
+    return is_any_v6(haver) && !haver->v6_only;
+}
+
+bool address_covers(const struct address *haver, const struct address *other)
+{
+    if (address_is_local(haver) || address_is_local(other) || port_of(haver) != port_of(other) ||
+        port_of(haver) == 0)
+        return false;
+    if (haver->u.any.sa_family != other->u.any.sa_family)
+        return is_any_of_both(haver);
+    if (is_any_v4(haver) || is_any_of_both(haver) || (is_any_v6(haver) && !is_any_of_both(other)))
+        return true;
+    return haver->u.any.sa_family == AF_INET
+               ? haver->u.v4.sin_addr.s_addr == other->u.v4.sin_addr.s_addr
+               : haver->u.v6.sin6_scope_id == other->u.v6.sin6_scope_id &&
+                     IN6_ARE_ADDR_EQUAL(&haver->u.v6.sin6_addr, &other->u.v6.sin6_addr);
+}
+
+int address_share(int fd)
+{
+    int on = 1;
+    return setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0 ? ERR_SYSTEM : 0;
+}
+
 /* Binds and listens with FD; -1 with errno. The mode is set before listen(), so nobody connects in between.
  */
 static int start_listening(int fd, const struct address *address, bool shared, int backlog)
@@ -295,7 +329,7 @@ static int start_listening(int fd, const struct address *address, bool shared, i
     int v6_only = address->v6_only;
     if (!address_is_local(address) && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0)
         return -1;
-    if (!address_is_local(address) && shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0)
+    if (!address_is_local(address) && shared && address_share(fd) != 0)
         return -1;
     if (is_any_v6(address) && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6_only, sizeof v6_only) != 0)
         return -1;

@@ -47,8 +47,19 @@ bool address_is_local(const struct address *address);    /* a unix socket */
 bool address_is_loopback(const struct address *address); /* a unix socket or a loopback address */
 
 /* A listening, non-blocking, close-on-exec stream socket, SO_REUSEADDR and, when SHARED, SO_REUSEPORT. A unix
- * socket is made with mode 0660, replacing a stale one. Returns the descriptor or a negative error. */
+ * socket is made with mode 0660, replacing a stale one. Returns the descriptor or a negative error.
+ *
+ * Not shared, it is an error when anybody listens there already, also one who shares: of several that start
+ * at once, one gets the address. Shared, it is an error when anybody of another user listens there, or one
+ * who does not share; so whoever wants several sockets of its own and nobody else's opens the first not
+ * shared, then shares it. */
 int address_listen(const struct address *address, bool shared, int backlog, struct fault *fault) MUST_USE;
+/* Lets sockets that are opened from now on, by address_listen() with SHARED, listen beside FD, which listens
+ * already. ERR_SYSTEM with errno. */
+int address_share(int fd) MUST_USE;
+/* True when a socket that listens at HAVER has all that one at OTHER would have: the same address, or all
+ * addresses of its family or of both. Never for port 0, which is another port each time, and unix sockets. */
+bool address_covers(const struct address *haver, const struct address *other);
 /* Where LIST, of COUNT addresses to listen at, has "0.0.0.0:PORT" and "[::]:PORT", the second is for IPv6
  * only; otherwise it is for both. */
 void address_split_families(struct address *list, size_t count);

@@ -48,24 +48,74 @@ static int open_others(struct edge_bind *bind, size_t address, int first, struct
     return 0;
 }
 
+/* True when a socket of this edge has all connections of ADDRESS already, for which another may not ask
+ * unshared. */
+static bool is_ours(const struct edge_bind *bind, size_t address)
+{
+    for (size_t i = 0; i < bind->count; i++)
+        if (*place(bind, 0, i) != -1 && address_covers(&bind->bound[i], &bind->bound[address]))
+            return true;
+    return false;
+}
+
+/* The first socket for ADDRESS. It is bound unshared, which fails beside any other process that listens
+ * there; only then it is shared, with the sockets of the other threads. */
+static int open_first(struct edge_bind *bind, size_t address, struct fault *fault)
+{
+    const struct address *bound = &bind->bound[address];
+    char text[ADDRESS_TEXT_SIZE];
+    bool shared = is_ours(bind, address);
+
+    int fd = address_listen(bound, shared, BACKLOG, fault);
+    if (fd < 0)
+        return fd;
+    tune(fd, bound);
+    *place(bind, 0, address) = fd;
+    if (!shared && !address_is_local(bound) && address_share(fd) != 0)
+        return fault_set(fault, ERR_SYSTEM, "%s: cannot be shared between threads: %s",
+                         address_text(bound, text), strerror(errno));
+    return 0;
+}
+
 static int open_address(struct edge_bind *bind, size_t address, const char *text, struct fault *fault)
 {
     struct address *bound = &bind->bound[address];
     bool v6_only = bound->v6_only;
     char actual[ADDRESS_TEXT_SIZE];
-    int error = 0;
+    int error = open_first(bind, address, fault);
 
-    int fd = address_listen(bound, !address_is_local(bound), BACKLOG, fault);
-    if (fd < 0)
-        return fd;
-    tune(fd, bound);
-    *place(bind, 0, address) = fd;
+    if (error)
+        return error;
+    int fd = *place(bind, 0, address);
     if (!address_is_local(bound) && (error = address_of_socket(fd, bound)) != 0)
         return fault_set(fault, error, "%s: cannot tell the bound address: %s", text, strerror(errno));
     bound->v6_only = v6_only;
     error = open_others(bind, address, fd, fault);
     if (!error)
         log_event(LOG_INFO, "listening", "address=%s threads=%u", address_text(bound, actual), bind->threads);
+    return error;
+}
+
+/* True when another address has all of ADDRESS and more: "0.0.0.0:443" of "192.0.2.1:443". */
+static bool has_wider(const struct edge_bind *bind, size_t address)
+{
+    const struct address *narrow = &bind->bound[address];
+
+    for (size_t i = 0; i < bind->count; i++)
+        if (address_covers(&bind->bound[i], narrow) && !address_covers(narrow, &bind->bound[i]))
+            return true;
+    return false;
+}
+
+/* Opens the addresses that have a wider one, or those that have none. */
+static int open_some(struct edge_bind *bind, const struct config_strings *listen, bool wider,
+                     struct fault *fault)
+{
+    int error = 0;
+
+    for (size_t i = 0; !error && i < bind->count; i++)
+        if (has_wider(bind, i) == wider)
+            error = open_address(bind, i, listen->item[i], fault);
     return error;
 }
 
@@ -77,8 +127,10 @@ static int open_all(struct edge_bind *bind, const struct config_strings *listen,
         error = address_parse(&bind->bound[i], listen->item[i], EDGE_DEFAULT_PORT, fault);
     if (!error)
         address_split_families(bind->bound, listen->count);
-    for (size_t i = 0; !error && i < listen->count; i++)
-        error = open_address(bind, i, listen->item[i], fault);
+    if (!error)
+        error = open_some(bind, listen, false, fault);
+    if (!error)
+        error = open_some(bind, listen, true, fault);
     return error;
 }
 

@@ -12,6 +12,7 @@ struct edge_bind {
 };
 
 /* One socket a thread and address, sharing the port (SO_REUSEPORT); a unix socket is one for all threads.
+ * Nobody else may listen there, not even another edge of the same user: it would take a part of the clients.
  * Logs "listening" with the bound address. On error OUT is cleared. */
 int edge_bind_open(struct edge_bind *out, const struct setup *setup, struct fault *fault) MUST_USE;
 /* The descriptors of THREAD, for thread_new(), which takes them. */

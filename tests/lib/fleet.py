@@ -100,7 +100,7 @@ class Admin:
 
 def _bound(daemon, event, since=0):
     line = daemon.wait_log(r"event=%s\b" % event, since)
-    host, port = re.search(r'address="?\[?([^"\]\s]+?)\]?:(\d+)"?', line).groups()
+    host, port = re.search(r'address="?\[?([^"\]\s]+?)\]?:(\d+)"?(?:\s|$)', line).groups()
     return host, int(port)
 
 

@@ -200,6 +200,60 @@ static void a_port_is_shared_only_when_asked_for(void **state)
     close(second);
 }
 
+/* Of two that want an address for sockets of their own, one gets it, whenever the other binds: the first
+ * socket is shared only once it listens. */
+static void an_address_is_claimed_before_it_is_shared(void **state)
+{
+    struct address address, all;
+    struct fault fault = {{0}};
+    (void)state;
+    assert_int_equal(address_parse(&address, "127.0.0.1:0", 0, NULL), 0);
+    assert_int_equal(address_parse(&all, "0.0.0.0:1", 0, NULL), 0);
+    int first = address_listen(&address, false, 16, &fault);
+    assert_true(first >= 0);
+    assert_int_equal(address_of_socket(first, &address), 0);
+    all.u.v4.sin_port = address.u.v4.sin_port;
+    assert_int_equal(address_listen(&address, true, 16, &fault), ERR_SYSTEM);
+    assert_int_equal(address_share(first), 0);
+    int second = address_listen(&address, true, 16, &fault);
+    assert_true(second >= 0);
+    assert_int_equal(address_listen(&address, false, 16, &fault), ERR_SYSTEM);
+    assert_non_null(strstr(fault.text, "ss -ltnp"));
+    assert_int_equal(address_listen(&all, false, 16, &fault), ERR_SYSTEM);
+    close(first);
+    close(second);
+    assert_int_equal(address_share(-1), ERR_SYSTEM);
+}
+
+static void what_a_socket_covers(void **state)
+{
+    static const struct {
+        const char *haver, *other;
+        bool covers;
+    } cases[] = {
+        {"127.0.0.1:1", "127.0.0.1:1", true},  {"127.0.0.1:1", "127.0.0.2:1", false},
+        {"127.0.0.1:1", "127.0.0.1:2", false}, {"127.0.0.1:0", "127.0.0.1:0", false},
+        {"0.0.0.0:1", "127.0.0.1:1", true},    {"127.0.0.1:1", "0.0.0.0:1", false},
+        {"0.0.0.0:1", "[::1]:1", false},       {"[::]:1", "127.0.0.1:1", true},
+        {"[::]:1", "0.0.0.0:1", true},         {"[::]:1", "[::1]:1", true},
+        {"[::1]:1", "[::]:1", false},          {"[::1]:1", "[::1]:1", true},
+        {"[::1]:1", "[::2]:1", false},         {"[::1]:1", "127.0.0.1:1", false},
+        {"unix:/a", "unix:/a", false},         {"0.0.0.0:1", "unix:/a", false},
+    };
+    struct address haver, other;
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_int_equal(address_parse(&haver, cases[i].haver, 9, NULL), 0);
+        assert_int_equal(address_parse(&other, cases[i].other, 9, NULL), 0);
+        if (address_covers(&haver, &other) != cases[i].covers)
+            fail_msg("%s and %s", cases[i].haver, cases[i].other);
+    }
+    assert_int_equal(address_parse(&haver, "[::]:1", 0, NULL), 0);
+    assert_int_equal(address_parse(&other, "127.0.0.1:1", 0, NULL), 0);
+    haver.v6_only = true;
+    assert_false(address_covers(&haver, &other));
+}
+
 static void a_foreign_address_is_explained(void **state)
 {
     (void)state;
@@ -365,6 +419,8 @@ int main(void)
         cmocka_unit_test(port_zero_becomes_a_real_port_one_can_connect_to),
         cmocka_unit_test(a_star_takes_ipv4_too),
         cmocka_unit_test(a_port_is_shared_only_when_asked_for),
+        cmocka_unit_test(an_address_is_claimed_before_it_is_shared),
+        cmocka_unit_test(what_a_socket_covers),
         cmocka_unit_test(a_foreign_address_is_explained),
         cmocka_unit_test(unix_sockets_replace_stale_ones_only),
         cmocka_unit_test(networks_have_the_addresses_they_should),
