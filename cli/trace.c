@@ -1,5 +1,5 @@
-/* keyless trace: the twelve steps of one TLS 1.2 RSA handshake through a running edge, and beside it the same
- * with a local key. */
+/* keyless trace: the steps of one handshake through a running edge, and beside it the same with a local key.
+ */
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -11,12 +11,14 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/trace_local.h"
 #include "cli/trace_print.h"
+#include "cli/trace_tls.h"
 #include "common/address.h"
 #include "common/admin.h"
 #include "common/clock.h"
 
-#define DEFAULT_CIPHER  "AES128-GCM-SHA256:AES256-GCM-SHA384:AES128-SHA"
+#define RSA_CIPHERS     "AES128-GCM-SHA256:AES256-GCM-SHA384:AES128-SHA" /* TLS 1.2, unless others are named */
 #define ADMIN_ADDRESS   "127.0.0.1:2405"
 #define TIMEOUT_SECONDS 15
 #define LOOK_TRIES      50 /* for the edge to write down that the connection ended; 20 ms each */
@@ -29,6 +31,7 @@ struct wishes {
     const char *connect;
     const char *admin;
     const char *local_key, *local_cert;
+    const char *version;
     bool json;
 };
 
@@ -131,7 +134,7 @@ static int run_local(const struct wishes *wishes, struct trace_run *run, struct 
     return err;
 }
 
-enum { CA = 1, INSECURE, CONNECT, ADMIN, LOCAL_KEY, LOCAL_CERT, CIPHER, JSON };
+enum { CA = 1, INSECURE, CONNECT, ADMIN, LOCAL_KEY, LOCAL_CERT, CIPHER, TLS, JSON };
 
 static const struct option options[] = {
     {"ca", required_argument, NULL, CA},
@@ -141,15 +144,37 @@ static const struct option options[] = {
     {"local-key", required_argument, NULL, LOCAL_KEY},
     {"local-cert", required_argument, NULL, LOCAL_CERT},
     {"cipher", required_argument, NULL, CIPHER},
+    {"tls", required_argument, NULL, TLS},
     {"json", no_argument, NULL, JSON},
     {0},
 };
 
+/* The version of TLS: as named, or that of the suites that are. */
+static int take_version(struct wishes *wishes)
+{
+    struct trace_target *target = &wishes->target;
+    target->tls13 = target->cipher != NULL && strncmp(target->cipher, "TLS_", 4) == 0;
+    if (wishes->version != NULL && strcmp(wishes->version, "1.2") != 0 && strcmp(wishes->version, "1.3") != 0)
+        return cli_usage(&cli_trace, "--tls %s: is neither 1.2 nor 1.3", wishes->version);
+    if (wishes->version != NULL && target->cipher != NULL && target->tls13 != (wishes->version[2] == '3'))
+        return cli_usage(&cli_trace, "--cipher %s: names suites of another version than --tls %s",
+                         target->cipher, wishes->version);
+    if (wishes->version != NULL)
+        target->tls13 = wishes->version[2] == '3';
+    if (target->cipher == NULL && !target->tls13)
+        target->cipher = RSA_CIPHERS;
+    return 0;
+}
+
 static int read_wishes(struct wishes *wishes, int argc, char *argv[])
 {
-    const char **text[] = {[CA] = &wishes->target.ca,          [CONNECT] = &wishes->connect,
-                           [ADMIN] = &wishes->admin,           [LOCAL_KEY] = &wishes->local_key,
-                           [LOCAL_CERT] = &wishes->local_cert, [CIPHER] = &wishes->target.cipher};
+    const char **text[] = {[CA] = &wishes->target.ca,
+                           [CONNECT] = &wishes->connect,
+                           [ADMIN] = &wishes->admin,
+                           [LOCAL_KEY] = &wishes->local_key,
+                           [LOCAL_CERT] = &wishes->local_cert,
+                           [CIPHER] = &wishes->target.cipher,
+                           [TLS] = &wishes->version};
     int option;
     while ((option = cli_option(&cli_trace, argc, argv, "", options)) != -1) {
         if (option == '?')
@@ -167,17 +192,18 @@ static int read_wishes(struct wishes *wishes, int argc, char *argv[])
         return cli_usage(
             &cli_trace,
             "--local-key needs --local-cert, the certificate chain of that key, and the other way round");
-    return take_url(wishes, argv[optind]);
+    int result = take_version(wishes);
+    return result != 0 ? result : take_url(wishes, argv[optind]);
 }
 
 static void print_both(const struct wishes *wishes, const struct trace_run *far, const json_t *edge,
                        const struct trace_run *near, const struct trace_local *local)
 {
     if (!wishes->json) {
-        trace_print_steps(far, edge, NULL);
+        trace_print_steps(stdout, cli_colour(), far, edge, NULL);
         if (wishes->local_key != NULL) {
             printf("\nThe same with the key in the server, in this process:\n");
-            trace_print_steps(near, NULL, local);
+            trace_print_steps(stdout, cli_colour(), near, NULL, local);
         }
         return;
     }
@@ -191,7 +217,7 @@ static void print_both(const struct wishes *wishes, const struct trace_run *far,
 
 static int run(int argc, char *argv[])
 {
-    struct wishes wishes = {.target = {.cipher = DEFAULT_CIPHER}, .admin = ADMIN_ADDRESS};
+    struct wishes wishes = {.admin = ADMIN_ADDRESS};
     struct trace_run far = {0}, near = {0};
     struct trace_local local = {0};
     int result = read_wishes(&wishes, argc, argv);
@@ -214,13 +240,13 @@ static int run(int argc, char *argv[])
 const struct cli_verb cli_trace = {
     .name = "trace",
     .arguments = "[options] https://HOST[:PORT][/PATH]",
-    .summary = "Shows the twelve steps of one TLS 1.2 RSA handshake through an edge, with the detour to the "
-               "key server.",
+    .summary = "Shows the steps of one handshake through an edge, with the detour to the key server.",
     .help = "  --connect ADDR      connect there instead of to HOST\n"
             "  --ca FILE           trusted root certificates\n"
             "  --insecure          do not verify the certificate\n"
             "  --admin ADDR        the edge's admin endpoint (127.0.0.1:2405), for the detour\n"
-            "  --cipher LIST       OpenSSL cipher list\n"
+            "  --tls VERSION       1.2 or 1.3 (1.2)\n"
+            "  --cipher LIST       OpenSSL cipher list (RSA key exchange), such as ECDHE\n"
             "  --local-key FILE --local-cert FILE\n"
             "                      beside it the same handshake with a server that has the key\n"
             "  --json\n",

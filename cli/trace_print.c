@@ -1,9 +1,6 @@
 #include "cli/trace_print.h"
 
-#include <stdio.h>
 #include <string.h>
-
-#include "cli/cli.h"
 
 enum direction { TO_SERVER, FROM_SERVER, BOTH, THROUGH };
 
@@ -20,7 +17,10 @@ static const struct {
 } steps[STEP_COUNT] = {
     [STEP_CLIENT_HELLO] = {"client_hello", "ClientHello", TO_SERVER},
     [STEP_SERVER_HELLO] = {"server_hello", "ServerHello", FROM_SERVER},
+    [STEP_ENCRYPTED_EXTENSIONS] = {"encrypted_extensions", "EncryptedExtensions", FROM_SERVER},
     [STEP_CERTIFICATE] = {"certificate", "Certificate", FROM_SERVER},
+    [STEP_SERVER_KEY_EXCHANGE] = {"server_key_exchange", "ServerKeyExchange", FROM_SERVER},
+    [STEP_CERTIFICATE_VERIFY] = {"certificate_verify", "CertificateVerify", FROM_SERVER},
     [STEP_SERVER_HELLO_DONE] = {"server_hello_done", "ServerHelloDone", FROM_SERVER},
     [STEP_CLIENT_KEY_EXCHANGE] = {"client_key_exchange", "ClientKeyExchange", TO_SERVER},
     [STEP_CLIENT_CCS] = {"client_change_cipher_spec", "ChangeCipherSpec", TO_SERVER},
@@ -51,86 +51,128 @@ static uint64_t detour_ns(const json_t *edge)
 }
 
 /* The handshake of bound mode that came before any key server had announced an epoch. */
-static void print_epoch_wait(const json_t *edge, const char *on, const char *off)
+static void print_epoch_wait(FILE *out, const json_t *edge, const char *on, const char *off)
 {
     uint64_t begun = number_of(edge, "ns", "epoch_begun"), ended = number_of(edge, "ns", "epoch_ended");
     if (ended > begun)
-        printf("%s      ┌─ edge: the handshake pauses; no key server has announced an epoch yet\n"
-               "      └─ edge: the handshake goes on, %.3f ms later%s\n",
-               on, (double)(ended - begun) / 1e6, off);
+        fprintf(out,
+                "%s      ┌─ edge: the handshake pauses; no key server has announced an epoch yet\n"
+                "      └─ edge: the handshake goes on, %.3f ms later%s\n",
+                on, (double)(ended - begun) / 1e6, off);
 }
 
-/* What the bytes of an answer are, where it is not plain to see. */
+/* What the bytes of an answer are. */
 static const char *answer_text(const char *operation)
 {
-    if (strcmp(operation, "rsa_master") == 0)
-        return " (the master secret; the pre-master secret stays there)";
-    return strcmp(operation, "rsa_premaster") == 0 ? " (the pre-master secret)" : "";
+    static const struct {
+        const char *operation, *text;
+    } answers[] = {{"rsa_master", " (the master secret; the pre-master secret stays there)"},
+                   {"rsa_premaster", " (the pre-master secret)"},
+                   {"sign_tls12", " (the signature)"},
+                   {"sign_tls13", " (the signature)"}};
+    for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++)
+        if (strcmp(answers[i].operation, operation) == 0)
+            return answers[i].text;
+    return "";
 }
 
-static void print_detour(const json_t *edge, const char *on, const char *off)
+static void print_detour(FILE *out, const json_t *edge, const char *on, const char *off)
 {
     if (edge == NULL || json_is_null(json_object_get(edge, "key"))) {
-        printf("%s      ┌─ edge → key server → edge: nothing known of it; is --admin right, and is this a "
-               "keyless-edge?%s\n",
-               on, off);
+        fprintf(out,
+                "%s      ┌─ edge → key server → edge: nothing known of it; is --admin right, and is this a "
+                "keyless-edge?%s\n",
+                on, off);
         return;
     }
     uint64_t waited = number_of(edge, "ns", "key_sent") - number_of(edge, "ns", "key_begun");
-    printf("%s      ┌─ edge: the handshake pauses; the key is not here\n", on);
-    printf("      │  edge → key server '%s'   %s, %u bytes of fields, after %.3f ms in the batch\n",
-           text_of(edge, "key", "server"), text_of(edge, "key", "operation"),
-           (unsigned)number_of(edge, "key", "sent_bytes"), (double)waited / 1e6);
-    printf(
+    fprintf(out, "%s      ┌─ edge: the handshake pauses; the key is not here\n", on);
+    fprintf(out, "      │  edge → key server '%s'   %s, %u bytes of fields, after %.3f ms in the batch\n",
+            text_of(edge, "key", "server"), text_of(edge, "key", "operation"),
+            (unsigned)number_of(edge, "key", "sent_bytes"), (double)waited / 1e6);
+    fprintf(
+        out,
         "      │  key server → edge   %s, %u bytes%s, %.3f ms later (the wire's share: %.3f ms by the last "
         "ping)\n",
         text_of(edge, "key", "status"), (unsigned)number_of(edge, "key", "received_bytes"),
         answer_text(text_of(edge, "key", "operation")), (double)detour_ns(edge) / 1e6,
         (double)number_of(edge, "key", "server_rtt_ns") / 1e6);
-    printf("      └─ edge: the handshake goes on%s\n", off);
+    fprintf(out, "      └─ edge: the handshake goes on%s\n", off);
 }
 
-static void print_local(const struct trace_local *local, const char *on, const char *off)
+static void print_local(FILE *out, const struct trace_local *local, const char *on, const char *off)
 {
-    printf("%s      ┌─ server: private-key operation with the key in its own memory, %.3f ms\n      └─%s\n",
-           on, (double)local->key_ns / 1e6, off);
+    fprintf(out,
+            "%s      ┌─ server: private-key operation with the key in its own memory, %.3f ms\n      └─%s\n",
+            on, (double)local->key_ns / 1e6, off);
 }
 
-void trace_print_steps(const struct trace_run *run, const json_t *edge, const struct trace_local *local)
+/* What the edge or the local server does with the key. */
+static void print_use(FILE *out, const json_t *edge, const struct trace_local *local, const char *on,
+                      const char *off)
 {
-    const char *on = cli_colour() ? "\033[36m" : "", *off = cli_colour() ? "\033[0m" : "";
-    printf("      TCP connected in %.3f ms; times count from there\n", (double)run->connect_ns / 1e6);
-    for (size_t i = 0; i < STEP_COUNT; i++) {
-        const struct trace_note *note = &run->step[i];
-        if (!note->seen)
-            continue;
-        printf("%2zu. %9.3f ms  %-22s %-24s", i + 1, (double)note->ns / 1e6, steps[i].text,
-               who[local != NULL][steps[i].direction]);
+    if (local != NULL)
+        print_local(out, local, on, off);
+    else
+        print_detour(out, edge, on, off);
+}
+
+/* A signature is made for the message that carries it; a ClientKeyExchange is worked off when it is there. */
+static bool is_signed(enum trace_step step)
+{
+    return step == STEP_SERVER_KEY_EXCHANGE || step == STEP_CERTIFICATE_VERIFY;
+}
+
+static bool is_encrypted(const struct trace_run *run, enum trace_step step)
+{
+    return step == STEP_CLIENT_KEY_EXCHANGE && run->exchange == EXCHANGE_RSA;
+}
+
+static uint64_t since(const struct trace_run *run, size_t i)
+{
+    return run->note[i].ns - (i > 0 ? run->note[i - 1].ns : 0);
+}
+
+void trace_print_steps(FILE *out, bool colour, const struct trace_run *run, const json_t *edge,
+                       const struct trace_local *local)
+{
+    const char *on = colour ? "\033[36m" : "", *off = colour ? "\033[0m" : "";
+    fprintf(out, "      TCP connected in %.3f ms; times count from there, and from the step before\n",
+            (double)run->connect_ns / 1e6);
+    for (size_t i = 0; i < run->count; i++) {
+        const struct trace_note *note = &run->note[i];
+        if (is_signed(note->step))
+            print_use(out, edge, local, on, off);
+        fprintf(out, "%2zu. %9.3f ms %+9.3f  %-22s %-24s", i + 1, (double)note->ns / 1e6,
+                (double)since(run, i) / 1e6, steps[note->step].text,
+                who[local != NULL][steps[note->step].direction]);
         if (note->bytes > 0)
-            printf(" %zu bytes", note->bytes);
-        printf("%s%s\n", note->detail[0] ? "  " : "", note->detail);
-        if (i == STEP_CLIENT_HELLO && local == NULL)
-            print_epoch_wait(edge, on, off);
-        else if (i == STEP_CLIENT_KEY_EXCHANGE && local != NULL)
-            print_local(local, on, off);
-        else if (i == STEP_CLIENT_KEY_EXCHANGE)
-            print_detour(edge, on, off);
+            fprintf(out, " %zu bytes", note->bytes);
+        fprintf(out, "%s%s\n", note->detail[0] ? "  " : "", note->detail);
+        if (note->step == STEP_CLIENT_HELLO && local == NULL)
+            print_epoch_wait(out, edge, on, off);
+        if (is_encrypted(run, note->step))
+            print_use(out, edge, local, on, off);
     }
+}
+
+static json_t *step_json(const struct trace_run *run, size_t i, const struct trace_local *local)
+{
+    const struct trace_note *note = &run->note[i];
+    return json_pack("{s:i, s:s, s:s, s:I, s:I, s:I, s:s}", "step", (int)i + 1, "name",
+                     steps[note->step].name, "who", who[local != NULL][steps[note->step].direction], "ns",
+                     (json_int_t)note->ns, "since_ns", (json_int_t)since(run, i), "bytes",
+                     (json_int_t)note->bytes, "detail", note->detail);
 }
 
 json_t *trace_print_json(const struct trace_run *run, const json_t *edge, const struct trace_local *local)
 {
     json_t *list = json_array();
-    for (size_t i = 0; i < STEP_COUNT; i++) {
-        const struct trace_note *note = &run->step[i];
-        if (note->seen)
-            json_array_append_new(
-                list, json_pack("{s:i, s:s, s:s, s:I, s:I, s:s}", "step", (int)i + 1, "name", steps[i].name,
-                                "who", who[local != NULL][steps[i].direction], "ns", (json_int_t)note->ns,
-                                "bytes", (json_int_t)note->bytes, "detail", note->detail));
-    }
-    json_t *all = json_pack("{s:I, s:i, s:o}", "connect_ns", (json_int_t)run->connect_ns, "http_status",
-                            run->http_status, "steps", list);
+    for (size_t i = 0; i < run->count; i++)
+        json_array_append_new(list, step_json(run, i, local));
+    json_t *all = json_pack("{s:I, s:s, s:i, s:o}", "connect_ns", (json_int_t)run->connect_ns, "key_exchange",
+                            trace_exchange_name(run->exchange), "http_status", run->http_status, "steps",
+                            list);
     if (local != NULL)
         json_object_set_new(all, "local_key_ns", json_integer((json_int_t)local->key_ns));
     else
