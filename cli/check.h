@@ -5,6 +5,8 @@
 #ifndef CLI_CHECK_H
 #define CLI_CHECK_H
 
+#include <stdio.h>
+
 #include "cli/findings.h"
 #include "common/bytes.h"
 #include "edge/certs_file.h"
@@ -57,5 +59,8 @@ struct check_question {
 };
 /* Prints it, as JSON if wanted. Returns the exit code. */
 int check_explain(const char *file, const struct check_question *question, bool json);
+/* TEXT, the lines of keyless-server --explain, for a person: the verdict, then each step that refuses with
+ * what to do about it, then the others. */
+void check_explain_print(FILE *out, const char *text, bool colour);
 
 #endif

@@ -51,11 +51,24 @@ static json_t *text_json(const char *text)
     return string != NULL ? string : json_null();
 }
 
+/* "fix STEP WHAT": of the step before. */
+static void add_fix(const json_t *all, const char *fix)
+{
+    json_t *steps = json_object_get(all, "steps");
+    json_t *last = json_array_get(steps, json_array_size(steps) - 1);
+    json_object_set_new(last, "fix", text_json(fix));
+}
+
 /* "ANSWER STEP WHERE: WHY" */
 static void add_line(json_t *all, char *line)
 {
     char *rest = line;
-    const char *answer = cut(&rest, " "), *step = cut(&rest, " "), *where = cut(&rest, ": "), *why = rest;
+    const char *answer = cut(&rest, " "), *step = cut(&rest, " ");
+    if (strcmp(answer, "fix") == 0) {
+        add_fix(all, rest + strspn(rest, " "));
+        return;
+    }
+    const char *where = cut(&rest, ": "), *why = rest;
     if (strcmp(step, "verdict") != 0) {
         json_t *entry = json_pack("{s:o, s:o, s:o, s:o}", "answer", text_json(answer), "step",
                                   text_json(step), "where", text_json(where), "why", text_json(why));
@@ -80,6 +93,52 @@ static void print_json(char *text)
     json_decref(all);
 }
 
+/* ---- for a person ---- */
+
+enum part { VERDICT, REFUSES, REST };
+
+static bool begins(const char *line, const char *word)
+{
+    return strncmp(line, word, strlen(word)) == 0;
+}
+
+static enum part part_of(const char *line)
+{
+    const char *step = line + strcspn(line, " ");
+    if (begins(step + strspn(step, " "), "verdict "))
+        return VERDICT;
+    return begins(line, "refused ") || begins(line, "fix ") ? REFUSES : REST;
+}
+
+static const char *colour_of(const char *line)
+{
+    if (begins(line, "refused "))
+        return "\033[31m";
+    if (begins(line, "fix "))
+        return "\033[1m";
+    return begins(line, "granted ") && part_of(line) == VERDICT ? "\033[32m" : "";
+}
+
+/* The lines of TEXT that belong to PART. */
+static void print_part(FILE *out, const char *text, enum part part, bool colour)
+{
+    for (const char *line = text; *line != 0;) {
+        size_t length = strcspn(line, "\n");
+        const char *on = colour ? colour_of(line) : "";
+        if (part_of(line) == part)
+            fprintf(out, "%s%.*s%s\n", on, (int)length, line, on[0] != 0 ? "\033[0m" : "");
+        line += length + (line[length] != 0);
+    }
+}
+
+void check_explain_print(FILE *out, const char *text, bool colour)
+{
+    print_part(out, text, VERDICT, colour);
+    print_part(out, text, REFUSES, colour);
+    fputc('\n', out);
+    print_part(out, text, REST, colour);
+}
+
 int check_explain(const char *file, const struct check_question *question, bool json)
 {
     struct buffer output = {0};
@@ -94,10 +153,12 @@ int check_explain(const char *file, const struct check_question *question, bool 
     else if (code < 0 || text == NULL)
         code = cli_fail(&cli_check, CLI_FAILED, PROGRAM " --explain: failed with %s: %s", file,
                         err_string(code < 0 ? code : ERR_MEMORY));
-    else if (json && (code == CLI_DONE || code == CLI_REFUSED))
+    else if (code != CLI_DONE && code != CLI_REFUSED)
+        fputs(text, stdout);
+    else if (json)
         print_json(text);
     else
-        fputs(text, stdout);
+        check_explain_print(stdout, text, cli_colour());
     free(text);
     buffer_clear(&output);
     return code;

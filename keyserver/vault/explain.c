@@ -285,24 +285,31 @@ static enum manner name_manner(const struct account *a)
 static const struct words {
     enum manner (*manner)(const struct account *a); /* NULL: it is asked */
     void (*tell)(const struct account *a, const char *step, enum answer answer);
+    const char *fix; /* what to do when it refuses; NULL: it never does here */
 } words[STEPS] = {
-    [STEP_EDGE] = {NULL, tell_edge},
-    [STEP_EDGE_FROM] = {edge_from_manner, tell_edge_from},
-    [STEP_KEY_FROM] = {key_from_manner, tell_key_from},
-    [STEP_EDGE_VALID] = {NULL, tell_edge_valid},
-    [STEP_OPERATION] = {left_out, NULL},
-    [STEP_KEY] = {NULL, tell_key},
-    [STEP_KEY_VALID] = {NULL, tell_key_valid},
-    [STEP_KEYS] = {NULL, tell_keys},
-    [STEP_OPS] = {NULL, tell_ops},
-    [STEP_OPERATIONS] = {NULL, tell_operations},
-    [STEP_MODE] = {mode_manner, tell_mode},
-    [STEP_TYPE] = {NULL, tell_type},
-    [STEP_FORM] = {depends, tell_form},
-    [STEP_SESSION] = {session_manner, tell_session},
-    [STEP_NAME] = {name_manner, tell_name},
-    [STEP_RATE] = {NULL, tell_rate},
-    [STEP_QUOTA] = {NULL, tell_quota},
+    [STEP_EDGE] =
+        {NULL, tell_edge,
+         "correct the name, or append the edge's line, as keyless init --edge prints it, and reload"},
+    [STEP_EDGE_FROM] = {edge_from_manner, tell_edge_from,
+                        "append the address to from= of this line, and reload"},
+    [STEP_KEY_FROM] = {key_from_manner, tell_key_from, "append the address to from, and reload"},
+    [STEP_EDGE_VALID] = {NULL, tell_edge_valid, "change not_before= or not_after= of this line, and reload"},
+    [STEP_OPERATION] = {left_out, NULL, NULL},
+    [STEP_KEY] = {NULL, tell_key, "correct the name, or put the private key into this folder, and reload"},
+    [STEP_KEY_VALID] = {NULL, tell_key_valid, "change not_before or not_after, and reload"},
+    [STEP_KEYS] = {NULL, tell_keys, "append the key's name to keys= of this line, and reload"},
+    [STEP_OPS] = {NULL, tell_ops, "append the operation to ops= of the edge's line, and reload"},
+    [STEP_OPERATIONS] = {NULL, tell_operations, "append the operation to operations, and reload"},
+    [STEP_MODE] =
+        {mode_manner, tell_mode,
+         "append bound (for rsa_master) or plain (for rsa_premaster) to modes of the key's section, "
+         "and reload"},
+    [STEP_TYPE] = {NULL, tell_type, "ask for what keys of this type can do, or name another key"},
+    [STEP_FORM] = {depends, tell_form, NULL},
+    [STEP_SESSION] = {session_manner, tell_session, NULL},
+    [STEP_NAME] = {name_manner, tell_name, "append the name to names, and reload"},
+    [STEP_RATE] = {NULL, tell_rate, NULL},
+    [STEP_QUOTA] = {NULL, tell_quota, NULL},
 };
 
 /* ---- the walk ---- */
@@ -319,6 +326,8 @@ static enum wall_refusal tell_step(struct account *a, enum judge_step_number num
         refusal = step->ask(&a->hearing);
     a->unsaid += manner == UNSAID;
     words[number].tell(a, step->name, manner != ASKED ? OPEN : refusal == REFUSAL_NONE ? GRANTED : REFUSED);
+    if (refusal != REFUSAL_NONE && words[number].fix != NULL)
+        fprintf(a->out, "%-8s %-11s %s\n", "fix", step->name, words[number].fix);
     return refusal;
 }
 

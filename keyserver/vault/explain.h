@@ -21,9 +21,13 @@ struct explain_files {
  *     OUTCOME STEP WHERE: WHY
  *
  * OUTCOME is "granted", "refused", or "open" for what the question does not say; STEP is the step's name;
- * WHERE is the file, with the line, or "default". What comes after a refusal is told as far as it can be, so
- * that all there is to change is seen. In the last line, the verdict, STEP is "verdict", and of a refusal
- * WHERE is the reason and WHY what to do. Returns true when nothing refuses it. */
+ * WHERE is the file, with the line, or "default". A line
+ *
+ *     fix STEP WHAT
+ *
+ * follows one that refuses, and says what to do about it. What comes after a refusal is told as far as it can
+ * be, so that all there is to change is seen. In the last line, the verdict, STEP is "verdict", and of a
+ * refusal WHERE is the reason and WHY what to do. Returns true when nothing refuses it. */
 bool explain(const struct judge *judge, const struct explain_files *files, const struct question *question,
              FILE *out);
 

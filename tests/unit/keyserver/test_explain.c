@@ -270,6 +270,7 @@ static void every_step_names_the_line_that_says_so(void **state)
                  cases[i].reason == NULL ? "paris1" : cases[i].reason);
         if (strncmp(last_line(), verdict, strlen(verdict)) != 0)
             fail_msg("the last line is no '%s' in\n%s", verdict, said);
+        assert_int_equal(strstr(said, "\nfix ") != NULL, cases[i].reason != NULL);
         assert_int_equal(strstr(last_line(), ", where what is open above holds") != NULL,
                          strstr(said, "try one with") != NULL && cases[i].reason == NULL);
     }
@@ -287,7 +288,10 @@ static void all_that_refuses_is_told_and_the_first_is_the_verdict(void **state)
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         char start[32];
         snprintf(start, sizeof start, "\nrefused  %-11s ", steps[i]);
-        assert_non_null(strstr(said, start));
+        char *line = strstr(said, start);
+        assert_non_null(line);
+        snprintf(start, sizeof start, "\nfix      %-11s ", steps[i]); /* in the next line */
+        assert_true(strncmp(strchr(line + 1, '\n'), start, strlen(start)) == 0);
     }
     assert_true(strncmp(last_line(), "refused  verdict     not_valid_now: change not_before=", 50) == 0);
 }
@@ -306,7 +310,8 @@ static void nobody_and_nothing_end_it(void **state)
     question.edge = "none";
     assert_false(ask(&question));
     assert_said("refused", "edge", "authorized_edges: no line has the name or the key 'none'");
-    assert_ptr_equal(strchr(said, '\n') + 1, last_line()); /* two lines in all */
+    assert_ptr_equal(strchr(strchr(said, '\n') + 1, '\n') + 1,
+                     last_line()); /* three lines in all, one of them a fix */
     assert_non_null(strstr(last_line(), "verdict     unknown_edge: add its line"));
 }
 
