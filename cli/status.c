@@ -77,14 +77,14 @@ static int ask(struct answer *answer, const char *text)
     return 0;
 }
 
-static void show(const struct answer *answer, json_t *list)
+static void show(const struct answer *answer, json_t *list, const struct status_view *view)
 {
     if (list != NULL)
         json_array_append_new(list, json_pack("{s:s, s:b, s:b, s:s, s:O*}", "address", answer->address,
                                               "reachable", answer->status != NULL, "ready", answer->ready,
                                               "why", answer->why, "status", answer->status));
     else if (answer->status != NULL)
-        status_print(stdout, answer->status, answer->address, answer->ready ? NULL : answer->why);
+        status_print(stdout, answer->status, answer->address, answer->ready ? NULL : answer->why, view);
 }
 
 static int result_of(const struct answer *answer)
@@ -95,7 +95,7 @@ static int result_of(const struct answer *answer)
 }
 
 /* Each of the given addresses must answer. */
-static int ask_given(char *const *addresses, int count, json_t *list)
+static int ask_given(char *const *addresses, int count, json_t *list, const struct status_view *view)
 {
     int worst = CLI_DONE;
     for (int i = 0; i < count; i++) {
@@ -103,7 +103,7 @@ static int ask_given(char *const *addresses, int count, json_t *list)
         int result = ask(&answer, addresses[i]);
         if (result != 0)
             return result;
-        show(&answer, list);
+        show(&answer, list, view);
         if (answer.status == NULL)
             cli_fail(&cli_status, CLI_UNREACHABLE,
                      "%s: %s; is the daemon running, and is this the `admin` of its configuration?",
@@ -116,7 +116,7 @@ static int ask_given(char *const *addresses, int count, json_t *list)
 }
 
 /* Of the usual addresses it is enough that one answers: few machines run both daemons. */
-static int ask_usual(json_t *list)
+static int ask_usual(json_t *list, const struct status_view *view)
 {
     int worst = CLI_DONE;
     size_t found = 0;
@@ -127,7 +127,7 @@ static int ask_usual(json_t *list)
             return result;
         if (answer.status != NULL) {
             found++;
-            show(&answer, list);
+            show(&answer, list, view);
             if (result_of(&answer) > worst)
                 worst = result_of(&answer);
         }
@@ -141,20 +141,24 @@ static int ask_usual(json_t *list)
                     usual[0], usual[1]);
 }
 
-enum { JSON = 1 };
+enum { JSON = 1, ALL };
 
 static int run(int argc, char *argv[])
 {
-    static const struct option options[] = {{"json", no_argument, NULL, JSON}, {0}};
+    static const struct option options[] = {
+        {"json", no_argument, NULL, JSON}, {"all", no_argument, NULL, ALL}, {0}};
+    struct status_view view = {.colour = cli_colour()};
     json_t *list = NULL;
     int option;
     while ((option = cli_option(&cli_status, argc, argv, "", options)) != -1) {
-        if (option != JSON)
+        if (option != JSON && option != ALL)
             return CLI_USAGE;
-        if (list == NULL)
+        view.all = view.all || option == ALL;
+        if (option == JSON && list == NULL)
             list = json_array();
     }
-    int result = optind < argc ? ask_given(argv + optind, argc - optind, list) : ask_usual(list);
+    int result = optind < argc ? ask_given(argv + optind, argc - optind, list, &view)
+                               : ask_usual(list, &view);
     if (list != NULL && result != CLI_USAGE) {
         json_dumpf(list, stdout, JSON_INDENT(2));
         putchar('\n');
@@ -165,10 +169,11 @@ static int run(int argc, char *argv[])
 
 const struct cli_verb cli_status = {
     .name = "status",
-    .arguments = "[--json] [ADDRESS…]",
+    .arguments = "[--all] [--json] [ADDRESS…]",
     .summary = "Shows what running daemons say of themselves, and whether they are ready.",
     .help = "ADDRESS is the `admin` of a configuration: HOST:PORT or unix:PATH. Without one the usual\n"
             "addresses are tried, 127.0.0.1:2406 (keyless-server) and 127.0.0.1:2405 (keyless-edge).\n\n"
+            "      --all    every certificate and channel, not only the worst\n"
             "      --json   everything the daemons say\n\n"
             "Exit status: 0 ready, 1 not ready, 3 no answer.\n",
     .run = run,

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/status_certs.h"
+#include "cli/table.h"
 #include "common/bytes.h"
 
 #define MINUTE 60u
@@ -97,33 +99,65 @@ static void put_listeners(FILE *out, const json_t *status)
     put(out, "\n");
 }
 
-/* ---- the edge ---- */
+/* ---- cells ---- */
 
-static void put_key_server(FILE *out, const json_t *server)
+static void put_ms(struct table *table, double ms)
 {
-    put(out, "    %s %s: %s", text_of(server, "name"), text_of(server, "address"), text_of(server, "state"));
-    if (number_of(server, "rtt_ns") > 0)
-        put(out, ", rtt %.2f ms", number_of(server, "rtt_ns") / 1e6);
-    put(out, ", %lld in flight, %lld answered", count_of(server, "in_flight"),
-        count_of(server, "answers_ok"));
-    if (count_of(server, "answers_other") > 0)
-        put(out, ", %lld refused", count_of(server, "answers_other"));
-    if (count_of(server, "timeouts") > 0)
-        put(out, ", %lld timed out", count_of(server, "timeouts"));
-    if (count_of(server, "connects_failed") + count_of(server, "channels_lost") > 0)
-        put(out, ", channels: %lld failed, %lld lost", count_of(server, "connects_failed"),
-            count_of(server, "channels_lost"));
-    if (json_is_string(json_object_get(server, "last_error")))
-        put(out, ", last error: %s", text_of(server, "last_error"));
-    put(out, "\n");
+    if (ms > 0)
+        table_put(table, "%.2f", ms);
+    else
+        table_put(table, "-");
 }
 
-static void put_certificate(FILE *out, const json_t *cert)
+/* COUNT in SECONDS, on an average. */
+static void put_rate(struct table *table, double count, double seconds)
 {
-    put(out, "    ");
-    put_texts(out, json_object_get(cert, "names"));
-    put(out, ": %s, %lld days left (%s)\n", text_of(cert, "key_type"), count_of(cert, "days_left"),
-        text_of(cert, "file"));
+    table_put(table, "%.1f", seconds >= 1 ? count / seconds : count);
+}
+
+/* ---- the edge ---- */
+
+static void put_key_servers(FILE *out, const json_t *status, const struct status_view *view)
+{
+    static const struct table_column columns[] = {
+        {"KEY SERVER", false}, {"ADDRESS", false}, {"STATE", false}, {"RTT ms", true},
+        {"IN FLIGHT", true},   {"ANSWERED", true}, {"PER s", true},  {"REFUSED", true},
+        {"TIMED OUT", true},   {"FAILED", true},   {"LOST", true},   {"LAST ERROR", false},
+    };
+    const json_t *servers = json_object_get(status, "key_servers");
+    double uptime = number_of(status, "uptime_seconds");
+    struct table table;
+    size_t index;
+    json_t *server;
+    bool errors = false;
+    json_array_foreach(servers, index, server)
+        errors |= json_is_string(json_object_get(server, "last_error"));
+    size_t count = sizeof columns / sizeof columns[0] - (errors ? 0 : 1);
+    table_init(&table, columns, count);
+    json_array_foreach(servers, index, server)
+    {
+        const char *state = text_of(server, "state");
+        bool error = json_is_string(json_object_get(server, "last_error"));
+        table_put(&table, "%s", text_of(server, "name"));
+        table_put(&table, "%s", text_of(server, "address"));
+        table_put(&table, "%s", state);
+        put_ms(&table, number_of(server, "rtt_ns") / 1e6);
+        table_put(&table, "%lld", count_of(server, "in_flight"));
+        table_put(&table, "%lld", count_of(server, "answers_ok"));
+        put_rate(&table, number_of(server, "answers_ok"), uptime);
+        table_put(&table, "%lld", count_of(server, "answers_other"));
+        table_put(&table, "%lld", count_of(server, "timeouts"));
+        table_put(&table, "%lld", count_of(server, "connects_failed"));
+        table_put(&table, "%lld", count_of(server, "channels_lost"));
+        if (errors)
+            table_put(&table, "%s", error ? text_of(server, "last_error") : "");
+        if (strcmp(state, "connected") != 0)
+            table_set_colour(&table, TABLE_RED);
+        else if (count_of(server, "answers_other") + count_of(server, "timeouts") > 0)
+            table_set_colour(&table, TABLE_YELLOW);
+    }
+    table_print(&table, out, 2, view->colour);
+    table_clear(&table);
 }
 
 /* Those of protocols that have one of their own. */
@@ -139,13 +173,9 @@ static void put_origins(FILE *out, json_t *origins)
     }
 }
 
-static void put_edge(FILE *out, const json_t *status)
+static void put_edge(FILE *out, const json_t *status, const struct status_view *view)
 {
     const json_t *connections = json_object_get(status, "connections");
-    const json_t *servers = json_object_get(status, "key_servers");
-    const json_t *certs = json_object_get(status, "certificates");
-    size_t index;
-    json_t *item;
     put(out, "  %-12s %s\n", "origin", text_of(status, "origin"));
     put_origins(out, json_object_get(status, "origins"));
     put(out, "  %-12s %lld open, %lld accepted\n", "connections", count_of(connections, "active"),
@@ -153,25 +183,67 @@ static void put_edge(FILE *out, const json_t *status)
     put(out, "  %-12s %lld done, %lld failed, %lld waiting for a key\n", "handshakes",
         count_of(connections, "handshakes"), count_of(connections, "handshakes_failed"),
         count_of(connections, "waiting_for_key"));
-    put(out, "  key servers\n");
-    json_array_foreach(servers, index, item) put_key_server(out, item);
-    put(out, "  certificates");
-    if (count_of(status, "certificates_skipped") > 0)
-        put(out, " (%lld skipped; `keyless check` says why)", count_of(status, "certificates_skipped"));
-    put(out, "\n");
-    json_array_foreach(certs, index, item) put_certificate(out, item);
+    put_key_servers(out, status, view);
+    status_print_certificates(out, status, view);
 }
 
 /* ---- the key server ---- */
 
-static void put_peer(FILE *out, const json_t *edge)
+/* Those that are refused most come first, then those that ask most. */
+static int compare_edges(const void *a, const void *b)
 {
-    put(out, "    %s %s: connected for ", text_of(edge, "name"), text_of(edge, "address"));
-    put_duration(out, number_of(edge, "connected_seconds"));
-    put(out, ", %lld in flight, %lld requests", count_of(edge, "in_flight"), count_of(edge, "requests"));
-    if (number_of(edge, "rtt_seconds") > 0)
-        put(out, ", rtt %.2f ms", number_of(edge, "rtt_seconds") * 1e3);
-    put(out, ", %s\n", text_of(edge, "software"));
+    static const char *const members[] = {"refused", "requests"};
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
+        long long x = count_of(*(json_t *const *)a, members[i]),
+                  y = count_of(*(json_t *const *)b, members[i]);
+        if (x != y)
+            return x < y ? 1 : -1;
+    }
+    return 0;
+}
+
+static void put_peer(struct table *table, const json_t *edge)
+{
+    double seconds = number_of(edge, "connected_seconds");
+    char *text = NULL;
+    size_t length = 0;
+    FILE *duration = open_memstream(&text, &length);
+    if (duration != NULL) {
+        put_duration(duration, seconds);
+        fclose(duration);
+    }
+    table_put(table, "%s", text_of(edge, "name"));
+    table_put(table, "%s", text_of(edge, "address"));
+    table_put(table, "%s", text != NULL ? text : "?");
+    put_ms(table, number_of(edge, "rtt_seconds") * 1e3);
+    table_put(table, "%lld", count_of(edge, "in_flight"));
+    table_put(table, "%lld", count_of(edge, "requests"));
+    put_rate(table, number_of(edge, "requests"), seconds);
+    table_put(table, "%lld", count_of(edge, "refused"));
+    table_put(table, "%s", text_of(edge, "software"));
+    if (count_of(edge, "refused") > 0)
+        table_set_colour(table, TABLE_YELLOW);
+    free(text);
+}
+
+static void put_peers(FILE *out, const json_t *status, const struct status_view *view)
+{
+    static const struct table_column columns[] = {
+        {"EDGE", false},    {"ADDRESS", false}, {"CONNECTED", true}, {"RTT ms", true},    {"IN FLIGHT", true},
+        {"REQUESTS", true}, {"PER s", true},    {"REFUSED", true},   {"SOFTWARE", false},
+    };
+    struct status_list list = status_list_sorted(json_object_get(status, "edges"), compare_edges, view);
+    struct table table;
+    if (list.count == 0)
+        put(out, "  %-12s none connected\n", "edges");
+    table_init(&table, columns, sizeof columns / sizeof columns[0]);
+    for (size_t i = 0; i < list.shown; i++)
+        put_peer(&table, list.item[i]);
+    table_print(&table, out, 2, view->colour);
+    if (list.shown < list.count)
+        put(out, "  ... and %zu channels more; --all lists them\n", list.count - list.shown);
+    table_clear(&table);
+    free(list.item);
 }
 
 static void put_audit(FILE *out, const json_t *audit)
@@ -186,12 +258,9 @@ static void put_audit(FILE *out, const json_t *audit)
     put(out, "\n");
 }
 
-static void put_server(FILE *out, const json_t *status)
+static void put_server(FILE *out, const json_t *status, const struct status_view *view)
 {
     const json_t *vault = json_object_get(status, "vault");
-    const json_t *edges = json_object_get(status, "edges");
-    size_t index;
-    json_t *item;
     put(out, "  %-12s %lld keys, %lld workers, %lld queued, %lld working", "vault", count_of(vault, "keys"),
         count_of(vault, "workers"), count_of(vault, "queued"), count_of(vault, "working"));
     if (count_of(vault, "key_files_skipped") > 0)
@@ -208,19 +277,23 @@ static void put_server(FILE *out, const json_t *status)
     put_counts(out, "answers", json_object_get(status, "answers"));
     put_counts(out, "refused", json_object_get(vault, "refusals"));
     put_counts(out, "dropped", json_object_get(status, "dropped"));
-    put(out, "  edges%s\n", json_array_size(edges) == 0 ? "        none connected" : "");
-    json_array_foreach(edges, index, item) put_peer(out, item);
+    put_peers(out, status, view);
 }
 
-void status_print(FILE *out, const json_t *status, const char *address, const char *why)
+void status_print(FILE *out, const json_t *status, const char *address, const char *why,
+                  const struct status_view *view)
 {
-    put(out, "%s %s at %s: %s%s, up ", text_of(status, "program"), text_of(status, "version"), address,
-        why == NULL ? "ready" : "not ready: ", why == NULL ? "" : why);
+    put(out, "%s %s at %s: ", text_of(status, "program"), text_of(status, "version"), address);
+    if (view->colour)
+        fputs(why == NULL ? TABLE_GREEN : TABLE_RED, out);
+    put(out, "%s%s", why == NULL ? "ready" : "not ready: ", why == NULL ? "" : why);
+    fputs(view->colour ? TABLE_END : "", out);
+    put(out, ", up ");
     put_duration(out, number_of(status, "uptime_seconds"));
     put(out, "\n");
     put_listeners(out, status);
     if (strcmp(text_of(status, "program"), "keyless-edge") == 0)
-        put_edge(out, status);
+        put_edge(out, status, view);
     else
-        put_server(out, status);
+        put_server(out, status, view);
 }

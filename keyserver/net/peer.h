@@ -37,6 +37,7 @@ struct peer {
     uint32_t in_flight_max;     /* told in our hello */
     uint64_t since_ns;          /* connected */
     uint64_t requests;          /* received */
+    uint64_t refused;           /* of them */
     bool greeted;               /* hellos exchanged */
     bool closing;               /* nothing is sent or taken any more */
     const char *why;            /* a stable word why this side closed it; NULL when it did not */

@@ -64,6 +64,7 @@ static void answer_here(struct service *service, struct peer *peer, const struct
                         enum operation_status status)
 {
     counter_add(&service->counters.answers[known_kind(request->operation.kind)][status], 1);
+    peer->refused += status == STATUS_REFUSED;
     peer_answer_status(peer, request->id, status);
 }
 
@@ -175,6 +176,7 @@ static void settle(struct service *service, struct request *request, enum operat
                    bool wanted_no_more)
 {
     counter_add(&service->counters.answers[request->kind][status], 1);
+    request->peer->refused += status == STATUS_REFUSED;
     histogram_add(&service->counters.duration[request->kind], service->now_ns - request->received_ns);
     vault_link_settle(service->link, request->wall, request->token, wanted_no_more);
     forget(service, request);
