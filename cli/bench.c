@@ -186,7 +186,7 @@ static int measure_target(struct bench *bench, const struct bench_target *target
 {
     struct bench_channels channels;
     struct bench_cpu cpu;
-    char address[ADDRESS_TEXT_SIZE];
+    char address[ADDRESS_TEXT_SIZE], why[SERVERS_WHY_SIZE];
     int result = find_cpu(bench, target, &cpu);
     if (result != 0)
         return result;
@@ -195,8 +195,8 @@ static int measure_target(struct bench *bench, const struct bench_target *target
     if (status < 0)
         result = cli_fail(&cli_bench, CLI_FAILED, "%s", err_string(status));
     else if (status != STATUS_OK)
-        result = cli_fail(&cli_bench, CLI_UNREACHABLE, "%s (%s) did not say what this edge may ask: %s",
-                          target->server->name, address, status_name((enum operation_status)status));
+        result = cli_fail(&cli_bench, CLI_UNREACHABLE, "%s (%s): %s", target->server->name, address,
+                          servers_why(&channels.asking, why));
     else if (channels.plan.count == 0)
         result = cli_fail(&cli_bench, CLI_REFUSED,
                           "%s (%s) lets this edge ask nothing of that; `keyless keys` lists what it grants",

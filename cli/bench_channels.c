@@ -40,7 +40,9 @@ static int plan_with(struct bench_channels *channels, struct client *client, boo
                      const struct bench_wishes *wishes)
 {
     struct listing listing = {0};
-    int result = (int)servers_list_keys(&channels->loop, client, on_keys, &listing);
+    channels->asking.loop = &channels->loop;
+    channels->asking.client = client;
+    int result = (int)servers_list_keys(&channels->asking, on_keys, &listing);
     if (listing.short_of_memory)
         result = ERR_MEMORY;
     if (result == STATUS_OK && first)
@@ -61,13 +63,15 @@ static struct client *open_client(struct bench_channels *channels, const struct 
         .server_count = 1,
         .stats = &channels->stats[channels->count],
         .connect_timeout_ms = CONNECT_TIMEOUT_MS,
-        .backoff_min_ms = 500, /* each failure is a log line: a few are enough */
+        .backoff_min_ms = 500,
         .backoff_max_ms = 3000,
         .ping_interval_ms = 5000,
         .rehandshake_ms = 3600000,
         .handshake_ms = HANDSHAKE_MS,
         .in_flight_max = BENCH_IN_FLIGHT_MAX,
         .software = "keyless " KEYLESS_VERSION,
+        .on_failed = servers_on_failed,
+        .user = &channels->asking,
     };
     struct client *client = client_new(&channels->loop, &settings);
     if (client != NULL)

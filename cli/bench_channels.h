@@ -27,6 +27,7 @@ struct bench_channels {
     struct client_server_stats *stats; /* owned, parallel */
     size_t count;
     struct bench_plan plan; /* what all edges are granted */
+    struct asking asking;   /* of what is granted: why there is no answer */
 };
 
 /* Opens EACH channels for every edge of TARGET and asks with each edge's first one what it is granted; the

@@ -39,21 +39,18 @@ static void on_keys(const char *server, enum operation_status status, const stru
     said->count += count;
 }
 
-static int ask(uv_loop_t *loop, struct client *client, const struct client_server *server, void *user)
+static int ask(struct asking *asking, void *user)
 {
     struct online *online = user;
     struct said *said = &online->servers[online->count++];
-    char address[ADDRESS_TEXT_SIZE];
+    const struct client_server *server = asking->server;
+    char address[ADDRESS_TEXT_SIZE], why[SERVERS_WHY_SIZE];
     *said = (struct said){.name = server->name};
-    enum operation_status status = servers_list_keys(loop, client, on_keys, said);
-    said->answered = status == STATUS_OK;
+    said->answered = servers_list_keys(asking, on_keys, said) == STATUS_OK;
     endpoint_text(&server->endpoint, address);
     if (!said->answered)
-        findings_add_unreachable(online->findings,
-                                 "key_server %s: %s does not answer (%s); is keyless-server up there, is "
-                                 "`key` its public key, and "
-                                 "is this edge's line, with this psk, in its authorized_edges?",
-                                 server->name, address, status_name(status));
+        findings_add_unreachable(online->findings, "key_server %s: %s does not answer; %s", server->name,
+                                 address, servers_why(asking, why));
     else
         findings_add(online->findings, FINDING_OK, "key_server %s: %s answers; keys this edge may use: %zu",
                      server->name, address, said->count);

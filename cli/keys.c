@@ -55,16 +55,17 @@ static void on_keys(const char *server, enum operation_status status, const stru
     }
 }
 
-static int ask(uv_loop_t *loop, struct client *client, const struct client_server *server, void *user)
+static int ask(struct asking *asking, void *user)
 {
     struct keys *keys = user;
-    char address[ADDRESS_TEXT_SIZE];
+    const struct client_server *server = asking->server;
+    char address[ADDRESS_TEXT_SIZE], why[SERVERS_WHY_SIZE];
     keys->count = 0;
-    enum operation_status status = servers_list_keys(loop, client, on_keys, keys);
+    enum operation_status status = servers_list_keys(asking, on_keys, keys);
     endpoint_text(&server->endpoint, address);
     if (status != STATUS_OK)
-        return cli_fail(&cli_keys, CLI_UNREACHABLE, "%s (%s) did not say: %s", server->name, address,
-                        status_name(status));
+        return cli_fail(&cli_keys, CLI_UNREACHABLE, "%s (%s): %s", server->name, address,
+                        servers_why(asking, why));
     if (keys->count == 0)
         return cli_fail(
             &cli_keys, CLI_REFUSED,

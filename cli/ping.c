@@ -3,81 +3,80 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cli/ping_print.h"
 #include "cli/servers.h"
 #include "common/clock.h"
 
 #define COUNT_MAX  100000
-#define TIMEOUT_NS 5000000000u
+#define TIMEOUT_NS (SERVERS_TIMEOUT_S * UINT64_C(1000000000))
 
 struct ping {
-    unsigned count;  /* wanted */
-    json_t *list;    /* results; NULL = print for a person */
-    uv_loop_t *loop; /* of the current server */
-    struct client *client;
+    unsigned count; /* wanted */
+    json_t *list;   /* results; NULL = print for a person */
+    struct asking *asking;
     struct client_request request;
     uint64_t *ns; /* one an answer */
-    unsigned done;
-    enum operation_status status;
+    unsigned sent, answered;
 };
 
 static int submit(struct ping *ping)
 {
     ping->request.deadline_ns = clock_ns() + TIMEOUT_NS;
+    ping->request.outcome.status = STATUS_UNAVAILABLE;
     trace_id_new(&ping->request.trace);
-    return client_submit(ping->client, &ping->request);
+    return client_submit(ping->asking->client, &ping->request);
 }
 
 static void on_answer(struct client_request *request)
 {
     struct ping *ping = request->user;
-    ping->status = request->outcome.status;
-    if (ping->status == STATUS_OK)
-        ping->ns[ping->done++] = request->answered_ns - request->sent_ns;
-    if (ping->status != STATUS_OK || ping->done == ping->count || submit(ping) != 0)
-        uv_stop(ping->loop);
+    bool good = request->outcome.status == STATUS_OK;
+    ping->sent += request->sent_ns != 0;
+    if (good)
+        ping->ns[ping->answered++] = request->answered_ns - request->sent_ns;
+    if (!good || ping->answered == ping->count || submit(ping) != 0)
+        uv_stop(ping->asking->loop);
 }
 
-static int compare(const void *a, const void *b)
+/* Pings until all are answered or one is not. */
+static void ask_all(struct ping *ping, struct asking *asking)
 {
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
-}
-
-static void report(const struct ping *ping, const char *name, const char *address)
-{
-    double sum = 0;
-    qsort(ping->ns, ping->done, sizeof *ping->ns, compare);
-    for (unsigned i = 0; i < ping->done; i++)
-        sum += (double)ping->ns[i];
-    double least = (double)ping->ns[0] / 1e6, mean = sum / ping->done / 1e6;
-    double p99 = (double)ping->ns[(ping->done - 1) * 99 / 100] / 1e6;
-    if (ping->list != NULL)
-        json_array_append_new(ping->list, json_pack("{s:s, s:s, s:i, s:f, s:f, s:f}", "server", name,
-                                                    "address", address, "answers", (int)ping->done, "min_ms",
-                                                    least, "avg_ms", mean, "p99_ms", p99));
-    else
-        printf("%s %s: %u answers, min/avg/p99 = %.3f/%.3f/%.3f ms\n", name, address, ping->done, least, mean,
-               p99);
-}
-
-static int ask(uv_loop_t *loop, struct client *client, const struct client_server *server, void *user)
-{
-    struct ping *ping = user;
-    char address[ADDRESS_TEXT_SIZE];
-    ping->loop = loop;
-    ping->client = client;
-    ping->done = 0;
+    ping->asking = asking;
+    ping->sent = ping->answered = 0;
     ping->request = (struct client_request){
         .operation = {.kind = OP_PING}, .on_answer = on_answer, .user = ping};
+    asking->waiting = true;
     if (submit(ping) == 0)
-        uv_run(loop, UV_RUN_DEFAULT);
-    if (ping->done > 0)
-        report(ping, server->name, endpoint_text(&server->endpoint, address));
-    if (ping->done == ping->count)
+        uv_run(asking->loop, UV_RUN_DEFAULT);
+    asking->waiting = false;
+    if (ping->request.open)
+        ping->sent += ping->request.sent_ns != 0;
+    client_cancel(asking->client, &ping->request);
+    servers_explain(asking, ping->answered == ping->count ? STATUS_OK : ping->request.outcome.status,
+                    ping->request.server != NULL);
+}
+
+static int ask(struct asking *asking, void *user)
+{
+    struct ping *ping = user;
+    char address[ADDRESS_TEXT_SIZE], why[SERVERS_WHY_SIZE];
+    ask_all(ping, asking);
+    struct ping_result result = {.server = asking->server->name,
+                                 .address = endpoint_text(&asking->server->endpoint, address),
+                                 .sent = ping->sent,
+                                 .error = asking->error,
+                                 .hint = asking->hint};
+    ping_result_take(&result, ping->ns, ping->answered);
+    if (ping->list != NULL)
+        json_array_append_new(ping->list, ping_json(&result));
+    else if (ping->answered > 0)
+        ping_print(stdout, &result);
+    if (ping->answered == ping->count)
         return CLI_DONE;
-    return cli_fail(&cli_ping, CLI_UNREACHABLE, "%s (%s) did not answer within %u s: %s", server->name,
-                    endpoint_text(&server->endpoint, address), (unsigned)(TIMEOUT_NS / 1000000000u),
-                    status_name(ping->status));
+    if (ping->answered > 0 && ping->list == NULL)
+        return CLI_UNREACHABLE;
+    return cli_fail(&cli_ping, CLI_UNREACHABLE, "%s %s: %u sent, %u answered: %s", result.server,
+                    result.address, ping->sent, ping->answered, servers_why(asking, why));
 }
 
 enum { JSON = 1 };

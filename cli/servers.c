@@ -1,11 +1,14 @@
 #include "cli/servers.h"
 
+#include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/clock.h"
 
-#define CONNECT_TIMEOUT_MS 3000
-#define ANSWER_TIMEOUT_MS  5000u
+#define CONNECT_TIMEOUT_MS                                                                                   \
+    (SERVERS_TIMEOUT_S * 1000 - 1000) /* sooner than the answer is given up: it has a hint */
+#define ANSWER_TIMEOUT_MS (SERVERS_TIMEOUT_S * 1000u)
 
 int servers_open(struct servers *servers, const struct cli_verb *verb, const char *file, const char *only)
 {
@@ -20,7 +23,7 @@ int servers_open(struct servers *servers, const struct cli_verb *verb, const cha
         return cli_fail(verb, CLI_USAGE, "%s", fault.text);
     }
     key_servers_resolve(&servers->all, &servers->names);
-    log_init("keyless", LOG_WARN, LOG_LOGFMT);
+    log_init("keyless", LOG_ERROR, LOG_LOGFMT); /* what a daemon warns of, the verb says itself */
     return 0;
 }
 
@@ -31,10 +34,63 @@ void servers_close(struct servers *servers)
     edge_config_clear(&servers->config);
 }
 
+/* ---- why there is no answer ---- */
+
+/* "Connection refused" stands in the midst of a sentence. */
+static void put_error(struct asking *asking, const char *error, const char *hint)
+{
+    snprintf(asking->error, sizeof asking->error, "%s", error);
+    if (islower((unsigned char)asking->error[1]))
+        asking->error[0] = (char)tolower((unsigned char)asking->error[0]);
+    snprintf(asking->hint, sizeof asking->hint, "%s", hint);
+}
+
+static void put_timeout(struct asking *asking, const char *hint)
+{
+    char error[64];
+    snprintf(error, sizeof error, "no answer within %d s", SERVERS_TIMEOUT_S);
+    put_error(asking, error, hint);
+}
+
+void servers_on_failed(const struct client_failure *failure, void *user)
+{
+    struct asking *asking = user;
+    if (!asking->waiting)
+        return;
+    if (failure->why == ERR_TIMEOUT) {
+        put_timeout(asking, failure->hint);
+        return;
+    }
+    put_error(asking, failure->error, failure->hint);
+    uv_stop(asking->loop);
+}
+
+void servers_explain(struct asking *asking, enum operation_status status, bool answered)
+{
+    char error[64];
+    if (status == STATUS_OK) {
+        asking->error[0] = asking->hint[0] = 0;
+    } else if (answered) {
+        snprintf(error, sizeof error, "it answers: %s", status_name(status));
+        put_error(asking, error, "");
+    } else if (asking->error[0] == 0) {
+        put_timeout(asking, "");
+    }
+}
+
+char *servers_why(const struct asking *asking, char out[static SERVERS_WHY_SIZE])
+{
+    snprintf(out, SERVERS_WHY_SIZE, "%s%s%s", asking->error, asking->hint[0] != 0 ? ": " : "", asking->hint);
+    return out;
+}
+
+/* ---- asking ---- */
+
 static int ask_one(const struct servers *servers, const struct client_server *server, servers_ask ask,
                    void *user)
 {
     uv_loop_t loop;
+    struct asking asking = {.loop = &loop, .server = server};
     struct client_server_stats stats = {0};
     const struct client_settings settings = {
         .identity = servers->all.identity,
@@ -42,18 +98,20 @@ static int ask_one(const struct servers *servers, const struct client_server *se
         .server_count = 1,
         .stats = &stats,
         .connect_timeout_ms = CONNECT_TIMEOUT_MS,
-        .backoff_min_ms = 1500, /* each failure is a log line: a few are enough */
-        .backoff_max_ms = 3000,
+        .backoff_min_ms = 500,
+        .backoff_max_ms = 1000,
         .ping_interval_ms = 5000,
         .rehandshake_ms = 3600000,
         .in_flight_max = 65536,
         .software = "keyless " KEYLESS_VERSION,
+        .on_failed = servers_on_failed,
+        .user = &asking,
     };
     if (uv_loop_init(&loop) != 0)
         return CLI_FAILED;
-    struct client *client = client_new(&loop, &settings);
-    int result = client == NULL ? CLI_FAILED : ask(&loop, client, server, user);
-    client_close(client);
+    asking.client = client_new(&loop, &settings);
+    int result = asking.client == NULL ? CLI_FAILED : ask(&asking, user);
+    client_close(asking.client);
     uv_run(&loop, UV_RUN_DEFAULT);
     uv_loop_close(&loop);
     return result;
@@ -88,9 +146,7 @@ struct listing {
 
 static void on_connected(struct client_request *request)
 {
-    struct listing *listing = request->user;
-    listing->status = request->outcome.status;
-    uv_stop(listing->loop);
+    uv_stop(request->user);
 }
 
 static void on_list(const char *server, enum operation_status status, const struct key_info *list,
@@ -105,21 +161,33 @@ static void on_list(const char *server, enum operation_status status, const stru
     listing->on_keys(server, status, list, count, listing->user);
 }
 
-enum operation_status servers_list_keys(uv_loop_t *loop, struct client *client, client_keys_handler on_keys,
-                                        void *user)
+/* Waits for a channel: client_keys() asks connected servers only. */
+static enum operation_status connect_by_ping(struct asking *asking)
 {
-    struct listing listing = {.loop = loop, .on_keys = on_keys, .user = user, .status = STATUS_UNAVAILABLE};
     struct client_request ping = {.operation = {.kind = OP_PING},
                                   .deadline_ns = clock_ns() + ANSWER_TIMEOUT_MS * UINT64_C(1000000),
                                   .on_answer = on_connected,
-                                  .user = &listing};
+                                  .user = asking->loop};
+    ping.outcome.status = STATUS_UNAVAILABLE;
     trace_id_new(&ping.trace);
-    if (client_submit(client, &ping) == 0) /* client_keys asks connected servers only */
-        uv_run(loop, UV_RUN_DEFAULT);
-    if (listing.status != STATUS_OK)
-        return listing.status;
-    listing.status = STATUS_UNAVAILABLE;
-    if (client_keys(client, ANSWER_TIMEOUT_MS, on_list, &listing) == 0)
-        uv_run(loop, UV_RUN_DEFAULT);
+    asking->waiting = true;
+    if (client_submit(asking->client, &ping) == 0)
+        uv_run(asking->loop, UV_RUN_DEFAULT);
+    asking->waiting = false;
+    client_cancel(asking->client, &ping);
+    servers_explain(asking, ping.outcome.status, ping.server != NULL);
+    return ping.outcome.status;
+}
+
+enum operation_status servers_list_keys(struct asking *asking, client_keys_handler on_keys, void *user)
+{
+    struct listing listing = {
+        .loop = asking->loop, .on_keys = on_keys, .user = user, .status = STATUS_UNAVAILABLE};
+    enum operation_status status = connect_by_ping(asking);
+    if (status != STATUS_OK)
+        return status;
+    if (client_keys(asking->client, ANSWER_TIMEOUT_MS, on_list, &listing) == 0)
+        uv_run(asking->loop, UV_RUN_DEFAULT);
+    servers_explain(asking, listing.status, listing.status != STATUS_UNAVAILABLE);
     return listing.status;
 }

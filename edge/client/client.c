@@ -264,7 +264,17 @@ static void on_gone(struct link *link, void *user)
     free_when_all_is_gone(user);
 }
 
+static void on_failed(struct link *link, const struct client_failure *failure, void *user)
+{
+    struct client *client = user;
+
+    (void)link;
+    if (client->settings.on_failed != NULL && !client->closing)
+        client->settings.on_failed(failure, client->settings.user);
+}
+
 static const struct link_events link_events = {
+    .on_failed = on_failed,
     .on_open = on_open,
     .on_closed = on_closed,
     .on_work = on_work,

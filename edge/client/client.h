@@ -49,6 +49,14 @@ struct client_server_stats {
     struct histogram latency; /* answered requests for a signature or a secret */
 };
 
+/* Why no channel to a server came about. Borrowed for the call. */
+struct client_failure {
+    const struct client_server *server;
+    int why;           /* an enum err, of which err_kind() is one */
+    const char *error; /* in words: "Connection refused" */
+    const char *hint;  /* what to look at; "" = nothing is known */
+};
+
 struct client_settings {
     const struct identity *identity;     /* borrowed */
     const struct client_server *servers; /* borrowed */
@@ -67,6 +75,9 @@ struct client_settings {
     const char *software;        /* for the hello */
     /* Called when the number of usable servers changes; may be NULL. */
     void (*on_servers)(unsigned usable, void *user);
+    /* Called, besides the log line, when all addresses of a server were tried in vain; the next attempt comes
+     * after the back-off. Must not close the client. May be NULL. */
+    void (*on_failed)(const struct client_failure *failure, void *user);
     void *user;
 };
 

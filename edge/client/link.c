@@ -40,6 +40,8 @@ static void fail_round(struct link *link, const struct address *address, int why
     counter_add(&link->setup.stats->failed, 1);
     link_log_failed(link, address, why, retry_ms);
     set_timer(link, retry_ms);
+    struct client_failure failure = link_log_failure(link, address, why);
+    link->events->on_failed(link, &failure, link->user);
 }
 
 /* The next address of the round. */

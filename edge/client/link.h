@@ -12,6 +12,8 @@
 struct link;
 
 struct link_events {
+    /* A round of connecting came to nothing. */
+    void (*on_failed)(struct link *link, const struct client_failure *failure, void *user);
     void (*on_open)(struct link *link, void *user);   /* usable from now on */
     void (*on_closed)(struct link *link, void *user); /* was usable, is not any more */
     void (*on_work)(struct link *link, void *user);   /* link_flush() may have something to do */

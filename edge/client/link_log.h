@@ -7,6 +7,8 @@
 /* event=key_server_connect_failed: the channel to ADDRESS (NULL: there is none) did not come about; the next
  * attempt is in RETRY_MS. */
 void link_log_failed(const struct link *link, const struct address *address, int why, uint64_t retry_ms);
+/* The same in words, borrowed from LINK until its next attempt. */
+struct client_failure link_log_failure(const struct link *link, const struct address *address, int why);
 /* event=key_server_connected */
 void link_log_connected(const struct link *link);
 /* event=key_server_lost: RETRIED of IN_FLIGHT requests go elsewhere, or wait. */

@@ -652,7 +652,7 @@ def test_check_warns_of_rsa_key_exchange_that_cannot_be(trial, chain):
     assert re.search(r"^warning .*keyUsage lacks keyEncipherment", keyless("check", "-c", trial.edge_conf).stdout, re.M)
 
 
-# ---- check --online, ping, keys ----
+# ---- check --online, keys ----
 
 OPERATIONS = "ops=sign_tls12,sign_tls13,rsa_premaster"
 
@@ -721,26 +721,12 @@ def test_an_unreachable_key_server_ends_with_3(site, pki):
     conf = edge_conf(site, [server], [pki.rsa[1]])
     server.stop()
     done = run("check", "--online", "-c", conf)
-    assert done.returncode == 3 and re.search(r"^error .*key_server ks1: .*does not answer.*authorized_edges", done.stdout, re.M)
-    for verb in ("ping", "keys"):
-        done = run(verb, "-c", conf)
-        assert done.returncode == 3 and server.address in done.stderr
-        assert 'event=key_server_connect_failed' in done.stderr and 'error="Connection refused"' in done.stderr, done.stderr
+    assert done.returncode == 3 and re.search(r"^error .*key_server ks1: .*does not answer; connection refused: ", done.stdout, re.M)
 
 
 def test_check_online_is_for_an_edge(trial):
     done = run("check", "--online", "-c", trial.server_conf)
     assert done.returncode == 2 and "edge.conf" in done.stderr
-
-
-def test_ping(site, pki):
-    server = site.start_server([pki.rsa[0]])
-    conf = edge_conf(site, [server], [pki.rsa[1]])
-    assert re.search(r"^ks1 %s: 3 answers, min/avg/p99 = [\d.]+/[\d.]+/[\d.]+ ms" % re.escape(server.address), keyless("ping", "-n", 3, "-c", conf).stdout)
-    (one,) = json.loads(keyless("ping", "--json", "-n", 3, "-c", conf, "ks1").stdout)
-    assert one["answers"] == 3 and 0 < one["min_ms"] <= one["avg_ms"]
-    done = run("ping", "-c", conf, "other")
-    assert done.returncode == 2 and "no key_server 'other'" in done.stderr
 
 
 def test_keys(site, pki):
