@@ -52,6 +52,22 @@ static double rate(const struct bench_result *result)
     return result->seconds > 0 ? (double)result->latency.count / result->seconds : 0;
 }
 
+/* All processes of the key server together. */
+static double total_us(const struct bench_row *row)
+{
+    double sum = 0;
+    for (size_t i = 0; i < row->cpu->count; i++)
+        sum += per_answer_us(row, i);
+    return sum;
+}
+
+/* What one core would do in a second if it did nothing else; 0 = not known. */
+static double per_core(const struct bench_row *row)
+{
+    double us = row->result->cpu_known ? total_us(row) : 0;
+    return us > 0 ? 1e6 / us : 0;
+}
+
 static int column(const struct bench_cpu *cpu, size_t process)
 {
     int width = (int)strlen(cpu->process[process].name);
@@ -70,6 +86,8 @@ void bench_print_head(FILE *out, const struct bench_target *target, const struct
         fprintf(out, " %8s", percentiles[i].title);
     for (size_t i = 0; i < cpu->count; i++)
         fprintf(out, " %*s", column(cpu, i), cpu->process[i].name);
+    if (cpu->count > 0)
+        fprintf(out, " %7s %12s", "total", "one core");
     fputc('\n', out);
 }
 
@@ -86,6 +104,8 @@ void bench_print_row(FILE *out, const struct bench_row *row)
     }
     for (size_t i = 0; row->result->cpu_known && i < row->cpu->count; i++)
         fprintf(out, " %*.1f", column(row->cpu, i), per_answer_us(row, i));
+    if (row->result->cpu_known && row->cpu->count > 0)
+        fprintf(out, " %7.1f  ≈ %7.0f/s", total_us(row), per_core(row));
     for (size_t i = 0; i < STATUS_KINDS; i++)
         if (row->result->failed[i] > 0)
             fprintf(out, "  %s: %llu", status_name((enum operation_status)i),
@@ -122,14 +142,12 @@ static json_t *cpu_json(const struct bench_row *row)
     if (!row->result->cpu_known)
         return json_null();
     json_t *object = json_object();
-    double sum = 0;
     for (size_t i = 0; i < row->cpu->count; i++) {
         const char *name = row->cpu->process[i].name;
         double before = json_number_value(json_object_get(object, name)), us = per_answer_us(row, i);
         json_object_set_new(object, name, json_real(before + us));
-        sum += us;
     }
-    json_object_set_new(object, "total", json_real(sum));
+    json_object_set_new(object, "total", json_real(total_us(row)));
     return object;
 }
 
@@ -138,14 +156,15 @@ json_t *bench_row_json(const struct bench_row *row)
     char address[ADDRESS_TEXT_SIZE], name[BENCH_KEY_NAME_SIZE], id[2 * KEY_ID_SIZE + 1];
     const struct key_info *key = &row->one->key;
     return json_pack(
-        "{s:s, s:s, s:I, s:I, s:s, s:s, s:s, s:i, s:f, s:I, s:I, s:o, s:f, s:o, s:o}", "server",
+        "{s:s, s:s, s:I, s:I, s:s, s:s, s:s, s:i, s:f, s:I, s:I, s:o, s:f, s:o, s:o, s:o}", "server",
         row->target->server->name, "address", endpoint_text(&row->target->server->endpoint, address), "edges",
         (json_int_t)row->target->edge_count, "channels", (json_int_t)row->channels->count, "operation",
         operation_name(row->one->kind), "key", bench_key_name(name, key), "key_id",
         hex_encode(id, key->key_id, sizeof key->key_id), "in_flight", (int)row->depth, "seconds",
         row->result->seconds, "answered", (json_int_t)row->result->latency.count, "failed",
         (json_int_t)bench_result_failed(row->result), "failures", failures_json(row->result), "rate",
-        rate(row->result), "latency_us", latency_json(&row->result->latency), "cpu_us", cpu_json(row));
+        rate(row->result), "latency_us", latency_json(&row->result->latency), "cpu_us", cpu_json(row),
+        "rate_per_core", per_core(row) > 0 ? json_real(per_core(row)) : json_null());
 }
 
 /* ---- progress ---- */

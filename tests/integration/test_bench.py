@@ -2,6 +2,7 @@
 import json
 import os
 import pty
+import re
 import subprocess
 
 import pytest
@@ -67,13 +68,15 @@ def test_cpu_time_of_the_processes_is_told_where_they_run_here(bench):
     server = bench.server()
     assert server.admin.status()["pid"] == server.pid
     row, = rows(bench.run("--admin", bench.admin, "--op", "sign_tls13", "--key", "rsa2048", "--in-flight", "8", "--json"))
-    assert set(row["cpu_us"]) == {"supervisor", "net", "vault", "total"}
+    assert set(row["cpu_us"]) == {"supervisor", "loader", "net", "vault", "total"}
     assert row["cpu_us"]["vault"] > 50  # an RSA-2048 operation takes more, on whatever machine
     assert 0 < row["cpu_us"]["net"] < row["cpu_us"]["vault"]
     assert rows(bench.run("--op", "sign_tls13", "--key", "rsa2048", "--in-flight", "8", "--json"))[0]["cpu_us"] is None
     table = bench.run("--admin", bench.admin, "--op", "sign_tls13", "--in-flight", "8").stdout.splitlines()
     assert table[0].startswith("ks1 (%s), edges: 1, channels: 1" % server.address)
-    assert table[1].split()[-3:] in (["supervisor", "net", "vault"], ["supervisor", "vault", "net"])
+    assert sorted(table[1].split()[-7:-3]) == ["loader", "net", "supervisor", "vault"] and table[1].endswith("total     one core")
+    assert all(re.search(r" [\d.]+  ≈ +\d+/s$", line) for line in table[2:])
+    assert abs(row["rate_per_core"] * row["cpu_us"]["total"] - 1e6) < 1
     assert [line.split()[:3] for line in table[2:]] == [["sign_tls13", key, "8"] for key in ("rsa2048", "p256", "ed25519")]
 
 

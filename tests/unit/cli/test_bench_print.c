@@ -59,7 +59,7 @@ static void a_row_of_the_table_has_rate_times_cpu_and_failures(void **state)
     fclose(out);
     assert_string_equal(page,
                         "sign_tls13    p256            64      2000  1.00 ms  1.00 ms  1.00 ms  1.00 ms  "
-                        "1.00 ms    2.0   20.0  busy: 3\n");
+                        "1.00 ms    2.0   20.0    22.0  ≈   45455/s  busy: 3\n");
     free(page);
 }
 
@@ -74,7 +74,20 @@ static void json_has_the_same_for_programs(void **state)
     assert_true(json_real_value(json_object_get(object, "rate")) == 2000);
     assert_true(json_real_value(json_object_get(json_object_get(object, "latency_us"), "p99_9")) == 1000);
     assert_true(json_real_value(json_object_get(json_object_get(object, "cpu_us"), "total")) == 22);
+    assert_int_equal((int)json_real_value(json_object_get(object, "rate_per_core")), 45454);
     json_decref(object);
+}
+
+static void the_head_names_every_column(void **state)
+{
+    char *page = NULL;
+    size_t length = 0;
+    FILE *out = open_memstream(&page, &length);
+    (void)state;
+    bench_print_head(out, &target, &channels, &cpu);
+    fclose(out);
+    assert_non_null(strstr(page, "    net  vault   total     one core\n"));
+    free(page);
 }
 
 static void what_is_not_known_is_null(void **state)
@@ -83,6 +96,7 @@ static void what_is_not_known_is_null(void **state)
     result.cpu_known = false;
     json_t *object = bench_row_json(&row);
     assert_true(json_is_null(json_object_get(object, "cpu_us")));
+    assert_true(json_is_null(json_object_get(object, "rate_per_core")));
     json_decref(object);
 }
 
@@ -104,6 +118,7 @@ int main(void)
         cmocka_unit_test(times_have_three_digits_and_a_unit_that_fits),
         cmocka_unit_test_setup(a_row_of_the_table_has_rate_times_cpu_and_failures, fill),
         cmocka_unit_test_setup(json_has_the_same_for_programs, fill),
+        cmocka_unit_test_setup(the_head_names_every_column, fill),
         cmocka_unit_test_setup(what_is_not_known_is_null, fill),
         cmocka_unit_test_setup(nothing_answered_is_no_division_by_zero, fill),
     };
