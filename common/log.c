@@ -11,6 +11,7 @@
 
 #include "common/bytes.h"
 #include "common/clock.h"
+#include "common/config_peek.h"
 #include "common/log_crash.h"
 #include "common/log_line.h"
 #include "common/log_ring.h"
@@ -260,6 +261,32 @@ int log_format_parse(const char *text, enum log_format *format)
         return found;
     *format = (enum log_format)found;
     return 0;
+}
+
+enum log_level log_level_peek(const char *file)
+{
+    char text[8];
+    enum log_level level = LEVEL_DEFAULT;
+    return config_peek(file, "log_level", text, sizeof text) && log_level_parse(text, &level) == 0
+               ? level
+               : LEVEL_DEFAULT;
+}
+
+enum log_format log_format_peek(const char *file)
+{
+    char text[8];
+    enum log_format format = LOG_LOGFMT;
+    return config_peek(file, "log_format", text, sizeof text) && log_format_parse(text, &format) == 0
+               ? format
+               : LOG_LOGFMT;
+}
+
+void log_start_failed(const char *why)
+{
+    if (logger.format == LOG_JSON)
+        log_event(LOG_ERROR, "start_failed", "error=\"%s\"", why);
+    else
+        fprintf(stderr, "%s: %s\n", logger.program, why);
 }
 
 /* Who asks for debug lines wants every one of them: only the other levels are limited. */

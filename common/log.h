@@ -25,6 +25,9 @@ void log_init(const char *program, enum log_level level, enum log_format format)
 /* Parses "error", "warn", "info", "debug"; ERR_NOT_FOUND otherwise. */
 int log_level_parse(const char *text, enum log_level *level) MUST_USE;
 int log_format_parse(const char *text, enum log_format *format) MUST_USE;
+/* What FILE, a configuration that is not read yet, sets (config_peek.h), and else the defaults. */
+enum log_level log_level_peek(const char *file);
+enum log_format log_format_peek(const char *file);
 void log_event(enum log_level level, const char *event, const char *fields, ...) PRINTF_LIKE(3, 4);
 /* The same for what was found wrong with the operator's files (configuration, keys, certificates, lists):
  * each names another file, so none is held back. Never for what a peer can cause. */
@@ -41,6 +44,9 @@ void log_record_fields(const char *event, const struct log_field *fields, size_t
 void log_gather(void);
 /* Writes the records of this thread that wait. */
 void log_flush(void);
+
+/* Says WHY the daemon does not start: to people in a line of their own, in the JSON format as an event. */
+void log_start_failed(const char *why);
 
 /* From here on a thread of its own writes this process's lines, and nobody who logs waits for their reader
  * (log_writer.h); a crash says its last lines. Once a process, also in a forked one. */

@@ -38,6 +38,12 @@ static int complain(const struct fault *fault, int code)
     return code;
 }
 
+static int fail_start(const struct fault *fault, int code)
+{
+    log_start_failed(fault->text);
+    return code;
+}
+
 static int dump(const char *file)
 {
     struct fault fault = {0};
@@ -73,6 +79,9 @@ static int test(const char *file)
     struct fault fault = {0};
     struct setup setup = {0};
 
+    if (edge_config_load(&setup.config, file, &fault) != 0)
+        return complain(&fault, EXIT_USAGE);
+    log_init(PROGRAM, LOG_INFO, (enum log_format)setup.config.log_format);
     if (setup_load(&setup, file, SETUP_TEST, &fault) != 0)
         return complain(&fault, EXIT_USAGE);
     for (size_t i = 0; i < setup.origins.count; i++)
@@ -90,15 +99,18 @@ static int run(const char *file)
     struct fault fault = {0};
     struct setup setup = {0};
 
+    log_init(PROGRAM, log_level_peek(file), log_format_peek(file));
     if (process_harden(PROGRAM, &fault) != 0)
-        return complain(&fault, EXIT_FAILURE);
+        return fail_start(&fault, EXIT_FAILURE);
     process_raise_descriptors();
-    if (setup_load(&setup, file, SETUP_SERVE, &fault) != 0)
-        return complain(&fault, EXIT_USAGE);
+    if (edge_config_load(&setup.config, file, &fault) != 0)
+        return fail_start(&fault, EXIT_USAGE);
     log_init(PROGRAM, (enum log_level)setup.config.log_level, (enum log_format)setup.config.log_format);
+    if (setup_load(&setup, file, SETUP_SERVE, &fault) != 0)
+        return fail_start(&fault, EXIT_USAGE);
     int error = edge_run(&setup, &fault);
     setup_clear(&setup);
-    return error ? complain(&fault, EXIT_FAILURE) : EXIT_SUCCESS;
+    return error ? fail_start(&fault, EXIT_FAILURE) : EXIT_SUCCESS;
 }
 
 static enum mode parse(int argc, char **argv, const char **file)

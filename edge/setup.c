@@ -114,10 +114,8 @@ static int start_resolver(struct setup *setup, struct fault *fault)
 
 int setup_load(struct setup *out, const char *file, enum setup_use use, struct fault *fault)
 {
-    int error = edge_config_load(&out->config, file, fault);
+    int error;
 
-    if (error)
-        return error;
     names_init(&out->names);
     error = use == SETUP_TEST ? check_start(&out->config, file, fault)
                               : privileges_check(file, out->config.user, fault);

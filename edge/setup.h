@@ -31,7 +31,8 @@ enum setup_use {
     SETUP_TEST
 };
 
-/* Loads what FILE names into the zeroed OUT. Needs secret_init(). On error OUT is cleared. */
+/* Loads what FILE names into OUT, whose configuration is loaded from it and which is zero else. Needs
+ * secret_init(). On error OUT is cleared. */
 int setup_load(struct setup *out, const char *file, enum setup_use use, struct fault *fault) MUST_USE;
 void setup_clear(struct setup *setup);
 

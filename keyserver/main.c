@@ -151,6 +151,16 @@ static int look(const struct command *command, struct server_config *config)
     return status;
 }
 
+/* For people, but in the log of a daemon that was to start. */
+static int fail_config(const struct command *command, const struct fault *fault)
+{
+    if (command->action != RUN)
+        return fail(fault->text);
+    log_init("keyless-server", log_level_peek(command->file), log_format_peek(command->file));
+    log_start_failed(fault->text);
+    return 2;
+}
+
 int main(int argc, char **argv)
 {
     struct command command = {.file = DEFAULT_FILE, .question.at = clock_unix()};
@@ -164,7 +174,7 @@ int main(int argc, char **argv)
     if (command.action == SAID)
         return 0;
     if (server_config_load(&config, command.file, &fault) != 0)
-        return fail(fault.text);
+        return fail_config(&command, &fault);
     if (command.action != RUN)
         return look(&command, &config);
     log_init("keyless-server", (enum log_level)config.log_level, (enum log_format)config.log_format);

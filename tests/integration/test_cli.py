@@ -318,6 +318,23 @@ def test_check_says_once_that_a_folder_is_empty(trial, side, folder):
     assert len(re.findall(r"%s: .*(?:holds no|no usable)" % folder, done.stdout)) == 1, done.stdout
 
 
+JSON_FAULTS = {
+    "unknown option": lambda text: text + "nonsense = 1\n",
+    "no such folder": lambda text: re.sub(r"^(keys|certificates) = .*$", r'\1 = "nowhere"', text, flags=re.M),
+    "bad identity": lambda text: re.sub(r"^identity = .*$", 'identity = "nowhere"', text, flags=re.M),
+}
+
+
+@pytest.mark.parametrize("side", ["server", "edge"])
+@pytest.mark.parametrize("fault", sorted(JSON_FAULTS))
+def test_a_start_that_fails_says_so_in_json_alone(trial, side, fault):
+    conf = getattr(trial, side + "_conf")
+    write(conf, JSON_FAULTS[fault](read(conf)) + "log_format = json\n", 0o644)
+    done = subprocess.run([program("keyless-" + side), "-c", conf], capture_output=True, text=True, timeout=60)
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert done.returncode != 0 and any(line["level"] == "error" and line["error"] for line in lines), done.stderr
+
+
 def names_of_bad(*command):
     """Until it ends, or is ready: a key server starts without a key, an edge does not without a certificate."""
     said = ""
