@@ -92,6 +92,7 @@ struct client_flight {
 };
 
 #define CLIENT_TRIES_MAX   3 /* servers a request is sent to */
+#define CLIENT_LOST_MAX    8 /* channels that a request may lose, one after the other */
 #define CLIENT_FLIGHTS_MAX 2 /* of them at the same time */
 
 /* One request, embedded in its owner, who zeroes it once and keeps it alive from client_submit until
@@ -114,6 +115,7 @@ struct client_request {
     unsigned tries; /* servers it was sent to */
     /* private to the client */
     unsigned unable; /* of them that said that they could do nothing */
+    unsigned lost;   /* of them whose channel was lost before they answered */
     bool open;
     bool waiting; /* for a server: in the client's queue */
     bool retried; /* after an answer that was none */
@@ -140,12 +142,13 @@ void client_close(struct client *client);
  * on_answer does not come.
  *
  * Which server, and when another one: a request whose channel is lost goes to another server, or waits for
- * the next channel. STATUS_BUSY and STATUS_UNAVAILABLE are tried once on another server when there is one.
- * When none is left, STATUS_UNAVAILABLE (a key server that has just been started, for one) is asked again
- * after a while, as long as there is time. When half of the time to the deadline has passed without an answer
- * it is sent to a second server too, and the first answer counts. A request of an epoch goes first to servers
- * that have announced that very epoch, and when they were asked in vain or cannot be, to any: replicas know
- * it too. STATUS_REFUSED is final: replicas have one policy, so asking another tells nothing. */
+ * the next channel, and longer each time that this happens to it. STATUS_BUSY and STATUS_UNAVAILABLE are
+ * tried once on another server when there is one. When none is left, STATUS_UNAVAILABLE (a key server that
+ * has just been started, for one) is asked again after a while, as long as there is time. When half of the
+ * time to the deadline has passed without an answer it is sent to a second server too, and the first answer
+ * counts. A request of an epoch goes first to servers that have announced that very epoch, and when they were
+ * asked in vain or cannot be, to any: replicas know it too. STATUS_REFUSED is final: replicas have one
+ * policy, so asking another tells nothing. */
 int client_submit(struct client *client, struct client_request *request) MUST_USE;
 /* Forgets REQUEST: on_answer will not come, a late answer is dropped and counted. Nothing happens if it is
  * not open. */

@@ -8,7 +8,7 @@
 #include "edge/client/choice.h"
 
 #define NS_PER_MS     1000000u
-#define AGAIN_MS      100 /* until a server that could do nothing is asked again; doubles each time */
+#define AGAIN_MS      100 /* until a request that found no server is sent again; doubles each time */
 #define DOUBLINGS_MAX 3
 #define LOOK_AGAIN_NS 5000000u /* the shortest wait before another look for a second server */
 
@@ -31,10 +31,12 @@ static void remember(struct client_request *request, const struct link *link)
     request->tried[request->tried_count++] = link;
 }
 
-/* True when REQUEST has been with servers often enough. Those that could do nothing do not count. */
+/* True when REQUEST has been with servers often enough. Those that could do nothing do not count, nor do lost
+ * channels, which have a bound of their own. */
 static bool used_up(const struct client_request *request)
 {
-    return request->tries - request->unable >= CLIENT_TRIES_MAX;
+    return request->lost >= CLIENT_LOST_MAX ||
+           request->tries - request->unable - request->lost >= CLIENT_TRIES_MAX;
 }
 
 static void give(struct client_request *request, struct link *link, uint64_t now)
@@ -140,7 +142,7 @@ int route_open(struct client *client, struct client_request *request, const stru
     request->outcome.length = 0;
     request->server = NULL;
     request->sent_ns = request->answered_ns = 0;
-    request->tries = request->unable = request->tried_count = 0;
+    request->tries = request->unable = request->lost = request->tried_count = 0;
     request->open = true;
     request->retried = request->hedged = false;
     request->only = only;
@@ -185,11 +187,11 @@ void route_fail(struct client *client, struct client_request *request)
 
 /* ---- answers ---- */
 
-/* Every server there is can do nothing, as one that has just been started: asks again after a while, if there
+/* REQUEST has found no server that works for the NUMBERth time in a row: asks again after a while, if there
  * is time for that. */
-static bool ask_later(struct client *client, struct client_request *request, uint64_t now)
+static bool ask_later(struct client *client, struct client_request *request, unsigned number, uint64_t now)
 {
-    unsigned doublings = request->unable - 1 < DOUBLINGS_MAX ? request->unable - 1 : DOUBLINGS_MAX;
+    unsigned doublings = number - 1 < DOUBLINGS_MAX ? number - 1 : DOUBLINGS_MAX;
     uint64_t wait_ms = (uint64_t)AGAIN_MS << doublings;
     uint64_t due_ns = now + (wait_ms / 2 + balance_random(&client->random) % wait_ms) * NS_PER_MS;
 
@@ -213,7 +215,7 @@ static bool retry(struct client *client, struct client_request *request, struct 
     if (request->only != NULL || used_up(request) || request->deadline_ns <= now)
         return false;
     if (!choice_has_other(client, request, unable, now))
-        return unable && ask_later(client, request, now);
+        return unable && ask_later(client, request, request->unable, now);
     if (!unable && (request->retried || !budget_take(&client->budget, now)))
         return false;
     request->retried = request->retried || !unable;
@@ -257,18 +259,25 @@ void route_answer(struct client *client, struct link *link, struct client_flight
 /* ---- lost channels ---- */
 
 /* The request only moves, the lost server works no longer: no budget, which would fail requests exactly when
- * the second server is needed. CLIENT_TRIES_MAX bounds what one request can do to a fleet. */
+ * the second server is needed. One that loses channel after channel rests in between, and CLIENT_LOST_MAX
+ * bounds what it can do to a fleet. */
 bool route_lost(struct client *client, struct link *link, struct client_flight *flight)
 {
     struct client_request *request = flight->request;
+    uint64_t now = clock_ns();
 
+    if (flight->sent_ns != 0)
+        request->lost++;
     if (find_flight(request) != NULL)
         return false; /* it is already with another server */
-    if (request->only != NULL || used_up(request) || request->deadline_ns <= clock_ns()) {
+    if (request->only != NULL || used_up(request) || request->deadline_ns <= now) {
         route_fail(client, request);
         return false;
     }
     counter_add(&link->setup.stats->retried, 1);
+    if (request->lost >= 2 && !choice_has_other(client, request, true, now) &&
+        ask_later(client, request, request->lost - 1, now))
+        return true;
     wait_last(client, request);
     route_wake(client);
     return true;

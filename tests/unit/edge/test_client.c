@@ -172,17 +172,35 @@ static void garbage_closes_the_channel_and_it_comes_back(void **state)
     rig_free(rig);
 }
 
-static void a_request_is_sent_three_times_at_most(void **state)
+static void a_request_that_ends_each_channel_is_sent_so_often_and_no_more(void **state)
 {
     (void)state;
     struct rig *rig = rig_connected(1);
     struct ask ask;
     rig->peers[0].habit = GARBAGE;
-    ask_start(&ask, rig, 10000);
+    ask_start(&ask, rig, 60000);
     RIG_WAIT(rig, ask.answers);
     assert_failed(&ask, STATUS_UNAVAILABLE);
-    assert_int_equal(rig->peers[0].requests, 3);
+    assert_int_equal(rig->peers[0].requests, CLIENT_LOST_MAX);
     rig_free(rig);
+}
+
+/* Such as a key server that is started and killed again, or a balancer in front of one that is not there. */
+static void a_request_outlives_one_channel_after_the_other(void **state)
+{
+    (void)state;
+    for (enum habit habit = CLOSES; habit <= CUTS; habit++) {
+        struct rig *rig = rig_connected(1);
+        struct ask ask;
+        rig->peers[0].habit = habit;
+        ask_start(&ask, rig, 60000);
+        RIG_WAIT(rig, rig->peers[0].requests == CLIENT_TRIES_MAX + 1);
+        rig->peers[0].habit = ANSWERS;
+        RIG_WAIT(rig, ask.answers);
+        assert_answered(&ask);
+        assert_int_equal(ask.request.tries, CLIENT_TRIES_MAX + 2);
+        rig_free(rig);
+    }
 }
 
 static void closing_and_cutting_are_both_survived(void **state)
@@ -406,7 +424,8 @@ int main(void)
         cmocka_unit_test(an_answer_with_a_wrong_id_reaches_nobody),
         cmocka_unit_test(an_answer_of_wrong_length_fails_only_its_request),
         cmocka_unit_test(garbage_closes_the_channel_and_it_comes_back),
-        cmocka_unit_test(a_request_is_sent_three_times_at_most),
+        cmocka_unit_test(a_request_that_ends_each_channel_is_sent_so_often_and_no_more),
+        cmocka_unit_test(a_request_outlives_one_channel_after_the_other),
         cmocka_unit_test(closing_and_cutting_are_both_survived),
         cmocka_unit_test(a_status_is_passed_on_when_there_is_no_other_server),
         cmocka_unit_test(a_server_of_another_version_is_not_used),
