@@ -1,7 +1,9 @@
 #include "common/log_crash.h"
 
+#include <assert.h> /* declares what stands here */
 #include <signal.h>
 #include <stddef.h>
+#include <stdlib.h>
 
 #include "common/clock.h"
 #include "common/date.h"
@@ -17,7 +19,7 @@ static const struct crash {
 static struct {
     const char *program; /* borrowed */
     bool json, journal;
-} last;
+} last = {.program = "keyless"};
 
 static const char *name_of(int number)
 {
@@ -27,20 +29,42 @@ static const char *name_of(int number)
     return "";
 }
 
+static void start_last_line(struct log_line *line, int number)
+{
+    char now[DATE_TEXT_SIZE];
+
+    log_line_start(line, last.json, last.journal ? "<2>" : "");
+    if (!last.journal)
+        log_line_head(line, "time", date_text(now, clock_unix()));
+    log_line_head(line, "level", "error");
+    log_line_head(line, "program", last.program);
+    log_line_field(line, "event", "crashed");
+    log_line_field(line, "signal", name_of(number));
+}
+
 /* The handler is gone by now: who returns from it runs into the same again, and dies of it. */
 static void on_crash(int number)
 {
     struct log_line line UNINITIALIZED;
-    char now[DATE_TEXT_SIZE];
 
-    log_line_start(&line, last.json, last.journal ? "<2>" : "");
-    if (!last.journal)
-        log_line_head(&line, "time", date_text(now, clock_unix()));
-    log_line_head(&line, "level", "error");
-    log_line_head(&line, "program", last.program);
-    log_line_field(&line, "event", "crashed");
-    log_line_field(&line, "signal", name_of(number));
+    start_last_line(&line, number);
     log_writer_rescue(line.text, log_line_finish(&line));
+}
+
+/* What assert(3) calls, in place of the C library's, which waits for whoever reads standard error before it
+ * raises SIGABRT. */
+void __assert_fail(const char *assertion, const char *file, unsigned int number, const char *function)
+{
+    struct log_line line UNINITIALIZED;
+
+    start_last_line(&line, SIGABRT);
+    log_line_field(&line, "error", assertion);
+    log_line_field(&line, "file", file);
+    log_line_count(&line, "line", number);
+    log_line_field(&line, "function", function != NULL ? function : "");
+    log_writer_rescue(line.text, log_line_finish(&line));
+    (void)signal(SIGABRT, SIG_DFL); /* all is said */
+    abort();
 }
 
 void log_crash_catch(const char *program, bool json, bool journal)

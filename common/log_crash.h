@@ -1,4 +1,6 @@
 /* The last lines of a process that crashes: what waits in the log's ring, and one line that names the signal.
+ * A failed assertion is such a crash, in every program that this is linked into: the line says which and
+ * where, and the C library's own message, which would wait for its reader, is not written.
  *
  * A signal handler's work: no lock that could be held for good, no memory, no time zone. */
 #ifndef COMMON_LOG_CRASH_H

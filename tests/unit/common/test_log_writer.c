@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <assert.h>
 #include <cmocka.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -350,6 +351,42 @@ static void log_too_much_and_abort(void)
     abort();
 }
 
+static void log_and_assert(void)
+{
+    start();
+    log_event(LOG_INFO, "before", "a=1");
+    assert(getpid() == 0);
+}
+
+static void a_failed_assertion_says_which_and_where(void **state)
+{
+    (void)state;
+    struct logger logger = begin(log_and_assert);
+    read_log(&logger);
+    int status = wait_end(&logger);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    assert_has("event=before a=1\n");
+    assert_has(
+        "event=crashed signal=ABRT error=\"getpid() == 0\" file=tests/unit/common/test_log_writer.c line=");
+    assert_has(" function=log_and_assert\n");
+    assert_null(strstr(strstr(text, "event=crashed") + 1, "event=crashed"));
+}
+
+static void log_too_much_and_assert(void)
+{
+    log_too_much();
+    assert(getpid() == 0);
+}
+
+static void a_failed_assertion_does_not_wait_for_who_reads(void **state)
+{
+    (void)state;
+    struct logger logger = begin(log_too_much_and_assert);
+    int status = wait_end(&logger);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    read_log(&logger);
+}
+
 static void a_crash_does_not_wait_for_who_reads(void **state)
 {
     (void)state;
@@ -369,6 +406,8 @@ int main(void)
         cmocka_unit_test(lines_that_cannot_be_written_are_counted),
         cmocka_unit_test(everything_is_written_at_the_end),
         cmocka_unit_test(a_fork_writes_its_own_lines_only),
+        cmocka_unit_test(a_failed_assertion_says_which_and_where),
+        cmocka_unit_test(a_failed_assertion_does_not_wait_for_who_reads),
         cmocka_unit_test(a_crash_says_its_last_lines),
         cmocka_unit_test(a_crash_does_not_wait_for_who_reads),
     };
