@@ -16,7 +16,8 @@ static int compare(const void *a, const void *b)
 
 void ping_result_take(struct ping_result *result, uint64_t *ns, size_t count)
 {
-    qsort(ns, count, sizeof *ns, compare);
+    if (count > 0)
+        qsort(ns, count, sizeof *ns, compare);
     result->answered = count;
     result->min_ns = count > 0 ? ns[0] : 0;
     result->median_ns = ping_percentile(ns, count, 50);
