@@ -8,10 +8,11 @@ import subprocess
 import pytest
 
 import clients
-from daemon import Daemon, program
+from daemon import Daemon, descriptors, program
 from fleet import Edge
 
 AT_ONCE = 4
+DESCRIPTORS = 128
 IN_USE = r":%d: in use already; .*ss -ltnp sport = :%d"
 
 
@@ -101,3 +102,25 @@ def test_a_second_key_server_on_the_port_does_not_start(site, pki, second):
     _, config, _ = site.server_folder([pki.rsa[0]], listen="%s:%d" % (second, server.port))
     said = refused(config, "keyless-server")
     assert re.search(IN_USE % (server.port, server.port), said), said
+
+
+@pytest.mark.skipif(not clients.have("prlimit"), reason="prlimit (package util-linux) is missing")
+def test_an_edge_short_of_descriptors_says_so_and_goes_on(site, pki, origin):
+    """More idle clients than it has descriptors for: it keeps some for its administrator, and serves again when they leave."""
+    server = site.start_server([pki.rsa[0]])
+    config = site.edge_config([(server.address, server.identity.public)], [pki.rsa[1]], origin.address, timeouts="handshake = 600s")
+    edge = Edge(config, inside=["prlimit", "--nofile=%d:%d" % (DESCRIPTORS, DESCRIPTORS)])
+    site.daemons.append(edge)
+    edge.wait_ready()
+    crowd = [socket.create_connection((edge.host, edge.port), timeout=clients.SECONDS) for _ in range(2 * DESCRIPTORS)]
+    try:
+        for raw in crowd:
+            raw.sendall(b"\x16")  # the kernel shows it to the edge now, and the edge waits for more
+        edge.wait_log(r'event=accept_paused .*error="Too many open files"')
+        assert edge.admin.metric(r'keyless_edge_accept_paused_total\{cause="descriptors"') >= 1
+        assert edge.admin.get("/ready")[0] == 200
+        assert descriptors(edge.pid) < DESCRIPTORS
+    finally:
+        for raw in crowd:
+            clients.reset(raw)
+    assert b"from the origin" in clients.fetch(edge, "rsa.test", clients.context(pki.ca))
