@@ -66,9 +66,10 @@ int main(int argc, char *argv[])
         return help(argc, argv);
     if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)
         return puts("keyless " KEYLESS_VERSION) < 0;
+    struct fault fault = {0};
     signal(SIGPIPE, SIG_IGN); /* a peer that hangs up is an error to report, not an end */
-    if (secret_init() != 0) {
-        fputs("keyless: libsodium cannot start\n", stderr);
+    if (secret_start(&fault) != 0) {
+        fprintf(stderr, "keyless: %s\n", fault.text);
         return CLI_FAILED;
     }
     const struct cli_verb *verb = find_verb(argv[1]);

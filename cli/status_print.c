@@ -99,6 +99,30 @@ static void put_listeners(FILE *out, const json_t *status)
     put(out, "\n");
 }
 
+/* "  sandbox      net: system calls, files; vault: …"; what a process is not kept from is said as well. */
+static void put_sandbox(FILE *out, json_t *processes)
+{
+    const char *process, *layer, *before = "";
+    json_t *layers, *held;
+
+    if (json_object_size(processes) == 0)
+        return;
+    put(out, "  %-12s ", "sandbox");
+    json_object_foreach(processes, process, layers)
+    {
+        put(out, "%s%s:", before, process);
+        before = " ";
+        json_object_foreach(layers, layer, held)
+        {
+            put(out, "%s%s%s", before, json_is_true(held) ? "" : "NO ",
+                strcmp(layer, "system_calls") == 0 ? "system calls" : layer);
+            before = ", ";
+        }
+        before = "; ";
+    }
+    put(out, "\n");
+}
+
 /* ---- cells ---- */
 
 static void put_ms(struct table *table, double ms)
@@ -292,6 +316,7 @@ void status_print(FILE *out, const json_t *status, const char *address, const ch
     put_duration(out, number_of(status, "uptime_seconds"));
     put(out, "\n");
     put_listeners(out, status);
+    put_sandbox(out, json_object_get(status, "sandbox"));
     if (strcmp(text_of(status, "program"), "keyless-edge") == 0)
         put_edge(out, status, view);
     else

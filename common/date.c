@@ -4,6 +4,9 @@
 #include <string.h>
 #include <time.h>
 
+#define DAY         86400
+#define LAST_SECOND INT64_C(253402300799) /* of the year 9999 */
+
 /* Takes WIDTH digits that make a number from LEAST to MOST; false when they are not there. */
 static bool take_number(const char **at, int width, int least, int most, int *out)
 {
@@ -66,13 +69,42 @@ int date_parse(int64_t *unix_s, const char *text)
     return 0;
 }
 
+static int days_of_year(int year)
+{
+    return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) ? 366 : 365;
+}
+
+static int days_of_month(int year, int month)
+{
+    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    return month == 1 ? days[1] + days_of_year(year) - 365 : days[month];
+}
+
+static void put_digits(char *at, int count, int number)
+{
+    for (; count > 0; number /= 10)
+        at[--count] = (char)('0' + number % 10);
+}
+
+/* Not gmtime_r(): it takes the C library's lock of the time zone, and who asks may be a signal handler. */
 char *date_text(char out[static DATE_TEXT_SIZE], int64_t unix_s)
 {
-    struct tm parts;
-    time_t time = unix_s;
-    memset(out, 0, DATE_TEXT_SIZE);
-    if (gmtime_r(&time, &parts) != NULL)
-        strftime(out, DATE_TEXT_SIZE, "%Y-%m-%dT%H:%M:%SZ", &parts);
+    if (unix_s < 0 || unix_s > LAST_SECOND) {
+        memset(out, 0, DATE_TEXT_SIZE);
+        return out;
+    }
+    int year = 1970, month = 0, day = (int)(unix_s / DAY), second = (int)(unix_s % DAY);
+    for (; day >= days_of_year(year); year++)
+        day -= days_of_year(year);
+    for (; day >= days_of_month(year, month); month++)
+        day -= days_of_month(year, month);
+    memcpy(out, "YYYY-MM-DDThh:mm:ssZ", DATE_TEXT_SIZE);
+    put_digits(out, 4, year);
+    put_digits(out + 5, 2, month + 1);
+    put_digits(out + 8, 2, day + 1);
+    put_digits(out + 11, 2, second / 3600);
+    put_digits(out + 14, 2, second / 60 % 60);
+    put_digits(out + 17, 2, second % 60);
     return out;
 }
 

@@ -13,7 +13,7 @@
 
 /* Seconds since 1970 into UNIX_S; ERR_FORMAT for what is no date of the years 1970 to 9999. */
 int date_parse(int64_t *unix_s, const char *text) MUST_USE;
-/* "2026-12-31T12:00:00Z" of a time that date_parse() could have given; returns OUT. */
+/* "2026-12-31T12:00:00Z" of a time that date_parse() could have given, else ""; returns OUT. Signal-safe. */
 char *date_text(char out[static DATE_TEXT_SIZE], int64_t unix_s);
 
 /* From the second FIRST to the second LAST, both in it. */

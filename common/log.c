@@ -211,7 +211,7 @@ void log_finish(void)
 
 int log_start(void)
 {
-    log_crash_catch(logger.program, logger.format == LOG_JSON, logger.journal);
+    log_crash_catch();
     return log_writer_start();
 }
 
@@ -229,6 +229,7 @@ void log_init(const char *program, enum log_level level, enum log_format format)
     logger.level = level;
     logger.format = format;
     logger.journal = stderr_is_journal();
+    log_crash_name(program, format == LOG_JSON, logger.journal);
     logger.next_report = 0;
     memset(logger.slots, 0, sizeof logger.slots);
     if (!registered)

@@ -1,4 +1,6 @@
-/* The last lines of a process that crashes: what waits in the log's ring, and one line that names the signal.
+/* Lines that cannot wait for the log's ring: of a process that crashes, and of threads that may wait for
+ * nobody.
+ *
  * A failed assertion is such a crash, in every program that this is linked into: the line says which and
  * where, and the C library's own message, which would wait for its reader, is not written.
  *
@@ -8,8 +10,16 @@
 
 #include <stdbool.h>
 
+#include "common/log.h"
+
+/* How the lines begin; PROGRAM is borrowed for the life of the process. */
+void log_crash_name(const char *program, bool json, bool journal);
 /* Takes SIGABRT and, but in a build with sanitizers, the processor's signals. The process still dies of the
- * signal. PROGRAM is borrowed for the life of the process; JSON and JOURNAL as the other lines are. */
-void log_crash_catch(const char *program, bool json, bool journal);
+ * signal; what waits in the log's ring is written, and one line that names it. */
+void log_crash_catch(void);
+/* The last line of a process that dies, an error, after what waits in the ring. */
+void log_crash_say(const char *event, const struct log_field *fields, size_t count);
+/* A warning of a process that lives, past the ring. */
+void log_crash_warn(const char *event, const struct log_field *fields, size_t count);
 
 #endif

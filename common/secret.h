@@ -14,6 +14,8 @@
 /* Call once before anything else here or in noise.h, random or hash; ERR_CRYPTO when libsodium cannot start.
  */
 int secret_init(void) MUST_USE;
+/* The same, and that the system gives random numbers (getrandom); the fault says how to mend it. */
+int secret_start(struct fault *fault) MUST_USE;
 
 /* SIZE zeroed bytes between guard pages, excluded from dumps; NULL without memory. Free with secret_free().
  */

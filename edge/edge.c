@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "common/privileges.h"
 #include "common/process.h"
+#include "common/sandbox.h"
 #include "edge/edge_bind.h"
 #include "edge/edge_status.h"
 #include "edge/lookups.h"
@@ -39,6 +40,7 @@ struct edge {
     unsigned thread_count;
     unsigned started;
     struct edge_status status;
+    struct sandbox_state sandbox;
     struct admin *admin; /* owned */
     int admin_fd;        /* owned until the admin endpoint is started; -1 = none */
     uv_loop_t loop;
@@ -236,6 +238,7 @@ static int start_admin(struct edge *edge, struct fault *fault)
         .listeners = edge->bind.bound,
         .listener_count = edge->bind.count,
         .started_ns = clock_ns(),
+        .sandbox = edge->sandbox,
     };
     if (edge->admin_fd < 0)
         return 0;
@@ -255,6 +258,20 @@ static int start_threads(struct edge *edge, struct fault *fault)
     return 0;
 }
 
+/* Before the first thread, and the first byte of a peer. */
+static int lock_up(struct edge *edge, struct fault *fault)
+{
+    edge->sandbox.files_denied = process_deny_files(); /* also to the thread that writes the log */
+    if (log_start() != 0)
+        return fault_set(fault, ERR_SYSTEM, "cannot start the thread that writes the log");
+    int error = sandbox_enter(&edge->sandbox, SANDBOX_EDGE, (enum sandbox_mode)edge->setup->config.sandbox,
+                              -1, fault);
+    if (!error)
+        log_event(LOG_INFO, "sandbox", "system_calls=%s files=%s", sandbox_filter_name(edge->sandbox.filter),
+                  sandbox_files_name(edge->sandbox.files_denied));
+    return error;
+}
+
 static int start(struct edge *edge, struct fault *fault)
 {
     int error;
@@ -264,11 +281,8 @@ static int start(struct edge *edge, struct fault *fault)
         (error = privileges_drop(edge->setup->config.user, PRIVILEGES_OWN_GROUPS, fault)) != 0 ||
         (error = lookups_start(&edge->lookups, &edge->loop, edge->setup, fault)) != 0)
         return error;
-    bool denied = process_deny_files(); /* also to the thread that writes the log */
-    if (log_start() != 0)
-        return fault_set(fault, ERR_SYSTEM, "cannot start the thread that writes the log");
-    log_event(LOG_INFO, "sandbox", "files=%s", denied ? "denied" : "undenied");
-    if ((error = make_threads(edge, fault)) != 0 || (error = start_admin(edge, fault)) != 0)
+    if ((error = lock_up(edge, fault)) != 0 || (error = make_threads(edge, fault)) != 0 ||
+        (error = start_admin(edge, fault)) != 0)
         return error;
     start_signals(edge);
     uv_timer_start(&edge->flush, on_flush, FLUSH_MS, FLUSH_MS);

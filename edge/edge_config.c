@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/sandbox.h"
+
 #define FIELD(member)         offsetof(struct edge_config, member)
 #define TLS_FIELD(member)     (FIELD(tls.member) - FIELD(tls))
 #define TIMEOUT_FIELD(member) (FIELD(timeout.member) - FIELD(timeout))
@@ -14,6 +16,7 @@
 #define ALPN_NAME_MAX         255 /* RFC 7301, 3.1 */
 
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
+static const char *const sandboxes[] = {"on", "log", NULL};
 static const char *const formats[] = {"logfmt", "json", NULL};
 static const char *const versions[] = {"tls1.2", "tls1.3", NULL};
 
@@ -114,6 +117,8 @@ const struct config_option edge_config_table[] = {
      .help = "Where one protocol of tls.alpn goes instead: origin_for \"h2\" { address = \"HOST:PORT\" }."},
     {.name = "user", .type = CONFIG_STRING, .offset = FIELD(user),
      .help = "User to become when started as root."},
+    {.name = "sandbox", .type = CONFIG_CHOICE, .offset = FIELD(sandbox), .fallback = "on", .choices = sandboxes,
+     .help = "What becomes of system calls that an edge has no use for: refused (on) or logged (log)."},
     {.name = "threads", .type = CONFIG_INT, .offset = FIELD(threads), .fallback = "0", .min = 0, .max = 1024,
      .help = "Threads that serve clients; 0 is one per core."},
     {.name = "connections_max", .type = CONFIG_INT, .offset = FIELD(connections_max), .fallback = "20000",
@@ -138,7 +143,8 @@ const struct config_option edge_config_table[] = {
 };
 /* clang-format on */
 
-_Static_assert(LOG_ERROR == 0 && LOG_DEBUG == 3 && LOG_LOGFMT == 0 && LOG_JSON == 1,
+_Static_assert(LOG_ERROR == 0 && LOG_DEBUG == 3 && LOG_LOGFMT == 0 && LOG_JSON == 1 && SANDBOX_ON == 0 &&
+                   SANDBOX_LOG == 1,
                "the choices stand in the order of the enums");
 
 static bool is_empty(const char *text)

@@ -33,6 +33,7 @@ struct edge_config {
     char *origin;                   /* "127.0.0.1:8080", "unix:/run/…" */
     struct config_sections origins; /* of struct edge_config_origin: protocols that go elsewhere */
     char *user;
+    int sandbox;                        /* enum sandbox_mode */
     int threads;                        /* 0 = one per core */
     int connections_max;                /* per thread; 20,000 */
     struct config_sections key_servers; /* of struct edge_config_server; at least one */

@@ -4,6 +4,7 @@
 #define EDGE_EDGE_STATUS_H
 
 #include "common/admin.h"
+#include "common/sandbox.h"
 #include "edge/setup.h"
 #include "edge/thread.h"
 
@@ -18,6 +19,7 @@ struct edge_status {
     const struct address *listeners; /* as bound */
     size_t listener_count;
     uint64_t started_ns; /* of clock_ns() */
+    struct sandbox_state sandbox;
     bool draining;
 };
 

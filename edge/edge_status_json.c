@@ -152,15 +152,18 @@ int edge_status_json(struct buffer *body, const char *rest, void *user)
     char origin[ADDRESS_TEXT_SIZE];
 
     (void)rest;
-    return answer(body, json_pack("{s:s, s:s, s:b, s:b, s:o, s:i, s:o, s:s, s:o, s:o, s:o, s:o, s:o}",
-                                  "program", "keyless-edge", "version", KEYLESS_VERSION, "ready",
-                                  edge_status_ready(status), "draining", status->draining, "uptime_seconds",
-                                  number((clock_ns() - status->started_ns) / 1000000000), "threads",
-                                  (int)status->thread_count, "listeners", listeners_json(status), "origin",
-                                  endpoint_text(&setup->origins.route[0].endpoint, origin), "origins",
-                                  origins_json(setup), "connections", connections_json(status), "key_servers",
-                                  servers_json(setup), "certificates", certificates_json(setup->certs),
-                                  "certificates_skipped", number(certs_skipped(setup->certs))));
+    return answer(
+        body,
+        json_pack("{s:s, s:s, s:b, s:b, s:o, s:i, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:{s:{s:b, s:b}}}",
+                  "program", "keyless-edge", "version", KEYLESS_VERSION, "ready", edge_status_ready(status),
+                  "draining", status->draining, "uptime_seconds",
+                  number((clock_ns() - status->started_ns) / 1000000000), "threads",
+                  (int)status->thread_count, "listeners", listeners_json(status), "origin",
+                  endpoint_text(&setup->origins.route[0].endpoint, origin), "origins", origins_json(setup),
+                  "connections", connections_json(status), "key_servers", servers_json(setup), "certificates",
+                  certificates_json(setup->certs), "certificates_skipped",
+                  number(certs_skipped(setup->certs)), "sandbox", "edge", "system_calls",
+                  status->sandbox.filter == SANDBOX_FILTERED, "files", status->sandbox.files_denied));
 }
 
 /* ---- /trace/ ---- */

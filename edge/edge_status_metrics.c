@@ -272,6 +272,16 @@ static void put_gauge(struct buffer *out, const char *name, const char *help, do
     metrics_sample(out, name, NULL, value);
 }
 
+static void put_sandbox(struct buffer *out, const struct sandbox_state *sandbox)
+{
+    static const char name[] = "keyless_edge_sandbox";
+
+    metrics_family(out, name, METRIC_GAUGE,
+                   "1 where the edge makes only its own system calls, opens no file.");
+    put_labelled(out, name, "layer", "system_calls", sandbox->filter == SANDBOX_FILTERED);
+    put_labelled(out, name, "layer", "files", sandbox->files_denied);
+}
+
 int edge_status_metrics(struct buffer *body, const char *rest, void *user)
 {
     const struct edge_status *status = user;
@@ -286,6 +296,7 @@ int edge_status_metrics(struct buffer *body, const char *rest, void *user)
     metrics_sample(body, "keyless_edge_build_info", labels, 1);
     put_gauge(body, "keyless_edge_uptime_seconds", "Since the start.",
               (double)(clock_ns() - status->started_ns) / NS_PER_SECOND);
+    put_sandbox(body, &status->sandbox);
     put_gauge(body, "keyless_edge_ready", "1 when a key server is connected and nothing drains.",
               edge_status_ready(status));
     put_gauge(body, "keyless_edge_threads", "Threads that serve.", status->thread_count);

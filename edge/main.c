@@ -140,7 +140,7 @@ static enum mode parse(int argc, char **argv, const char **file)
 int main(int argc, char **argv)
 {
     const char *file = DEFAULT_FILE;
-    struct fault fault = {.text = "libsodium cannot start"};
+    struct fault fault = {0};
 
     if (process_begin() != 0)
         return EXIT_FAILURE; /* nothing can be said without standard error */
@@ -154,7 +154,7 @@ int main(int argc, char **argv)
         return puts(PROGRAM " " KEYLESS_VERSION) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
     if (mode == MODE_DUMP)
         return dump(file);
-    if (secret_init() != 0)
+    if (secret_start(&fault) != 0)
         return complain(&fault, EXIT_FAILURE);
     return mode == MODE_TEST ? test(file) : run(file);
 }

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "common/sandbox.h"
 #include "keyserver/policy.h"
 #include "keyserver/sealed.h"
 
@@ -13,6 +14,7 @@
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
 static const char *const formats[] = {"logfmt", "json", NULL};
 static const char *const memories[] = {"locked", "unlocked", NULL};
+static const char *const sandboxes[] = {"on", "log", NULL};
 static const char *const audit_syncs[] = {"interval", "always", NULL};
 static const char *const audit_failures[] = {"refuse", "serve", NULL};
 
@@ -56,6 +58,8 @@ const struct config_option server_config_table[] = {
     {.name = "memory", .type = CONFIG_CHOICE, .offset = FIELD(memory), .fallback = "locked",
      .choices = memories,
      .help = "Whether keys that cannot be locked into memory are an error (locked) or used all the same (unlocked)."},
+    {.name = "sandbox", .type = CONFIG_CHOICE, .offset = FIELD(sandbox), .fallback = "on", .choices = sandboxes,
+     .help = "What becomes of system calls that the processes have no use for: refused (on) or logged (log)."},
     {.name = "workers", .type = CONFIG_INT, .offset = FIELD(workers), .fallback = "0", .min = 0, .max = 1024,
      .help = "Threads that compute; 0 is one per core."},
     {.name = "lanes", .type = CONFIG_BOOL, .offset = FIELD(lanes), .fallback = "on",
@@ -110,7 +114,8 @@ const struct config_option server_config_table[] = {
 _Static_assert(LOG_ERROR == 0 && LOG_DEBUG == 3 && LOG_LOGFMT == 0 && LOG_JSON == 1,
                "the choices stand in the order of the enums");
 _Static_assert(SERVER_AUDIT_SYNC_INTERVAL == 0 && SERVER_AUDIT_SYNC_ALWAYS == 1 && SERVER_AUDIT_REFUSE == 0 &&
-                   SERVER_AUDIT_SERVE == 1 && SERVER_MEMORY_LOCKED == 0 && SERVER_MEMORY_UNLOCKED == 1,
+                   SERVER_AUDIT_SERVE == 1 && SERVER_MEMORY_LOCKED == 0 && SERVER_MEMORY_UNLOCKED == 1 &&
+                   SANDBOX_ON == 0 && SANDBOX_LOG == 1,
                "and so do these");
 
 /* What follows from the sections of the keys is found out when it is needed; here, whether it can be. */

@@ -45,6 +45,7 @@ struct server_config {
     int log_level;                 /* enum log_level */
     int log_format;                /* enum log_format */
     bool access_log;               /* one line a use of a key; on */
+    int sandbox;                   /* enum sandbox_mode: whether calls that no process makes are refused */
     int memory;                    /* enum server_memory: what keys that cannot be locked are */
     bool lanes;                    /* several operations at once where the processor can; on */
     struct server_key key_default; /* of every key, unless its own section says otherwise */

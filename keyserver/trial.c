@@ -32,8 +32,8 @@ static int try_net(const struct server_config *config, const char *file, struct 
     int r = server_sockets_check(config, file, fault);
     if (r == 0)
         r = try_user(config, file, fault);
-    if (r == 0 && secret_init() != 0)
-        r = fault_set(fault, ERR_CRYPTO, "libsodium cannot start");
+    if (r == 0)
+        r = secret_start(fault);
     if (r == 0)
         r = identity_load(&identity, config->identity, fault);
     if (r == 0)

@@ -4,6 +4,7 @@
 
 #include "common/privileges.h"
 #include "common/process.h"
+#include "common/sandbox.h"
 #include "common/secret.h"
 #include "keyserver/authorized_snapshot.h"
 #include "keyserver/net/control.h"
@@ -23,6 +24,7 @@ struct net {
     struct channel_listener *listeners[SERVER_LISTENERS_MAX]; /* owned */
     struct admin *admin;                                      /* owned; NULL = none */
     struct server_status status;
+    struct sandbox_state sandbox;
     uv_poll_t control;
     int control_fd; /* owned */
 };
@@ -141,13 +143,25 @@ static void on_vault(bool there, void *user)
 
 /* ---- the beginning ---- */
 
+static int lock_up(struct net *net, struct fault *fault)
+{
+    net->sandbox.files_denied = process_deny_files(); /* also to the thread that writes the log */
+    if (log_start() != 0)
+        return fault_set(fault, ERR_SYSTEM, "cannot start the thread that writes the log");
+    int r = sandbox_enter(&net->sandbox, SANDBOX_NET, (enum sandbox_mode)net->config->sandbox, -1, fault);
+    if (r == 0)
+        log_event(LOG_INFO, "sandbox", "system_calls=%s files=%s", sandbox_filter_name(net->sandbox.filter),
+                  sandbox_files_name(net->sandbox.files_denied));
+    return r;
+}
+
 /* What it must hold, while it may still read it. */
 static int load(struct net *net, int edges_fd, struct fault *fault)
 {
     int r = process_harden("keyless-net", fault);
 
-    if (r == 0 && secret_init() != 0)
-        r = fault_set(fault, ERR_CRYPTO, "libsodium cannot start");
+    if (r == 0)
+        r = secret_start(fault);
     if (r == 0)
         r = identity_load(&net->identity, net->config->identity, fault);
     if (r == 0)
@@ -155,13 +169,7 @@ static int load(struct net *net, int edges_fd, struct fault *fault)
     close(edges_fd);
     if (r == 0)
         r = privileges_drop(net->config->user, PRIVILEGES_NO_GROUPS, fault);
-    if (r != 0)
-        return r;
-    bool denied = process_deny_files(); /* also to the thread that writes the log */
-    if (log_start() != 0)
-        return fault_set(fault, ERR_SYSTEM, "cannot start the thread that writes the log");
-    log_event(LOG_INFO, "sandbox", "files=%s", denied ? "denied" : "undenied");
-    return 0;
+    return r != 0 ? r : lock_up(net, fault);
 }
 
 static int start_listeners(struct net *net, const int *fds, size_t count, struct fault *fault)
@@ -195,6 +203,7 @@ static int start_admin(struct net *net, int fd, struct fault *fault)
 static int start(struct net *net, const struct net_descriptors *fds, struct fault *fault)
 {
     server_status_init(&net->status, net->service, fds->listeners, fds->listener_count);
+    net->status.sandbox = net->sandbox;
     int r = start_listeners(net, fds->listeners, fds->listener_count, fault);
     if (r == 0)
         r = start_admin(net, fds->admin, fault);

@@ -36,6 +36,23 @@ static void write_process(struct buffer *out, const struct server_status *status
           service_draining(status->service) ? 1 : 0);
 }
 
+/* Of each process: what it is kept from. */
+static void write_sandbox(struct buffer *out, const struct server_status *status)
+{
+    struct wall_stats stats;
+
+    vault_link_stats(service_link(status->service), &stats);
+    metrics_family(out, P "sandbox", METRIC_GAUGE,
+                   "1 where a process makes only its own system calls, opens no file but its own, has its "
+                   "memory locked.");
+    metrics_sample(out, P "sandbox", "process=\"net\",layer=\"system_calls\"",
+                   status->sandbox.filter == SANDBOX_FILTERED);
+    metrics_sample(out, P "sandbox", "process=\"net\",layer=\"files\"", status->sandbox.files_denied);
+    metrics_sample(out, P "sandbox", "process=\"vault\",layer=\"system_calls\"", stats.calls_filtered);
+    metrics_sample(out, P "sandbox", "process=\"vault\",layer=\"files\"", stats.files_denied);
+    metrics_sample(out, P "sandbox", "process=\"vault\",layer=\"memory\"", stats.memory_locked);
+}
+
 static void write_edges(struct buffer *out, const struct server_status *status)
 {
     const struct net_counters *counters = service_counters(status->service);
@@ -164,6 +181,7 @@ static void write_vault(struct buffer *out, const struct server_status *status)
 void server_metrics_write(struct buffer *out, const struct server_status *status)
 {
     write_process(out, status);
+    write_sandbox(out, status);
     write_edges(out, status);
     write_requests(out, status);
     write_vault(out, status);

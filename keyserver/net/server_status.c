@@ -72,6 +72,18 @@ static json_t *json_of_audit(const struct wall_stats *stats)
                      (json_int_t)stats->audit_unrecorded);
 }
 
+static json_t *json_of_sandbox(const struct server_status *status)
+{
+    const struct sandbox_state *net = &status->sandbox;
+    struct wall_stats stats;
+
+    vault_link_stats(service_link(status->service), &stats);
+    return json_pack("{s:{s:b, s:b}, s:{s:b, s:b, s:b}}", "net", "system_calls",
+                     net->filter == SANDBOX_FILTERED, "files", net->files_denied, "vault", "system_calls",
+                     (int)stats.calls_filtered, "files", (int)stats.files_denied, "memory",
+                     (int)stats.memory_locked);
+}
+
 static json_t *json_of_vault(const struct server_status *status)
 {
     const struct vault_link *link = service_link(status->service);
@@ -121,13 +133,13 @@ static json_t *json_of_status(const struct server_status *status)
     const struct net_counters *counters = service_counters(status->service);
 
     return json_pack(
-        "{s:s, s:s, s:i, s:f, s:b, s:o, s:o, s:o, s:I, s:o, s:o, s:o}", "program", "keyless-server",
+        "{s:s, s:s, s:i, s:f, s:b, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o}", "program", "keyless-server",
         "version", KEYLESS_VERSION, "pid", (int)getppid() /* the supervisor's */, "uptime_seconds",
         (double)(clock_ns() - status->started_ns) / 1e9, "draining", service_draining(status->service),
         "listeners", json_of_listeners(status), "vault", json_of_vault(status), "edges",
         json_of_peers(status), "requests_in_flight", (json_int_t)service_open(status->service), "requests",
         json_of_operations(counters->requests), "answers", json_of_answers(counters), "dropped",
-        json_of_drops(counters));
+        json_of_drops(counters), "sandbox", json_of_sandbox(status));
 }
 
 /* ---- routes ---- */

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "common/admin.h"
+#include "common/sandbox.h"
 #include "keyserver/net/service.h"
 #include "keyserver/server_sockets.h"
 
@@ -15,9 +16,10 @@
 #define SERVER_LIVE_MS 5000
 
 struct server_status {
-    struct service *service; /* borrowed */
-    uint64_t started_ns;     /* of clock_ns() */
-    time_t started;          /* of the wall clock */
+    struct service *service;      /* borrowed */
+    uint64_t started_ns;          /* of clock_ns() */
+    time_t started;               /* of the wall clock */
+    struct sandbox_state sandbox; /* of this process */
     size_t listener_count;
     char listeners[SERVER_LISTENERS_MAX][ADDRESS_TEXT_SIZE]; /* as bound */
 };

@@ -102,7 +102,7 @@ static int load_policy(struct loaded *loaded, struct fault *fault)
 int loaded_begin(const char *name, struct fault *fault)
 {
     int err;
-    if ((err = process_harden(name, fault)) != 0 || (err = secret_init()) != 0)
+    if ((err = process_harden(name, fault)) != 0 || (err = secret_start(fault)) != 0)
         return err;
     return gate_start();
 }

@@ -10,12 +10,13 @@
 #include "common/clock.h"
 #include "common/privileges.h"
 #include "common/process.h"
+#include "common/sandbox.h"
 #include "keyserver/authorized_snapshot.h"
 #include "keyserver/vault/desk.h"
 #include "keyserver/vault/explain.h"
 #include "keyserver/vault/gate.h"
 #include "keyserver/vault/loaded.h"
-#include "keyserver/vault/sandbox.h"
+#include "keyserver/vault/memory_lock.h"
 
 struct vault {
     struct wall wall;
@@ -26,6 +27,7 @@ struct vault {
     struct audit *audit;     /* owned; NULL: nothing is recorded */
     struct workers *workers; /* owned */
     struct desk desk;
+    struct sandbox_state sandbox;
     bool locked; /* what was loaded is locked into memory */
 };
 
@@ -81,7 +83,7 @@ static int vault_lock(struct vault *vault, const struct server_config *config, e
                                               .quick_threads = 1,
                                               .queue_max = (unsigned)config->queue_max,
                                               .edge_count = authorized_count(vault->loaded.edges)};
-    bool files_denied = process_deny_files_but(audit_folder(vault->audit));
+    vault->sandbox.files_denied = process_deny_files_but(audit_folder(vault->audit));
     vault->workers = workers_new(vault->loaded.keys, &settings);
     if (vault->workers == NULL)
         return fault_set(fault, ERR_MEMORY, "the workers cannot be started");
@@ -90,13 +92,19 @@ static int vault_lock(struct vault *vault, const struct server_config *config, e
     if (purpose == TO_SERVE &&
         audit_start(vault->audit, vault->loaded.edges, vault->loaded.keys, vault->loaded.rules, &at) != 0)
         return fault_set(fault, ERR_MEMORY, "the audit log cannot be started");
-    return sandbox_enter(files_denied, audit_folder(vault->audit), vault->locked, fault);
+    int err = sandbox_enter(&vault->sandbox, SANDBOX_VAULT, (enum sandbox_mode)config->sandbox,
+                            audit_folder(vault->audit), fault);
+    if (err == 0)
+        log_event(LOG_INFO, "sandbox", "system_calls=%s files=%s memory=%s",
+                  sandbox_filter_name(vault->sandbox.filter), sandbox_files_name(vault->sandbox.files_denied),
+                  vault->locked ? "locked" : "unlocked");
+    return err;
 }
 
 /* While it may: the limit of who is not root is mostly less than what a vault needs. */
 static int lock_memory(struct vault *vault, const struct server_config *config, struct fault *fault)
 {
-    vault->locked = sandbox_lock_memory();
+    vault->locked = memory_lock();
     if (vault->locked || config->memory == SERVER_MEMORY_UNLOCKED || PROCESS_SANITIZED)
         return 0;
     return fault_set(fault, ERR_CONFIG,
@@ -199,7 +207,10 @@ static int start(struct vault *vault, const struct server_config *config)
         .ledger = {.audit = vault->audit, .quotas = &vault->quotas, .access_log = config->access_log},
         .stats = {.keys = (uint32_t)keystore_count(vault->loaded.keys),
                   .key_files_skipped = (uint32_t)keystore_skipped(vault->loaded.keys),
-                  .ready = 1}};
+                  .ready = 1,
+                  .calls_filtered = vault->sandbox.filter == SANDBOX_FILTERED,
+                  .files_denied = vault->sandbox.files_denied,
+                  .memory_locked = vault->locked}};
     return desk_start(&vault->desk, config->epoch);
 }
 

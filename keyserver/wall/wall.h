@@ -89,9 +89,10 @@ struct wall_stats {
     uint32_t queued;            /* waiting now */
     uint32_t working;           /* being computed now */
     uint32_t workers;
-    uint32_t ready;         /* 1 once the keys are loaded */
-    uint32_t audit_failing; /* 1 while the audit log cannot be written */
-    uint32_t refuses_all;   /* 1 while every use of a key is refused for that */
+    uint32_t ready;                                       /* 1 once the keys are loaded */
+    uint32_t audit_failing;                               /* 1 while the audit log cannot be written */
+    uint32_t refuses_all;                                 /* 1 while every use of a key is refused for that */
+    uint32_t calls_filtered, files_denied, memory_locked; /* 1 each: what holds the vault */
 };
 
 struct wall_answer {

@@ -121,11 +121,14 @@ static void a_server_shows_vault_edges_and_refusals(void **state)
 static void a_server_without_edges_says_so(void **state)
 {
     (void)state;
-    print("{\"program\": \"keyless-server\", \"edges\": [], \"vault\": {\"epoch_ahead_seconds\": 0.9, "
-          "\"audit\": {\"sequence\": 7, \"failing\": false}}}",
-          NULL);
+    print(
+        "{\"program\": \"keyless-server\", \"edges\": [], \"vault\": {\"epoch_ahead_seconds\": 0.9, "
+        "\"audit\": {\"sequence\": 7, \"failing\": false}}, \"sandbox\": {\"net\": {\"system_calls\": true, "
+        "\"files\": false}, \"vault\": {\"memory\": true}}}",
+        NULL);
     assert_has("  edges        none connected\n");
     assert_has("  audit        record 7\n");
+    assert_has("  sandbox      net: system calls, NO files; vault: memory\n");
     assert_null(strstr(page, "ahead"));
 }
 

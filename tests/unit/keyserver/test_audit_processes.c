@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
-#include "keyserver/vault/sandbox.h"
+#include "common/sandbox.h"
 #include "tests/unit/skip.h"
 
 #define LIVES_MAX  400
@@ -298,10 +298,10 @@ static int enter(void)
     if (process_harden("test", &fault) != 0 ||
         audit_open(&rig.audit, &rig.config, NULL, NULL, &rig.now, &rig.fault) != 0)
         return 1;
-    bool denied = process_deny_files_but(audit_folder(rig.audit));
+    struct sandbox_state state = {.files_denied = process_deny_files_but(audit_folder(rig.audit))};
     if (audit_start(rig.audit, rig.edges, rig.keys, rig_policy, &rig.now) != 0)
         return 2;
-    return sandbox_enter(denied, audit_folder(rig.audit), true, &fault) != 0 ? 3 : 0;
+    return sandbox_enter(&state, SANDBOX_VAULT, SANDBOX_ON, audit_folder(rig.audit), &fault) != 0 ? 3 : 0;
 }
 
 static int run_inside(void (*act)(void))

@@ -1,0 +1,133 @@
+#include "common/sandbox.h"
+
+#include <errno.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/process.h"
+#include "common/sandbox_calls.h"
+#include "common/sandbox_watch.h"
+
+#ifndef SYS_SECCOMP
+#define SYS_SECCOMP 1 /* of si_code; the kernel's own header has it */
+#endif
+
+const char *sandbox_filter_name(enum sandbox_filter filter)
+{
+    static const char *const names[] = {
+        [SANDBOX_UNFILTERED] = "unfiltered", [SANDBOX_LOGGED] = "logged", [SANDBOX_FILTERED] = "filtered"};
+    return names[filter];
+}
+
+const char *sandbox_files_name(bool denied)
+{
+    return denied ? "denied" : "undenied";
+}
+
+/* ---- the filter ---- */
+
+static uint64_t wanted_value(const struct sandbox_rule *rule, int folder)
+{
+    if (rule->want == SANDBOX_FOLDER)
+        return (uint32_t)folder;
+    return rule->want == SANDBOX_SELF ? (uint32_t)getpid() : rule->value;
+}
+
+/* Who only logs refuses nothing. */
+static int add_rule(scmp_filter_ctx filter, const struct sandbox_rule *rule, enum sandbox_mode mode,
+                    int folder)
+{
+    int number = seccomp_syscall_resolve_name(rule->call);
+    uint32_t action = rule->error == 0 || mode == SANDBOX_LOG ? SCMP_ACT_ALLOW
+                                                              : SCMP_ACT_ERRNO((uint16_t)rule->error);
+    if (number < 0) /* not on this architecture, or newer than the library */
+        return 0;
+    if (rule->want == SANDBOX_ANY)
+        return seccomp_rule_add(filter, action, number, 0);
+    return seccomp_rule_add(
+        filter, action, number, 1,
+        SCMP_CMP(rule->argument, SCMP_CMP_MASKED_EQ, rule->mask, wanted_value(rule, folder)));
+}
+
+static int add_rules(scmp_filter_ctx filter, enum sandbox_role role, enum sandbox_mode mode, int folder)
+{
+    int failed = 0;
+    for (const struct sandbox_rule *rule = sandbox_rules; failed == 0 && rule->call != NULL; rule++)
+        if ((rule->roles & 1u << role) != 0 && (!rule->with_folder || folder >= 0))
+            failed = add_rule(filter, rule, mode, folder);
+    return failed;
+}
+
+/* Of another architecture's calls none is any process's work. */
+static int load(enum sandbox_role role, enum sandbox_mode mode, int folder)
+{
+    scmp_filter_ctx filter = seccomp_init(mode == SANDBOX_LOG ? SCMP_ACT_NOTIFY : SCMP_ACT_TRAP);
+    int failed = filter == NULL ? -EOPNOTSUPP : seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
+    if (failed == 0)
+        failed = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+    if (failed == 0)
+        failed = add_rules(filter, role, mode, folder);
+    if (failed == 0 && mode == SANDBOX_LOG)
+        failed = sandbox_watch_load(filter);
+    else if (failed == 0)
+        failed = seccomp_load(filter);
+    seccomp_release(filter);
+    return failed;
+}
+
+/* ---- a refused call ---- */
+
+/* The signal has its default action back, and waits until this returns: then the process dies of it. */
+static void on_refused(int number, siginfo_t *info, void *context)
+{
+    (void)context;
+    if (info->si_code == SYS_SECCOMP)
+        sandbox_watch_say_refused(info->si_syscall);
+    raise(number);
+}
+
+static int catch_refusals(void)
+{
+    const struct sigaction action = {.sa_sigaction = on_refused,
+                                     .sa_flags = (int)(SA_SIGINFO | SA_RESETHAND)};
+    sigset_t refused;
+    sigemptyset(&refused);
+    sigaddset(&refused, SIGSYS);
+    return sigaction(SIGSYS, &action, NULL) == 0 && sigprocmask(SIG_UNBLOCK, &refused, NULL) == 0 ? 0
+                                                                                                  : -errno;
+}
+
+int sandbox_enter(struct sandbox_state *state, enum sandbox_role role, enum sandbox_mode mode, int folder,
+                  struct fault *fault)
+{
+    state->filter = SANDBOX_UNFILTERED;
+    if (PROCESS_SANITIZED)
+        return 0;
+    sandbox_watch_learn_names();
+    int failed = mode == SANDBOX_LOG ? 0 : catch_refusals();
+    if (failed == 0)
+        failed = load(role, mode, folder);
+    if (failed == 0) {
+        state->filter = mode == SANDBOX_LOG ? SANDBOX_LOGGED : SANDBOX_FILTERED;
+        return 0;
+    }
+    if (mode == SANDBOX_LOG) {
+        log_event(LOG_WARN, "sandbox_missing",
+                  "error=\"system calls are neither filtered nor watched: %s\" "
+                  "hint=\"a kernel from 5.7 on with CONFIG_SECCOMP_FILTER, whose seccomp(2) a container's "
+                  "profile lets pass\"",
+                  strerror(-failed));
+        return 0;
+    }
+    return fault_set(
+        fault, ERR_SYSTEM,
+        "system calls cannot be filtered (seccomp): %s; use a kernel with CONFIG_SECCOMP_FILTER, "
+        "and a container's profile that lets seccomp(2) and prctl(2) pass; with sandbox = log "
+        "the process goes on without a filter",
+        strerror(-failed));
+}

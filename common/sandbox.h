@@ -1,0 +1,39 @@
+/* The sandbox of a process: the system calls of its role, and no others (seccomp).
+ *
+ * Files go before, by Landlock (process_deny_files), and are in nobody's way here. A call that is not in the
+ * role's table (sandbox_calls.h) does not happen: one log line, "sandbox_refused", names it, and the process
+ * dies of SIGSYS. Linux only. */
+#ifndef COMMON_SANDBOX_H
+#define COMMON_SANDBOX_H
+
+#include <stdbool.h>
+
+#include "common/err.h"
+
+enum sandbox_role { SANDBOX_VAULT, SANDBOX_NET, SANDBOX_EDGE, SANDBOX_ROLES };
+
+/* `sandbox = on | log` of the configurations, in this order. */
+enum sandbox_mode {
+    SANDBOX_ON,
+    SANDBOX_LOG, /* refuses nothing; the first time of each call that is not in the table is logged */
+};
+
+enum sandbox_filter { SANDBOX_UNFILTERED, SANDBOX_LOGGED, SANDBOX_FILTERED };
+
+/* What took effect; kept by whoever shows it. */
+struct sandbox_state {
+    bool files_denied;
+    enum sandbox_filter filter;
+};
+
+/* Filters the system calls of all threads, for good. FOLDER is the descriptor of the vault's only folder, or
+ * -1. Sets what is said in STATE's `filter`. With SANDBOX_ON ERR_SYSTEM, with the mend, where the kernel has
+ * no filter; with SANDBOX_LOG a warning then. In a build with sanitizers, which make calls of their own, it
+ * stays unfiltered. */
+int sandbox_enter(struct sandbox_state *state, enum sandbox_role role, enum sandbox_mode mode, int folder,
+                  struct fault *fault) MUST_USE;
+/* "filtered", "logged" or "unfiltered"; "denied" or "undenied". */
+const char *sandbox_filter_name(enum sandbox_filter filter);
+const char *sandbox_files_name(bool denied);
+
+#endif

@@ -1,0 +1,14 @@
+/* What the sandbox says of system calls: the line of one that is refused, and a thread that tells of those
+ * that are in no table while nothing is refused (sandbox.h). */
+#ifndef COMMON_SANDBOX_WATCH_H
+#define COMMON_SANDBOX_WATCH_H
+
+/* Asks for the names of all calls, while memory may be asked for. Once, before the others. */
+void sandbox_watch_learn_names(void);
+/* The process's last line: the call of this NUMBER was refused. Signal-safe. */
+void sandbox_watch_say_refused(int number);
+/* Loads FILTER, of libseccomp, whose other action is to notify; starts the thread that lets every such call
+ * happen and logs "sandbox_unlisted" for the first of each. 0, or a negative errno. */
+int sandbox_watch_load(void *filter);
+
+#endif
