@@ -256,7 +256,7 @@ static int add_name(struct cert *cert, const char *text, size_t length)
 {
     char folded[CERTS_NAME_SIZE];
     if (!certs_file_fold_name(folded, text, length)) {
-        log_finding(LOG_WARN, "certificate_name_ignored", "file=%s reason=\"not a host name\"", cert->file);
+        log_finding(LOG_WARN, "certificate_name_ignored", "file=%s error=\"not a host name\"", cert->file);
         return 0;
     }
     char **names = realloc(cert->names, (cert->name_count + 1) * sizeof *names);

@@ -78,7 +78,7 @@ static void on_drop(enum channel_drop why, const uint8_t *key, const struct addr
     if (key != NULL)
         base64_encode(key_text, key, NOISE_KEY_SIZE);
     mend_for(&mend, why, door, edge, from);
-    log_event(drop_words[why].level, "edge_dropped", "why=%s address=%s edge=%s key=\"%s\" hint=\"%s\"",
+    log_event(drop_words[why].level, "edge_dropped", "reason=%s address=%s edge=%s key=\"%s\" hint=\"%s\"",
               channel_drop_name(why), address_text(from, address), edge != NULL ? edge->name : "-", key_text,
               mend.text);
 }

@@ -79,7 +79,7 @@ void peer_log_end(const struct peer *peer, int why)
 {
     char name[2 * CHANNEL_NAME_SIZE + 1];
 
-    log_event(LOG_INFO, "edge_disconnected", "edge=%s address=%s channel=%s why=%s requests=%llu open=%u",
+    log_event(LOG_INFO, "edge_disconnected", "edge=%s address=%s channel=%s reason=%s requests=%llu open=%u",
               peer->account->name, peer->address, channel_name(peer, name),
               peer->why != NULL ? peer->why : end_word(why), (unsigned long long)peer->requests,
               peer->open.count);

@@ -207,7 +207,7 @@ static void on_answer(const struct wall_answer *answer, void *user)
         if (answer->more == 0)
             settle(service, request, STATUS_OK, false);
     } else { /* keys for a signature, or a signature for keys: no edge shall see it */
-        log_event(LOG_ERROR, "vault_answer_mismatch", "operation=%s", operation_name(request->kind));
+        log_event(LOG_ERROR, "vault_answer_mismatch", "op=%s", operation_name(request->kind));
         service_give_up(service, request, STATUS_UNAVAILABLE, false);
     }
 }

@@ -31,7 +31,7 @@ def test_unknown_edge_meets_silence(site, pki, origin):
     server = site.start_server([pki.rsa[0]])
     stranger = Identity(site.folder, "stranger.key")
     edge = site.start_edge([server], [pki.rsa[1]], origin.address, ready=False, identity=stranger, timeouts=SHORT)
-    server.wait_log(r'event=edge_dropped why=unknown .*edge=- key="%s" hint="add a line with this key to %s/authorized_edges' % (
+    server.wait_log(r'event=edge_dropped reason=unknown .*edge=- key="%s" hint="add a line with this key to %s/authorized_edges' % (
         re.escape(stranger.public), re.escape(server.folder)))
     edge.wait_log(r"event=key_server_connect_failed server=ks1 .*hint=.*authorized_edges")
     assert_refused(edge, pki)
@@ -43,7 +43,7 @@ def test_wrong_psk_meets_silence(site, pki, origin):
     server = site.start_server([pki.rsa[0]])
     psk = write(os.path.join(site.folder, "other.psk"), keyless("genkey").stdout, 0o400)
     edge = site.start_edge([server], [pki.rsa[1]], origin.address, ready=False, psk_path=psk, timeouts=SHORT)
-    server.wait_log(r'event=edge_dropped why=psk .*edge=edge1 .*hint="its psk differs from the one in %s/authorized_edges line 1"'
+    server.wait_log(r'event=edge_dropped reason=psk .*edge=edge1 .*hint="its psk differs from the one in %s/authorized_edges line 1"'
                     % re.escape(server.folder))
     edge.wait_log(r"event=key_server_connect_failed server=ks1 .*hint=.*psk")
     assert_refused(edge, pki)
@@ -55,7 +55,7 @@ def test_wrong_server_identity_is_noticed_by_the_edge(site, pki, origin):
     other = Identity(site.folder, "other-server.key")
     edge = site.start_edge([(server.address, other.public)], [pki.rsa[1]], origin.address, ready=False, timeouts=SHORT)
     edge.wait_log(r"event=key_server_connect_failed server=ks1 .*hint=.*identity")
-    server.wait_log(r'event=edge_dropped why=handshake .*hint=".*the server key in its edge.conf is not this server')
+    server.wait_log(r'event=edge_dropped reason=handshake .*hint=".*the server key in its edge.conf is not this server')
     assert_refused(edge, pki)
     server.admin.wait_metric(r'keyless_server_.*dropped_total\{.*handshake')
 
@@ -113,7 +113,7 @@ def test_key_that_the_server_does_not_have(site, pki, origin):
 def test_from_limits_where_an_edge_may_be(site, pki, origin):
     server = site.start_server([pki.rsa[0]], authorized=site.authorized_line(options="ops=rsa_premaster from=192.0.2.0/24"))
     edge = site.start_edge([server], [pki.rsa[1]], origin.address, ready=False, timeouts=SHORT)
-    server.wait_log(r'event=edge_dropped why=unknown .*edge=edge1 .*hint="from= in .*authorized_edges line 1')
+    server.wait_log(r'event=edge_dropped reason=unknown .*edge=edge1 .*hint="from= in .*authorized_edges line 1')
     assert_refused(edge, pki)
 
 

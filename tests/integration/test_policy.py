@@ -81,7 +81,7 @@ def test_a_key_is_used_from_its_networks(site, pki, origin):
 def test_an_edge_out_of_its_time_meets_the_door(site, pki, origin, options, said):
     server = site.start_server([pki.rsa[0]], authorized=site.authorized_line(options=options))
     site.start_edge([server], [pki.rsa[1]], origin.address, ready=False, timeouts=SHORT)
-    server.wait_log(r'event=edge_dropped why=unknown .*edge=edge1 .*hint="%s in .*authorized_edges line 1' % said)
+    server.wait_log(r'event=edge_dropped reason=unknown .*edge=edge1 .*hint="%s in .*authorized_edges line 1' % said)
 
 
 @pytest.mark.parametrize("extra, options", [

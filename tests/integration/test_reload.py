@@ -94,7 +94,7 @@ def test_a_removed_edge_is_out_within_a_second_under_load_and_the_other_stays(ya
     yard.server.wait_log("event=edge_connected edge=first")
     yard.write(yard.first())
     _, since, begun = yard.reload()
-    yard.server.wait_log(r"event=edge_disconnected edge=other .*why=revoked", since)
+    yard.server.wait_log(r"event=edge_disconnected edge=other .*reason=revoked", since)
     assert time.monotonic() - begun < 1 * SLOW
     answered = yard.server.admin.metric(r'answers_total\{operation="sign_tls13",status="ok"')
     result = outcome(stays)
