@@ -270,7 +270,8 @@ static void log_into_nothing(void)
     for (int i = 0; i < 100; i++)
         log_record("gone", "number=%d", i);
     log_finish();
-    _exit(log_dropped() == 100 ? 0 : 71);
+    /* before each there may be a line that tells of those before it, and is lost as well */
+    _exit(log_dropped() >= 100 && log_dropped() <= 200 ? 0 : 71);
 }
 
 static void lines_that_cannot_be_written_are_counted(void **state)
