@@ -84,7 +84,7 @@ def test_ten_thousand_aborts_leave_memory_where_it_was(site, slow_site, pki):
     """Each leaves while the edge waits for its key, whose answer then comes for nobody."""
     edge, relay = slow_site
     watched = {"edge": edge.pid, **site.daemons[0].children()}
-    assert len(watched) == 3, watched  # and the key server's two processes
+    assert {"edge", "keyless-net", "keyless-vault", "keyless-loader"} <= set(watched), watched
     relay.delay = 0
     aborted = r"keyless_edge_handshake_failures_total{reason=\"client_gone\"}"
     stray = r"keyless_edge_key_server_stray_answers_total"
