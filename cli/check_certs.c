@@ -133,7 +133,10 @@ static void load_paths(struct findings *findings, const struct edge_config *conf
             continue;
         }
         out->count++;
-        check_one(findings, *cert, config);
+        if (certs_file_check_expiry(*cert, &fault) != 0)
+            findings_add(findings, FINDING_ERROR, "%s", fault.text);
+        else
+            check_one(findings, *cert, config);
     }
 }
 

@@ -2,22 +2,35 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "common/log.h"
+#include "edge/certs_bad.h"
 #include "edge/certs_file.h"
 #include "edge/certs_folder.h"
 #include "edge/certs_keys.h"
 #include "edge/certs_mend.h"
+#include "edge/certs_report.h"
+#include "edge/certs_time.h"
 
 /* Names come from the operator's files, so the table's plain hash cannot be flooded; clients only look up. */
 #define HASH_NONFATAL_OOM 1
 #define HASH_FUNCTION     HASH_FNV
 #include <uthash.h>
 
-struct name {
-    const char *text; /* borrowed from a certificate */
-    struct cert_set own;
-    const struct cert_set *shared; /* the distinct set equal to `own`; borrowed from the table of sets */
+/* From a time on, until the next one, a set answers. */
+struct period {
+    int64_t from;               /* seconds since 1970 */
+    const struct cert_set *set; /* borrowed from the table of sets */
+};
+
+struct certs_name {
+    const char *text;              /* borrowed from a certificate */
+    const struct cert **candidate; /* owned array of all certificates for this name */
+    size_t candidates;
+    struct period *period; /* owned, ascending; the first has no beginning */
+    size_t periods;
+    const struct certs_name *wildcard; /* the one that covers this name; NULL for none */
     UT_hash_handle hh;
 };
 
@@ -30,22 +43,33 @@ struct set {
 struct certs {
     struct cert **cert; /* owned, in the order of their paths */
     size_t count, skipped;
-    struct name *names;              /* owned table */
-    struct set *sets;                /* owned table */
-    const struct set **set_at;       /* owned array, borrowed entries */
-    const struct cert_set *fallback; /* NULL: strangers are refused */
+    struct certs_name *names;          /* owned table */
+    struct certs_name *nameless;       /* owned; a default without a name; NULL for none */
+    struct set *sets;                  /* owned table */
+    const struct set **set_at;         /* owned array, borrowed entries */
+    const struct certs_name *fallback; /* NULL: strangers are refused */
 };
+
+static void name_free(struct certs_name *name)
+{
+    if (name == NULL)
+        return;
+    free(name->candidate);
+    free(name->period);
+    free(name);
+}
 
 void certs_free(struct certs *certs)
 {
     if (certs == NULL)
         return;
-    struct name *name, *next_name;
+    struct certs_name *name, *next_name;
     HASH_ITER(hh, certs->names, name, next_name)
     {
         HASH_DEL(certs->names, name);
-        free(name);
+        name_free(name);
     }
+    name_free(certs->nameless);
     struct set *set, *next_set;
     HASH_ITER(hh, certs->sets, set, next_set)
     {
@@ -61,57 +85,28 @@ void certs_free(struct certs *certs)
 
 /* ---- building ---- */
 
-/* The files that cannot be used. A strict load goes on to the last one, too, and fails then: with the fault
- * of the only one, or with the number of those that the log names. */
-struct bad_files {
-    bool strict;
-    size_t count;
-    const char *event; /* of the first; a strict load keeps it back */
-    struct fault first;
-};
-
-static void add_bad(struct bad_files *bad, const char *event, const struct fault *why)
-{
-    bad->count++;
-    if (bad->strict && bad->count == 1) {
-        bad->event = event;
-        bad->first = *why;
-        return;
-    }
-    if (bad->strict && bad->count == 2)
-        log_finding(LOG_ERROR, bad->event, "error=\"%s\"", bad->first.text);
-    log_finding(LOG_ERROR, event, "error=\"%s\"", why->text);
-}
-
-static int refuse_bad(const struct bad_files *bad, const char *folder, struct fault *fault)
-{
-    if (!bad->strict || bad->count == 0)
-        return 0;
-    if (bad->count == 1)
-        return fault_set(fault, ERR_CONFIG, "%s", bad->first.text);
-    return fault_set(fault, ERR_CONFIG, "%s: %zu of its files cannot be used; see the lines above", folder,
-                     bad->count);
-}
-
 static int load_each(struct certs *certs, OSSL_LIB_CTX *context, struct certs_pool *pool,
-                     const struct certs_paths *paths, struct bad_files *bad, struct fault *fault)
+                     const struct certs_paths *paths, struct certs_bad *bad, struct fault *fault)
 {
     for (size_t i = 0; i < paths->count; i++) {
         struct fault why = {.text = ""};
         int error = certs_file_load(&certs->cert[certs->count], context, pool, paths->item[i], &why);
+        if (error == 0 && bad->strict &&
+            (error = certs_file_check_expiry(certs->cert[certs->count], &why)) != 0)
+            certs_file_free(certs->cert[certs->count]);
         if (error == 0) {
             certs->count++;
             continue;
         }
         if (error == ERR_MEMORY)
             return fault_set(fault, error, "%s", why.text);
-        add_bad(bad, "certificate_skipped", &why);
+        certs_bad_add(bad, "certificate_skipped", &why);
     }
     return 0;
 }
 
 /* Keys in files that are no certificates: nobody loads them, and nobody may have them here. */
-static int find_keys(const char *folder, const struct certs_paths *paths, struct bad_files *bad,
+static int find_keys(const char *folder, const struct certs_paths *paths, struct certs_bad *bad,
                      struct fault *fault)
 {
     struct certs_paths keys;
@@ -119,7 +114,7 @@ static int find_keys(const char *folder, const struct certs_paths *paths, struct
     for (size_t i = 0; error == 0 && i < keys.count; i++) {
         struct fault why = {.text = ""};
         (void)certs_mend_key(keys.item[i], &why);
-        add_bad(bad, "private_key_found", &why);
+        certs_bad_add(bad, "private_key_found", &why);
     }
     certs_folder_clear(&keys);
     return error;
@@ -129,7 +124,7 @@ static int load_files(struct certs *certs, OSSL_LIB_CTX *context, const char *fo
                       const struct certs_paths *paths, bool strict, struct fault *fault)
 {
     struct certs_pool pool = {.entries = NULL};
-    struct bad_files bad = {.strict = strict};
+    struct certs_bad bad = {.strict = strict};
     certs->cert = calloc(paths->count + 1, sizeof(struct cert *));
     if (certs->cert == NULL)
         return fault_set(fault, ERR_MEMORY, "no memory for %zu certificates", paths->count);
@@ -138,26 +133,27 @@ static int load_files(struct certs *certs, OSSL_LIB_CTX *context, const char *fo
     if (error == 0)
         error = find_keys(folder, paths, &bad, fault);
     certs->skipped = bad.count;
-    return error != 0 ? error : refuse_bad(&bad, folder, fault);
+    return error != 0 ? error : certs_bad_refuse(&bad, folder, fault);
 }
 
-/* Of two for the same name and type the one that lasts longer; of equals the first. */
-static void set_put(struct cert_set *set, const struct cert *cert, const char *name)
+/* The array doubles at each power of two. */
+static int add_candidate(struct certs_name *name, const struct cert *cert)
 {
-    const struct cert **place = &set->of_type[cert->type];
-    const struct cert *loser = cert;
-    if (*place == NULL || (*place)->not_after < cert->not_after) {
-        loser = *place;
-        *place = cert;
+    size_t count = name->candidates;
+    if ((count & (count - 1)) == 0) {
+        size_t size = count == 0 ? 1 : 2 * count;
+        const struct cert **grown = realloc(name->candidate, size * sizeof *grown);
+        if (grown == NULL)
+            return ERR_MEMORY;
+        name->candidate = grown;
     }
-    if (loser != NULL && loser != *place)
-        log_finding(LOG_INFO, "certificate_shadowed", "name=%s file=%s by=%s", name, loser->file,
-                    (*place)->file);
+    name->candidate[name->candidates++] = cert;
+    return 0;
 }
 
 static int add_name(struct certs *certs, const char *text, const struct cert *cert)
 {
-    struct name *name = NULL;
+    struct certs_name *name = NULL;
     HASH_FIND_STR(certs->names, text, name);
     if (name == NULL) {
         name = calloc(1, sizeof *name);
@@ -170,8 +166,7 @@ static int add_name(struct certs *certs, const char *text, const struct cert *ce
             return ERR_MEMORY;
         }
     }
-    set_put(&name->own, cert, text);
-    return 0;
+    return add_candidate(name, cert);
 }
 
 /* The distinct set with the certificates of OWN; made when it is new; NULL without memory. */
@@ -194,7 +189,52 @@ static const struct cert_set *set_share(struct certs *certs, const struct cert_s
     return &set->set;
 }
 
-static int name_all(struct certs *certs)
+/* Adds what answers from FROM on, unless it is what has answered before. */
+static int add_period(struct certs *certs, struct certs_name *name, int64_t from)
+{
+    struct cert_set own = {.index = 0};
+    certs_time_choose(&own, name->candidate, name->candidates, from);
+    const struct cert_set *set = set_share(certs, &own);
+    if (set == NULL)
+        return ERR_MEMORY;
+    if (name->periods == 0 || name->period[name->periods - 1].set != set)
+        name->period[name->periods++] = (struct period){from, set};
+    return 0;
+}
+
+static int add_periods(struct certs *certs, struct certs_name *name, int64_t now)
+{
+    int64_t *change = calloc(2 * name->candidates, sizeof *change);
+    name->period = calloc(2 * name->candidates + 1, sizeof *name->period);
+    int error = change != NULL && name->period != NULL ? 0 : ERR_MEMORY;
+    size_t count = error == 0 ? certs_time_changes(change, name->candidate, name->candidates, now) : 0;
+    if (error == 0 && count > 0)
+        error = add_period(certs, name, change[0] - 1);
+    for (size_t i = 0; error == 0 && i < count; i++)
+        error = add_period(certs, name, change[i]);
+    free(change);
+    return error;
+}
+
+static const struct certs_name *find_text(const struct certs *certs, const char *text)
+{
+    const struct certs_name *name = NULL;
+    HASH_FIND_STR(certs->names, text, name);
+    return name;
+}
+
+static void find_wildcard(const struct certs *certs, struct certs_name *name)
+{
+    char text[CERTS_NAME_SIZE + 1];
+    const char *dot = strchr(name->text, '.');
+    if (name->text[0] == '*' || dot == NULL || strlen(dot) + 2 > sizeof text)
+        return;
+    text[0] = '*';
+    memcpy(text + 1, dot, strlen(dot) + 1);
+    name->wildcard = find_text(certs, text);
+}
+
+static int name_all(struct certs *certs, int64_t now)
 {
     for (size_t i = 0; i < certs->count; i++) {
         const struct cert *cert = certs->cert[i];
@@ -205,51 +245,100 @@ static int name_all(struct certs *certs)
             if (add_name(certs, cert->names[n], cert) != 0)
                 return ERR_MEMORY;
     }
-    for (struct name *name = certs->names; name != NULL; name = name->hh.next)
-        if ((name->shared = set_share(certs, &name->own)) == NULL)
+    for (struct certs_name *name = certs->names; name != NULL; name = name->hh.next) {
+        find_wildcard(certs, name);
+        if (add_periods(certs, name, now) != 0)
             return ERR_MEMORY;
+    }
     return 0;
 }
 
 /* ---- looking up ---- */
 
-static const struct cert_set *find_text(const struct certs *certs, const char *text)
-{
-    const struct name *name = NULL;
-    HASH_FIND_STR(certs->names, text, name);
-    return name == NULL ? NULL : name->shared;
-}
-
 /* Exact, then the wildcard in place of the first label. */
-static const struct cert_set *find_specific(const struct certs *certs, const char *name, size_t length)
+static const struct certs_name *find_specific(const struct certs *certs, const char *name)
 {
     char folded[CERTS_NAME_SIZE];
-    if (!certs_file_fold_name(folded, name, length))
+    if (!certs_file_fold_name(folded, name, strnlen(name, CERTS_NAME_SIZE)))
         return NULL;
-    const struct cert_set *set = find_text(certs, folded);
+    const struct certs_name *found = find_text(certs, folded);
     char *dot = strchr(folded, '.');
-    if (set != NULL || dot == NULL || dot == folded)
-        return set;
+    if (found != NULL || dot == NULL || dot == folded)
+        return found;
     dot[-1] = '*';
     return find_text(certs, dot - 1);
 }
 
-const struct cert_set *certs_find(const struct certs *certs, const char *name)
+static const struct cert_set *set_of_time(const struct certs_name *name, int64_t now)
 {
-    const struct cert_set *set = name == NULL ? NULL
-                                              : find_specific(certs, name, strnlen(name, CERTS_NAME_SIZE));
-    return set != NULL ? set : certs->fallback;
+    size_t low = 0, high = name->periods; /* the one sought is at LOW or above, and below HIGH */
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+        if (name->period[middle].from <= now)
+            low = middle;
+        else
+            high = middle;
+    }
+    return name->period[low].set;
+}
+
+const struct cert_set *certs_name_at(const struct certs_name *name, int64_t now)
+{
+    const struct cert_set *set = set_of_time(name, now);
+    if (name->wildcard == NULL || certs_time_set_state(set, now) == CERT_VALID)
+        return set;
+    const struct cert_set *other = set_of_time(name->wildcard, now);
+    return certs_time_set_state(other, now) == CERT_VALID ? other : set;
+}
+
+const struct cert_set *certs_find(const struct certs *certs, const char *name, int64_t now)
+{
+    const struct certs_name *found = name == NULL ? NULL : find_specific(certs, name);
+    if (found == NULL)
+        found = certs->fallback;
+    return found == NULL ? NULL : certs_name_at(found, now);
+}
+
+const struct certs_name *certs_name_next(const struct certs *certs, const struct certs_name *name)
+{
+    if (name != NULL && name == certs->nameless)
+        return NULL;
+    const struct certs_name *next = name == NULL ? certs->names : name->hh.next;
+    return next != NULL ? next : certs->nameless;
+}
+
+const char *certs_name_text(const struct certs_name *name)
+{
+    return name->text;
 }
 
 /* ---- the default ---- */
 
-static int choose_default(struct certs *certs, const char *default_name, struct fault *fault)
+static const struct cert *first_lasting(const struct certs *certs, int64_t now)
 {
-    struct cert_set alone = {.index = 0};
+    for (size_t i = 0; i < certs->count; i++)
+        if (certs_time_state(certs->cert[i], now) != CERT_EXPIRED)
+            return certs->cert[i];
+    return certs->cert[0];
+}
+
+/* CERT, which has no names, as the default. */
+static int make_nameless(struct certs *certs, const struct cert *cert, int64_t now)
+{
+    certs->nameless = calloc(1, sizeof *certs->nameless);
+    if (certs->nameless == NULL)
+        return ERR_MEMORY;
+    certs->nameless->text = "";
+    int error = add_candidate(certs->nameless, cert);
+    return error == 0 ? add_periods(certs, certs->nameless, now) : error;
+}
+
+static int choose_default(struct certs *certs, const char *default_name, int64_t now, struct fault *fault)
+{
     if (default_name != NULL && default_name[0] == '\0')
         return 0;
     if (default_name != NULL) {
-        certs->fallback = find_specific(certs, default_name, strnlen(default_name, CERTS_NAME_SIZE));
+        certs->fallback = find_specific(certs, default_name);
         if (certs->fallback != NULL)
             return 0;
         return fault_set(
@@ -258,10 +347,27 @@ static int choose_default(struct certs *certs, const char *default_name, struct 
             "certificates' folder, or \"\" to refuse unknown clients",
             default_name);
     }
-    const struct cert *first = certs->cert[0];
-    alone.of_type[first->type] = first;
-    certs->fallback = first->name_count > 0 ? find_text(certs, first->names[0]) : set_share(certs, &alone);
-    return certs->fallback != NULL ? 0 : fault_set(fault, ERR_MEMORY, "no memory for certificates");
+    const struct cert *first = first_lasting(certs, now);
+    if (first->name_count == 0 && make_nameless(certs, first, now) != 0)
+        return fault_set(fault, ERR_MEMORY, "no memory for certificates");
+    certs->fallback = first->name_count > 0 ? find_text(certs, first->names[0]) : certs->nameless;
+    return 0;
+}
+
+/* ---- loading ---- */
+
+/* For the log: those that no client gets by NAME. */
+static void report_shadowed(const struct certs_name *name, int64_t now)
+{
+    for (size_t i = 0; i < name->candidates; i++) {
+        const struct cert *cert = name->candidate[i], *by = set_of_time(name, now)->of_type[cert->type];
+        bool answers = false;
+        for (size_t p = 0; p < name->periods && !answers; p++)
+            answers = name->period[p].set->of_type[cert->type] == cert;
+        if (!answers)
+            log_finding(LOG_INFO, "certificate_shadowed", "name=%s file=%s by=%s", name->text, cert->file,
+                        by != NULL ? by->file : "-");
+    }
 }
 
 static int index_sets(struct certs *certs)
@@ -277,6 +383,7 @@ static int index_sets(struct certs *certs)
 int certs_load(struct certs **out, OSSL_LIB_CTX *context, const char *folder, const char *default_name,
                bool strict, struct fault *fault)
 {
+    int64_t now = (int64_t)time(NULL);
     struct certs_paths paths = {.count = 0};
     struct certs *certs = calloc(1, sizeof *certs);
     if (certs == NULL)
@@ -293,16 +400,19 @@ int certs_load(struct certs **out, OSSL_LIB_CTX *context, const char *folder, co
             "%s: no usable certificate below it (%zu skipped); put PEM chains there as NAME.pem or "
             "NAME/fullchain.pem",
             folder, certs->skipped);
-    if (error == 0 && (error = name_all(certs)) != 0)
+    if (error == 0 && (error = name_all(certs, now)) != 0)
         fault_set(fault, error, "no memory for the names of %zu certificates", certs->count);
     if (error == 0)
-        error = choose_default(certs, default_name, fault);
+        error = choose_default(certs, default_name, now, fault);
     if (error == 0 && (error = index_sets(certs)) != 0)
         fault_set(fault, error, "no memory for certificates");
     if (error != 0) {
         certs_free(certs);
         return error;
     }
+    for (const struct certs_name *name = certs->names; name != NULL; name = name->hh.next)
+        report_shadowed(name, now);
+    certs_report(certs, now);
     *out = certs;
     return 0;
 }

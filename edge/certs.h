@@ -2,7 +2,9 @@
  * NAME/fullchain.pem), no keys. Immutable once loaded; any thread may look up.
  *
  * Certificates with the same names but different key types stand side by side (RSA and ECDSA); the most
- * specific name wins: exact, then wildcard of one label, then the default. */
+ * specific name wins: exact, then wildcard of one label, then the default. Which of several certificates for
+ * a name answers is a matter of time (certs_time.h) and is judged at each look-up: a certificate whose time
+ * has not come takes over when it comes, and a clock that was wrong at the start does no lasting harm. */
 #ifndef EDGE_CERTS_H
 #define EDGE_CERTS_H
 
@@ -19,12 +21,14 @@ struct cert {
     uint8_t key_id[KEY_ID_SIZE];
     enum key_type type;
     size_t message_size; /* bytes of the Certificate message of TLS 1.2 that shows the chain */
+    int64_t not_before;  /* seconds since 1970 */
     int64_t not_after;   /* seconds since 1970 */
     char **names;        /* owned; DNS names in lower case */
     size_t name_count;
 };
 
-/* The certificates that answer a name: at most one a key type. Names with the same certificates share a set.
+/* The certificates that answer a name at a time: at most one a key type. Names with the same certificates
+ * share a set.
  */
 struct cert_set {
     const struct cert *of_type[KEY_TYPES]; /* by enum key_type; NULL for none */
@@ -33,19 +37,26 @@ struct cert_set {
 
 struct certs;
 
-/* Loads every *.pem, *.crt, *.cer below FOLDER. A bad file (no certificate, expired, unsupported key, or one
- * that holds a private key: this is the edge!) is reported with its mend in the log and skipped, counted in
- * certs_skipped; with STRICT (for -t) it fails, after the last one. None at all is an error. DEFAULT_NAME
- * picks the set for unknown or absent names: NULL = the first file by name, "" = none: such clients are
- * refused with unrecognized_name. Of two certificates with the same name and type the one that ends later
- * answers. */
+/* Loads every *.pem, *.crt, *.cer below FOLDER. A bad file (no certificate, unsupported key, or one that
+ * holds a private key: this is the edge!) is reported with its mend in the log and skipped, counted in
+ * certs_skipped; with STRICT (for -t) it fails, after the last one, and so does one that has expired. None at
+ * all is an error. DEFAULT_NAME picks what answers unknown or absent names: NULL = the first file by name
+ * that has not expired, "" = none: such clients are refused with unrecognized_name. */
 int certs_load(struct certs **out, OSSL_LIB_CTX *context, const char *folder, const char *default_name,
                bool strict, struct fault *fault) MUST_USE;
 void certs_free(struct certs *certs);
 
-/* The set for NAME (untrusted, any case; NULL = the client sent none); NULL when there is none and no
- * default. */
-const struct cert_set *certs_find(const struct certs *certs, const char *name);
+/* The set that answers NAME (untrusted, any case; NULL = the client sent none) at NOW, in seconds since 1970;
+ * NULL when there is none and no default. A wildcard's valid certificate is preferred to an exact one that is
+ * not valid. */
+const struct cert_set *certs_find(const struct certs *certs, const char *name, int64_t now);
+
+/* The names one by one: the first after NULL, NULL after the last. A default without a name comes last. */
+struct certs_name;
+const struct certs_name *certs_name_next(const struct certs *certs, const struct certs_name *name);
+const char *certs_name_text(const struct certs_name *name);
+const struct cert_set *certs_name_at(const struct certs_name *name, int64_t now);
+
 size_t certs_count(const struct certs *certs);
 size_t certs_skipped(const struct certs *certs);
 const struct cert *certs_at(const struct certs *certs, size_t index);

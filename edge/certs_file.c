@@ -15,6 +15,7 @@
 #include "common/contents.h"
 #include "common/log.h"
 #include "edge/certs_mend.h"
+#include "edge/certs_time.h"
 #include "edge/provider/provider.h"
 
 #define DNS_NAME_MAX 253
@@ -206,23 +207,28 @@ static int64_t seconds_of(const ASN1_TIME *time)
     return ASN1_TIME_to_tm(time, &parts) == 1 ? (int64_t)timegm(&parts) : 0;
 }
 
-static int check_validity(struct cert *cert, struct fault *fault)
+static const char *day_of(int64_t seconds, char *out, size_t size)
 {
-    int64_t now = (int64_t)time(NULL);
+    time_t when = (time_t)seconds;
+    struct tm parts;
+    if (gmtime_r(&when, &parts) == NULL || strftime(out, size, "%Y-%m-%d", &parts) == 0)
+        snprintf(out, size, "%lld", (long long)seconds);
+    return out;
+}
+
+int certs_file_check_expiry(const struct cert *cert, struct fault *fault)
+{
+    char day[32];
+    if (certs_time_state(cert, (int64_t)time(NULL)) != CERT_EXPIRED)
+        return 0;
+    return fault_set(fault, ERR_CONFIG, "%s: expired on %s; renew it, or remove the file", cert->file,
+                     day_of(cert->not_after, day, sizeof day));
+}
+
+static void read_validity(struct cert *cert)
+{
+    cert->not_before = seconds_of(X509_get0_notBefore(cert->leaf));
     cert->not_after = seconds_of(X509_get0_notAfter(cert->leaf));
-    if (cert->not_after <= now) {
-        char day[32] = "";
-        time_t end = (time_t)cert->not_after;
-        struct tm parts;
-        if (gmtime_r(&end, &parts) != NULL)
-            strftime(day, sizeof day, "%Y-%m-%d", &parts);
-        return fault_set(fault, ERR_CONFIG, "%s: expired on %s; renew it, or remove the file", cert->file,
-                         day);
-    }
-    if (seconds_of(X509_get0_notBefore(cert->leaf)) > now)
-        log_finding(LOG_WARN, "certificate_not_yet_valid", "file=%s hint=\"check this machine's clock\"",
-                    cert->file);
-    return 0;
 }
 
 /* ---- names ---- */
@@ -328,10 +334,11 @@ static int fill(struct cert *cert, OSSL_LIB_CTX *context, struct certs_pool *poo
         return certs_mend_form(cert->file, contents, fault);
     int error = 0;
     (void)((error = parse_chain(cert, context, pool, content, fault)) != 0 ||
-           (error = check_leaf_first(cert, fault)) != 0 || (error = check_validity(cert, fault)) != 0 ||
-           (error = read_names(cert, fault)) != 0 || (error = make_key(cert, context, fault)) != 0);
+           (error = check_leaf_first(cert, fault)) != 0 || (error = read_names(cert, fault)) != 0 ||
+           (error = make_key(cert, context, fault)) != 0);
     if (error != 0)
         return error;
+    read_validity(cert);
     cert->message_size = message_size(cert);
     warn_chain_order(cert);
     warn_chain_short(cert);

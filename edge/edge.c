@@ -11,12 +11,14 @@
 #include "common/privileges.h"
 #include "common/process.h"
 #include "common/sandbox.h"
+#include "edge/certs_report.h"
 #include "edge/edge_bind.h"
 #include "edge/edge_status.h"
 #include "edge/lookups.h"
 #include "edge/session_io.h"
 #include "edge/thread.h"
 
+#define CERTS_MS 2000  /* between two looks for certificates whose time has come or is over */
 #define FLUSH_MS 60000 /* between two looks for sessions that are too old to be resumed */
 #define GRACE_MS 1000  /* from the command to end at once to the end of the process at the latest */
 
@@ -49,6 +51,8 @@ struct edge {
     uv_signal_t unused[UNUSED_SIGNALS];
     uv_timer_t deadline;
     uv_timer_t flush;
+    uv_timer_t watch_certs;
+    int64_t certs_reported; /* seconds since 1970 */
     uv_async_t ended;
     bool stopping;
     bool failed;
@@ -80,6 +84,7 @@ static void close_handles(struct edge *edge)
         uv_close((uv_handle_t *)&edge->unused[i], NULL);
     uv_close((uv_handle_t *)&edge->deadline, NULL);
     uv_close((uv_handle_t *)&edge->flush, NULL);
+    uv_close((uv_handle_t *)&edge->watch_certs, NULL);
     uv_close((uv_handle_t *)&edge->ended, NULL);
 }
 
@@ -165,6 +170,15 @@ static void on_flush(uv_timer_t *timer)
     tls_flush(edge->setup->tls);
 }
 
+static void on_watch_certs(uv_timer_t *timer)
+{
+    struct edge *edge = timer->data;
+    int64_t now = (int64_t)time(NULL);
+
+    certs_report_changes(edge->setup->certs, edge->certs_reported, now);
+    edge->certs_reported = now;
+}
+
 /* ---- start ---- */
 
 static int init_loop(struct edge *edge)
@@ -181,8 +195,10 @@ static int init_loop(struct edge *edge)
         uv_signal_init(&edge->loop, &edge->unused[i]);
     uv_timer_init(&edge->loop, &edge->deadline);
     uv_timer_init(&edge->loop, &edge->flush);
+    uv_timer_init(&edge->loop, &edge->watch_certs);
     edge->ended.data = edge->terminate.data = edge->interrupt.data = edge->deadline.data = edge;
     edge->flush.data = edge;
+    edge->watch_certs.data = edge;
     return 0;
 }
 
@@ -286,6 +302,8 @@ static int start(struct edge *edge, struct fault *fault)
         return error;
     start_signals(edge);
     uv_timer_start(&edge->flush, on_flush, FLUSH_MS, FLUSH_MS);
+    edge->certs_reported = (int64_t)time(NULL);
+    uv_timer_start(&edge->watch_certs, on_watch_certs, CERTS_MS, CERTS_MS);
     return start_threads(edge, fault);
 }
 
@@ -293,7 +311,11 @@ static void announce(const struct edge *edge)
 {
     const struct setup *setup = edge->setup;
     char origin[ADDRESS_TEXT_SIZE];
-    int64_t days = (edge_status_earliest_expiry(setup->certs) - (int64_t)time(NULL)) / 86400;
+    int64_t now = (int64_t)time(NULL), days;
+    struct certs_summary summary;
+
+    certs_summarize(setup->certs, now, &summary);
+    days = (summary.earliest_expiry - now) / 86400;
 
     log_event(LOG_INFO, "started",
               "version=%s openssl=%s threads=%u certificates=%zu skipped=%zu earliest_expiry_days=%lld "

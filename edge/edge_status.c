@@ -61,15 +61,3 @@ void edge_status_sum(const struct edge_status *status, struct session_stats *out
     for (unsigned i = 0; i < status->thread_count; i++)
         session_stats_sum(out, thread_stats(status->threads[i]));
 }
-
-int64_t edge_status_earliest_expiry(const struct certs *certs)
-{
-    int64_t earliest = 0;
-
-    for (size_t i = 0; i < certs_count(certs); i++) {
-        int64_t expiry = certs_at(certs, i)->not_after;
-        if (earliest == 0 || expiry < earliest)
-            earliest = expiry;
-    }
-    return earliest;
-}

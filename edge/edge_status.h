@@ -33,7 +33,5 @@ int edge_status_metrics(struct buffer *body, const char *rest, void *user);
 bool edge_status_ready(const struct edge_status *status);
 /* The sum of all threads' counters. OUT is zeroed. */
 void edge_status_sum(const struct edge_status *status, struct session_stats *out);
-/* When the first certificate expires, in seconds since 1970; 0 without any. */
-int64_t edge_status_earliest_expiry(const struct certs *certs);
 
 #endif

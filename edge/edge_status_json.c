@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "common/clock.h"
+#include "edge/certs_time.h"
 #include "edge/edge_status.h"
 
 #define DAY_SECONDS 86400
@@ -82,14 +83,15 @@ static json_t *certificate_json(const struct cert *cert)
 {
     char key_id[2 * KEY_ID_SIZE + 1];
     json_t *names = json_array();
-    int64_t left = cert->not_after - (int64_t)time(NULL);
+    int64_t now = (int64_t)time(NULL), left = cert->not_after - now;
 
     for (size_t i = 0; i < cert->name_count; i++)
         json_array_append_new(names, json_string(cert->names[i]));
-    return json_pack("{s:s, s:o, s:o, s:s, s:I, s:I}", "file", cert->file, "names", names, "key_type",
-                     text_or_null(key_type_name(cert->type)), "key_id",
-                     hex_encode(key_id, cert->key_id, KEY_ID_SIZE), "not_after", (json_int_t)cert->not_after,
-                     "days_left", (json_int_t)(left / DAY_SECONDS));
+    return json_pack("{s:s, s:o, s:o, s:s, s:s, s:I, s:I, s:I}", "file", cert->file, "names", names,
+                     "key_type", text_or_null(key_type_name(cert->type)), "key_id",
+                     hex_encode(key_id, cert->key_id, KEY_ID_SIZE), "state",
+                     certs_time_name(certs_time_state(cert, now)), "not_before", (json_int_t)cert->not_before,
+                     "not_after", (json_int_t)cert->not_after, "days_left", (json_int_t)(left / DAY_SECONDS));
 }
 
 static json_t *certificates_json(const struct certs *certs)

@@ -1,8 +1,10 @@
 /* The Prometheus half of the edge's status: tables of families, each row naming one counter. */
 #include <stddef.h>
 #include <stdio.h>
+#include <time.h>
 
 #include "common/clock.h"
+#include "edge/certs_report.h"
 #include "edge/edge_status.h"
 #include "edge/provider/provider.h"
 #include "edge/session_io.h"
@@ -282,6 +284,23 @@ static void put_sandbox(struct buffer *out, const struct sandbox_state *sandbox)
     put_labelled(out, name, "layer", "files", sandbox->files_denied);
 }
 
+static void put_certificates(struct buffer *body, const struct certs *certs)
+{
+    static const char *const names = "keyless_edge_certificate_names";
+    struct certs_summary summary;
+
+    certs_summarize(certs, (int64_t)time(NULL), &summary);
+    put_gauge(body, "keyless_edge_certificates", "Certificates loaded.", (double)certs_count(certs));
+    put_gauge(body, "keyless_edge_certificates_skipped", "Certificate files that were not usable.",
+              (double)certs_skipped(certs));
+    metrics_family(body, names, METRIC_GAUGE, "Names, by the validity of the certificate that answers now.");
+    for (int state = 0; state < CERT_STATES; state++)
+        put_labelled(body, names, "state", certs_time_name((enum cert_state)state), summary.names[state]);
+    put_gauge(body, "keyless_edge_certificate_earliest_expiry_timestamp_seconds",
+              "When the first of the certificates that answer now expires, in Unix time.",
+              (double)summary.earliest_expiry);
+}
+
 int edge_status_metrics(struct buffer *body, const char *rest, void *user)
 {
     const struct edge_status *status = user;
@@ -300,12 +319,7 @@ int edge_status_metrics(struct buffer *body, const char *rest, void *user)
     put_gauge(body, "keyless_edge_ready", "1 when a key server is connected and nothing drains.",
               edge_status_ready(status));
     put_gauge(body, "keyless_edge_threads", "Threads that serve.", status->thread_count);
-    put_gauge(body, "keyless_edge_certificates", "Certificates loaded.", (double)certs_count(setup->certs));
-    put_gauge(body, "keyless_edge_certificates_skipped", "Certificate files that were not usable.",
-              (double)certs_skipped(setup->certs));
-    put_gauge(body, "keyless_edge_certificate_earliest_expiry_timestamp_seconds",
-              "When the first certificate expires, in Unix time.",
-              (double)edge_status_earliest_expiry(setup->certs));
+    put_certificates(body, setup->certs);
     metrics_family(body, "keyless_edge_log_lines_dropped_total", METRIC_COUNTER,
                    "Log lines dropped because nobody read them in time.");
     metrics_sample(body, "keyless_edge_log_lines_dropped_total", NULL, (double)log_dropped());

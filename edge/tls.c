@@ -59,7 +59,7 @@ static int on_client_hello(SSL *ssl, int *alert, void *user)
         *alert = SSL_AD_DECODE_ERROR;
         return SSL_CLIENT_HELLO_ERROR;
     }
-    const struct cert_set *set = certs_find(tls->certs, name[0] != '\0' ? name : NULL);
+    const struct cert_set *set = certs_find(tls->certs, name[0] != '\0' ? name : NULL, (int64_t)time(NULL));
     if (set == NULL) {
         *alert = SSL_AD_UNRECOGNIZED_NAME;
         return SSL_CLIENT_HELLO_ERROR;

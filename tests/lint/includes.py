@@ -42,7 +42,7 @@ FACES = {
     "net_face": ("keyserver/net/net.h", "keyserver/net/control.h"),
     "vault_face": ("keyserver/vault/vault.h", "keyserver/vault/loader.h"),
     "edge_pure": ("edge/edge_config.h", "edge/key_servers.h", "edge/certs.h", "edge/certs_file.h",
-                  "edge/certs_folder.h", "edge/certs_keys.h", "edge/certs_mend.h", "edge/provider/provider.h"),
+                  "edge/certs_folder.h", "edge/certs_keys.h", "edge/certs_mend.h", "edge/certs_time.h", "edge/provider/provider.h"),
 }
 
 # Library → (what its headers match, which files may include them).

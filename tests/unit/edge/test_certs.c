@@ -8,6 +8,7 @@
 #include "edge/certs.h"
 #include "edge/certs_file.h"
 #include "edge/certs_folder.h"
+#include "edge/certs_report.h"
 
 static OSSL_LIB_CTX *library;
 static char *folder;
@@ -93,14 +94,24 @@ static void make_folder(const char *name)
     assert_int_equal(mkdir(path, 0700), 0);
 }
 
-/* True when NAME is answered by a certificate of FILE of type TYPE. */
-static bool answers(const char *name, enum key_type type, const char *file)
+static const struct cert_set *find(const char *name)
 {
-    const struct cert_set *set = certs_find(certs, name);
+    return certs_find(certs, name, (int64_t)time(NULL));
+}
+
+/* True when NAME is answered by a certificate of FILE of type TYPE. */
+static bool answers_at(const char *name, enum key_type type, const char *file, int64_t now)
+{
+    const struct cert_set *set = certs_find(certs, name, now);
     if (set == NULL || set->of_type[type] == NULL)
         return false;
     const char *path = set->of_type[type]->file;
     return strcmp(path + strlen(folder) + 1, file) == 0;
+}
+
+static bool answers(const char *name, enum key_type type, const char *file)
+{
+    return answers_at(name, type, file, (int64_t)time(NULL));
 }
 
 /* ---- looking up ---- */
@@ -124,11 +135,11 @@ static void a_wildcard_stands_for_exactly_one_label(void **state)
     (void)state;
     put("w.pem", P256_KEY, "DNS:*.example.com");
     assert_int_equal(load("", true), 0);
-    assert_non_null(certs_find(certs, "a.example.com"));
-    assert_null(certs_find(certs, "a.b.example.com"));
-    assert_null(certs_find(certs, "example.com"));
-    assert_null(certs_find(certs, ".example.com"));
-    assert_null(certs_find(certs, "aexample.com"));
+    assert_non_null(find("a.example.com"));
+    assert_null(find("a.b.example.com"));
+    assert_null(find("example.com"));
+    assert_null(find(".example.com"));
+    assert_null(find("aexample.com"));
 }
 
 static void names_are_found_in_any_case_and_with_a_final_dot(void **state)
@@ -136,10 +147,10 @@ static void names_are_found_in_any_case_and_with_a_final_dot(void **state)
     (void)state;
     put("x.pem", P256_KEY, "DNS:MiXed.Example.COM");
     assert_int_equal(load("", true), 0);
-    assert_non_null(certs_find(certs, "mixed.example.com"));
-    assert_non_null(certs_find(certs, "MIXED.EXAMPLE.com"));
-    assert_non_null(certs_find(certs, "mixed.example.com."));
-    assert_null(certs_find(certs, "mixed.example.com.."));
+    assert_non_null(find("mixed.example.com"));
+    assert_non_null(find("MIXED.EXAMPLE.com"));
+    assert_non_null(find("mixed.example.com."));
+    assert_null(find("mixed.example.com.."));
 }
 
 static void names_no_host_can_have_find_nothing(void **state)
@@ -151,10 +162,10 @@ static void names_no_host_can_have_find_nothing(void **state)
     put("x.pem", P256_KEY, "DNS:*.example.com");
     assert_int_equal(load("", true), 0);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-        assert_null(certs_find(certs, bad[i]));
+        assert_null(find(bad[i]));
     memset(longest, 'a', sizeof longest);
     longest[sizeof longest - 1] = '\0';
-    assert_null(certs_find(certs, longest));
+    assert_null(find(longest));
 }
 
 static void names_have_at_most_253_bytes(void **state)
@@ -183,8 +194,7 @@ static void key_types_stand_side_by_side(void **state)
     assert_true(answers("only-rsa.example", KEY_RSA, "rsa.pem"));
     assert_false(answers("only-rsa.example", KEY_EC_P256, "ec.pem"));
     assert_int_equal(certs_count(certs), 3);
-    assert_memory_equal(certs_find(certs, "two.example")->of_type[KEY_RSA]->key_id, private_keys[RSA_KEY].id,
-                        KEY_ID_SIZE);
+    assert_memory_equal(find("two.example")->of_type[KEY_RSA]->key_id, private_keys[RSA_KEY].id, KEY_ID_SIZE);
 }
 
 static void of_two_for_one_name_the_longer_lasting_answers(void **state)
@@ -203,14 +213,68 @@ static void names_with_the_same_certificates_share_a_set(void **state)
     put("a.pem", P256_KEY, "DNS:a.example,DNS:b.example,DNS:*.c.example");
     put("d.pem", RSA_KEY, "DNS:b.example,DNS:d.example");
     assert_int_equal(load("", true), 0);
-    assert_ptr_equal(certs_find(certs, "a.example"), certs_find(certs, "x.c.example"));
-    assert_ptr_not_equal(certs_find(certs, "a.example"), certs_find(certs, "b.example"));
+    assert_ptr_equal(find("a.example"), find("x.c.example"));
+    assert_ptr_not_equal(find("a.example"), find("b.example"));
     assert_int_equal(certs_set_count(certs), 3);
     for (size_t i = 0; i < 3; i++)
         assert_int_equal(certs_set_at(certs, i)->index, i);
     assert_null(certs_set_at(certs, 3));
     assert_non_null(certs_at(certs, 1));
     assert_null(certs_at(certs, 2));
+}
+
+/* ---- time ---- */
+
+static void a_successor_takes_over_when_its_time_comes(void **state)
+{
+    int64_t now = (int64_t)time(NULL);
+    (void)state;
+    put_dated("next.pem", DAY_SECONDS, 91 * DAY_SECONDS);
+    put_dated("now.pem", -20 * DAY_SECONDS, 10 * DAY_SECONDS);
+    assert_int_equal(load(NULL, true), 0);
+    assert_true(answers_at("dated.example", KEY_EC_P256, "now.pem", now));
+    assert_true(answers_at("dated.example", KEY_EC_P256, "now.pem", now + DAY_SECONDS - 60));
+    assert_true(answers_at("dated.example", KEY_EC_P256, "next.pem", now + DAY_SECONDS + 60));
+    assert_true(answers_at("dated.example", KEY_EC_P256, "next.pem", now + 400L * DAY_SECONDS));
+    assert_true(answers_at("dated.example", KEY_EC_P256, "now.pem", 0)); /* a clock that was never set */
+    assert_true(answers_at(NULL, KEY_EC_P256, "now.pem", now));          /* the default as well */
+    assert_true(answers_at(NULL, KEY_EC_P256, "next.pem", now + 2 * DAY_SECONDS));
+}
+
+static void an_expired_certificate_answers_where_nothing_better_is(void **state)
+{
+    int64_t now = (int64_t)time(NULL);
+    struct certs_summary summary;
+    (void)state;
+    put_dated("a.pem", -30 * DAY_SECONDS, -3 * DAY_SECONDS);
+    put_dated("b.pem", -60 * DAY_SECONDS, -2 * DAY_SECONDS);
+    put("other.pem", RSA_KEY, "DNS:other.example");
+    assert_int_equal(load(NULL, false), 0);
+    assert_int_equal(certs_skipped(certs), 0);
+    assert_true(answers("dated.example", KEY_EC_P256, "b.pem"));
+    assert_true(answers(NULL, KEY_RSA, "other.pem")); /* no default where another file can be it */
+    certs_summarize(certs, now, &summary);
+    assert_int_equal(summary.names[CERT_EXPIRED], 1);
+    assert_int_equal(summary.names[CERT_VALID], 1);
+    assert_true(summary.earliest_expiry < now);
+}
+
+static void another_type_or_a_wildcard_is_better_than_an_expired_one(void **state)
+{
+    int64_t now = (int64_t)time(NULL);
+    (void)state;
+    put_dated("ec.pem", -30 * DAY_SECONDS, -DAY_SECONDS);
+    put("rsa.pem", RSA_KEY, "DNS:dated.example");
+    assert_int_equal(load("", false), 0);
+    assert_true(answers("dated.example", KEY_RSA, "rsa.pem"));
+    assert_false(answers("dated.example", KEY_EC_P256, "ec.pem"));
+    certs_free(certs);
+    remove_file("rsa.pem");
+    put("wild.pem", RSA_KEY, "DNS:*.example");
+    assert_int_equal(load("", false), 0);
+    assert_true(answers("dated.example", KEY_RSA, "wild.pem"));
+    assert_true(answers_at("dated.example", KEY_EC_P256, "ec.pem", now - 2 * DAY_SECONDS));
+    assert_true(answers_at("dated.example", KEY_EC_P256, "ec.pem", now + 4000L * DAY_SECONDS));
 }
 
 /* ---- the default ---- */
@@ -241,9 +305,9 @@ static void without_a_default_strangers_find_nothing(void **state)
     (void)state;
     put("a.pem", P256_KEY, "DNS:a.example");
     assert_int_equal(load("", true), 0);
-    assert_null(certs_find(certs, "unknown.example"));
-    assert_null(certs_find(certs, NULL));
-    assert_non_null(certs_find(certs, "a.example"));
+    assert_null(find("unknown.example"));
+    assert_null(find(NULL));
+    assert_non_null(find("a.example"));
 }
 
 static void a_certificate_without_dns_name_serves_as_default_only(void **state)
@@ -269,7 +333,7 @@ static void the_common_name_counts_only_without_alternative_names(void **state)
     snprintf(path, sizeof path, "%s/a.pem", folder);
     assert_int_equal(unlink(path), 0);
     assert_int_equal(load("", true), 0);
-    assert_null(certs_find(certs, "common.example"));
+    assert_null(find("common.example"));
 }
 
 /* ---- files ---- */
@@ -288,8 +352,8 @@ static void subfolders_are_searched_to_a_depth_of_three(void **state)
     put(".hidden.pem", P256_KEY, "DNS:hidden.example");
     assert_int_equal(load("", true), 0);
     assert_int_equal(certs_count(certs), 2);
-    assert_non_null(certs_find(certs, "one.example"));
-    assert_non_null(certs_find(certs, "three.example"));
+    assert_non_null(find("one.example"));
+    assert_non_null(find("three.example"));
 }
 
 static void beside_a_full_chain_its_parts_are_left_out(void **state)
@@ -303,7 +367,7 @@ static void beside_a_full_chain_its_parts_are_left_out(void **state)
     put("b.example/cert.pem", P256_KEY, "DNS:b.example");
     assert_int_equal(load("", true), 0);
     assert_int_equal(certs_count(certs), 2);
-    assert_null(certs_find(certs, "issuer.example"));
+    assert_null(find("issuer.example"));
     assert_true(answers("b.example", KEY_EC_P256, "b.example/cert.pem"));
 }
 
@@ -316,7 +380,7 @@ static void the_chain_is_what_follows_the_leaf(void **state)
     assert_int_equal(load("", true), 0);
     assert_int_equal(certs_count(certs), 1);
     assert_int_equal(sk_X509_num(certs_at(certs, 0)->chain), 2);
-    assert_null(certs_find(certs, "issuer.example"));
+    assert_null(find("issuer.example"));
 }
 
 static void chains_share_their_issuers(void **state)
@@ -389,11 +453,13 @@ static void a_reference_to_a_remote_key_is_no_private_key(void **state)
     assert_int_equal(load("", true), 0);
 }
 
-static void an_expired_certificate_is_refused(void **state)
+static void an_expired_certificate_is_refused_by_the_check(void **state)
 {
     (void)state;
     put_dated("bad.pem", -2 * DAY_SECONDS, -60);
-    expect_bad("expired on ");
+    assert_int_equal(load("", true), ERR_CONFIG);
+    assert_null(certs);
+    assert_non_null(strstr(fault.text, "expired on "));
 }
 
 static void a_future_certificate_is_loaded(void **state)
@@ -401,7 +467,7 @@ static void a_future_certificate_is_loaded(void **state)
     (void)state;
     put_dated("future.pem", DAY_SECONDS, 2 * DAY_SECONDS);
     assert_int_equal(load("", true), 0);
-    assert_non_null(certs_find(certs, "dated.example"));
+    assert_non_null(find("dated.example"));
 }
 
 static void text_without_a_certificate_is_refused(void **state)
@@ -547,6 +613,9 @@ int main(void)
         TEST(the_default_can_be_named),
         TEST(an_unknown_default_is_an_error_with_a_mend),
         TEST(without_a_default_strangers_find_nothing),
+        TEST(a_successor_takes_over_when_its_time_comes),
+        TEST(an_expired_certificate_answers_where_nothing_better_is),
+        TEST(another_type_or_a_wildcard_is_better_than_an_expired_one),
         TEST(a_certificate_without_dns_name_serves_as_default_only),
         TEST(the_common_name_counts_only_without_alternative_names),
         TEST(subfolders_are_searched_to_a_depth_of_three),
@@ -557,7 +626,7 @@ int main(void)
         TEST(a_private_key_is_refused),
         TEST(a_lone_private_key_of_the_old_format_is_refused),
         TEST(a_reference_to_a_remote_key_is_no_private_key),
-        TEST(an_expired_certificate_is_refused),
+        TEST(an_expired_certificate_is_refused_by_the_check),
         TEST(a_future_certificate_is_loaded),
         TEST(text_without_a_certificate_is_refused),
         TEST(other_forms_of_certificates_are_refused_with_the_command_that_converts),
