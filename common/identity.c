@@ -20,6 +20,45 @@ void identity_generate(struct identity *out)
     identity_derive(out);
 }
 
+static _Atomic enum identity_readers readers = IDENTITY_OWNER;
+
+void identity_set_readers(enum identity_readers who)
+{
+    readers = who;
+}
+
+/* Root starts a program for others, whose group it cannot know here, and is in all of them. */
+static bool is_in_group(gid_t group)
+{
+    gid_t groups[1024];
+    if (geteuid() == 0 || group == getegid())
+        return true;
+    int count = getgroups(sizeof groups / sizeof groups[0], groups);
+    for (int i = 0; i < count; i++)
+        if (groups[i] == group)
+            return true;
+    return false;
+}
+
+static int check_mode(const struct stat *info, const char *path, struct fault *fault)
+{
+    unsigned mode = info->st_mode & 07777u;
+    bool is_group_only = (mode & 077) == 040;
+    if ((mode & 077) == 0 || (is_group_only && readers == IDENTITY_GROUP && is_in_group(info->st_gid)))
+        return 0;
+    if (is_group_only && readers == IDENTITY_GROUP)
+        return fault_set(
+            fault, ERR_CONFIG,
+            "%s: mode %04o lets the group %u use it, which this process is not in; run: chmod 0400 "
+            "%s, or chgrp it",
+            path, mode, (unsigned)info->st_gid, path);
+    return fault_set(
+        fault, ERR_CONFIG, "%s: mode %04o lets others use it; run: chmod 0400 %s%s", path, mode, path,
+        is_group_only ? " (or, where its group has only this program, as that of a Kubernetes "
+                        "secret with fsGroup, set in the configuration: secret_files = \"group\")"
+                      : "");
+}
+
 /* What is wrong with the file behind FD, if anything. */
 static int check_closed_to_others(int fd, const char *path, struct fault *fault)
 {
@@ -31,10 +70,7 @@ static int check_closed_to_others(int fd, const char *path, struct fault *fault)
     if (info.st_uid != 0 && info.st_uid != geteuid())
         return fault_set(fault, ERR_CONFIG, "%s: owned by uid %u, who could replace it; run: chown %u %s",
                          path, (unsigned)info.st_uid, (unsigned)geteuid(), path);
-    if ((info.st_mode & 077) != 0)
-        return fault_set(fault, ERR_CONFIG, "%s: mode %04o lets others use it; run: chmod 0400 %s", path,
-                         (unsigned)info.st_mode & 07777u, path);
-    return 0;
+    return check_mode(&info, path, fault);
 }
 
 /* A link that leads nowhere is mended, not made anew: what it should lead to is elsewhere. */

@@ -107,6 +107,7 @@ const struct sandbox_rule sandbox_rules[] = {
     CALL("geteuid", N | E),
     CALL("getgid", N | E),
     CALL("getegid", N | E),
+    CALL("getgroups", N | E),
     CALL("getrusage", N | E),
     CALL("uname", N | E),
     CALL("rseq", ALL),

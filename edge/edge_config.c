@@ -17,6 +17,7 @@
 
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
 static const char *const sandboxes[] = {"on", "log", NULL};
+static const char *const secret_readers[] = {"owner", "group", NULL};
 static const char *const formats[] = {"logfmt", "json", NULL};
 static const char *const versions[] = {"tls1.2", "tls1.3", NULL};
 
@@ -115,6 +116,9 @@ const struct config_option edge_config_table[] = {
     {.name = "origin_for", .type = CONFIG_SECTIONS, .offset = FIELD(origins), .options = origin_table,
      .size = sizeof(struct edge_config_origin),
      .help = "Where one protocol of tls.alpn goes instead: origin_for \"h2\" { address = \"HOST:PORT\" }."},
+    {.name = "secret_files", .type = CONFIG_CHOICE, .offset = FIELD(secret_files), .fallback = "owner",
+     .choices = secret_readers,
+     .help = "Who may read the files with secrets: their owner alone, or also their group, when it is this process's."},
     {.name = "user", .type = CONFIG_STRING, .offset = FIELD(user),
      .help = "User to become when started as root."},
     {.name = "sandbox", .type = CONFIG_CHOICE, .offset = FIELD(sandbox), .fallback = "on", .choices = sandboxes,
@@ -143,6 +147,7 @@ const struct config_option edge_config_table[] = {
 };
 /* clang-format on */
 
+_Static_assert(IDENTITY_OWNER == 0 && IDENTITY_GROUP == 1, "the choices stand in the order of the enum");
 _Static_assert(LOG_ERROR == 0 && LOG_DEBUG == 3 && LOG_LOGFMT == 0 && LOG_JSON == 1 && SANDBOX_ON == 0 &&
                    SANDBOX_LOG == 1,
                "the choices stand in the order of the enums");
@@ -271,6 +276,8 @@ int edge_config_load(struct edge_config *out, const char *file, struct fault *fa
     err = check(out, file, fault);
     if (err != 0)
         edge_config_clear(out);
+    else
+        identity_set_readers((enum identity_readers)out->secret_files);
     return err;
 }
 

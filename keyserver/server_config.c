@@ -12,6 +12,7 @@
 #define MINUTE        60000
 
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
+static const char *const secret_readers[] = {"owner", "group", NULL};
 static const char *const formats[] = {"logfmt", "json", NULL};
 static const char *const memories[] = {"locked", "unlocked", NULL};
 static const char *const sandboxes[] = {"on", "log", NULL};
@@ -53,6 +54,9 @@ const struct config_option server_config_table[] = {
      .help = "Folder of the private TLS keys."},
     {.name = "group_secret", .type = CONFIG_PATH, .offset = FIELD(group_secret), .fallback = "group.secret",
      .help = "File with the secret that all replicas share; made at the first start."},
+    {.name = "secret_files", .type = CONFIG_CHOICE, .offset = FIELD(secret_files), .fallback = "owner",
+     .choices = secret_readers,
+     .help = "Who may read the files with secrets: their owner alone, or also their group, when it is this process's."},
     {.name = "user", .type = CONFIG_STRING, .offset = FIELD(user),
      .help = "User to become when started as root."},
     {.name = "memory", .type = CONFIG_CHOICE, .offset = FIELD(memory), .fallback = "locked",
@@ -111,6 +115,7 @@ const struct config_option server_config_table[] = {
 };
 /* clang-format on */
 
+_Static_assert(IDENTITY_OWNER == 0 && IDENTITY_GROUP == 1, "the choices stand in the order of the enum");
 _Static_assert(LOG_ERROR == 0 && LOG_DEBUG == 3 && LOG_LOGFMT == 0 && LOG_JSON == 1,
                "the choices stand in the order of the enums");
 _Static_assert(SERVER_AUDIT_SYNC_INTERVAL == 0 && SERVER_AUDIT_SYNC_ALWAYS == 1 && SERVER_AUDIT_REFUSE == 0 &&
@@ -150,6 +155,8 @@ static int load(struct server_config *out, int fd, const char *file, struct faul
     err = check(out, file, fault);
     if (err != 0)
         server_config_clear(out);
+    else
+        identity_set_readers((enum identity_readers)out->secret_files);
     return err;
 }
 

@@ -3,6 +3,7 @@
 #define KEYSERVER_SERVER_CONFIG_H
 
 #include "common/config.h"
+#include "common/identity.h"
 #include "common/log.h"
 #include "keyserver/server_keys.h"
 
@@ -31,6 +32,7 @@ struct server_config {
     char *authorized_edges;        /* path */
     char *keys;                    /* path of the folder of private keys */
     char *group_secret;            /* path; made at first start */
+    int secret_files;              /* enum identity_readers: who may read what is secret; their owner */
     char *user;                    /* to become when started as root */
     int workers;                   /* 0 = one per core */
     int queue_max;                 /* requests waiting in the vault before it answers busy; 4,096 */
@@ -56,8 +58,8 @@ struct server_config {
 /* The table, for -T and the manual. */
 extern const struct config_option server_config_table[];
 
-/* Fills the zeroed OUT. ERR_CONFIG with a fault for what is wrong or contradicts itself in FILE, but not for
- * the files that it names. */
+/* Fills the zeroed OUT, and from then on secret files are read as it says. ERR_CONFIG with a fault for what
+ * is wrong or contradicts itself in FILE, but not for the files that it names. */
 int server_config_load(struct server_config *out, const char *file, struct fault *fault) MUST_USE;
 /* CONFIG in sealed memory (sealed.h), for another process; the descriptor is the caller's. Negative errors.
  */

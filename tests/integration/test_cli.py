@@ -1,6 +1,7 @@
 """The command: what each verb does, how it ends, and that every complaint says what would mend it."""
 import base64
 import datetime
+import glob
 import json
 import os
 import re
@@ -359,6 +360,28 @@ def test_test_check_and_start_name_every_bad_file(trial, side, folder):
     assert names_of_bad(daemon, "-t", "-c", conf) == bad
     assert names_of_bad(program("keyless"), "check", "-c", conf) == bad
     assert names_of_bad(daemon, "-c", conf) == bad
+
+
+def test_a_group_may_read_secrets_where_the_configuration_says_so(trial):
+    """As Kubernetes mounts a secret with fsGroup: mode 0440, by a group that the process is in."""
+    folders = (os.path.dirname(str(trial.server_conf)), os.path.dirname(str(trial.edge_conf)))
+    for folder in folders:
+        for path in glob.glob(folder + "/**", recursive=True):
+            name = os.path.basename(path)
+            if name in ("identity.key", "psk", "group.secret", "audit.key", "authorized_edges") or "/keys/" in path:
+                os.chmod(path, 0o440)
+    hint = 'secret_files = "group"'
+    for conf, files in ((trial.server_conf, ("identity.key", "authorized_edges", "keys/rsa.pem")),
+                        (trial.edge_conf, ("identity.key", "psk"))):
+        said = run("check", "-c", conf).stdout
+        for name in files:
+            assert re.search(r"^error .*%s: mode 0440 .*%s" % (re.escape(name), re.escape(hint)), said, re.M), said
+        with open(conf, "a") as handle:
+            handle.write("\n%s\n" % hint)
+        assert not re.search(r"^error ", run("check", "-c", conf).stdout, re.M)
+    for side, conf in (("server", trial.server_conf), ("edge", trial.edge_conf)):
+        done = subprocess.run([program("keyless-" + side), "-t", "-c", conf], capture_output=True, text=True, timeout=30)
+        assert done.returncode == 0, done.stderr
 
 
 def test_check_warns_of_a_key_that_nobody_has(trial):

@@ -80,6 +80,30 @@ static void a_loose_mode_is_refused_with_its_mend(void **state)
     }
 }
 
+/* Root is in every group; others meet one that they are not in. */
+static void a_group_may_read_where_that_is_allowed(void **state)
+{
+    (void)state;
+    const struct {
+        mode_t mode;
+        bool good;
+    } cases[] = {{0400, true},  {0440, true},  {0640, true},  {0460, false},
+                 {0444, false}, {0441, false}, {0450, false}, {0404, false}};
+    struct fault fault = {0};
+    uint8_t secret[32];
+    put_file("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\n", 0440);
+    assert_int_equal(identity_load_secret(secret, path, &fault), ERR_CONFIG);
+    assert_non_null(strstr(fault.text, "secret_files = \"group\""));
+    identity_set_readers(IDENTITY_GROUP);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        put_file("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\n", cases[i].mode);
+        assert_int_equal(identity_load_secret(secret, path, &fault), cases[i].good ? 0 : ERR_CONFIG);
+    }
+    identity_set_readers(IDENTITY_OWNER);
+    put_file("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\n", 0440);
+    assert_int_equal(identity_load_secret(secret, path, &fault), ERR_CONFIG);
+}
+
 static void only_one_line_of_32_bytes_is_taken(void **state)
 {
     (void)state;
@@ -180,6 +204,7 @@ int main(void)
         cmocka_unit_test(what_is_saved_is_loaded),
         cmocka_unit_test(saving_never_overwrites),
         cmocka_unit_test(a_loose_mode_is_refused_with_its_mend),
+        cmocka_unit_test(a_group_may_read_where_that_is_allowed),
         cmocka_unit_test(only_one_line_of_32_bytes_is_taken),
         cmocka_unit_test(a_missing_file_says_how_to_make_it),
         cmocka_unit_test(a_link_to_nothing_is_mended_as_a_link),
