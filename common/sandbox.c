@@ -102,6 +102,32 @@ static int catch_refusals(void)
                                                                                                   : -errno;
 }
 
+/* ---- the two steps ---- */
+
+static int cannot_filter(int failed, struct fault *fault)
+{
+    return fault_set(
+        fault, ERR_SYSTEM,
+        "system calls cannot be filtered (seccomp): %s; use a kernel with CONFIG_SECCOMP_FILTER, "
+        "and a container's profile that lets seccomp(2) and prctl(2) pass; with sandbox = log "
+        "the process goes on without a filter",
+        strerror(-failed));
+}
+
+int sandbox_refuse_rings(enum sandbox_mode mode, struct fault *fault)
+{
+    if (PROCESS_SANITIZED)
+        return 0;
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+    int failed = filter == NULL ? -EOPNOTSUPP : seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
+    if (failed == 0)
+        failed = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(io_uring_setup), 0);
+    if (failed == 0)
+        failed = seccomp_load(filter);
+    seccomp_release(filter);
+    return failed == 0 || mode == SANDBOX_LOG ? 0 : cannot_filter(failed, fault);
+}
+
 int sandbox_enter(struct sandbox_state *state, enum sandbox_role role, enum sandbox_mode mode, int folder,
                   struct fault *fault)
 {
@@ -124,10 +150,5 @@ int sandbox_enter(struct sandbox_state *state, enum sandbox_role role, enum sand
                   strerror(-failed));
         return 0;
     }
-    return fault_set(
-        fault, ERR_SYSTEM,
-        "system calls cannot be filtered (seccomp): %s; use a kernel with CONFIG_SECCOMP_FILTER, "
-        "and a container's profile that lets seccomp(2) and prctl(2) pass; with sandbox = log "
-        "the process goes on without a filter",
-        strerror(-failed));
+    return cannot_filter(failed, fault);
 }

@@ -32,6 +32,11 @@ struct sandbox_state {
  * stays unfiltered. */
 int sandbox_enter(struct sandbox_state *state, enum sandbox_role role, enum sandbox_mode mode, int folder,
                   struct fault *fault) MUST_USE;
+/* To be called before a process makes its first event loop: from then on the kernel has no io_uring for it
+ * and its children (ENOSYS), whatever the mode is. libuv from 1.45 on opens a ring with each loop, and works
+ * it by calls that are in no role's table: what a ring does, a filter does not see. libuv does without.
+ * ERR_SYSTEM, with the mend, where the kernel has no filter and MODE is SANDBOX_ON. */
+int sandbox_refuse_rings(enum sandbox_mode mode, struct fault *fault) MUST_USE;
 /* "filtered", "logged" or "unfiltered"; "denied" or "undenied". */
 const char *sandbox_filter_name(enum sandbox_filter filter);
 const char *sandbox_files_name(bool denied);

@@ -343,8 +343,11 @@ static void clear(struct edge *edge)
 int edge_run(struct setup *setup, struct fault *fault)
 {
     struct edge edge = {.setup = setup, .admin_fd = -1};
-    int error = init_loop(&edge);
+    int error = sandbox_refuse_rings((enum sandbox_mode)setup->config.sandbox, fault);
 
+    if (error)
+        return error;
+    error = init_loop(&edge);
     if (error)
         return fault_set(fault, error, "cannot start the event loop");
     error = start(&edge, fault);

@@ -169,6 +169,8 @@ static int load(struct net *net, int edges_fd, struct fault *fault)
     close(edges_fd);
     if (r == 0)
         r = privileges_drop(net->config->user, PRIVILEGES_NO_GROUPS, fault);
+    if (r == 0)
+        r = sandbox_refuse_rings((enum sandbox_mode)net->config->sandbox, fault);
     return r != 0 ? r : lock_up(net, fault);
 }
 

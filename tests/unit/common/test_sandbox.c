@@ -498,6 +498,50 @@ static void without_filters_it_says_what_is_missing(void **state)
     assert_non_null(strstr(trial.text, "event=entered filter=unfiltered"));
 }
 
+/* A ring that a library opened before the filter would be a way around it, or a call that a process dies of.
+ */
+static void a_process_gets_no_ring(void **state)
+{
+    int status = 0;
+    (void)state;
+    if (PROCESS_SANITIZED)
+        SKIP_FOR("no sandbox under a sanitizer");
+    for (enum sandbox_mode mode = SANDBOX_ON; mode <= SANDBOX_LOG; mode++) {
+        pid_t pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0) {
+            struct fault fault = {0};
+            if (sandbox_refuse_rings(mode, &fault) != 0)
+                _exit(1);
+            _exit(syscall(SYS_io_uring_setup, 1, NULL) == -1 && errno == ENOSYS ? SURVIVED : 2);
+        }
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_true(WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status), SURVIVED);
+    }
+}
+
+static void where_rings_cannot_be_refused_it_says_what_is_missing(void **state)
+{
+    int status = 0;
+    (void)state;
+    if (PROCESS_SANITIZED)
+        SKIP_FOR("no sandbox under a sanitizer");
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        struct fault fault = {0};
+        forbid_filters();
+        if (sandbox_refuse_rings(SANDBOX_LOG, &fault) != 0)
+            _exit(1);
+        int failed = sandbox_refuse_rings(SANDBOX_ON, &fault);
+        _exit(failed == ERR_SYSTEM && strstr(fault.text, "sandbox = log") != NULL ? SURVIVED : 2);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), SURVIVED);
+}
+
 /* Landlock alone: without the filter, files are still out of reach. */
 static void files_are_denied_by_the_kernel_as_well(void **state)
 {
@@ -530,6 +574,8 @@ int main(void)
         cmocka_unit_test(every_name_is_that_of_a_call),
         cmocka_unit_test(on_arm_the_same_is_allowed),
         cmocka_unit_test(without_filters_it_says_what_is_missing),
+        cmocka_unit_test(a_process_gets_no_ring),
+        cmocka_unit_test(where_rings_cannot_be_refused_it_says_what_is_missing),
         cmocka_unit_test(files_are_denied_by_the_kernel_as_well),
     };
     if (secret_init() != 0)
