@@ -242,6 +242,7 @@ static void bad_lines_are_explained(void **state)
         assert_refused(parse_one(text), "keys= takes");
     }
     assert_int_equal(parse_one("psk=" PSK_TEXT " keys=www.example.com/privkey"), 0);
+    authorized_free(list);
     assert_refused(parse_one("psk=" PSK_TEXT " from=10.0.0.0/33"), "from= takes");
     assert_refused(parse_one("psk=" PSK_TEXT " from="), "from= takes");
     assert_refused(parse_one("psk=" PSK_TEXT " from=10.0.0.1,x"), "from= takes");
