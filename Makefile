@@ -146,7 +146,7 @@ $(BUILD)/keyless-edge: $(call objects,edge/main.c) $(libs_edge) ; $(link)
 $(BUILD)/keyless: $(call objects,cli/main.c) $(libs_cli) ; $(link)
 
 .SECONDEXPANSION:
-$(UNIT_TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $$(libs_$$(firstword $$(subst /, ,$$*)))
+$(UNIT_TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/obj/tests/unit/process.o $$(libs_$$(firstword $$(subst /, ,$$*)))
 	@mkdir -p $(@D)
 	$(call link,-lcmocka)
 # Hostile or slow peers that the integration tests play; they may use everything.

@@ -39,6 +39,8 @@ static int harden(void)
     struct rlimit core;
     struct sigaction pipe_action;
     char name[17] = "";
+    if (signal(SIGPIPE, SIG_DFL) == SIG_ERR || signal(SIGXFSZ, SIG_DFL) == SIG_ERR)
+        return 9;
     if (process_harden("keyless-test", &fault) != 0)
         return 1;
     if (getrlimit(RLIMIT_CORE, &core) != 0 || core.rlim_cur != 0 || core.rlim_max != 0)
