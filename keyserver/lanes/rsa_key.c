@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/secret.h"
+#include "common/secret_slot.h"
 
 /* ---- numbers in digits; what they are made from is secret ---- */
 
@@ -132,11 +133,11 @@ int rsa_lanes_key_new(struct rsa_lanes_key **out, const struct rsa_numbers *numb
     *out = NULL;
     if (!is_supported(numbers))
         return ERR_UNSUPPORTED;
-    struct rsa_lanes_key *key = secret_new(sizeof *key);
+    struct rsa_lanes_key *key = secret_slot_new(sizeof *key);
     if (key == NULL)
         return ERR_MEMORY;
     if (!read_key(key, numbers)) {
-        secret_free(key);
+        secret_slot_free(key);
         return ERR_UNSUPPORTED;
     }
     *out = key;
@@ -145,7 +146,7 @@ int rsa_lanes_key_new(struct rsa_lanes_key **out, const struct rsa_numbers *numb
 
 void rsa_lanes_key_free(struct rsa_lanes_key *key)
 {
-    secret_free(key);
+    secret_slot_free(key);
 }
 
 size_t rsa_lanes_key_size(const struct rsa_lanes_key *key)

@@ -5,6 +5,7 @@
 #include <openssl/evp.h>
 
 #include "common/secret.h"
+#include "common/secret_slot.h"
 #include "keyserver/lanes/ed_lanes.h"
 #include "keyserver/lanes/lanes.h"
 
@@ -96,7 +97,7 @@ static int make_scalar(struct key *key, enum work work, enum lanes_id lanes)
     key->work = work;
     if (lanes_state(lanes) != LANES_READY)
         return 0;
-    key->scalar = secret_new(size);
+    key->scalar = secret_slot_new(size);
     if (key->scalar == NULL)
         return ERR_MEMORY;
     return get_number(key->pkey, OSSL_PKEY_PARAM_PRIV_KEY, key->scalar, size) ? 0 : ERR_CRYPTO;
@@ -105,12 +106,12 @@ static int make_scalar(struct key *key, enum work work, enum lanes_id lanes)
 static int derive_ed25519(struct key *key, const uint8_t seed[static SIGN_SEED_SIZE])
 {
     if (lanes_state(LANES_ED25519) == LANES_READY) {
-        key->ed25519_lanes = secret_new(sizeof *key->ed25519_lanes);
+        key->ed25519_lanes = secret_slot_new(sizeof *key->ed25519_lanes);
         if (key->ed25519_lanes != NULL)
             ed_key_derive(key->ed25519_lanes, seed);
         return key->ed25519_lanes != NULL ? 0 : ERR_MEMORY;
     }
-    key->ed25519 = secret_new(sizeof *key->ed25519);
+    key->ed25519 = secret_slot_new(sizeof *key->ed25519);
     if (key->ed25519 != NULL)
         sign_derive(key->ed25519, seed);
     return key->ed25519 != NULL ? 0 : ERR_MEMORY;
@@ -147,7 +148,7 @@ void key_numbers_free(struct key *key)
 {
     rsa_alone_free(key->rsa_alone);
     rsa_lanes_key_free(key->rsa);
-    secret_free(key->scalar);
-    secret_free(key->ed25519);
-    secret_free(key->ed25519_lanes);
+    secret_slot_free(key->scalar);
+    secret_slot_free(key->ed25519);
+    secret_slot_free(key->ed25519_lanes);
 }

@@ -59,10 +59,13 @@ static size_t take_over(struct keystore *store, const struct keystore *before)
 
 /* ---- what of it is served ---- */
 
+/* A key that has its place already is not written to: in a vault that was forked its page is the loader's,
+ * too, and would have to be copied. */
 void keystore_number(struct keystore *store)
 {
     for (size_t i = 0; i < store->count; i++)
-        store->item[i]->index = i;
+        if (store->item[i]->index != i)
+            store->item[i]->index = i;
 }
 
 static void tell_skipped(const struct keystore_file *file)

@@ -13,6 +13,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/secret.h"
+#include "common/secret_slot.h"
 #include "keyserver/vault/key_file.h"
 #include "keyserver/vault/key_numbers.h"
 
@@ -37,7 +38,7 @@ void keystore_release(struct key *key)
 {
     if (key == NULL || --key->references > 0)
         return;
-    secret_free(key->fallback_secret);
+    secret_slot_free(key->fallback_secret);
     key_numbers_free(key);
     EVP_PKEY_free(key->pkey);
     free(key);
@@ -46,7 +47,7 @@ void keystore_release(struct key *key)
 static int make_fallback_secret(struct key *key, const uint8_t group_secret[static 32])
 {
     uint8_t input[sizeof FALLBACK_LABEL - 1 + KEY_ID_SIZE];
-    key->fallback_secret = secret_new(32);
+    key->fallback_secret = secret_slot_new(32);
     if (key->fallback_secret == NULL)
         return ERR_MEMORY;
     memcpy(input, FALLBACK_LABEL, sizeof FALLBACK_LABEL - 1);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/secret.h"
+#include "common/secret_slot.h"
 #include "keyserver/vault/modulus.h"
 
 /* One of the two halves. OpenSSL has its factor once more. */
@@ -110,7 +111,7 @@ static bool make(struct rsa_alone *key, const EVP_PKEY *pkey, BN_CTX *scratch)
 
 int rsa_alone_new(struct rsa_alone **out, const EVP_PKEY *pkey)
 {
-    struct rsa_alone *key = secret_new(sizeof *key);
+    struct rsa_alone *key = secret_slot_new(sizeof *key);
     BN_CTX *scratch = BN_CTX_secure_new();
     int err = key == NULL || scratch == NULL ? ERR_MEMORY : make(key, pkey, scratch) ? 0 : ERR_CRYPTO;
     BN_CTX_free(scratch);
@@ -137,7 +138,7 @@ void rsa_alone_free(struct rsa_alone *key)
     BN_free(key->n_number);
     BN_free(key->e);
     BN_MONT_CTX_free(key->reduction);
-    secret_free(key);
+    secret_slot_free(key);
 }
 
 /* ---- the private operation ---- */

@@ -12,7 +12,7 @@
 
 #include "common/log.h"
 #include "common/secret.h"
-#include "keyserver/vault/keystore.h"
+#include "keyserver/vault/keystore_inside.h"
 #include "tests/unit/keyserver/test_keys.h"
 
 #define MANY 200
@@ -209,6 +209,35 @@ static void a_second_key_of_a_name_is_refused(void **state)
     assert_reload_refused("(a.key)");
 }
 
+static size_t mappings(void)
+{
+    size_t count = 0;
+    FILE *maps = fopen("/proc/self/maps", "r");
+    assert_non_null(maps);
+    for (int c; (c = fgetc(maps)) != EOF;)
+        count += c == '\n';
+    fclose(maps);
+    return count;
+}
+
+/* What a fork copies and an exit takes down, at each reload. */
+static void keys_by_the_hundred_take_few_mappings(void **state)
+{
+    (void)state;
+    keystore_prepare_heap(MANY);
+    size_t at_first = mappings();
+    for (int i = 0; i < MANY; i++) {
+        char name[32];
+        EVP_PKEY *pkey = keys_ec("P-256");
+        snprintf(name, sizeof name, "%03d.key", i);
+        keys_write(folder, name, pkey);
+        EVP_PKEY_free(pkey);
+    }
+    load();
+    assert_int_equal(keystore_count(before), MANY);
+    assert_in_range(mappings(), at_first, at_first + MANY / 4);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -223,6 +252,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_file_that_was_bad_at_the_start_is_in_nobodys_way, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_second_key_of_a_name_is_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(keys_by_the_hundred_take_few_mappings, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
