@@ -23,8 +23,8 @@
 #define EVENT_LIMIT   10 /* lines of one event in one window */
 #define EVENT_WINDOW  UINT64_C(1000000000)
 #define LEVEL_DEFAULT LOG_INFO
-#define FINISH_MS     500
-#define TRACE_STORE   16 /* ids that a thread has in store */
+#define FINISH_MS     500 /* without anybody reading */
+#define TRACE_STORE   16  /* ids that a thread has in store */
 #define GATHER_SIZE   LOG_PIECE_SIZE
 
 struct event_slot {

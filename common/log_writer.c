@@ -11,12 +11,13 @@
 
 #include "common/log_ring.h"
 
-#define PATIENCE_MS  1000 /* in all, while lines are written at once and nobody reads */
-#define RETRY_MS     1000 /* between two tries when standard error itself does not wait */
-#define RESCUE_MS    200
-#define RESCUE_TRIES 1000 /* for the lock */
-#define HALF         (LOG_RING_SIZE / 2)
-#define STACK_SIZE   (256 * 1024) /* with the variables of every thread */
+#define PATIENCE_MS   1000 /* in all, while lines are written at once and nobody reads */
+#define RETRY_MS      1000 /* between two tries when standard error itself does not wait */
+#define FINISH_ROUNDS 4    /* of its timeout, as long as somebody reads */
+#define RESCUE_MS     200
+#define RESCUE_TRIES  1000 /* for the lock */
+#define HALF          (LOG_RING_SIZE / 2)
+#define STACK_SIZE    (256 * 1024) /* with the variables of every thread */
 
 enum state {
     STATE_NONE,    /* no thread: lines are written at once */
@@ -87,17 +88,23 @@ static bool writes_at_once(void)
     return writer.state == STATE_NONE || writer.finished;
 }
 
-static void write_at_once(const char *lines, size_t length)
+/* Whether standard error takes a piece before the patience ends. Who has waited in vain waits no more until
+ * somebody reads again. */
+static bool gets_room(void)
 {
     int patience = writer.patience_ms;
     if (!is_writable(patience)) {
         writer.patience_ms = 0;
-        count_dropped(lines, length);
-        return;
+        return false;
     }
     if (patience == 0 && !writer.finished)
         writer.patience_ms = PATIENCE_MS;
-    if (write_all(lines, length) != 0)
+    return true;
+}
+
+static void write_at_once(const char *lines, size_t length)
+{
+    if (!gets_room() || write_all(lines, length) != 0)
         count_dropped(lines, length);
 }
 
@@ -248,14 +255,22 @@ uint64_t log_writer_take_gap(void)
     if (writer.gap == 0)
         return 0;
     pthread_mutex_lock(&writer.lock);
-    bool takes = writes_at_once() ? is_writable(0) : log_ring_has_room(&writer.ring);
+    bool at_once = writes_at_once(), has_room = log_ring_has_room(&writer.ring);
     pthread_mutex_unlock(&writer.lock);
-    return takes ? atomic_exchange(&writer.gap, 0) : 0;
+    return (at_once ? gets_room() : has_room) ? atomic_exchange(&writer.gap, 0) : 0;
 }
 
 uint64_t log_writer_dropped(void)
 {
     return writer.dropped;
+}
+
+static int ms_until(const struct timespec *at)
+{
+    struct timespec now = in_ms(0);
+    long left = (at->tv_sec - now.tv_sec) * 1000L + (at->tv_nsec - now.tv_nsec) / 1000000L;
+
+    return left > 0 ? (int)left : 0;
 }
 
 static bool all_is_written(void)
@@ -265,17 +280,23 @@ static bool all_is_written(void)
 
 void log_writer_finish(unsigned timeout_ms)
 {
-    const struct timespec until = in_ms(timeout_ms);
+    struct timespec until;
+    uint64_t taken;
+    int rounds = FINISH_ROUNDS;
 
     pthread_mutex_lock(&writer.lock);
     writer.in_haste = true;
     pthread_cond_signal(&writer.work);
-    while (writer.state != STATE_NONE && !all_is_written() &&
-           pthread_cond_clockwait(&writer.done, &writer.lock, CLOCK_MONOTONIC, &until) == 0)
-        continue;
+    do {
+        taken = writer.ring.tail;
+        until = in_ms(timeout_ms);
+        while (!all_is_written() &&
+               pthread_cond_clockwait(&writer.done, &writer.lock, CLOCK_MONOTONIC, &until) == 0)
+            continue;
+    } while (!all_is_written() && writer.ring.tail != taken && --rounds > 0);
     writer.finished = writer.state != STATE_NONE;
-    if (writer.finished)
-        writer.patience_ms = 0;
+    if (writer.finished) /* the rest is for the line that tells a gap: the pipe may just have been filled */
+        writer.patience_ms = all_is_written() ? ms_until(&until) : 0;
     pthread_mutex_unlock(&writer.lock);
 }
 

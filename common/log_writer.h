@@ -31,8 +31,9 @@ void log_writer_put(const char *lines, size_t length, enum log_haste haste);
 uint64_t log_writer_take_gap(void);
 /* Lines dropped in this process so far. */
 uint64_t log_writer_dropped(void);
-/* Waits until everything is written, TIMEOUT_MS at most. From then on lines are written at once, without
- * waiting. Before the end of the process. */
+/* Waits until everything is written, TIMEOUT_MS at most without anybody reading, and four times that in all.
+ * From then on lines are written at once, and wait for what is left of the last TIMEOUT_MS. Before the end of
+ * the process. */
 void log_writer_finish(unsigned timeout_ms);
 /* Writes what waits and then the LAST line, from a signal handler of a process that dies: does not insist on
  * a lock that another thread holds, and waits a fraction of a second at most. */

@@ -19,6 +19,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/log_ring.h"
 #include "common/process.h"
 
 #define TEXT_MAX   (8 << 20)
@@ -247,6 +248,41 @@ static void the_next_line_says_how_many_are_missing(void **state)
     close(progress[1]);
 }
 
+/* A page at a time and slowly: whenever the writer comes to the pipe, it is full. */
+static void read_slowly(struct logger *logger)
+{
+    size_t length = 0;
+    ssize_t count = 1;
+    while (count > 0) {
+        usleep(1000);
+        count = read(logger->log, text + length, LOG_PIECE_SIZE);
+        length += count > 0 ? (size_t)count : 0;
+    }
+    text[length] = 0;
+    close(logger->log);
+}
+
+static void the_end_of_a_process_tells_what_is_missing_though_the_pipe_is_full(void **state)
+{
+    (void)state;
+    char byte;
+    unsigned long long dropped = 0;
+    assert_int_equal(pipe2(progress, O_CLOEXEC), 0);
+    struct logger logger = begin(log_too_much);
+    assert_int_equal(read(progress[0], &byte, 1), 1);
+    read_slowly(&logger);
+    assert_int_equal(wait_end(&logger), 0);
+    assert_has("event=log_lines_dropped");
+    for (const char *gap = text; (gap = strstr(gap, "event=log_lines_dropped dropped=")) != NULL;) {
+        unsigned long long lines;
+        assert_int_equal(sscanf(gap++, "event=log_lines_dropped dropped=%llu", &lines), 1);
+        dropped += lines;
+    }
+    assert_int_equal(count_of("event=much") + dropped, MANY);
+    close(progress[0]);
+    close(progress[1]);
+}
+
 static void log_much_at_once(void)
 {
     for (int i = 0; i < MANY; i++)
@@ -402,6 +438,7 @@ int main(void)
         cmocka_unit_test(lines_of_one_thread_keep_their_order_and_none_is_lost_untold),
         cmocka_unit_test(who_logs_does_not_wait_for_who_reads),
         cmocka_unit_test(the_next_line_says_how_many_are_missing),
+        cmocka_unit_test(the_end_of_a_process_tells_what_is_missing_though_the_pipe_is_full),
         cmocka_unit_test(without_a_thread_it_waits_a_second_in_all),
         cmocka_unit_test(lines_that_cannot_be_written_are_counted),
         cmocka_unit_test(everything_is_written_at_the_end),
