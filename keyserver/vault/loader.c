@@ -90,6 +90,17 @@ static _Noreturn void leave(int status)
     _exit(status);
 }
 
+/* In the vault, which has a copy of the loader's memory: keys that it does not serve are gone from it. Keys
+ * that a reload has kept belong to both loads and stay. */
+static void keep_only(struct loader *loader, const struct load *load)
+{
+    if (loader->served != load)
+        load_free(loader->served);
+    if (loader->next != load)
+        load_free(loader->next);
+    loader->served = loader->next = NULL;
+}
+
 /* In the vault: begins when the loader has told the supervisor of it, whose child it is by then. */
 static _Noreturn void become_vault(struct loader *loader, struct load *load, struct order_descriptors *fds,
                                    int gate)
@@ -101,6 +112,7 @@ static _Noreturn void become_vault(struct loader *loader, struct load *load, str
     close(loader->fd);
     close(fds->config);
     close(fds->edges);
+    keep_only(loader, load);
     do {
         n = read(gate, &byte, 1);
     } while (n < 0 && errno == EINTR);

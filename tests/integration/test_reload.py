@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+import keysearch
 import tls12
 from daemon import SLOW, program
 from fleet import Identity, keyless, write
@@ -125,6 +126,19 @@ def test_keys_come_and_go(yard):
     yard.reload()
     assert asker.ask("sign_tls13", key_id(pki.ed25519[1]), "0807", HASH)[0] == "ok"
     assert asker.ask("sign_tls13", key_id(pki.p256[1]), P256, HASH)[0] == "refused"
+
+
+def test_a_key_that_is_taken_out_is_gone_from_the_memory_of_the_vault(yard):
+    """The vault that takes over is a fork of who loads keys, and for that one the old keys are still there."""
+    key, server = yard.pki.p256[0], yard.server
+    numbers = {name: spellings for name, spellings in keysearch.secrets_of(key).items() if name != "PEM text"}
+    try:
+        assert keysearch.in_process(server.children()["keyless-vault"], numbers) == set(numbers)
+    except PermissionError:
+        pytest.skip("needs root (or CAP_SYS_PTRACE) to read another process's memory")
+    os.remove(os.path.join(server.folder, "keys", "p256.key"))
+    ready, _, _ = yard.reload(r"event=vault_ready cause=reload")
+    assert keysearch.in_process(int(re.search(r"pid=(\d+)", ready).group(1)), numbers) == set()
 
 
 def test_a_reload_reads_only_the_key_files_that_have_changed(yard):
