@@ -7,6 +7,7 @@
 #include "cli/files.h"
 #include "common/contents.h"
 #include "edge/certs_mend.h"
+#include "keyserver/key_mend.h"
 
 static int check_cert(const char *file, unsigned contents, struct fault *fault)
 {
@@ -17,7 +18,7 @@ static int check_cert(const char *file, unsigned contents, struct fault *fault)
             "file without it, made with: openssl crl2pkcs7 -nocrl -certfile %s | openssl pkcs7 "
             "-print_certs -out chain.pem",
             file, file);
-    if ((contents & CONTENTS_PKCS12) != 0)
+    if ((contents & (CONTENTS_PKCS12 | CONTENTS_JAVA)) != 0)
         return fault_set(
             fault, ERR_CONFIG,
             "%s: is a key store with a private key, as a rule; an edge must not have one: give the "
@@ -34,12 +35,8 @@ static int check_cert(const char *file, unsigned contents, struct fault *fault)
 
 static int check_key(const char *file, unsigned contents, struct fault *fault)
 {
-    if ((contents & CONTENTS_PKCS12) != 0)
-        return fault_set(
-            fault, ERR_CONFIG,
-            "%s: is a key store, not a key alone; take the key out with: openssl pkcs12 -nocerts "
-            "-noenc -in %s -out key.pem",
-            file, file);
+    if ((contents & (CONTENTS_PKCS12 | CONTENTS_JAVA | CONTENTS_SSH | CONTENTS_UTF16)) != 0)
+        return key_mend_form(file, contents, fault);
     if ((contents & CONTENTS_PRIVATE_KEY) != 0)
         return 0;
     if ((contents & (CONTENTS_CERTIFICATE | CONTENTS_TRUSTED | CONTENTS_PKCS7 | CONTENTS_DER)) != 0)

@@ -18,6 +18,10 @@ static const struct {
     {"-----BEGIN NEW CERTIFICATE REQUEST-----", CONTENTS_REQUEST},
     {"-----BEGIN PUBLIC KEY-----", CONTENTS_PUBLIC_KEY},
     {"-----BEGIN RSA PUBLIC KEY-----", CONTENTS_PUBLIC_KEY},
+    {"-----BEGIN OPENSSH PRIVATE KEY-----", CONTENTS_SSH},
+    {"-----BEGIN ENCRYPTED PRIVATE KEY-----", CONTENTS_ENCRYPTED},
+    {"Proc-Type: 4,ENCRYPTED",
+     CONTENTS_ENCRYPTED}, /* RFC 1421 section 4.6.1.1, as PKCS #1 and SEC 1 have it */
 };
 
 /* Every label of a private key ends in these words, whatever stands before them. */
@@ -32,6 +36,28 @@ static bool has_pem_key(const uint8_t *bytes, size_t length)
         at += sizeof mark - 1;
     }
     return false;
+}
+
+static bool ends_with(const uint8_t *at, size_t length, const char *text)
+{
+    size_t wanted = strlen(text);
+    return length >= wanted && memcmp(at + length - wanted, text, wanted) == 0;
+}
+
+size_t contents_count_keys(const uint8_t *bytes, size_t length)
+{
+    static const char begin[] = "-----BEGIN ";
+    const uint8_t *at = bytes, *end = bytes + length;
+    size_t count = 0;
+    while (at < end && (at = memmem(at, (size_t)(end - at), begin, sizeof begin - 1)) != NULL) {
+        at += sizeof begin - 1;
+        const uint8_t *dashes = memmem(at, (size_t)(end - at), "-----", 5);
+        if (dashes == NULL)
+            break;
+        size_t label = (size_t)(dashes - at);
+        count += ends_with(at, label, "PRIVATE KEY") && !ends_with(at, label, "KEYLESS PRIVATE KEY");
+    }
+    return count;
 }
 
 static unsigned tell_pem(const uint8_t *bytes, size_t length)
@@ -93,7 +119,7 @@ static unsigned tell_der(const uint8_t *bytes, size_t length)
     const uint8_t *at = bytes, *end = bytes + length;
     struct element outer, first;
     if (length >= sizeof java && memcmp(bytes, java, sizeof java) == 0)
-        return CONTENTS_PKCS12;
+        return CONTENTS_JAVA;
     if (!take(&outer, &at, end) || outer.tag != TAG_SEQUENCE)
         return 0;
     at = outer.content;
@@ -106,11 +132,20 @@ static unsigned tell_der(const uint8_t *bytes, size_t length)
         return CONTENTS_PRIVATE_KEY;
     if (first.tag == TAG_OID) /* ContentInfo, RFC 2315 section 7 */
         return CONTENTS_PKCS7 | CONTENTS_DER;
-    return is_encrypted_key(&first, at, end) ? CONTENTS_PRIVATE_KEY : CONTENTS_DER;
+    return is_encrypted_key(&first, at, end) ? CONTENTS_PRIVATE_KEY | CONTENTS_ENCRYPTED : CONTENTS_DER;
+}
+
+static bool is_utf16(const uint8_t *bytes, size_t length)
+{
+    return length >= 2 && ((bytes[0] == 0xff && bytes[1] == 0xfe) || (bytes[0] == 0xfe && bytes[1] == 0xff));
 }
 
 unsigned contents_tell(const uint8_t *bytes, size_t length)
 {
-    unsigned found = length == 0 ? 0 : tell_pem(bytes, length);
-    return found != 0 || length == 0 ? found : tell_der(bytes, length);
+    if (length == 0)
+        return 0;
+    if (is_utf16(bytes, length))
+        return CONTENTS_UTF16;
+    unsigned found = tell_pem(bytes, length);
+    return found != 0 ? found : tell_der(bytes, length);
 }

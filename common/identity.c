@@ -144,6 +144,10 @@ int identity_load_secret(uint8_t out[static 32], const char *path, struct fault 
     char line[IDENTITY_TEXT_SIZE] = {0};
     size_t length = buffer_length(&content);
     const char *text = (const char *)buffer_bytes(&content);
+    if (length >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) { /* a byte order mark, as some editors write */
+        text += 3;
+        length -= 3;
+    }
     while (length > 0 && strchr(" \t\r\n", text[length - 1]) != NULL)
         length--;
     if (length == sizeof line - 1)

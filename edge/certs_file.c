@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -316,7 +317,15 @@ static int make_key(struct cert *cert, OSSL_LIB_CTX *context, struct fault *faul
     if (public_key == NULL)
         return fault_set(fault, ERR_UNSUPPORTED, "%s: the type of its key is not known to OpenSSL",
                          cert->file);
-    int type = provider_key_type(public_key);
+    int type = provider_key_type(public_key), is_explicit = 0;
+    if (EVP_PKEY_get_int_param(public_key, OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS, &is_explicit) ==
+            1 &&
+        is_explicit != 0)
+        return fault_set(
+            fault, ERR_UNSUPPORTED,
+            "%s: the curve of its key is spelled out (explicit parameters), which clients refuse; "
+            "name the curve in the key (openssl ec -param_enc named_curve) and have it issued anew",
+            cert->file);
     int error = provider_key_new(context, public_key, &cert->key, cert->key_id, &inner);
     if (error != 0)
         return fault_set(fault, error, "%s: %s", cert->file, inner.text);
@@ -330,7 +339,8 @@ static int fill(struct cert *cert, OSSL_LIB_CTX *context, struct certs_pool *poo
     unsigned contents = contents_tell(buffer_bytes(content), buffer_length(content));
     if ((contents & CONTENTS_KEYS) != 0)
         return certs_mend_key(cert->file, fault);
-    if ((contents & CONTENTS_CERTIFICATE) == 0)
+    /* What stands in another form could be the leaf of what is read. */
+    if ((contents & CONTENTS_CERTIFICATE) == 0 || (contents & (CONTENTS_TRUSTED | CONTENTS_PKCS7)) != 0)
         return certs_mend_form(cert->file, contents, fault);
     int error = 0;
     (void)((error = parse_chain(cert, context, pool, content, fault)) != 0 ||

@@ -38,21 +38,26 @@ static const struct {
     unsigned contents; /* all of these */
     const char *why;
     const char *command; /* makes FILE.pem of FILE, which follows */
+    const char *rest;    /* follows FILE */
 } forms[] = {
-    {CONTENTS_TRUSTED, "holds a TRUSTED CERTIFICATE, OpenSSL's own form", "openssl x509 -in"},
-    {CONTENTS_PKCS7 | CONTENTS_DER, "is a PKCS #7 bundle", "openssl pkcs7 -inform der -print_certs -in"},
-    {CONTENTS_PKCS7, "is a PKCS #7 bundle", "openssl pkcs7 -print_certs -in"},
-    {CONTENTS_DER, "looks like DER", "openssl x509 -inform der -in"},
+    {CONTENTS_UTF16, "is text in UTF-16", "iconv -f UTF-16 -t ASCII", ">"},
+    {CONTENTS_TRUSTED | CONTENTS_CERTIFICATE,
+     "holds a TRUSTED CERTIFICATE, OpenSSL's own form, beside others", "openssl crl2pkcs7 -nocrl -certfile",
+     "| openssl pkcs7 -print_certs -out"},
+    {CONTENTS_TRUSTED, "holds a TRUSTED CERTIFICATE, OpenSSL's own form", "openssl x509 -in", "-out"},
+    {CONTENTS_PKCS7 | CONTENTS_DER, "is a PKCS #7 bundle", "openssl pkcs7 -inform der -print_certs -in",
+     "-out"},
+    {CONTENTS_PKCS7, "is a PKCS #7 bundle", "openssl pkcs7 -print_certs -in", "-out"},
+    {CONTENTS_DER, "looks like DER", "openssl x509 -inform der -in", "-out"},
 };
 
 int certs_mend_form(const char *path, unsigned contents, struct fault *fault)
 {
     for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++)
         if ((contents & forms[i].contents) == forms[i].contents)
-            return fault_set(
-                fault, ERR_CONFIG,
-                "%s: no PEM certificate in it: it %s; run: %s %s -out %s.pem, and take this file away", path,
-                forms[i].why, forms[i].command, path, path);
+            return fault_set(fault, ERR_CONFIG,
+                             "%s: it %s, which is not read; run: %s %s %s %s.pem, and take this file away",
+                             path, forms[i].why, forms[i].command, path, forms[i].rest, path);
     if ((contents & CONTENTS_REQUEST) != 0)
         return fault_set(
             fault, ERR_CONFIG,

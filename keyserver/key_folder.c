@@ -84,6 +84,20 @@ static int add(struct walk *walk, char *name, struct key_stamp stamp)
     return 0;
 }
 
+/* Takes NAME. */
+static int add_other(struct walk *walk, char *name)
+{
+    struct key_folder *list = walk->list;
+    if (list->other == NULL)
+        list->other = calloc(KEY_FOLDER_OTHERS, sizeof *list->other);
+    if (list->other == NULL || list->others == KEY_FOLDER_OTHERS) {
+        free(name);
+        return list->other == NULL ? ERR_MEMORY : 0;
+    }
+    list->other[list->others++] = name;
+    return 0;
+}
+
 /* What stands beside the key of an ACME client, and is for the edge. */
 static bool is_chain(const char *name)
 {
@@ -123,8 +137,9 @@ static int walk_entry(struct walk *walk, int parent, const char *entry, const ch
 {
     struct stat info;
     bool there = fstatat(parent, entry, &info, 0) == 0, is_folder = there && S_ISDIR(info.st_mode);
+    bool is_key = !is_folder && key_folder_extension(entry) != NULL;
     bool wanted = is_folder ? depth < KEY_FOLDER_DEPTH && !is_of_file_system(entry)
-                            : key_folder_extension(entry) != NULL;
+                            : is_key || (there && S_ISREG(info.st_mode));
     char *name;
     if (!wanted)
         return 0;
@@ -132,6 +147,8 @@ static int walk_entry(struct walk *walk, int parent, const char *entry, const ch
         return ERR_MEMORY;
     if (is_folder)
         return walk_sub_folder(walk, parent, entry, name, depth + 1);
+    if (!is_key)
+        return add_other(walk, name);
     return add(walk, name, there ? stamp_of(&info) : (struct key_stamp){.inode = 0});
 }
 
@@ -192,6 +209,9 @@ void key_folder_clear(struct key_folder *list)
 {
     for (size_t i = 0; i < list->count; i++)
         free(list->item[i].name);
+    for (size_t i = 0; i < list->others; i++)
+        free(list->other[i]);
     free(list->item);
+    free(list->other);
     *list = (struct key_folder){.item = NULL};
 }

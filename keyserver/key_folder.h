@@ -24,9 +24,13 @@ struct key_folder_file {
 struct key_folder {
     struct key_folder_file *item; /* owned; in the order of their names */
     size_t count;
+    char **other; /* owned names of further regular files, whose names are not those of keys */
+    size_t others;
 };
 
-#define KEY_FOLDER_DEPTH 3 /* sub-folders below the folder */
+#define KEY_FOLDER_OTHERS 256 /* of them are listed */
+
+#define KEY_FOLDER_DEPTH  3 /* sub-folders below the folder */
 
 /* The key files of FOLDER and its sub-folders into the empty OUT, links followed, what begins with a dot left
  * out. Beside a privkey.pem the files that ACME clients put there for the other side, cert.pem, chain.pem and

@@ -8,11 +8,11 @@
 #include <openssl/x509.h>
 #include <string.h>
 
+#include "common/contents.h"
 #include "common/identity.h"
 #include "common/secret.h"
+#include "keyserver/key_mend.h"
 #include "keyserver/vault/rsa_check.h"
-
-#define KEY_FILE_MAX 65536 /* bytes */
 
 static const struct {
     const char *openssl; /* name of the algorithm */
@@ -60,27 +60,18 @@ static EVP_PKEY *decode(const struct buffer *content, bool *encrypted)
     return pkey;
 }
 
-static bool has_text(const struct buffer *content, const char *text)
-{
-    return buffer_length(content) > 0 &&
-           memmem(buffer_bytes(content), buffer_length(content), text, strlen(text)) != NULL;
-}
-
 /* Why nothing came out of the decoder. */
-static int explain(const char *path, const struct buffer *content, bool encrypted, struct fault *fault)
+static int explain(const char *path, const struct buffer *content, unsigned contents, bool encrypted,
+                   struct fault *fault)
 {
-    if (encrypted || has_text(content, "ENCRYPTED"))
+    if (buffer_length(content) == 0)
+        return fault_set(fault, ERR_CONFIG, "%s: is empty; put the key here, or take the file away", path);
+    if (encrypted || (contents & CONTENTS_ENCRYPTED) != 0)
         return fault_set(
             fault, ERR_CONFIG,
             "%s: encrypted, and nobody is asked for a passphrase; run: openssl pkey -in %s -out NEW", path,
             path);
-    if (has_text(content, "BEGIN CERTIFICATE") || has_text(content, "BEGIN PUBLIC KEY"))
-        return fault_set(
-            fault, ERR_CONFIG,
-            "%s: holds no private key; certificates and public keys belong on the edge, move it there", path);
-    return fault_set(fault, ERR_CONFIG,
-                     "%s: not a private key in PEM or DER; look at it with: openssl pkey -in %s -noout", path,
-                     path);
+    return key_mend_form(path, contents, fault);
 }
 
 static int find_type(struct key *key, const char *path, struct fault *fault)
@@ -102,6 +93,17 @@ static int find_type(struct key *key, const char *path, struct fault *fault)
                      "%s: a key of type %s%s%s with %d bits cannot be used; RSA of 2048 to 4096 bits, P-256, "
                      "P-384 and Ed25519 can",
                      path, EVP_PKEY_get0_type_name(key->pkey), group[0] ? " " : "", group, bits);
+}
+
+/* A certificate names its curve (RFC 5480 section 2.1.1), so the key would have another id than that. */
+static int check_named_curve(const struct key *key, const char *path, struct fault *fault)
+{
+    int is_explicit = 0;
+    if (EVP_PKEY_get_int_param(key->pkey, OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS, &is_explicit) ==
+            1 &&
+        is_explicit != 0)
+        return key_mend_explicit(path, fault);
+    return 0;
 }
 
 /* n as bytes, and a public exponent that makes RSA a permutation. */
@@ -148,18 +150,27 @@ static int check_pair(struct key *key, const char *path, struct fault *fault)
                             path);
 }
 
+static int decode_file(struct key *key, const char *path, const struct buffer *content, struct fault *fault)
+{
+    size_t length = buffer_length(content);
+    const uint8_t *bytes = length > 0 ? buffer_bytes(content) : NULL;
+    size_t count = contents_count_keys(bytes, length);
+    bool encrypted;
+    if (count > 1)
+        return key_mend_several(path, count, fault);
+    key->pkey = decode(content, &encrypted);
+    return key->pkey != NULL ? 0 : explain(path, content, contents_tell(bytes, length), encrypted, fault);
+}
+
 int key_file_load(struct key *key, const char *path, struct fault *fault)
 {
     struct buffer content = {0};
-    bool encrypted;
     int err = identity_read_secret_file(path, KEY_FILE_MAX, &content, fault);
-    if (err != 0)
-        return err;
-    key->pkey = decode(&content, &encrypted);
-    if (key->pkey == NULL)
-        err = explain(path, &content, encrypted, fault);
+    if (err == 0)
+        err = decode_file(key, path, &content, fault);
     buffer_clear(&content);
-    if (err == 0 && (err = find_type(key, path, fault)) == 0 && (err = check_pair(key, path, fault)) == 0 &&
+    if (err == 0 && (err = check_named_curve(key, path, fault)) == 0 &&
+        (err = find_type(key, path, fault)) == 0 && (err = check_pair(key, path, fault)) == 0 &&
         (err = take_id(key, path, fault)) == 0 && key->type == KEY_RSA)
         err = take_modulus(key, path, fault);
     ERR_clear_error();

@@ -4,6 +4,8 @@
 
 #include "keyserver/vault/keystore.h"
 
+#define KEY_FILE_MAX 65536 /* bytes */
+
 /* Reads PATH (mode checked) into the zeroed KEY: everything but name, index and fallback_secret. */
 int key_file_load(struct key *key, const char *path, struct fault *fault) MUST_USE;
 

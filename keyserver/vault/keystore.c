@@ -68,30 +68,32 @@ void keystore_number(struct keystore *store)
             store->item[i]->index = i;
 }
 
-static void tell_skipped(const struct keystore_file *file)
+static void tell_skipped(const struct keystore_file *file, const char *folder)
 {
     if (file->key == NULL)
         log_finding(LOG_ERROR, "key_skipped", "file=%s error=\"%s\"", file->name,
                     file->why != NULL ? file->why : err_string(ERR_MEMORY));
     else if (file->clash == CLASH_KEY)
-        log_finding(LOG_WARN, "key_skipped",
-                    "key=%s error=\"the same key as %s; remove one of the two files\"", file->key->name,
-                    file->first->key->name);
+        log_finding(LOG_ERROR, "key_skipped",
+                    "key=%s error=\"%s/%s: the same key as %s; remove one of the two files\"",
+                    file->key->name, folder, file->name, file->first->name);
     else if (file->clash == CLASH_NAME)
         log_finding(LOG_ERROR, "key_skipped",
-                    "key=%s error=\"%s is the name of another key, too; rename one of the two files\"",
-                    file->key->name, file->key->name);
+                    "key=%s error=\"%s/%s: %s is the name of another key, too, that of %s; rename one of the "
+                    "two files\"",
+                    file->key->name, folder, file->name, file->key->name, file->first->name);
 }
 
-static void tell(const struct keystore *store)
+static void tell(const struct keystore *store, const char *folder)
 {
     for (size_t i = 0; i < store->list.count; i++) {
         const struct keystore_file *file = &store->file[i];
         if (file->key == NULL || file->clash != CLASH_NONE)
-            tell_skipped(file);
+            tell_skipped(file, folder);
         else if (file->wanted)
             tell_about(file->key);
     }
+    keystore_tell_ignored(&store->list, folder);
 }
 
 /* ---- what a reload may not do ---- */
@@ -204,7 +206,7 @@ int keystore_reload(struct keystore **out, const struct keystore *before, const 
         keystore_free(store);
         return err;
     }
-    tell(store);
+    tell(store, folder);
     *out = store;
     return 0;
 }

@@ -37,6 +37,8 @@ void keystore_read(struct keystore *store, size_t wanted, const char *folder,
                    const uint8_t group_secret[static 32]);
 /* Takes a reference back; the last one wipes and frees. NULL is allowed. */
 void keystore_release(struct key *key);
+/* Logs which other files of FOLDER hold a private key, and how they would be read. */
+void keystore_tell_ignored(const struct key_folder *list, const char *folder);
 /* Finds out which files clash, and fills item, count and skipped. ERR_MEMORY. */
 int keystore_choose(struct keystore *store) MUST_USE;
 

@@ -286,7 +286,7 @@ static void rubbish_is_called_so(void **state)
     keys_write_text(folder, "a.pem", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n");
     assert_refused("a.pem", "not a private key");
     keys_write_text(folder, "a.pem", "");
-    assert_refused("a.pem", "not a private key");
+    assert_refused("a.pem", "is empty");
 }
 
 static void a_cut_file_is_refused_at_every_length(void **state)
