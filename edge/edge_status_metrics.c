@@ -266,6 +266,11 @@ static void put_provider(struct buffer *out)
     put_labelled(out, "keyless_edge_key_operations_rejected_total", "reason", "length", stats.bad_length);
     put_labelled(out, "keyless_edge_key_operations_rejected_total", "reason", "signature",
                  stats.bad_signature);
+    metrics_family(
+        out, "keyless_edge_rsa_ciphertexts_replaced_total", METRIC_COUNTER,
+        "Encrypted pre-master secrets of clients that can be none, in whose place a random one was "
+        "asked for.");
+    metrics_sample(out, "keyless_edge_rsa_ciphertexts_replaced_total", NULL, (double)stats.replaced);
 }
 
 static void put_gauge(struct buffer *out, const char *name, const char *help, double value)

@@ -125,12 +125,14 @@ static void on_message(int written, int version, int content_type, const void *b
         give_up(exchange, ssl); /* TLS 1.3, ephemeral keys, a session that goes on, or no epoch */
         return;
     }
-    exchange->lost = length > HANDSHAKE_MAX - buffer_length(messages) ||
+    if (type == CLIENT_KEY_EXCHANGE) {
+        stop_following(ssl); /* the provider writes it, with the ciphertext that it asks for */
+        return;
+    }
+    exchange->lost = length > PROVIDER_MESSAGES_MAX - buffer_length(messages) ||
                      buffer_put(messages, bytes, length) != 0;
     if (exchange->lost)
         give_up(exchange, ssl);
-    else if (type == CLIENT_KEY_EXCHANGE)
-        stop_following(ssl);
 }
 
 void exchange_join(struct exchange *exchange, SSL *ssl, struct client *client)

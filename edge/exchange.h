@@ -18,7 +18,7 @@ enum exchange_mode {
     EXCHANGE_NONE,     /* it has none, or nothing was asked for yet */
     EXCHANGE_BOUND,    /* */
     EXCHANGE_NO_EPOCH, /* plain: the key servers have none for this edge, or none came in time */
-    EXCHANGE_TOO_LONG, /* plain: its messages are longer than HANDSHAKE_MAX (or there was no memory) */
+    EXCHANGE_TOO_LONG, /* plain: its messages exceed PROVIDER_MESSAGES_MAX (or there was no memory) */
     EXCHANGE_NO_EMS,   /* plain: the client does not know the extended master secret (RFC 7627) */
     EXCHANGE_MODES
 };

@@ -9,6 +9,9 @@
 
 #include "common/secret.h"
 #include "edge/provider/internal.h"
+#include "proto/ciphertext.h"
+
+#define CLIENT_KEY_EXCHANGE 16 /* HandshakeType (RFC 5246, 7.4) */
 
 /* One RSA decryption in the making. */
 struct decryption {
@@ -113,57 +116,105 @@ int decrypt_premaster(const struct provider *provider, const uint8_t key_id[stat
     return decrypt_secret(provider, &operation, outcome);
 }
 
-/* All that anyone can see: libssl asks for nothing else. */
-static bool is_well_formed(const struct decryption *decryption, size_t length)
+/* As libssl asks; it asks for nothing else. */
+static bool is_of_tls(const struct decryption *decryption)
 {
     return decryption->padding == RSA_PKCS1_WITH_TLS_PADDING && decryption->client_version != 0 &&
-           decryption->client_version <= UINT16_MAX && length == decryption->key->size &&
-           length <= RSA_MODULUS_MAX;
+           decryption->client_version <= UINT16_MAX && decryption->key->size <= RSA_MODULUS_MAX;
 }
 
-/* Bound: keeps for the derivation what it needs and gives a token that only this handshake knows, of the form
- * of a pre-master secret (RFC 5246, 7.4.7.1). The messages must be those that this ciphertext came with. */
-static int hold(const struct decryption *decryption, struct provider_exchange *exchange,
-                const uint8_t *ciphertext, size_t length, uint8_t out[static TLS_PREMASTER_SIZE])
+/* ---- the ciphertext ---- */
+
+/* A random number of as many bytes as the modulus, above 1 and below n, whose first byte is not 0. */
+static void make_ciphertext(const struct remote_key *key, uint8_t out[static RSA_MODULUS_MAX])
 {
-    const struct buffer *messages = &exchange->messages;
-    size_t end = buffer_length(messages);
-    if (end < length || memcmp(buffer_bytes(messages) + end - length, ciphertext, length) != 0)
-        return ERR_FORMAT;
+    random_bytes(out, key->size);
+    out[0] = 0;
+    out[1] |= 1;
+}
+
+/* What to ask for: the LENGTH bytes that the client has sent, or when they can be no encryption at all, a
+ * random ciphertext in ROOM. So the client meets what any wrong padding meets, the same way through the key
+ * server and the same end at Finished (RFC 5246, 7.4.7.1), and no key server is asked for what it refuses.
+ * As long as the modulus. */
+static const uint8_t *choose_ciphertext(const struct remote_key *key, const uint8_t *sent, size_t length,
+                                        uint8_t room[static RSA_MODULUS_MAX])
+{
+    if (ciphertext_check(sent, length, key->modulus, key->size) == 0)
+        return sent;
+    counter_add(&provider_counters.replaced, 1);
+    make_ciphertext(key, room);
+    return room;
+}
+
+/* ClientKeyExchange (RFC 5246, 7.4.7.1) with LENGTH (at most RSA_MODULUS_MAX) bytes of CIPHERTEXT: there is
+ * one way to write it. */
+static int put_key_exchange(struct buffer *messages, const uint8_t *ciphertext, size_t length)
+{
+    uint8_t message[4 + 2 + RSA_MODULUS_MAX];
+    struct writer w;
+    if (buffer_length(messages) > PROVIDER_MESSAGES_MAX)
+        return ERR_LENGTH;
+    writer_init(&w, message, sizeof message);
+    writer_u8(&w, CLIENT_KEY_EXCHANGE);
+    writer_u24(&w, (uint32_t)length + 2);
+    writer_u16(&w, (uint16_t)length);
+    writer_bytes(&w, ciphertext, length);
+    return buffer_put(messages, message, writer_length(&w));
+}
+
+/* ---- asking ---- */
+
+/* Bound: keeps for the derivation what it needs and gives a token that only this handshake knows, of the form
+ * of a pre-master secret (RFC 5246, 7.4.7.1). */
+static int hold(const struct decryption *decryption, struct provider_exchange *exchange,
+                const uint8_t *ciphertext, uint8_t out[static TLS_PREMASTER_SIZE])
+{
+    const struct remote_key *key = decryption->key;
+    int error = put_key_exchange(&exchange->messages, ciphertext, key->size);
+    if (error != 0)
+        return error;
     random_bytes(exchange->token, sizeof exchange->token);
     exchange->token[0] = (uint8_t)(decryption->client_version >> 8);
     exchange->token[1] = (uint8_t)decryption->client_version;
-    memcpy(exchange->key_id, decryption->key->id, KEY_ID_SIZE);
+    memcpy(exchange->key_id, key->id, KEY_ID_SIZE);
     exchange->client_version = (uint16_t)decryption->client_version;
-    exchange->ciphertext_length = (uint16_t)length;
+    exchange->ciphertext_length = (uint16_t)key->size;
     exchange->held = true;
     memcpy(out, exchange->token, TLS_PREMASTER_SIZE);
     return 0;
 }
 
-/* One error for everything: what goes wrong here depends on the key server's state and on lengths, never on
- * what the ciphertext holds. */
-static int decrypt(const struct decryption *decryption, const uint8_t *ciphertext, size_t length,
-                   uint8_t out[static TLS_PREMASTER_SIZE])
+static int ask(const struct decryption *decryption, const uint8_t *ciphertext,
+               uint8_t out[static TLS_PREMASTER_SIZE])
 {
-    struct provider_exchange *exchange = provider_exchange_here(decryption->provider);
     struct outcome outcome = {.status = STATUS_UNAVAILABLE};
-    bool bound = exchange != NULL && buffer_length(&exchange->messages) > 0;
-    if (!is_well_formed(decryption, length) ||
-        (bound && hold(decryption, exchange, ciphertext, length, out) != 0)) {
-        counter_add(&provider_counters.refused_locally, 1);
-        return ERR_REFUSED;
-    }
-    if (bound)
-        return 0;
-    if (exchange != NULL)
-        exchange->asked = OP_RSA_PREMASTER;
     int error = decrypt_premaster(decryption->provider, decryption->key->id,
-                                  (uint16_t)decryption->client_version, ciphertext, length, &outcome);
+                                  (uint16_t)decryption->client_version, ciphertext, decryption->key->size,
+                                  &outcome);
     if (error == 0)
         memcpy(out, outcome.bytes, TLS_PREMASTER_SIZE);
     OPENSSL_cleanse(&outcome, sizeof outcome);
     return error;
+}
+
+/* One error for everything: what goes wrong here depends on the key server's state, never on the
+ * ciphertext. */
+static int decrypt(const struct decryption *decryption, const uint8_t *sent, size_t length,
+                   uint8_t out[static TLS_PREMASTER_SIZE])
+{
+    struct provider_exchange *exchange = provider_exchange_here(decryption->provider);
+    uint8_t room[RSA_MODULUS_MAX];
+    if (!is_of_tls(decryption)) {
+        counter_add(&provider_counters.refused_locally, 1);
+        return ERR_REFUSED;
+    }
+    const uint8_t *ciphertext = choose_ciphertext(decryption->key, sent, length, room);
+    if (exchange != NULL && buffer_length(&exchange->messages) > 0)
+        return hold(decryption, exchange, ciphertext, out);
+    if (exchange != NULL)
+        exchange->asked = OP_RSA_PREMASTER;
+    return ask(decryption, ciphertext, out);
 }
 
 static int decryption_decrypt(void *data, unsigned char *out, size_t *out_length, size_t out_size,

@@ -38,6 +38,7 @@ struct remote_key {
     OSSL_PARAM *exported;            /* owned; the public half as parameters, made once: exports are hot */
     size_t size;                     /* bytes of the modulus, or most bytes of a signature */
     uint8_t id[KEY_ID_SIZE];
+    uint8_t modulus[RSA_MODULUS_MAX]; /* RSA: `size` bytes, big-endian */
 };
 
 struct remote_key *keymgmt_key_share(struct remote_key *key); /* one more reference to KEY */
@@ -82,6 +83,7 @@ int decrypt_premaster(const struct provider *provider, const uint8_t key_id[stat
 /* Process-wide, see struct provider_stats. */
 struct provider_counters {
     counter refused_locally;
+    counter replaced;
     counter bad_length;
     counter bad_signature;
 };

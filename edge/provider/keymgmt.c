@@ -1,3 +1,4 @@
+#include <openssl/bn.h>
 #include <openssl/core_names.h>
 #include <openssl/params.h>
 #include <openssl/x509.h>
@@ -132,6 +133,19 @@ static int key_id_compute(struct remote_key *key)
     return done;
 }
 
+/* Keys of other types have none. */
+static int keep_modulus(struct remote_key *key)
+{
+    BIGNUM *n = NULL;
+    if (key->type != KEY_RSA)
+        return 1;
+    int done = key->size <= sizeof key->modulus &&
+               EVP_PKEY_get_bn_param(key->public_key, OSSL_PKEY_PARAM_RSA_N, &n) == 1 &&
+               BN_bn2binpad(n, key->modulus, (int)key->size) == (int)key->size;
+    BN_free(n);
+    return done;
+}
+
 /* A selection with the private half is refused in both directions: no private key may come in here, and when
  * libcrypto is refused the private half it lets this provider do the work. */
 static int key_import(void *data, int selection, const OSSL_PARAM params[])
@@ -148,7 +162,7 @@ static int key_import(void *data, int selection, const OSSL_PARAM params[])
         return 0;
     key->type = (enum key_type)type;
     key->size = (size_t)size;
-    return key_id_compute(key);
+    return keep_modulus(key) && key_id_compute(key);
 }
 
 static int key_export(void *data, int selection, OSSL_CALLBACK *callback, void *user)

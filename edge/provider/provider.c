@@ -20,6 +20,7 @@ struct provider_counters provider_counters;
 void provider_stats_get(struct provider_stats *out)
 {
     out->refused_locally = counter_get(&provider_counters.refused_locally);
+    out->replaced = counter_get(&provider_counters.replaced);
     out->bad_length = counter_get(&provider_counters.bad_length);
     out->bad_signature = counter_get(&provider_counters.bad_signature);
 }

@@ -18,13 +18,17 @@
  * because each counts one, and so does the library context's preference for `default`. */
 #define PROVIDER_TLS_PROPERTIES "?keyless.kdf=yes,?keyless.tls=yes"
 
+/* HANDSHAKE_MAX without the longest ClientKeyExchange: header 4, length 2, ciphertext. */
+#define PROVIDER_MESSAGES_MAX (HANDSHAKE_MAX - (4 + 2 + RSA_MODULUS_MAX))
+
 /* One RSA key exchange that is bound: decrypt makes no request, because the key server gives out no
  * pre-master secret. It gives OpenSSL a token instead, and leaves here what the derivation of the master
  * secret needs, which knows it by that token. Embedded in its owner; zeroed: not bound. */
 struct provider_exchange {
-    /* Filled by the owner before ClientKeyExchange is read: the handshake messages ClientHello …
-     * ClientKeyExchange as they were sent. Empty: not bound, decrypt asks for the pre-master secret at once.
-     * The provider frees them when the master secret is there or will not come. */
+    /* Filled by the owner before ClientKeyExchange is processed: the handshake messages ClientHello …
+     * ServerHelloDone as they were sent, at most PROVIDER_MESSAGES_MAX bytes. Empty: not bound, decrypt asks
+     * for the pre-master secret at once. The provider adds ClientKeyExchange, and frees them when the master
+     * secret is there or will not come. */
     struct buffer messages;
     /* What the key server was asked for in the end: OP_RSA_MASTER, or OP_RSA_PREMASTER for a client without
      * extended master secret (RFC 7627); 0 = nothing yet. */
@@ -69,8 +73,9 @@ int provider_key_type(EVP_PKEY *key) MUST_USE;
 /* Counters of the answers that were thrown away here. */
 struct provider_stats {
     uint64_t refused_locally; /* bytes to be signed that did not come apart */
-    uint64_t bad_length;      /* answers of a length the key cannot give */
-    uint64_t bad_signature;   /* answers that did not verify */
+    uint64_t replaced;      /* ciphertexts that can be no encryption, in whose place another was asked for */
+    uint64_t bad_length;    /* answers of a length the key cannot give */
+    uint64_t bad_signature; /* answers that did not verify */
 };
 void provider_stats_get(struct provider_stats *out);
 

@@ -4,6 +4,7 @@
 
 #include "common/bytes.h"
 #include "keyserver/vault/curve.h"
+#include "proto/ciphertext.h"
 
 #define NAMED_CURVE 3 /* ECCurveType (RFC 8422, 5.4) */
 
@@ -84,25 +85,10 @@ static enum wall_refusal pass_tls12(const struct operation *operation, const str
     return REFUSAL_NONE;
 }
 
-/* As long as the modulus, above 1 and below n - 1. Ciphertext and modulus are public: this may branch. */
-static bool ciphertext_good(const uint8_t *c, size_t length, const struct key *key)
-{
-    const uint8_t *n = key->modulus;
-    size_t k = key->result_size, leading = 0;
-    if (length != k || memcmp(c, n, k) >= 0)
-        return false;
-    while (leading < k - 1 && c[leading] == 0)
-        leading++;
-    if (leading == k - 1 && c[k - 1] <= 1)
-        return false;
-    /* n is odd, so n - 1 differs from it in the last byte only. */
-    return memcmp(c, n, k - 1) != 0 || c[k - 1] != (uint8_t)(n[k - 1] - 1);
-}
-
 static enum wall_refusal pass_ciphertext(uint16_t client_version, const uint8_t *ciphertext, size_t length,
                                          const struct key *key, struct task *out)
 {
-    if (!ciphertext_good(ciphertext, length, key))
+    if (ciphertext_check(ciphertext, length, key->modulus, key->result_size) != 0)
         return REFUSAL_STRUCTURE;
     out->u.exchange.client_version = client_version;
     out->u.exchange.ciphertext_length = (uint16_t)length;

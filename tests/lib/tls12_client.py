@@ -1,7 +1,7 @@
 """A TLS 1.2 client by hand, for what no library lets one choose: every byte of its ClientHello.
 
 Knows TLS_RSA_WITH_AES_128_CBC_SHA with the extended master secret and encrypt-then-MAC only. Verifies the server's Finished, so
-what it talks to has the right master secret.
+what it talks to has the right master secret. Its ClientKeyExchange may hold anything.
 """
 import hashlib
 import hmac
@@ -13,11 +13,21 @@ import tls12
 
 EXTENDED_MASTER_SECRET, ENCRYPT_THEN_MAC = 23, 22
 ALERT, FINISHED = 21, 20
+RECORD_MAX = 16384
 ALGORITHMS = struct.pack(">HHHH", 13, 4, 2, 0x0401)  # without them OpenSSL refuses the certificate
 
 
 def openssl(*arguments, input):
     return subprocess.run(["openssl", *arguments], input=input, capture_output=True, check=True).stdout
+
+
+def with_length(ciphertext):
+    """The body of a ClientKeyExchange (RFC 5246, 7.4.7.1)."""
+    return struct.pack(">H", len(ciphertext)) + ciphertext
+
+
+class Alert(Exception):
+    """The server has sent one in place of what was due: its AlertDescription."""
 
 
 class Client:
@@ -43,7 +53,9 @@ class Client:
         return kind, self._exactly(length)
 
     def _send_clear(self, kind, body):
-        self.raw.sendall(struct.pack(">BHH", kind, 0x0303, len(body)) + body)
+        for at in range(0, len(body), RECORD_MAX):
+            part = body[at:at + RECORD_MAX]
+            self.raw.sendall(struct.pack(">BHH", kind, 0x0303, len(part)) + part)
 
     def _mac(self, key, number, kind, content):
         return hmac.new(key, struct.pack(">QBHH", number, kind, 0x0303, len(content)) + content, hashlib.sha1).digest()
@@ -76,6 +88,8 @@ class Client:
         waiting, found = b"", {}
         while tls12.SERVER_HELLO_DONE not in found:
             kind, body = self._record()
+            if kind == ALERT:
+                raise Alert(body[1])
             assert kind == tls12.HANDSHAKE, "record type %d: %s" % (kind, body.hex())
             waiting += body
             while len(waiting) >= 4 and len(waiting) >= 4 + int.from_bytes(waiting[1:4], "big"):
@@ -93,20 +107,43 @@ class Client:
     def _finished(self, label):
         return tls12.prf(self.master, label, hashlib.sha256(self.messages).digest(), 12)
 
-    def handshake(self):
-        extensions = b"".join(struct.pack(">HH", n, 0) for n in (EXTENDED_MASTER_SECRET, ENCRYPT_THEN_MAC)) + ALGORITHMS
+    def hello(self, version=0x0303, extensions=b"", suites=b""):
+        """Sends a ClientHello with SUITES and EXTENSIONS beside its own, and reads the server's flight."""
+        self.version = struct.pack(">H", version)
+        extensions += b"".join(struct.pack(">HH", n, 0) for n in (EXTENDED_MASTER_SECRET, ENCRYPT_THEN_MAC)) + ALGORITHMS
+        suites += b"\0\x2f"
         self._send_clear(tls12.HANDSHAKE, self._message(
-            tls12.CLIENT_HELLO, b"\3\3" + self.random + b"\0" + b"\0\2\0\x2f" + b"\1\0" + struct.pack(">H", len(extensions)) + extensions))
-        server_random = self._flight()[tls12.SERVER_HELLO][2:34]
-        premaster = b"\3\3" + os.urandom(46)
-        sealed = openssl("pkeyutl", "-encrypt", "-certin", "-inkey", self.cert, input=premaster)
-        self._send_clear(tls12.HANDSHAKE, self._message(tls12.CLIENT_KEY_EXCHANGE, struct.pack(">H", len(sealed)) + sealed))
-        self._derive(server_random, premaster)
+            tls12.CLIENT_HELLO, self.version + self.random + b"\0" + struct.pack(">H", len(suites)) + suites + b"\1\0"
+            + struct.pack(">H", len(extensions)) + extensions))
+        self.server_random = self._flight()[tls12.SERVER_HELLO][2:34]
+
+    def exchange(self, key_exchange=None):
+        """Sends ClientKeyExchange: with the body KEY_EXCHANGE, or a good one."""
+        premaster = self.version + os.urandom(46)
+        if key_exchange is None:
+            key_exchange = with_length(openssl("pkeyutl", "-encrypt", "-certin", "-inkey", self.cert, input=premaster))
+        self._send_clear(tls12.HANDSHAKE, self._message(tls12.CLIENT_KEY_EXCHANGE, key_exchange))
+        self._derive(self.server_random, premaster)
+
+    def finish(self):
+        """Sends Finished and verifies the server's."""
         self._send_clear(tls12.CHANGE_CIPHER_SPEC, b"\1")
         self._send_sealed(tls12.HANDSHAKE, self._message(FINISHED, self._finished(b"client finished")))
-        assert self._record() == (tls12.CHANGE_CIPHER_SPEC, b"\1")
+        self.expect_change()
         kind, finished = self._receive_sealed()
         assert kind == tls12.HANDSHAKE and finished[4:] == self._finished(b"server finished")
+
+    def expect_change(self):
+        """Reads ChangeCipherSpec; Alert when that comes instead."""
+        kind, body = self._record()
+        if kind == ALERT:
+            raise Alert(body[1])
+        assert (kind, body) == (tls12.CHANGE_CIPHER_SPEC, b"\1")
+
+    def handshake(self, **hello):
+        self.hello(**hello)
+        self.exchange()
+        self.finish()
 
     # ---- data ----
 
