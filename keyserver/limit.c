@@ -107,6 +107,13 @@ void limit_bucket_take(struct limit_bucket *bucket, const struct limit *rate, ui
         bucket->at_ns = now_ns;
 }
 
+void limit_bucket_restore(struct limit_bucket *bucket, const struct limit *rate, uint64_t then_ns)
+{
+    limit_bucket_take(bucket, rate, then_ns);
+    if (rate->count != 0 && bucket->debt > bucket_size(rate))
+        bucket->debt = bucket_size(rate);
+}
+
 /* ---- quotas ---- */
 
 int64_t limit_window_start(const struct limit *quota, int64_t unix_s)

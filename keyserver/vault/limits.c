@@ -205,57 +205,75 @@ static const struct key *find_key(const struct limits *limits, const char *name)
     return found != NULL ? *found : NULL;
 }
 
-/* EDGE or KEY is NULL where the quota is over all of them. */
-static int restore(struct limits *limits, const struct authorized_edge *edge, const struct key *key,
-                   int64_t unix_s, uint64_t count)
+/* What a use of KEY by EDGE is counted against; one of them is NULL where the limit is over all of them. */
+struct place {
+    const struct limit *rate, *quota; /* borrowed */
+    struct limits_counter *counter;   /* borrowed; NULL: nothing is limited here */
+};
+
+/* ERR_MEMORY */
+static int find_place(struct limits *limits, struct place *out, const struct authorized_edge *edge,
+                      const struct key *key, const struct moment *then)
 {
-    const struct moment then = {.unix_s = unix_s};
-    const struct limit *quota;
-    struct limits_counter *counter;
     if (key == NULL) {
-        quota = &edge->quota;
-        counter = &limits->of_edges[edge->index];
-    } else if (edge == NULL) {
-        quota = &limits->rules[key->index]->quota;
-        counter = &limits->of_keys[key->index];
-    } else {
-        quota = &limits->rules[key->index]->quota_per_edge;
-        counter = quota->count == 0
-                      ? NULL
-                      : pair_counter(limits, (uint32_t)edge->index, (uint32_t)key->index, &then);
-    }
-    if (quota->count == 0)
+        *out = (struct place){&edge->rate, &edge->quota, &limits->of_edges[edge->index]};
         return 0;
-    if (counter == NULL)
-        return ERR_MEMORY;
-    limit_window_restore(&counter->quota, quota, unix_s, count);
+    }
+    const struct policy_rule *rule = limits->rules[key->index];
+    if (edge == NULL) {
+        *out = (struct place){&rule->rate, &rule->quota, &limits->of_keys[key->index]};
+        return 0;
+    }
+    *out = (struct place){&rule->rate_per_edge, &rule->quota_per_edge, NULL};
+    if (rule->quota_per_edge.count == 0 && (rule->rate_per_edge.count == 0 || then->mono_ns == 0))
+        return 0;
+    out->counter = pair_counter(limits, (uint32_t)edge->index, (uint32_t)key->index, then);
+    return out->counter != NULL ? 0 : ERR_MEMORY;
+}
+
+static int restore_use(struct limits *limits, const struct authorized_edge *edge, const struct key *key,
+                       const struct moment *then)
+{
+    struct place place;
+    int err = find_place(limits, &place, edge, key, then);
+    if (err != 0 || place.counter == NULL)
+        return err;
+    limit_window_restore(&place.counter->quota, place.quota, then->unix_s, 1);
+    if (then->mono_ns != 0)
+        limit_bucket_restore(&place.counter->rate, place.rate, then->mono_ns);
     return 0;
 }
 
-int limits_restore_use(struct limits *limits, const char *edge_name, const char *key_name, int64_t unix_s)
+int limits_restore_use(struct limits *limits, const char *edge_name, const char *key_name,
+                       const struct moment *then)
 {
     const struct authorized_edge *edge = authorized_find_name(limits->edges, edge_name);
     const struct key *key = find_key(limits, key_name);
     int err = 0;
     if (edge != NULL)
-        err = restore(limits, edge, NULL, unix_s, 1);
+        err = restore_use(limits, edge, NULL, then);
     if (err == 0 && key != NULL)
-        err = restore(limits, NULL, key, unix_s, 1);
+        err = restore_use(limits, NULL, key, then);
     if (err == 0 && edge != NULL && key != NULL)
-        err = restore(limits, edge, key, unix_s, 1);
+        err = restore_use(limits, edge, key, then);
     return err;
 }
 
 int limits_restore_quota(struct limits *limits, const struct limits_quota *quota)
 {
+    const struct moment then = {.unix_s = quota->start};
     const struct authorized_edge *edge = quota->edge != NULL
                                              ? authorized_find_name(limits->edges, quota->edge)
                                              : NULL;
     const struct key *key = quota->key != NULL ? find_key(limits, quota->key) : NULL;
     bool gone = (edge == NULL && quota->edge != NULL) || (key == NULL && quota->key != NULL);
+    struct place place;
     if (gone || (edge == NULL && key == NULL))
         return 0;
-    return restore(limits, edge, key, quota->start, quota->used);
+    int err = find_place(limits, &place, edge, key, &then);
+    if (err == 0 && place.counter != NULL)
+        limit_window_restore(&place.counter->quota, place.quota, then.unix_s, quota->used);
+    return err;
 }
 
 struct teller {

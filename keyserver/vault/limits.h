@@ -44,7 +44,7 @@ bool limits_check_quota(const struct limits_use *use, const struct moment *now);
 /* Counts a use that both let pass. */
 void limits_take(const struct limits_use *use, const struct moment *now);
 
-/* ---- across restarts: quotas by the names of edges and keys ---- */
+/* ---- across restarts: rates and quotas by the names of edges and keys ---- */
 
 /* What has been used of a quota. */
 struct limits_quota {
@@ -55,10 +55,12 @@ struct limits_quota {
     uint64_t used;
 };
 
-/* Counts a use that was granted at UNIX_S, maybe by an earlier vault, against the quotas that there are now,
- * if it lies in their last window; uses are told in the order in which they were. Names that there are no
- * more count nothing. ERR_MEMORY. */
-int limits_restore_use(struct limits *limits, const char *edge, const char *key, int64_t unix_s) MUST_USE;
+/* Counts a use that was granted at THEN, maybe by an earlier vault, against the rates and quotas that there
+ * are now: against a quota if it lies in the last window, against a rate as far as that has not made up for
+ * it yet. With a mono_ns of 0 against quotas only. Uses are told in the order in which they were. Names that
+ * there are no more count nothing. ERR_MEMORY. */
+int limits_restore_use(struct limits *limits, const char *edge, const char *key,
+                       const struct moment *then) MUST_USE;
 /* The same for a number of uses that limits_each_quota() told of, before the uses that came after that.
  * ERR_MEMORY. */
 int limits_restore_quota(struct limits *limits, const struct limits_quota *quota) MUST_USE;

@@ -2,6 +2,10 @@
 
 #include <stdio.h>
 
+#include "common/clock.h"
+
+#define RATE_LASTS_MS 3600000u /* no rate takes longer to make up for a use */
+
 static void complain(void)
 {
     log_event(LOG_ERROR, "quotas_incomplete", "error=\"%s\" meaning=\"edges may use more than their quota\"",
@@ -17,13 +21,24 @@ static int restore_quota(struct limits *limits, const struct audit_record *recor
     return limits_restore_quota(limits, &quota);
 }
 
+/* When on the clock that is never set something was done at UNIX_MS of the other one; 0: so long ago that no
+ * rate knows of it any more, or before the machine started. What is to come is now. */
+static uint64_t mono_of(uint64_t unix_ms)
+{
+    uint64_t now_ms = clock_unix_ms(), now_ns = clock_ns();
+    uint64_t age_ms = now_ms > unix_ms ? now_ms - unix_ms : 0;
+    return age_ms > RATE_LASTS_MS || age_ms * 1000000 >= now_ns ? 0 : now_ns - age_ms * 1000000;
+}
+
 static int restore(struct limits *limits, const struct audit_record *record)
 {
     if (record->type == AUDIT_QUOTA)
         return restore_quota(limits, record);
     if (record->result != AUDIT_OK)
         return 0;
-    return limits_restore_use(limits, record->edge, record->key, (int64_t)(record->time_ms / 1000));
+    const struct moment then = {.mono_ns = mono_of(record->time_ms),
+                                .unix_s = (int64_t)(record->time_ms / 1000)};
+    return limits_restore_use(limits, record->edge, record->key, &then);
 }
 
 static void on_record(void *context, const struct audit_record *record)
@@ -78,6 +93,7 @@ void quotas_clear(struct quotas *quotas)
 
 void quotas_note(struct quotas *quotas, const struct claim *claim, int64_t unix_s)
 {
-    if (limits_restore_use(quotas->recorded, claim->edge->name, claim->key->name, unix_s) != 0)
+    const struct moment then = {.unix_s = unix_s};
+    if (limits_restore_use(quotas->recorded, claim->edge->name, claim->key->name, &then) != 0)
         complain();
 }

@@ -1,5 +1,6 @@
-/* Quotas across vaults: what was used of them is counted from the audit log, by a vault that begins from what
- * earlier ones have recorded, and by one that serves from what another records meanwhile.
+/* Quotas and rates across vaults: what was used of them is counted from the audit log, by a vault that begins
+ * from what earlier ones have recorded, and by one that serves from what another records meanwhile. So
+ * neither a reload nor a death gives an edge a rate's burst anew.
  *
  * Beside what is granted (limits.h, the judge's) it counts what is recorded, because only that may be told in
  * the head of a file: what is granted and still computed is counted from its record, in the file where that

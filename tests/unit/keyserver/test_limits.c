@@ -411,21 +411,23 @@ static void what_was_told_is_restored(void **state)
     assert_int_equal(use_all(0, KEY_C, S, NOON), 8); /* ten a day, of which two were used */
 }
 
+#define AT(unix) (&(struct moment){.unix_s = (unix)})
+
 static void uses_are_restored_one_by_one(void **state)
 {
     struct told told = {.count = 0};
     (void)state;
     make_restorable();
-    assert_int_equal(limits_restore_use(limits, "edge0", "a", NOON - 13 * HOUR), 0); /* yesterday */
+    assert_int_equal(limits_restore_use(limits, "edge0", "a", AT(NOON - 13 * HOUR)), 0); /* yesterday */
     for (unsigned i = 0; i < 6; i++)
-        assert_int_equal(limits_restore_use(limits, "edge0", "a", NOON - 1), 0); /* today, another hour */
+        assert_int_equal(limits_restore_use(limits, "edge0", "a", AT(NOON - 1)), 0); /* today, another hour */
     for (unsigned i = 0; i < 2; i++)
-        assert_int_equal(limits_restore_use(limits, "edge0", "b", NOON), 0);
-    assert_int_equal(limits_restore_use(limits, "edge9", "a", NOON), 0);
-    assert_int_equal(limits_restore_use(limits, "gone", "a", NOON),
+        assert_int_equal(limits_restore_use(limits, "edge0", "b", AT(NOON)), 0);
+    assert_int_equal(limits_restore_use(limits, "edge9", "a", AT(NOON)), 0);
+    assert_int_equal(limits_restore_use(limits, "gone", "a", AT(NOON)),
                      0); /* its use counts for the key all the same */
-    assert_int_equal(limits_restore_use(limits, "edge0", "gone", NOON), 0);
-    assert_int_equal(limits_restore_use(limits, "gone", "gone", NOON), 0);
+    assert_int_equal(limits_restore_use(limits, "edge0", "gone", AT(NOON)), 0);
+    assert_int_equal(limits_restore_use(limits, "gone", "gone", AT(NOON)), 0);
     limits_each_quota(limits, NOON, note, &told);
     assert_int_equal(told.count, 4);
     assert_true(was_told(&told, made_of("edge0", "-", NOON - 12 * HOUR, 9)));
@@ -433,6 +435,35 @@ static void uses_are_restored_one_by_one(void **state)
     assert_true(was_told(&told, made_of("edge0", "a", NOON - 12 * HOUR, 6)));
     assert_true(was_told(&told, made_of("edge9", "a", NOON - 12 * HOUR, 1)));
     assert_int_equal(use_all(0, KEY_B, S, NOON), 1);
+}
+
+static void restore_used(const char *edge, const char *key, uint64_t mono_ns, unsigned count)
+{
+    const struct moment then = {.mono_ns = mono_ns, .unix_s = NOON};
+    for (unsigned i = 0; i < count; i++)
+        assert_int_equal(limits_restore_use(limits, edge, key, &then), 0);
+}
+
+static void rates_are_restored_too(void **state)
+{
+    static char ten[] = "10/s", five[] = "5/s", hourly[] = "1/h";
+    const struct wishes wishes[TEST_KEYS] = {
+        {.rate = ten}, {.rate_per_edge = five}, {.rate_per_edge = hourly}};
+    (void)state;
+    make("rate=20/s", wishes);
+    restore_used("edge1", "a", 5000 * S, 7);
+    assert_int_equal(use_all(2, KEY_A, 5000 * S, NOON), 3); /* of all edges together */
+    assert_int_equal(use_all(2, KEY_A, 5000 * S + S / 2, NOON), 5);
+    restore_used("edge1", "b", 6000 * S, 4);
+    assert_int_equal(use_all(1, KEY_B, 6000 * S, NOON), 1); /* of the pair */
+    assert_int_equal(use_all(2, KEY_B, 6000 * S, NOON), 5);
+    restore_used("edge0", "b", 6500 * S, 4);
+    restore_used("edge0", "c", 6500 * S, 14);
+    assert_int_equal(use_all(0, KEY_A, 6500 * S, NOON), 2); /* of the edge on all keys */
+    assert_int_equal(use_all(0, KEY_C, 6500 * S + 3599 * S, NOON), 0);
+    assert_int_equal(use_all(0, KEY_C, 6500 * S + 3600 * S, NOON), 1); /* 14 took no more than the one */
+    restore_used("edge1", "c", 0, 1);                                  /* too long ago */
+    assert_int_equal(use_all(1, KEY_C, 20000 * S, NOON), 1);
 }
 
 static void names_that_are_gone_restore_nothing(void **state)
@@ -491,6 +522,7 @@ int main(void)
         LIMITS_TEST(every_quota_in_use_is_told_by_name),
         LIMITS_TEST(what_was_told_is_restored),
         LIMITS_TEST(uses_are_restored_one_by_one),
+        LIMITS_TEST(rates_are_restored_too),
         LIMITS_TEST(names_that_are_gone_restore_nothing),
     };
     return cmocka_run_group_tests(tests, start, stop);

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "common/clock.h"
 #include "keyserver/vault/quotas.h"
 #include "tests/unit/keyserver/test_keys.h"
 
@@ -14,7 +15,10 @@
 #define PSK  " psk=AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= "
 
 static const char edges_text[] = "AQEAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= paris1" PSK "quota=10/d\n"
-                                 "AQIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= paris2" PSK "\n";
+                                 "AQIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= paris2" PSK "\n"
+                                 "AQMAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= hourly" PSK "rate=1/h\n";
+
+#define MINUTE_MS 60000u
 
 static char folder[KEYS_PATH_SIZE];
 static struct keystore *keys;
@@ -142,6 +146,29 @@ static void what_is_only_granted_is_told_by_its_own_record(void **state)
                         "[paris1/ 86400 from -43200: 3][/www 3600 from 0: 3][paris1/www 3600 from 0: 3]");
 }
 
+/* Rates are of now: a use of an hour ago is made up for, one of a while ago is not. */
+static void recent_uses_are_used_up_of_a_rate(void **state)
+{
+    static const unsigned minutes[] = {61, 59, 10, 0};
+    bool used = false;
+    (void)state;
+    for (size_t i = 0; i < sizeof minutes / sizeof minutes[0]; i++) {
+        struct audit_record record = {.type = AUDIT_USE,
+                                      .edge = "hourly",
+                                      .key = "www",
+                                      .time_ms = clock_unix_ms() - minutes[i] * MINUTE_MS,
+                                      .result = AUDIT_OK};
+        const struct moment now = {.mono_ns = clock_ns(), .unix_s = clock_unix()};
+        struct limits_use use;
+        quotas.audit.on_record(quotas.audit.context, &record);
+        assert_int_equal(limits_open(granted, &use, authorized_at(edges, 2), keystore_at(keys, 0), &now), 0);
+        /* A machine that has not run for so long knows no such time. */
+        used |= minutes[i] < 60 && now.mono_ns > UINT64_C(1000000) * MINUTE_MS * minutes[i];
+        assert_int_equal(limits_check_rate(&use, &now), !used);
+    }
+    assert_true(used);
+}
+
 int main(void)
 {
 #define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -149,6 +176,7 @@ int main(void)
         TEST(uses_that_were_recorded_are_used_up),
         TEST(quotas_at_the_head_of_a_file_are_counted_on),
         TEST(what_is_only_granted_is_told_by_its_own_record),
+        TEST(recent_uses_are_used_up_of_a_rate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
