@@ -71,16 +71,19 @@ static void leave_ready(struct session *session)
 
 /* ---- end ---- */
 
+/* The memory of one whose job is stuck stays, with the handle that it is for itself. */
 static void drop_handle(struct session *session)
 {
     struct session_host *host = session->host;
+    bool stuck = session->state == SESSION_STUCK;
 
-    if (--session->handles != 0)
+    if (--session->handles != (stuck ? 1 : 0))
         return;
     assert(!session->key.request.open && !session->key.epoch.open);
     host->count--;
     counter_add(&host->stats.active, (uint64_t)-1);
-    free(session);
+    if (!stuck)
+        free(session);
     host->on_gone(host);
 }
 
@@ -89,11 +92,11 @@ void session_on_watch_closed(void *user)
     drop_handle(user);
 }
 
-static void act_release(struct session *session)
+/* The account of it, while there is still an SSL to ask. */
+static void settle(struct session *session)
 {
     struct session_host *host = session->host;
 
-    assert(!async_job_waits(session->io.ssl, &session->key));
     session_conclude(session, RESULT_OK);
     trace_mark(&session->trace, TRACE_CLOSED, clock_ns());
     session->trace.result = session_stats_result_name(session->result);
@@ -102,12 +105,25 @@ static void act_release(struct session *session)
     counter_add(&host->stats.results[session->result], 1);
     if (host->config->access_log)
         session_log_connection(session);
+}
+
+/* Nothing comes for it any more but that its watches are closed. */
+static void leave_host(struct session *session)
+{
+    struct session_host *host = session->host;
 
     timeouts_clear(&host->timeouts, &session->deadline);
     timeouts_clear(&host->timeouts, &session->retry);
     leave_ready(session);
     TAILQ_REMOVE(&host->all, session, in_all);
     relay_clear(&session->relay);
+}
+
+static void act_release(struct session *session)
+{
+    assert(!async_job_waits(session->io.ssl, &session->key));
+    settle(session);
+    leave_host(session);
     if (session->result != RESULT_OK && session->io.why != BREAK_CUT && session->io.why != BREAK_RESET)
         session_io_discard(session->io.socket.fd);
     SSL_free(session->io.ssl);
@@ -116,6 +132,17 @@ static void act_release(struct session *session)
     watch_close(&session->client);
     watch_close(&session->origin);
     drop_handle(session);
+}
+
+static void act_give_up(struct session *session)
+{
+    counter_add(&session->host->stats.jobs_stuck, 1);
+    session_log_stuck(session);
+    session_conclude(session, RESULT_INTERNAL);
+    settle(session);
+    leave_host(session);
+    watch_close(&session->client);
+    watch_close(&session->origin);
 }
 
 static void act_farewell(struct session *session)
@@ -135,11 +162,17 @@ static void act_reset_origin(struct session *session)
 static void act(struct session *session, enum session_action action)
 {
     static void (*const actions[SESSION_ACTIONS])(struct session *) = {
-        [ACTION_STEP] = session_handshake_step,       [ACTION_WATCH_GONE] = session_handshake_pause,
-        [ACTION_LISTEN] = session_relay_listen,       [ACTION_CONNECT] = session_relay_connect,
-        [ACTION_RELAY] = session_relay_run,           [ACTION_CLOSE_NOTIFY] = session_relay_drop_origin,
-        [ACTION_ABANDON] = session_handshake_abandon, [ACTION_FAREWELL] = act_farewell,
-        [ACTION_RESET_ORIGIN] = act_reset_origin,     [ACTION_RELEASE] = act_release,
+        [ACTION_STEP] = session_handshake_step,
+        [ACTION_WATCH_GONE] = session_handshake_pause,
+        [ACTION_LISTEN] = session_relay_listen,
+        [ACTION_CONNECT] = session_relay_connect,
+        [ACTION_RELAY] = session_relay_run,
+        [ACTION_CLOSE_NOTIFY] = session_relay_drop_origin,
+        [ACTION_ABANDON] = session_handshake_abandon,
+        [ACTION_FAREWELL] = act_farewell,
+        [ACTION_RESET_ORIGIN] = act_reset_origin,
+        [ACTION_GIVE_UP] = act_give_up,
+        [ACTION_RELEASE] = act_release,
     };
     assert(action < SESSION_ACTIONS);
     if (actions[action])

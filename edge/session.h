@@ -39,8 +39,8 @@ struct session_host {
     struct session_list all;
     struct session_list ready;                  /* have more to do at once */
     size_t ready_count;                         /* */
-    size_t count;                               /* sessions that hold memory */
-    void (*on_gone)(struct session_host *host); /* a session was freed */
+    size_t count;                               /* sessions that hold memory, but for stuck ones */
+    void (*on_gone)(struct session_host *host); /* a session was freed, or is stuck */
 };
 
 struct session {
@@ -63,6 +63,7 @@ struct session {
     enum session_failure failure;
     unsigned origins_tried; /* addresses of the origin */
     int origin_why;         /* errno of the last that did not work; 0 = it took too long */
+    unsigned abandon_tries; /* how often the abandoned job was stepped and still waited */
     bool is_ready;          /* in the ready list */
     unsigned handles;       /* watches whose close callback is still to come, and the session itself */
     struct address from;    /* the client */

@@ -231,6 +231,11 @@ void session_handshake_abandon(struct session *session)
         session_happen(session, EVENT_JOB_ENDED);
         return;
     }
+    enum session_event event = session_state_after_try(++session->abandon_tries);
+    if (event != SESSION_EVENTS) {
+        session_happen(session, event);
+        return;
+    }
     watch_sleep(&session->client);
     session_retry_later(session);
 }

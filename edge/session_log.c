@@ -86,6 +86,18 @@ void session_log_impossible(const struct session *session, enum session_event ev
               session_event_name(event), trace_id_text(&session->trace.id, trace));
 }
 
+void session_log_stuck(const struct session *session)
+{
+    char from[ADDRESS_TEXT_SIZE], trace[2 * TRACE_ID_SIZE + 1];
+
+    log_event(LOG_ERROR, "session_stuck",
+              "client=%s tries=%u error=\"the abandoned handshake does not end; its memory stays until the "
+              "process ends\" hint=\"a fault of keyless-edge or OpenSSL: report it with this line and "
+              "OpenSSL's version\" trace=%s",
+              address_text(&session->from, from), session->abandon_tries,
+              trace_id_text(&session->trace.id, trace));
+}
+
 void session_log_origin_failed(const struct session *session, const char *why)
 {
     char from[ADDRESS_TEXT_SIZE], origin[ADDRESS_TEXT_SIZE], trace[2 * TRACE_ID_SIZE + 1];

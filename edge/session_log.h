@@ -12,6 +12,8 @@ char *session_log_escape(char *out, size_t size, const char *text);
 void session_log_handshake_failed(const struct session *session, const char *text);
 /* event=session_impossible: EVENT came in a state that does not know it. */
 void session_log_impossible(const struct session *session, enum session_event event);
+/* event=session_stuck: its job does not run out. */
+void session_log_stuck(const struct session *session);
 /* event=origin_failed; WHY says why. */
 void session_log_origin_failed(const struct session *session, const char *why);
 /* The access line, event=connection; before the SSL is freed. */

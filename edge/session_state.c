@@ -90,15 +90,22 @@ static const struct row table[SESSION_STATES][SESSION_EVENTS] =
         [SESSION_DRAIN_KEY] =
             {
                 [EVENT_JOB_ENDED] = TO(CLOSED, RELEASE),
+                [EVENT_JOB_STUCK] = TO(STUCK, GIVE_UP),
                 [EVENT_STOP] = LATE(DRAIN_KEY),
             },
 };
 
-/* Everything of a closed session was released: there is nothing left to end. */
+/* Of a session that is closed, or whose job is stuck, all was released that can be: there is nothing left to
+ * end. */
+static bool is_over(enum session_state state)
+{
+    return state == SESSION_CLOSED || state == SESSION_STUCK;
+}
+
 static struct session_transition impossible(enum session_state state)
 {
-    return (struct session_transition){.next = SESSION_CLOSED,
-                                       .action = state == SESSION_CLOSED ? ACTION_NONE : ACTION_RELEASE,
+    return (struct session_transition){.next = is_over(state) ? state : SESSION_CLOSED,
+                                       .action = is_over(state) ? ACTION_NONE : ACTION_RELEASE,
                                        .impossible = true};
 }
 
@@ -115,14 +122,25 @@ struct session_transition session_state_next(enum session_state state, enum sess
     return to;
 }
 
+enum session_event session_state_after_try(unsigned tries)
+{
+    return tries < SESSION_TRIES_MAX ? SESSION_EVENTS : EVENT_JOB_STUCK;
+}
+
 enum timeout_class session_state_timeout(enum session_state state)
 {
     static const enum timeout_class classes[SESSION_STATES] = {
-        [SESSION_HELLO] = TIMEOUT_HANDSHAKE,         [SESSION_HANDSHAKE] = TIMEOUT_HANDSHAKE,
-        [SESSION_WAIT_KEY] = TIMEOUT_HANDSHAKE,      [SESSION_SILENT] = TIMEOUT_SILENCE,
-        [SESSION_CONNECT] = TIMEOUT_CONNECT,         [SESSION_RELAY] = TIMEOUT_IDLE,
-        [SESSION_HALF_CLOSED] = TIMEOUT_HALF_CLOSED, [SESSION_CLOSING] = TIMEOUT_CLOSE,
-        [SESSION_DRAIN_KEY] = TIMEOUT_NONE,          [SESSION_CLOSED] = TIMEOUT_NONE,
+        [SESSION_HELLO] = TIMEOUT_HANDSHAKE,
+        [SESSION_HANDSHAKE] = TIMEOUT_HANDSHAKE,
+        [SESSION_WAIT_KEY] = TIMEOUT_HANDSHAKE,
+        [SESSION_SILENT] = TIMEOUT_SILENCE,
+        [SESSION_CONNECT] = TIMEOUT_CONNECT,
+        [SESSION_RELAY] = TIMEOUT_IDLE,
+        [SESSION_HALF_CLOSED] = TIMEOUT_HALF_CLOSED,
+        [SESSION_CLOSING] = TIMEOUT_CLOSE,
+        [SESSION_DRAIN_KEY] = TIMEOUT_NONE,
+        [SESSION_STUCK] = TIMEOUT_NONE,
+        [SESSION_CLOSED] = TIMEOUT_NONE,
     };
     assert(state < SESSION_STATES);
     return classes[state];
@@ -140,6 +158,7 @@ const char *session_state_name(enum session_state state)
         [SESSION_HALF_CLOSED] = "half_closed",
         [SESSION_CLOSING] = "closing",
         [SESSION_DRAIN_KEY] = "drain_key",
+        [SESSION_STUCK] = "stuck",
         [SESSION_CLOSED] = "closed",
     };
     assert(state < SESSION_STATES);
@@ -164,6 +183,7 @@ const char *session_event_name(enum session_event event)
         [EVENT_ORIGIN_GONE] = "origin_gone",
         [EVENT_TIMEOUT] = "timeout",
         [EVENT_JOB_ENDED] = "job_ended",
+        [EVENT_JOB_STUCK] = "job_stuck",
         [EVENT_STOP] = "stop",
     };
     assert(event < SESSION_EVENTS);

@@ -4,6 +4,7 @@
  *                  │             │           ▲
  *                  └─────────────│───────────┘
  *                                └─▶ DRAIN_KEY ─▶ CLOSED        the client is gone, its job is not yet
+ *                                        └─▶ STUCK            and never will be
  *
  * Does no I/O and knows no session: session.c asks it and acts. Pure; any thread. */
 #ifndef EDGE_SESSION_STATE_H
@@ -24,6 +25,8 @@ enum session_state {
     SESSION_CLOSING,     /* the origin has ended (or must be taken as ended): close_notify is on its way or
                             sent, and the client may finish what it was saying */
     SESSION_DRAIN_KEY,   /* over, but the paused job must run out before it can be freed */
+    SESSION_STUCK,       /* over, and the job does not run out: what it uses stays until the process ends,
+                            everything else was released */
     SESSION_CLOSED,      /* everything was released */
     SESSION_STATES
 };
@@ -44,6 +47,7 @@ enum session_event {
     EVENT_ORIGIN_GONE,      /* reset: what it was saying is cut */
     EVENT_TIMEOUT,          /* of the state's class */
     EVENT_JOB_ENDED,        /* the abandoned job has run out */
+    EVENT_JOB_STUCK,        /* it has not, however often it was stepped: a fault of ours or of OpenSSL */
     EVENT_STOP,             /* the daemon ends now */
     SESSION_EVENTS
 };
@@ -60,6 +64,7 @@ enum session_action {
     ACTION_FAREWELL,     /* one attempt at close_notify, then release */
     ACTION_RESET_ORIGIN, /* reset the origin's connection, so that it does not take a cut for an end; release
                           */
+    ACTION_GIVE_UP,      /* close everything, free all but what the job uses, try nothing any more */
     ACTION_RELEASE,      /* close and free everything */
     SESSION_ACTIONS
 };
@@ -75,6 +80,10 @@ struct session_transition {
  * does not list is impossible and ends the session. */
 struct session_transition session_state_next(enum session_state state, enum session_event event,
                                              bool job_waits);
+/* What happened to an abandoned job that still waits after it was stepped for the TRIES-th time:
+ * EVENT_JOB_STUCK, or SESSION_EVENTS while it is to be stepped again. */
+enum session_event session_state_after_try(unsigned tries);
+#define SESSION_TRIES_MAX 100
 /* How long STATE may last: the class of its timeout. */
 enum timeout_class session_state_timeout(enum session_state state);
 /* "hello", "wait_key", …; for logs. */

@@ -53,6 +53,7 @@ struct session_stats {
     counter paused_full; /* times accepting stopped at connections_max */
     counter paused_descriptors;
     counter impossible;    /* events that cannot happen in the state they came in: a fault of ours */
+    counter jobs_stuck;    /* sessions whose job never ended: a fault of ours, or of OpenSSL */
     counter accept_failed; /* accepted sockets dropped for want of memory */
     counter results[SESSION_RESULTS];
     counter handshakes[TLS_KINDS];

@@ -102,8 +102,27 @@ static void a_draining_key_hears_of_nothing_but_its_job(void **unused)
     assert_int_equal(session_state_next(SESSION_DRAIN_KEY, EVENT_STOP, true).next, SESSION_DRAIN_KEY);
     assert_int_equal(session_state_next(SESSION_DRAIN_KEY, EVENT_STOP, true).action, ACTION_NONE);
     for (enum session_event event = 0; event < SESSION_EVENTS; event++)
-        if (event != EVENT_JOB_ENDED && event != EVENT_STOP)
+        if (event != EVENT_JOB_ENDED && event != EVENT_JOB_STUCK && event != EVENT_STOP)
             assert_true(session_state_next(SESSION_DRAIN_KEY, event, true).impossible);
+}
+
+/* Of a job that never ends nobody waits for the end, and nothing is tried for ever. */
+static void a_job_that_never_ends_is_given_up(void **unused)
+{
+    enum session_state state = SESSION_DRAIN_KEY;
+
+    (void)unused;
+    for (unsigned tries = 1; tries < SESSION_TRIES_MAX; tries++)
+        assert_int_equal(session_state_after_try(tries), SESSION_EVENTS);
+    assert_int_equal(session_state_after_try(SESSION_TRIES_MAX), EVENT_JOB_STUCK);
+    assert_int_equal(session_state_next(state, EVENT_JOB_STUCK, true).action, ACTION_GIVE_UP);
+    assert_int_equal(session_state_next(state, EVENT_JOB_STUCK, true).next, SESSION_STUCK);
+    for (enum session_event event = 0; event < SESSION_EVENTS; event++) {
+        struct session_transition to = session_state_next(SESSION_STUCK, event, true);
+        assert_int_equal(to.next, SESSION_STUCK);
+        assert_int_equal(to.action, ACTION_NONE);
+        assert_true(to.impossible);
+    }
 }
 
 /* It is the job that must run out, not a state that must be left: no state closes before. */
@@ -275,6 +294,7 @@ int main(void)
         cmocka_unit_test(origin_ends_first_and_the_client_may_finish),
         cmocka_unit_test(waiting_for_a_key_never_closes_directly),
         cmocka_unit_test(a_draining_key_hears_of_nothing_but_its_job),
+        cmocka_unit_test(a_job_that_never_ends_is_given_up),
         cmocka_unit_test(nothing_closes_while_a_job_waits),
         cmocka_unit_test(closed_stays_closed),
         cmocka_unit_test(what_cannot_happen_ends_the_session),
