@@ -5,6 +5,8 @@
 #include "common/channel_internal.h"
 #include "common/secret.h"
 
+#define NS_PER_MS 1000000u
+
 void channel_settings_default(struct channel_settings *settings)
 {
     *settings = (struct channel_settings){
@@ -294,6 +296,22 @@ const struct address *channel_address(const struct channel *channel)
 uint64_t channel_rtt_ns(const struct channel *channel)
 {
     return channel->rtt_ns;
+}
+
+void channel_probe(struct channel *channel)
+{
+    if (channel->state == CHANNEL_OPEN && channel->asked_ns == 0)
+        channel_transport_ping(channel);
+}
+
+uint64_t channel_asked_ns(const struct channel *channel)
+{
+    return channel->asked_ns;
+}
+
+uint64_t channel_heard_ns(const struct channel *channel)
+{
+    return channel->received_ms * NS_PER_MS;
 }
 
 void channel_set_user(struct channel *channel, void *user)

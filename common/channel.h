@@ -72,6 +72,12 @@ const uint8_t *channel_peer_key(const struct channel *channel);
 const struct address *channel_address(const struct channel *channel); /* of the peer */
 /* Round trip of the last answered ping in nanoseconds; 0 before the first. */
 uint64_t channel_rtt_ns(const struct channel *channel);
+/* Pings at once, unless a ping waits for a sign of life already or the channel is not open. */
+void channel_probe(struct channel *channel);
+/* When the ping left since which nothing at all has come from the peer, of clock_ns(); 0 = there is none. */
+uint64_t channel_asked_ns(const struct channel *channel);
+/* When the last whole message came, of clock_ns(), to the millisecond; 0 before the first. */
+uint64_t channel_heard_ns(const struct channel *channel);
 void channel_set_user(struct channel *channel, void *user);
 
 /* ---- accepting side ---- */

@@ -68,6 +68,7 @@ struct channel {
     uint8_t ping[CHANNEL_PING_SIZE]; /* body of the ping that is out */
     bool ping_out;
     uint64_t ping_sent_ns;
+    uint64_t asked_ns; /* of the first ping since the last whole message; 0 = none */
     uint64_t pinged_ms;
     uint64_t rtt_ns;
 

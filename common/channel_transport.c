@@ -57,6 +57,8 @@ int channel_transport_seal(struct channel *c, enum channel_kind kind, const void
 void channel_transport_ping(struct channel *c)
 {
     c->pinged_ms = uv_now(channel_loop(c));
+    if (c->asked_ns == 0)
+        c->asked_ns = clock_ns();
     if (channel_io_unsent(c) >= c->settings.unsent_max)
         return; /* the peer does not even read; the idle timeout judges it */
     random_bytes(c->ping, sizeof c->ping);
@@ -138,6 +140,7 @@ int channel_transport_receive(uint8_t *bytes, size_t length, void *user)
         return err;
     size_t plain = length - NOISE_TAG_SIZE;
     c->received_ms = uv_now(channel_loop(c)); /* of whole messages: one that drips keeps nothing open */
+    c->asked_ns = 0;
     c->overdue = false;
     if (c->state == CHANNEL_WAIT_FIRST)
         authenticated(c);

@@ -59,7 +59,7 @@ static json_t *server_json(const struct client_server *server, const struct clie
             *(status == STATUS_OK ? &ok : &bad) += counter_get(&stats->answers[op][status]);
     }
     return json_pack(
-        "{s:s, s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
+        "{s:s, s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
         server->name, "address", endpoint_text(&server->endpoint, address), "addresses",
         addresses_json(&known), "name_error", text_or_null(known.why[0] ? known.why : NULL), "state",
         connected ? "connected" : "disconnected", "channels", number(connected), "rtt_ns",
@@ -67,7 +67,8 @@ static json_t *server_json(const struct client_server *server, const struct clie
         number(requests), "answers_ok", number(ok), "answers_other", number(bad), "timeouts",
         number(counter_get(&stats->timeouts)), "retried", number(counter_get(&stats->retried)), "connects",
         number(counter_get(&stats->connects)), "connects_failed", number(counter_get(&stats->failed)),
-        "channels_lost", number(counter_get(&stats->lost)), "epoch", number(counter_get(&stats->epoch)));
+        "channels_lost", number(counter_get(&stats->lost)), "channels_silent",
+        number(counter_get(&stats->silent)), "epoch", number(counter_get(&stats->epoch)));
 }
 
 static json_t *servers_json(const struct setup *setup)

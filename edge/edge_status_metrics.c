@@ -157,6 +157,8 @@ static const struct single server_rows[] = {
     {"keyless_edge_key_server_connects_total", METRIC_COUNTER, "Channels opened.", OF_SERVER(connects)},
     {"keyless_edge_key_server_channels_lost_total", METRIC_COUNTER, "Open channels that were lost.",
      OF_SERVER(lost)},
+    {"keyless_edge_key_server_channels_silent_total", METRIC_COUNTER,
+     "Open channels through which nothing came any more.", OF_SERVER(silent)},
     {"keyless_edge_key_server_connect_failures_total", METRIC_COUNTER, "Attempts that came to no channel.",
      OF_SERVER(failed)},
     {"keyless_edge_key_server_timeouts_total", METRIC_COUNTER, "Requests without an answer in time.",

@@ -25,16 +25,19 @@ static void on_timer(uv_timer_t *timer)
     client_grants_due(client, now);
 }
 
-/* Only an earlier moment moves the timer; one that fires for nothing costs less than moving it each time. */
-static void arm(struct client *client)
+static uint64_t earlier(uint64_t a, uint64_t b)
 {
-    uint64_t first = deadlines_first_ns(&client->deadlines), of_waits = client_epochs_first_ns(client);
-    uint64_t of_grants = client_grants_first_ns(client);
+    return a < b ? a : b;
+}
 
-    if (of_waits < first)
-        first = of_waits;
-    if (of_grants < first)
-        first = of_grants;
+/* At FIRST_NS, or when something else is due. Only an earlier moment moves the timer; one that fires for
+ * nothing costs less than moving it each time. */
+static void arm(struct client *client, uint64_t first_ns)
+{
+    uint64_t first = earlier(first_ns, deadlines_first_ns(&client->deadlines));
+
+    first = earlier(first, client_epochs_first_ns(client));
+    first = earlier(first, client_grants_first_ns(client));
     if (client->closing || first >= client->armed_ns)
         return;
     uint64_t now = clock_ns();
@@ -48,11 +51,14 @@ static void arm(struct client *client)
 static void on_prepare(uv_prepare_t *prepare)
 {
     struct client *client = prepare->data;
+    uint64_t now = clock_ns(), look_ns = UINT64_MAX;
 
-    for (size_t i = 0; i < client->link_count; i++)
+    for (size_t i = 0; i < client->link_count; i++) {
         link_measure(&client->links[i]);
-    epochs_turn(client->epochs, clock_ns());
-    arm(client);
+        look_ns = earlier(look_ns, link_watch(&client->links[i], now));
+    }
+    epochs_turn(client->epochs, now);
+    arm(client, look_ns);
 }
 
 /* ---- names ---- */

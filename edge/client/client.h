@@ -1,10 +1,10 @@
 /* The client: one thread's way to the key servers. A pool of channels behind three verbs.
  *
  * Keeps one channel to each configured key server, reconnects with jittered back-off, re-handshakes hourly,
- * pings, batches what one loop turn submits into one message a server, chooses the less loaded of two healthy
- * servers, and gives a request that lost its server to another while its deadline allows (operations are
- * idempotent). What comes back is checked for length and form. Knows the protocol, not OpenSSL. Loop thread
- * only. */
+ * opens a second channel beside one that has gone silent, pings, batches what one loop turn submits into one
+ * message a server, chooses the less loaded of two healthy servers, and gives a request that lost its server
+ * to another while its deadline allows (operations are idempotent). What comes back is checked for length and
+ * form. Knows the protocol, not OpenSSL. Loop thread only. */
 #ifndef EDGE_CLIENT_CLIENT_H
 #define EDGE_CLIENT_CLIENT_H
 
@@ -39,6 +39,7 @@ struct client_server_stats {
     counter answers[OP_KINDS][STATUS_KINDS];
     counter timeouts;         /* requests that got no answer from this server in time */
     counter retried;          /* requests taken from this server to another */
+    counter silent;           /* channels found silent: open, but nothing comes through */
     counter stray;            /* answers without a request: late, twice, wrong id */
     counter malformed;        /* answers of wrong length or form */
     counter in_flight;        /* gauge */

@@ -16,7 +16,7 @@ static bool is_due(const struct client *client)
     for (size_t i = 0; i < client->link_count; i++) {
         if (client->epochs->server[i].none)
             none = true;
-        else if (link_usable(&client->links[i]) && !client->links[i].stalled)
+        else if (link_usable(&client->links[i]) && !client->links[i].stalled && !client->links[i].silent)
             return true;
     }
     return !none;

@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/secret.h"
 #include "edge/client/answer.h"
+#include "edge/client/silence.h"
 
 #define NS_PER_MS       1000000u
 #define DEADLINE_MS_MAX 60000 /* of the protocol */
@@ -209,6 +210,25 @@ static void on_writable(struct channel *channel, void *user)
     conn->blocked = false;
     if (conn->state != CONN_ENDED)
         conn->setup->events->on_room(conn, conn->user);
+}
+
+bool conn_watch(struct conn *conn, uint64_t rtt_ns, uint64_t now_ns, uint64_t *look_ns)
+{
+    const struct silence_sight sight = {.waits_ns = conn->sent != NULL ? conn->sent->sent_ns : 0,
+                                        .heard_ns = channel_heard_ns(conn->channel),
+                                        .asked_ns = channel_asked_ns(conn->channel),
+                                        .rtt_ns = rtt_ns};
+
+    *look_ns = UINT64_MAX;
+    if (conn->state != CONN_OPEN && conn->state != CONN_DRAINING)
+        return false;
+    enum silence silence = silence_judge(&sight, now_ns, look_ns);
+    if (silence == SILENCE_LATE)
+        channel_probe(conn->channel);
+    /* When the whole process was held up, what has come meanwhile is read in the next turn. */
+    bool proven = silence == SILENCE_PROVEN && conn->suspect;
+    conn->suspect = silence == SILENCE_PROVEN;
+    return proven;
 }
 
 /* ---- in ---- */

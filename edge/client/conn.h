@@ -22,6 +22,7 @@ struct conn {
     void *user;                     /* of the events */
     enum conn_state state;
     bool blocked;    /* channel_send said ERR_BUSY */
+    bool suspect;    /* seems silent; certain when it still does after one more turn of the loop */
     uint32_t window; /* requests the server lets us have open */
     uint64_t next_id;
     struct flights table;                /* everything below by id */
@@ -83,6 +84,11 @@ void conn_take(struct client_flight *flight);
 void conn_flush(struct conn *conn);
 
 size_t conn_in_flight(const struct conn *conn); /* queued and sent */
+/* Once before the loop sleeps: pings when answers are late, for a server RTT_NS away (0 = not known). True
+ * when nothing comes through the channel any more (silence.h). LOOK_NS: when to look next, of clock_ns(), if
+ * nothing happens before; UINT64_MAX = never.
+ */
+bool conn_watch(struct conn *conn, uint64_t rtt_ns, uint64_t now_ns, uint64_t *look_ns);
 /* True when one more request could leave at once. */
 bool conn_has_room(const struct conn *conn);
 

@@ -9,7 +9,6 @@
 #include "edge/client/link_log.h"
 
 #define NS_PER_MS   1000000u
-#define UNABLE_MS   100         /* how long a server is avoided that could do nothing */
 #define RESOLVE_MS  300         /* how long an attempt waits for the name servers */
 #define NAME_AGE_NS 1000000000u /* an answer that is older is asked for again */
 #define HURRY_MS    300 /* the longest that a waiting request lets the next connect wait, but for jitter */
@@ -30,6 +29,13 @@ static void set_timer(struct link *link, uint64_t ms)
 static uint64_t jittered(struct link *link, uint64_t ms)
 {
     return ms - ms / 10 + balance_random(&link->random) % (ms / 5 + 1);
+}
+
+static void set_rehandshake(struct link *link)
+{
+    uint64_t now = clock_ns();
+
+    set_timer(link, link->rehandshake_ns > now ? (link->rehandshake_ns - now) / NS_PER_MS : 0);
 }
 
 /* Nothing came of the round: the next one comes after the back-off. */
@@ -117,30 +123,6 @@ static void on_timer(uv_timer_t *timer)
 
 /* ---- what happens to a connection ---- */
 
-static void on_conn_open(struct conn *conn, void *user)
-{
-    struct link *link = user;
-    struct conn *replaced = link->current;
-
-    assert(conn == link->fresh);
-    link->fresh = NULL;
-    link->current = conn;
-    link->opened_ns = clock_ns();
-    targets_reset(&link->targets);
-    endpoint_prefer(&link->setup.server->endpoint, channel_address(conn->channel));
-    counter_add(&link->setup.stats->connects, 1);
-    set_timer(link, jittered(link, link->rehandshake_ms));
-    if (replaced != NULL) {
-        replaced->state = CONN_DRAINING;
-        link->events->on_work(link, link->user);
-        return;
-    }
-    link->stalled = false;
-    counter_add(&link->setup.stats->connected, 1);
-    link_log_connected(link);
-    link->events->on_open(link, link->user);
-}
-
 /* Hands all flights of CONN back; returns how many will be sent again. */
 static size_t give_up_flights(struct link *link, struct conn *conn)
 {
@@ -154,12 +136,54 @@ static size_t give_up_flights(struct link *link, struct conn *conn)
     return again;
 }
 
+/* The current connection takes over from REPLACED: what is open there may still be answered, but not through
+ * a channel that has gone silent. */
+static void replace(struct link *link, struct conn *replaced)
+{
+    bool silent = link->silent && channel_asked_ns(replaced->channel) != 0;
+
+    link->silent = false;
+    replaced->state = CONN_DRAINING;
+    if (silent) {
+        size_t in_flight = conn_in_flight(replaced);
+        link->stalled = false;
+        size_t again = give_up_flights(link, replaced);
+        link_log_replaced(link, in_flight, again);
+    }
+    link->events->on_work(link, link->user); /* link_flush() closes REPLACED when nothing is open there */
+}
+
+static void on_conn_open(struct conn *conn, void *user)
+{
+    struct link *link = user;
+    struct conn *replaced = link->current;
+
+    assert(conn == link->fresh);
+    link->fresh = NULL;
+    link->current = conn;
+    link->opened_ns = clock_ns();
+    link->rehandshake_ns = link->opened_ns + jittered(link, link->rehandshake_ms) * NS_PER_MS;
+    targets_reset(&link->targets);
+    endpoint_prefer(&link->setup.server->endpoint, channel_address(conn->channel));
+    counter_add(&link->setup.stats->connects, 1);
+    set_rehandshake(link);
+    if (replaced != NULL) {
+        replace(link, replaced);
+        return;
+    }
+    link->stalled = false;
+    counter_add(&link->setup.stats->connected, 1);
+    link_log_connected(link);
+    link->events->on_open(link, link->user);
+}
+
 static void on_current_lost(struct link *link, struct conn *conn, int why)
 {
     size_t in_flight = conn_in_flight(conn);
     uint64_t opened_ms = (clock_ns() - link->opened_ns) / NS_PER_MS;
 
     link->current = NULL;
+    link->silent = false;
     if (opened_ms >= link->backoff.max_ms)
         backoff_reset(&link->backoff);
     counter_add(&link->setup.stats->lost, 1);
@@ -344,36 +368,55 @@ void link_flush(struct link *link)
     }
 }
 
-void link_measure(struct link *link)
+/* ---- silence ---- */
+
+/* A second channel comes at once, but not again and again: the back-off ends with the next answer only. */
+static void set_silent(struct link *link, uint64_t now_ns)
 {
-    uint64_t rtt_ns = link->current != NULL ? channel_rtt_ns(link->current->channel) : 0;
-    if (rtt_ns != 0 && rtt_ns != link->rtt_ns) {
-        link->rtt_ns = rtt_ns;
-        atomic_store_explicit(&link->setup.stats->rtt_ns, rtt_ns, memory_order_relaxed);
+    uint64_t wait_ms = link->second_ns > now_ns ? (link->second_ns - now_ns) / NS_PER_MS : 0;
+
+    link->silent = true;
+    counter_add(&link->setup.stats->silent, 1);
+    link_log_silent(link, (now_ns - channel_heard_ns(link->current->channel)) / NS_PER_MS);
+    link->second_ns = now_ns +
+                      (wait_ms + backoff_next(&link->backoff, balance_random(&link->random))) * NS_PER_MS;
+    if (link->fresh == NULL && !link->resolving)
+        set_timer(link, wait_ms);
+    link->events->on_work(link, link->user); /* its word on epochs is not waited for */
+}
+
+static void set_heard(struct link *link)
+{
+    link->silent = false;
+    link->resolving = false;
+    link_log_heard(link);
+    if (link->fresh != NULL)
+        conn_close(link->fresh);
+    link->fresh = NULL;
+    set_rehandshake(link);
+}
+
+/* The current connection takes what is open on CONN; link_flush() closes it. */
+static void give_up_draining(struct link *link, struct conn *conn)
+{
+    (void)give_up_flights(link, conn);
+    link->events->on_work(link, link->user);
+}
+
+uint64_t link_watch(struct link *link, uint64_t now_ns)
+{
+    uint64_t first_ns = UINT64_MAX, look_ns;
+
+    if (link->silent && channel_asked_ns(link->current->channel) == 0)
+        set_heard(link);
+    for (struct conn *conn = link->conns; conn != NULL; conn = conn->next) {
+        bool silent = conn_watch(conn, link->rtt_ns, now_ns, &look_ns);
+        if (silent && conn == link->current && !link->silent)
+            set_silent(link, now_ns);
+        else if (silent && conn != link->current)
+            give_up_draining(link, conn);
+        else if (!silent && look_ns < first_ns)
+            first_ns = look_ns;
     }
-}
-
-bool link_silent(const struct link *link, uint64_t since_ns)
-{
-    return link->answered_ns < since_ns;
-}
-
-void link_set_stalled(struct link *link, uint64_t now_ns)
-{
-    if (link->stalled || link->current == NULL)
-        return;
-    link->stalled = true;
-    link->probe_ns = now_ns + link->probe_interval_ns;
-    log_event(LOG_WARN, "key_server_stalled", "server=%s in_flight=%zu", link_name(link),
-              link_in_flight(link));
-}
-
-void link_set_unable(struct link *link, uint64_t now_ns)
-{
-    link->unable_ns = now_ns + UNABLE_MS * NS_PER_MS;
-}
-
-bool link_avoided(const struct link *link, uint64_t now_ns)
-{
-    return now_ns < link->unable_ns || (link->stalled && now_ns < link->probe_ns);
+    return first_ns; /* the end of a silence is an event */
 }

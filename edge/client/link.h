@@ -1,5 +1,6 @@
 /* Link: the way to one key server. Keeps a connection open: connects, comes back after jittered back-off,
- * replaces it hourly without a gap, and notices when the server no longer answers.
+ * replaces it hourly without a gap, and notices when the server no longer answers, or when the channel has
+ * gone silent and only a new one helps.
  *
  * Chooses no requests and no servers: that is route.h. Loop thread only. */
 #ifndef EDGE_CLIENT_LINK_H
@@ -44,11 +45,14 @@ struct link {
     uv_timer_t
         timer; /* hello or resolver overdue, next connect, or next handshake: one of them at any time */
     uint64_t opened_ns;
-    uint64_t answered_ns; /* the last valid answer */
-    uint64_t probe_ns;    /* stalled: when it gets the next request to try */
-    uint64_t unable_ns;   /* until then it is avoided, because it said that it could do nothing */
+    uint64_t rehandshake_ns; /* when the next handshake is due */
+    uint64_t second_ns;      /* a silent channel gets no second one before */
+    uint64_t answered_ns;    /* the last valid answer */
+    uint64_t probe_ns;       /* stalled: when it gets the next request to try */
+    uint64_t unable_ns;      /* until then it is avoided, because it said that it could do nothing */
     uint64_t rtt_ns;
-    bool stalled;   /* has left requests unanswered, and answered none since */
+    bool stalled; /* has left requests unanswered, and answered none since */
+    bool silent;  /* nothing comes through the channel; `fresh` is to replace it, unless it is heard again */
     bool resolving; /* an attempt waits for the name servers, `timer` for how long */
     bool closing;
     unsigned parts; /* timer and connections that are not gone */
@@ -79,6 +83,10 @@ void link_flush(struct link *link);
 /* Takes over the round trip of the last ping. */
 void link_measure(struct link *link);
 
+/* Looks after the channel, once before the loop sleeps: pings when answers are late, opens a second channel
+ * beside it when not even the ping brings anything, and drops the second when the first is heard again.
+ * Returns when to look next, of clock_ns(); UINT64_MAX = nothing is due. */
+uint64_t link_watch(struct link *link, uint64_t now_ns);
 /* True when the server has answered nothing since SINCE_NS. */
 bool link_silent(const struct link *link, uint64_t since_ns);
 /* A request was left unanswered too long: from now on the link is only tried once in a while, until it
@@ -87,7 +95,7 @@ void link_set_stalled(struct link *link, uint64_t now_ns);
 /* The server has answered that it can do nothing at present: for a moment, others are preferred. Without
  * that, it would draw the load, being the one that answers fastest. */
 void link_set_unable(struct link *link, uint64_t now_ns);
-/* True when other links are to be preferred: stalled or unable, and no try is due. */
+/* True when other links are to be preferred: silent, or stalled or unable and no try is due. */
 bool link_avoided(const struct link *link, uint64_t now_ns);
 
 #endif

@@ -80,3 +80,24 @@ void link_log_lost(const struct link *link, int why, size_t in_flight, size_t re
     log_event(LOG_WARN, "key_server_lost", "server=%s error=\"%s\" in_flight=%zu retried=%zu",
               link_name(link), err_string(why), in_flight, retried);
 }
+
+void link_log_silent(const struct link *link, uint64_t silent_ms)
+{
+    log_event(
+        LOG_WARN, "key_server_silent",
+        "server=%s silent_ms=%" PRIu64
+        " in_flight=%zu hint=\"not even a ping is answered, so a second channel is opened; when it helps, "
+        "look for a NAT or firewall that forgets connections\"",
+        link_name(link), silent_ms, link_in_flight(link));
+}
+
+void link_log_heard(const struct link *link)
+{
+    log_event(LOG_INFO, "key_server_heard", "server=%s", link_name(link));
+}
+
+void link_log_replaced(const struct link *link, size_t in_flight, size_t retried)
+{
+    log_event(LOG_INFO, "key_server_channel_replaced", "server=%s in_flight=%zu retried=%zu", link_name(link),
+              in_flight, retried);
+}

@@ -203,6 +203,49 @@ def test_two_key_servers_one_stalls_none_fails(site, pki, origin):
     relay.close()
 
 
+def silent_channels(edge):
+    return edge.admin.metric("keyless_edge_key_server_channels_silent_total")
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_channel_goes_silent_under_load_none_fails(site, pki, origin, count):
+    """No error is reported: packets of channels that are open vanish in both directions, and new channels open at once."""
+    servers = [site.start_server([pki.rsa[0]]) for _ in range(count)]
+    relay = Relay(servers[0].host, servers[0].port)
+    edge = site.start_edge([(relay.address, servers[0].identity.public), *servers[1:]], [pki.rsa[1]], origin.address,
+                           timeouts=timeouts(5 * SLOW))
+    wait_until(lambda: channels(edge) >= count, "connected")
+    with Load(edge, pki) as load:
+        for number in (1, 2):
+            load.wait_more(20)
+            since = edge.mark()
+            relay.swallow()
+            edge.wait_log(r"event=key_server_silent server=ks1 silent_ms=\d+ in_flight=\d+ hint=", since)
+            edge.wait_log(r"event=key_server_channel_replaced server=ks1 ", since)
+            load.wait_more(20)
+            assert silent_channels(edge) >= number
+    relay.close()
+
+
+def test_a_vault_that_is_slow_is_asked_once_over_one_channel(site, pki, origin):
+    """Its net process answers pings, so that nothing is silent."""
+    server = site.start_server([pki.rsa[0]])
+    edge = site.start_edge([server], [pki.rsa[1]], origin.address, timeouts=timeouts(20 * SLOW))
+    edge.wait_epochs()
+    opened = edge.admin.metric("keyless_edge_key_server_connects_total")
+    vault = [pid for name, pid in server.children().items() if "vault" in name][0]
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        os.kill(vault, signal.SIGSTOP)
+        running = [pool.submit(attempt, edge, pki) for _ in range(16)]
+        server.admin.wait_metric(r"keyless_server_requests_total\{.*rsa_master", 16)
+        time.sleep(2.5)  # more than twice what proves silence
+        os.kill(vault, signal.SIGCONT)
+        assert all(r.result() for r in running)
+    assert silent_channels(edge) == 0
+    assert edge.admin.metric("keyless_edge_key_server_connects_total") == opened
+    assert server.admin.metric(r"keyless_server_requests_total\{.*rsa_master") == 16
+
+
 def test_vault_is_killed_and_comes_back(site, pki, origin):
     server = site.start_server([pki.rsa[0]])
     edge = site.start_edge([server], [pki.rsa[1]], origin.address, timeouts=TIMEOUTS)

@@ -1,10 +1,11 @@
-"""A TCP relay between an edge and a key server that delays, stalls or cuts, for tests. One thread, any number of connections."""
+"""A TCP relay between an edge and a key server that delays, stalls, cuts or swallows, for tests. One thread, any number of connections."""
 import asyncio
 import threading
 
 
 class Relay:
     """Forwards to (host, port); `delay` seconds each way; `stall()` holds every byte back; `cut()` resets what is open.
+    `swallow()` makes a black hole of what is open, as a NAT does that has forgotten: nothing passes any more, nor the end.
 
     `seen` has one entry for each connection that the far side has ended: (bytes that came from it, "fin" or "reset").
     `tapes` has one for each connection: what went to the far side and what came back, as two bytearrays.
@@ -13,7 +14,7 @@ class Relay:
     def __init__(self, host, port, delay=0.0):
         self.target, self.delay, self.tapes = (host, port), delay, []
         self.loop = asyncio.new_event_loop()
-        self.open, self.writers, self.seen = None, set(), []
+        self.open, self.writers, self.seen, self.holes = None, set(), [], set()
         started = threading.Event()
         self.thread = threading.Thread(target=self._run, args=(started,), daemon=True)
         self.thread.start()
@@ -43,6 +44,8 @@ class Relay:
         self.tapes.append((to, back))
         await asyncio.gather(self._pump(reader, far_writer, to), self._pump(far_reader, writer, back, self.seen))
         self.writers -= {writer, far_writer}
+        if writer in self.holes:
+            far_writer.transport.abort()
 
     async def _pump(self, reader, writer, tape, seen=None):
         """Each piece leaves `delay` after it came, whatever was sent before: a long wire, not a slow one."""
@@ -53,6 +56,8 @@ class Relay:
                 due, data = await queue.get()
                 await asyncio.sleep(max(0, due - self.loop.time()))
                 await self.open.wait()
+                if writer in self.holes:
+                    continue
                 if not data:
                     if writer.can_write_eof():
                         writer.write_eof()
@@ -93,6 +98,9 @@ class Relay:
 
     def resume(self):
         self._call(self.open.set)
+
+    def swallow(self):
+        self._call(lambda: self.holes.update(self.writers))
 
     def cut(self):
         self._call(lambda: [w.transport.abort() for w in list(self.writers)])
