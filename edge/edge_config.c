@@ -18,6 +18,7 @@
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
 static const char *const sandboxes[] = {"on", "log", NULL};
 static const char *const secret_readers[] = {"owner", "group", NULL};
+static const char *const unavailables[] = {"wait", "fail", NULL};
 static const char *const formats[] = {"logfmt", "json", NULL};
 static const char *const versions[] = {"tls1.2", "tls1.3", NULL};
 
@@ -131,6 +132,9 @@ const struct config_option edge_config_table[] = {
     {.name = "key_server", .type = CONFIG_SECTIONS, .offset = FIELD(key_servers), .options = server_table,
      .size = sizeof(struct edge_config_server),
      .help = "A key server: key_server NAME { address = \"HOST:PORT\" key = \"PUBLIC KEY\" }; at least one."},
+    {.name = "when_unavailable", .type = CONFIG_CHOICE, .offset = FIELD(when_unavailable), .fallback = "wait",
+     .choices = unavailables,
+     .help = "While every key server is known to be gone, new handshakes wait for one (wait) or fail at once (fail)."},
     {.name = "tls", .type = CONFIG_SECTION, .offset = FIELD(tls), .options = tls_table,
      .help = "What clients may use."},
     {.name = "timeouts", .type = CONFIG_SECTION, .offset = FIELD(timeout), .options = timeouts_table,
@@ -147,7 +151,8 @@ const struct config_option edge_config_table[] = {
 };
 /* clang-format on */
 
-_Static_assert(IDENTITY_OWNER == 0 && IDENTITY_GROUP == 1, "the choices stand in the order of the enum");
+_Static_assert(IDENTITY_OWNER == 0 && IDENTITY_GROUP == 1 && EDGE_WAIT == 0 && EDGE_FAIL == 1,
+               "the choices stand in the order of the enum");
 _Static_assert(LOG_ERROR == 0 && LOG_DEBUG == 3 && LOG_LOGFMT == 0 && LOG_JSON == 1 && SANDBOX_ON == 0 &&
                    SANDBOX_LOG == 1,
                "the choices stand in the order of the enums");

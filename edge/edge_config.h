@@ -23,6 +23,8 @@ struct edge_config_origin {
     char *address; /* "127.0.0.1:8081", "unix:/run/…" */
 };
 
+enum edge_unavailable { EDGE_WAIT, EDGE_FAIL };
+
 struct edge_config {
     struct config_strings listen;   /* "*:443" */
     char *admin;                    /* "127.0.0.1:2405"; "off" = none */
@@ -38,6 +40,7 @@ struct edge_config {
     int threads;                        /* 0 = one per core */
     int connections_max;                /* per thread; 20,000 */
     struct config_sections key_servers; /* of struct edge_config_server; at least one */
+    int when_unavailable; /* enum edge_unavailable: what becomes of handshakes without any of them */
     struct {
         int minimum_version; /* choice: 0 = tls1.2, 1 = tls1.3 */
         int maximum_version;

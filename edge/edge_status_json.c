@@ -59,8 +59,8 @@ static json_t *server_json(const struct client_server *server, const struct clie
             *(status == STATUS_OK ? &ok : &bad) += counter_get(&stats->answers[op][status]);
     }
     return json_pack(
-        "{s:s, s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
-        server->name, "address", endpoint_text(&server->endpoint, address), "addresses",
+        "{s:s, s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s}",
+        "name", server->name, "address", endpoint_text(&server->endpoint, address), "addresses",
         addresses_json(&known), "name_error", text_or_null(known.why[0] ? known.why : NULL), "state",
         connected ? "connected" : "disconnected", "channels", number(connected), "rtt_ns",
         number(counter_get(&stats->rtt_ns)), "in_flight", number(counter_get(&stats->in_flight)), "requests",
@@ -68,7 +68,10 @@ static json_t *server_json(const struct client_server *server, const struct clie
         number(counter_get(&stats->timeouts)), "retried", number(counter_get(&stats->retried)), "connects",
         number(counter_get(&stats->connects)), "connects_failed", number(counter_get(&stats->failed)),
         "channels_lost", number(counter_get(&stats->lost)), "channels_silent",
-        number(counter_get(&stats->silent)), "epoch", number(counter_get(&stats->epoch)));
+        number(counter_get(&stats->silent)), "epoch", number(counter_get(&stats->epoch)), "reach",
+        connected                   ? "up"
+        : counter_get(&stats->gone) ? "gone"
+                                    : "unknown");
 }
 
 static json_t *servers_json(const struct setup *setup)
@@ -157,16 +160,18 @@ int edge_status_json(struct buffer *body, const char *rest, void *user)
     (void)rest;
     return answer(
         body,
-        json_pack("{s:s, s:s, s:b, s:b, s:o, s:i, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:{s:{s:b, s:b}}}",
+        json_pack("{s:s, s:s, s:b, s:b, s:o, s:i, s:o, s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:{s:{s:b, s:b}}}",
                   "program", "keyless-edge", "version", KEYLESS_VERSION, "ready", edge_status_ready(status),
                   "draining", status->draining, "uptime_seconds",
                   number((clock_ns() - status->started_ns) / 1000000000), "threads",
                   (int)status->thread_count, "listeners", listeners_json(status), "origin",
                   endpoint_text(&setup->origins.route[0].endpoint, origin), "origins", origins_json(setup),
-                  "connections", connections_json(status), "key_servers", servers_json(setup), "certificates",
-                  certificates_json(setup->certs), "certificates_skipped",
-                  number(certs_skipped(setup->certs)), "sandbox", "edge", "system_calls",
-                  status->sandbox.filter == SANDBOX_FILTERED, "files", status->sandbox.files_denied));
+                  "connections", connections_json(status), "when_unavailable",
+                  setup->config.when_unavailable == EDGE_FAIL ? "fail" : "wait", "key_servers",
+                  servers_json(setup), "certificates", certificates_json(setup->certs),
+                  "certificates_skipped", number(certs_skipped(setup->certs)), "sandbox", "edge",
+                  "system_calls", status->sandbox.filter == SANDBOX_FILTERED, "files",
+                  status->sandbox.files_denied));
 }
 
 /* ---- /trace/ ---- */

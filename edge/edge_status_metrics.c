@@ -154,6 +154,8 @@ static void put_sessions(struct buffer *out, const struct session_stats *sum)
 static const struct single server_rows[] = {
     {"keyless_edge_key_server_channels", METRIC_GAUGE, "Open channels to the key server.",
      OF_SERVER(connected)},
+    {"keyless_edge_key_server_gone", METRIC_GAUGE,
+     "Threads of the edge that have tried every address of the key server in vain.", OF_SERVER(gone)},
     {"keyless_edge_key_server_connects_total", METRIC_COUNTER, "Channels opened.", OF_SERVER(connects)},
     {"keyless_edge_key_server_channels_lost_total", METRIC_COUNTER, "Open channels that were lost.",
      OF_SERVER(lost)},

@@ -23,6 +23,8 @@ static enum session_failure key_failure(const struct session *session)
     case STATUS_EXPIRED:
         return FAILURE_KEY_TIMEOUT;
     default:
+        if (key->request.gone)
+            return FAILURE_KEY_SERVERS_GONE;
         return key->request.sent_ns && clock_ns() >= key->request.deadline_ns ? FAILURE_KEY_TIMEOUT
                                                                               : FAILURE_KEY_UNAVAILABLE;
     }

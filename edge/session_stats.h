@@ -12,17 +12,18 @@
 /* Why a handshake failed. */
 enum session_failure {
     FAILURE_NONE,
-    FAILURE_KEY_TIMEOUT,     /* no key server answered in time */
-    FAILURE_KEY_REFUSED,     /* it said no */
-    FAILURE_KEY_BUSY,        /* it is overloaded */
-    FAILURE_KEY_UNAVAILABLE, /* there was none to ask */
-    FAILURE_KEY_INVALID,     /* its signature did not pass the check */
-    FAILURE_TLS,             /* the two sides could not agree, or the client broke the protocol */
-    FAILURE_RSA_WITHHELD,    /* the client offers RSA key exchange only, which is no choice for it */
-    FAILURE_CLIENT_GONE,     /* the client left */
-    FAILURE_TIMEOUT,         /* the client took too long */
-    FAILURE_MEMORY,          /* */
-    FAILURE_STOPPED,         /* the daemon ended */
+    FAILURE_KEY_TIMEOUT,      /* no key server answered in time */
+    FAILURE_KEY_REFUSED,      /* it said no */
+    FAILURE_KEY_BUSY,         /* it is overloaded */
+    FAILURE_KEY_UNAVAILABLE,  /* there was none to ask */
+    FAILURE_KEY_SERVERS_GONE, /* every one is known to be gone, and when_unavailable = fail */
+    FAILURE_KEY_INVALID,      /* its signature did not pass the check */
+    FAILURE_TLS,              /* the two sides could not agree, or the client broke the protocol */
+    FAILURE_RSA_WITHHELD,     /* the client offers RSA key exchange only, which is no choice for it */
+    FAILURE_CLIENT_GONE,      /* the client left */
+    FAILURE_TIMEOUT,          /* the client took too long */
+    FAILURE_MEMORY,           /* */
+    FAILURE_STOPPED,          /* the daemon ended */
     SESSION_FAILURES
 };
 

@@ -161,6 +161,7 @@ static int start_client(struct thread *thread)
         .ping_interval_ms = 5000,
         .rehandshake_ms = 3600000,
         .handshake_ms = setup->config.timeout.handshake,
+        .fail_when_gone = setup->config.when_unavailable == EDGE_FAIL,
         .in_flight_max = 65536,
         .software = "keyless-edge " KEYLESS_VERSION,
     };

@@ -203,6 +203,14 @@ void client_cancel(struct client *client, struct client_request *request)
         route_forget(client, request);
 }
 
+bool client_gone(const struct client *client)
+{
+    for (size_t i = 0; i < client->link_count; i++)
+        if (!link_gone(&client->links[i]))
+            return false;
+    return client->link_count > 0;
+}
+
 unsigned client_usable(const struct client *client)
 {
     return client->usable;
@@ -275,6 +283,7 @@ static void on_failed(struct link *link, const struct client_failure *failure, v
     struct client *client = user;
 
     (void)link;
+    route_wake(client); /* perhaps nobody needs to wait any longer */
     if (client->settings.on_failed != NULL && !client->closing)
         client->settings.on_failed(failure, client->settings.user);
 }

@@ -32,6 +32,7 @@ struct client_server {
  * servers. */
 struct client_server_stats {
     counter connected; /* gauge: threads with a live channel (add 1, subtract by adding -1) */
+    counter gone;      /* gauge: threads that have tried all of its addresses in vain */
     counter connects;  /* channels opened */
     counter lost;      /* channels lost after they were open */
     counter failed;    /* connects that did not come to a channel */
@@ -72,6 +73,7 @@ struct client_settings {
     uint64_t ping_interval_ms;   /* 5,000; two missed pings eject a server */
     uint64_t rehandshake_ms;     /* 3,600,000, jittered by ±10 % */
     uint64_t handshake_ms;       /* what a session may need from its beginning to its key operation */
+    bool fail_when_gone;         /* nobody waits while every server is known to be gone */
     unsigned in_flight_max;      /* requests open in this thread before submit says ERR_BUSY; 65,536 */
     const char *software;        /* for the hello */
     /* Called when the number of usable servers changes; may be NULL. */
@@ -113,6 +115,7 @@ struct client_request {
     const char *server;     /* name of the key server that answered; NULL when none did */
     uint64_t sent_ns;       /* when it last went into a batch; 0 = never */
     uint64_t answered_ns;
+    bool gone;      /* not asked, or no longer: every server was known to be gone (settings.fail_when_gone) */
     unsigned tries; /* servers it was sent to */
     /* private to the client */
     unsigned unable; /* of them that said that they could do nothing */
@@ -139,7 +142,8 @@ struct client *client_new(uv_loop_t *loop, const struct client_settings *setting
 void client_close(struct client *client);
 
 /* Queues REQUEST; it leaves with the others of this loop turn. Waits, within its deadline, for a server when
- * none is connected at the moment. ERR_BUSY at in_flight_max, ERR_MEMORY, ERR_CLOSED after client_close; then
+ * none is connected at the moment; with settings.fail_when_gone only as long as one may still be found at the
+ * first attempt. ERR_BUSY at in_flight_max, ERR_MEMORY, ERR_CLOSED after client_close; then
  * on_answer does not come.
  *
  * Which server, and when another one: a request whose channel is lost goes to another server, or waits for
@@ -167,7 +171,8 @@ enum client_outlook {
 };
 /* Chooses an epoch for a session that begins now, of those that the key servers have announced. That none
  * will come is certain when a server is connected and every connected one has said, since its channel opened,
- * that this edge has none; the word of one that leaves requests unanswered is not waited for. A server whose
+ * that this edge has none; the word of one that leaves requests unanswered is not waited for. With
+ * settings.fail_when_gone it is certain, too, while every server is known to be gone. A server whose
  * epoch is over has not said that: it grants bound mode, and its next one is due. */
 enum client_outlook client_choose_epoch(const struct client *client, struct client_epoch *out) MUST_USE;
 
@@ -205,6 +210,7 @@ typedef void (*client_keys_handler)(const char *server, enum operation_status st
                                     const struct key_info *keys, size_t count, void *user);
 int client_keys(struct client *client, uint64_t timeout_ms, client_keys_handler on_keys, void *user) MUST_USE;
 
+bool client_gone(const struct client *client);        /* every server is known to be gone */
 unsigned client_usable(const struct client *client);  /* servers with an open channel */
 size_t client_in_flight(const struct client *client); /* requests without an answer, waiting ones included */
 

@@ -8,10 +8,10 @@
 /* ---- choice ---- */
 
 /* True when an epoch may be on its way: from a server that is connected, or because nobody is who could say
- * that there is none. */
+ * that there is none, if it is worth waiting for somebody. */
 static bool is_due(const struct client *client)
 {
-    bool none = false;
+    bool none = client->settings.fail_when_gone && client_gone(client);
 
     for (size_t i = 0; i < client->link_count; i++) {
         if (client->epochs->server[i].none)

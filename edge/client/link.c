@@ -38,6 +38,15 @@ static void set_rehandshake(struct link *link)
     set_timer(link, link->rehandshake_ns > now ? (link->rehandshake_ns - now) / NS_PER_MS : 0);
 }
 
+static void set_reach(struct link *link, enum link_reach reach)
+{
+    if (link->reach == LINK_GONE)
+        counter_add(&link->setup.stats->gone, (uint64_t)-1);
+    if (reach == LINK_GONE)
+        counter_add(&link->setup.stats->gone, 1);
+    link->reach = reach;
+}
+
 /* Nothing came of the round: the next one comes after the back-off. */
 static void fail_round(struct link *link, const struct address *address, int why)
 {
@@ -46,6 +55,8 @@ static void fail_round(struct link *link, const struct address *address, int why
     counter_add(&link->setup.stats->failed, 1);
     link_log_failed(link, address, why, retry_ms);
     set_timer(link, retry_ms);
+    if (link->current == NULL)
+        set_reach(link, LINK_GONE);
     struct client_failure failure = link_log_failure(link, address, why);
     link->events->on_failed(link, &failure, link->user);
 }
@@ -172,6 +183,7 @@ static void on_conn_open(struct conn *conn, void *user)
         return;
     }
     link->stalled = false;
+    set_reach(link, LINK_UP);
     counter_add(&link->setup.stats->connected, 1);
     link_log_connected(link);
     link->events->on_open(link, link->user);
@@ -184,6 +196,7 @@ static void on_current_lost(struct link *link, struct conn *conn, int why)
 
     link->current = NULL;
     link->silent = false;
+    set_reach(link, LINK_UNKNOWN);
     if (opened_ms >= link->backoff.max_ms)
         backoff_reset(&link->backoff);
     counter_add(&link->setup.stats->lost, 1);
@@ -319,6 +332,7 @@ void link_close(struct link *link)
     link->closing = true;
     if (link->current != NULL)
         counter_add(&link->setup.stats->connected, (uint64_t)-1);
+    set_reach(link, LINK_UNKNOWN);
     link->current = link->fresh = NULL;
     for (struct conn *conn = link->conns; conn != NULL; conn = conn->next)
         conn_close(conn);
@@ -330,6 +344,11 @@ void link_close(struct link *link)
 bool link_usable(const struct link *link)
 {
     return link->current != NULL;
+}
+
+bool link_gone(const struct link *link)
+{
+    return link->reach == LINK_GONE;
 }
 
 bool link_has_room(const struct link *link)

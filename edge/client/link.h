@@ -29,6 +29,13 @@ struct link_events {
     void (*on_gone)(struct link *link, void *user);
 };
 
+/* Whether the server can be had. */
+enum link_reach {
+    LINK_UNKNOWN, /* connecting: for the first time, or for the first time since the channel was lost */
+    LINK_UP,      /* an open channel */
+    LINK_GONE     /* no channel, and all addresses were tried in vain */
+};
+
 struct link {
     struct conn_setup setup;
     const struct link_events *events; /* borrowed */
@@ -37,6 +44,7 @@ struct link {
     uint64_t rehandshake_ms;
     uint64_t connect_timeout_ms; /* for one address, and as long again for the server's hello */
     uint64_t probe_interval_ns;
+    enum link_reach reach;
     struct conn *current; /* takes requests; NULL = not usable */
     struct conn *fresh;   /* on its way to become the current one */
     struct conn *conns;   /* all that are not gone, the two above included; owned */
@@ -72,6 +80,7 @@ void link_hurry(struct link *link);
 void link_close(struct link *link);
 
 bool link_usable(const struct link *link);   /* an open channel */
+bool link_gone(const struct link *link);     /* LINK_GONE */
 bool link_has_room(const struct link *link); /* and one more request could leave at once */
 size_t link_in_flight(const struct link *link);
 const char *link_name(const struct link *link);

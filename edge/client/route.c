@@ -81,6 +81,19 @@ static void hurry(struct client *client)
         link_hurry(&client->links[i]);
 }
 
+/* Nobody is there to wait for. What is submitted meanwhile has its own turn. */
+static void fail_waiting(struct client *client)
+{
+    struct client_request *request;
+    size_t count;
+
+    DL_COUNT(client->waiting, request, count);
+    while (count-- > 0 && (request = client->waiting) != NULL) {
+        request->gone = true;
+        route_fail(client, request);
+    }
+}
+
 /* Gives waiting requests to servers with room. */
 static void dispatch(struct client *client)
 {
@@ -94,6 +107,8 @@ static void dispatch(struct client *client)
         struct link *link = choice_find(client, request, now);
         if (link == NULL) { /* no server, or none with room: it is the same for all that wait behind */
             hurry(client);
+            if (client->settings.fail_when_gone && client_gone(client))
+                fail_waiting(client);
             return;
         }
         wait_end(client, request);
@@ -144,6 +159,7 @@ int route_open(struct client *client, struct client_request *request, const stru
     request->sent_ns = request->answered_ns = 0;
     request->tries = request->unable = request->lost = request->tried_count = 0;
     request->open = true;
+    request->gone = false;
     request->retried = request->hedged = false;
     request->only = only;
     deadlines_put(&client->deadlines, request, first_look(client, request, now));

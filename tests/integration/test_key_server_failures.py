@@ -203,6 +203,54 @@ def test_two_key_servers_one_stalls_none_fails(site, pki, origin):
     relay.close()
 
 
+def failure_text(edge, pki, name, context):
+    """What a client is told whose handshake fails, and after how many seconds."""
+    begin = time.monotonic()
+    with pytest.raises(OSError) as told:
+        clients.fetch(edge, name, context)
+    return str(told.value), time.monotonic() - begin
+
+
+@pytest.mark.parametrize("version", ["rsa", "tls12", "tls13"])
+@pytest.mark.parametrize("choice", ["fail", "wait", None])
+def test_without_a_key_server_handshakes_fail_at_once_or_wait(site, pki, origin, tmp_path, choice, version):
+    """`when_unavailable`: refused connections say that a key server is gone. Sessions go on in any case."""
+    wait = 4 * SLOW
+    contexts = {"rsa": lambda: rsa_client(pki),
+                "tls12": lambda: clients.context(pki.ca, ssl.TLSVersion.TLSv1_2, "ECDHE-RSA-AES128-GCM-SHA256"),
+                "tls13": lambda: clients.context(pki.ca, ssl.TLSVersion.TLSv1_3)}
+    server = site.start_server([pki.rsa[0]])
+    edge = site.start_edge([server], [pki.rsa[1]], origin.address, timeouts=timeouts(wait),
+                           extra="when_unavailable = %s\n" % choice if choice else "")
+    assert edge.admin.status()["when_unavailable"] == (choice or "wait")
+    assert edge.admin.status()["key_servers"][0]["reach"] == "up"
+    session = session_file(edge, pki, tmp_path, "-tls1_3")
+    server.stop()
+    edge.admin.wait_metric("keyless_edge_key_server_gone")
+    assert edge.admin.status()["key_servers"][0]["reach"] == "gone"
+    text, seconds = failure_text(edge, pki, "rsa.test", contexts[version]())
+    assert "internal error" in text
+    reason = "key_servers_gone" if choice == "fail" else "key_unavailable"
+    edge.wait_log(r"event=handshake_failed .*reason=%s .*error=" % reason)
+    wait_until(lambda: edge.admin.metric(r'keyless_edge_handshake_failures_total\{reason="%s"' % reason) == 1, "counted")
+    assert seconds < wait / 2 if choice == "fail" else seconds >= wait * 0.9
+    assert_resumes(edge, pki, *session)
+    site.bring_back(server)
+    edge.wait_ready()
+    assert b"from the origin" in clients.fetch(edge, "rsa.test", contexts[version]())
+    assert edge.admin.metric("keyless_edge_key_server_gone") == 0
+
+
+def test_a_key_server_whose_name_is_not_found_is_gone(site, pki, origin):
+    server = site.start_server([pki.rsa[0]])
+    edge = site.start_edge([("no-such-host.invalid:2407", server.identity.public)], [pki.rsa[1]], origin.address, ready=False,
+                           timeouts=timeouts(10 * SLOW), extra="when_unavailable = fail\n")
+    edge.admin.wait_metric("keyless_edge_key_server_gone")
+    text, seconds = failure_text(edge, pki, "rsa.test", clients.context(pki.ca, ssl.TLSVersion.TLSv1_3))
+    assert "internal error" in text and seconds < 5 * SLOW
+    edge.wait_log(r"event=handshake_failed .*reason=key_servers_gone ")
+
+
 def silent_channels(edge):
     return edge.admin.metric("keyless_edge_key_server_channels_silent_total")
 
