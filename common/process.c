@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -15,6 +16,8 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#include "common/log.h"
 
 #define DESCRIPTORS_KEPT 32 /* of those that a process may have, the last ones */
 
@@ -88,6 +91,16 @@ bool process_descriptors_low(int fd)
         return false;
     rlim_t kept = limit.rlim_cur / 4 < DESCRIPTORS_KEPT ? limit.rlim_cur / 4 : DESCRIPTORS_KEPT;
     return (rlim_t)fd >= limit.rlim_cur - kept;
+}
+
+/* The search for leaks is an exit handler, too. */
+void process_leave(int status)
+{
+    fflush(NULL);
+    log_finish();
+    if (PROCESS_SANITIZED)
+        exit(status);
+    _exit(status);
 }
 
 void process_die_with_parent(void)

@@ -36,6 +36,9 @@ unsigned long process_raise_descriptors(void);
 /* True when FD, which was just opened, is one of the last descriptors that this process may have (32 of them,
  * or a quarter of very few): those are kept for what must go on, such as the admin endpoint. */
 bool process_descriptors_low(int fd);
+/* Ends a fork that is a program of its own: with all that it has logged written, and without exit handlers,
+ * which are the parent's. */
+_Noreturn void process_leave(int status);
 /* Dies with SIGKILL when the parent dies. */
 void process_die_with_parent(void);
 /* Denies every file to this thread and to all it starts later, by Landlock: false where the kernel has none,

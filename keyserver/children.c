@@ -85,16 +85,6 @@ static void add(struct children *children, enum child_role role, pid_t pid)
     log_event(LOG_INFO, "child_started", "role=%s pid=%d", role_names[role], (int)pid);
 }
 
-/* The search for leaks is an exit handler, too. */
-_Noreturn void children_leave(int status)
-{
-    fflush(NULL);
-    log_finish();
-    if (PROCESS_SANITIZED)
-        exit(status);
-    _exit(status);
-}
-
 /* In the child: log lines that say which process they come from. */
 static void name_logs(const char *name, const struct server_config *config)
 {
@@ -127,7 +117,7 @@ int children_start_net(struct children *children, const struct server_config *co
             .listener_count = sockets->listener_count,
             .admin = sockets->admin_fd >= 0 ? listeners[sockets->listener_count] : -1};
         name_logs("keyless-server[net]", config);
-        children_leave(net_run(config, &given));
+        process_leave(net_run(config, &given));
     }
     close(control[1]);
     if (pid < 0) {
@@ -150,7 +140,7 @@ int children_start_loader(struct children *children, const struct server_config 
     pid_t supervisor = getpid(), pid = child_fork(&pair[1], 1);
     if (pid == 0) {
         name_logs("keyless-server[loader]", config);
-        children_leave(loader_run(config, supervisor, pair[1]));
+        process_leave(loader_run(config, supervisor, pair[1]));
     }
     close(pair[1]);
     if (pid < 0) {

@@ -59,7 +59,5 @@ int children_order_vault(struct children *children, int order_fd, enum order_kin
                          int *ready_fd) MUST_USE;
 /* The vault PID, which the loader has forked, is a child from now on. */
 void children_add_vault(struct children *children, pid_t pid);
-/* Ends a child without the parent's exit handlers, which are not its own. */
-_Noreturn void children_leave(int status);
 
 #endif

@@ -6,10 +6,11 @@
 
 #include "common/identity.h"
 #include "common/privileges.h"
+#include "common/process.h"
 #include "common/secret.h"
 #include "keyserver/authorized.h"
 #include "keyserver/child.h"
-#include "keyserver/children.h"
+#include "keyserver/server_sockets.h"
 #include "keyserver/vault/vault.h"
 
 /* Whether there is the account that a start by root takes on, whoever asks. */
@@ -63,7 +64,7 @@ int trial_run(const struct server_config *config, const char *file)
     }
     pid_t pid = child_fork(NULL, 0);
     if (pid == 0)
-        children_leave(vault_try(config, file));
+        process_leave(vault_try(config, file));
     return await(pid, "tries the keys");
 }
 
@@ -72,6 +73,6 @@ int trial_explain(const struct server_config *config, const struct question *que
     pid_t pid = child_fork(NULL, 0);
 
     if (pid == 0)
-        children_leave(vault_explain(config, question));
+        process_leave(vault_explain(config, question));
     return await(pid, "explains");
 }

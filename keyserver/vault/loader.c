@@ -81,15 +81,6 @@ static struct load *load_for(struct loader *loader, enum order_kind kind, const 
 
 /* ---- forking ---- */
 
-/* The end of a fork that is not the program's: without exit handlers, which are the parent's. */
-static _Noreturn void leave(int status)
-{
-    fflush(NULL);
-    if (PROCESS_SANITIZED)
-        exit(status);
-    _exit(status);
-}
-
 /* In the vault, which has a copy of the loader's memory: keys that it does not serve are gone from it. Keys
  * that a reload has kept belong to both loads and stay. */
 static void keep_only(struct loader *loader, const struct load *load)
@@ -120,7 +111,7 @@ static _Noreturn void become_vault(struct loader *loader, struct load *load, str
     process_die_with_parent();
     if (n != 1 || getppid() != loader->supervisor)
         _exit(1);
-    leave(vault_serve(&load->loaded, &given));
+    process_leave(vault_serve(&load->loaded, &given));
 }
 
 /* A process in between forks the vault and ends, so that the vault becomes a child of the supervisor, which

@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/process.h"
 #include "keyserver/supervisor.h"
 #include "keyserver/trial.h"
 #include "tests/unit/keyserver/test_edge.h"
@@ -150,9 +151,7 @@ static void start(struct fixture *f)
         if (server_config_load(&config, f->file, &fault) != 0)
             _exit(2);
         log_init("keyless-server", LOG_INFO, LOG_LOGFMT);
-        int status = supervisor_run(&config, f->file);
-        log_finish();
-        _exit(status);
+        process_leave(supervisor_run(&config, f->file));
     }
     close(log[1]);
     f->log_fd = log[0];

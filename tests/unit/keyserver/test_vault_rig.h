@@ -18,6 +18,7 @@
 #include "common/bytes.h"
 #include "common/clock.h"
 #include "common/identity.h"
+#include "common/process.h"
 #include "keyserver/authorized_snapshot.h"
 #include "keyserver/vault/vault.h"
 #include "tests/unit/keyserver/test_keys.h"
@@ -147,7 +148,7 @@ static inline bool rig_start(struct rig *rig)
         if (freopen(rig->log_file, "w", stderr) == NULL)
             _exit(99);
         const struct vault_descriptors given = {.wall = vault_end, .ready = ready[1], .edges = edges};
-        _exit(vault_run(&rig->config, &given));
+        process_leave(vault_run(&rig->config, &given));
     }
     close(vault_end);
     assert_int_equal(wall_adopt(&rig->wall, net_end), 0);
