@@ -32,6 +32,7 @@ static struct {
     pthread_cond_t done; /* for who waits until all is written */
     /* All under lock. */
     enum state state;
+    bool runs;     /* the thread has come as far as to the lock */
     bool in_haste; /* something is there that is not to wait */
     bool finished; /* the process ends: lines are written at once again */
     struct log_ring ring;
@@ -155,6 +156,8 @@ static void *run(void *argument)
 {
     (void)argument;
     pthread_mutex_lock(&writer.lock);
+    writer.runs = true;
+    pthread_cond_broadcast(&writer.done);
     for (;;) {
         while (log_ring_fill(&writer.ring) == 0) {
             writer.state = STATE_IDLE;
@@ -185,7 +188,7 @@ static void after_fork_in_child(void)
     writer.lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
     writer.work = writer.done = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
     writer.state = STATE_NONE;
-    writer.finished = false;
+    writer.runs = writer.finished = false;
     log_ring_clear(&writer.ring);
     writer.gap = writer.dropped = 0;
     writer.patience_ms = PATIENCE_MS;
@@ -225,6 +228,8 @@ int log_writer_start(void)
     if (writer.state == STATE_NONE) {
         error = start_thread();
         writer.state = error == 0 ? STATE_WRITES : STATE_NONE; /* it looks for lines before it sleeps */
+        while (error == 0 && !writer.runs) /* a fork must not find it amid its start, where it allocates */
+            pthread_cond_wait(&writer.done, &writer.lock);
     }
     pthread_mutex_unlock(&writer.lock);
     return error;
