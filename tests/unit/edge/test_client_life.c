@@ -114,8 +114,8 @@ static void cancelled_in_every_state_it_is_never_answered(void **state)
     client_cancel(rig->client, &done.request); /* after its answer */
 
     rig->peers[0].habit = rig->peers[1].habit = HOLDS;
-    ask_start(&sent, rig, 5000); /* at a server */
-    ask_start(&twice, rig, 200); /* at both servers */
+    ask_start(&sent, rig, 60000); /* at a server */
+    ask_start(&twice, rig, 3000); /* at both servers from the half of its time on */
     RIG_WAIT(rig, twice.request.tries == 2);
     client_cancel(rig->client, &sent.request);
     client_cancel(rig->client, &twice.request);

@@ -250,7 +250,7 @@ static _Noreturn void rage(struct wall *wall, uint32_t random, uint32_t kind_max
             (enum operation_kind)(next_random(&random) % (OP_KINDS + 1));
         ((volatile struct wall_request *)(volatile void *)slot->content)->operation.u.rsa_master.length =
             nasty(RING_SLOT_SIZE, &random);
-        if (next_random(&random) % 8 == 0)
+        if (next_random(&random) % 8 == 0 && put + 3 - ring->taken <= RING_SLOTS)
             ring->put = put += next_random(&random) % 4;
         if (next_random(&random) % 100000 == 0)
             ring->put = put = nasty(put, &random);
@@ -346,11 +346,19 @@ static void take_as_net(struct wall *wall, struct tally *tally)
     }
 }
 
+/* Each in some round: when both sides run one after the other, on a busy machine, few of a round's slots are
+ * right ones. */
+static bool has_all(const struct tally *tally)
+{
+    return tally->slots > 0 && tally->none > 0 && tally->walls > 0;
+}
+
 static void survive(bool as_vault)
 {
     struct tally tally = {0};
     uint32_t random = as_vault ? 4711 : 815;
-    for (uint64_t until = clock_ms() + HOSTILE_MS; clock_ms() < until;) {
+    uint64_t start = clock_ms();
+    while (clock_ms() < start + HOSTILE_MS || (!has_all(&tally) && clock_ms() < start + PATIENCE_MS)) {
         int fds[2];
         struct wall wall;
         assert_int_equal(wall_pair(&fds[0], &fds[1]), 0);
@@ -365,7 +373,7 @@ static void survive(bool as_vault)
     }
     print_message("%lu slots, %lu that were none, %lu walls\n", (unsigned long)tally.slots,
                   (unsigned long)tally.none, (unsigned long)tally.walls);
-    assert_true(tally.slots > 0 && tally.none > 0 && tally.walls > 0);
+    assert_true(has_all(&tally));
 }
 
 static void a_vault_survives_whatever_the_net_side_writes(void **state)
