@@ -1,6 +1,5 @@
 #include "cli/check.h"
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/files.h"
@@ -23,14 +22,6 @@ static bool check_key(struct findings *findings, const char *folder, const char 
     return true;
 }
 
-static void check_folder_mode(struct findings *findings, const char *folder)
-{
-    struct stat info;
-    if (stat(folder, &info) == 0 && (info.st_mode & 022) != 0)
-        findings_add(findings, FINDING_ERROR, "%s: mode %04o lets others put keys there; run: chmod 0700 %s",
-                     folder, (unsigned)(info.st_mode & 07777), folder);
-}
-
 static void check_keys(struct findings *findings, const char *folder, struct key_folder *list)
 {
     struct fault fault = {0};
@@ -41,7 +32,6 @@ static void check_keys(struct findings *findings, const char *folder, struct key
     }
     for (size_t i = 0; i < list->count; i++)
         good += check_key(findings, folder, list->item[i].name);
-    check_folder_mode(findings, folder);
     if (list->count == 0)
         findings_add(findings, FINDING_ERROR,
                      "%s: holds no key; put private keys there as NAME.key or NAME.pem, mode 0400", folder);

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/closed.h"
 #include "common/secret.h"
 
 void identity_derive(struct identity *identity)
@@ -40,11 +41,16 @@ static bool is_in_group(gid_t group)
     return false;
 }
 
+bool identity_is_of_group(gid_t group)
+{
+    return readers == IDENTITY_GROUP && is_in_group(group);
+}
+
 static int check_mode(const struct stat *info, const char *path, struct fault *fault)
 {
     unsigned mode = info->st_mode & 07777u;
     bool is_group_only = (mode & 077) == 040;
-    if ((mode & 077) == 0 || (is_group_only && readers == IDENTITY_GROUP && is_in_group(info->st_gid)))
+    if ((mode & 077) == 0 || (is_group_only && identity_is_of_group(info->st_gid)))
         return 0;
     if (is_group_only && readers == IDENTITY_GROUP)
         return fault_set(
@@ -96,6 +102,8 @@ int identity_open_secret(const char *path, struct fault *fault)
     if (fd < 0)
         return fault_set(fault, ERR_CONFIG, "%s: cannot be read: %s", path, strerror(errno));
     int err = check_closed_to_others(fd, path, fault);
+    if (err == 0)
+        err = closed_check_place(path, fault);
     if (err != 0) {
         close(fd);
         return err;

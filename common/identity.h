@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "common/bytes.h"
 
@@ -35,10 +36,12 @@ int identity_save_secret(const char *path, const uint8_t secret[static 32], stru
  * every secret file is read by one rule; the configuration sets it before any is. Any thread. */
 enum identity_readers { IDENTITY_OWNER, IDENTITY_GROUP };
 void identity_set_readers(enum identity_readers readers);
+/* Whether secret files may be those of GROUP: by the setting, and because this process is in it. */
+bool identity_is_of_group(gid_t group);
 
 /* The checks alone, for files of other content (private keys, authorized_edges): regular file, owner, mode
- * without any bit for group or others. The fault names the file and its mend. Opens it and returns the
- * descriptor, so that what was checked is what is read. */
+ * without any bit for group or others, in a folder that others cannot write to (closed.h). The fault names
+ * the file and its mend. Opens it and returns the descriptor, so that what was checked is what is read. */
 int identity_open_secret(const char *path, struct fault *fault) MUST_USE;
 /* identity_open_secret, then the whole content (at most LIMIT bytes) into OUT, which wipes itself. */
 int identity_read_secret_file(const char *path, size_t limit, struct buffer *out,

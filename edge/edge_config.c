@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/closed.h"
 #include "common/sandbox.h"
 
 #define FIELD(member)         offsetof(struct edge_config, member)
@@ -278,11 +279,12 @@ int edge_config_load(struct edge_config *out, const char *file, struct fault *fa
     int err = config_load(file, edge_config_table, out, fault);
     if (err != 0)
         return err;
+    identity_set_readers((enum identity_readers)out->secret_files);
     err = check(out, file, fault);
+    if (err == 0)
+        err = closed_check_place(file, fault);
     if (err != 0)
         edge_config_clear(out);
-    else
-        identity_set_readers((enum identity_readers)out->secret_files);
     return err;
 }
 

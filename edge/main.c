@@ -102,7 +102,6 @@ static int run(const char *file)
     log_init(PROGRAM, log_level_peek(file), log_format_peek(file));
     if (process_harden(PROGRAM, &fault) != 0)
         return fail_start(&fault, EXIT_FAILURE);
-    process_raise_descriptors();
     if (edge_config_load(&setup.config, file, &fault) != 0)
         return fail_start(&fault, EXIT_USAGE);
     log_init(PROGRAM, (enum log_level)setup.config.log_level, (enum log_format)setup.config.log_format);

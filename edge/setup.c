@@ -1,10 +1,12 @@
 #include "edge/setup.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/descriptors.h"
 #include "common/listening.h"
 #include "common/privileges.h"
 #include "edge/async.h"
@@ -112,6 +114,20 @@ static int start_resolver(struct setup *setup, struct fault *fault)
     return error || !host[0] ? error : resolver_start(&setup->resolver, config->user, fault);
 }
 
+/* Each connection of a client has one to the origin, and each thread its sockets and channels. */
+static void warn_of_descriptors(const struct setup *setup)
+{
+    const struct edge_config *config = &setup->config;
+    char why[128];
+
+    snprintf(why, sizeof why, "connections_max = %d with %u thread%s", config->connections_max,
+             setup->threads, setup->threads == 1 ? "" : "s");
+    descriptors_require(setup->threads * (2ul * (unsigned)config->connections_max + config->listen.count +
+                                          config->key_servers.count) +
+                            DESCRIPTORS_SPARE,
+                        why);
+}
+
 int setup_load(struct setup *out, const char *file, enum setup_use use, struct fault *fault)
 {
     int error;
@@ -127,6 +143,8 @@ int setup_load(struct setup *out, const char *file, enum setup_use use, struct f
         (void)names_resolve(&out->names, clock_ns()); /* main.c says what was not found */
     if (error)
         setup_clear(out);
+    else
+        warn_of_descriptors(out);
     return error;
 }
 

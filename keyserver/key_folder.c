@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/closed.h"
 
 #define NS_PER_S  1000000000
 #define NS_PER_MS 1000000
@@ -180,7 +181,12 @@ int key_folder_list(struct key_folder *out, const char *folder, struct fault *fa
                              ? "%s: the folder of keys cannot be read: %s; make it with: mkdir -m 0700 %s"
                              : "%s: the folder of keys cannot be read: %s; look at it with: namei -l %s",
                          folder, strerror(errno), folder);
-    int err = walk_folder(&walk, dir, "", 0);
+    int err = closed_check_folder(folder, fault);
+    if (err != 0) {
+        closedir(dir);
+        return err;
+    }
+    err = walk_folder(&walk, dir, "", 0);
     if (err == ERR_SYSTEM)
         err = fault_set(fault, ERR_CONFIG, "%s: the folder of keys cannot be read: %s", folder,
                         strerror(errno));

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "common/closed.h"
 #include "common/sandbox.h"
 #include "keyserver/policy.h"
 #include "keyserver/sealed.h"
@@ -152,11 +153,12 @@ static int load(struct server_config *out, int fd, const char *file, struct faul
     int err = config_load_sealed(fd, file, server_config_table, out, fault);
     if (err != 0)
         return err;
+    identity_set_readers((enum identity_readers)out->secret_files);
     err = check(out, file, fault);
+    if (err == 0 && fd < 0)
+        err = closed_check_place(file, fault);
     if (err != 0)
         server_config_clear(out);
-    else
-        identity_set_readers((enum identity_readers)out->secret_files);
     return err;
 }
 

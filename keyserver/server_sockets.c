@@ -1,13 +1,16 @@
 #include "keyserver/server_sockets.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/address.h"
 #include "common/admin.h"
+#include "common/descriptors.h"
 #include "common/listening.h"
 
-#define BACKLOG 1024
+#define BACKLOG          1024
+#define CHANNELS_AN_EDGE 16 /* one a thread of it */
 
 static int check_count(const struct server_config *config, const char *file, struct fault *fault)
 {
@@ -76,6 +79,14 @@ int server_sockets_check(const struct server_config *config, const char *file, s
     if (r == 0)
         r = listening_check(file, &config->listen, SERVER_DEFAULT_PORT, fault);
     return r != 0 ? r : listening_check_admin(file, config->admin, SERVER_ADMIN_DEFAULT_PORT, fault);
+}
+
+void server_sockets_warn(const struct server_config *config, size_t edges)
+{
+    char why[128];
+    snprintf(why, sizeof why, "half_open_max = %d with %zu edge%s that may connect", config->half_open_max,
+             edges, edges == 1 ? "" : "s");
+    descriptors_require((unsigned)config->half_open_max + edges * CHANNELS_AN_EDGE + DESCRIPTORS_SPARE, why);
 }
 
 void server_sockets_close(struct server_sockets *sockets)

@@ -168,6 +168,8 @@ static int load(struct net *net, int edges_fd, struct fault *fault)
         r = authorized_snapshot_load(&net->authorized, edges_fd, net->config->authorized_edges, fault);
     close(edges_fd);
     if (r == 0)
+        server_sockets_warn(net->config, authorized_count(net->authorized));
+    if (r == 0)
         r = privileges_drop(net->config->user, PRIVILEGES_NO_GROUPS, fault);
     if (r == 0)
         r = sandbox_refuse_rings((enum sandbox_mode)net->config->sandbox, fault);
@@ -244,7 +246,6 @@ int net_run(const struct server_config *config, const struct net_descriptors *fd
     struct fault fault = {.text = ""};
     int status = 0;
 
-    process_raise_descriptors();
     if (load(&net, fds->edges, &fault) != 0) {
         log_event(LOG_ERROR, "net_failed", "error=\"%s\"", fault.text);
         status = 2;

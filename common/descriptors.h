@@ -1,0 +1,12 @@
+/* Whether a process may have as many descriptors as its configuration lets it want. Linux only. */
+#ifndef COMMON_DESCRIPTORS_H
+#define COMMON_DESCRIPTORS_H
+
+#define DESCRIPTORS_SPARE 64 /* for what a daemon has beside its connections */
+
+/* Raises the soft limit to the hard one. When that is below WANTED, which follows from WHY ("half_open_max =
+ * 1024"), logs the warning "descriptors_short" with both numbers and the mend. The daemon serves all the
+ * same: it takes no more connections than it has descriptors for. */
+void descriptors_require(unsigned long wanted, const char *why);
+
+#endif

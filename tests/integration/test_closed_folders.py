@@ -1,0 +1,111 @@
+"""Who may write to a folder can put another file in the place of one in it: `keyless check`, `-t` and a start refuse such a folder
+alike, and the command that they say mends it. What is too few of descriptors they say alike, too."""
+import os
+import re
+import resource
+import subprocess
+
+import pytest
+
+from command import read, run
+from daemon import Daemon, program
+from fleet import keyless, write
+
+PLACES = {  # folder below the trial's half, with the daemon
+    "folder of keys": ("server", "server/keys"),
+    "folder of the server's configuration": ("server", "server"),
+    "folder of the edge's configuration": ("edge", "edge"),
+    "folder of authorized_edges": ("server", "server/lists"),
+    "folder below the keys": ("server", "server/keys/below"),
+    "folder of the psk": ("edge", "edge/secrets"),
+}
+MOVED = {"server/lists": ("server.conf", "authorized_edges"), "edge/secrets": ("edge.conf", "psk")}
+
+
+def trial_of(side, conf, **options):
+    return subprocess.run([program("keyless-" + side), "-t", "-c", conf], capture_output=True, text=True, timeout=60, **options)
+
+
+
+def lay_out(trial, below):
+    """Makes FOLDER, where there is none, and moves what the place is about into it."""
+    folder = os.path.join(trial.top, below)
+    if not os.path.isdir(folder):
+        os.mkdir(folder, 0o755)
+    if below.endswith("keys/below"):
+        os.rename(os.path.join(trial.server, "keys/p256.pem"), os.path.join(folder, "p256.pem"))
+    for conf in (trial.server_conf, trial.edge_conf):
+        write(conf, re.sub(r"listen = .*", 'listen = {"127.0.0.1:0"}', read(conf)))
+    if below in MOVED:
+        conf, name = MOVED[below]
+        half = os.path.dirname(folder)
+        os.rename(os.path.join(half, name), os.path.join(folder, name))
+        conf = os.path.join(half, conf)
+        write(conf, read(conf).replace('%s = "%s"' % (name, name), '%s = "%s/%s"' % (name, os.path.basename(folder), name)))
+    return folder
+
+
+@pytest.mark.parametrize("mode, letters", [(0o777, "go"), (0o775, "g"), (0o757, "o")])
+@pytest.mark.parametrize("place", sorted(PLACES))
+def test_a_folder_that_others_write_to(trial, place, mode, letters):
+    side, below = PLACES[place]
+    folder, conf = lay_out(trial, below), getattr(trial, side + "_conf")
+    os.chmod(folder, mode)
+    said = r"%s: mode %04o lets others replace files in it; run: (chmod %s-w %s)" % (folder, mode, letters, folder)
+    tested = trial_of(side, conf)
+    assert tested.returncode == 2 and re.search(said, tested.stderr), tested.stderr
+    checked = run("check", "-c", conf)
+    assert checked.returncode == 1 and re.search("^error +" + said, checked.stdout, re.M), checked.stdout
+    daemon = Daemon([program("keyless-" + side), "-c", conf])
+    try:
+        command = re.search(said, daemon.wait_log(said)).group(1)
+    finally:
+        daemon.stop()
+    subprocess.run(command, shell=True, check=True)
+    assert trial_of(side, conf).returncode == 0
+    keyless("check", "-c", conf)
+
+
+def test_a_sticky_bit_is_enough(trial):
+    os.chmod(trial.server + "/keys", 0o1777)
+    assert trial_of("server", trial.server_conf).returncode == 0
+
+
+def test_the_group_of_secret_files_may_write(trial):
+    """As where a pod's volume is its fsGroup's."""
+    write(trial.server_conf, read(trial.server_conf) + 'secret_files = "group"\n')
+    for folder in (trial.server + "/keys", trial.server):
+        os.chmod(folder, 0o770)
+    assert trial_of("server", trial.server_conf).returncode == 0
+    os.chmod(trial.server, 0o772)
+    assert re.search(r"run: chmod o-w", trial_of("server", trial.server_conf).stderr)
+
+
+# ---- descriptors ----
+
+def few():
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+
+
+def soft():
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+
+
+@pytest.mark.parametrize("side, option", [("server", "half_open_max = 900"), ("edge", "connections_max = 1500")])
+def test_few_descriptors_are_said(trial, side, option):
+    """The soft limit is raised, so that only the hard one counts."""
+    conf = getattr(trial, side + "_conf")
+    write(conf, option + "\n" + re.sub(r"listen = .*", 'listen = {"127.0.0.1:0"}', read(conf)))
+    said = r"the limit of open files is 64, and %s with .* can take (\d+); write LimitNOFILE=\1 " % option
+    tested = trial_of(side, conf, preexec_fn=few)
+    assert tested.returncode == 0 and re.search("warn .*event=descriptors_short .*" + said, tested.stderr), tested.stderr
+    checked = subprocess.run([program("keyless"), "check", "-c", conf], capture_output=True, text=True, timeout=60, preexec_fn=few)
+    assert checked.returncode == 0 and re.search("^warning +" + said, checked.stdout, re.M), checked.stdout
+    script = "ulimit -n 64; exec %s -c %s" % (program("keyless-" + side), conf)
+    daemon = Daemon(["/bin/sh", "-c", script])
+    try:
+        assert re.search(said, daemon.wait_log("event=descriptors_short"))
+    finally:
+        daemon.stop()
+    assert "descriptors_short" not in trial_of(side, conf, preexec_fn=soft).stderr
