@@ -66,7 +66,8 @@ struct extensions {
     bool server_name;
     bool extended_master_secret;
     bool supported_versions;
-    struct reader name; /* the data of server_name, when it is there */
+    struct reader name;     /* the data of server_name, when it is there */
+    struct reader versions; /* that of supported_versions */
 };
 
 /* The LENGTH-prefixed part that comes next as a reader of its own; an empty, bad one when it is not there. */
@@ -103,6 +104,7 @@ static bool note_extension(struct extensions *out, uint16_t type, struct reader 
         break;
     case SUPPORTED_VERSIONS:
         seen = &out->supported_versions;
+        out->versions = data;
         break;
     default:
         return true;
@@ -126,16 +128,8 @@ static bool parse_extensions(struct extensions *out, struct reader *hello)
     return reader_done(&r) && reader_done(hello);
 }
 
-static bool is_host_name(const char *name)
-{
-    for (; *name != 0; name++)
-        if (*name <= ' ' || *name > '~' || *name == '"' || *name == '\\')
-            return false;
-    return true;
-}
-
-/* server_name as a client sends it: a list of exactly one host name (RFC 6066, 3). What is none is still put
- * into OUT, whole, since it goes on record; what cannot be a text is left out. */
+/* server_name as a client sends it: a list of exactly one host name (RFC 6066, 3), of any characters: what
+ * TLS libraries take makes no refusal here. What can be no text is left out of OUT. */
 static bool parse_server_name(char out[static TRANSCRIPT_NAME_SIZE], struct reader *data)
 {
     struct reader list = part(data, reader_u16(data));
@@ -148,7 +142,7 @@ static bool parse_server_name(char out[static TRANSCRIPT_NAME_SIZE], struct read
     for (size_t i = 0; i < length; i++)
         out[i] = (char)(name[i] >= 'A' && name[i] <= 'Z' ? name[i] - 'A' + 'a' : name[i]);
     out[length] = 0;
-    return is_host_name(out);
+    return true;
 }
 
 static bool lists_suite(struct reader list, uint16_t suite)
@@ -167,6 +161,24 @@ static bool lists_no_compression(struct reader list)
     return false;
 }
 
+/* supported_versions of a ClientHello (RFC 8446, 4.2.1). */
+static bool lists_tls12(struct reader data)
+{
+    struct reader list = part(&data, reader_u8(&data));
+    bool found = false;
+    while (!list.bad && reader_left(&list) > 0)
+        found = reader_u16(&list) == TLS12 || found;
+    return found && reader_done(&list) && reader_done(&data);
+}
+
+/* The client may have TLS 1.2: by legacy_version, which is what it would like best (RFC 5246, E.1), or by its
+ * list, beside which legacy_version says nothing (RFC 8446, 4.2.1). */
+static bool offers_tls12(const struct transcript *seen, const struct extensions *extensions)
+{
+    return seen->client_version >= TLS12 ||
+           (extensions->supported_versions && lists_tls12(extensions->versions));
+}
+
 /* RFC 5246, 7.4.1.2. OFFERED becomes the cipher suites. */
 static bool parse_client_hello(struct transcript *out, struct reader hello, struct reader *offered)
 {
@@ -177,9 +189,7 @@ static bool parse_client_hello(struct transcript *out, struct reader hello, stru
     reader_bytes(&hello, session_id_length);
     *offered = part(&hello, reader_u16(&hello));
     struct reader compression = part(&hello, reader_u8(&hello));
-    /* legacy_version is what the client would like best, and the handshake is TLS 1.2 all the same (RFC 5246,
-     * E.1; RFC 8446, 4.1.2). */
-    if (!parse_extensions(&extensions, &hello) || out->client_version < TLS12 ||
+    if (!parse_extensions(&extensions, &hello) || !offers_tls12(out, &extensions) ||
         session_id_length > CLIENT_SESSION_ID_MAX || offered->bad || reader_left(offered) % 2 != 0 ||
         !lists_no_compression(compression) || !extensions.extended_master_secret)
         return false;

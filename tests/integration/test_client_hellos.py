@@ -1,0 +1,112 @@
+"""ClientHellos that few clients send and OpenSSL takes: bound mode serves them as plain mode does, and what it cannot serve asks nobody."""
+import os
+import struct
+
+import pytest
+
+from fleet import Site, keyless
+from one_mode import MODES, Rig
+from tls12_client import Alert
+
+KIB = 1024
+SERVER_NAME, STATUS_REQUEST, PADDING, SUPPORTED_VERSIONS, UNKNOWN = 0, 5, 21, 43, 0x2000
+DECODE_ERROR, HANDSHAKE_FAILURE, PROTOCOL_VERSION = 50, 40, 70
+WITHHELD = 'keyless_edge_rsa_key_exchanges_withheld_total{reason="too_long"}'
+
+
+def extension(number, body=b""):
+    return struct.pack(">HH", number, len(body)) + body
+
+
+def names(*each):
+    entries = b"".join(b"\0" + struct.pack(">H", len(name)) + name for name in each)
+    return {"extensions": extension(SERVER_NAME, struct.pack(">H", len(entries)) + entries)}
+
+
+def lists_tls12(version):
+    return {"version": version, "extensions": extension(SUPPORTED_VERSIONS, b"\2\3\3")}
+
+
+SERVED = {
+    "legacy_version 1.3": {"version": 0x0304}, "legacy_version of all ones": {"version": 0xffff},
+    **{"legacy_version %04x and a list" % version: lists_tls12(version) for version in (0x0301, 0x0302, 0x0303)},
+    "200 extensions": {"extensions": b"".join(extension(UNKNOWN + n) for n in range(200))},
+    "10,000 extensions": {"extensions": b"".join(extension(UNKNOWN + n) for n in range(10000))},
+    "one extension twice": {"extensions": 2 * extension(UNKNOWN)},
+    "status_request": {"extensions": extension(STATUS_REQUEST, b"\1\0\0\0\0")},
+    "60 KiB of padding": {"extensions": extension(PADDING, bytes(60 * KIB - 100))},
+    "60 KiB of an unknown extension": {"extensions": extension(UNKNOWN, os.urandom(60 * KIB - 100))},
+    "60 KiB of suites": {"suites": 30 * KIB * b"\x5a\x5a"},
+    **{"the name %r" % name: names(name) for name in (b'a"b', b"a\\b", b"a b", b"a\nb", b"\1", b"\x80\xff", b"a=b", "ä.test".encode(), b".", b"10.0.0.1")},
+    "a name of 255 bytes": names(255 * b"n"),
+}
+REFUSED = {
+    "legacy_version 1.1": ({"version": 0x0302}, PROTOCOL_VERSION),
+    "a name of 256 bytes": (names(256 * b"n"), DECODE_ERROR), "an empty name": (names(b""), DECODE_ERROR),
+    "a name with a zero": (names(b"a\0b"), DECODE_ERROR), "two names": (names(b"a", b"b"), DECODE_ERROR),
+}
+LONG = {"70 KiB": {"suites": 5 * KIB * b"\x5a\x5a", "extensions": extension(UNKNOWN, bytes(60 * KIB))},
+        "130 KiB, the most that OpenSSL takes": {"suites": 32600 * b"\x5a\x5a", "extensions": extension(UNKNOWN, bytes(65500))}}
+
+
+@pytest.fixture(scope="module", params=list(MODES))
+def rig(request, tmp_path_factory, pki, origin):
+    site = Site(tmp_path_factory.mktemp(request.param), pki.authority)
+    yield Rig(site, pki, origin, request.param)
+    site.close()
+
+
+def change(rig, act):
+    """How the figures change by ACT."""
+    before = rig.counted()
+    act()
+    return [b - a for a, b in zip(before, rig.counted())]
+
+
+@pytest.mark.parametrize("hello", list(SERVED))
+def test_served_in_both_modes(rig, hello):
+    assert change(rig, lambda: rig.serves(**SERVED[hello])) == [1, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("hello", list(REFUSED))
+def test_refused_alike_in_both_modes_and_nobody_is_asked(rig, hello):
+    hello, expected = REFUSED[hello]
+
+    def fails():
+        with pytest.raises(Alert) as alert:
+            rig.serves(**hello)
+        assert alert.value.args == (expected,)
+
+    assert change(rig, fails) == [0, 0, 0, 0, 0]
+    rig.serves()
+
+
+@pytest.mark.parametrize("hello", list(LONG))
+def test_what_exceeds_a_request_is_served_plain_or_not_at_all(rig, hello):
+    """Bound mode has room for 63 KiB of messages: beyond, the client hears so at once, and no key server does."""
+    withheld = rig.edge.admin.metric(WITHHELD)
+    if rig.operation == "rsa_premaster":
+        assert change(rig, lambda: rig.serves(**LONG[hello])) == [1, 0, 0, 0, 0]
+        return
+
+    def fails():
+        with pytest.raises(Alert) as alert:
+            rig.serves(**LONG[hello])
+        assert alert.value.args == (HANDSHAKE_FAILURE,)
+
+    assert change(rig, fails) == [0, 0, 0, 0, 0]
+    assert rig.edge.admin.metric(WITHHELD) == withheld + 1
+    rig.serves()
+
+
+def test_odd_names_stay_one_line_in_log_and_record(rig, pki):
+    """With line ends, quotes and bytes that are no text in it, the record is one that verifies."""
+    name = b'a\n2026-01-01T00:00:00Z info event=forged "\\\xff'
+    since = rig.edge.mark()
+    rig.serves(**names(name))
+    rig.edge.wait_log("event=connection ", since)
+    assert not rig.edge.find("^2026-01-01", since) and not rig.server.find("^2026-01-01")
+    log = rig.server.folder + "/audit"
+    if rig.operation == "rsa_master":
+        assert "forged" in keyless("audit", "tail", "-n", 10, "--json", "--op", rig.operation, log).stdout
+    keyless("audit", "verify", "--live", log)
