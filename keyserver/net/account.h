@@ -16,12 +16,15 @@ struct account {
     char name[AUTHORIZED_NAME_MAX]; /* as it was when its first channel came */
     struct peer *peers;             /* its channels; the owner's, linked by `beside` */
     size_t channels;
-    uint32_t open;           /* requests in the vault */
-    size_t unsent;           /* bytes of answers, as last looked at */
-    uint64_t epoch_asked;    /* the vault's epoch when it gave this one; 0 = it has not yet */
-    struct msg_epoch epoch;  /* the last one; number 0 = the edge has none */
-    uint64_t epoch_until_ns; /* when it is over, of clock_ns() */
-    UT_hash_handle hh;       /* in the table */
+    uint32_t open;               /* requests in the vault, or on the way there */
+    uint32_t lists;              /* of keys, that the vault makes */
+    bool wants_lists;            /* it is one of the service's `wanting`, */
+    struct account *wants_after; /* in front of this one */
+    size_t unsent;               /* bytes of answers, as last looked at */
+    uint64_t epoch_asked;        /* the vault's epoch when it gave this one; 0 = it has not yet */
+    struct msg_epoch epoch;      /* the last one; number 0 = the edge has none */
+    uint64_t epoch_until_ns;     /* when it is over, of clock_ns() */
+    UT_hash_handle hh;           /* in the table */
 };
 
 /* Zero-initialised is empty. */

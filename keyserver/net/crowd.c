@@ -67,6 +67,13 @@ static void note_unsent(struct peer *peer)
     peer->unsent = unsent;
 }
 
+size_t crowd_unsent(struct account *account)
+{
+    for (struct peer *each = account->peers; each != NULL; each = each->beside)
+        note_unsent(each);
+    return account->unsent;
+}
+
 struct peer *crowd_find_slowest(struct crowd *crowd, struct peer *peer)
 {
     struct account *account = peer->account;

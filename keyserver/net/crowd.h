@@ -29,6 +29,8 @@ void crowd_leave(struct crowd *crowd, struct peer *peer);
 /* PEER was given something to send. The channel of its edge that reads least, when all of them together leave
  * more than `unsent_max` unread: the caller's to close; else NULL. */
 struct peer *crowd_find_slowest(struct crowd *crowd, struct peer *peer);
+/* How much ACCOUNT leaves unread now, in bytes. */
+size_t crowd_unsent(struct account *account);
 /* A stable word why PEER may not stay when EDGES takes the place of BEFORE (gone, another pre-shared key,
  * not from this address any more); NULL when it may. */
 const char *crowd_revoked(const struct peer *peer, const struct authorized *edges,

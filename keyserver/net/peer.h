@@ -27,9 +27,10 @@ struct peer {
     struct peer *beside;           /* the next channel of the same account */
     struct net_counters *counters; /* borrowed */
     const struct peer_handlers *handlers;
-    void *user;               /* borrowed */
-    struct request_list open; /* of the owner's table */
-    struct peer *before;      /* the owner's list of all peers */
+    void *user;                /* borrowed */
+    struct request_list open;  /* of the owner's table; in the vault */
+    struct request_list lists; /* the same, for lists of keys; not there yet */
+    struct peer *before;       /* the owner's list of all peers */
     struct peer *after;
     struct peer *next_gathered; /* the owner's list of peers to flush */
     bool gathered;              /* in that list */

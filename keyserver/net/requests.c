@@ -93,6 +93,26 @@ static void link_out(struct requests *table, uint32_t *head, uint32_t number, en
         table->slots[self.after - 1].link[which].before = self.before;
 }
 
+/* An owner's list is in order, a tick's need not be. */
+static void owner_link(struct requests *table, struct request_list *owner, uint32_t number)
+{
+    table->slots[number - 1].link[OF_OWNER] = (struct link){.before = owner->last, .after = 0};
+    if (owner->last != 0)
+        table->slots[owner->last - 1].link[OF_OWNER].after = number;
+    else
+        owner->first = number;
+    owner->last = number;
+    owner->count++;
+}
+
+static void owner_unlink(struct requests *table, struct request_list *owner, uint32_t number)
+{
+    if (owner->last == number)
+        owner->last = table->slots[number - 1].link[OF_OWNER].before;
+    link_out(table, &owner->first, number, OF_OWNER);
+    owner->count--;
+}
+
 static void tick_link(struct requests *table, uint32_t number)
 {
     struct slot *slot = &table->slots[number - 1];
@@ -136,8 +156,7 @@ struct request *requests_add(struct requests *table, struct request_list *owner,
     slot->request = *request;
     slot->request.owner = owner;
     slot->request.token = (uint64_t)slot->generation << 32 | number;
-    link_in(table, &owner->first, number, OF_OWNER);
-    owner->count++;
+    owner_link(table, owner, number);
     tick_link(table, number);
     table->count++;
     return &slot->request;
@@ -159,13 +178,21 @@ void requests_remove(struct requests *table, struct request *request)
     struct slot *slot = &table->slots[number - 1];
 
     assert(slot->open);
-    link_out(table, &request->owner->first, number, OF_OWNER);
-    request->owner->count--;
+    owner_unlink(table, request->owner, number);
     tick_unlink(table, number);
     slot->open = false;
     slot->link[OF_TICK].after = table->free;
     table->free = number;
     table->count--;
+}
+
+void requests_move(struct requests *table, struct request *request, struct request_list *to)
+{
+    uint32_t number = number_of(table, request);
+
+    owner_unlink(table, request->owner, number);
+    owner_link(table, to, number);
+    request->owner = to;
 }
 
 size_t requests_count(const struct requests *table)

@@ -15,9 +15,9 @@
 struct requests;
 struct peer;
 
-/* The open requests of one peer. Zero-initialised is empty. */
+/* Some requests of one peer, in the order in which they came into the list. Zero-initialised is empty. */
 struct request_list {
-    uint32_t first; /* slot number + 1; 0 = none */
+    uint32_t first, last; /* slot number + 1; 0 = none */
     uint32_t count;
 };
 
@@ -29,6 +29,7 @@ struct request {
     uint64_t overdue_ns;        /* when the vault will not be waited for any longer */
     struct peer *peer;          /* borrowed; whose it is */
     struct request_list *owner; /* borrowed; the peer's list */
+    struct trace_id trace;
     enum operation_kind kind;
     uint32_t wall; /* the wall end it went through */
 };
@@ -45,8 +46,11 @@ struct request *requests_add(struct requests *table, struct request_list *owner,
 struct request *requests_find(struct requests *table, uint64_t token);
 void requests_remove(struct requests *table, struct request *request);
 
+/* Takes REQUEST out of its list and puts it at the end of TO. */
+void requests_move(struct requests *table, struct request *request, struct request_list *to);
+
 size_t requests_count(const struct requests *table);
-/* Any request of OWNER, or NULL when it has none: for taking them all. */
+/* The request that is in OWNER's list for longest, or NULL when there is none. */
 struct request *requests_first(struct requests *table, const struct request_list *owner);
 /* Some request that was overdue at NOW_NS, or NULL when there is none (left). Time must not run backwards. */
 struct request *requests_overdue(struct requests *table, uint64_t now_ns);

@@ -6,7 +6,6 @@
 #include "common/clock.h"
 #include "keyserver/net/slot.h"
 
-#define GRACE_NS        250000000u /* the vault itself says `expired`; past this it has failed to */
 #define NS_PER_MS       1000000u
 #define SWEEP_MS        100
 
@@ -21,7 +20,7 @@ size_t service_unsent_max(const struct server_config *config)
 {
     size_t unsent = (size_t)config->in_flight_per_edge * ANSWER_SIZE_MAX;
 
-    return unsent > UNSENT_MIN ? unsent : UNSENT_MIN;
+    return SERVICE_LISTS_UNSENT + (unsent > UNSENT_MIN ? unsent : UNSENT_MIN);
 }
 
 struct service *service_new(uv_loop_t *loop, const struct server_config *config)
@@ -87,28 +86,38 @@ static uint64_t deadline_of(const struct service *service, const struct msg_requ
     return received_ns + ms * NS_PER_MS;
 }
 
-/* Opens REQUEST in the table and hands it to the link; otherwise says what to answer. */
-static enum operation_status submit(struct service *service, struct peer *peer,
-                                    const struct msg_request *request, uint64_t received_ns)
+int service_submit(struct service *service, struct request *request, const struct msg_request *sent)
 {
-    uint64_t deadline = deadline_of(service, request, received_ns);
-    struct request *entry = requests_add(service->requests, &peer->open,
-                                         &(struct request){.id = request->id,
-                                                           .received_ns = received_ns,
-                                                           .overdue_ns = deadline + GRACE_NS,
-                                                           .peer = peer,
-                                                           .kind = request->operation.kind});
-    if (entry == NULL)
-        return STATUS_BUSY;
-
+    const struct peer *peer = request->peer;
     const struct slot_origin origin = {.edge_key = peer->account->key,
                                        .channel_hash = channel_hash(peer->channel),
                                        .from = channel_address(peer->channel)};
     struct wall_request slot;
-    slot_fill(&slot, entry->token, deadline, request, &origin);
-    int r = vault_link_submit(service->link, &slot, &entry->wall);
+
+    slot_fill(&slot, request->token, request->overdue_ns - SERVICE_GRACE_NS, sent, &origin);
+    return vault_link_submit(service->link, &slot, &request->wall);
+}
+
+/* Opens REQUEST in the table and hands it to the link, or lets it wait; otherwise says what to answer. */
+static enum operation_status submit(struct service *service, struct peer *peer,
+                                    const struct msg_request *request, uint64_t received_ns)
+{
+    uint64_t deadline = deadline_of(service, request, received_ns);
+    bool waits = request->operation.kind == OP_KEYS;
+    struct request *entry = requests_add(service->requests, waits ? &peer->lists : &peer->open,
+                                         &(struct request){.id = request->id,
+                                                           .received_ns = received_ns,
+                                                           .overdue_ns = deadline + SERVICE_GRACE_NS,
+                                                           .peer = peer,
+                                                           .trace = request->trace,
+                                                           .kind = request->operation.kind});
+    if (entry == NULL)
+        return STATUS_BUSY;
+    int r = waits ? 0 : service_submit(service, entry, request);
     if (r == 0) {
         peer->account->open++;
+        if (waits)
+            service_want_list(service, peer);
         return STATUS_OK;
     }
     requests_remove(service->requests, entry);
@@ -118,7 +127,10 @@ static enum operation_status submit(struct service *service, struct peer *peer,
 /* REQUEST is open no more. */
 static void forget(struct service *service, struct request *request)
 {
-    request->peer->account->open--;
+    struct account *account = request->peer->account;
+
+    account->open--;
+    account->lists -= request->kind == OP_KEYS && request->owner == &request->peer->open;
     requests_remove(service->requests, request);
 }
 
@@ -299,7 +311,8 @@ static void cancel_all(struct service *service, struct peer *peer)
 {
     struct request *request;
 
-    while ((request = requests_first(service->requests, &peer->open)) != NULL) {
+    while ((request = requests_first(service->requests, &peer->open)) != NULL ||
+           (request = requests_first(service->requests, &peer->lists)) != NULL) {
         vault_link_settle(service->link, request->wall, request->token, true);
         forget(service, request);
         counter_add(&service->counters.cancelled, 1);
@@ -315,6 +328,8 @@ void service_detach(struct service *service, struct peer *peer)
             at = &(*at)->next_gathered;
         *at = peer->next_gathered;
     }
+    if (peer->account->channels == 1)
+        service_drop_account(service, peer->account);
     crowd_leave(&service->crowd, peer);
     peer_free(peer);
 }
@@ -361,6 +376,7 @@ void service_flush(struct service *service)
 {
     service->now_ns = clock_ns();
     vault_link_take(service->link);
+    service_begin_lists(service);
     vault_link_flush(service->link); /* before the answers: the vault need not wait for their sealing */
     flush_peers(service);
     vault_link_flush(service->link); /* what is wanted no more, by peers that are gone */
@@ -405,36 +421,4 @@ void service_free(struct service *service)
     assert(service->crowd.peers == NULL && service->link == NULL);
     requests_free(service->requests);
     free(service);
-}
-
-/* ---- figures ---- */
-
-struct net_counters *service_counters(struct service *service)
-{
-    return &service->counters;
-}
-
-uint64_t service_vault_heard_ms(const struct service *service)
-{
-    return service->heard_ms;
-}
-
-const struct vault_link *service_link(const struct service *service)
-{
-    return service->link;
-}
-
-const struct accounts *service_accounts(const struct service *service)
-{
-    return &service->crowd.accounts;
-}
-
-const struct peer *service_peers(const struct service *service)
-{
-    return service->crowd.peers;
-}
-
-size_t service_open(const struct service *service)
-{
-    return requests_count(service->requests);
 }

@@ -28,7 +28,8 @@ static void on_drain_deadline(uv_timer_t *timer)
     size_t count = 0;
 
     for (struct peer *peer = service->crowd.peers; peer != NULL; peer = peer->after) {
-        while ((request = requests_first(service->requests, &peer->open)) != NULL) {
+        while ((request = requests_first(service->requests, &peer->open)) != NULL ||
+               (request = requests_first(service->requests, &peer->lists)) != NULL) {
             service_give_up(service, request, STATUS_UNAVAILABLE, true);
             count++;
         }

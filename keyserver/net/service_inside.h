@@ -1,5 +1,6 @@
-/* The inside of the service, shared by the files that make it: service.c (requests and answers) and
- * service_drain.c (the end). Not for anybody else. Loop thread only. */
+/* The inside of the service, shared by the files that make it: service.c (requests and answers),
+ * service_lists.c (requests that wait), service_drain.c (the end), service_figures.c. Not for anybody else.
+ * Loop thread only. */
 #ifndef KEYSERVER_NET_SERVICE_INSIDE_H
 #define KEYSERVER_NET_SERVICE_INSIDE_H
 
@@ -12,13 +13,14 @@ struct service {
     struct requests *requests;          /* owned */
     struct vault_link *link;            /* owned */
     struct net_counters counters;
-    uint64_t now_ns;       /* of clock_ns(), as answers are taken */
-    uint64_t heard_ms;     /* of clock_ms(): a vault's last sign of life */
-    struct crowd crowd;    /* every channel that is open */
-    struct peer *gathered; /* those with answers to flush */
-    uv_check_t turn;       /* after the events of a turn: everything leaves in batches */
-    uv_timer_t sweep;      /* runs while a request is open */
-    uv_timer_t drain;      /* the deadline */
+    uint64_t now_ns;         /* of clock_ns(), as answers are taken */
+    uint64_t heard_ms;       /* of clock_ms(): a vault's last sign of life */
+    struct crowd crowd;      /* every channel that is open */
+    struct peer *gathered;   /* those with answers to flush */
+    struct account *wanting; /* those with lists of keys that wait for their turn */
+    uv_check_t turn;         /* after the events of a turn: everything leaves in batches */
+    uv_timer_t sweep;        /* runs while a request is open */
+    uv_timer_t drain;        /* the deadline */
     bool draining;
     bool drain_over;                          /* nothing is waited for any more but the channels to close */
     void (*on_vault)(bool there, void *user); /* NULL = nobody watches */
@@ -26,6 +28,22 @@ struct service {
     void (*on_drained)(void *user);
     void *drained_user; /* borrowed */
 };
+
+#define SERVICE_GRACE_NS 250000000u /* the vault itself says `expired`; past this it has failed to */
+
+/* Hands REQUEST, as the edge has SENT it, to the link. ERR_BUSY, ERR_NOT_FOUND without a vault. */
+int service_submit(struct service *service, struct request *request, const struct msg_request *sent) MUST_USE;
+
+/* ---- service_lists.c ---- */
+
+#define SERVICE_LISTS_UNSENT ((size_t)1 << 20) /* bytes of lists that one edge may leave unread */
+
+/* A request for a list of keys was put into PEER's `lists`: it has its turn in service_begin_lists(). */
+void service_want_list(struct service *service, struct peer *peer);
+/* Asks the vault for the lists whose turn has come. */
+void service_begin_lists(struct service *service);
+/* ACCOUNT goes. */
+void service_drop_account(struct service *service, struct account *account);
 
 /* Answers REQUEST with STATUS and forgets it; WANTED_NO_MORE tells the vault so. */
 void service_give_up(struct service *service, struct request *request, enum operation_status status,

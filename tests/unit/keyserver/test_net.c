@@ -155,8 +155,10 @@ static void signatures_are_no_answer_to_keys_nor_the_other_way_round(void **stat
     edge_ask(&edge, OP_KEYS, NULL, 1, 1, 5000);
     edge_ask(&edge, OP_SIGN_TLS13, f->server.public, 2, 1, 5000);
     EDGE_UNTIL(&edge, channel_unsent(edge.channel) == 0);
-    answer(&f->wall, next_slot(f, &f->wall).token, "secret");
-    struct wall_answer keys = {.token = next_slot(f, &f->wall).token, .kind = WALL_KEYS};
+    struct wall_request first = next_slot(f, &f->wall), second = next_slot(f, &f->wall);
+    bool in_order = first.operation.kind == OP_KEYS;
+    answer(&f->wall, in_order ? first.token : second.token, "secret");
+    struct wall_answer keys = {.token = in_order ? second.token : first.token, .kind = WALL_KEYS};
     keys.u.keys.count = 1;
     keys.u.keys.item[0].type = KEY_RSA;
     assert_int_equal(wall_send_answers(&f->wall, &keys, 1), 1);

@@ -38,6 +38,150 @@ static void keys_come_in_parts_until_no_more_follows(void **state)
     edge_end(&edge);
 }
 
+static void answer_keys(struct wall *wall, uint64_t token, size_t count)
+{
+    for (size_t told = 0; told < count; told += WALL_KEYS_MAX) {
+        struct wall_answer slot = {.token = token, .kind = WALL_KEYS, .more = told + WALL_KEYS_MAX < count};
+        slot.u.keys.count = WALL_KEYS_MAX;
+        for (uint32_t i = 0; i < WALL_KEYS_MAX; i++)
+            slot.u.keys.item[i] = (struct key_info){
+                .key_id = {(uint8_t)i, 1}, .type = KEY_RSA, .bits = 2048, .operations = 8};
+        while (wall_send_answers(wall, &slot, 1) != 1) /* the other side is behind */
+            wall_rig_wait(wall, WALL_SLOTS | WALL_ROOM, 10);
+    }
+}
+
+/* The next request is for a list, and is one of EDGE's channel. */
+static uint64_t next_list(struct fixture *f, const struct test_edge *edge)
+{
+    struct wall_request slot = next_slot(f, &f->wall);
+    assert_int_equal(slot.operation.kind, OP_KEYS);
+    assert_memory_equal(slot.channel, channel_hash(edge->channel), sizeof slot.channel);
+    return slot.token;
+}
+
+static void ask_and_arrive(struct test_edge *edge, uint64_t id, size_t count)
+{
+    edge_ask(edge, OP_KEYS, NULL, id, count, 5000);
+    edge_ask(edge, OP_PING, NULL, 1000 + id, 1, 5000);
+    EDGE_UNTIL(edge, edge_answer(edge, 1000 + id) != NULL);
+}
+
+static void an_edge_has_one_list_made_at_a_time_in_the_order_it_asked(void **state)
+{
+    struct fixture *f = *state;
+    struct test_edge one, two, other;
+
+    give_wall(f, CONTROL_WALL_START, NULL);
+    until_ready(f);
+    connect_edge(f, &one, 0);
+    connect_edge(f, &two, 0);
+    connect_edge(f, &other, 1);
+    ask_and_arrive(&one, 1, 2);
+    ask_and_arrive(&two, 3, 1);
+    ask_and_arrive(&other, 9, 1);
+    uint64_t first = next_list(f, &one);
+    answer_keys(&f->wall, next_list(f, &other), 20); /* another edge's is not in their way, */
+    edge_ask(&two, OP_SIGN_TLS13, f->server.public, 5, 1, 5000);
+    EDGE_UNTIL(&two, channel_unsent(two.channel) == 0);
+    struct wall_request sign = next_slot(f, &f->wall);
+    assert_int_equal(sign.operation.kind, OP_SIGN_TLS13); /* nor are they in a signature's */
+    answer(&f->wall, sign.token, "s");
+    answer_keys(&f->wall, first, 20);
+    answer_keys(&f->wall, next_list(f, &one), 10);
+    uint64_t last = next_list(f, &two);
+    edge_end(&one); /* has nothing left to take along */
+    answer_keys(&f->wall, last, 30);
+    EDGE_UNTIL(&two, two.key_count == 30 && edge_answer(&two, 5) != NULL);
+    EDGE_UNTIL(&other, other.key_count == 20);
+    until_metric(f, "keyless_server_requests_in_flight", 0);
+    edge_end(&two);
+    edge_end(&other);
+}
+
+static void lists_that_wait_leave_with_their_channel(void **state)
+{
+    struct fixture *f = *state;
+    struct test_edge one, two;
+
+    give_wall(f, CONTROL_WALL_START, NULL);
+    until_ready(f);
+    connect_edge(f, &one, 0);
+    connect_edge(f, &two, 0);
+    ask_and_arrive(&one, 1, 2);
+    ask_and_arrive(&two, 3, 1);
+    uint64_t token = next_list(f, &one);
+    edge_end(&one);
+    struct wall_request cancel = next_slot(f, &f->wall);
+    assert_int_equal(cancel.kind, WALL_CANCEL);
+    assert_int_equal(cancel.token, token);
+    answer_keys(&f->wall, next_list(f, &two), 10);
+    EDGE_UNTIL(&two, two.key_count == 10);
+    ask_and_arrive(&two, 4, 2);
+    (void)next_list(f, &two);
+    edge_end(&two); /* the last of its edge, with one that waits */
+    until_metric(f, "keyless_server_requests_in_flight", 0);
+    until_metric(f, "keyless_server_channels", 0);
+}
+
+#define LATE_CHANNELS 2
+#define LATE_LISTS    256 /* of each */
+#define LATE_KEYS     2000
+
+static int set_up_with_many_in_flight(void **state)
+{
+    world_in_flight = LATE_CHANNELS * LATE_LISTS;
+    int failed = set_up(state);
+    world_in_flight = 0;
+    return failed;
+}
+
+/* Answers every list that the net process asks for, until it asks for none for QUIET_MS. */
+static size_t answer_lists(struct fixture *f, int quiet_ms)
+{
+    size_t count = 0;
+    for (;;) {
+        if (f->slot_next >= f->slot_count && !wall_rig_wait(&f->wall, WALL_SLOTS, quiet_ms))
+            return count;
+        struct wall_request slot = any_slot(f, &f->wall);
+        if (slot.kind != WALL_OPERATION)
+            continue;
+        answer_keys(&f->wall, slot.token, LATE_KEYS);
+        count++;
+    }
+}
+
+/* 20 MB a channel, more than the kernel's buffers, of which the edge reads nothing until no more is made. */
+static void an_edge_that_reads_late_is_honest_and_gets_every_list(void **state)
+{
+    static struct test_edge edges[LATE_CHANNELS];
+    struct fixture *f = *state;
+    size_t all = LATE_CHANNELS * LATE_LISTS, made;
+
+    give_wall(f, CONTROL_WALL_START, NULL);
+    until_ready(f);
+    for (size_t i = 0; i < LATE_CHANNELS; i++) {
+        connect_edge(f, &edges[i], 0);
+        for (size_t asked = 0; asked < LATE_LISTS; asked += MSG_BATCH_MAX)
+            edge_ask(&edges[i], OP_KEYS, NULL, 1 + asked, MSG_BATCH_MAX, 60000);
+        EDGE_UNTIL(&edges[i], channel_unsent(edges[i].channel) == 0);
+    }
+    made = answer_lists(f, 300);
+    for (uint64_t until = clock_ms() + 6 * EDGE_PATIENCE_MS; made < all && clock_ms() < until;) {
+        for (size_t i = 0; i < LATE_CHANNELS; i++)
+            uv_run(&edges[i].loop, UV_RUN_NOWAIT);
+        made += answer_lists(f, 1);
+    }
+    assert_int_equal(made, all);
+    for (size_t i = 0; i < LATE_CHANNELS; i++) {
+        EDGE_UNTIL(&edges[i], edges[i].closed || edges[i].key_count == LATE_LISTS * LATE_KEYS);
+        assert_false(edges[i].closed);
+    }
+    assert_true(metric(f, "keyless_server_slow_readers_total") == 0);
+    for (size_t i = 0; i < LATE_CHANNELS; i++)
+        edge_end(&edges[i]);
+}
+
 static void one_more_than_in_flight_max_is_busy(void **state)
 {
     struct fixture *f = *state;
@@ -197,6 +341,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         NET_TEST(keys_come_in_parts_until_no_more_follows),
+        NET_TEST(an_edge_has_one_list_made_at_a_time_in_the_order_it_asked),
+        NET_TEST(lists_that_wait_leave_with_their_channel),
+        cmocka_unit_test_setup_teardown(an_edge_that_reads_late_is_honest_and_gets_every_list,
+                                        set_up_with_many_in_flight, tear_down),
         NET_TEST(one_more_than_in_flight_max_is_busy),
         NET_TEST(an_edge_that_leaves_takes_its_requests_along),
         NET_TEST(an_edge_that_does_not_read_is_let_go_and_others_are_served),

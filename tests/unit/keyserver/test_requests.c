@@ -184,6 +184,34 @@ static void the_requests_of_one_wall_are_found_and_may_be_removed_meanwhile(void
 }
 
 /* Ten thousand random steps against a plain array that remembers the same. */
+static void a_list_is_in_order_and_what_moves_goes_to_the_end(void **state)
+{
+    struct requests *table = requests_new(8);
+    struct request_list from = {0}, to = {0};
+    struct request *request;
+    (void)state;
+    for (uint64_t id = 1; id <= 4; id++)
+        assert_non_null(add(table, id == 4 ? &to : &from, id, 1000, 5000));
+    requests_move(table, requests_first(table, &from), &to); /* 1 */
+    requests_move(table, requests_first(table, &from), &to); /* 2 */
+    assert_int_equal(from.count, 1);
+    assert_int_equal(to.count, 3);
+    requests_remove(table, requests_first(table, &from)); /* 3 */
+    assert_null(requests_first(table, &from));
+    assert_non_null(add(table, &from, 5, 1000, 5000));
+    requests_move(table, requests_first(table, &from), &to);
+    static const uint64_t order[] = {4, 1, 2, 5};
+    for (size_t i = 0; i < 4; i++) {
+        assert_non_null(request = requests_first(table, &to));
+        assert_int_equal(request->id, order[i]);
+        assert_ptr_equal(request->owner, &to);
+        requests_remove(table, request);
+    }
+    assert_int_equal(to.first, 0);
+    assert_int_equal(to.last, 0);
+    requests_free(table);
+}
+
 static void random_use_agrees_with_a_plain_array(void **state)
 {
     enum { SIZE = 64 };
@@ -233,6 +261,7 @@ int main(void)
         cmocka_unit_test(what_is_overdue_is_found_within_two_ticks_and_never_early),
         cmocka_unit_test(a_long_pause_finds_everything_that_became_overdue),
         cmocka_unit_test(the_requests_of_one_wall_are_found_and_may_be_removed_meanwhile),
+        cmocka_unit_test(a_list_is_in_order_and_what_moves_goes_to_the_end),
         cmocka_unit_test(random_use_agrees_with_a_plain_array),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

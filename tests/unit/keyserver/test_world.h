@@ -22,6 +22,7 @@
 #define IN_FLIGHT 4
 
 static rlim_t world_descriptors; /* that the net process may have; 0 = as many as this one */
+static int world_in_flight;      /* requests of one edge; 0 = IN_FLIGHT */
 
 struct fixture {
     char folder[64];
@@ -110,8 +111,9 @@ static inline int set_up(void **state)
     assert_non_null(mkdtemp(f->folder));
     f->config = (struct server_config){.identity = path_in(f, "identity"),
                                        .authorized_edges = path_in(f, "authorized_edges"),
-                                       .in_flight_per_edge = IN_FLIGHT,
-                                       .deadline_max = 5000,
+                                       .in_flight_per_edge = world_in_flight != 0 ? world_in_flight
+                                                                                  : IN_FLIGHT,
+                                       .deadline_max = world_in_flight != 0 ? 60000 : 5000,
                                        .handshake_timeout = 5000,
                                        .idle_timeout = 60000,
                                        .drain_timeout = 5000,
