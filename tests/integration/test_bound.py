@@ -5,6 +5,7 @@ import re
 import signal
 import socket
 import ssl
+import subprocess
 import time
 
 import pytest
@@ -404,6 +405,41 @@ def test_a_handshake_that_begins_while_the_key_server_is_away_is_bound(site, pki
         site.bring_back(server)
         assert b"from the origin" in held.finish()
         assert counted == {"bound": 1}
+
+
+def more_keys(folder, count):
+    """COUNT keys that no certificate belongs to, as of other customers."""
+    subprocess.run(["sh", "-ec", "umask 377; for i in $(seq %d); do openssl genpkey -algorithm EC "
+                    "-pkeyopt ec_paramgen_curve:P-256 -out more$i.pem; done" % count], cwd=folder, check=True, capture_output=True)
+
+
+def test_a_restart_with_400_more_keys_fails_no_handshake_that_waits(site, pki, origin):
+    """It takes a while to load them: what comes to the key server meanwhile, from handshakes of any kind, waits or asks again."""
+    (server,), edge = start(site, pki, origin, timeouts=PATIENT)
+    ephemeral = [clients.context(pki.ca, ssl.TLSVersion.TLSv1_2, "ECDHE-RSA-AES128-GCM-SHA256"), clients.context(pki.ca, ssl.TLSVersion.TLSv1_3)]
+    held = [clients.Held(edge, "rsa.test", tls(pki)) for _ in range(12)]
+    more_keys(os.path.join(server.folder, "keys"), 400)
+    assert server.stop() == 0
+    edge.wait_log(r"event=key_server_lost")
+    with concurrent.futures.ThreadPoolExecutor(100) as pool:
+        fetched = [pool.submit(clients.fetch, edge, "rsa.test", ephemeral[i % 2]) for i in range(6)]
+        for one in held[:6]:
+            one.go_on()
+        edge.admin.wait_metric(WAITING, 12)
+        back = pool.submit(site.bring_back, server)
+        while not back.done():  # further ones at any moment of the start
+            fetched.append(pool.submit(clients.fetch, edge, "rsa.test", ephemeral[len(fetched) % 2]))
+            if len(fetched) % 4 == 0 and len(fetched) < 30:
+                held[6 + (len(fetched) // 4) % 6].go_on()
+            time.sleep(0.05)
+        assert back.result().admin.metric("keyless_server_keys") >= 401
+        for one in held:
+            one.go_on()
+        assert all(b"from the origin" in one.finish() for one in held)
+        assert all(b"from the origin" in one.result() for one in fetched)
+    for one in held:
+        one.close()
+    assert edge.admin.metric(r'keyless_edge_handshake_failures_total\{reason="key_') == 0
 
 
 @pytest.mark.parametrize("gone", [0, 1])

@@ -146,6 +146,7 @@ class Held:
     def go_on(self):
         """Lets the flight go; the answer is for finish()."""
         self.raw.sendall(self.flight)
+        self.flight = b""
 
     def finish(self, request=REQUEST):
         """The answer to REQUEST over the completed handshake; raises ssl.SSLError when there is none."""
