@@ -19,6 +19,11 @@
 #define TICK_MS      500   /* how often those that take too long are looked for */
 #define NS_PER_MS    1000000u
 
+/* Until the process is started again: twice as long each time, unless it has lived long enough meanwhile. */
+#define AGAIN_FIRST_MS  100
+#define AGAIN_LAST_MS   5000
+#define AGAIN_FORGET_MS 10000
+
 struct question {
     size_t number;
     char host[ADDRESS_HOST_SIZE];
@@ -143,21 +148,77 @@ static void serve(int fd)
     }
 }
 
+static pid_t start_process(int fd)
+{
+    struct sigaction child = {.sa_handler = on_child, .sa_flags = SA_NOCLDSTOP};
+    pid_t pid = fork();
+
+    if (pid != 0)
+        return pid;
+    process_die_with_parent();
+    prctl(PR_SET_NAME, "keyless-names", 0, 0, 0);
+    sigaction(SIGCHLD, &child, NULL);
+    serve(fd);
+    _exit(0);
+}
+
+/* ---- what starts it again ---- */
+
+/* Until process PID ends. True when it ended by itself: then nobody listens any more. */
+static bool await_end(pid_t pid, char why[static 32])
+{
+    int status = 0;
+
+    while (waitpid(pid, &status, 0) < 0)
+        if (errno != EINTR)
+            return true;
+    if (WIFEXITED(status))
+        snprintf(why, 32, "status %d", WEXITSTATUS(status));
+    else
+        snprintf(why, 32, "signal %d", WTERMSIG(status));
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/* True when the other end of FD has closed meanwhile. */
+static bool rest(int fd, uint64_t ms)
+{
+    struct pollfd wait = {.fd = fd, .events = 0};
+
+    return poll(&wait, 1, (int)ms) > 0 && (wait.revents & (POLLHUP | POLLERR)) != 0;
+}
+
+static void keep_going(int fd)
+{
+    uint64_t delay_ms = AGAIN_FIRST_MS;
+    char why[32] = "";
+
+    do {
+        uint64_t begun_ns = clock_ns();
+        pid_t pid = start_process(fd);
+        if (pid > 0 && why[0] != 0)
+            refuse(fd, RESOLVER_RESTARTED, why);
+        if (pid > 0 && await_end(pid, why))
+            return;
+        if (clock_ns() - begun_ns >= AGAIN_FORGET_MS * (uint64_t)NS_PER_MS)
+            delay_ms = AGAIN_FIRST_MS;
+        else if (why[0] != 0)
+            delay_ms = delay_ms * 2 < AGAIN_LAST_MS ? delay_ms * 2 : AGAIN_LAST_MS;
+    } while (!rest(fd, delay_ms));
+}
+
 /* Ends with its parent, not with a signal to the parent's terminal or group: a daemon that drains still
  * connects. */
 static void run(int fd, const char *user)
 {
     struct fault fault;
-    struct sigaction child = {.sa_handler = on_child, .sa_flags = SA_NOCLDSTOP};
 
     process_die_with_parent();
-    prctl(PR_SET_NAME, "keyless-names", 0, 0, 0);
+    prctl(PR_SET_NAME, "keyless-restart", 0, 0, 0);
     signal(SIGINT, SIG_IGN);
     signal(SIGTERM, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
-    sigaction(SIGCHLD, &child, NULL);
     if (privileges_drop(user, PRIVILEGES_NO_GROUPS, &fault) == 0)
-        serve(fd);
+        keep_going(fd);
     _exit(0);
 }
 

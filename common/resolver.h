@@ -2,8 +2,9 @@
  * outlives its welcome, and the daemon itself can be denied every file.
  *
  * It is forked before anything secret is loaded. Each look-up is a process again, ended when it takes too
- * long: what a C library does with an answer of the network happens beside no key and no client. It ends when
- * its socket closes. */
+ * long: what a C library does with an answer of the network happens beside no key and no client. A parent of
+ * its own, which reads nothing, starts it again when it dies, since the daemon, sandboxed and with threads,
+ * can not. Both end when the socket closes. */
 #ifndef COMMON_RESOLVER_H
 #define COMMON_RESOLVER_H
 
@@ -13,12 +14,16 @@
 
 struct resolver {
     int fd;    /* owned; -1 = not started */
-    pid_t pid; /* owned */
+    pid_t pid; /* of the parent that starts it again; owned */
 };
+
+#define RESOLVER_RESTARTED                                                                                   \
+    SIZE_MAX /* the number of an answer to nothing: the process died, `why` says of what,                    \
+                and runs again; what it had been asked is forgotten */
 
 /* What came of one look-up. */
 struct resolver_answer {
-    size_t number; /* as asked */
+    size_t number; /* as asked, or RESOLVER_RESTARTED */
     size_t count;  /* 0: `why` says why */
     struct address addresses[ADDRESS_FOUND_MAX];
     char why[160];
@@ -28,7 +33,7 @@ struct resolver_answer {
 int resolver_start(struct resolver *r, const char *user, struct fault *fault) MUST_USE;
 /* Has HOST looked up. Any thread; does not block. What finds no room is not asked. */
 void resolver_ask(const struct resolver *r, size_t number, const char *host);
-/* The next answer. ERR_BUSY: none is there; ERR_CLOSED: the process is gone. */
+/* The next answer. ERR_BUSY: none is there; ERR_CLOSED: the process is gone, and its parent, too. */
 int resolver_take(const struct resolver *r, struct resolver_answer *out) MUST_USE;
 /* Ends it and whatever look-up is under way. Nothing happens if it is not started. */
 void resolver_stop(struct resolver *r);

@@ -335,6 +335,10 @@ int edge_status_metrics(struct buffer *body, const char *rest, void *user)
     metrics_family(body, "keyless_edge_log_lines_dropped_total", METRIC_COUNTER,
                    "Log lines dropped because nobody read them in time.");
     metrics_sample(body, "keyless_edge_log_lines_dropped_total", NULL, (double)log_dropped());
+    metrics_family(body, "keyless_edge_resolver_restarts_total", METRIC_COUNTER,
+                   "Times that the process that looks names up has died and was started again.");
+    metrics_sample(body, "keyless_edge_resolver_restarts_total", NULL,
+                   (double)counter_get(&setup->resolver_restarts));
     put_sessions(body, &sum);
     put_origins(body, &sum, &setup->origins);
     put_servers(body, setup);

@@ -41,6 +41,28 @@ static void tell(struct lookups *lookups, const struct resolver_answer *answer)
               address, answer->count);
 }
 
+static void ask_all(struct setup *setup)
+{
+    uint64_t now = clock_ns();
+
+    for (size_t i = 0; i < setup->origins.count; i++)
+        (void)endpoint_is_fresh(&setup->origins.route[i].endpoint, now, 0);
+    for (size_t i = 0; i < setup->key_servers.count; i++)
+        (void)endpoint_is_fresh(&setup->key_servers.servers[i].endpoint, now, 0);
+}
+
+/* What it was asked when it died is forgotten, so all is asked again. */
+static void on_restart(struct setup *setup, const struct resolver_answer *answer)
+{
+    counter_add(&setup->resolver_restarts, 1);
+    log_event(
+        LOG_ERROR, "resolver_restarted",
+        "error=\"the process that looks names up has died: %s\" hint=\"it runs again; if it was not ended "
+        "on purpose, look at what the C library does with the answers of the name servers\"",
+        answer->why);
+    ask_all(setup);
+}
+
 /* 0 when all that was there is taken, or there may be more; ERR_CLOSED. */
 static int take(struct lookups *lookups)
 {
@@ -51,6 +73,8 @@ static int take(struct lookups *lookups)
         int error = resolver_take(&setup->resolver, &answer);
         if (error)
             return error == ERR_BUSY ? 0 : error;
+        if (answer.number == RESOLVER_RESTARTED)
+            on_restart(setup, &answer);
         if (answer.number >= setup->names.count)
             continue;
         tell(lookups, &answer);
@@ -68,7 +92,7 @@ static void on_answer(uv_poll_t *poll, int status, int events)
         return;
     uv_poll_stop(poll);
     log_event(LOG_ERROR, "resolver_gone",
-              "error=\"the process that looks names up has ended\" hint=\"what is known "
+              "error=\"the processes that look names up have ended\" hint=\"what is known "
               "of names goes on to be used; restart keyless-edge to have them looked up again\"");
 }
 
@@ -79,16 +103,6 @@ static void on_timer(uv_timer_t *timer)
     for (size_t i = 0; i < lookups->setup->origins.count; i++)
         (void)endpoint_is_fresh(&lookups->setup->origins.route[i].endpoint, clock_ns(),
                                 ORIGIN_AGE_MS * (uint64_t)NS_PER_MS);
-}
-
-static void ask_all(struct setup *setup)
-{
-    uint64_t now = clock_ns();
-
-    for (size_t i = 0; i < setup->origins.count; i++)
-        (void)endpoint_is_fresh(&setup->origins.route[i].endpoint, now, 0);
-    for (size_t i = 0; i < setup->key_servers.count; i++)
-        (void)endpoint_is_fresh(&setup->key_servers.servers[i].endpoint, now, 0);
 }
 
 static void await_first(struct lookups *lookups)

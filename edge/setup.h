@@ -13,15 +13,17 @@
 struct setup {
     struct edge_config config;
     struct key_servers key_servers;
-    struct client_server_stats *stats; /* owned, one a key server; with the next the only part that changes */
-    struct grants *grants;             /* owned; of the certificates' keys */
+    struct client_server_stats
+        *stats; /* owned, one a key server; with the counter below and the next the only part that changes */
+    struct grants *grants; /* owned; of the certificates' keys */
     struct origins origins;
     struct names names; /* of key servers and origin */
     struct resolver resolver;
-    OSSL_LIB_CTX *context; /* owned */
-    struct certs *certs;   /* owned */
-    struct tls *tls;       /* owned */
-    unsigned threads;      /* of the configuration, or one a core */
+    counter resolver_restarts; /* times that its process has died and runs again */
+    OSSL_LIB_CTX *context;     /* owned */
+    struct certs *certs;       /* owned */
+    struct tls *tls;           /* owned */
+    unsigned threads;          /* of the configuration, or one a core */
 };
 
 enum setup_use {

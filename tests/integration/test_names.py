@@ -1,5 +1,6 @@
 """Names instead of addresses: they move, cannot be found, or have addresses of which some are dead."""
 import os
+import signal
 import subprocess
 
 import pytest
@@ -77,6 +78,25 @@ def test_a_key_servers_name_moves_while_the_edge_runs(site, pki, origin, hosts):
     site.restart_server(server.folder, server.identity, server.config)
     assert b"from the origin" in fetch(edge, pki)
     edge.wait_log(r"event=key_server_connected .*address=127.0.0.52:")
+
+
+def test_names_are_followed_after_the_process_that_looks_them_up_has_died(site, pki, origin, hosts):
+    servers = [site.start_server([pki.p256[0]], listen="127.0.0.5%d:0" % i) for i in (1, 2)]
+    hosts.write({"127.0.0.51": "keys1.example.test"})
+    pairs = [("keys%d.example.test:%s" % (i + 1, port_of(server)), server.identity.public) for i, server in enumerate(servers)]
+    edge = start_edge(site, hosts, pairs, pki, origin.address)
+    edge.wait_ready()
+    edge.wait_log(r"event=name_failed name=keys2.example.test")
+    keeper = edge.children()["keyless-restart"]
+    for number in (1, 2):
+        process = wait_until(lambda: edge.children(keeper).get("keyless-names"), "the process that looks names up")
+        os.kill(process, signal.SIGKILL)
+        edge.admin.wait_metric("keyless_edge_resolver_restarts_total", number)
+    edge.wait_log(r'event=resolver_restarted error="the process that looks names up has died: signal 9" hint=')
+    hosts.write({"127.0.0.51": "keys1.example.test", "127.0.0.52": "keys2.example.test"})
+    edge.wait_log(r"event=key_server_connected server=ks2 address=127.0.0.52:")
+    edge.wait_log(r"event=name_found name=keys2.example.test")
+    assert not edge.find("event=resolver_gone")
 
 
 def test_the_other_address_of_a_name_is_tried(site, pki, origin, hosts):

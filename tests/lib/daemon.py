@@ -84,8 +84,8 @@ class Daemon:
                         "\n".join(self.lines[-60:])))
                 self.changed.wait(min(left, 0.5))
 
-    def children(self):
-        """Process ids of its children, by their command name (the name that the process gave itself)."""
+    def children(self, parent=None):
+        """Process ids of its children, or of another PARENT's, by their command name (the name that the process gave itself)."""
         found = {}
         for entry in os.listdir("/proc"):
             if not entry.isdigit():
@@ -96,7 +96,7 @@ class Daemon:
             except OSError:
                 continue
             name, rest = text[text.index("(") + 1:text.rindex(")")], text[text.rindex(")") + 2:].split()
-            if int(rest[1]) == self.pid and rest[0] != "Z":
+            if int(rest[1]) == (parent or self.pid) and rest[0] != "Z":
                 found[name] = int(entry)
         return found
 

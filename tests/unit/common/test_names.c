@@ -1,11 +1,14 @@
 /* Names: what is known of them, and the resolver that finds it out. */
+#include <dirent.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -199,6 +202,58 @@ static void many_questions_are_all_answered(void **state)
     resolver_stop(&resolver);
 }
 
+/* The process that RESOLVER's parent has started; 0 while there is none. */
+static pid_t process_of(const struct resolver *resolver)
+{
+    char path[300], text[512];
+    DIR *folder = opendir("/proc");
+    struct dirent *entry;
+    pid_t found = 0;
+
+    assert_non_null(folder);
+    while (found == 0 && (entry = readdir(folder)) != NULL) {
+        int pid, parent;
+        char state;
+        snprintf(path, sizeof path, "/proc/%s/stat", entry->d_name);
+        FILE *file = entry->d_name[0] >= '1' && entry->d_name[0] <= '9' ? fopen(path, "r") : NULL;
+        if (file == NULL)
+            continue;
+        if (fgets(text, sizeof text, file) != NULL &&
+            sscanf(text, "%d (%*[^)]) %c %d", &pid, &state, &parent) == 3 && parent == resolver->pid &&
+            state != 'Z')
+            found = pid;
+        fclose(file);
+    }
+    closedir(folder);
+    return found;
+}
+
+static void the_process_is_started_again_when_it_dies(void **state)
+{
+    (void)state;
+    struct resolver resolver;
+    struct resolver_answer answer;
+    pid_t pid, last = 0;
+
+    assert_int_equal(resolver_start(&resolver, NULL, NULL), 0);
+    for (int i = 0; i < 3; i++) {
+        for (int turns = 0; ((pid = process_of(&resolver)) == 0 || pid == last) && turns < 3000; turns++)
+            usleep(10000);
+        assert_int_not_equal(pid, 0);
+        assert_int_equal(kill(pid, SIGKILL), 0);
+        last = pid;
+        take(&resolver, &answer);
+        assert_true(answer.number == RESOLVER_RESTARTED);
+        assert_int_equal(answer.count, 0);
+        assert_string_equal(answer.why, "signal 9");
+        resolver_ask(&resolver, 7, "127.0.0.1");
+        take(&resolver, &answer);
+        assert_int_equal(answer.number, 7);
+        assert_int_equal(answer.count, 1);
+    }
+    resolver_stop(&resolver);
+}
+
 static void the_end_of_the_process_is_noticed(void **state)
 {
     (void)state;
@@ -210,8 +265,8 @@ static void the_end_of_the_process_is_noticed(void **state)
     kill(resolver.pid, SIGKILL);
     wait.fd = resolver.fd;
     assert_int_equal(poll(&wait, 1, 30000), 1);
-    assert_int_equal(resolver_take(&resolver, &answer), ERR_CLOSED);
-    resolver_ask(&resolver, 0, "localhost"); /* and no SIGPIPE */
+    assert_int_equal(resolver_take(&resolver, &answer), ERR_CLOSED); /* the process ends with its parent */
+    resolver_ask(&resolver, 0, "localhost");                         /* and no SIGPIPE */
     resolver_stop(&resolver);
 }
 
@@ -224,6 +279,7 @@ int main(void)
         cmocka_unit_test(what_works_is_tried_first_as_long_as_it_is_an_answer),
         cmocka_unit_test(the_resolver_answers_each_name),
         cmocka_unit_test(many_questions_are_all_answered),
+        cmocka_unit_test(the_process_is_started_again_when_it_dies),
         cmocka_unit_test(the_end_of_the_process_is_noticed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
