@@ -37,6 +37,14 @@ struct look_up {
     size_t number;
 };
 
+/* Ends with PARENT, which may have died before that was arranged. */
+static void belong_to(pid_t parent)
+{
+    process_die_with_parent();
+    if (getppid() != parent)
+        _exit(0);
+}
+
 static void answer(int fd, const struct resolver_answer *out)
 {
     ssize_t sent = send(fd, out, sizeof *out, MSG_NOSIGNAL);
@@ -69,10 +77,12 @@ static void refuse(int fd, size_t number, const char *why)
 
 static void start_one(int fd, struct look_up *slot, struct question *question)
 {
+    pid_t self = getpid();
+
     question->host[sizeof question->host - 1] = 0;
     pid_t pid = fork();
     if (pid == 0) {
-        process_die_with_parent();
+        belong_to(self);
         look_up(fd, question);
         _exit(0);
     }
@@ -151,11 +161,11 @@ static void serve(int fd)
 static pid_t start_process(int fd)
 {
     struct sigaction child = {.sa_handler = on_child, .sa_flags = SA_NOCLDSTOP};
-    pid_t pid = fork();
+    pid_t self = getpid(), pid = fork();
 
     if (pid != 0)
         return pid;
-    process_die_with_parent();
+    belong_to(self);
     prctl(PR_SET_NAME, "keyless-names", 0, 0, 0);
     sigaction(SIGCHLD, &child, NULL);
     serve(fd);
@@ -208,11 +218,11 @@ static void keep_going(int fd)
 
 /* Ends with its parent, not with a signal to the parent's terminal or group: a daemon that drains still
  * connects. */
-static void run(int fd, const char *user)
+static void run(int fd, pid_t parent, const char *user)
 {
     struct fault fault;
 
-    process_die_with_parent();
+    belong_to(parent);
     prctl(PR_SET_NAME, "keyless-restart", 0, 0, 0);
     signal(SIGINT, SIG_IGN);
     signal(SIGTERM, SIG_IGN);
@@ -226,6 +236,7 @@ static void run(int fd, const char *user)
 
 int resolver_start(struct resolver *r, const char *user, struct fault *fault)
 {
+    pid_t self = getpid();
     int ends[2];
 
     *r = (struct resolver){.fd = -1};
@@ -235,7 +246,7 @@ int resolver_start(struct resolver *r, const char *user, struct fault *fault)
     r->pid = fork();
     if (r->pid == 0) {
         close(ends[0]);
-        run(ends[1], user);
+        run(ends[1], self, user);
     }
     int why = errno;
     close(ends[1]);
