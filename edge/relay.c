@@ -80,7 +80,8 @@ static unsigned wanted(int result)
     return result == RELAY_WANT_WRITE ? RELAY_WRITABLE : RELAY_READABLE;
 }
 
-/* Reads until the buffer is full, the source is dry, or it ends. False when it gave nothing. */
+/* Reads until the buffer is full, the source is dry, or it ends, but not forever: others wait. False when it
+ * gave nothing. */
 static bool fill(struct run *run)
 {
     struct relay_flow *flow = run->flow;
@@ -91,7 +92,9 @@ static bool fill(struct run *run)
     }
     flow->whole = true;
     flow->start = flow->end = 0;
-    while (flow->end < RELAY_BUFFER_SIZE && !run->dry && !flow->ended && !flow->cut) {
+    int reads = 0;
+    while (flow->end < RELAY_BUFFER_SIZE && reads++ < RELAY_READS && !run->dry && !flow->ended &&
+           !flow->cut) {
         int n = run->source->type->read(run->source->user, flow->bytes + flow->end,
                                         RELAY_BUFFER_SIZE - flow->end, &run->dry);
         if (n > 0) {

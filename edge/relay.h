@@ -13,6 +13,7 @@
 
 #define RELAY_BUFFER_SIZE ((size_t)64 * 1024) /* four full TLS records */
 #define RELAY_ROUNDS      4                   /* buffers a direction may move in one run */
+#define RELAY_READS       64                  /* into one of them: records may be as small as a byte */
 
 /* What an end's functions return besides a positive number of bytes. */
 enum relay_io {

@@ -131,6 +131,7 @@ static void done(struct session *session)
     trace_mark(&session->trace, TRACE_HANDSHAKE_DONE, clock_ns());
     session->kind = tls_session_kind(session->io.ssl, exchange_mode(&session->exchange) == EXCHANGE_BOUND);
     choose_origin(session);
+    session_io_begin(&session->io);
     session->trace.kind = tls_kind_name(session->kind);
     counter_add(&stats->handshakes[session->kind], 1);
     count_exchange(session);

@@ -8,6 +8,9 @@
 
 #define RECORD_MAX     16384 /* plaintext of one record (RFC 8446, 5.1) */
 #define DISCARD_ROUNDS 16
+/* Records without data in a row, and one more for each with data that was before: far above what clients send
+ * (a KeyUpdate in millions of records), and little work. */
+#define IDLE_RECORDS_MAX 32
 
 /* The kind of break behind SSL_ERROR_SYSCALL and SSL_ERROR_SSL, by the error queue's first entry. */
 static enum session_break sort_break(int error)
@@ -28,9 +31,34 @@ enum session_break session_io_handshake_break(void)
     return sort_break(SSL_ERROR_SSL);
 }
 
+/* Every record that comes, before OpenSSL looks at it: one that is too many is not looked at. */
+static void on_record(int written, int version, int content_type, const void *bytes, size_t length, SSL *ssl,
+                      void *user)
+{
+    struct session_io *io = user;
+
+    (void)version, (void)bytes, (void)length;
+    if (written || content_type != SSL3_RT_HEADER || ++io->idle_records <= IDLE_RECORDS_MAX)
+        return;
+    io->why = BREAK_TLS;
+    SSL_set_shutdown(ssl, SSL_get_shutdown(ssl) | SSL_RECEIVED_SHUTDOWN);
+}
+
+void session_io_begin(struct session_io *io)
+{
+    SSL_set_msg_callback(io->ssl, on_record);
+    SSL_set_msg_callback_arg(io->ssl, io);
+}
+
+/* The last record brought data: it makes up for itself and for one that did not. */
+static void note_data(struct session_io *io)
+{
+    io->idle_records -= io->idle_records < 2 ? io->idle_records : 2;
+}
+
 static int failed(struct session_io *io, int result)
 {
-    int error = SSL_get_error(io->ssl, result);
+    int error = io->why == BREAK_NONE ? SSL_get_error(io->ssl, result) : SSL_ERROR_SSL;
 
     switch (error) {
     case SSL_ERROR_WANT_READ:
@@ -63,6 +91,7 @@ static int session_io_read(void *user, uint8_t *into, size_t size, bool *dry)
     int n = SSL_read(io->ssl, into, clamp(size));
     if (n <= 0)
         return failed(io, n);
+    note_data(io);
     /* A short record is most often the last one: the poll tells of more sooner than a read in vain. */
     *dry = n < RECORD_MAX && (size_t)n < size && !SSL_has_pending(io->ssl);
     return n;

@@ -20,11 +20,16 @@ struct session_io {
     SSL *ssl;                 /* owned by the session */
     struct tls_socket socket; /* its descriptor is owned by the session */
     enum session_break why;
-    bool notified; /* close_notify has left */
+    bool notified;         /* close_notify has left */
+    unsigned idle_records; /* records that brought no data, less those that did; private */
 };
 
 extern const struct relay_end_type session_io_end;
 
+/* Once, when the handshake is done and before anything is read. From now on a client that sends one record
+ * after the other without data (KeyUpdate, attempts to renegotiate, warnings, empty ones) is BREAK_TLS:
+ * OpenSSL answers each and reads on within the same call, for as long as more come. */
+void session_io_begin(struct session_io *io);
 /* Sorts a failed handshake: BREAK_TLS when it was a matter of TLS (the error queue says which and is left as
  * it is), else how the client left. */
 enum session_break session_io_handshake_break(void);

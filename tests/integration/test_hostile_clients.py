@@ -2,12 +2,13 @@
 import os
 import socket
 import ssl
+import subprocess
 import time
 
 import pytest
 
 import clients
-from daemon import SLOW, descriptors, rss_kb, wait_until
+from daemon import SLOW, descriptors, program, rss_kb, wait_until
 from relay import Relay
 from tls12_client import Client
 
@@ -280,3 +281,36 @@ def test_more_connections_than_allowed_wait_for_their_turn(site, pki, origin):
     with tls.wrap_socket(waiting, server_hostname="rsa.test") as connection:
         connection.sendall(clients.REQUEST)
         assert b"from the origin" in clients.read_all(connection)
+
+
+def test_renegotiations_without_end_are_ended(slow_site, pki):
+    """OpenSSL answers each with a warning and reads on within the same call, so one client could hold a thread."""
+    edge, relay = slow_site
+    relay.delay = 0
+    with socket.create_connection((edge.host, edge.port), timeout=30 * SLOW) as raw:
+        client = Client(raw, os.urandom(32), pki.rsa[1])
+        client.handshake()
+        with pytest.raises(OSError):
+            for _ in range(1000):
+                client.renegotiate()
+    all_gone(edge)
+    assert edge.admin.metric(r'keyless_edge_connections_closed_total\{result="client_error"') == 1
+    still_serves(edge, pki)
+
+
+def test_a_flood_of_key_updates_holds_nobody_up(slow_site, pki):
+    """One client, as many KeyUpdates as the connection takes: it is closed after a few, and others do not notice."""
+    edge, relay = slow_site
+    relay.delay = 0
+    flood = subprocess.Popen([program("tests/peer_flood"), str(edge.port), "rsa.test"], stdout=subprocess.PIPE, text=True)
+    try:
+        assert flood.stdout.readline() == "flooding\n"
+        still_serves(edge, pki)
+        assert flood.wait(timeout=60 * SLOW) == 0, "the edge takes them all"
+    finally:
+        flood.kill()
+        flood.wait()
+        flood.stdout.close()
+    all_gone(edge)
+    assert edge.admin.metric(r'keyless_edge_connections_closed_total\{result="client_error"') == 1
+    still_serves(edge, pki)

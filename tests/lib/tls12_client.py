@@ -145,6 +145,10 @@ class Client:
         self.exchange()
         self.finish()
 
+    def renegotiate(self):
+        """Sends a ClientHello where none is due any more."""
+        self._send_sealed(tls12.HANDSHAKE, bytes([tls12.CLIENT_HELLO, 0, 0, 40]) + bytes(40))
+
     # ---- data ----
 
     def send(self, data):

@@ -204,6 +204,19 @@ static void one_run_moves_no_more_than_its_share(void **state)
     assert_null(bench->relay.flow[RELAY_TO_CLIENT].bytes);
 }
 
+static void small_pieces_do_not_hold_a_run_for_long(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->client.give = SIZE_MAX / 2;
+    bench->client.chunk = 1;
+    struct relay_step *step = run(bench);
+    assert_true(step->again);
+    assert_int_equal(bench->client.reads, RELAY_ROUNDS * RELAY_READS);
+    assert_int_equal(step->moved[RELAY_TO_ORIGIN], RELAY_ROUNDS * RELAY_READS);
+    assert_null(bench->relay.flow[RELAY_TO_ORIGIN].bytes);
+}
+
 static void client_ends_and_the_origin_goes_on(void **state)
 {
     struct bench *bench = *state;
@@ -403,6 +416,7 @@ int main(void)
         TEST(a_blocked_sink_silences_a_source_that_went_dry),
         TEST(small_pieces_arrive_whole),
         TEST(one_run_moves_no_more_than_its_share),
+        TEST(small_pieces_do_not_hold_a_run_for_long),
         TEST(client_ends_and_the_origin_goes_on),
         TEST(the_end_is_passed_on_after_the_bytes),
         TEST(an_end_that_cannot_leave_yet_is_tried_again),
