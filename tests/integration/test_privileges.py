@@ -95,8 +95,9 @@ def alone(folder):
 @pytest.fixture
 def machine(tmp_path):
     """A folder with accounts of its own, as `make install` makes them."""
-    for name in ("passwd", "group"):
-        shutil.copy("/etc/" + name, tmp_path / name)
+    for name in ("passwd", "group"):  # without the accounts of a machine where keyless is installed
+        with open("/etc/" + name) as handle:
+            (tmp_path / name).write_text("".join(line for line in handle if not line.startswith("keyless-")))
     with open(tmp_path / "passwd", "a") as users, open(tmp_path / "group", "a") as groups:
         for number, name in enumerate(("keyless-server", "keyless-edge"), 60701):
             users.write("%s:x:%d:%d::/nonexistent:/usr/sbin/nologin\n" % (name, number, number))
