@@ -58,6 +58,20 @@ static bool has_extension(const char *name, const char *const extensions[])
     return false;
 }
 
+/* What the configuration beside FOLDER, that of the keys, has to say of the encrypted key in its file NAME.
+ */
+static void say_encrypted(const char *folder, const char *name)
+{
+    const char *end = strrchr(folder, '/'), *dot = strrchr(name, '.');
+    int above = (int)(end != NULL ? (size_t)(end - folder) : strlen(folder));
+    int stem = (int)(dot != NULL ? (size_t)(dot - name) : strlen(name));
+    fprintf(stderr,
+            "keyless init: %s/%s is encrypted: write its passphrase, one line, into %.*s/%.*s.pass (mode "
+            "0400), and "
+            "into %.*s/server.conf: key \"%.*s\" { passphrase_file = \"%.*s.pass\" }\n",
+            folder, name, above, folder, stem, name, above, folder, stem, name, stem, name);
+}
+
 struct kind {
     int (*check)(const char *file, unsigned contents, struct fault *fault);
     const char *const *extensions; /* NULL-ended */
@@ -83,6 +97,8 @@ static int copy(const struct kind *kind, const char *file, const char *folder, s
         err = files_path(path, folder, name, fault);
     if (err == 0)
         err = files_make(path, kind->mode, content.bytes, content.length, fault);
+    if (err == 0 && (contents_tell(content.bytes, content.length) & CONTENTS_ENCRYPTED) != 0)
+        say_encrypted(folder, name);
     files_content_clear(&content);
     return err;
 }

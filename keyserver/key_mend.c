@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/contents.h"
+#include "keyserver/server_config.h"
 
 /* What another form becomes by a command: BEFORE, the file, BETWEEN, the new file, AFTER. The first that
  * fits.
@@ -75,6 +76,17 @@ int key_mend_several(const char *path, size_t count, struct fault *fault)
                      "csplit -z -f %.*s- -b %%02d.pem %s '/-----BEGIN .*PRIVATE KEY/' '{*}'), and take this "
                      "file away",
                      path, count, stem_length(path), path, path);
+}
+
+int key_mend_encrypted(const char *path, const char *name, size_t length, struct fault *fault)
+{
+    return fault_set(
+        fault, ERR_CONFIG,
+        "%s: encrypted, and nobody is asked for a passphrase; write it into a file, mode 0400, and into %s: "
+        "key "
+        "'%.*s' { passphrase_file = '…' }; or run: openssl pkey -in %s -out %s.new && mv %s.new %s",
+        path, server_config_file()[0] != 0 ? server_config_file() : "the key server's configuration",
+        (int)length, name, path, path, path, path);
 }
 
 int key_mend_explicit(const char *path, struct fault *fault)

@@ -12,6 +12,8 @@
 int key_mend_form(const char *path, unsigned contents, struct fault *fault);
 /* PATH holds COUNT private keys. */
 int key_mend_several(const char *path, size_t count, struct fault *fault);
+/* PATH is encrypted, and no passphrase is given for its key NAME, LENGTH bytes. */
+int key_mend_encrypted(const char *path, const char *name, size_t length, struct fault *fault);
 /* PATH holds a key whose curve is spelled out instead of named. */
 int key_mend_explicit(const char *path, struct fault *fault);
 /* PATH holds CONTENTS, a private key, and has a name by which it is not read. IS_PEM: rather than DER. */

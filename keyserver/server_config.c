@@ -1,5 +1,6 @@
 #include "keyserver/server_config.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "common/closed.h"
@@ -134,6 +135,30 @@ static int check_policy(const struct server_config *config, const char *file, st
     return err == 0 ? 0 : fault_set(fault, err, "%s: %s", file, why.text);
 }
 
+static char file_read[4096];
+
+const char *server_config_file(void)
+{
+    return file_read;
+}
+
+/* One of the two, so that nobody has to know which counts. */
+static int check_passphrases(const struct server_config *config, const char *file, struct fault *fault)
+{
+    const struct server_key *sections = config->key_sections.item, *both = NULL;
+    if (config->key_default.passphrase_file != NULL && config->key_default.passphrase_credential != NULL)
+        both = &config->key_default;
+    for (size_t i = 0; i < config->key_sections.count && both == NULL; i++)
+        if (sections[i].passphrase_file != NULL && sections[i].passphrase_credential != NULL)
+            both = &sections[i];
+    return both == NULL
+               ? 0
+               : fault_set(fault, ERR_CONFIG,
+                           "%s: %s%s: has both passphrase_file and passphrase_credential; leave one out",
+                           file, both->title != NULL ? "key " : "key_default",
+                           both->title != NULL ? both->title : "");
+}
+
 static int check(const struct server_config *config, const char *file, struct fault *fault)
 {
     if (config->listen.count == 0)
@@ -143,7 +168,8 @@ static int check(const struct server_config *config, const char *file, struct fa
         return fault_set(fault, ERR_CONFIG, "%s: admin is empty; to have none write: admin = \"off\"", file);
     if (config->user != NULL && config->user[0] == 0)
         return fault_set(fault, ERR_CONFIG, "%s: user is empty; name a user or leave the option out", file);
-    return check_policy(config, file, fault);
+    int err = check_passphrases(config, file, fault);
+    return err != 0 ? err : check_policy(config, file, fault);
 }
 
 /* FD is -1, or has what FILE says. */
@@ -164,6 +190,7 @@ static int load(struct server_config *out, int fd, const char *file, struct faul
 
 int server_config_load(struct server_config *out, const char *file, struct fault *fault)
 {
+    snprintf(file_read, sizeof file_read, "%s", file);
     return load(out, -1, file, fault);
 }
 

@@ -65,6 +65,9 @@ int server_config_load(struct server_config *out, const char *file, struct fault
  */
 int server_config_seal(const struct server_config *config) MUST_USE;
 int server_config_load_sealed(struct server_config *out, int fd, struct fault *fault) MUST_USE;
+/* The path of the configuration that this process, or the one that it was forked from, has read from a file:
+ * for hints. "" before. */
+const char *server_config_file(void);
 void server_config_clear(struct server_config *config);
 
 #endif

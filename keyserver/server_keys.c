@@ -55,6 +55,15 @@ static const char *check_name(const char *text)
                  "before it";
 }
 
+static const char *check_credential(const char *text)
+{
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_";
+    return text[0] != 0 && text[0] != '.' && text[strspn(text, letters)] == 0 && strlen(text) <= 255
+               ? NULL
+               : "not the name of a credential; write the one of LoadCredential=, of letters, digits, . - "
+                 "and _";
+}
+
 /* ---- the tables ---- */
 
 #define OPTION(option, kind, index, text)                                                                    \
@@ -86,6 +95,10 @@ static const char *check_name(const char *text)
      .check = check_rate},                                                                                   \
     {OPTION(quota_per_edge, CONFIG_STRING, KEY_QUOTA_PER_EDGE, "The same, exactly."),                        \
      .check = check_quota},                                                                                  \
+    {.name = "passphrase_file", .type = CONFIG_PATH, .offset = FIELD(passphrase_file),                       \
+     .help = "File with the passphrase of an encrypted key file, in one line."},                             \
+    {.name = "passphrase_credential", .type = CONFIG_STRING, .offset = FIELD(passphrase_credential),         \
+     .help = "The same as a credential of systemd's (LoadCredential=).", .check = check_credential},         \
     {.name = NULL}
 
 const struct config_option server_key_default_table[] = {

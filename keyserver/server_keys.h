@@ -5,7 +5,7 @@
 
 #include "common/config.h"
 
-/* The options of such a section, in the order of the tables. */
+/* The options of such a section that say what may be done, in the order of the tables. */
 enum key_option {
     KEY_OPERATIONS,
     KEY_MODES,
@@ -29,7 +29,9 @@ struct server_key {
     char *not_before, *not_after;     /* dates of date.h, or "off" */
     char *rate, *quota;               /* of limit.h */
     char *rate_per_edge, *quota_per_edge;
-    char *place[KEY_OPTIONS]; /* where each option was set; NULL: it was not */
+    char *passphrase_file;       /* path; NULL: none */
+    char *passphrase_credential; /* name of a credential of systemd's; NULL: none */
+    char *place[KEY_OPTIONS];    /* where each option was set; NULL: it was not */
 };
 
 /* The same options twice: with the defaults of key_default, and without any, for what a section leaves to

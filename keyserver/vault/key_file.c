@@ -26,29 +26,35 @@ static const struct {
     {"ED25519", NULL, KEY_ED25519, 0, 256},
 };
 
-/* An encrypted file has no one to ask for its passphrase. */
-static int refuse_passphrase(char *out, size_t size, size_t *length, const OSSL_PARAM parameters[],
-                             void *user)
+/* What a decoder asks for, and gets or not; there is no one else to ask. */
+struct asked {
+    const struct passphrase *passphrase;
+    bool encrypted; /* it has asked */
+};
+
+static int give_passphrase(char *out, size_t size, size_t *length, const OSSL_PARAM parameters[], void *user)
 {
-    (void)out;
-    (void)size;
+    struct asked *asked = user;
     (void)parameters;
-    *(bool *)user = true;
-    *length = 0;
-    return 0;
+    asked->encrypted = true;
+    *length = asked->passphrase->length;
+    if (*length == 0 || *length > size) {
+        *length = 0;
+        return 0;
+    }
+    memcpy(out, buffer_bytes(&asked->passphrase->text), *length);
+    return 1;
 }
 
 /* The first private key among the objects of CONTENT: a PEM file may hold parameters or a certificate before
  * it. */
-static EVP_PKEY *decode(const struct buffer *content, bool *encrypted)
+static EVP_PKEY *decode(const struct buffer *content, struct asked *asked)
 {
     EVP_PKEY *pkey = NULL;
     BIO *bio = BIO_new_mem_buf(buffer_bytes(content), (int)buffer_length(content));
     OSSL_DECODER_CTX *decoder = OSSL_DECODER_CTX_new_for_pkey(&pkey, NULL, NULL, NULL,
                                                               OSSL_KEYMGMT_SELECT_PRIVATE_KEY, NULL, NULL);
-    *encrypted = false;
-    if (bio != NULL && decoder != NULL &&
-        OSSL_DECODER_CTX_set_passphrase_cb(decoder, refuse_passphrase, encrypted))
+    if (bio != NULL && decoder != NULL && OSSL_DECODER_CTX_set_passphrase_cb(decoder, give_passphrase, asked))
         for (long left = BIO_pending(bio), before = left + 1; left > 0 && left < before;) {
             if (OSSL_DECODER_from_bio(decoder, bio) == 1 && pkey != NULL)
                 break;
@@ -61,17 +67,23 @@ static EVP_PKEY *decode(const struct buffer *content, bool *encrypted)
 }
 
 /* Why nothing came out of the decoder. */
-static int explain(const char *path, const struct buffer *content, unsigned contents, bool encrypted,
-                   struct fault *fault)
+static int explain(const char *path, const struct buffer *content, const struct asked *asked,
+                   const struct passphrase_place *place, struct fault *fault)
 {
-    if (buffer_length(content) == 0)
+    size_t length = buffer_length(content);
+    if (length == 0)
         return fault_set(fault, ERR_CONFIG, "%s: is empty; put the key here, or take the file away", path);
-    if (encrypted || (contents & CONTENTS_ENCRYPTED) != 0)
-        return fault_set(
-            fault, ERR_CONFIG,
-            "%s: encrypted, and nobody is asked for a passphrase; run: openssl pkey -in %s -out NEW", path,
-            path);
-    return key_mend_form(path, contents, fault);
+    unsigned contents = contents_tell(buffer_bytes(content), length);
+    if (!asked->encrypted && (contents & CONTENTS_ENCRYPTED) == 0)
+        return key_mend_form(path, contents, fault);
+    if (!passphrase_is_given(place))
+        return key_mend_encrypted(path, place->key, place->length, fault);
+    return fault_set(
+        fault, ERR_CONFIG,
+        "%s: encrypted, and its passphrase is not that of passphrase_%s %s (or the file is damaged); "
+        "try it with: openssl pkey -in %s -noout, and correct that",
+        path, place->file != NULL ? "file" : "credential",
+        place->file != NULL ? place->file : place->credential, path);
 }
 
 static int find_type(struct key *key, const char *path, struct fault *fault)
@@ -150,24 +162,35 @@ static int check_pair(struct key *key, const char *path, struct fault *fault)
                             path);
 }
 
-static int decode_file(struct key *key, const char *path, const struct buffer *content, struct fault *fault)
+/* A passphrase is read for a file that needs one only: what is wrong with it is in nobody else's way. */
+static int decode_file(struct key *key, const char *path, const struct buffer *content,
+                       const struct passphrase_place *place, struct fault *fault)
 {
     size_t length = buffer_length(content);
     const uint8_t *bytes = length > 0 ? buffer_bytes(content) : NULL;
     size_t count = contents_count_keys(bytes, length);
-    bool encrypted;
+    struct passphrase passphrase = {.length = 0};
+    struct asked asked = {.passphrase = &passphrase};
     if (count > 1)
         return key_mend_several(path, count, fault);
-    key->pkey = decode(content, &encrypted);
-    return key->pkey != NULL ? 0 : explain(path, content, contents_tell(bytes, length), encrypted, fault);
+    int err = (contents_tell(bytes, length) & CONTENTS_ENCRYPTED) != 0 && passphrase_is_given(place)
+                  ? passphrase_read(place, &passphrase, fault)
+                  : 0;
+    if (err == 0) {
+        key->pkey = decode(content, &asked);
+        err = key->pkey != NULL ? 0 : explain(path, content, &asked, place, fault);
+    }
+    passphrase_clear(&passphrase);
+    return err;
 }
 
-int key_file_load(struct key *key, const char *path, struct fault *fault)
+int key_file_load(struct key *key, const char *path, const struct passphrase_place *place,
+                  struct fault *fault)
 {
     struct buffer content = {0};
     int err = identity_read_secret_file(path, KEY_FILE_MAX, &content, fault);
     if (err == 0)
-        err = decode_file(key, path, &content, fault);
+        err = decode_file(key, path, &content, place, fault);
     buffer_clear(&content);
     if (err == 0 && (err = check_named_curve(key, path, fault)) == 0 &&
         (err = find_type(key, path, fault)) == 0 && (err = check_pair(key, path, fault)) == 0 &&

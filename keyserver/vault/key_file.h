@@ -3,10 +3,13 @@
 #define KEYSERVER_VAULT_KEY_FILE_H
 
 #include "keyserver/vault/keystore.h"
+#include "keyserver/vault/passphrase.h"
 
 #define KEY_FILE_MAX 65536 /* bytes */
 
-/* Reads PATH (mode checked) into the zeroed KEY: everything but name, index and fallback_secret. */
-int key_file_load(struct key *key, const char *path, struct fault *fault) MUST_USE;
+/* Reads PATH (mode checked) into the zeroed KEY: everything but name, index and fallback_secret. PLACE is
+ * where its passphrase is, which is read for an encrypted file only. */
+int key_file_load(struct key *key, const char *path, const struct passphrase_place *place,
+                  struct fault *fault) MUST_USE;
 
 #endif

@@ -180,10 +180,11 @@ static struct keystore *new_store(struct key_folder *list, const uint8_t group_s
 }
 
 static int load_store(struct keystore *store, const struct keystore *before, const char *folder,
-                      const uint8_t group_secret[static 32], struct fault *fault)
+                      const uint8_t group_secret[static 32], const struct server_config *phrases,
+                      struct fault *fault)
 {
     size_t wanted = take_over(store, can_take_over(store, before) ? before : NULL);
-    keystore_read(store, wanted, folder, group_secret);
+    keystore_read(store, wanted, folder, group_secret, phrases);
     if (keystore_choose(store) != 0)
         return fault_set(fault, ERR_MEMORY, "%s: no memory for %zu keys", folder, store->list.count);
     count_changes(store, before, wanted);
@@ -191,7 +192,8 @@ static int load_store(struct keystore *store, const struct keystore *before, con
 }
 
 int keystore_reload(struct keystore **out, const struct keystore *before, const char *folder,
-                    const uint8_t group_secret[static 32], struct fault *fault)
+                    const uint8_t group_secret[static 32], const struct server_config *phrases,
+                    struct fault *fault)
 {
     struct key_folder list;
     int err = key_folder_list(&list, folder, fault);
@@ -201,7 +203,7 @@ int keystore_reload(struct keystore **out, const struct keystore *before, const 
     struct keystore *store = new_store(&list, group_secret);
     if (store == NULL)
         return fault_set(fault, ERR_MEMORY, "%s: no memory for its keys", folder);
-    err = load_store(store, before, folder, group_secret, fault);
+    err = load_store(store, before, folder, group_secret, phrases, fault);
     if (err != 0) {
         keystore_free(store);
         return err;
@@ -214,7 +216,7 @@ int keystore_reload(struct keystore **out, const struct keystore *before, const 
 int keystore_load(struct keystore **out, const char *folder, const uint8_t group_secret[static 32],
                   struct fault *fault)
 {
-    return keystore_reload(out, NULL, folder, group_secret, fault);
+    return keystore_reload(out, NULL, folder, group_secret, NULL, fault);
 }
 
 void keystore_free(struct keystore *store)

@@ -10,6 +10,7 @@
 
 #include "common/sign.h"
 #include "keyserver/lanes/rsa_lanes.h"
+#include "keyserver/server_config.h"
 #include "keyserver/vault/rsa_alone.h"
 #include "keyserver/vault/work.h"
 #include "proto/operation.h"
@@ -39,7 +40,7 @@ struct key {
 struct keystore;
 
 /* Loads every *.pem, *.key and *.der of FOLDER and its sub-folders (key_folder.h): RSA of 2048 to 4096 bits,
- * P-256, P-384, Ed25519, not encrypted. A bad file or a loose mode is logged with its mend ("key_skipped")
+ * P-256, P-384, Ed25519. A bad file or a loose mode is logged with its mend ("key_skipped")
  * and passed over; so is a second file with the same key, or with another key of the same name. No key at all
  * is not an error. What the lanes want is made where they are ready: lanes_start() comes before, and does not
  * come again. GROUP_SECRET seeds the per-key fallback secrets. ERR_CONFIG when the folder cannot be read. */
@@ -48,9 +49,11 @@ int keystore_load(struct keystore **out, const char *folder, const uint8_t group
 /* The same once more: what BEFORE has of a file that did not change since is used by both, any other file is
  * read. A file that cannot be used fails it, unless it could not be used in BEFORE: ERR_CONFIG, with each
  * such file in the log ("key_unusable") and in the fault. A file that is gone is a key less. With NULL it is
- * keystore_load(). One thread for all stores that have a key in common. */
+ * keystore_load(). PHRASES (NULL: there are none) says where the passphrases of encrypted files are; another
+ * passphrase alone is no reason to read a file again. One thread for all stores that have a key in common. */
 int keystore_reload(struct keystore **out, const struct keystore *before, const char *folder,
-                    const uint8_t group_secret[static 32], struct fault *fault) MUST_USE;
+                    const uint8_t group_secret[static 32], const struct server_config *phrases,
+                    struct fault *fault) MUST_USE;
 /* Gives the keys their places in STORE, when another store that holds some of them was made since. */
 void keystore_number(struct keystore *store);
 /* Wipes and frees all but what another store holds; NULL is allowed. */

@@ -34,7 +34,7 @@ struct keystore {
 void keystore_prepare_heap(size_t keys);
 /* Reads every wanted file of FOLDER, of which there are WANTED, on all cores, and tells how far it is. */
 void keystore_read(struct keystore *store, size_t wanted, const char *folder,
-                   const uint8_t group_secret[static 32]);
+                   const uint8_t group_secret[static 32], const struct server_config *phrases);
 /* Takes a reference back; the last one wipes and frees. NULL is allowed. */
 void keystore_release(struct key *key);
 /* Logs which other files of FOLDER hold a private key, and how they would be read. */

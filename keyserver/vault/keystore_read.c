@@ -32,6 +32,15 @@
 #define LOADER_FILES         16 /* from so many on one more thread is worth its start */
 #define PROGRESS_MS          1000
 
+struct loading {
+    struct keystore *store;
+    const char *folder;
+    const uint8_t *group_secret;
+    const struct server_config *phrases; /* NULL: none */
+    atomic_size_t next, done;
+    size_t wanted;
+};
+
 /* ---- one ---- */
 
 void keystore_release(struct key *key)
@@ -56,9 +65,9 @@ static int make_fallback_secret(struct key *key, const uint8_t group_secret[stat
     return 0;
 }
 
-static int load_one(struct key **out, const char *folder, const char *name,
-                    const uint8_t group_secret[static 32], struct fault *fault)
+static int load_one(struct key **out, const struct loading *loading, const char *name, struct fault *fault)
 {
+    const char *folder = loading->folder;
     char path[PATH_MAX_HERE];
     struct key *key = calloc(1, sizeof *key);
     if (key == NULL || snprintf(path, sizeof path, "%s/%s", folder, name) >= (int)sizeof path) {
@@ -72,9 +81,10 @@ static int load_one(struct key **out, const char *folder, const char *name,
                   ? 0
                   : fault_set(fault, ERR_LENGTH, "%s: a key's name has at most %d characters; rename it",
                               path, KEY_NAME_MAX - 1);
+    struct passphrase_place place = passphrase_place(loading->phrases, name, (size_t)length);
     if (err == 0)
-        err = key_file_load(key, path, fault);
-    if (err == 0 && (make_fallback_secret(key, group_secret) != 0 || key_numbers_make(key) != 0))
+        err = key_file_load(key, path, &place, fault);
+    if (err == 0 && (make_fallback_secret(key, loading->group_secret) != 0 || key_numbers_make(key) != 0))
         err = fault_set(fault, ERR_MEMORY,
                         "%s: no guarded memory; raise the limit of locked memory (ulimit -l) and restart",
                         path);
@@ -100,18 +110,10 @@ void keystore_prepare_heap(size_t keys)
 
 /* ---- all ---- */
 
-struct loading {
-    struct keystore *store;
-    const char *folder;
-    const uint8_t *group_secret;
-    atomic_size_t next, done;
-    size_t wanted;
-};
-
 static void load_file(struct loading *loading, struct keystore_file *file)
 {
     struct fault why = {0};
-    if (load_one(&file->key, loading->folder, file->name, loading->group_secret, &why) != 0)
+    if (load_one(&file->key, loading, file->name, &why) != 0)
         file->why = strdup(why.text);
     atomic_fetch_add(&loading->done, 1);
 }
@@ -147,10 +149,10 @@ static void load_and_tell(struct loading *loading)
 
 /* Nearly all of the time goes into the check of the numbers. The threads are gone when it returns. */
 void keystore_read(struct keystore *store, size_t wanted, const char *folder,
-                   const uint8_t group_secret[static 32])
+                   const uint8_t group_secret[static 32], const struct server_config *phrases)
 {
     struct loading loading = {
-        .store = store, .folder = folder, .group_secret = group_secret, .wanted = wanted};
+        .store = store, .folder = folder, .group_secret = group_secret, .phrases = phrases, .wanted = wanted};
     pthread_t thread[LOADERS_MAX];
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     size_t most = wanted / LOADER_FILES, count = 0;

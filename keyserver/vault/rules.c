@@ -7,15 +7,35 @@
 
 /* Those of server_config_table. */
 static const char *const options[] = {"epoch", "key_default", "key"};
-#define OPTIONS (sizeof options / sizeof options[0])
+#define OPTIONS     (sizeof options / sizeof options[0])
+#define OPTIONS_MAX (KEY_OPTIONS + 2) /* of a section */
+
+/* Where a passphrase is says nothing of what may be done: replicas may keep theirs in different places. */
+static bool is_rule(const struct config_option *option)
+{
+    return strcmp(option->name, "passphrase_file") != 0 && strcmp(option->name, "passphrase_credential") != 0;
+}
+
+/* Those of TABLE that are rules, into OUT of OPTIONS_MAX and an end. */
+static const struct config_option *rules_of(struct config_option *out, const struct config_option *table)
+{
+    size_t count = 0;
+    for (; table != NULL && table->name != NULL && count < OPTIONS_MAX; table++)
+        if (is_rule(table))
+            out[count++] = *table;
+    out[count] = (struct config_option){.name = NULL};
+    return out;
+}
 
 static int put_options(struct buffer *out, const struct server_config *config)
 {
-    struct config_option table[OPTIONS + 1] = {{.name = NULL}};
+    struct config_option table[OPTIONS + 1] = {{.name = NULL}}, inside[OPTIONS][OPTIONS_MAX + 1];
     for (size_t i = 0; i < OPTIONS; i++)
         for (const struct config_option *option = server_config_table; option->name != NULL; option++)
-            if (strcmp(option->name, options[i]) == 0)
+            if (strcmp(option->name, options[i]) == 0) {
                 table[i] = *option;
+                table[i].options = rules_of(inside[i], option->options);
+            }
     return config_dump(table, config, out);
 }
 

@@ -17,6 +17,7 @@ static struct keystore *store;
 static struct fault fault;
 static EVP_PKEY *rsa, *p256, *p384, *ed25519;
 static const uint8_t group_secret[32] = {7};
+static const struct passphrase_place nowhere = {.key = "a", .length = 1};
 
 static int start(void **state)
 {
@@ -80,7 +81,7 @@ static void assert_refused(const char *name, const char *words)
     struct key key = {0};
     snprintf(path, sizeof path, "%s/%s", folder, name);
     memset(&fault, 0, sizeof fault);
-    assert_true(key_file_load(&key, path, &fault) < 0);
+    assert_true(key_file_load(&key, path, &nowhere, &fault) < 0);
     assert_null(key.pkey);
     if (strncmp(fault.text, path, strlen(path)) != 0 || strstr(fault.text, words) == NULL)
         fail_msg("'%s' lacks '%s'", fault.text, words);
@@ -302,7 +303,7 @@ static void a_cut_file_is_refused_at_every_length(void **state)
         struct key key = {0};
         char path[KEYS_PATH_SIZE + 16];
         snprintf(path, sizeof path, "%s/a.der", folder);
-        assert_true(key_file_load(&key, path, &fault) < 0);
+        assert_true(key_file_load(&key, path, &nowhere, &fault) < 0);
     }
     OPENSSL_free(der);
 }

@@ -1,0 +1,184 @@
+"""Key files that are encrypted: the passphrase comes from a file or from a credential of systemd's, and nobody is asked for it."""
+import os
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+
+from command import read
+from daemon import Daemon, program, wait_until
+from fleet import keyless, write
+from pki import openssl
+
+PHRASE = "correct horse"
+FORMS = {
+    "PKCS8": ("pkcs8", "-topk8", "-passout", "pass:" + PHRASE),
+    "PKCS8 with scrypt": ("pkcs8", "-topk8", "-scrypt", "-passout", "pass:" + PHRASE),
+    "PKCS8 in DER": ("pkcs8", "-topk8", "-outform", "DER", "-passout", "pass:" + PHRASE),
+    "traditional": ("pkey", "-traditional", "-aes256", "-passout", "pass:" + PHRASE),
+}
+
+
+def encrypted(trial, pki, form="PKCS8", name="locked.pem", key="p384"):
+    """A further key of the server, encrypted; the paths of the file and of a passphrase."""
+    path, phrase = os.path.join(trial.server, "keys", name), os.path.join(trial.server, "phrase")
+    openssl(*FORMS[form], "-in", getattr(pki, key)[0], "-out", path)
+    os.chmod(path, 0o400)
+    write(phrase, PHRASE + "\n", 0o400)
+    return path, phrase
+
+
+def configure(trial, section):
+    write(trial.server_conf, re.sub(r"listen = .*", 'listen = {"127.0.0.1:0"}', read(trial.server_conf)) + section + "\n")
+
+
+def tried(trial, **options):
+    return subprocess.run([program("keyless-server"), "-t", "-c", trial.server_conf], capture_output=True, text=True, timeout=60,
+                          stdin=subprocess.DEVNULL, **options)
+
+
+def assert_said(trial, pattern, env=None):
+    """By -t, by check and by a start."""
+    done = tried(trial, env=env)
+    assert done.returncode == 2 and re.search(pattern, done.stderr), done.stderr
+    checked = subprocess.run([program("keyless"), "check", "-c", trial.server_conf], capture_output=True, text=True, timeout=60, env=env)
+    assert checked.returncode == 1 and re.search("^error +.*" + pattern, checked.stdout, re.M), checked.stdout
+    daemon = Daemon([program("keyless-server"), "-c", trial.server_conf], env=env)
+    try:
+        daemon.wait_log("event=key_skipped .*" + pattern)
+    finally:
+        daemon.stop()
+
+
+@pytest.mark.parametrize("section", ['key locked { passphrase_file = "phrase" }', 'key_default { passphrase_file = "phrase" }'])
+@pytest.mark.parametrize("form", sorted(FORMS))
+def test_an_encrypted_key_is_loaded(trial, pki, form, section):
+    encrypted(trial, pki, form, "locked.der" if "DER" in form else "locked.pem")
+    configure(trial, section)
+    done = tried(trial)
+    assert done.returncode == 0, done.stderr
+    assert keyless("check", "-c", trial.server_conf).stdout.count("\nerror") == 0
+    assert PHRASE not in done.stdout + done.stderr
+
+
+def test_without_a_passphrase_the_configuration_is_named(trial, pki):
+    encrypted(trial, pki)
+    configure(trial, "")
+    assert_said(trial, r"locked\.pem: encrypted, and nobody is asked .* into %s: key 'locked' \{ passphrase_file = " % re.escape(trial.server_conf))
+
+
+@pytest.mark.parametrize("form", sorted(FORMS))
+def test_a_wrong_passphrase_is_called_so(trial, pki, form):
+    path, phrase = encrypted(trial, pki, form, "locked.der" if "DER" in form else "locked.pem")
+    os.remove(phrase)
+    write(phrase, "battery staple\n", 0o400)
+    configure(trial, 'key locked { passphrase_file = "phrase" }')
+    done = tried(trial)
+    assert done.returncode == 2 and re.search(r"%s: encrypted, and its passphrase is not that of passphrase_file %s" % (path, phrase), done.stderr)
+    assert "battery" not in done.stderr
+
+
+PHRASES = {
+    "open to others": ("%s\n" % PHRASE, 0o644, r"phrase: mode 0644 lets others use it; run: chmod 0400"),
+    "two lines": ("%s\nmore\n" % PHRASE, 0o400, r"phrase: more than one line"),
+    "empty": ("\n", 0o400, r"phrase: is empty; write the passphrase there"),
+    "too long": ("x" * 1024, 0o400, r"phrase: a passphrase has at most 1023 bytes"),
+}
+
+
+@pytest.mark.parametrize("what", sorted(PHRASES))
+def test_a_bad_file_of_a_passphrase(trial, pki, what):
+    _, phrase = encrypted(trial, pki)
+    text, mode, said = PHRASES[what]
+    os.remove(phrase)
+    write(phrase, text, mode)
+    configure(trial, 'key locked { passphrase_file = "phrase" }')
+    assert_said(trial, said)
+    os.remove(phrase)
+    assert re.search(r"phrase: no such file; write the passphrase there", tried(trial).stderr)
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_the_end_of_the_line_is_no_part_of_it(trial, pki, end):
+    _, phrase = encrypted(trial, pki)
+    os.remove(phrase)
+    with open(phrase, "w", newline="") as handle:
+        handle.write(PHRASE + end)
+    os.chmod(phrase, 0o400)
+    configure(trial, 'key locked { passphrase_file = "phrase" }')
+    assert tried(trial).returncode == 0
+
+
+def test_a_credential(trial, pki, tmp_path):
+    _, phrase = encrypted(trial, pki)
+    folder = tmp_path / "credentials"
+    folder.mkdir(mode=0o700)
+    os.rename(phrase, folder / "www-phrase")
+    configure(trial, 'key locked { passphrase_credential = "www-phrase" }')
+    env = {name: value for name, value in os.environ.items() if name != "CREDENTIALS_DIRECTORY"}
+    assert_said(trial, r"passphrase_credential www-phrase: \$CREDENTIALS_DIRECTORY is not set.*LoadCredential=www-phrase:PATH", env)
+    assert tried(trial, env={**env, "CREDENTIALS_DIRECTORY": str(folder)}).returncode == 0
+
+
+@pytest.mark.parametrize("section, said", [
+    ('key locked { passphrase_file = "a" passphrase_credential = "b" }', r"key locked: has both passphrase_file and passphrase_credential"),
+    ('key_default { passphrase_file = "a" passphrase_credential = "b" }', r"key_default: has both"),
+    ('key locked { passphrase_credential = "../b" }', r"passphrase_credential: .*not the name of a credential"),
+])
+def test_a_contradiction_is_no_configuration(trial, section, said):
+    configure(trial, section)
+    assert re.search(said, tried(trial).stderr)
+
+
+def test_another_passphrase_counts_with_another_key_file(trial, pki):
+    """A reload reads key files that have changed; the passphrase of one that is loaded is needed no more."""
+    path, phrase = encrypted(trial, pki)
+    configure(trial, 'key locked { passphrase_file = "phrase" }')
+    wait_until(lambda: time.time() > os.stat(path).st_ctime + 0.2, "the file is old enough to be known again")
+    daemon = Daemon([program("keyless-server"), "-c", trial.server_conf])
+    try:
+        daemon.wait_log("event=ready")
+        os.remove(phrase)
+        since = daemon.mark()
+        daemon.send_signal(signal.SIGHUP)
+        daemon.wait_log(r"event=reloaded .*loaded=0 ", since)
+        os.remove(path)
+        openssl("pkcs8", "-topk8", "-in", pki.p384[0], "-passout", "pass:other", "-out", path)
+        os.chmod(path, 0o400)
+        since = daemon.mark()
+        daemon.send_signal(signal.SIGHUP)
+        daemon.wait_log(r"event=reload_failed", since)
+        assert daemon.find(r"event=key_unusable .*phrase: no such file", since)
+        write(phrase, "other\n", 0o400)
+        since = daemon.mark()
+        daemon.send_signal(signal.SIGHUP)
+        daemon.wait_log(r"event=reloaded .*loaded=1 ", since)
+    finally:
+        daemon.stop()
+
+
+def test_init_says_what_an_encrypted_key_needs(tmp_path, pki):
+    given = tmp_path / "www.key"
+    openssl(*FORMS["PKCS8"], "-in", pki.p256[0], "-out", given)
+    done = keyless("init", "--user", "nobody", "--server", "--key", given, tmp_path / "server")
+    said = re.search(r"(\S+/www\.key) is encrypted: write its passphrase, one line, into (\S+) \(mode 0400\), and into (\S+): (key .*)", done.stderr)
+    assert said, done.stderr
+    write(said.group(2), PHRASE + "\n", 0o400)
+    with open(said.group(3), "a") as handle:
+        handle.write(said.group(4) + "\n")
+    done = subprocess.run([program("keyless-server"), "-t", "-c", said.group(3)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_replicas_keep_their_passphrases_where_they_like(trial, pki):
+    """The digest of the rules is that of rules."""
+    encrypted(trial, pki)
+    digests = set()
+    text = read(trial.server_conf)
+    os.link(trial.server + "/phrase", trial.server + "/elsewhere")
+    for place in ("phrase", "elsewhere"):
+        write(trial.server_conf, text + 'key locked { passphrase_file = "%s" }\n' % place)
+        digests.add(re.search(r"rules (\w+)", tried(trial).stdout).group(1))
+    assert len(digests) == 1
