@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/log.h"
 #include "common/privileges.h"
 #include "common/process.h"
 
@@ -218,23 +219,27 @@ static void keep_going(int fd)
 
 /* Ends with its parent, not with a signal to the parent's terminal or group: a daemon that drains still
  * connects. */
-static void run(int fd, pid_t parent, const char *user)
+static void run(int fd, pid_t parent, const char *user, enum sandbox_mode mode)
 {
-    struct fault fault;
+    struct sandbox_state sandbox = {.files_denied = false};
+    struct fault fault = {.text = ""};
 
     belong_to(parent);
     prctl(PR_SET_NAME, "keyless-restart", 0, 0, 0);
     signal(SIGINT, SIG_IGN);
     signal(SIGTERM, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
-    if (privileges_drop(user, PRIVILEGES_NO_GROUPS, &fault) == 0)
+    if (privileges_drop(user, PRIVILEGES_NO_GROUPS, &fault) == 0 &&
+        sandbox_enter(&sandbox, SANDBOX_NAMES, mode, -1, &fault) == 0)
         keep_going(fd);
+    else
+        log_event(LOG_ERROR, "start_failed", "error=\"%s\"", fault.text);
     _exit(0);
 }
 
 /* ---- its parent ---- */
 
-int resolver_start(struct resolver *r, const char *user, struct fault *fault)
+int resolver_start(struct resolver *r, const char *user, enum sandbox_mode sandbox, struct fault *fault)
 {
     pid_t self = getpid();
     int ends[2];
@@ -246,7 +251,7 @@ int resolver_start(struct resolver *r, const char *user, struct fault *fault)
     r->pid = fork();
     if (r->pid == 0) {
         close(ends[0]);
-        run(ends[1], self, user);
+        run(ends[1], self, user, sandbox);
     }
     int why = errno;
     close(ends[1]);

@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "common/address.h"
+#include "common/sandbox.h"
 
 struct resolver {
     int fd;    /* owned; -1 = not started */
@@ -30,7 +31,8 @@ struct resolver_answer {
 };
 
 /* Forks it; it becomes USER (NULL: stays who it is). One thread only may exist. ERR_SYSTEM. */
-int resolver_start(struct resolver *r, const char *user, struct fault *fault) MUST_USE;
+int resolver_start(struct resolver *r, const char *user, enum sandbox_mode sandbox,
+                   struct fault *fault) MUST_USE;
 /* Has HOST looked up. Any thread; does not block. What finds no room is not asked. */
 void resolver_ask(const struct resolver *r, size_t number, const char *host);
 /* The next answer. ERR_BUSY: none is there; ERR_CLOSED: the process is gone, and its parent, too. */

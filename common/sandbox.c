@@ -63,16 +63,23 @@ static int add_rules(scmp_filter_ctx filter, enum sandbox_role role, enum sandbo
     return failed;
 }
 
+/* What becomes of a call that is not listed. A process can have one thread that is asked, and so can all that
+ * it forks only have one together: who forks others leaves it to them. */
+static uint32_t otherwise(enum sandbox_role role, enum sandbox_mode mode)
+{
+    return mode != SANDBOX_LOG ? SCMP_ACT_TRAP : role < SANDBOX_SUPERVISOR ? SCMP_ACT_NOTIFY : SCMP_ACT_LOG;
+}
+
 /* Of another architecture's calls none is any process's work. */
 static int load(enum sandbox_role role, enum sandbox_mode mode, int folder)
 {
-    scmp_filter_ctx filter = seccomp_init(mode == SANDBOX_LOG ? SCMP_ACT_NOTIFY : SCMP_ACT_TRAP);
+    scmp_filter_ctx filter = seccomp_init(otherwise(role, mode));
     int failed = filter == NULL ? -EOPNOTSUPP : seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
     if (failed == 0)
         failed = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
     if (failed == 0)
         failed = add_rules(filter, role, mode, folder);
-    if (failed == 0 && mode == SANDBOX_LOG)
+    if (failed == 0 && otherwise(role, mode) == SCMP_ACT_NOTIFY)
         failed = sandbox_watch_load(filter);
     else if (failed == 0)
         failed = seccomp_load(filter);

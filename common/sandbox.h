@@ -10,12 +10,22 @@
 
 #include "common/err.h"
 
-enum sandbox_role { SANDBOX_VAULT, SANDBOX_NET, SANDBOX_EDGE, SANDBOX_ROLES };
+enum sandbox_role {
+    SANDBOX_VAULT,
+    SANDBOX_NET,
+    SANDBOX_EDGE,
+    /* Those that fork others, whose filters go down to their children: */
+    SANDBOX_SUPERVISOR,
+    SANDBOX_LOADER,
+    SANDBOX_NAMES, /* the edge's look-up of names */
+    SANDBOX_ROLES
+};
 
 /* `sandbox = on | log` of the configurations, in this order. */
 enum sandbox_mode {
     SANDBOX_ON,
-    SANDBOX_LOG, /* refuses nothing; the first time of each call that is not in the table is logged */
+    SANDBOX_LOG, /* refuses nothing; the first time of each call that is not in the table is logged; of a
+                    process that forks others it is the kernel that logs, in its audit log */
 };
 
 enum sandbox_filter { SANDBOX_UNFILTERED, SANDBOX_LOGGED, SANDBOX_FILTERED };

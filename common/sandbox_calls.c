@@ -17,7 +17,17 @@
 #define V   (1u << SANDBOX_VAULT)
 #define N   (1u << SANDBOX_NET)
 #define E   (1u << SANDBOX_EDGE)
-#define ALL (V | N | E)
+#define S   (1u << SANDBOX_SUPERVISOR)
+#define L   (1u << SANDBOX_LOADER)
+#define R   (1u << SANDBOX_NAMES)
+#define ALL (V | N | E | S | L | R)
+
+/* Who forks others hands its filter down: a child can only ask for less. So the loader has whatever a vault
+ * needs until it enters its own sandbox and afterwards, and the supervisor whatever the loader and the net
+ * process need. What each of them refuses so that a library falls back, its parent refuses the same way or
+ * allows. */
+#define FORKS (S | L | R)
+#define WIDE  (N | E | FORKS)
 
 /* The kernel takes the lower half of an int's register: whatever stands in the upper half means nothing. */
 #define INT           UINT32_MAX
@@ -29,37 +39,40 @@
     {                                                                                                        \
         .call = (name), .roles = (of), ##__VA_ARGS__                                                         \
     }
-#define BIT_CLEAR(number) CALL("rt_sigaction", ALL, WITHOUT(0, 1u << (number)))
-#define BIT_SET(number)   CALL("rt_sigaction", ALL, WHEN(0, 1u << (number), 1u << (number)))
+#define NAMESPACES                                                                                           \
+    (CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET |               \
+     CLONE_NEWCGROUP)
+#define BIT_CLEAR(number) CALL("rt_sigaction", V | N | E | R, WITHOUT(0, 1u << (number)))
+#define BIT_SET(number)   CALL("rt_sigaction", V | N | E | R, WHEN(0, 1u << (number), 1u << (number)))
 
 const struct sandbox_rule sandbox_rules[] = {
     /* What is open. */
     CALL("read", ALL),
     CALL("write", ALL),
     CALL("writev", ALL),
-    CALL("readv", N | E),
+    CALL("readv", WIDE),
     CALL("close", ALL),
     CALL("lseek", ALL),
-    CALL("fcntl", N | E),
-    CALL("ioctl", N | E, WHEN(1, INT, FIONBIO)),
-    CALL("ioctl", N | E, WHEN(1, INT, FIONREAD)),
-    CALL("ioctl", N | E, WHEN(1, INT, FIOCLEX)),
-    CALL("ioctl", N | E, WHEN(1, INT, TCGETS)), /* the C library asks whether it is a terminal */
-    CALL("pread64", N | E),
+    CALL("fcntl", WIDE),
+    CALL("ioctl", WIDE, WHEN(1, INT, FIONBIO)),
+    CALL("ioctl", WIDE, WHEN(1, INT, FIONREAD)),
+    CALL("ioctl", WIDE, WHEN(1, INT, FIOCLEX)),
+    CALL("ioctl", WIDE, WHEN(1, INT, TCGETS)), /* the C library asks whether it is a terminal */
+    CALL("pread64", WIDE),
     CALL("fstat", ALL),
     CALL("newfstatat", ALL), /* the C library asks for its own descriptors that way */
-    CALL("statx", N | E),
+    CALL("statx", WIDE),
 
     /* To wait, and to be woken. */
     CALL("poll", ALL),
     CALL("ppoll", ALL),
-    CALL("epoll_create1", N | E),
-    CALL("epoll_ctl", N | E),
-    CALL("epoll_wait", N | E),
-    CALL("epoll_pwait", N | E),
-    CALL("epoll_pwait2", N | E),
-    CALL("eventfd2", N | E),
-    CALL("pipe2", N | E),
+    CALL("epoll_create1", WIDE),
+    CALL("epoll_ctl", WIDE),
+    CALL("epoll_wait", WIDE),
+    CALL("epoll_pwait", WIDE),
+    CALL("epoll_pwait2", WIDE),
+    CALL("eventfd2", WIDE),
+    CALL("pipe2", WIDE),
     CALL("futex", ALL),
     CALL("futex_waitv", ALL),
     CALL("sched_yield", ALL),
@@ -84,7 +97,7 @@ const struct sandbox_rule sandbox_rules[] = {
     CALL("munlock", ALL),
     CALL("brk", ALL),
     CALL("getrandom", ALL),
-    CALL("sysinfo", N | E), /* the C library's sort asks how much there is */
+    CALL("sysinfo", WIDE), /* the C library's sort asks how much there is */
 
     /* Signals: of all but the one that tells of a refused call (31) the handler may be another. */
     BIT_CLEAR(0),
@@ -97,49 +110,51 @@ const struct sandbox_rule sandbox_rules[] = {
     CALL("rt_sigprocmask", ALL),
     CALL("rt_sigreturn", ALL),
     CALL("sigaltstack", ALL),
-    CALL("tgkill", ALL, .want = SANDBOX_SELF, .argument = 0, .mask = INT),
+    CALL("tgkill", V | N | E, .want = SANDBOX_SELF, .argument = 0, .mask = INT),
 
     /* Threads and the process itself. */
     CALL("getpid", ALL),
     CALL("gettid", ALL),
-    CALL("getppid", N | E),
-    CALL("getuid", N | E),
-    CALL("geteuid", N | E),
-    CALL("getgid", N | E),
-    CALL("getegid", N | E),
-    CALL("getgroups", N | E),
-    CALL("getrusage", N | E),
-    CALL("uname", N | E),
+    CALL("getppid", WIDE),
+    CALL("getuid", WIDE),
+    CALL("geteuid", WIDE),
+    CALL("getgid", WIDE),
+    CALL("getegid", WIDE),
+    CALL("getgroups", WIDE),
+    CALL("getrusage", WIDE),
+    CALL("uname", WIDE),
     CALL("rseq", ALL),
     CALL("set_robust_list", ALL),
     CALL("membarrier", ALL),
-    CALL("prlimit64", N | E, WITHOUT(2, UINT64_MAX)), /* looks, and changes nothing */
-    CALL("prctl", N | E, WHEN(0, INT, PR_SET_NAME)),
-    CALL("prctl", N | E, WHEN(0, INT, PR_SET_VMA)),
+    CALL("prlimit64", N | E | R, WITHOUT(2, UINT64_MAX)), /* looks, and changes nothing */
+    CALL("prctl", N | E | R, WHEN(0, INT, PR_SET_NAME)),
+    CALL("prctl", N | E | R, WHEN(0, INT, PR_SET_VMA)),
     CALL("clone", N | E, WHEN(0, THREADS, THREADS)),
-    CALL("clone3", N | E, .error = ENOSYS), /* its flags are in memory; the C library falls back on clone */
+    CALL("clone3", WIDE, .error = ENOSYS), /* its flags are in memory; the C library falls back on clone */
     CALL("exit", ALL),
     CALL("exit_group", ALL),
 
     /* Sockets. */
     CALL("recvfrom", ALL),
     CALL("sendto", ALL),
-    CALL("recvmsg", N | E),
-    CALL("sendmsg", N | E),
-    CALL("recvmmsg", N | E),
-    CALL("sendmmsg", N | E),
-    CALL("accept", N | E),
-    CALL("accept4", N | E),
-    CALL("listen", N | E),
-    CALL("shutdown", N | E),
-    CALL("getsockname", N | E),
-    CALL("getpeername", N | E),
-    CALL("getsockopt", N | E),
-    CALL("setsockopt", N | E),
-    CALL("socket", E, WHEN(0, INT, AF_UNIX)),
-    CALL("socket", E, WHEN(0, INT, AF_INET)),
-    CALL("socket", E, WHEN(0, INT, AF_INET6)),
-    CALL("connect", E),
+    CALL("recvmsg", WIDE),
+    CALL("sendmsg", WIDE),
+    CALL("recvmmsg", WIDE),
+    CALL("sendmmsg", WIDE),
+    CALL("accept", WIDE),
+    CALL("accept4", WIDE),
+    CALL("listen", WIDE),
+    CALL("shutdown", WIDE),
+    CALL("getsockname", WIDE),
+    CALL("getpeername", WIDE),
+    CALL("getsockopt", WIDE),
+    CALL("setsockopt", WIDE),
+    CALL("socket", E | FORKS, WHEN(0, INT, AF_UNIX)), /* of who forks: services for accounts and names */
+    CALL("socket", E | R, WHEN(0, INT, AF_INET)),
+    CALL("socket", E | R, WHEN(0, INT, AF_INET6)),
+    CALL("socket", R, WHEN(0, INT, AF_NETLINK)), /* which addresses this machine has */
+    CALL("bind", R),
+    CALL("connect", E | FORKS),
 
     /* Files by their names. The vault has none but its audit log's: the filter sees the descriptor that a
      * path begins at, and that it does not lead out of that folder is Landlock's to see to. The edge may
@@ -150,9 +165,97 @@ const struct sandbox_rule sandbox_rules[] = {
     CALL("pwrite64", V, .with_folder = true),
     CALL("fdatasync", V, .with_folder = true),
     CALL("ftruncate", V, .with_folder = true),
-    CALL("openat", E, WHEN(2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY)),
-    CALL("getdents64", E),
-    CALL("wait4", E),
+    CALL("openat", E | R, WHEN(2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY)),
+    CALL("getdents64", E | FORKS),
+    CALL("wait4", E | FORKS),
+
+    /* Who forks others: reads files, makes what an owner finds missing, and has its children become who they
+     * are. Nobody starts a program, mounts, traces or loads anything. */
+    CALL("clone", FORKS, WITHOUT(0, NAMESPACES)),
+    CALL("fork", FORKS),
+    CALL("waitid", FORKS),
+    CALL("kill", S | R),
+    CALL("tgkill", FORKS),
+    CALL("tkill", FORKS),
+    CALL("signalfd4", S),
+    CALL("rt_sigaction", S | L), /* each child sets its own for a refused call */
+    CALL("rt_sigpending", FORKS),
+    CALL("rt_sigtimedwait", FORKS),
+    CALL("prctl", S | L),
+    CALL("prctl", R, WHEN(0, INT, PR_SET_PDEATHSIG)),
+    CALL("mmap", FORKS, WITHOUT(2, PROT_WRITE)), /* the C library loads what accounts and names come from */
+    CALL("open", FORKS),
+    CALL("openat", S | L),
+    CALL("stat", FORKS),
+    CALL("lstat", FORKS),
+    CALL("statfs", FORKS),
+    CALL("fstatfs", FORKS),
+    CALL("access", FORKS),
+    CALL("faccessat", FORKS),
+    CALL("faccessat2", FORKS),
+    CALL("readlink", FORKS),
+    CALL("readlinkat", FORKS),
+    CALL("getcwd", FORKS),
+    CALL("dup", FORKS),
+    CALL("dup2", FORKS),
+    CALL("dup3", FORKS),
+    CALL("close_range", FORKS),
+    CALL("pipe", FORKS),
+    CALL("select", FORKS),
+    CALL("pselect6", FORKS),
+    CALL("set_tid_address", FORKS),
+    CALL("sched_getparam", FORKS),
+    CALL("sched_getscheduler", FORKS),
+    CALL("getresuid", FORKS),
+    CALL("getresgid", FORKS),
+    CALL("ioctl", FORKS), /* of sockets, and of a child's watched filter */
+    CALL("timerfd_create", R),
+    CALL("timerfd_settime", R),
+    CALL("timerfd_gettime", R),
+    CALL("mkdir", S | L),
+    CALL("mkdirat", S | L),
+    CALL("unlink", S | L),
+    CALL("unlinkat", S | L),
+    CALL("rename", S | L),
+    CALL("renameat", S | L),
+    CALL("renameat2", S | L),
+    CALL("link", S | L),
+    CALL("linkat", S | L),
+    CALL("umask", S | L),
+    CALL("chmod", S | L),
+    CALL("fchmod", S | L),
+    CALL("fchmodat", S | L),
+    CALL("chown", S | L),
+    CALL("fchown", S | L),
+    CALL("fchownat", S | L),
+    CALL("flock", S | L),
+    CALL("fsync", S | L),
+    CALL("fdatasync", S | L),
+    CALL("ftruncate", S | L),
+    CALL("fallocate", S | L),
+    CALL("pwrite64", S | L),
+    CALL("memfd_create", S | L),
+    CALL("memfd_secret", S | L),
+    CALL("socketpair", S | L),
+    CALL("mlockall", S | L),
+    CALL("munlockall", S | L),
+    CALL("prlimit64", S | L),
+    CALL("setrlimit", S | L),
+    CALL("getrlimit", FORKS),
+    CALL("capget", S | L),
+    CALL("capset", S | L),
+    CALL("setuid", S | L),
+    CALL("setgid", S | L),
+    CALL("setreuid", S | L),
+    CALL("setregid", S | L),
+    CALL("setresuid", S | L),
+    CALL("setresgid", S | L),
+    CALL("setgroups", S | L),
+    CALL("sched_setaffinity", S | L),
+    CALL("seccomp", S | L),
+    CALL("landlock_create_ruleset", S | L),
+    CALL("landlock_add_rule", S | L),
+    CALL("landlock_restrict_self", S | L),
 
     /* What libraries try, and can do without: a spare descriptor for when there is none, the kernel's
        version. */
@@ -165,9 +268,9 @@ const struct sandbox_rule sandbox_rules[] = {
     CALL("lstat", N | E, .error = EACCES),
     CALL("readlink", N | E, .error = EACCES),
     CALL("readlinkat", N | E, .error = EACCES),
-    CALL("unlink", N | E, .error = EACCES),
-    CALL("unlinkat", N | E, .error = EACCES),
-    CALL("io_uring_setup", N | E, .error = ENOSYS),
+    CALL("unlink", N | E | R, .error = EACCES),
+    CALL("unlinkat", N | E | R, .error = EACCES),
+    CALL("io_uring_setup", WIDE, .error = ENOSYS),
     CALL("kill", E, .error = EPERM),
     {.call = NULL},
 };

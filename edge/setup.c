@@ -111,7 +111,9 @@ static int start_resolver(struct setup *setup, struct fault *fault)
         const struct edge_config_origin *origins = config->origins.item;
         error = address_parse_endpoint(&address, host, origins[i].address, 0, fault);
     }
-    return error || !host[0] ? error : resolver_start(&setup->resolver, config->user, fault);
+    return error || !host[0]
+               ? error
+               : resolver_start(&setup->resolver, config->user, (enum sandbox_mode)config->sandbox, fault);
 }
 
 /* Each connection of a client has one to the origin, and each thread its sockets and channels. */

@@ -12,6 +12,7 @@
 #include "common/clock.h"
 #include "common/privileges.h"
 #include "common/process.h"
+#include "common/sandbox.h"
 #include "keyserver/authorized_snapshot.h"
 #include "keyserver/supervisor_inside.h"
 
@@ -252,6 +253,17 @@ static int catch_signals(struct supervisor *s, struct fault *fault)
     return s->signal_fd >= 0 ? 0 : fault_set(fault, ERR_SYSTEM, "no signals: %s", strerror(errno));
 }
 
+/* Before the children are forked, which it goes down to: one that is started later is no other. */
+static int enter_sandbox(const struct supervisor *s, struct fault *fault)
+{
+    struct sandbox_state sandbox = {.files_denied = false};
+    int r = sandbox_enter(&sandbox, SANDBOX_SUPERVISOR, (enum sandbox_mode)s->config.sandbox, -1, fault);
+
+    if (r == 0)
+        log_event(LOG_INFO, "sandbox", "system_calls=%s", sandbox_filter_name(sandbox.filter));
+    return r;
+}
+
 static int begin(struct supervisor *s, struct fault *fault)
 {
     int r = catch_signals(s, fault);
@@ -270,6 +282,8 @@ static int begin(struct supervisor *s, struct fault *fault)
         r = s->edges_fd;
     if (r == 0 && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) /* vaults, which the loader forks */
         r = fault_set(fault, ERR_SYSTEM, "cannot adopt processes: %s", strerror(errno));
+    if (r == 0)
+        r = enter_sandbox(s, fault);
     if (r == 0 &&
         (supervisor_start_loader(s) != 0 ||
          supervisor_start_vault(s, &s->config, s->edges_fd, CONTROL_WALL_START) != 0 || start_net(s) != 0))

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/process.h"
+#include "common/sandbox.h"
 #include "keyserver/order.h"
 #include "keyserver/vault/loaded.h"
 #include "keyserver/vault/vault.h"
@@ -232,6 +233,18 @@ static int serve(struct loader *loader)
     }
 }
 
+static int begin(const struct server_config *config, struct fault *fault)
+{
+    struct sandbox_state sandbox = {.files_denied = false};
+    int err = loaded_begin("keyless-loader", fault);
+
+    if (err == 0)
+        err = sandbox_enter(&sandbox, SANDBOX_LOADER, (enum sandbox_mode)config->sandbox, -1, fault);
+    if (err == 0)
+        log_event(LOG_INFO, "sandbox", "system_calls=%s", sandbox_filter_name(sandbox.filter));
+    return err;
+}
+
 int loader_run(const struct server_config *config, pid_t supervisor, int fd)
 {
     struct loader loader = {.supervisor = supervisor, .fd = fd};
@@ -239,7 +252,7 @@ int loader_run(const struct server_config *config, pid_t supervisor, int fd)
     int status = 2;
 
     name_log(config);
-    if (loaded_begin("keyless-loader", &fault) != 0)
+    if (begin(config, &fault) != 0)
         log_event(LOG_ERROR, "load_failed", "error=\"%s\"", fault.text);
     else
         status = serve(&loader);

@@ -20,7 +20,8 @@
 
 struct vault {
     struct wall wall;
-    struct loaded loaded;  /* owned */
+    struct loaded loaded;  /* owned, unless */
+    bool forked;           /* it came with the fork */
     struct limits *limits; /* owned */
     struct hasher hasher;
     struct quotas quotas;
@@ -133,7 +134,8 @@ static void vault_clear(struct vault *vault)
     audit_close(vault->audit);
     quotas_clear(&vault->quotas);
     limits_free(vault->limits);
-    loaded_clear(&vault->loaded);
+    if (!vault->forked)
+        loaded_clear(&vault->loaded);
     desk_clear(&vault->desk);
     wall_close(&vault->wall);
     hasher_clear(&vault->hasher);
@@ -251,7 +253,7 @@ int vault_run(const struct server_config *config, const struct vault_descriptors
 
 int vault_serve(struct loaded *loaded, const struct vault_descriptors *fds)
 {
-    struct vault vault = {.wall.fd = -1, .loaded = *loaded};
+    struct vault vault = {.wall.fd = -1, .loaded = *loaded, .forked = true};
     struct fault fault = {0};
     name_log(loaded->config);
     return live(&vault, fds, process_harden("keyless-vault", &fault), &fault);

@@ -5,7 +5,7 @@
 
 Machines are shared and noisy: what is compared is CPU time, and only with what was measured in the same round; every figure is the
 median of the rounds. Prints a table of figures, references, goals and verdicts, and writes it to bench.json in the build folder; with
---save also to docs/benchmarks/. Parts: server, alone, neighbours, handshakes, bulk, idle, far, memory.
+--save also to docs/benchmarks/. Parts: server, alone, neighbours, handshakes, bulk, idle, far, memory, reload.
 """
 import argparse
 import contextlib
@@ -31,8 +31,9 @@ from far import Far  # noqa: E402
 from fleet import Site  # noqa: E402
 from key_server import KeyServers, Memory, Neighbours  # noqa: E402
 from peers import host_of  # noqa: E402
+from reload import Reload  # noqa: E402
 
-PARTS = ("memory", "idle", "alone", "server", "handshakes", "bulk", "neighbours", "far")
+PARTS = ("memory", "reload", "idle", "alone", "server", "handshakes", "bulk", "neighbours", "far")
 ROUNDS, SECONDS = 3, 1.0
 SHORT_ROUNDS, SHORT_SECONDS = 1, 0.3
 
@@ -121,7 +122,7 @@ def measure_rounds(run, servers, edges):
         yield from edges.bulk_rows()
 
 
-GROUPS = ("key server", "one request alone", "full handshake", "bulk", "distance", "memory")
+GROUPS = ("key server", "one request alone", "full handshake", "bulk", "distance", "reload", "memory")
 
 
 def measure(run):
@@ -131,6 +132,9 @@ def measure(run):
         if run.has("memory"):
             run.part("memory of the key server")
             rows += measured(Memory(run))
+        if run.has("reload"):
+            run.part("a reload with thousands of keys")
+            rows += measured(Reload(run))
         if run.has("idle", "handshakes", "bulk"):
             edges = Edges(run, stack)
             for name in edges.missing:

@@ -16,6 +16,7 @@ WAITING_KB = 60        # each: at most
 IDLE_KB = 30           # of a TLS connection: at most
 BULK = 1.0             # CPU per MB against the best of the others: at most
 SERVER_START_MB = 15   # resident: at most
+RELOAD_MS = 100        # that takes an edge away, whatever the number of keys: at most
 SERVER_CHANNEL_KB = 8  # of an idle channel: at most
 
 MET, MISSED, OPEN = "met", "missed", "–"

@@ -162,7 +162,7 @@ static void the_resolver_answers_each_name(void **state)
     struct resolver_answer answer;
     bool seen[2] = {false, false};
 
-    assert_int_equal(resolver_start(&resolver, NULL, NULL), 0);
+    assert_int_equal(resolver_start(&resolver, NULL, SANDBOX_ON, NULL), 0);
     assert_int_equal(resolver_take(&resolver, &answer), ERR_BUSY);
     resolver_ask(&resolver, 0, "localhost");
     resolver_ask(&resolver, 1, "no-such-host.invalid");
@@ -191,7 +191,7 @@ static void many_questions_are_all_answered(void **state)
     struct resolver_answer answer;
     unsigned answers[100] = {0};
 
-    assert_int_equal(resolver_start(&resolver, NULL, NULL), 0);
+    assert_int_equal(resolver_start(&resolver, NULL, SANDBOX_ON, NULL), 0);
     for (size_t i = 0; i < 100; i++)
         resolver_ask(&resolver, i, "127.0.0.1");
     for (size_t i = 0; i < 100; i++) {
@@ -235,7 +235,7 @@ static void the_process_is_started_again_when_it_dies(void **state)
     struct resolver_answer answer;
     pid_t pid, last = 0;
 
-    assert_int_equal(resolver_start(&resolver, NULL, NULL), 0);
+    assert_int_equal(resolver_start(&resolver, NULL, SANDBOX_ON, NULL), 0);
     for (int i = 0; i < 3; i++) {
         for (int turns = 0; ((pid = process_of(&resolver)) == 0 || pid == last) && turns < 3000; turns++)
             usleep(10000);
@@ -261,7 +261,7 @@ static void the_end_of_the_process_is_noticed(void **state)
     struct resolver_answer answer;
     struct pollfd wait = {.events = POLLIN};
 
-    assert_int_equal(resolver_start(&resolver, NULL, NULL), 0);
+    assert_int_equal(resolver_start(&resolver, NULL, SANDBOX_ON, NULL), 0);
     kill(resolver.pid, SIGKILL);
     wait.fd = resolver.fd;
     assert_int_equal(poll(&wait, 1, 30000), 1);

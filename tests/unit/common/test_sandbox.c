@@ -9,7 +9,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/perf_event.h>
+#include <netdb.h>
 #include <pthread.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,6 +20,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
@@ -42,7 +45,14 @@
 #define N         (1u << SANDBOX_NET)
 #define E         (1u << SANDBOX_EDGE)
 
-static const char *const role_names[SANDBOX_ROLES] = {"vault", "net", "edge"};
+#define S         (1u << SANDBOX_SUPERVISOR)
+#define L         (1u << SANDBOX_LOADER)
+#define R         (1u << SANDBOX_NAMES)
+#define FORKS     (S | L | R)
+#define ALL       (V | N | E | FORKS)
+
+static const char *const role_names[SANDBOX_ROLES] = {"vault",      "net",    "edge",
+                                                      "supervisor", "loader", "names"};
 
 static pid_t parent; /* whose the processes here are */
 
@@ -176,34 +186,46 @@ static void try_unlink(void)
     unlink("/tmp/no-such-file-here");
 }
 
+static void try_namespace(void)
+{
+    syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, NULL);
+}
+
+static void try_mount(void)
+{
+    (void)!mount("none", "/tmp", "tmpfs", 0, NULL);
+}
+
 static const struct {
     const char *call; /* that the log names; NULL: none, since it is made with all signals blocked */
     unsigned roles;
     void (*act)(void);
 } forbidden[] = {
     {"openat", V, try_open},
-    {"openat", V | E, try_create},
-    {"socket", V | N, try_ip_socket},
-    {"socket", V | N | E, try_packet_socket},
-    {"socket", V | N | E, try_netlink_socket},
+    {"openat", V | E | R, try_create},
+    {"socket", V | N | S | L, try_ip_socket},
+    {"socket", ALL, try_packet_socket},
+    {"socket", V | N | E | S | L, try_netlink_socket},
     {"connect", V | N, try_connect},
-    {"execve", V | N | E, try_exec},
+    {"execve", ALL, try_exec},
     {"clone", V | N | E, try_fork},
     {NULL, V, try_thread},
-    {"ptrace", V | N | E, try_ptrace},
-    {"process_vm_readv", V | N | E, try_read_another_process},
-    {"kill", V | N, try_kill},
+    {"ptrace", ALL, try_ptrace},
+    {"process_vm_readv", ALL, try_read_another_process},
+    {"kill", V | N | L, try_kill},
     {"tgkill", V | N | E, try_tgkill},
-    {"mmap", V | N | E, try_executable_memory},
-    {"mprotect", V | N | E, try_to_make_memory_executable},
-    {"prctl", V | N | E, try_to_be_dumpable},
+    {"mmap", ALL, try_executable_memory},
+    {"mprotect", ALL, try_to_make_memory_executable},
+    {"prctl", V | N | E | R, try_to_be_dumpable},
     {"unlink", V, try_unlink},
-    {"perf_event_open", V | N | E, try_perf_event_open},
-    {"bpf", V | N | E, try_bpf},
-    {"io_uring_enter", V | N | E, try_io_uring_enter},
-    {"setuid", V | N | E, try_setuid},
-    {"rt_sigaction", V | N | E, try_to_catch_the_signal},
-    {"rt_sigaction", V | N | E, try_to_catch_it_with_a_wide_number},
+    {"perf_event_open", ALL, try_perf_event_open},
+    {"bpf", ALL, try_bpf},
+    {"io_uring_enter", ALL, try_io_uring_enter},
+    {"setuid", V | N | E | R, try_setuid},
+    {"rt_sigaction", V | N | E | R, try_to_catch_the_signal},
+    {"rt_sigaction", V | N | E | R, try_to_catch_it_with_a_wide_number},
+    {"clone", FORKS, try_namespace},
+    {"mount", FORKS, try_mount},
 };
 
 /* In a process of its own, after it has entered what ENTER does: ACT. What it wrote to its log is in TEXT;
@@ -305,8 +327,9 @@ static void nothing_is_refused_when_it_is_only_logged(void **state)
     for (unsigned role = 0; role < SANDBOX_ROLES; role++) {
         struct trial trial = {.role = (enum sandbox_role)role, .mode = SANDBOX_LOG, .act = make_two_calls};
         int status = run(&trial);
-        if (!survived(status) || strstr(trial.text, "event=sandbox_unlisted call=socket number=") == NULL ||
-            strstr(trial.text, "event=entered filter=logged") == NULL)
+        bool told = (FORKS & 1u << role) != 0 || /* the kernel tells, where its audit log is */
+                    strstr(trial.text, "event=sandbox_unlisted call=socket number=") != NULL;
+        if (!survived(status) || !told || strstr(trial.text, "event=entered filter=logged") == NULL)
             fail_msg("%s: status %x: %s", role_names[role], (unsigned)status, trial.text);
     }
 }
@@ -316,11 +339,11 @@ static void nothing_is_refused_when_it_is_only_logged(void **state)
 /* Another thread, started before the sandbox was entered, is inside it too. */
 static int pipe_to_thread[2];
 
-static void *fork_when_told(void *argument)
+static void *exec_when_told(void *argument)
 {
     char byte;
     if (read(pipe_to_thread[0], &byte, 1) == 1)
-        try_fork();
+        try_exec();
     return argument;
 }
 
@@ -328,7 +351,7 @@ static pthread_t thread_before;
 
 static void start_thread(void)
 {
-    if (pipe(pipe_to_thread) != 0 || pthread_create(&thread_before, NULL, fork_when_told, NULL) != 0)
+    if (pipe(pipe_to_thread) != 0 || pthread_create(&thread_before, NULL, exec_when_told, NULL) != 0)
         _exit(1);
 }
 
@@ -347,7 +370,7 @@ static void threads_that_were_there_before_are_inside_too(void **state)
     for (unsigned role = 0; role < SANDBOX_ROLES; role++) {
         struct trial trial = {.role = (enum sandbox_role)role, .before = start_thread, .act = tell_thread};
         int status = run(&trial);
-        if (!died_of_the_call(&trial, status, "clone"))
+        if (!died_of_the_call(&trial, status, "execve"))
             fail_msg("%s: status %x: %s", role_names[role], (unsigned)status, trial.text);
     }
 }
@@ -408,10 +431,62 @@ static void do_what_an_edge_does(void)
     must(kill(parent, 0) < 0 && errno == EPERM);
 }
 
+/* In a child: enters the sandbox of ROLE below the one that came down, and does ACT there. */
+static void fork_into(enum sandbox_role role, void (*act)(void))
+{
+    struct sandbox_state state;
+    struct fault fault;
+    int status = 0;
+    pid_t pid = fork();
+    if (pid == 0) {
+        must(prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0);
+        (void)process_deny_files();
+        must(sandbox_enter(&state, role, SANDBOX_ON, -1, &fault) == 0);
+        act();
+        _exit(0);
+    }
+    must(pid > 0 && waitpid(pid, &status, 0) == pid);
+    must(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void do_what_a_loader_does(void)
+{
+    do_what_a_loop_does();
+    fork_into(SANDBOX_VAULT, do_what_all_do);
+}
+
+static void do_what_a_supervisor_does(void)
+{
+    do_what_a_loader_does();
+    fork_into(SANDBOX_LOADER, do_what_a_loader_does);
+    fork_into(SANDBOX_NET, do_what_a_net_process_does);
+}
+
+static void do_what_a_look_up_does(void)
+{
+    struct addrinfo *list = NULL;
+    do_what_a_loop_does();
+    (void)getaddrinfo("localhost", NULL, NULL, &list);
+    if (list != NULL)
+        freeaddrinfo(list);
+}
+
+static void do_what_looks_names_up(void)
+{
+    int status = 0;
+    pid_t pid = fork();
+    if (pid == 0) {
+        do_what_a_look_up_does();
+        _exit(0);
+    }
+    must(pid > 0 && waitpid(pid, &status, 0) == pid && status == 0);
+}
+
 static void what_a_role_does_is_allowed(void **state)
 {
-    static void (*const acts[SANDBOX_ROLES])(void) = {do_what_all_do, do_what_a_net_process_does,
-                                                      do_what_an_edge_does};
+    static void (*const acts[SANDBOX_ROLES])(void) = {do_what_all_do,        do_what_a_net_process_does,
+                                                      do_what_an_edge_does,  do_what_a_supervisor_does,
+                                                      do_what_a_loader_does, do_what_looks_names_up};
     (void)state;
     if (PROCESS_SANITIZED)
         SKIP_FOR("no sandbox under a sanitizer");
@@ -442,6 +517,37 @@ static void a_process_that_aborts_dies_of_that(void **state)
 }
 
 /* ---- the tables ---- */
+
+static bool covers(const struct sandbox_rule *of_parent, const struct sandbox_rule *rule)
+{
+    if (strcmp(of_parent->call, rule->call) != 0)
+        return false;
+    if (strcmp(rule->call, "clone") == 0) /* a thread's flags are none of a namespace's */
+        return true;
+    if (of_parent->want == SANDBOX_ANY)
+        return of_parent->error == 0 || of_parent->error == rule->error;
+    return of_parent->want == rule->want && of_parent->argument == rule->argument &&
+           of_parent->mask == rule->mask && of_parent->value == rule->value &&
+           of_parent->error == rule->error;
+}
+
+/* A filter goes down to children: what a child is to do its parent may, too. */
+static void what_a_child_may_its_parent_may(void **state)
+{
+    static const struct {
+        unsigned child, parent;
+    } families[] = {{V, L}, {L, S}, {N, S}};
+    (void)state;
+    for (size_t i = 0; i < sizeof families / sizeof families[0]; i++) {
+        for (const struct sandbox_rule *rule = sandbox_rules; rule->call != NULL; rule++) {
+            bool covered = (rule->roles & families[i].child) == 0;
+            for (const struct sandbox_rule *other = sandbox_rules; !covered && other->call != NULL; other++)
+                covered = (other->roles & families[i].parent) != 0 && covers(other, rule);
+            if (!covered)
+                fail_msg("the parent of role %x may not %s", families[i].child, rule->call);
+        }
+    }
+}
 
 /* A slip of the pen in a name would be a call that a process dies of. */
 static void every_name_is_that_of_a_call(void **state)
@@ -571,6 +677,7 @@ int main(void)
         cmocka_unit_test(threads_that_were_there_before_are_inside_too),
         cmocka_unit_test(what_a_role_does_is_allowed),
         cmocka_unit_test(a_process_that_aborts_dies_of_that),
+        cmocka_unit_test(what_a_child_may_its_parent_may),
         cmocka_unit_test(every_name_is_that_of_a_call),
         cmocka_unit_test(on_arm_the_same_is_allowed),
         cmocka_unit_test(without_filters_it_says_what_is_missing),

@@ -141,13 +141,16 @@ static size_t answer_lists(struct fixture *f, int quiet_ms)
 {
     size_t count = 0;
     for (;;) {
-        if (f->slot_next >= f->slot_count && !wall_rig_wait(&f->wall, WALL_SLOTS, quiet_ms))
+        int received = wall_receive_requests(&f->wall, f->slots, WALL_BATCH_MAX);
+        assert_true(received >= 0);
+        for (int i = 0; i < received; i++) {
+            if (f->slots[i].kind != WALL_OPERATION)
+                continue;
+            answer_keys(&f->wall, f->slots[i].token, LATE_KEYS);
+            count++;
+        }
+        if (received == 0 && !wall_rig_wait(&f->wall, WALL_SLOTS, quiet_ms))
             return count;
-        struct wall_request slot = any_slot(f, &f->wall);
-        if (slot.kind != WALL_OPERATION)
-            continue;
-        answer_keys(&f->wall, slot.token, LATE_KEYS);
-        count++;
     }
 }
 
