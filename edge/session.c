@@ -216,7 +216,7 @@ static void on_client(void *user, unsigned events)
     struct session *session = user;
 
     if (events & (WATCH_READABLE | WATCH_GONE))
-        session->io.socket.dry = false;
+        tls_socket_wake(&session->io.socket);
     if (session->is_ready)
         return;
     if (session->state == SESSION_WAIT_KEY || (events & WATCH_GONE))

@@ -22,7 +22,8 @@ static int on_read(BIO *bio, char *into, int size)
     ssize_t n = recv(socket->fd, into, (size_t)size, 0);
     if (n < 0 && may_retry())
         BIO_set_retry_read(bio);
-    socket->dry = n < 0 ? errno == EAGAIN || errno == EWOULDBLOCK : n > 0 && n < size;
+    bool is_empty = n < 0 ? errno == EAGAIN || errno == EWOULDBLOCK : n > 0 && n < size;
+    socket->dry = is_empty || ++socket->reads >= TLS_SOCKET_READS;
     socket->ended = n == 0 && size > 0;
     return (int)n;
 }
@@ -65,6 +66,12 @@ static void make_method(void)
         BIO_meth_free(method);
         method = NULL;
     }
+}
+
+void tls_socket_wake(struct tls_socket *socket)
+{
+    socket->dry = false;
+    socket->reads = 0;
 }
 
 int tls_socket_attach(SSL *ssl, struct tls_socket *socket)

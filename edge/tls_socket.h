@@ -1,7 +1,8 @@
 /* TLS socket: how OpenSSL reads and writes a client's socket. A BIO that asks the kernel for nothing in vain:
- * when a read brought less than there was room for, the next waits until the loop has seen something come;
- * and what is followed by more at once says so, so that it does not leave in pieces. Knows neither sessions
- * nor loops. One thread. */
+ * when a read brought less than there was room for, the next waits until the loop has seen something come. It
+ * does so after some reads in any case: OpenSSL may read on within one call for as long as there is
+ * something, and others wait for their turn. What is followed by more at once says so, so that it does not
+ * leave in pieces. Knows neither sessions nor loops. One thread. */
 #ifndef EDGE_TLS_SOCKET_H
 #define EDGE_TLS_SOCKET_H
 
@@ -10,15 +11,21 @@
 
 #include "common/err.h"
 
+/* Of OpenSSL's buffer, one record each: the longest ClientHello needs as many. */
+#define TLS_SOCKET_READS 8
+
 /* Embedded in the owner of the descriptor. */
 struct tls_socket {
-    int fd;     /* borrowed */
-    bool dry;   /* nothing to be read; cleared by the owner when the loop says otherwise */
-    bool more;  /* what is written now is followed by more in this turn; set by the owner */
-    bool ended; /* the peer has sent FIN */
+    int fd;         /* borrowed */
+    bool dry;       /* nothing is read until tls_socket_wake() */
+    bool more;      /* what is written now is followed by more in this turn; set by the owner */
+    bool ended;     /* the peer has sent FIN */
+    unsigned reads; /* since then */
 };
 
 /* From now on SSL reads and writes through SOCKET, which must outlive it. ERR_MEMORY. */
 int tls_socket_attach(SSL *ssl, struct tls_socket *socket) MUST_USE;
+/* The loop, which tells as long as there is something, has told that there is something to be read. */
+void tls_socket_wake(struct tls_socket *socket);
 
 #endif

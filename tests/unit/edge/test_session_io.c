@@ -46,7 +46,7 @@ static void shake_hands(struct rig *rig)
 
     while (server != 1) {
         wait_readable(rig->io.socket.fd);
-        rig->io.socket.dry = false;
+        tls_socket_wake(&rig->io.socket);
         server = SSL_accept(rig->io.ssl);
         assert_true(server == 1 || SSL_get_error(rig->io.ssl, server) == SSL_ERROR_WANT_READ);
         wait_readable(rig->peer);

@@ -72,7 +72,7 @@ static void after_a_short_read_nobody_asks_before_the_loop_does(void **state)
     say(rig, "def");
     assert_int_equal(BIO_read(rig->bio, bytes, sizeof(bytes)), -1);
     assert_true(BIO_should_read(rig->bio) && BIO_should_retry(rig->bio));
-    rig->socket.dry = false;
+    tls_socket_wake(&rig->socket);
     assert_int_equal(BIO_read(rig->bio, bytes, sizeof(bytes)), 3);
     assert_memory_equal(bytes, "def", 3);
 }
@@ -86,6 +86,23 @@ static void after_a_full_read_there_may_be_more(void **state)
     assert_int_equal(BIO_read(rig->bio, bytes, sizeof(bytes)), 4);
     assert_false(rig->socket.dry);
     assert_int_equal(BIO_read(rig->bio, bytes, sizeof(bytes)), 2);
+}
+
+static void after_some_reads_it_is_the_turn_of_others(void **state)
+{
+    struct rig *rig = *state;
+    char byte;
+
+    say(rig, "0123456789abcdef0123456789");
+    for (int turn = 0; turn < 3; turn++) {
+        for (int i = 0; i < TLS_SOCKET_READS; i++)
+            assert_int_equal(BIO_read(rig->bio, &byte, 1), 1);
+        assert_int_equal(BIO_read(rig->bio, &byte, 1), -1);
+        assert_true(BIO_should_read(rig->bio) && BIO_should_retry(rig->bio));
+        wait_readable(rig->socket.fd); /* the loop tells at once */
+        tls_socket_wake(&rig->socket);
+    }
+    assert_int_equal(byte, "0123456789abcdef0123456789"[3 * TLS_SOCKET_READS - 1]);
 }
 
 static void nothing_there_is_no_end(void **state)
@@ -163,6 +180,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(after_a_short_read_nobody_asks_before_the_loop_does),
         TEST(after_a_full_read_there_may_be_more),
+        TEST(after_some_reads_it_is_the_turn_of_others),
         TEST(nothing_there_is_no_end),
         TEST(an_end_is_told_and_not_retried),
         TEST(a_reset_is_an_error_without_a_signal),
