@@ -235,7 +235,6 @@ const struct sandbox_rule sandbox_rules[] = {
     CALL("fallocate", S | L),
     CALL("pwrite64", S | L),
     CALL("memfd_create", S | L),
-    CALL("memfd_secret", S | L),
     CALL("socketpair", S | L),
     CALL("mlockall", S | L),
     CALL("munlockall", S | L),
