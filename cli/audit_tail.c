@@ -232,7 +232,7 @@ static int find_files(struct tail *tail, const char *path, struct fault *fault)
         if (err == 0 && tail->files.count == 0)
             err = fault_set(fault, ERR_NOT_FOUND,
                             "%s: no audit log is there; name the `folder` of its section "
-                            "`audit` in server.conf",
+                            "`audit` in the key server's configuration",
                             path);
         return err;
     }

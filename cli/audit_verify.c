@@ -373,7 +373,8 @@ static int find_files(struct verify *v, char *const *names, int count)
                         "record %" PRIu64,
                         v->folder, v->head.link.seq);
     return cli_fail(&cli_audit_verify, CLI_USAGE,
-                    "%s: no audit log is there; name the `folder` of the section `audit` in server.conf",
+                    "%s: no audit log is there; name the `folder` of the section `audit` in the key server's "
+                    "configuration",
                     v->folder);
 }
 

@@ -113,7 +113,7 @@ static void say_lack(struct findings *findings, enum finding_level level, const 
     else
         findings_add(findings, level,
                      "%s: key_server %s does not grant %s for its key; append to ops= of this edge's line in "
-                     "its authorized_edges, see what its server.conf says of the key, and reload it",
+                     "its authorized_edges, see what its configuration says of the key, and reload it",
                      cert->file, server->name, operation_list(lacking, list));
 }
 

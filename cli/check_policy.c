@@ -62,7 +62,7 @@ static bool any_allows_plain(const struct policy *policy)
     return false;
 }
 
-static void check_edge(struct findings *findings, const struct server_config *config,
+static void check_edge(struct findings *findings, const char *file, const struct server_config *config,
                        const struct policy *policy, const struct authorized_edge *edge)
 {
     char place[FILES_PATH_MAX];
@@ -73,8 +73,8 @@ static void check_edge(struct findings *findings, const struct server_config *co
         findings_add(
             findings, FINDING_WARNING,
             "%s: ops= of edge %s lists rsa_premaster, and no key allows it, so it is refused; remove it, or "
-            "list plain in modes of a key in server.conf",
-            place, edge->name);
+            "list plain in modes of a key in %s",
+            place, edge->name, file);
 }
 
 void check_policy(struct findings *findings, const char *file, const struct server_config *config,
@@ -89,6 +89,6 @@ void check_policy(struct findings *findings, const char *file, const struct serv
     for (size_t i = 0; i < policy_count(policy); i++)
         check_rule(findings, policy, policy_at(policy, i));
     for (size_t i = 0; edges != NULL && i < authorized_count(edges); i++)
-        check_edge(findings, config, policy, authorized_at(edges, i));
+        check_edge(findings, file, config, policy, authorized_at(edges, i));
     policy_free(policy);
 }

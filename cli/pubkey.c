@@ -1,6 +1,7 @@
 /* keyless pubkey: the public half of an identity. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cli/cli.h"
 #include "common/identity.h"
@@ -27,21 +28,36 @@ static int print_public(const struct identity *identity, bool json)
     return fflush(stdout) == 0 ? CLI_DONE : CLI_FAILED;
 }
 
+/* The configuration may let the group read it; this verb reads none. */
+static int fail(const char *file, bool group, const struct fault *fault)
+{
+    struct stat info;
+    bool would_do = !group && stat(file, &info) == 0 && (info.st_mode & 077) == 040;
+    return cli_fail(&cli_pubkey, CLI_USAGE, "%s%s%s", fault->text,
+                    would_do ? "; then this reads it as well: keyless pubkey --group " : "",
+                    would_do ? file : "");
+}
+
 static int run(int argc, char *argv[])
 {
-    static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {0}};
+    static const struct option options[] = {
+        {"json", no_argument, NULL, 'j'}, {"group", no_argument, NULL, 'g'}, {0}};
     struct fault fault = {0};
     struct identity *identity = NULL;
-    bool json = false;
-    for (int option; (option = cli_option(&cli_pubkey, argc, argv, "", options)) != -1; json = true)
-        if (option != 'j')
+    bool json = false, group = false;
+    for (int option; (option = cli_option(&cli_pubkey, argc, argv, "", options)) != -1;) {
+        if (option != 'j' && option != 'g')
             return CLI_USAGE;
+        json = json || option == 'j';
+        group = group || option == 'g';
+    }
+    identity_set_readers(group ? IDENTITY_GROUP : IDENTITY_OWNER);
     if (argc > optind + 1)
         return cli_usage(&cli_pubkey, "one file at most; a secret is never an argument");
     if (argc == optind + 1) {
         int err = identity_load(&identity, argv[optind], &fault);
         if (err != 0)
-            return cli_fail(&cli_pubkey, CLI_USAGE, "%s", fault.text);
+            return fail(argv[optind], group, &fault);
     } else if ((identity = secret_new(sizeof *identity)) == NULL || read_stdin(identity) != 0) {
         secret_free(identity);
         return cli_fail(
@@ -55,8 +71,10 @@ static int run(int argc, char *argv[])
 
 const struct cli_verb cli_pubkey = {
     .name = "pubkey",
-    .arguments = "[--json] [FILE]",
+    .arguments = "[--group] [--json] [FILE]",
     .summary = "Prints the public key of a secret identity.",
-    .help = "Reads FILE or standard input.\n\n  keyless genkey | tee identity.key | keyless pubkey\n",
+    .help = "Reads FILE or standard input.\n\n"
+            "      --group  FILE may be its group's, too, as with secret_files = \"group\"\n"
+            "      --json\n\n  keyless genkey | tee identity.key | keyless pubkey\n",
     .run = run,
 };

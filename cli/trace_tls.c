@@ -95,20 +95,21 @@ static int fail_handshake(struct trace_run *run, SSL *ssl, const struct trace_ta
                          "the certificate is not trusted for %s: %s; name its root with --ca", target->host,
                          X509_verify_cert_error_string(verdict));
     if (refused && reason == SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE && offers_rsa_only(ssl))
-        return fault_set(&run->fault, ERR_REFUSED,
-                         "the edge takes no RSA key exchange for %s; write rsa_key_exchange = on into the "
-                         "tls section of its edge.conf and reload it (it needs an RSA certificate for that "
-                         "name), or trace another key exchange: --cipher ECDHE, or --tls 1.3",
-                         target->host);
+        return fault_set(
+            &run->fault, ERR_REFUSED,
+            "the edge takes no RSA key exchange for %s; write rsa_key_exchange = on into the "
+            "tls section of its configuration and reload it (it needs an RSA certificate for that "
+            "name), or trace another key exchange: --cipher ECDHE, or --tls 1.3",
+            target->host);
     if (refused && reason == SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE)
         return fault_set(&run->fault, ERR_REFUSED,
                          "the edge takes none of the suites %s for %s; name others with --cipher, see "
-                         "ciphers and ciphersuites in the tls section of its edge.conf",
+                         "ciphers and ciphersuites in the tls section of its configuration",
                          target->cipher != NULL ? target->cipher : "of OpenSSL", target->host);
     if (refused && reason == SSL_R_TLSV1_ALERT_PROTOCOL_VERSION)
         return fault_set(&run->fault, ERR_REFUSED,
                          "the edge does not take TLS %s; see minimum_version and maximum_version in the tls "
-                         "section of its edge.conf, or trace the other version: --tls %s",
+                         "section of its configuration, or trace the other version: --tls %s",
                          target->tls13 ? "1.3" : "1.2", target->tls13 ? "1.2" : "1.3");
     return fail(run, ERR_CUT, "the handshake failed");
 }

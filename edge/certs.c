@@ -240,7 +240,10 @@ static int name_all(struct certs *certs, int64_t now)
         const struct cert *cert = certs->cert[i];
         if (cert->name_count == 0)
             log_finding(LOG_WARN, "certificate_without_name",
-                        "file=%s meaning=\"it can only serve as the default\"", cert->file);
+                        "file=%s error=\"it names no host, so it can only serve as the default\" "
+                        "hint=\"issue it with a "
+                        "subjectAltName\"",
+                        cert->file);
         for (size_t n = 0; n < cert->name_count; n++)
             if (add_name(certs, cert->names[n], cert) != 0)
                 return ERR_MEMORY;

@@ -205,7 +205,8 @@ static void put_server_operations(struct buffer *out, const struct setup *setup)
     for (size_t i = 0; i < setup->key_servers.count; i++) {
         server_label(server, sizeof(server), setup->key_servers.servers[i].name);
         for (int op = OP_PING; op < OP_KINDS; op++) {
-            snprintf(labels, sizeof(labels), "%s,op=\"%s\"", server, operation_name((enum operation_kind)op));
+            snprintf(labels, sizeof(labels), "%s,operation=\"%s\"", server,
+                     operation_name((enum operation_kind)op));
             metrics_sample(out, "keyless_edge_key_server_requests_total", labels,
                            (double)counter_get(&setup->stats[i].requests[op]));
         }
@@ -216,7 +217,7 @@ static void put_server_operations(struct buffer *out, const struct setup *setup)
         server_label(server, sizeof(server), setup->key_servers.servers[i].name);
         for (int n = OP_PING * (int)STATUS_KINDS; n < OP_KINDS * (int)STATUS_KINDS; n++) {
             int op = n / STATUS_KINDS, status = n % STATUS_KINDS;
-            snprintf(labels, sizeof(labels), "%s,op=\"%s\",status=\"%s\"", server,
+            snprintf(labels, sizeof(labels), "%s,operation=\"%s\",status=\"%s\"", server,
                      operation_name((enum operation_kind)op), status_name((enum operation_status)status));
             metrics_sample(out, "keyless_edge_key_server_answers_total", labels,
                            (double)counter_get(&setup->stats[i].answers[op][status]));

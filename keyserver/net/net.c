@@ -71,7 +71,7 @@ static void take_edges(struct net *net, int fd)
     authorized_free(net->coming);
     net->coming = NULL;
     if (authorized_snapshot_load(&net->coming, fd, net->config->authorized_edges, &fault) != 0)
-        log_event(LOG_ERROR, "edges_kept", "error=\"%s\" meaning=\"nobody is let go or let in\"", fault.text);
+        log_event(LOG_ERROR, "edges_kept", "error=\"nobody is let go or let in: %s\"", fault.text);
     close(fd);
 }
 

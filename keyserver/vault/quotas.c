@@ -8,7 +8,7 @@
 
 static void complain(void)
 {
-    log_event(LOG_ERROR, "quotas_incomplete", "error=\"%s\" meaning=\"edges may use more than their quota\"",
+    log_event(LOG_ERROR, "quotas_incomplete", "error=\"edges may use more than their quota: %s\"",
               err_string(ERR_MEMORY));
 }
 

@@ -113,7 +113,8 @@ static int lock_memory(struct vault *vault, const struct server_config *config, 
                      "limit (ulimit -l "
                      "unlimited; LimitMEMLOCK=infinity of a systemd unit; docker run --ulimit memlock=-1), "
                      "give CAP_IPC_LOCK, or "
-                     "write memory = unlocked into server.conf");
+                     "write memory = unlocked into %s",
+                     server_config_file());
 }
 
 /* With everything loaded: all but the keys' use. */

@@ -76,6 +76,14 @@ def test_a_handshake_is_counted(shared, pki):
     assert [edge.metric(kinds), server.metric(answers)] == [n + 1 for n in all_before]
 
 
+def test_a_label_has_one_name_in_both_daemons(shared):
+    """A dashboard joins what the edge asked with what the key server answered by it."""
+    for daemon, family in ((shared.edge, "keyless_edge_key_server_answers_total"), (shared.server, "keyless_server_answers_total")):
+        names = list(daemon.admin.metrics())
+        assert any(name.startswith(family) and 'operation="sign_tls13"' in name for name in names)
+        assert not [name for name in names if re.search(r"[{,]op=", name)]
+
+
 def test_only_get_is_answered(daemon):
     assert b" 405 " in raw(daemon, b"POST /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n").split(b"\r\n")[0]
     assert b" 400 " in raw(daemon, b"rubbish\r\n\r\n").split(b"\r\n")[0]

@@ -108,6 +108,30 @@ def test_genkey_file_is_closed_and_never_overwritten(tmp_path):
     assert again.returncode == 1 and str(path) in again.stderr and path.read_text() == before
 
 
+def test_pubkey_reads_a_file_of_its_group_where_that_is_said(tmp_path):
+    """As of a Kubernetes secret with fsGroup, whose mode nobody in the pod can change."""
+    path = tmp_path / "identity.key"
+    keyless("genkey", path)
+    public = keyless("pubkey", path).stdout
+    os.chmod(path, 0o440)
+    refused = run("pubkey", path)
+    assert refused.returncode == 2 and refused.stderr.rstrip().endswith("keyless pubkey --group %s" % path), refused.stderr
+    assert keyless("pubkey", "--group", path).stdout == public
+    os.chmod(path, 0o444)
+    refused = run("pubkey", "--group", path)
+    assert refused.returncode == 2 and "chmod 0400" in refused.stderr and "--group" not in refused.stderr
+
+
+@pytest.mark.parametrize("name", ["server.conf", "my-keys.conf"])
+def test_a_mend_names_the_configuration_that_there_is(trial, name):
+    """Whatever it is called."""
+    conf = os.path.join(trial.server, name)
+    os.rename(trial.server_conf, conf)
+    replace(trial.server + "/authorized_edges", "rsa_master", "rsa_premaster")
+    said = keyless("check", "--server", conf).stdout
+    assert re.search("list plain in modes of a key in " + re.escape(conf) + "$", said, re.M), said
+
+
 def test_genkey_closes_a_file_it_is_redirected_to(tmp_path):
     path = tmp_path / "psk"
     with open(path, "w") as handle:

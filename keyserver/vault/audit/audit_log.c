@@ -129,7 +129,7 @@ static int read_on(struct audit_log *log, uint64_t size)
     if (err != 0 || log->segment.end == size)
         return err;
     log_event(LOG_WARN, "audit_torn",
-              "file=%s bytes=%llu what=\"a writer was killed; its last line is cut off\"", log->segment.name,
+              "file=%s bytes=%llu error=\"a writer was killed; its last line is cut off\"", log->segment.name,
               (unsigned long long)(size - log->segment.end));
     log->torn += size - log->segment.end;
     return audit_segment_cut(&log->segment);

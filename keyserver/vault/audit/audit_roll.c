@@ -12,8 +12,8 @@
 void audit_roll_note_damage(struct audit_log *log, const char *file, uint64_t line, const char *what)
 {
     log_event(LOG_ERROR, "audit_damaged",
-              "file=%s line=%llu what=\"%s\" hint=\"find out who did it: keyless audit verify FOLDER\"", file,
-              (unsigned long long)line, what);
+              "file=%s line=%llu error=\"%s\" hint=\"find out who did it: keyless audit verify FOLDER\"",
+              file, (unsigned long long)line, what);
     if (log->damage.type != 0)
         return; /* the first one counts */
     log->damage = (struct audit_record){.type = AUDIT_DAMAGE, .line = line};
