@@ -1,4 +1,5 @@
 """The admin endpoints: what they say, that promtool accepts it, and what they refuse."""
+import re
 import shutil
 import socket
 import subprocess
