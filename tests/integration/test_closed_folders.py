@@ -3,6 +3,7 @@ alike, and the command that they say mends it. What is too few of descriptors th
 import os
 import re
 import resource
+import signal
 import subprocess
 
 import pytest
@@ -79,6 +80,28 @@ def test_the_group_of_secret_files_may_write(trial):
     assert trial_of("server", trial.server_conf).returncode == 0
     os.chmod(trial.server, 0o772)
     assert re.search(r"run: chmod o-w", trial_of("server", trial.server_conf).stderr)
+
+
+@pytest.mark.parametrize("below", ["keys", "keys/below", "."])
+def test_a_reload_refuses_such_a_folder(trial, below):
+    """And goes on with what it has; once it is mended, the same signal reloads."""
+    folder, conf = lay_out(trial, "server/keys/below"), trial.server_conf
+    opened = os.path.normpath(os.path.join(trial.server, below))
+    daemon = Daemon([program("keyless-server"), "-c", conf])
+    try:
+        daemon.wait_log("event=ready")
+        os.utime(os.path.join(folder, "p256.pem"))
+        os.chmod(opened, 0o775)
+        since = daemon.mark()
+        daemon.send_signal(signal.SIGHUP)
+        daemon.wait_log(r"%s: mode 0775 lets others replace files in it; run: chmod g-w " % opened, since)
+        daemon.wait_log("event=reload_failed", since)
+        os.chmod(opened, 0o755)
+        since = daemon.mark()
+        daemon.send_signal(signal.SIGHUP)
+        daemon.wait_log("event=reloaded", since)
+    finally:
+        assert daemon.stop() == 0
 
 
 # ---- descriptors ----
