@@ -152,6 +152,7 @@ int channel_transport_receive(uint8_t *bytes, size_t length, void *user)
     else
         err = kinds[bytes[0]].take(c, bytes + 1, plain - 1);
     wipe(bytes, plain);
+    wipe_registers();
     if (err == 0 && c->state != CHANNEL_OPEN)
         err = ERR_CLOSED;
     return err;

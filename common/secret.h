@@ -28,6 +28,11 @@ void wipe(void *bytes, size_t length);
  * caller: the libraries do not wipe all that they compute on. */
 void wipe_stack(void);
 #define WIPE_STACK_SIZE 24576
+/* Wipes the vector registers: they hold the last bytes that were copied or computed on, and who saves them
+ * (the dynamic linker at the first call of a library's function, the kernel for a signal's handler) leaves
+ * them on the stack. To be called where secret bytes have been copied for the last time; wipe_stack() does it
+ * as well. x86-64 only. */
+void wipe_registers(void);
 /* Equality in time that depends on LENGTH only. */
 bool same_bytes(const void *a, const void *b, size_t length);
 

@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/secret.h"
+#include "tests/unit/skip.h"
 
 static void secret_memory_is_zeroed_and_writable(void **state)
 {
@@ -42,6 +43,42 @@ static void wipe_leaves_zeros(void **state)
     wipe(text, sizeof text);
     for (size_t i = 0; i < sizeof text; i++)
         assert_int_equal(text[i], 0);
+}
+
+#ifdef __x86_64__
+/* One copy goes through a register of each class: in before the call, out after it. */
+#define THERE_AND_BACK(move, first, second)                                                                  \
+    do {                                                                                                     \
+        memset(seen, 0xff, sizeof seen);                                                                     \
+        __asm__ volatile(move " (%0), %%" first "\n\t" move " (%0), %%" second ::"r"(secret) : "memory");    \
+        wipe_registers();                                                                                    \
+        __asm__ volatile(move " %%" first ", (%0)\n\t" move " %%" second ", 64(%0)" ::"r"(seen) : "memory"); \
+    } while (0)
+#define HALVES_ARE_ZERO(size) (memcmp(seen, zeros, (size)) == 0 && memcmp(seen + 64, zeros, (size)) == 0)
+#endif
+
+static void registers_are_wiped_too(void **state)
+{
+    (void)state;
+#ifdef __x86_64__
+    static uint8_t secret[64];
+    static uint8_t seen[128], zeros[64];
+    memset(secret, 0xa5, sizeof secret);
+    THERE_AND_BACK("movups", "xmm0", "xmm15");
+    assert_true(HALVES_ARE_ZERO(16));
+    if (__builtin_cpu_supports("avx")) {
+        THERE_AND_BACK("vmovups", "ymm0", "ymm15");
+        assert_true(HALVES_ARE_ZERO(32));
+    }
+    if (__builtin_cpu_supports("avx512f")) {
+        THERE_AND_BACK("vmovups", "zmm15", "zmm31");
+        assert_true(HALVES_ARE_ZERO(64));
+        THERE_AND_BACK("vmovups", "zmm16", "zmm24");
+        assert_true(HALVES_ARE_ZERO(64));
+    }
+#else
+    SKIP_FOR("no vector registers are wiped on this architecture");
+#endif
 }
 
 static void random_below_reaches_every_value(void **state)
@@ -115,6 +152,7 @@ int main(void)
         cmocka_unit_test(secret_memory_is_zeroed_and_writable),
         cmocka_unit_test(same_bytes_sees_every_position),
         cmocka_unit_test(wipe_leaves_zeros),
+        cmocka_unit_test(registers_are_wiped_too),
         cmocka_unit_test(random_below_reaches_every_value),
         cmocka_unit_test(hashes_give_the_published_values),
         cmocka_unit_test(every_error_has_its_words),
