@@ -2,7 +2,8 @@
  *
  * Files go before, by Landlock (process_deny_files), and are in nobody's way here. A call that is not in the
  * role's table (sandbox_calls.h) does not happen: one log line, "sandbox_refused", names it, and the process
- * dies of SIGSYS. Linux only. */
+ * dies of SIGSYS. It dies without the line where all signals are blocked, as the C library does to make a
+ * thread or a process. Linux only. */
 #ifndef COMMON_SANDBOX_H
 #define COMMON_SANDBOX_H
 

@@ -8,6 +8,7 @@ from daemon import SLOW, rss_kb
 from relay import Relay
 
 COUNT = 2000 if SLOW == 1 else 200
+EACH_KB = 64 if ssl.OPENSSL_VERSION_INFO < (3, 5) else 80  # OpenSSL's own part of a connection grew
 
 
 def test_two_thousand_handshakes_wait_at_once(site, pki, origin):
@@ -45,5 +46,5 @@ def test_two_thousand_handshakes_wait_at_once(site, pki, origin):
     assert edge.admin.metric(r"keyless_edge_handshake_failures_total") == 0
     print("waiting handshakes: %d, %.1f KB each" % (COUNT, (peak["kb"] - before) / COUNT))
     if SLOW == 1:
-        assert (peak["kb"] - before) / COUNT < 64
+        assert (peak["kb"] - before) / COUNT < EACH_KB
     relay.close()
