@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/local_claim.h"
+
 #define HOST_SIZE ADDRESS_HOST_SIZE
 
 /* A decimal number of at most MAX that is all of TEXT, or ERR_FORMAT. */
@@ -228,29 +230,6 @@ int address_of_socket(int fd, struct address *out)
     return getsockname(fd, &out->u.any, &out->length) != 0 ? ERR_SYSTEM : 0;
 }
 
-/* Removes what a listener that is gone left at PATH. */
-static int remove_stale(const struct address *address, struct fault *fault)
-{
-    const char *path = address->u.local.sun_path;
-    struct stat info;
-    if (lstat(path, &info) != 0)
-        return 0; /* nothing there; what else may be wrong bind() says */
-    if (!S_ISSOCK(info.st_mode))
-        return fault_set(fault, ERR_CONFIG, "unix:%s: something else than a socket is there; move it away",
-                         path);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return fault_set(fault, ERR_SYSTEM, "unix:%s: %s", path, strerror(errno));
-    bool refused = connect(fd, &address->u.any, address->length) != 0 && errno == ECONNREFUSED;
-    close(fd);
-    if (!refused)
-        return fault_set(fault, ERR_SYSTEM, "unix:%s: in use; see by whom with: ss -lxp src %s", path, path);
-    if (unlink(path) != 0)
-        return fault_set(fault, ERR_SYSTEM, "unix:%s: the stale socket cannot be removed: %s", path,
-                         strerror(errno));
-    return 0;
-}
-
 static int explain(const struct address *address, int number, struct fault *fault)
 {
     char text[ADDRESS_TEXT_SIZE];
@@ -354,13 +333,24 @@ static int listen_at(const struct address *address, bool shared, int backlog)
     return fd;
 }
 
+static int listen_locally(const struct address *address, int backlog, struct fault *fault)
+{
+    struct local_claim claim;
+    int err = local_claim_take(&claim, &address->u.local, fault);
+
+    if (err != 0)
+        return err;
+    int fd = listen_at(address, false, backlog);
+    if (fd < 0)
+        fd = explain(address, errno, fault);
+    local_claim_release(&claim);
+    return fd;
+}
+
 int address_listen(const struct address *address, bool shared, int backlog, struct fault *fault)
 {
-    if (address_is_local(address)) {
-        int err = remove_stale(address, fault);
-        if (err != 0)
-            return err;
-    }
+    if (address_is_local(address))
+        return listen_locally(address, backlog, fault);
     int fd = listen_at(address, shared, backlog);
     if (fd < 0 && is_any_v6(address) && !address->v6_only &&
         errno == EAFNOSUPPORT) { /* a machine without IPv6 */

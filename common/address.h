@@ -47,7 +47,8 @@ bool address_is_local(const struct address *address);    /* a unix socket */
 bool address_is_loopback(const struct address *address); /* a unix socket or a loopback address */
 
 /* A listening, non-blocking, close-on-exec stream socket, SO_REUSEADDR and, when SHARED, SO_REUSEPORT. A unix
- * socket is made with mode 0660, replacing a stale one. Returns the descriptor or a negative error.
+ * socket is made with mode 0660, replacing a stale one, under a lock (local_claim.h). Returns the descriptor
+ * or a negative error.
  *
  * Not shared, it is an error when anybody listens there already, also one who shares: of several that start
  * at once, one gets the address. Shared, it is an error when anybody of another user listens there, or one

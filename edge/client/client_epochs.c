@@ -103,7 +103,8 @@ static void log_conflict(const struct link *link, const struct link *other, enum
         [EPOCHS_SECRETS] =
             "about=group_secret hint=\"give both the same group.secret: a session that one has "
             "marked is refused by the other\"",
-        [EPOCHS_CLOCKS] = "about=clock hint=\"compare the clocks of both, and epoch in their server.conf\"",
+        [EPOCHS_CLOCKS] =
+            "about=clock hint=\"compare the clocks of both, and epoch in the key servers' configurations\"",
     };
     counter *count = conflict == EPOCHS_SECRETS ? &link->setup.stats->other_secrets
                                                 : &link->setup.stats->other_clocks;

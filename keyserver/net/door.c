@@ -40,7 +40,9 @@ static const struct {
     [DROP_HALF_OPEN] = {LOG_WARN, "raise half_open_max, or keep strangers out with a firewall"},
     [DROP_DEADLINE] = {LOG_INFO, "if this is an edge, look for what holds its packets back"},
     [DROP_CUT] = {LOG_DEBUG, "if this is an edge, its own log says why it left"},
-    [DROP_HANDSHAKE] = {LOG_INFO, "if this is an edge, the server key in its edge.conf is not this server's"},
+    [DROP_HANDSHAKE] =
+        {LOG_INFO,
+         "if this is an edge, the key that its configuration gives for this key server is another one's"},
     [DROP_UNKNOWN] = {LOG_WARN, "add a line with this key to authorized_edges"},
     [DROP_PSK] = {LOG_WARN, "give the edge the psk of its line in authorized_edges"},
 };

@@ -55,7 +55,7 @@ def test_wrong_server_identity_is_noticed_by_the_edge(site, pki, origin):
     other = Identity(site.folder, "other-server.key")
     edge = site.start_edge([(server.address, other.public)], [pki.rsa[1]], origin.address, ready=False, timeouts=SHORT)
     edge.wait_log(r"event=key_server_connect_failed server=ks1 .*hint=.*identity")
-    server.wait_log(r'event=edge_dropped reason=handshake .*hint=".*the server key in its edge.conf is not this server')
+    server.wait_log(r'event=edge_dropped reason=handshake .*hint=".*the key that its configuration gives for this key server is another one')
     assert_refused(edge, pki)
     server.admin.wait_metric(r'keyless_server_.*dropped_total\{.*handshake')
 

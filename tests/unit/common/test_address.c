@@ -5,13 +5,16 @@
 
 #include <cmocka.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/address.h"
+#include "common/process.h"
 
 static void addresses_are_read_and_written_back(void **state)
 {
@@ -300,6 +303,66 @@ static void unix_sockets_replace_stale_ones_only(void **state)
     assert_int_equal(address_listen(&address, false, 16, &fault), ERR_SYSTEM);
 }
 
+/* One of many that start at once, when GATE closes: says through RESULT whether it listens, and stays until
+ * it is ended. */
+static void start_at_once(const struct address *address, const int gate[2], int result)
+{
+    struct fault fault;
+    char byte;
+
+    process_die_with_parent();
+    close(gate[1]);
+    (void)!read(gate[0], &byte, 1);
+    byte = address_listen(address, false, 16, &fault) >= 0;
+    (void)!write(result, &byte, 1);
+    for (;;)
+        pause();
+}
+
+/* How many of COUNT processes listen at ADDRESS when they start at once. */
+static int winners(const struct address *address, int count)
+{
+    int gate[2], results[2], sum = 0;
+    pid_t pids[32];
+    char byte;
+
+    assert_true(count <= 32 && pipe(gate) == 0 && pipe(results) == 0);
+    for (int i = 0; i < count; i++) {
+        pids[i] = fork();
+        assert_true(pids[i] >= 0);
+        if (pids[i] == 0)
+            start_at_once(address, gate, results[1]);
+    }
+    close(gate[0]);
+    close(gate[1]);
+    for (int i = 0; i < count; i++) {
+        assert_int_equal(read(results[0], &byte, 1), 1);
+        sum += byte;
+    }
+    assert_int_equal(try_connect(address), 0); /* its socket is the one that is there */
+    for (int i = 0; i < count; i++) {
+        kill(pids[i], SIGKILL);
+        waitpid(pids[i], NULL, 0);
+    }
+    close(results[0]);
+    close(results[1]);
+    return sum;
+}
+
+static void of_many_that_start_at_once_one_has_the_unix_socket(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/keyless-test-XXXXXX", text[128];
+    struct address address;
+    assert_non_null(mkdtemp(folder));
+    snprintf(text, sizeof text, "unix:%s/s", folder);
+    assert_int_equal(address_parse(&address, text, 0, NULL), 0);
+    for (int round = 0; round < 20; round++) /* from the second on, beside a stale one */
+        assert_int_equal(winners(&address, 16), 1);
+    unlink(text + 5);
+    assert_int_equal(rmdir(folder), 0); /* nothing else is left */
+}
+
 static void networks_have_the_addresses_they_should(void **state)
 {
     (void)state;
@@ -423,6 +486,7 @@ int main(void)
         cmocka_unit_test(what_a_socket_covers),
         cmocka_unit_test(a_foreign_address_is_explained),
         cmocka_unit_test(unix_sockets_replace_stale_ones_only),
+        cmocka_unit_test(of_many_that_start_at_once_one_has_the_unix_socket),
         cmocka_unit_test(networks_have_the_addresses_they_should),
         cmocka_unit_test(an_unused_network_has_nothing),
         cmocka_unit_test(wrong_networks_are_refused),
