@@ -22,9 +22,9 @@ static void put_path(json_t *object, const char *name, const char *folder, const
 
 static json_t *half_json(const struct init_half *half, bool is_server)
 {
-    json_t *object = json_object();
     if (half == NULL)
         return json_null();
+    json_t *object = json_object();
     put_text(object, "folder", half->folder);
     put_path(object, "config", half->folder, is_server ? "server.conf" : "edge.conf");
     put_path(object, is_server ? "keys" : "certificates", half->folder, is_server ? "keys" : "certs");

@@ -12,7 +12,7 @@ import subprocess
 import pytest
 
 from command import mode, read, replace, run, secrets_below
-from daemon import Daemon, program
+from daemon import PATIENCE, Daemon, SanitizerReports, program
 from fleet import keyless, write
 from pki import key_id, openssl, sign
 
@@ -355,7 +355,10 @@ JSON_FAULTS = {
 def test_a_start_that_fails_says_so_in_json_alone(trial, side, fault):
     conf = getattr(trial, side + "_conf")
     write(conf, JSON_FAULTS[fault](read(conf)) + "log_format = json\n", 0o644)
-    done = subprocess.run([program("keyless-" + side), "-c", conf], capture_output=True, text=True, timeout=60)
+    reports = SanitizerReports()
+    done = subprocess.run([program("keyless-" + side), "-c", conf], capture_output=True, text=True, timeout=PATIENCE,
+                          env={**os.environ, **reports.env})
+    reports.check()
     lines = [json.loads(line) for line in done.stderr.splitlines()]
     assert done.returncode != 0 and any(line["level"] == "error" and line["error"] for line in lines), done.stderr
 

@@ -278,7 +278,7 @@ def test_a_channel_goes_silent_under_load_none_fails(site, pki, origin, count):
 def test_a_vault_that_is_slow_is_asked_once_over_one_channel(site, pki, origin):
     """Its net process answers pings, so that nothing is silent."""
     server = site.start_server([pki.rsa[0]])
-    edge = site.start_edge([server], [pki.rsa[1]], origin.address, timeouts=timeouts(20 * SLOW))
+    edge = site.start_edge([server], [pki.rsa[1]], origin.address, timeouts=timeouts(min(20 * SLOW, 60)))
     edge.wait_epochs()
     opened = edge.admin.metric("keyless_edge_key_server_connects_total")
     vault = [pid for name, pid in server.children().items() if "vault" in name][0]

@@ -11,7 +11,7 @@ import time
 import pytest
 
 import clients
-from daemon import PATIENCE, Daemon, program, wait_until
+from daemon import PATIENCE, Daemon, SanitizerReports, program, wait_until
 from fleet import Admin
 
 PIPE = 4096  # bytes of the smallest pipe
@@ -29,7 +29,9 @@ class Stalled:
     def __init__(self, command, port):
         self.log, end = os.pipe()
         fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, PIPE)
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=end)
+        self.reports = SanitizerReports()
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=end,
+                                        env={**os.environ, **self.reports.env})
         os.close(end)
         self.admin = Admin("127.0.0.1", port)
         self.text = ""
@@ -66,6 +68,7 @@ class Stalled:
         if self.log >= 0:
             os.close(self.log)
             self.log = -1
+            self.reports.check()
 
 
 def with_admin(config, port):

@@ -1,8 +1,10 @@
 """Starts the daemons under test, reads their log lines as they come, and ends exactly what it started."""
 import os
 import re
+import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -17,6 +19,25 @@ SANITIZERS = {
     "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1:exitcode=99",
     "TSAN_OPTIONS": "exitcode=99:second_deadlock_stack=1:die_after_fork=0",
 } if os.environ.get("SAN") else {}
+
+
+class SanitizerReports:
+    """Reports in files, for a daemon whose standard error is full or must hold its own lines alone: some sanitizers say there
+    that they may have missed something. `env` is what the daemon gets; check() fails with what was found."""
+
+    def __init__(self):
+        self.folder = tempfile.mkdtemp(prefix="keyless-reports-")
+        os.chmod(self.folder, 0o1777)  # a daemon's processes have users of their own
+        self.env = {name: "%s:log_path=%s/report" % (options, self.folder) for name, options in SANITIZERS.items()}
+
+    def check(self):
+        texts = []
+        for name in os.listdir(self.folder):
+            with open(os.path.join(self.folder, name), errors="replace") as handle:
+                texts.append(handle.read())
+        shutil.rmtree(self.folder)
+        found = [text for text in texts if re.search(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:", text)]
+        assert not found, "\n".join(found)
 
 
 def program(name):
