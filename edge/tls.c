@@ -48,6 +48,21 @@ static void note_hello(SSL *ssl)
     hello->read = true;
 }
 
+static int check_hello(SSL *ssl, int *alert)
+{
+    if (tls_hello_check(ssl) == 0)
+        return SSL_CLIENT_HELLO_SUCCESS;
+    *alert = SSL_AD_ILLEGAL_PARAMETER;
+    return SSL_CLIENT_HELLO_ERROR;
+}
+
+/* The certificates are chosen; a client that was asked for another key share says everything anew. */
+static int on_second_hello(SSL *ssl, int *alert, void *user)
+{
+    (void)user;
+    return check_hello(ssl, alert);
+}
+
 /* Chooses the certificates before OpenSSL looks at tickets: the session id context of the chosen set then
  * decides whether a ticket may be used. (The servername callback comes too late for that.) */
 static int on_client_hello(SSL *ssl, int *alert, void *user)
@@ -55,6 +70,8 @@ static int on_client_hello(SSL *ssl, int *alert, void *user)
     const struct tls *tls = user;
     char name[TLS_HELLO_NAME_MAX + 1];
     note_hello(ssl);
+    if (check_hello(ssl, alert) != SSL_CLIENT_HELLO_SUCCESS)
+        return SSL_CLIENT_HELLO_ERROR;
     if (tls_hello_name(ssl, name) != 0) {
         *alert = SSL_AD_DECODE_ERROR;
         return SSL_CLIENT_HELLO_ERROR;
@@ -99,6 +116,7 @@ static int make_contexts(struct tls *tls, OSSL_LIB_CTX *library, const struct ed
         const struct cert_set *set = certs_set_at(tls->certs, tls->set_count);
         if ((error = tls_context_new(context, library, set, &tls->alpn, config, fault)) != 0)
             return error;
+        SSL_CTX_set_client_hello_cb(*context, on_second_hello, NULL);
         SSL_CTX_set_tlsext_servername_callback(*context, on_server_name);
     }
     return 0;

@@ -11,7 +11,30 @@
 /* Of an RSA key exchange's messages, what is neither ClientHello nor Certificate: at most this many bytes. */
 #define OTHER_MESSAGES_MAX 2048
 
+/* Bytes of a list that OpenSSL keeps as long as the connection, suites even in four times the room. Of none
+ * that is registered there are a twentieth as many. */
+#define LIST_MAX 16384
+
 /* ---- what it says ---- */
+
+int tls_hello_check(SSL *ssl)
+{
+    static const unsigned kept[] = {
+        TLSEXT_TYPE_supported_groups,
+        TLSEXT_TYPE_signature_algorithms,
+        TLSEXT_TYPE_signature_algorithms_cert,
+        TLSEXT_TYPE_application_layer_protocol_negotiation,
+    };
+    const unsigned char *bytes = NULL;
+    size_t size = 0;
+
+    if (SSL_client_hello_get0_ciphers(ssl, &bytes) > LIST_MAX)
+        return ERR_LENGTH;
+    for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
+        if (SSL_client_hello_get0_ext(ssl, kept[i], &bytes, &size) == 1 && size > LIST_MAX)
+            return ERR_LENGTH;
+    return 0;
+}
 
 int tls_hello_name(SSL *ssl, char name[static TLS_HELLO_NAME_MAX + 1])
 {

@@ -10,7 +10,8 @@ from tls12_client import Alert
 
 KIB = 1024
 SERVER_NAME, STATUS_REQUEST, PADDING, SUPPORTED_VERSIONS, UNKNOWN = 0, 5, 21, 43, 0x2000
-DECODE_ERROR, HANDSHAKE_FAILURE, PROTOCOL_VERSION = 50, 40, 70
+GROUPS, ALPN, ALGORITHMS_CERT, KEY_SHARE = 10, 16, 50, 51
+DECODE_ERROR, HANDSHAKE_FAILURE, PROTOCOL_VERSION, ILLEGAL_PARAMETER = 50, 40, 70, 47
 WITHHELD = 'keyless_edge_rsa_key_exchanges_withheld_total{reason="too_long"}'
 
 
@@ -36,17 +37,20 @@ SERVED = {
     "status_request": {"extensions": extension(STATUS_REQUEST, b"\1\0\0\0\0")},
     "60 KiB of padding": {"extensions": extension(PADDING, bytes(60 * KIB - 100))},
     "60 KiB of an unknown extension": {"extensions": extension(UNKNOWN, os.urandom(60 * KIB - 100))},
-    "60 KiB of suites": {"suites": 30 * KIB * b"\x5a\x5a"},
+    "16 KiB of suites": {"suites": (8 * KIB - 1) * b"\x5a\x5a"},
     **{"the name %r" % name: names(name) for name in (b'a"b', b"a\\b", b"a b", b"a\nb", b"\1", b"\x80\xff", b"a=b", "ä.test".encode(), b".", b"10.0.0.1")},
     "a name of 255 bytes": names(255 * b"n"),
 }
 REFUSED = {
     "legacy_version 1.1": ({"version": 0x0302}, PROTOCOL_VERSION),
     "a name of 256 bytes": (names(256 * b"n"), DECODE_ERROR), "an empty name": (names(b""), DECODE_ERROR),
+    "more suites than any list has room for": ({"suites": 8 * KIB * b"\0\x2f"}, ILLEGAL_PARAMETER),
+    **{"more of extension %d" % number: ({"extensions": extension(number, struct.pack(">H", 16 * KIB) + 8 * KIB * b"\0\x1d")}, ILLEGAL_PARAMETER)
+       for number in (GROUPS, ALGORITHMS_CERT, ALPN)},
     "a name with a zero": (names(b"a\0b"), DECODE_ERROR), "two names": (names(b"a", b"b"), DECODE_ERROR),
 }
 LONG = {"70 KiB": {"suites": 5 * KIB * b"\x5a\x5a", "extensions": extension(UNKNOWN, bytes(60 * KIB))},
-        "130 KiB, the most that OpenSSL takes": {"suites": 32600 * b"\x5a\x5a", "extensions": extension(UNKNOWN, bytes(65500))}}
+        "80 KiB": {"suites": 8000 * b"\x5a\x5a", "extensions": extension(UNKNOWN, bytes(65500))}}
 
 
 @pytest.fixture(scope="module", params=list(MODES))
@@ -110,3 +114,20 @@ def test_odd_names_stay_one_line_in_log_and_record(rig, pki):
     if rig.operation == "rsa_master":
         assert "forged" in keyless("audit", "tail", "-n", 10, "--json", "--op", rig.operation, log).stdout
     keyless("audit", "verify", "--live", log)
+
+
+def test_a_second_hello_is_measured_as_well(rig):
+    """TLS 1.3: a client that is asked for another key share says everything anew."""
+    offers = extension(SUPPORTED_VERSIONS, b"\2\3\4") + extension(GROUPS, b"\0\2\0\x1d")
+    shares = (extension(KEY_SHARE, b"\0\0"), extension(KEY_SHARE, b"\0\x24\0\x1d\0\x20" + os.urandom(32)))
+    with rig.connect() as raw:
+        client = rig.client(raw)
+        client.say_hello(suites=b"\x13\1", extensions=offers + shares[0])
+        kind, body = client.record()
+        assert kind == 22 and body[0] == 2, body  # HelloRetryRequest
+        client.say_hello(suites=b"\x13\1" + 20 * KIB * b"\0\x2f", extensions=offers + shares[1])
+        kind, body = client.record()
+        if kind == 20:  # for middleboxes
+            kind, body = client.record()
+        assert (kind, body[1]) == (21, ILLEGAL_PARAMETER)
+    rig.serves()

@@ -9,7 +9,7 @@ import clients
 from daemon import SLOW
 from tls12_client import Alert, Client
 
-MODES = {"plain": ("rsa_premaster", "ops=sign_tls12,rsa_premaster"), "bound": ("rsa_master", "ops=sign_tls12,rsa_master")}
+MODES = {"plain": ("rsa_premaster", "ops=sign_tls12,sign_tls13,rsa_premaster"), "bound": ("rsa_master", "ops=sign_tls12,sign_tls13,rsa_master")}
 ANSWERS = r'keyless_server_answers_total\{operation="%s",status="%s"'
 REPLACED = "keyless_edge_rsa_ciphertexts_replaced_total"
 # What differs between any two connections that fail alike.

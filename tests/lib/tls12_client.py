@@ -14,7 +14,7 @@ import tls12
 EXTENDED_MASTER_SECRET, ENCRYPT_THEN_MAC = 23, 22
 ALERT, FINISHED = 21, 20
 RECORD_MAX = 16384
-ALGORITHMS = struct.pack(">HHHH", 13, 4, 2, 0x0401)  # without them OpenSSL refuses the certificate
+ALGORITHMS = struct.pack(">HHHHH", 13, 6, 4, 0x0401, 0x0804)  # without them OpenSSL refuses the certificate
 
 
 def openssl(*arguments, input):
@@ -48,7 +48,7 @@ class Client:
             data += more
         return data
 
-    def _record(self):
+    def record(self):
         kind, _, length = struct.unpack(">BHH", self._exactly(5))
         return kind, self._exactly(length)
 
@@ -68,7 +68,7 @@ class Client:
         self.sent += 1
 
     def _receive_sealed(self):
-        kind, body = self._record()
+        kind, body = self.record()
         content, mac = body[:-tls12.MAC], body[-tls12.MAC:]
         assert hmac.compare_digest(mac, self._mac(self.macs[1], self.received, kind, content)), "a record does not authenticate"
         self.received += 1
@@ -87,7 +87,7 @@ class Client:
         """The server's messages up to ServerHelloDone: {type: body}."""
         waiting, found = b"", {}
         while tls12.SERVER_HELLO_DONE not in found:
-            kind, body = self._record()
+            kind, body = self.record()
             if kind == ALERT:
                 raise Alert(body[1])
             assert kind == tls12.HANDSHAKE, "record type %d: %s" % (kind, body.hex())
@@ -107,14 +107,18 @@ class Client:
     def _finished(self, label):
         return tls12.prf(self.master, label, hashlib.sha256(self.messages).digest(), 12)
 
-    def hello(self, version=0x0303, extensions=b"", suites=b""):
-        """Sends a ClientHello with SUITES and EXTENSIONS beside its own, and reads the server's flight."""
+    def say_hello(self, version=0x0303, extensions=b"", suites=b""):
+        """Sends a ClientHello with SUITES and EXTENSIONS beside its own."""
         self.version = struct.pack(">H", version)
         extensions += b"".join(struct.pack(">HH", n, 0) for n in (EXTENDED_MASTER_SECRET, ENCRYPT_THEN_MAC)) + ALGORITHMS
         suites += b"\0\x2f"
         self._send_clear(tls12.HANDSHAKE, self._message(
             tls12.CLIENT_HELLO, self.version + self.random + b"\0" + struct.pack(">H", len(suites)) + suites + b"\1\0"
             + struct.pack(">H", len(extensions)) + extensions))
+
+    def hello(self, **hello):
+        """Sends a ClientHello and reads the server's flight."""
+        self.say_hello(**hello)
         self.server_random = self._flight()[tls12.SERVER_HELLO][2:34]
 
     def exchange(self, key_exchange=None):
@@ -135,7 +139,7 @@ class Client:
 
     def expect_change(self):
         """Reads ChangeCipherSpec; Alert when that comes instead."""
-        kind, body = self._record()
+        kind, body = self.record()
         if kind == ALERT:
             raise Alert(body[1])
         assert (kind, body) == (tls12.CHANGE_CIPHER_SPEC, b"\1")
