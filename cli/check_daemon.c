@@ -99,10 +99,24 @@ int check_daemon_run(const char *const arguments[], bool with_errors, struct buf
 
 /* ---- what it says ---- */
 
-/* Cuts the value of error="…" out of a log line, whose second word is its level; false when there is none. */
+/* Puts "ERROR; HINT" in place of LINE, which has at least its size; HINT may be NULL. */
+static void join(char *line, const char *error, const char *hint)
+{
+    size_t length = strlen(error), rest = hint != NULL ? strlen(hint) : 0;
+    memmove(line, error, length);
+    if (hint != NULL) {
+        memmove(line + length + 2, hint, rest); /* further on: it is not there yet */
+        memcpy(line + length, "; ", 2);
+        length += 2 + rest;
+    }
+    line[length] = 0;
+}
+
+/* Cuts the values of error="…" and, right behind it, hint="…" out of a log line, whose second word is its
+ * level; false when there is no error. */
 static bool cut_logfmt_error(char *line, enum finding_level *level)
 {
-    static const char opening[] = " error=\"";
+    static const char opening[] = " error=\"", next[] = "\" hint=\"";
     const char *second = strchr(line, ' ');
     char *start = strstr(line, opening);
     char *end = start == NULL ? NULL : strrchr(start + sizeof opening - 1, '"');
@@ -111,7 +125,12 @@ static bool cut_logfmt_error(char *line, enum finding_level *level)
     *level = second != NULL && strncmp(second, " warn ", 6) == 0 ? FINDING_WARNING : FINDING_ERROR;
     *end = 0;
     start += sizeof opening - 1;
-    memmove(line, start, strlen(start) + 1);
+    char *hint = strstr(start, next);
+    if (hint != NULL) {
+        *hint = 0;
+        hint += sizeof next - 1;
+    }
+    join(line, start, hint);
     return true;
 }
 
@@ -119,11 +138,12 @@ static bool cut_json_error(char *line, size_t size, enum finding_level *level)
 {
     json_t *event = json_loads(line, 0, NULL);
     const char *text = json_string_value(json_object_get(event, "error"));
+    const char *hint = json_string_value(json_object_get(event, "hint"));
     const char *name = json_string_value(json_object_get(event, "level"));
-    bool found = text != NULL && strlen(text) < size;
+    bool found = text != NULL && strlen(text) + (hint != NULL ? strlen(hint) + 2 : 0) < size;
     *level = name != NULL && strcmp(name, "warn") == 0 ? FINDING_WARNING : FINDING_ERROR;
     if (found)
-        snprintf(line, size, "%s", text);
+        join(line, text, hint);
     json_decref(event);
     return found;
 }

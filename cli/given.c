@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/files.h"
+#include "common/address.h"
 #include "common/contents.h"
 #include "edge/certs_mend.h"
 #include "keyserver/key_mend.h"
@@ -115,4 +116,13 @@ int given_key_copy(const char *file, const char *folder, struct fault *fault)
     static const char *const extensions[] = {".pem", ".key", ".der", NULL};
     static const struct kind kind = {.check = check_key, .extensions = extensions, .mode = 0400};
     return copy(&kind, file, folder, fault);
+}
+
+int given_address_check(const char *option, const char *text, uint16_t port, struct fault *fault)
+{
+    struct address address;
+    struct fault why = {.text = ""};
+    char host[ADDRESS_HOST_SIZE];
+    int err = text == NULL ? 0 : address_parse_endpoint(&address, host, text, port, &why);
+    return err == 0 ? 0 : fault_set(fault, err, "%s %s", option, why.text);
 }

@@ -3,6 +3,8 @@
 #ifndef CLI_GIVEN_H
 #define CLI_GIVEN_H
 
+#include <stdint.h>
+
 #include "common/err.h"
 
 /* Copies the certificate chain FILE into FOLDER, mode 0644; ERR_CONFIG when it has a private key in it, or no
@@ -10,5 +12,8 @@
 int given_cert_copy(const char *file, const char *folder, struct fault *fault) MUST_USE;
 /* Copies the private key FILE into FOLDER, mode 0400; ERR_CONFIG when there is none in it. */
 int given_key_copy(const char *file, const char *folder, struct fault *fault) MUST_USE;
+/* Whether TEXT (NULL: not given), the value of OPTION, is an address as configurations have it; PORT is what
+ * it has when it names none, 0: it must. ERR_CONFIG. */
+int given_address_check(const char *option, const char *text, uint16_t port, struct fault *fault) MUST_USE;
 
 #endif

@@ -368,6 +368,12 @@ static int check_wishes(const struct wishes *wishes)
         return cli_usage(&cli_init, "--host '%s' is not a host name", wishes->host);
     if (!authorized_is_name(wishes->name, AUTHORIZED_NAME_MAX - 1))
         return cli_usage(&cli_init, "--name takes 1 to 63 letters, digits, '.', '_', '-'");
+    struct fault fault = {.text = ""};
+    if (given_address_check("--key-server", wishes->key_server, 2407, &fault) != 0 ||
+        given_address_check("--server-listen", wishes->server_listen, 2407, &fault) != 0 ||
+        given_address_check("--edge-listen", wishes->edge_listen, 443, &fault) != 0 ||
+        given_address_check("--origin", wishes->origin, 0, &fault) != 0)
+        return cli_usage(&cli_init, "%s", fault.text);
     return 0;
 }
 

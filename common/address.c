@@ -97,6 +97,12 @@ static bool is_numeric(struct address *out, const char *host)
     return true;
 }
 
+/* Letters of names that a name server could know: a comma for a point is a slip of the pen. */
+static bool is_name(const char *host)
+{
+    return host[strspn(host, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_")] == 0;
+}
+
 /* Makes HOST empty when OUT is all that is to be known: it was no name. */
 static int take_host(struct address *out, const char *text, char *host, struct fault *fault)
 {
@@ -117,6 +123,12 @@ static int take_host(struct address *out, const char *text, char *host, struct f
     if (!literal && strchr(host, ':') != NULL) /* no name has one */
         return fault_set(fault, ERR_CONFIG, "%s: cannot find the address of '%s': not an IPv6 address", text,
                          host);
+    if (!literal && !is_name(host))
+        return fault_set(
+            fault, ERR_CONFIG,
+            "%s: '%s' is neither an address nor a host name; it has letters, digits, '.', '-' and "
+            "'_' (other letters in the form xn--…)",
+            text, host);
     if (literal)
         host[0] = 0;
     return 0;

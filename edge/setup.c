@@ -95,6 +95,34 @@ static int check_start(const struct edge_config *config, const char *file, struc
     return error ? fault_set(fault, error, "%s: %s", file, why.text) : 0;
 }
 
+/* TEXT, of the configuration FILE, is well formed. */
+static int check_endpoint(const char *file, const char *option, const char *title, const char *text,
+                          uint16_t port, struct fault *fault)
+{
+    struct address address;
+    char host[ADDRESS_HOST_SIZE];
+    struct fault why = {.text = ""};
+    int error = address_parse_endpoint(&address, host, text, port, &why);
+
+    return error
+               ? fault_set(fault, error, "%s: %s%s%s: %s", file, option, title[0] ? " " : "", title, why.text)
+               : 0;
+}
+
+static int check_endpoints(const struct edge_config *config, const char *file, struct fault *fault)
+{
+    const struct edge_config_server *servers = config->key_servers.item;
+    const struct edge_config_origin *origins = config->origins.item;
+    int error = check_endpoint(file, "origin", "", config->origin, 0, fault);
+
+    for (size_t i = 0; !error && i < config->key_servers.count; i++)
+        error = check_endpoint(file, "key_server", servers[i].title, servers[i].address, KEY_SERVER_PORT,
+                               fault);
+    for (size_t i = 0; !error && i < config->origins.count; i++)
+        error = check_endpoint(file, "origin_for", origins[i].title, origins[i].address, 0, fault);
+    return error;
+}
+
 /* Before anything that is secret is loaded, which the resolver is not to have. */
 static int start_resolver(struct setup *setup, struct fault *fault)
 {
@@ -135,8 +163,10 @@ int setup_load(struct setup *out, const char *file, enum setup_use use, struct f
     int error;
 
     names_init(&out->names);
-    error = use == SETUP_TEST ? check_start(&out->config, file, fault)
-                              : privileges_check(file, out->config.user, fault);
+    error = check_endpoints(&out->config, file, fault);
+    if (!error)
+        error = use == SETUP_TEST ? check_start(&out->config, file, fault)
+                                  : privileges_check(file, out->config.user, fault);
     if (!error && use == SETUP_SERVE)
         error = start_resolver(out, fault);
     if (!error)

@@ -58,6 +58,9 @@ def test_version_and_help():
     (("init", "--server", "--edge", "x"), "halves"),
     (("init", "--edge", "x"), "--key-server ADDRESS and --server-key KEY"),
     (("init", "--edge", "--key-server", "h", "--server-key", "abc", "x"), "keyless pubkey identity.key"),
+    (("init", "--origin", "127.0.0.1,8080", "x"), "--origin 127.0.0.1,8080: '127.0.0.1,8080' is neither an address nor a host name"),
+    (("init", "--edge", "--key-server", "127.0.0,1:2407", "--server-key", "A" * 42 + "8=", "x"), "--key-server 127.0.0,1:2407: "),
+    (("init", "--server", "--server-listen", "0.0.0.0:24O7", "x"), "'24O7' is not a port"),
     (("init", "--key", "k", "x"), "both --key and --cert"),
     (("init", "--host", "a,b", "x"), "not a host name"),
     (("ping", "-n", "0"), "from 1 to 100000"),
@@ -275,7 +278,8 @@ EDGE_FAULTS = {
     "trusted certificate": (lambda t, p: openssl("x509", "-in", p.rsa[1], "-trustout", "-out", t.edge + "/certs/rsa.pem"), r"certs/rsa\.pem: .*openssl x509 -in"),
     "no such user": (break_user("edge/edge.conf"), r"user nobody-at-all: no such user"),
     "network admin": (break_replace("edge/edge.conf", "admin = ", 'admin = "0.0.0.0:2405" #'), r"admin: 0\.0\.0\.0:2405 is open to the network; use 127\.0\.0\.1"),
-    "origin that is no address": (break_replace("edge/edge.conf", '"127.0.0.1:8080"', '"127.0.0.1"'), r"origin: "),
+    "origin that is no address": (break_replace("edge/edge.conf", '"127.0.0.1:8080"', '"127.0.0.1"'), r"edge/edge\.conf: origin: 127\.0\.0\.1: a port is missing"),
+    "comma for a point": (break_replace("edge/edge.conf", '"127.0.0.1:2407"', '"127.0.0,1:2407"'), r"edge/edge\.conf: key_server main: 127\.0\.0,1:2407: '127\.0\.0,1' is neither an address nor a host name"),
     "key server that is no address": (break_replace("edge/edge.conf", '"127.0.0.1:2407"', '"127.0.0.1:x"'), r"key_server main: "),
     "address of another machine": (break_replace("edge/edge.conf", 'listen = {"', 'listen = {"192.0.2.1:443", "'), r"listen: 192\.0\.2\.1:443: not an address of this machine"),
     "address twice": (break_replace("edge/edge.conf", 'listen = {"', 'listen = {"127.0.0.1:8443", "'), r"listen: 127\.0\.0\.1:8443: is there twice"),
@@ -293,7 +297,7 @@ def assert_found(conf, pattern):
     return done.stdout
 
 
-CANNOT_START = ("no such user", "network admin", "address of another machine", "address twice", "socket without a folder")
+CANNOT_START = ("origin that is no address", "comma for a point", "no such user", "network admin", "address of another machine", "address twice", "socket without a folder")
 
 
 @pytest.mark.parametrize("side, fault", [("server", "no such user"), ("server", "network admin"),
@@ -326,6 +330,14 @@ def test_check_finds_on_the_edge(trial, pki, fault):
     act, pattern = EDGE_FAULTS[fault]
     act(trial, pki)
     assert_found(trial.edge_conf, pattern)
+
+
+def test_check_says_what_the_daemon_hints_at(trial):
+    """The hint of a line follows its error, as of a name that cannot be found, which is a warning."""
+    replace(trial.edge_conf, '"127.0.0.1:8080"', '"nowhere.invalid:8080"')
+    said = keyless("check", "-c", trial.edge_conf).stdout
+    assert re.search(r"^warning .*nowhere\.invalid.*; correct it in \S+edge\.conf; the daemon starts without it", said, re.M), said
+    assert "hint=" not in said
 
 
 def test_check_finds_every_fault_at_once(trial, pki):
