@@ -11,7 +11,7 @@ from daemon import SLOW, program
 from fleet import Identity, keyless, write
 from pki import key_id
 
-SHORT = ("--seconds", "0.2", "--warm-up", "0.05")
+SHORT = ("--seconds", "%g" % (0.3 * SLOW), "--warm-up", "0.05")
 OPERATIONS = {"rsa": ["sign_tls13", "sign_tls12", "rsa_premaster", "rsa_master"], "ec": ["sign_tls13", "sign_tls12"]}
 
 

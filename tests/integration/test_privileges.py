@@ -175,6 +175,10 @@ def with_little_memory_to_lock():
             "-ipc_lock,-sys_resource"]
 
 
+locks = pytest.mark.skipif(bool(os.environ.get("SAN")), reason="a sanitizer's shadow is too large to be locked")
+
+
+@locks
 def test_keys_are_locked_into_memory_whatever_the_limit_of_the_user(site, pki):
     server = site.start_server([key for key, _ in pki.all])
     server.wait_log("event=sandbox .*memory=locked")
@@ -182,6 +186,7 @@ def test_keys_are_locked_into_memory_whatever_the_limit_of_the_user(site, pki):
         assert int(re.search(r"VmLck:\s+(\d+)", handle.read()).group(1)) > 0
 
 
+@locks
 def test_keys_that_cannot_be_locked_are_an_error_unless_it_is_said(site, pki):
     if not shutil.which("setpriv") or not shutil.which("prlimit"):
         pytest.skip("setpriv or prlimit (package util-linux) is missing")
