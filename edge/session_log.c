@@ -31,8 +31,8 @@ static const char *const explanations[SESSION_FAILURES] = {
     [FAILURE_KEY_REFUSED] = "the key server refuses this edge the key; its log says why",
     [FAILURE_KEY_BUSY] = "the key servers are overloaded",
     [FAILURE_KEY_UNAVAILABLE] = "no key server is connected or able to answer",
-    [FAILURE_KEY_SERVERS_GONE] = "every key server is known to be gone, and when_unavailable is fail; "
-                                 "key_server_connect_failed says why",
+    [FAILURE_KEY_SERVERS_GONE] = ("every key server is known to be gone, and when_unavailable is fail; "
+                                  "key_server_connect_failed says why"),
     [FAILURE_KEY_INVALID] = "the key server's answer is not right for this certificate",
     [FAILURE_TLS] = "the two sides could not agree",
     [FAILURE_RSA_WITHHELD] =
