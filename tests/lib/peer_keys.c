@@ -22,6 +22,7 @@
 #define STEP       8
 #define PAGE       4096
 #define PIECE      (UINT64_C(1) << 20)
+#define SHADOW     (UINT64_C(1) << 34) /* only a sanitizer maps as much, for its shadow, which holds no data */
 
 static struct frame {
     uint64_t number;
@@ -76,9 +77,8 @@ static bool may_be_key(const uint8_t *bytes)
     return distinct >= 12; /* of 32 random bytes, fewer are distinct once in 10^20 */
 }
 
-/* A mapping may be as large as the address space (a sanitizer's shadow): it is read in pieces, and a piece
- * that nobody has touched is a hole in `pagemap` and left out. Pieces overlap, so that no key lies across
- * two. */
+/* A mapping is read in pieces, and a piece that nobody has touched is a hole in `pagemap` and left out.
+ * Pieces overlap, so that no key lies across two. */
 static void try_region(int memory, int pagemap, uint64_t from, uint64_t to)
 {
     static uint8_t piece[PIECE + NOISE_KEY_SIZE - STEP];
@@ -110,7 +110,7 @@ static void try_memory(const char *pid)
         die(path);
     while (fgets(line, sizeof line, maps) != NULL)
         if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s", &from, &to, rights) == 3 && rights[0] == 'r' &&
-            rights[1] == 'w')
+            rights[1] == 'w' && to - from < SHADOW)
             try_region(memory, pagemap, from, to);
     fclose(maps);
     close(pagemap);
