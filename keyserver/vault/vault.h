@@ -23,7 +23,8 @@ int vault_run(const struct server_config *config, const struct vault_descriptors
 
 struct loaded;
 /* The same for a process that was forked with everything LOADED and ends right after; fds->edges is not used.
- * LOADED is not freed: its pages are the parent's, too, and to wipe them here would copy each of them first. */
+ * LOADED is not freed: its pages are the parent's, too, and to wipe them here would copy each of them first.
+ */
 int vault_serve(struct loaded *loaded, const struct vault_descriptors *fds);
 
 /* The body of a process that gets just as far, and then says on standard output that FILE, of which CONFIG
