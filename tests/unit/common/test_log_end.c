@@ -101,7 +101,8 @@ static void a_failed_assertion_says_which_and_where(void **state)
     assert_has("event=before a=1\n");
     assert_has(
         "event=crashed signal=ABRT error=\"getpid() == 0\" file=tests/unit/common/test_log_end.c line=");
-    assert_has(" function=log_and_assert\n");
+    assert_has(" function=");
+    assert_has("log_and_assert"); /* clang's macro gives its return type and arguments as well */
     assert_null(strstr(strstr(text, "event=crashed") + 1, "event=crashed"));
 }
 

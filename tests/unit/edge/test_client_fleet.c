@@ -50,7 +50,7 @@ static void a_server_that_stalls_fails_no_request(void **state)
     (void)state;
     struct rig *rig = rig_connected(2);
     rig->peers[0].habit = HOLDS;
-    struct ask *asks = ask_many(rig, 400, 600);
+    struct ask *asks = ask_many(rig, 400, 3000); /* asked elsewhere at the half */
     RIG_WAIT(rig, answered(asks, 400) == 400);
     for (size_t i = 0; i < 400; i++)
         assert_answered(&asks[i]);
