@@ -6,9 +6,9 @@ static void every_operation_is_answered(void **state)
     (void)state;
     struct rig *rig = rig_connected(1);
     struct ask sign, premaster, ping;
-    ask_init(&sign, rig, OP_SIGN_TLS13, 5000);
-    ask_init(&premaster, rig, OP_RSA_PREMASTER, 5000);
-    ask_init(&ping, rig, OP_PING, 5000);
+    ask_init(&sign, rig, OP_SIGN_TLS13, LONG_MS);
+    ask_init(&premaster, rig, OP_RSA_PREMASTER, LONG_MS);
+    ask_init(&ping, rig, OP_PING, LONG_MS);
     assert_int_equal(client_submit(rig->client, &sign.request), 0);
     assert_int_equal(client_submit(rig->client, &premaster.request), 0);
     assert_int_equal(client_submit(rig->client, &ping.request), 0);
@@ -16,7 +16,7 @@ static void every_operation_is_answered(void **state)
     assert_int_equal(client_in_flight(rig->client), 3);
     RIG_WAIT(rig, sign.answers && premaster.answers && ping.answers);
     assert_answered(&sign);
-    assert_string_equal(sign.request.server, "one");
+    assert_from(&sign, "one");
     assert_int_equal(sign.request.tries, 1);
     assert_true(sign.request.sent_ns > 0 && sign.request.answered_ns >= sign.request.sent_ns);
     assert_int_equal(premaster.request.outcome.length, 48);
@@ -36,7 +36,7 @@ static void what_one_turn_submits_leaves_in_full_batches(void **state)
 {
     (void)state;
     struct rig *rig = rig_connected(1);
-    struct ask *asks = ask_many(rig, 2 * MSG_BATCH_MAX + 1, 5000);
+    struct ask *asks = ask_many(rig, 2 * MSG_BATCH_MAX + 1, LONG_MS);
     RIG_WAIT(rig, answered(asks, 2 * MSG_BATCH_MAX + 1) == 2 * MSG_BATCH_MAX + 1);
     assert_int_equal(rig->peers[0].messages, 3);
     assert_int_equal(rig->peers[0].batch_top, MSG_BATCH_MAX);
@@ -51,7 +51,7 @@ static void answers_in_any_order_reach_their_requests(void **state)
     (void)state;
     struct rig *rig = rig_connected(1);
     rig->peers[0].habit = HOLDS;
-    struct ask *asks = ask_many(rig, 500, 10000);
+    struct ask *asks = ask_many(rig, 500, LONG_MS);
     RIG_WAIT(rig, rig->peers[0].held_count == 500);
     peer_release(&rig->peers[0]);
     RIG_WAIT(rig, answered(asks, 500) == 500);
@@ -69,7 +69,7 @@ static void the_servers_limit_is_kept(void **state)
     rig->peers[0].hello.in_flight_max = 10;
     rig->peers[0].habit = HOLDS;
     rig->client = client_new(&rig->loop, &rig->settings);
-    struct ask *asks = ask_many(rig, 100, 10000);
+    struct ask *asks = ask_many(rig, 100, LONG_MS);
     for (size_t done = 0; done < 100;) {
         RIG_WAIT(rig, rig->peers[0].held_count == 10);
         peer_release(&rig->peers[0]);
@@ -90,7 +90,7 @@ static void more_than_the_channel_takes_waits_until_it_drains(void **state)
     const size_t count = 6000; /* more than 1 MiB of pre-master requests, beyond the server's window */
     struct ask *asks = calloc(count, sizeof *asks);
     for (size_t i = 0; i < count; i++) {
-        ask_init(&asks[i], rig, OP_RSA_PREMASTER, 20000);
+        ask_init(&asks[i], rig, OP_RSA_PREMASTER, LONG_MS);
         assert_int_equal(client_submit(rig->client, &asks[i].request), 0);
     }
     RIG_WAIT(rig, answered(asks, count) == count);
@@ -107,7 +107,7 @@ static void a_second_answer_is_stray(void **state)
     (void)state;
     struct rig *rig = rig_connected(1);
     rig->peers[0].habit = TWICE;
-    struct ask *asks = ask_many(rig, 20, 5000);
+    struct ask *asks = ask_many(rig, 20, LONG_MS);
     RIG_WAIT(rig, count_of(&rig->stats[0].stray) == 20);
     for (size_t i = 0; i < 20; i++)
         assert_answered(&asks[i]);
@@ -121,11 +121,11 @@ static void an_answer_with_a_wrong_id_reaches_nobody(void **state)
     struct rig *rig = rig_connected(1);
     struct ask lost, good;
     rig->peers[0].habit = WRONG_ID;
-    ask_start(&lost, rig, 150);
+    ask_start(&lost, rig, 2000);
     RIG_WAIT(rig, count_of(&rig->stats[0].stray) == 1);
     assert_int_equal(lost.answers, 0);
     rig->peers[0].habit = ANSWERS;
-    ask_start(&good, rig, 5000);
+    ask_start(&good, rig, LONG_MS);
     RIG_WAIT(rig, lost.answers == 1 && good.answers == 1);
     assert_failed(&lost, STATUS_UNAVAILABLE);
     assert_null(lost.request.server);
@@ -140,15 +140,15 @@ static void an_answer_of_wrong_length_fails_only_its_request(void **state)
     struct rig *rig = rig_connected(1);
     struct ask premaster, sign, good;
     rig->peers[0].habit = WRONG_LENGTH;
-    ask_init(&premaster, rig, OP_RSA_PREMASTER, 5000);
+    ask_init(&premaster, rig, OP_RSA_PREMASTER, LONG_MS);
     assert_int_equal(client_submit(rig->client, &premaster.request), 0);
-    ask_start(&sign, rig, 5000);
+    ask_start(&sign, rig, LONG_MS);
     RIG_WAIT(rig, premaster.answers && sign.answers);
     assert_failed(&premaster, STATUS_UNAVAILABLE);
     assert_failed(&sign, STATUS_UNAVAILABLE);
     assert_int_equal(count_of(&rig->stats[0].malformed), 2);
     rig->peers[0].habit = ANSWERS;
-    ask_start(&good, rig, 5000);
+    ask_start(&good, rig, LONG_MS);
     RIG_WAIT(rig, good.answers);
     assert_answered(&good);
     assert_int_equal(count_of(&rig->stats[0].lost), 0); /* the channel stays */
@@ -161,7 +161,7 @@ static void garbage_closes_the_channel_and_it_comes_back(void **state)
     struct rig *rig = rig_connected(1);
     struct ask ask;
     rig->peers[0].habit = GARBAGE;
-    ask_start(&ask, rig, 5000);
+    ask_start(&ask, rig, LONG_MS);
     RIG_WAIT(rig, rig->usable == 0);
     rig->peers[0].habit = ANSWERS;
     RIG_WAIT(rig, ask.answers);
@@ -178,7 +178,7 @@ static void a_request_that_ends_each_channel_is_sent_so_often_and_no_more(void *
     struct rig *rig = rig_connected(1);
     struct ask ask;
     rig->peers[0].habit = GARBAGE;
-    ask_start(&ask, rig, 60000);
+    ask_start(&ask, rig, LONG_MS);
     RIG_WAIT(rig, ask.answers);
     assert_failed(&ask, STATUS_UNAVAILABLE);
     assert_int_equal(rig->peers[0].requests, CLIENT_LOST_MAX);
@@ -193,7 +193,7 @@ static void a_request_outlives_one_channel_after_the_other(void **state)
         struct rig *rig = rig_connected(1);
         struct ask ask;
         rig->peers[0].habit = habit;
-        ask_start(&ask, rig, 60000);
+        ask_start(&ask, rig, LONG_MS);
         RIG_WAIT(rig, rig->peers[0].requests == CLIENT_TRIES_MAX + 1);
         rig->peers[0].habit = ANSWERS;
         RIG_WAIT(rig, ask.answers);
@@ -210,7 +210,7 @@ static void closing_and_cutting_are_both_survived(void **state)
         struct rig *rig = rig_connected(1);
         struct ask ask;
         rig->peers[0].habit = habit;
-        ask_start(&ask, rig, 5000);
+        ask_start(&ask, rig, LONG_MS);
         RIG_WAIT(rig, rig->usable == 0);
         rig->peers[0].habit = ANSWERS;
         RIG_WAIT(rig, ask.answers);
@@ -225,18 +225,18 @@ static void a_status_is_passed_on_when_there_is_no_other_server(void **state)
 {
     (void)state;
     for (enum operation_status status = STATUS_REFUSED; status < STATUS_KINDS; status++) {
+        if (status == STATUS_UNAVAILABLE) /* who can do nothing now is asked again: test_client_fleet.c */
+            continue;
         struct rig *rig = rig_connected(1);
         struct ask ask;
         rig->peers[0].habit = SAYS_STATUS;
         rig->peers[0].status = status;
-        ask_start(&ask, rig, 2000);
+        ask_start(&ask, rig, LONG_MS);
         RIG_WAIT(rig, ask.answers);
         assert_failed(&ask, status);
-        assert_string_equal(ask.request.server, "one");
-        /* Who can do nothing now may be able later. */
-        assert_in_range(rig->peers[0].requests, status == STATUS_UNAVAILABLE ? 2 : 1,
-                        status == STATUS_UNAVAILABLE ? 20 : 1);
-        assert_int_equal(count_of(&rig->stats[0].answers[OP_SIGN_TLS13][status]), rig->peers[0].requests);
+        assert_from(&ask, "one");
+        assert_int_equal(rig->peers[0].requests, 1);
+        assert_int_equal(count_of(&rig->stats[0].answers[OP_SIGN_TLS13][status]), 1);
         rig_free(rig);
     }
 }
@@ -248,10 +248,9 @@ static void a_server_of_another_version_is_not_used(void **state)
     struct ask ask;
     rig->peers[0].hello.version_min = rig->peers[0].hello.version_max = PROTOCOL_VERSION_MAX + 1;
     rig->client = client_new(&rig->loop, &rig->settings);
-    ask_start(&ask, rig, 200);
-    RIG_WAIT(rig, ask.answers);
-    assert_failed(&ask, STATUS_UNAVAILABLE);
-    assert_true(count_of(&rig->stats[0].failed) >= 2); /* it went on trying */
+    ask_start(&ask, rig, LONG_MS);
+    RIG_WAIT(rig, count_of(&rig->stats[0].failed) >= 2); /* it goes on trying */
+    assert_int_equal(ask.answers, 0);
     assert_int_equal(count_of(&rig->stats[0].connects), 0);
     assert_int_equal(rig->peers[0].requests, 0);
     rig_free(rig);
@@ -369,7 +368,7 @@ static void keys_come_in_parts(void **state)
                                {.type = KEY_ED25519, .bits = 256}};
     struct msg_answer answer = {.keys = keys, .key_count = 2, .more = true};
     rig->peers[0].habit = HOLDS;
-    assert_int_equal(client_keys(rig->client, 5000, on_keys, &list), 0);
+    assert_int_equal(client_keys(rig->client, LONG_MS, on_keys, &list), 0);
     assert_int_equal(list.calls + list.ends, 0);
     RIG_WAIT(rig, rig->peers[0].held_count == 1);
     answer.id = rig->peers[0].held[0].request.id;
@@ -405,7 +404,7 @@ static void keys_without_any_server_only_end(void **state)
     struct list list = {0};
     rig->peers[0].silent = true;
     rig->client = client_new(&rig->loop, &rig->settings);
-    assert_int_equal(client_keys(rig->client, 5000, on_keys, &list), 0);
+    assert_int_equal(client_keys(rig->client, LONG_MS, on_keys, &list), 0);
     assert_int_equal(list.ends, 0);
     RIG_WAIT(rig, list.ends == 1);
     assert_int_equal(list.calls, 0);

@@ -6,7 +6,7 @@ static void both_servers_share_the_work(void **state)
     (void)state;
     struct rig *rig = rig_connected(2);
     rig->peers[0].habit = rig->peers[1].habit = HOLDS;
-    struct ask *asks = ask_many(rig, 1000, 10000);
+    struct ask *asks = ask_many(rig, 1000, LONG_MS);
     RIG_WAIT(rig, rig->peers[0].held_count + rig->peers[1].held_count == 1000);
     assert_int_equal(rig->peers[0].held_count, 500);
     peer_release(&rig->peers[0]);
@@ -24,7 +24,7 @@ static void a_server_that_dies_with_1000_open_loses_none(void **state)
     for (int cut = 0; cut < 2; cut++) {
         struct rig *rig = rig_connected(2);
         rig->peers[0].habit = rig->peers[1].habit = HOLDS;
-        struct ask *asks = ask_many(rig, 1000, 10000);
+        struct ask *asks = ask_many(rig, 1000, LONG_MS);
         RIG_WAIT(rig, rig->peers[0].held_count + rig->peers[1].held_count == 1000);
         size_t theirs = rig->peers[0].held_count;
         rig->peers[1].habit = ANSWERS;
@@ -33,7 +33,7 @@ static void a_server_that_dies_with_1000_open_loses_none(void **state)
         RIG_WAIT(rig, answered(asks, 1000) == 1000);
         for (size_t i = 0; i < 1000; i++) {
             assert_answered(&asks[i]);
-            assert_string_equal(asks[i].request.server, "two");
+            assert_from(&asks[i], "two");
         }
         assert_int_equal(rig->usable, 1);
         assert_int_equal(count_of(&rig->stats[0].lost), 1);
@@ -50,13 +50,13 @@ static void a_server_that_stalls_fails_no_request(void **state)
     (void)state;
     struct rig *rig = rig_connected(2);
     rig->peers[0].habit = HOLDS;
-    struct ask *asks = ask_many(rig, 400, 3000); /* asked elsewhere at the half */
+    struct ask *asks = ask_many(rig, 400, 6000); /* asked elsewhere at the half */
     RIG_WAIT(rig, answered(asks, 400) == 400);
     for (size_t i = 0; i < 400; i++)
         assert_answered(&asks[i]);
     assert_true(count_of(&rig->stats[0].retried) > 100);
     size_t before = rig->peers[0].requests; /* from now on it is avoided */
-    struct ask *more = ask_many(rig, 400, 5000);
+    struct ask *more = ask_many(rig, 400, LONG_MS);
     RIG_WAIT(rig, answered(more, 400) == 400);
     assert_int_equal(rig->peers[0].requests, before);
     peer_release(&rig->peers[0]); /* far too late: nobody's any more */
@@ -78,13 +78,13 @@ static void a_stalled_server_is_tried_again_and_taken_back(void **state)
     RIG_WAIT(rig, client_usable(rig->client) == 2);
     rig->peers[0].habit = HOLDS;
     do { /* until one was given to the silent server and saved by the other */
-        ask_start(&first, rig, 100);
+        ask_start(&first, rig, 3000);
         RIG_WAIT(rig, first.answers);
         assert_answered(&first);
     } while (first.request.tries == 1);
     rig->peers[0].habit = ANSWERS;
     do { /* a try is due before long */
-        ask_start(&ask, rig, 2000);
+        ask_start(&ask, rig, LONG_MS);
         RIG_WAIT(rig, ask.answers);
         assert_answered(&ask);
     } while (strcmp(ask.request.server, "one") != 0);
@@ -130,9 +130,9 @@ static void when_all_stall_the_deadline_holds(void **state)
     struct rig *rig = rig_connected(2);
     rig->peers[0].habit = rig->peers[1].habit = HOLDS;
     uint64_t start = clock_ns();
-    struct ask *asks = ask_many(rig, 300, 200);
+    struct ask *asks = ask_many(rig, 300, 1000);
     RIG_WAIT(rig, answered(asks, 300) == 300);
-    assert_in_range((clock_ns() - start) / MS, 200, 1500);
+    assert_in_range((clock_ns() - start) / MS, 1000, 5000); /* generous to a loaded machine */
     for (size_t i = 0; i < 300; i++)
         assert_failed(&asks[i], STATUS_UNAVAILABLE);
     /* A fleet that answers nothing is not asked everything twice: 10, a fifth, and the few by which it is
@@ -152,16 +152,17 @@ static void busy_and_unavailable_are_tried_once_elsewhere(void **state)
         rig->peers[0].status = statuses[s];
         for (int i = 0; i < 8; i++) {
             struct ask ask;
-            ask_start(&ask, rig, 5000);
+            ask_start(&ask, rig, LONG_MS);
             RIG_WAIT(rig, ask.answers);
             assert_answered(&ask);
-            assert_string_equal(ask.request.server, "two");
+            assert_from(&ask, "two");
         }
         rig->peers[1].habit = SAYS_STATUS;
         rig->peers[1].status = statuses[s];
         struct ask ask;
         size_t before = rig->peers[0].requests + rig->peers[1].requests;
-        ask_start(&ask, rig, 2000);
+        /* Who can do nothing is asked until the deadline. */
+        ask_start(&ask, rig, statuses[s] == STATUS_BUSY ? LONG_MS : 3000);
         RIG_WAIT(rig, ask.answers);
         assert_failed(&ask, statuses[s]);
         size_t asked = rig->peers[0].requests + rig->peers[1].requests - before;
@@ -181,17 +182,17 @@ static void a_server_that_can_do_nothing_fails_no_request_and_is_left_alone(void
     struct rig *rig = rig_connected(2);
     rig->peers[0].habit = SAYS_STATUS;
     rig->peers[0].status = STATUS_UNAVAILABLE;
-    struct ask *asks = ask_many(rig, 1000, 5000);
+    struct ask *asks = ask_many(rig, 1000, LONG_MS);
     RIG_WAIT(rig, answered(asks, 1000) == 1000);
     for (size_t i = 0; i < 1000; i++) {
         assert_answered(&asks[i]);
-        assert_string_equal(asks[i].request.server, "two");
+        assert_from(&asks[i], "two");
     }
     free(asks);
     rig->peers[0].habit = ANSWERS;
     struct ask ask;
     do { /* a moment later it is taken back */
-        ask_start(&ask, rig, 5000);
+        ask_start(&ask, rig, LONG_MS);
         RIG_WAIT(rig, ask.answers);
         assert_answered(&ask);
     } while (strcmp(ask.request.server, "one") != 0);
@@ -206,7 +207,7 @@ static void an_overloaded_fleet_is_not_asked_twice_for_everything(void **state)
         rig->peers[i].habit = SAYS_STATUS;
         rig->peers[i].status = STATUS_BUSY;
     }
-    struct ask *asks = ask_many(rig, 500, 5000);
+    struct ask *asks = ask_many(rig, 500, LONG_MS);
     RIG_WAIT(rig, answered(asks, 500) == 500);
     for (size_t i = 0; i < 500; i++)
         assert_failed(&asks[i], STATUS_BUSY);
@@ -223,7 +224,7 @@ static void the_only_server_is_asked_again_until_it_can(void **state)
 
     rig->peers[0].habit = SAYS_STATUS;
     rig->peers[0].status = STATUS_UNAVAILABLE;
-    ask_start(&ask, rig, 15000);
+    ask_start(&ask, rig, LONG_MS);
     RIG_WAIT(rig, rig->peers[0].requests >= 4); /* more often than it may lose its server */
     assert_int_equal(ask.answers, 0);
     rig->peers[0].habit = ANSWERS;
@@ -240,10 +241,16 @@ static void a_server_that_never_can_is_not_asked_without_end(void **state)
 
     rig->peers[0].habit = SAYS_STATUS;
     rig->peers[0].status = STATUS_UNAVAILABLE;
-    ask_start(&ask, rig, 1500);
+    ask_start(&ask, rig, 3000);
     RIG_WAIT(rig, ask.answers == 1);
     assert_failed(&ask, STATUS_UNAVAILABLE);
-    assert_in_range(rig->peers[0].requests, 2, 12);
+    assert_in_range(rig->peers[0].requests, 2, 14);
+    /* Its last answer ends it, or the deadline, when that comes before a further answer. */
+    if (ask.request.server != NULL) {
+        assert_from(&ask, "one");
+        assert_int_equal(count_of(&rig->stats[0].answers[OP_SIGN_TLS13][STATUS_UNAVAILABLE]),
+                         rig->peers[0].requests);
+    }
     rig_free(rig);
 }
 
@@ -256,7 +263,7 @@ static void refused_is_final(void **state)
         rig->peers[i].status = STATUS_REFUSED;
     }
     struct ask ask;
-    ask_start(&ask, rig, 5000);
+    ask_start(&ask, rig, LONG_MS);
     RIG_WAIT(rig, ask.answers);
     assert_failed(&ask, STATUS_REFUSED);
     assert_int_equal(rig->peers[0].requests + rig->peers[1].requests, 1);
@@ -270,10 +277,10 @@ static void a_malformed_answer_is_replaced_by_the_other_servers(void **state)
     rig->peers[0].habit = WRONG_LENGTH;
     for (int i = 0; i < 8; i++) {
         struct ask ask;
-        ask_start(&ask, rig, 5000);
+        ask_start(&ask, rig, LONG_MS);
         RIG_WAIT(rig, ask.answers);
         assert_answered(&ask);
-        assert_string_equal(ask.request.server, "two");
+        assert_from(&ask, "two");
     }
     rig_free(rig);
 }
@@ -284,7 +291,7 @@ static void requests_wait_while_no_server_is_there(void **state)
     struct rig *rig = rig_connected(1);
     peer_stop(&rig->peers[0], true);
     RIG_WAIT(rig, rig->usable == 0);
-    struct ask *asks = ask_many(rig, 100, 10000);
+    struct ask *asks = ask_many(rig, 100, LONG_MS);
     RIG_WAIT(rig, count_of(&rig->stats[0].failed) >= 2);
     assert_int_equal(answered(asks, 100), 0);
     peer_start(&rig->peers[0]);
@@ -320,7 +327,7 @@ static void the_hourly_handshake_leaves_no_gap(void **state)
     while (count_of(&rig->stats[0].connects) < 6) {
         struct ask ask;
         rig->peers[0].habit = HOLDS; /* some answers come over the channel that was replaced */
-        ask_start(&ask, rig, 5000);
+        ask_start(&ask, rig, LONG_MS);
         RIG_WAIT(rig, rig->peers[0].held_count == 1);
         uint64_t connects = count_of(&rig->stats[0].connects);
         if (done % 2 == 0)

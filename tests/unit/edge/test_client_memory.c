@@ -81,7 +81,7 @@ static void a_request_is_refused_and_may_come_again(void **state)
         SKIP_FOR("allocations are not counted under a sanitizer");
     struct rig *rig = rig_connected(1);
     struct ask ask;
-    ask_init(&ask, rig, OP_SIGN_TLS13, 5000);
+    ask_init(&ask, rig, OP_SIGN_TLS13, LONG_MS);
     left = 0;
     assert_int_equal(client_submit(rig->client, &ask.request), ERR_MEMORY);
     assert_true(disarm());
@@ -111,12 +111,12 @@ static void a_list_of_keys_is_refused_and_may_come_again(void **state)
         struct rig *rig = rig_connected(2);
         ends = 0;
         left = n;
-        int err = client_keys(rig->client, 5000, on_keys, NULL);
+        int err = client_keys(rig->client, LONG_MS, on_keys, NULL);
         hit = disarm();
         assert_int_equal(err, hit ? ERR_MEMORY : 0);
         assert_int_equal(client_in_flight(rig->client), hit ? 0 : 2);
         if (hit)
-            assert_int_equal(client_keys(rig->client, 5000, on_keys, NULL), 0);
+            assert_int_equal(client_keys(rig->client, LONG_MS, on_keys, NULL), 0);
         RIG_WAIT(rig, ends == 1);
         rig_free(rig);
         assert_true(n < 10);

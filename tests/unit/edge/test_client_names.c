@@ -46,7 +46,7 @@ static void the_next_address_is_tried_when_one_is_dead(void **state)
     names_put(&names, 0, both, 2, "", clock_ns());
     rig->settings.backoff_min_ms = rig->settings.backoff_max_ms = 3600000; /* no round but the first */
     rig->client = client_new(&rig->loop, &rig->settings);
-    ask_start(&ask, rig, 10000);
+    ask_start(&ask, rig, LONG_MS);
     RIG_WAIT(rig, ask.answers == 1);
     assert_answered(&ask);
     assert_int_equal(count_of(&rig->stats[0].failed), 1);
@@ -65,7 +65,7 @@ static void a_name_that_is_not_known_yet_is_connected_to_when_it_is(void **state
 
     name_first(rig, &names);
     rig->client = client_new(&rig->loop, &rig->settings);
-    ask_start(&ask, rig, 10000);
+    ask_start(&ask, rig, LONG_MS);
     RIG_WAIT(rig, count_of(&rig->stats[0].failed) >= 2);
     assert_int_equal(ask.answers, 0);
     names_put(&names, 0, &address, 1, "", clock_ns());
@@ -87,7 +87,7 @@ static void a_name_that_moves_is_followed(void **state)
     rig->client = client_new(&rig->loop, &rig->settings);
     RIG_WAIT(rig, count_of(&rig->stats[0].failed) >= 1);
     names_put(&names, 0, &after, 1, "", clock_ns());
-    ask_start(&ask, rig, 10000);
+    ask_start(&ask, rig, LONG_MS);
     RIG_WAIT(rig, ask.answers == 1);
     assert_answered(&ask);
     end(rig, &names);

@@ -9,6 +9,7 @@
 
 #define RIG_PEERS    3
 #define RIG_GUARD_MS 20000
+#define LONG_MS      (3 * RIG_GUARD_MS) /* a deadline, or an epoch, beyond the end of the test */
 
 struct rig {
     uv_loop_t loop;
@@ -195,6 +196,12 @@ UNUSED static void assert_answered(const struct ask *ask)
     assert_non_null(ask->request.server);
     assert_int_equal(ask->request.outcome.length, 32);
     assert_memory_equal(ask->request.outcome.bytes, ask->request.operation.u.sign_tls13.hash, 32);
+}
+
+/* SERVER has given the answer: NULL is nobody, as when the deadline came first. */
+UNUSED static void assert_from(const struct ask *ask, const char *server)
+{
+    assert_string_equal(ask->request.server != NULL ? ask->request.server : "nobody", server);
 }
 
 UNUSED static void assert_failed(const struct ask *ask, enum operation_status status)

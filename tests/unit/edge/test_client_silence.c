@@ -28,7 +28,7 @@ static void requests_on_a_silent_channel_are_asked_again_on_a_second_one(void **
     unsigned changes = rig->changes;
     mute_all(peer);
     uint64_t begin = clock_ns();
-    struct ask *asks = ask_many(rig, 100, 15000);
+    struct ask *asks = ask_many(rig, 100, LONG_MS);
     RIG_WAIT(rig, answered(asks, 100) == 100);
     uint64_t took = clock_ns() - begin;
     assert_true(took >= 900 * (uint64_t)MS);
@@ -54,7 +54,7 @@ static void a_channel_that_is_heard_again_first_stays_and_the_second_is_closed(v
     struct ask ask;
     mute_all(peer);
     peer->silent = true; /* no hello: the second channel does not come about */
-    ask_start(&ask, rig, 15000);
+    ask_start(&ask, rig, LONG_MS);
     RIG_WAIT(rig, peer->channel_count == 2);
     unmute(peer->channels[0]);
     RIG_WAIT(rig, ask.answers);
@@ -63,7 +63,7 @@ static void a_channel_that_is_heard_again_first_stays_and_the_second_is_closed(v
     assert_int_equal(count_of(&rig->stats[0].connects), 1);
     assert_int_equal(count_of(&rig->stats[0].lost), 0);
     assert_int_equal(peer->requests, 1);
-    ask_start(&ask, rig, 15000);
+    ask_start(&ask, rig, LONG_MS);
     RIG_WAIT(rig, ask.answers);
     assert_answered(&ask);
     rig_free(rig);
@@ -77,7 +77,7 @@ static void a_slow_vault_behind_a_live_channel_is_asked_once(void **state)
     struct ask ask;
     peer->habit = HOLDS;
     uint64_t begin = clock_ns();
-    ask_start(&ask, rig, 15000);
+    ask_start(&ask, rig, LONG_MS);
     RIG_WAIT(rig, clock_ns() - begin > 2500 * (uint64_t)MS);
     assert_int_equal(peer->held_count, 1);
     assert_int_equal(peer->accepted, 1);
@@ -149,7 +149,7 @@ static void a_draining_channel_that_goes_silent_gives_its_requests_to_the_curren
     rig->client = client_new(&rig->loop, &rig->settings);
     peer->habit = HOLDS;
     RIG_WAIT(rig, client_usable(rig->client) == 1);
-    ask_start(&ask, rig, 15000);
+    ask_start(&ask, rig, LONG_MS);
     RIG_WAIT(rig, peer->held_count == 1);
     struct channel *first = peer->channels[0];
     mute(first);

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <openssl/bn.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/log.h"
@@ -219,6 +220,25 @@ static void ask_random(struct rig *rig, size_t at, size_t which)
     BN_free(number);
 }
 
+static void print_bytes(const char *name, const uint8_t *bytes, size_t size)
+{
+    char hex[2 * RSA_LANES_SIZE_MAX + 1];
+    for (size_t i = 0; i < size; i++)
+        snprintf(hex + 2 * i, 3, "%02x", bytes[i]);
+    print_error("%s = %s\n", name, hex);
+}
+
+/* The keys and numbers are new in each run: what a wrong answer came of is said, so that it can be repeated.
+ */
+static void print_question(const struct rig *rig, size_t at, const struct numbers *key)
+{
+    print_error("item %zu: err %d\n", at, rig->items[at].err);
+    print_bytes("p", key->p, key->size / 2);
+    print_bytes("q", key->q, key->size / 2);
+    print_bytes("in", rig->in[at], key->size);
+    print_bytes("out", rig->out[at], key->size);
+}
+
 /* What item AT got is in ^ d, as OpenSSL says, and nothing beyond it was written. */
 static void assert_answer(const struct rig *rig, size_t at, size_t which)
 {
@@ -228,6 +248,8 @@ static void assert_answer(const struct rig *rig, size_t at, size_t which)
     assert_int_equal(BN_mod_exp(number, number, key->d, key->modulus, context), 1);
     put(expected, key->size, number);
     BN_free(number);
+    if (rig->items[at].err != 0 || memcmp(rig->out[at], expected, key->size) != 0)
+        print_question(rig, at, key);
     assert_int_equal(rig->items[at].err, 0);
     assert_memory_equal(rig->out[at], expected, key->size);
     for (size_t i = key->size; i < RSA_LANES_SIZE_MAX; i++)
@@ -402,6 +424,23 @@ static void answers_may_take_the_place_of_questions(const struct rsa_kernel *ker
 
 /* ---- faults ---- */
 
+static void flip(uint8_t *number, size_t size, size_t bit)
+{
+    number[size - 1 - bit / 8] ^= (uint8_t)(1 << bit % 8);
+}
+
+/* Flips a bit of EXPONENT that leaves it below PRIME, as the exponent of a key is, and says which. */
+static size_t flip_any(uint8_t *exponent, const uint8_t *prime, size_t size)
+{
+    for (;;) {
+        size_t bit = random_below((uint32_t)(8 * size));
+        flip(exponent, size, bit);
+        if (memcmp(exponent, prime, size) < 0)
+            return bit;
+        flip(exponent, size, bit);
+    }
+}
+
 /* Every bit position of dp and dq now and then: of the lane that is hit nothing comes out, of the others all.
  */
 static void a_fault_in_one_half_gives_nothing_and_in_one_lane_alone(const struct rsa_kernel *kernel)
@@ -410,9 +449,9 @@ static void a_fault_in_one_half_gives_nothing_and_in_one_lane_alone(const struct
     struct numbers faulty = keys[0][0];
     unsigned faults = rounds(kernel, 1000, 3);
     for (unsigned fault = 0; fault < faults; fault++) {
-        size_t count = 1 + random_below(LANES), hit = fault % count, bit = random_below(1020);
+        size_t count = 1 + random_below(LANES), hit = fault % count, half = faulty.size / 2;
         uint8_t *number = fault % 2 == 0 ? faulty.dp : faulty.dq;
-        number[faulty.size / 2 - 1 - bit / 8] ^= (uint8_t)(1 << bit % 8);
+        size_t bit = flip_any(number, fault % 2 == 0 ? faulty.p : faulty.q, half);
         rig_open(&rig, kernel, &keys[0][0], &faulty);
         for (size_t i = 0; i < LANES; i++)
             ask_random(&rig, i, i == hit);
@@ -425,7 +464,7 @@ static void a_fault_in_one_half_gives_nothing_and_in_one_lane_alone(const struct
             else
                 assert_int_equal(rig.items[i].err, 0);
         rig_close(&rig);
-        number[faulty.size / 2 - 1 - bit / 8] ^= (uint8_t)(1 << bit % 8);
+        flip(number, half, bit);
     }
 }
 
