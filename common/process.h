@@ -19,6 +19,11 @@
 #define PROCESS_SANITIZED false
 #endif
 
+/* Bytes of the stack of a thread that somebody joins. TSan knows a thread by the place of its stack, and a
+ * forked child still by those of the parent's threads, which the C library uses again for stacks that are not
+ * larger. So that of the log's thread, which a parent has when it forks, must be too small for these. */
+#define PROCESS_STACK_SIZE (PROCESS_SANITIZED ? 4u << 20 : 256u << 10)
+
 /* First of all in main(): descriptors 0 to 2 that are closed lead to /dev/null from now on, so that no file
  * or socket opened later is taken for one of them. ERR_SYSTEM when there is no /dev/null. */
 int process_open_standard(void) MUST_USE;

@@ -7,13 +7,13 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/process.h"
 #include "common/secret.h"
 #include "keyserver/vault/signer.h"
 #include "keyserver/vault/waiting.h"
 
 #define THREADS_MAX 256
 #define BUCKETS     4096
-#define STACK_SIZE  (256 * 1024)
 #define HOLD_NS     1000000 /* a result waits no longer than this for others */
 #define HOLD_EACH   16000   /* ns that it may for each job that its edge has waiting for a thread */
 #define SHORT_TAKES 4       /* batches of short work in one turn of the I/O thread */
@@ -220,7 +220,7 @@ static int start_threads(struct workers *workers, unsigned wanted)
     pthread_attr_t attributes;
     if (pthread_attr_init(&attributes) != 0)
         return ERR_MEMORY;
-    pthread_attr_setstacksize(&attributes, STACK_SIZE);
+    pthread_attr_setstacksize(&attributes, PROCESS_STACK_SIZE);
     while (workers->thread_count < wanted &&
            pthread_create(&workers->threads[workers->thread_count], &attributes, worker_main, workers) == 0)
         workers->thread_count++;

@@ -8,9 +8,10 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "common/process.h"
+
 #define RETIRED_MANY 8  /* no more than these before anything else is written */
 #define RETIRED_MAX  32 /* many times what comes about between two looks at it */
-#define STACK_SIZE   (256 * 1024)
 
 struct audit_sync {
     int folder; /* borrowed */
@@ -148,7 +149,7 @@ static int start_thread(struct audit_sync *sync)
     pthread_attr_t attributes;
     if (pthread_attr_init(&attributes) != 0)
         return ERR_MEMORY;
-    pthread_attr_setstacksize(&attributes, STACK_SIZE);
+    pthread_attr_setstacksize(&attributes, PROCESS_STACK_SIZE);
     int failed = pthread_create(&sync->thread, &attributes, sync_main, sync);
     pthread_attr_destroy(&attributes);
     return failed != 0 ? ERR_SYSTEM : 0;

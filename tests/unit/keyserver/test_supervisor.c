@@ -119,8 +119,10 @@ static const char *wait_for(struct fixture *f, const char *event)
             }
             line = end + 1;
         }
-        if (clock_ms() > until || f->log_length > LOG_SIZE - 4096)
-            fail_msg("no %s within %d ms; the log:\n%s", event, EDGE_PATIENCE_MS, f->log);
+        if (clock_ms() > until || f->log_length > LOG_SIZE - 4096) {
+            fputs(f->log, stderr); /* longer than a message of cmocka may be */
+            fail_msg("no %s within %d ms; the log is above", event, EDGE_PATIENCE_MS);
+        }
         struct pollfd fd = {.fd = f->log_fd, .events = POLLIN};
         if (poll(&fd, 1, 100) == 1) {
             ssize_t n = read(f->log_fd, f->log + f->log_length, 4095);
