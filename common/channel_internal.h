@@ -38,7 +38,8 @@ struct channel {
         uv_pipe_t pipe;
     } socket;
     uv_timer_t timer;  /* handshake deadline, then ping and idle, then the time to finish */
-    uv_idle_t flusher; /* runs once before the loop sleeps again, while there is something to write */
+    uv_idle_t flusher; /* runs once before the loop sleeps again, while there is something to write, or to
+                          read on */
     unsigned handles;  /* not yet closed by libuv */
     enum channel_state state;
     int why;                /* of on_close, once ended */
@@ -62,8 +63,11 @@ struct channel {
     struct frame_reader frames;
     uint64_t sent_since_rekey; /* messages */
     uint64_t rekeyed_ms;
-    uint64_t received_ms; /* loop time of the last whole message, or of the handshake's end */
-    bool overdue;         /* the idle timeout has passed; ends it unless something comes in this turn */
+    uint64_t received_ms;   /* loop time of the last whole message, or of the handshake's end */
+    uint64_t bare_since_ms; /* loop time at which this second's frames without data began to be counted */
+    unsigned bare;          /* so many more of them than of others since */
+    bool paused;            /* has been read as much as one turn of the loop has for it */
+    bool overdue;           /* the idle timeout has passed; ends it unless something comes in this turn */
 
     uint8_t ping[CHANNEL_PING_SIZE]; /* body of the ping that is out */
     bool ping_out;

@@ -102,18 +102,23 @@ static void flush(struct channel *c)
     after_write(c);
 }
 
+static void read_on(struct channel *c);
+
 static void on_idle(uv_idle_t *idle)
 {
     struct channel *c = idle->data;
     uv_idle_stop(idle);
     flush(c);
+    if (c->paused && c->state != CHANNEL_ENDED)
+        read_on(c);
 }
 
 void channel_flush(struct channel *channel)
 {
     if (channel->state == CHANNEL_ENDED)
         return;
-    uv_idle_stop(&channel->flusher);
+    if (!channel->paused)
+        uv_idle_stop(&channel->flusher);
     flush(channel);
 }
 
@@ -155,6 +160,15 @@ static void take_bytes(struct channel *c, uint8_t *bytes, size_t length)
         channel_end(c, err);
 }
 
+/* libuv reads a stream that has more than a buffer holds up to 32 times in one turn of the loop: others have
+ * theirs first. */
+static void pause_reading(struct channel *c)
+{
+    c->paused = true;
+    uv_read_stop(&c->socket.stream);
+    uv_idle_start(&c->flusher, on_idle);
+}
+
 static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
 {
     struct channel *c = stream->data;
@@ -164,6 +178,16 @@ static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
         channel_end(c, gone(c));
     else if (length > 0)
         take_bytes(c, (uint8_t *)buffer->base, (size_t)length);
+    if (length == READ_SIZE && c->state != CHANNEL_ENDED)
+        pause_reading(c);
+}
+
+static void read_on(struct channel *c)
+{
+    c->paused = false;
+    int status = uv_read_start(&c->socket.stream, on_alloc, on_read);
+    if (status != 0)
+        channel_end(c, err_of_errno(-status));
 }
 
 void channel_io_start(struct channel *c)
@@ -172,9 +196,7 @@ void channel_io_start(struct channel *c)
         uv_tcp_nodelay(&c->socket.tcp, 1);
         uv_tcp_keepalive(&c->socket.tcp, 1, 60);
     }
-    int status = uv_read_start(&c->socket.stream, on_alloc, on_read);
-    if (status != 0)
-        channel_end(c, err_of_errno(-status));
+    read_on(c);
 }
 
 /* Not into the shared buffer: a message in it may be in its owner's hands right now. */

@@ -4,6 +4,11 @@
 #include "common/clock.h"
 #include "common/secret.h"
 
+/* So many frames without data may come in a second, above those with data: far more than anybody has a use
+ * for, and little work. */
+#define BARE_FRAMES_MAX 256
+#define BARE_FRAMES_MS  1000
+
 /* ---- sending ---- */
 
 /* Appends one frame: header, then the kind and BODY sealed where they lie. */
@@ -123,6 +128,22 @@ static const struct {
     [CHANNEL_PONG] = {take_pong, CHANNEL_PING_SIZE, CHANNEL_PING_SIZE},
 };
 
+/* A frame without data is not answered, or by another one, so nothing else bounds them: to open them would be
+ * all that this process does. */
+static bool is_bare_flood(struct channel *c, uint8_t kind)
+{
+    uint64_t now = uv_now(channel_loop(c));
+    if (now - c->bare_since_ms >= BARE_FRAMES_MS) {
+        c->bare_since_ms = now;
+        c->bare = 0;
+    }
+    if (kind == CHANNEL_DATA)
+        c->bare -= c->bare > 0;
+    else
+        c->bare++;
+    return c->bare > BARE_FRAMES_MAX;
+}
+
 /* Accepting side: the first transport message has opened, so the peer is who it says and is there now. */
 static void authenticated(struct channel *c)
 {
@@ -147,7 +168,7 @@ int channel_transport_receive(uint8_t *bytes, size_t length, void *user)
     if (c->state != CHANNEL_OPEN)
         err = ERR_CLOSED; /* by its owner, in on_open */
     else if (bytes[0] >= CHANNEL_KINDS || plain - 1 < kinds[bytes[0]].shortest ||
-             plain - 1 > kinds[bytes[0]].longest)
+             plain - 1 > kinds[bytes[0]].longest || is_bare_flood(c, bytes[0]))
         err = ERR_FORMAT;
     else
         err = kinds[bytes[0]].take(c, bytes + 1, plain - 1);

@@ -1,13 +1,16 @@
 """One edge that asks for all it may does not keep another waiting."""
 import statistics
+import subprocess
 import time
 
 import pytest
 
+from daemon import SLOW, program
 from pki import key_id
 from test_reload import HASH, P256, Yard
 
 ROUNDS = 100
+CHANNELS = 16
 
 
 @pytest.fixture
@@ -60,3 +63,29 @@ def test_an_rsa_request_of_another_edge_waits_for_its_turn_only(yard):
     """For the batch that is being computed and its own, each of eight on both workers: 32 operations (here twice), not 1,000."""
     wait, one = beside_a_flood(yard, "sign_tls13", key_id(yard.pki.rsa[1]), "0804", HASH)
     assert wait < 64 * one
+
+
+def slowest_beside_frames(yard, kind):
+    """The longest that the first edge waits for a signature while the other floods its channels with frames of KIND."""
+    asker, server = yard.asker(), yard.server
+    seconds(asker, "sign_tls13", key_id(yard.pki.p256[1]), P256, HASH)
+    flood = subprocess.Popen([program("tests/peer_frames"), str(server.port), server.identity.public, yard.second.path,
+                              yard.second_psk, str(CHANNELS), kind], stdout=subprocess.PIPE, text=True)
+    try:
+        assert flood.stdout.readline() == "flooding\n"
+        waits = []
+        while len(waits) < ROUNDS or flood.poll() is None:
+            waits.append(seconds(asker, "sign_tls13", key_id(yard.pki.p256[1]), P256, HASH))
+        assert flood.wait() == 0
+    finally:
+        flood.kill()
+        flood.communicate()
+    print("beside a flood of %s: p50 %.2f ms, slowest %.0f ms" % (kind, statistics.median(waits) * 1e3, max(waits) * 1e3))
+    return max(waits)
+
+
+@pytest.mark.parametrize("kind", ["rekey", "ping", "pong"])
+def test_a_flood_of_frames_without_data_ends_its_channels_and_keeps_nobody_waiting(yard, kind):
+    """All of it together is seconds of work."""
+    assert slowest_beside_frames(yard, kind) < 0.5 * SLOW
+    yard.server.wait_log("event=edge_disconnected edge=other .*reason=malformed")

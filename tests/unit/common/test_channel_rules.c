@@ -90,13 +90,14 @@ static void a_rekey_that_is_announced_but_not_done_ends_it(void **state)
     pair_clear(&p);
 }
 
-/* As many pings as the socket takes, without reading one answer. */
+/* As many pings as the socket takes, each with the data that lets it pass, without reading one answer. */
 static void flood(struct peer *peer, struct buffer *pending)
 {
     while (buffer_length(pending) < 60000) {
-        uint8_t *room = buffer_reserve(pending, 64);
+        uint8_t *room = buffer_reserve(pending, 128);
         assert_non_null(room);
-        buffer_commit(pending, peer_seal(peer, 3, "12345678", 8, room));
+        size_t length = peer_seal(peer, 0, "data", 4, room);
+        buffer_commit(pending, length + peer_seal(peer, 3, "12345678", 8, room + length));
     }
     ssize_t sent = send(peer->fd, buffer_bytes(pending), buffer_length(pending), MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent > 0)
@@ -127,6 +128,112 @@ static void pings_without_reading_the_answers_are_bounded(void **state)
     }
     assert_int_equal(p.server.why, ERR_BUSY);
     assert_true(most <= 100000 + 64);
+    buffer_clear(&pending);
+    close(peer.fd);
+    pair_clear(&p);
+}
+
+/* Kinds of frames without data, and how long their bodies are. */
+static const struct {
+    uint8_t kind;
+    size_t length;
+} bare[] = {{1, 0}, {3, 8}, {4, 8}};
+
+#define BARE_MAX 256 /* in a second, as PROTOCOL.md has it */
+
+static void say_bare(struct peer *peer, size_t which)
+{
+    peer_say(peer, bare[which].kind, "12345678", bare[which].length);
+    if (bare[which].kind == 1)
+        noise_rekey(&peer->sending);
+}
+
+static void frames_without_data_are_bounded(void **state)
+{
+    (void)state;
+    for (size_t which = 0; which < sizeof bare / sizeof bare[0]; which++) {
+        struct pair p;
+        struct peer peer;
+        open_by_hand(&p, &peer);
+        for (unsigned i = 0; i < 3 * BARE_MAX; i++) /* however the seconds lie */
+            say_bare(&peer, which);
+        RUN_UNTIL(&p, p.server.closed == 1);
+        assert_int_equal(p.server.why, ERR_FORMAT);
+        close(peer.fd);
+        pair_clear(&p);
+    }
+}
+
+static void one_frame_without_data_for_each_with_data_always_passes(void **state)
+{
+    (void)state;
+    for (size_t which = 0; which < sizeof bare / sizeof bare[0]; which++) {
+        struct pair p;
+        struct peer peer;
+        open_by_hand(&p, &peer);
+        for (unsigned i = 0; i < 4 * BARE_MAX; i++) {
+            say_bare(&peer, which);
+            peer_say(&peer, 0, "data", 4);
+        }
+        RUN_UNTIL(&p, p.server.messages == 1 + 4 * BARE_MAX);
+        assert_int_equal(p.server.closed, 0);
+        close(peer.fd);
+        pair_clear(&p);
+    }
+}
+
+static void as_many_frames_without_data_as_a_second_has_pass_in_the_next(void **state)
+{
+    (void)state;
+    struct pair p;
+    struct peer peer;
+    open_by_hand(&p, &peer);
+    for (unsigned second = 1; second <= 2; second++) {
+        for (unsigned i = 0; i < BARE_MAX; i++)
+            say_bare(&peer, 2);
+        peer_say(&peer, 0, "data", 4);
+        RUN_UNTIL(&p, p.server.messages == 1 + second);
+        uint64_t until = uv_now(&p.loop) + 1000;
+        SPIN_UNTIL(&p, usleep(1000), uv_now(&p.loop) >= until);
+    }
+    assert_int_equal(p.server.closed, 0);
+    close(peer.fd);
+    pair_clear(&p);
+}
+
+/* Of what waits in the socket one turn of the loop takes a buffer, and the next goes on, until all is read.
+ */
+static void a_turn_of_the_loop_takes_one_buffer_of_a_flood(void **state)
+{
+    (void)state;
+    static const uint8_t body[128];
+    struct pair p;
+    struct peer peer;
+    struct buffer pending = {0};
+    uint64_t count = 0, most = 0;
+    int large = 1 << 20;
+    open_by_hand(&p, &peer);
+    assert_int_equal(setsockopt(peer.fd, SOL_SOCKET, SO_SNDBUF, &large, sizeof large), 0);
+    for (; buffer_length(&pending) < 4u << 20; count++) {
+        uint8_t *room = buffer_reserve(&pending, 256);
+        assert_non_null(room);
+        buffer_commit(&pending, peer_seal(&peer, 0, body, sizeof body, room));
+    }
+    uint64_t frame = buffer_length(&pending) / count;
+    while (p.server.messages < 1 + count) {
+        uint64_t before = p.server.messages;
+        ssize_t sent = 0;
+        assert_false(p.expired);
+        while (buffer_length(&pending) > 0 &&
+               (sent = send(peer.fd, buffer_bytes(&pending), buffer_length(&pending),
+                            MSG_NOSIGNAL | MSG_DONTWAIT)) > 0)
+            buffer_consume(&pending, (size_t)sent);
+        uv_run(&p.loop, UV_RUN_NOWAIT);
+        if (p.server.messages - before > most)
+            most = p.server.messages - before;
+    }
+    assert_in_range(most, 1, 65536 / frame + 1);
+    assert_int_equal(p.server.closed, 0);
     buffer_clear(&pending);
     close(peer.fd);
     pair_clear(&p);
@@ -204,6 +311,10 @@ int main(void)
         cmocka_unit_test(a_ping_is_echoed_and_a_stray_pong_ignored),
         cmocka_unit_test(a_rekey_that_is_announced_but_not_done_ends_it),
         cmocka_unit_test(pings_without_reading_the_answers_are_bounded),
+        cmocka_unit_test(frames_without_data_are_bounded),
+        cmocka_unit_test(one_frame_without_data_for_each_with_data_always_passes),
+        cmocka_unit_test(as_many_frames_without_data_as_a_second_has_pass_in_the_next),
+        cmocka_unit_test(a_turn_of_the_loop_takes_one_buffer_of_a_flood),
         cmocka_unit_test(a_process_that_was_held_up_reads_before_it_judges),
         cmocka_unit_test(a_frame_that_drips_does_not_keep_it_open),
         cmocka_unit_test(a_peer_that_never_closes_back_holds_it_for_a_second_only),
