@@ -248,7 +248,7 @@ def test_an_edge_that_starts_before_its_key_server_binds_whom_came_meanwhile(sit
 def test_a_handshake_waits_for_a_vault_that_stands_still(site, pki, origin):
     with Frozen(site, pki, origin) as frozen, Counted(frozen.edge) as counted:
         page = frozen.begin(clients.fetch, frozen.edge, "rsa.test", tls(pki))
-        assert frozen.edge.admin.metric(r'keyless_edge_key_server_requests_total\{.*op="rsa') == 0
+        assert frozen.edge.admin.metric(r'keyless_edge_key_server_requests_total\{.*operation="rsa') == 0
         frozen.go_on()
         assert b"from the origin" in page.result()
         assert counted == {"bound": 1}
@@ -308,7 +308,7 @@ def test_when_no_epoch_comes_in_time_the_session_is_plain(site, pki, origin, opt
 def test_clients_without_extended_master_secret_wait_for_no_epoch(site, pki, origin):
     with Frozen(site, pki, origin, BOTH) as frozen, Counted(frozen.edge) as counted:
         page = frozen.begin(clients.fetch, frozen.edge, "rsa.test", tls(pki, clients.NO_EXTENDED_MASTER_SECRET))
-        frozen.edge.admin.wait_metric(r'keyless_edge_key_server_requests_total\{server="ks1",op="rsa_premaster"')  # it asks already
+        frozen.edge.admin.wait_metric(r'keyless_edge_key_server_requests_total\{server="ks1",operation="rsa_premaster"')  # it asks already
         frozen.go_on()
         assert b"from the origin" in page.result()
         assert counted == {"plain": 1, "no_ems": 1}

@@ -80,14 +80,14 @@ def test_each_of_two_key_servers_is_asked_for_what_it_grants(site, pki, both, or
         for suite in ANY_TYPE.split(":"):
             assert shown(edge, pki, ssl.TLSVersion.TLSv1_2, suite) in ("rsa", "p256")
     assert [server.admin.metric(REFUSED) for server in servers] == [0, 0]
-    assert all(edge.admin.metric(r'key_server_answers_total\{server="ks%d",op="sign_tls12",status="ok"' % n) >= 10 for n in (1, 2))
+    assert all(edge.admin.metric(r'key_server_answers_total\{server="ks%d",operation="sign_tls12",status="ok"' % n) >= 10 for n in (1, 2))
 
 
 def test_without_any_grant_the_key_server_refuses_and_its_owner_hears_of_it(site, pki, both, origin):
     keys, certs = both
     server = site.start_server(keys, authorized=line(site, "other"))
     edge = site.start_edge([server], certs, origin.address)
-    wait_until(lambda: edge.admin.metric(r'key_server_answers_total\{server="ks1",op="keys",status="ok"'), "the key server's word")
+    wait_until(lambda: edge.admin.metric(r'key_server_answers_total\{server="ks1",operation="keys",status="ok"'), "the key server's word")
     ok, text = clients.s_client(edge, "both.test", pki.ca, "-tls1_3")
     assert not ok, text
     server.wait_log(r"event=request_refused .*reason=key_not_granted")

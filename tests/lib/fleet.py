@@ -88,8 +88,14 @@ class Admin:
         return found
 
     def metric(self, pattern):
-        """The sum of all samples whose name and labels match."""
-        return sum(value for name, value in self.metrics().items() if re.search(pattern, name))
+        """The sum of all samples whose name and labels match. There must be a metric of that name with these labels, whatever their
+        values: of one that is called otherwise, none would be counted for ever."""
+        samples = self.metrics()
+        family = [name for name in samples if re.search(re.split(r"\\?\{", pattern)[0], name)]
+        assert family, "no metric is called %s" % pattern
+        for label in re.findall(r'(\w+)="', pattern):
+            assert any(label + '="' in name for name in family), "%s: none has the label %s" % (pattern, label)
+        return sum(samples[name] for name in family if re.search(pattern, name))
 
     def wait_metric(self, pattern, least=1):
         return wait_until(lambda: self.metric(pattern) >= least, "metric %s >= %s" % (pattern, least))
