@@ -31,6 +31,20 @@ int process_open_standard(void)
     return 0;
 }
 
+/* Whoever starts a daemon may have blocked or ignored signals for itself, and both are inherited: an ignored
+ * SIGCHLD tells nobody of a child's end, a blocked SIGTERM ends nothing. */
+static int forget_inherited_signals(void)
+{
+    static const int needed[] = {SIGCHLD, SIGTERM, SIGINT, SIGALRM};
+    const struct sigaction usual = {.sa_handler = SIG_DFL};
+    sigset_t none;
+    for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++)
+        if (sigaction(needed[i], &usual, NULL) != 0)
+            return ERR_SYSTEM;
+    sigemptyset(&none);
+    return sigprocmask(SIG_SETMASK, &none, NULL) == 0 ? 0 : ERR_SYSTEM;
+}
+
 int process_begin(void)
 {
     static const int ignored[] = {SIGUSR1, SIGUSR2, SIGPIPE, SIGXFSZ, SIGTTOU, SIGTTIN};
@@ -38,7 +52,8 @@ int process_begin(void)
     for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++)
         if (sigaction(ignored[i], &ignore, NULL) != 0)
             return ERR_SYSTEM;
-    return process_open_standard();
+    int err = forget_inherited_signals();
+    return err != 0 ? err : process_open_standard();
 }
 
 const char *process_signal_name(int number)

@@ -28,7 +28,8 @@
  * or socket opened later is taken for one of them. ERR_SYSTEM when there is no /dev/null. */
 int process_open_standard(void) MUST_USE;
 /* The same for a daemon, and no signal that others send by habit is its end (SIGUSR1, SIGUSR2, SIGPIPE,
- * SIGXFSZ) or stops it when it writes to a terminal from the background (SIGTTOU, SIGTTIN). */
+ * SIGXFSZ) or stops it when it writes to a terminal from the background (SIGTTOU, SIGTTIN). What its parent
+ * has blocked or ignored of those that it needs (SIGCHLD, SIGTERM, SIGINT) is as usual again. */
 int process_begin(void) MUST_USE;
 /* "HUP", "USR1", "USR2", or "?" */
 const char *process_signal_name(int number);

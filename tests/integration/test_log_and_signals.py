@@ -12,7 +12,7 @@ import pytest
 
 import clients
 from daemon import PATIENCE, Daemon, SanitizerReports, program, wait_until
-from fleet import Admin
+from fleet import Admin, Edge
 
 PIPE = 4096  # bytes of the smallest pipe
 
@@ -189,6 +189,20 @@ def test_descriptors_that_are_closed_at_the_start_lead_nowhere(site, pki, origin
         if process.poll() is None:
             process.kill()
             process.wait()
+
+
+@pytest.mark.parametrize("how", ["--block-signal", "--ignore-signal"])
+def test_a_parent_that_has_blocked_or_ignored_signals_leaves_nothing_behind(site, pki, origin, how):
+    inside = ["env", how]
+    identity, config, folder = site.server_folder([pki.rsa[0]])
+    server = site.restart_server(folder, identity, config, inside=inside)
+    edge = Edge(site.edge_config([(server.address, identity.public)], [pki.rsa[1]], origin.address), inside)
+    site.daemons.append(edge)
+    edge.wait_ready()
+    os.kill(server.children()["keyless-vault"], signal.SIGKILL)
+    server.wait_log("event=vault_ready cause=restart")
+    handshakes(edge, pki, 2)
+    assert edge.stop() == 0 and server.stop() == 0
 
 
 def test_the_command_runs_with_descriptors_closed():
