@@ -143,6 +143,9 @@ int address_parse_endpoint(struct address *out, char host[static ADDRESS_HOST_SI
     host[0] = 0;
     if (strncmp(text, "unix:", 5) == 0)
         return parse_local(out, text + 5, fault);
+    if (strstr(text, "://") != NULL)
+        return fault_set(fault, ERR_CONFIG, "%s: a URL; write host and port only, like www.example.com:443",
+                         text);
     int err = split(text, host, &port_text, fault);
     if (err != 0)
         return err;

@@ -69,6 +69,8 @@ static void wrong_addresses_are_refused_with_their_mend(void **state)
         {"127.0.0.1:80x", "not a port"},
         {"127.0.0.1:99999999999999999999", "not a port"},
         {"2407", "only a port"},
+        {"http://127.0.0.1:8080/", "a URL; write host and port only"},
+        {"https://www.example.com", "a URL; write host and port only"},
         {"[::1:443", "brackets"},
         {"[::1]443", "brackets"},
         {"1:2:3", "colons"},
