@@ -2,6 +2,7 @@
 
 #include "common/secret.h"
 #include "edge/async.h"
+#include "edge/tls_socket.h"
 
 /* HandshakeType (RFC 5246, 7.4), the first byte of a message. */
 enum { SERVER_HELLO = 2, CLIENT_KEY_EXCHANGE = 16 };
@@ -98,14 +99,9 @@ static int on_new_session(SSL *ssl, int is_forward_secure)
 
 /* ---- the messages ---- */
 
-static void stop_following(SSL *ssl)
-{
-    SSL_set_msg_callback(ssl, NULL);
-}
-
 static void give_up(struct exchange *exchange, SSL *ssl)
 {
-    stop_following(ssl);
+    tls_socket_show_nobody(ssl);
     buffer_clear(&exchange->held.messages);
 }
 
@@ -126,7 +122,7 @@ static void on_message(int written, int version, int content_type, const void *b
         return;
     }
     if (type == CLIENT_KEY_EXCHANGE) {
-        stop_following(ssl); /* the provider writes it, with the ciphertext that it asks for */
+        tls_socket_show_nobody(ssl); /* the provider writes it, with the ciphertext that it asks for */
         return;
     }
     exchange->lost = length > PROVIDER_MESSAGES_MAX - buffer_length(messages) ||

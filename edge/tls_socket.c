@@ -74,6 +74,18 @@ void tls_socket_wake(struct tls_socket *socket)
     socket->reads = 0;
 }
 
+static void on_shown(int written, int version, int content_type, const void *bytes, size_t length, SSL *ssl,
+                     void *user)
+{
+    (void)written, (void)version, (void)content_type, (void)bytes, (void)length, (void)ssl, (void)user;
+}
+
+void tls_socket_show_nobody(SSL *ssl)
+{
+    SSL_set_msg_callback(ssl, on_shown);
+    SSL_set_msg_callback_arg(ssl, NULL);
+}
+
 int tls_socket_attach(SSL *ssl, struct tls_socket *socket)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -84,5 +96,6 @@ int tls_socket_attach(SSL *ssl, struct tls_socket *socket)
         return ERR_MEMORY;
     BIO_set_data(bio, socket);
     SSL_set_bio(ssl, bio, bio);
+    tls_socket_show_nobody(ssl);
     return 0;
 }

@@ -23,8 +23,12 @@ struct tls_socket {
     unsigned reads; /* since then */
 };
 
-/* From now on SSL reads and writes through SOCKET, which must outlive it. ERR_MEMORY. */
+/* From now on SSL reads and writes through SOCKET, which must outlive it, and shows nobody. ERR_MEMORY. */
 int tls_socket_attach(SSL *ssl, struct tls_socket *socket) MUST_USE;
+/* From now on nobody is shown what SSL sends and receives (SSL_set_msg_callback()). A callback there is in
+ * any case: from 3.2 on OpenSSL's record layers call none when there was none at the time when they were
+ * made. */
+void tls_socket_show_nobody(SSL *ssl);
 /* The loop, which tells as long as there is something, has told that there is something to be read. */
 void tls_socket_wake(struct tls_socket *socket);
 

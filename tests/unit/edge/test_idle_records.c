@@ -34,6 +34,7 @@ static int set_up(void **state)
     assert_int_equal(BIO_new_bio_pair(&inside, PIPE, &rig.outside, PIPE), 1);
     SSL_set_bio(rig.io.ssl, inside, inside);
     SSL_set_bio(rig.client, rig.outside, rig.outside);
+    tls_socket_show_nobody(rig.io.ssl); /* as from a connection's beginning on */
     SSL_set_accept_state(rig.io.ssl);
     SSL_set_connect_state(rig.client);
     assert_true(remote_keys_shake(rig.client, rig.io.ssl));
