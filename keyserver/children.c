@@ -47,6 +47,17 @@ bool children_any(const struct children *children)
     return false;
 }
 
+pid_t children_wait(const struct children *children, bool others_too, int *wait_status)
+{
+    for (size_t i = 0; i < CHILDREN_MAX; i++) {
+        const struct child *child = &children->item[i];
+        if (child->role != CHILD_FREE && waitpid(child->pid, wait_status, WNOHANG) == child->pid)
+            return child->pid;
+    }
+    pid_t pid = others_too ? waitpid(-1, wait_status, WNOHANG) : 0;
+    return pid > 0 ? pid : 0;
+}
+
 int children_take(struct children *children, pid_t pid, struct child *out)
 {
     for (size_t i = 0; i < CHILDREN_MAX; i++) {

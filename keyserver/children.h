@@ -35,6 +35,10 @@ struct children {
 struct child *children_find(struct children *children, enum child_role role);
 bool children_any(const struct children *children);
 size_t children_count(const struct children *children, enum child_role role);
+/* The process id of one that has ended, with its WAIT_STATUS as of waitpid(); 0 when none has. With
+ * OTHERS_TOO also that of one which is not known here. While the loader may have forked a vault of which its
+ * answer is not read yet, such a one is to be left: nobody else tells the end of that vault. */
+pid_t children_wait(const struct children *children, bool others_too, int *wait_status) MUST_USE;
 /* Copies the child PID out and forgets it; ERR_NOT_FOUND. */
 int children_take(struct children *children, pid_t pid, struct child *out) MUST_USE;
 /* Kills them all at once. */

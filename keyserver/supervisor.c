@@ -136,7 +136,7 @@ static void reap(struct supervisor *s)
     pid_t pid;
     int status;
 
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+    while ((pid = children_wait(&s->children, !supervisor_is_loading(s), &status)) > 0)
         on_child_end(s, pid, status);
 }
 
@@ -146,6 +146,7 @@ static void on_answer(struct supervisor *s)
 
     if (status != 0 && !s->stopping)
         stop(s, status);
+    reap(s); /* a vault may have ended before it was known */
 }
 
 static void on_signal(struct supervisor *s)

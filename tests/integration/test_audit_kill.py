@@ -71,8 +71,11 @@ class Yard:
         self.killed[victim] += 1
 
     def run(self, kills):
-        for _ in range(kills):
-            self.kill()
+        try:
+            for _ in range(kills):
+                self.kill()
+        except AssertionError as error:
+            raise AssertionError("%s; its log:\n%s" % (error, "\n".join(self.server.lines[-60:]))) from error
         self.load.wait_more(self.load.in_flight + 1)  # the last one is of a vault that lives, and ends in order
         self.load.end()
         assert self.server.stop() == 0

@@ -33,7 +33,7 @@ static void wait_for(int fd, short events)
 {
     struct pollfd poll_fd = {.fd = fd, .events = events};
 
-    assert_int_equal(poll(&poll_fd, 1, 5000), 1);
+    assert_int_equal(poll(&poll_fd, 1, 30000), 1);
 }
 
 /* Both ends of a connection: ours as the edge has it, and the origin's. */

@@ -52,7 +52,7 @@ static void wait_readable(int fd)
 {
     struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
 
-    assert_int_equal(poll(&poll_fd, 1, 5000), 1);
+    assert_int_equal(poll(&poll_fd, 1, 30000), 1);
 }
 
 static void say(struct rig *rig, const char *text)

@@ -14,7 +14,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/log.h"
 #include "keyserver/child.h"
+#include "keyserver/children.h"
 
 static void the_wait_doubles_up_to_its_end_and_is_forgotten_after_a_long_life(void **state)
 {
@@ -107,12 +109,62 @@ static void a_child_outlasts_the_signals_meant_for_its_parent(void **state)
     close(go[1]);
 }
 
+/* Returns when the child has ended, and leaves it to be waited for. */
+static pid_t ended_child(int status)
+{
+    siginfo_t info;
+    pid_t pid = fork();
+
+    if (pid == 0)
+        _exit(status);
+    assert_true(pid > 0);
+    assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+    return pid;
+}
+
+/* As a vault that is killed at its birth, while the loader's answer is on its way. */
+static void the_end_of_a_vault_waits_until_it_is_known(void **state)
+{
+    struct children children = {0};
+    struct child child;
+    int status = 0;
+
+    (void)state;
+    log_init("test", LOG_ERROR, LOG_LOGFMT);
+    pid_t vault = ended_child(7), loader = ended_child(3);
+    children.item[2] = (struct child){.role = CHILD_LOADER, .pid = loader};
+    assert_int_equal(children_wait(&children, false, &status), loader);
+    assert_int_equal(WEXITSTATUS(status), 3);
+    assert_int_equal(children_take(&children, loader, &child), 0);
+    assert_int_equal(children_wait(&children, false, &status), 0);
+    children_add_vault(&children, vault);
+    assert_int_equal(children_wait(&children, false, &status), vault);
+    assert_int_equal(WEXITSTATUS(status), 7);
+    assert_int_equal(children_take(&children, vault, &child), 0);
+    assert_int_equal(child.role, CHILD_VAULT_LOADING);
+    assert_int_equal(children_wait(&children, true, &status), 0);
+}
+
+static void others_that_were_adopted_are_waited_for(void **state)
+{
+    struct children children = {0};
+    int status = 0;
+
+    (void)state;
+    pid_t other = ended_child(0);
+    assert_int_equal(children_wait(&children, false, &status), 0);
+    assert_int_equal(children_wait(&children, true, &status), other);
+    assert_int_equal(children_wait(&children, true, &status), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_wait_doubles_up_to_its_end_and_is_forgotten_after_a_long_life),
         cmocka_unit_test(a_child_keeps_its_descriptors_in_order_and_no_other),
         cmocka_unit_test(a_child_outlasts_the_signals_meant_for_its_parent),
+        cmocka_unit_test(the_end_of_a_vault_waits_until_it_is_known),
+        cmocka_unit_test(others_that_were_adopted_are_waited_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

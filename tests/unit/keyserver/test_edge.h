@@ -17,7 +17,7 @@
 #include "proto/msg.h"
 
 #define EDGE_ANSWERS_MAX 512
-#define EDGE_PATIENCE_MS 10000
+#define EDGE_PATIENCE_MS 30000
 
 struct test_edge {
     uv_loop_t loop;
