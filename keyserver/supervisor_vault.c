@@ -44,7 +44,8 @@ bool supervisor_is_loading(const struct supervisor *s)
 
 bool supervisor_vault_is_coming(const struct supervisor *s)
 {
-    return s->ready_fd >= 0 || s->wall_ready;
+    /* Or one that has ended, of which waitpid() has not told yet: it is not to be taken for the next one. */
+    return s->ready_fd >= 0 || s->wall_ready || children_count(&s->children, CHILD_VAULT_LOADING) > 0;
 }
 
 /* ---- ready, and the hand-over ---- */
@@ -181,9 +182,12 @@ void supervisor_vault_failed(struct supervisor *s, uint64_t lived_ms, const char
     supervisor_close_fd(&s->wall_fd);
     s->wall_ready = false;
     if (s->cause == CONTROL_WALL_RELOAD) {
+        bool serves = children_find(&s->children, CHILD_VAULT) != NULL;
         supervisor_drop_reload(s);
         log_event(LOG_ERROR, "reload_failed", "error=\"%s\"",
-                  why != NULL ? why : "the new vault could not start; the old one stays");
+                  why != NULL ? why
+                  : serves    ? "the new vault could not start; the old one stays"
+                              : "the new vault could not start; another with the old keys follows");
     }
     if (children_find(&s->children, CHILD_VAULT) == NULL)
         child_backoff_died(&s->vault_backoff, clock_ms(), lived_ms);
