@@ -1,6 +1,7 @@
 #include "common/sandbox.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -49,9 +50,10 @@ static int add_rule(scmp_filter_ctx filter, const struct sandbox_rule *rule, enu
         return 0;
     if (rule->want == SANDBOX_ANY)
         return seccomp_rule_add(filter, action, number, 0);
-    return seccomp_rule_add(
-        filter, action, number, 1,
-        SCMP_CMP(rule->argument, SCMP_CMP_MASKED_EQ, rule->mask, wanted_value(rule, folder)));
+    const struct scmp_arg_cmp wanted[] = {
+        SCMP_CMP(rule->argument, SCMP_CMP_MASKED_EQ, rule->mask, wanted_value(rule, folder)),
+        SCMP_CMP(0, SCMP_CMP_MASKED_EQ, UINT32_MAX, (uint32_t)AT_FDCWD)};
+    return seccomp_rule_add_array(filter, action, number, rule->by_name ? 2 : 1, wanted);
 }
 
 static int add_rules(scmp_filter_ctx filter, enum sandbox_role role, enum sandbox_mode mode, int folder)

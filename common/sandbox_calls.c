@@ -97,7 +97,7 @@ const struct sandbox_rule sandbox_rules[] = {
     CALL("munlock", ALL),
     CALL("brk", ALL),
     CALL("getrandom", ALL),
-    CALL("sysinfo", WIDE), /* the C library's sort asks how much there is */
+    CALL("sysinfo", ALL), /* the C library's sort asks how much there is, and takes no error for an answer */
 
     /* Signals: of all but the one that tells of a refused call (31) the handler may be another. */
     BIT_CLEAR(0),
@@ -128,7 +128,7 @@ const struct sandbox_rule sandbox_rules[] = {
     CALL("membarrier", ALL),
     CALL("prlimit64", N | E | R, WITHOUT(2, UINT64_MAX)), /* looks, and changes nothing */
     CALL("prctl", N | E | R, WHEN(0, INT, PR_SET_NAME)),
-    CALL("prctl", N | E | R, WHEN(0, INT, PR_SET_VMA)),
+    CALL("prctl", V | N | E | R, WHEN(0, INT, PR_SET_VMA)),
     CALL("clone", N | E, WHEN(0, THREADS, THREADS)),
     CALL("clone3", WIDE, .error = ENOSYS), /* its flags are in memory; the C library falls back on clone */
     CALL("exit", ALL),
@@ -257,7 +257,13 @@ const struct sandbox_rule sandbox_rules[] = {
     CALL("landlock_restrict_self", S | L),
 
     /* What libraries try, and can do without: a spare descriptor for when there is none, the kernel's
-       version. */
+     * version; of the C library the kernel's policy of memory, when a thread's heap shrinks, the number of
+     * processors, the time zone, and the library that walks stacks. The vault's row is no wider than what the
+     * C library opens so: it reads by a path, and keeps nothing open over an exec. What else the vault opens
+     * ends it. */
+    CALL("openat", V, .error = EACCES, .by_name = true,
+         WHEN(2, INT & ~(unsigned)(O_DIRECTORY | O_NONBLOCK), O_RDONLY | O_CLOEXEC)),
+    CALL("mmap", E, .error = EACCES, WHEN(2, PROT_EXEC | PROT_WRITE, PROT_EXEC)), /* of that library */
     CALL("openat", N, .error = EACCES),
     CALL("open", N | E, .error = EACCES),
     CALL("access", N | E, .error = EACCES),

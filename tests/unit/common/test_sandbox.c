@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <execinfo.h>
 #include <fcntl.h>
 #include <linux/perf_event.h>
 #include <netdb.h>
@@ -59,6 +60,23 @@ static pid_t parent; /* whose the processes here are */
 static void try_open(void)
 {
     (void)!open("/etc/passwd", O_RDONLY);
+}
+
+/* As the C library opens what it can do without, but to write. */
+static void try_open_to_write(void)
+{
+    (void)!open("/proc/sys/vm/overcommit_memory", O_RDWR | O_CLOEXEC);
+}
+
+static void try_open_a_path(void)
+{
+    (void)!open("/etc/passwd", O_PATH | O_CLOEXEC);
+}
+
+/* No folder of the vault's is at this descriptor. */
+static void try_open_in_another_folder(void)
+{
+    (void)!openat(STDERR_FILENO, "passwd", O_RDONLY | O_CLOEXEC);
 }
 
 static void try_create(void)
@@ -203,6 +221,9 @@ static const struct {
     void (*act)(void);
 } forbidden[] = {
     {"openat", V, try_open},
+    {"openat", V | E | R, try_open_to_write},
+    {"openat", V, try_open_a_path},
+    {"openat", V, try_open_in_another_folder},
     {"openat", V | E | R, try_create},
     {"socket", V | N | S | L, try_ip_socket},
     {"socket", ALL, try_packet_socket},
@@ -236,6 +257,7 @@ struct trial {
     enum sandbox_mode mode;
     void (*before)(void);
     void (*act)(void);
+    bool keep_files; /* as on a kernel without Landlock */
     char text[TEXT_SIZE];
 };
 
@@ -250,7 +272,7 @@ static _Noreturn void run_child(const struct trial *trial, int log_fd)
         trial->before();
     if (process_harden("test", &fault) != 0)
         _exit(1);
-    state.files_denied = process_deny_files();
+    state.files_denied = !trial->keep_files && process_deny_files();
     if (sandbox_enter(&state, trial->role, trial->mode, -1, &fault) != 0) {
         log_event(LOG_ERROR, "not_entered", "error=\"%s\"", fault.text);
         _exit(3);
@@ -499,6 +521,72 @@ static void what_a_role_does_is_allowed(void **state)
     }
 }
 
+/* ---- what the C library does by itself ---- */
+
+#define CHUNK  ((size_t)64 << 10) /* small enough to come from the heap, not from mmap() */
+#define CHUNKS 32                 /* 2 MB: a heap gives back what is free above 128 KB */
+
+static int up_or_down(const void *a, const void *b)
+{
+    return (*(const uint64_t *)a > *(const uint64_t *)b) - (*(const uint64_t *)a < *(const uint64_t *)b);
+}
+
+/* In a thread that is not the first, so in a heap of its own. */
+static void grow_and_shrink_the_heap(void)
+{
+    void *chunks[CHUNKS];
+    for (size_t i = 0; i < CHUNKS; i++) {
+        must((chunks[i] = malloc(CHUNK)) != NULL);
+        memset(chunks[i], 1, CHUNK);
+    }
+    for (size_t i = CHUNKS; i > 0; i--)
+        free(chunks[i - 1]);
+}
+
+static void *use_the_c_library_when_told(void *argument)
+{
+    static uint64_t numbers[4096];
+    void *frames[8];
+    struct tm tm;
+    time_t now = 0;
+    char byte;
+    if (read(pipe_to_thread[0], &byte, 1) != 1)
+        return argument;
+    grow_and_shrink_the_heap();
+    grow_and_shrink_the_heap();
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        numbers[i] = i * 2654435761u % 4093;
+    qsort(numbers, sizeof numbers / sizeof numbers[0], sizeof numbers[0], up_or_down);
+    must(sysconf(_SC_NPROCESSORS_ONLN) > 0 && sysconf(_SC_NPROCESSORS_CONF) > 0);
+    must(sysconf(_SC_PHYS_PAGES) > 0 && localtime_r(&now, &tm) != NULL);
+    must(strerror(EFBIG) != NULL);
+    (void)!backtrace(frames, 8); /* loads a library, or does not */
+    return argument;
+}
+
+static void start_user_of_the_c_library(void)
+{
+    must(pipe(pipe_to_thread) == 0);
+    must(pthread_create(&thread_before, NULL, use_the_c_library_when_told, NULL) == 0);
+}
+
+static void what_the_c_library_does_by_itself_ends_nobody(void **state)
+{
+    (void)state;
+    if (PROCESS_SANITIZED)
+        SKIP_FOR("no sandbox under a sanitizer");
+    for (unsigned role = 0; role < SANDBOX_ROLES; role++) {
+        struct trial trial = {
+            .role = (enum sandbox_role)role, .before = start_user_of_the_c_library, .act = tell_thread};
+        for (int files = 0; files < 2; files++) {
+            trial.keep_files = files == 1;
+            int status = run(&trial);
+            if (!survived(status) || strstr(trial.text, "event=entered filter=filtered") == NULL)
+                fail_msg("%s: status %x: %s", role_names[role], (unsigned)status, trial.text);
+        }
+    }
+}
+
 static void do_abort(void)
 {
     abort();
@@ -677,6 +765,7 @@ int main(void)
         cmocka_unit_test(nothing_is_refused_when_it_is_only_logged),
         cmocka_unit_test(threads_that_were_there_before_are_inside_too),
         cmocka_unit_test(what_a_role_does_is_allowed),
+        cmocka_unit_test(what_the_c_library_does_by_itself_ends_nobody),
         cmocka_unit_test(a_process_that_aborts_dies_of_that),
         cmocka_unit_test(what_a_child_may_its_parent_may),
         cmocka_unit_test(every_name_is_that_of_a_call),
