@@ -13,3 +13,15 @@ void descriptors_require(unsigned long wanted, const char *why)
                 "unit's section [Service] (without systemd: ulimit -n %lu), or set less\"",
                 have, why, wanted, wanted, wanted);
 }
+
+int descriptors_check(unsigned long least, const char *what, struct fault *fault)
+{
+    unsigned long have = process_raise_descriptors();
+    if (have >= least)
+        return 0;
+    return fault_set(
+        fault, ERR_SYSTEM,
+        "the limit of open files is %lu, and %s needs %lu to start; write LimitNOFILE=%lu or more "
+        "into the unit's section [Service] (without systemd: ulimit -n %lu)",
+        have, what, least, least, least);
+}

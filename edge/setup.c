@@ -158,12 +158,27 @@ static void warn_of_descriptors(const struct setup *setup)
                         why);
 }
 
+/* Its loops and sockets and one channel to each key server; of what it has once, and of a client or two, the
+ * rest. */
+static int check_descriptors(const struct edge_config *config, struct fault *fault)
+{
+    const unsigned long once = 24, loop = 5;
+    unsigned threads = thread_count(config);
+    char what[64];
+
+    snprintf(what, sizeof what, "an edge with %u thread%s", threads, threads == 1 ? "" : "s");
+    return descriptors_check(once + threads * (loop + config->listen.count + config->key_servers.count), what,
+                             fault);
+}
+
 int setup_load(struct setup *out, const char *file, enum setup_use use, struct fault *fault)
 {
     int error;
 
     names_init(&out->names);
     error = check_endpoints(&out->config, file, fault);
+    if (!error && use == SETUP_SERVE)
+        error = check_descriptors(&out->config, fault);
     if (!error)
         error = use == SETUP_TEST ? check_start(&out->config, file, fault)
                                   : privileges_check(file, out->config.user, fault);

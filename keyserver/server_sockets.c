@@ -81,6 +81,13 @@ int server_sockets_check(const struct server_config *config, const char *file, s
     return r != 0 ? r : listening_check_admin(file, config->admin, SERVER_ADMIN_DEFAULT_PORT, fault);
 }
 
+/* The net process has the most: its loop, its ends of the wall, and beside them room for an edge or two. */
+int server_sockets_check_limit(const struct server_config *config, struct fault *fault)
+{
+    const unsigned long once = 32;
+    return descriptors_check(once + config->listen.count, "a key server", fault);
+}
+
 void server_sockets_warn(const struct server_config *config, size_t edges)
 {
     char why[128];
