@@ -87,6 +87,24 @@ int process_harden(const char *name, struct fault *fault)
     return 0;
 }
 
+const char *process_limit_mend(int why)
+{
+    switch (why) {
+    case EFBIG:
+        return "; the memory that processes share counts as a file: lift the limit of a file's size "
+               "(RLIMIT_FSIZE), with LimitFSIZE=infinity in the unit's section [Service] (without systemd: "
+               "ulimit -f unlimited)";
+    case EAGAIN:
+        return "; raise the limit of processes (RLIMIT_NPROC, or the control group's), with LimitNPROC= and "
+               "TasksMax= in the unit's section [Service] (without systemd: ulimit -u)";
+    case EMFILE:
+        return "; raise the limit of open files (RLIMIT_NOFILE), with LimitNOFILE= in the unit's section "
+               "[Service] (without systemd: ulimit -n)";
+    default:
+        return "";
+    }
+}
+
 unsigned long process_raise_descriptors(void)
 {
     struct rlimit limit;

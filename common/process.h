@@ -37,6 +37,9 @@ const char *process_signal_name(int number);
 /* No core, not dumpable, no new privileges, umask 077; SIGPIPE and SIGXFSZ are ignored, so that a peer that
  * hangs up and a full file are errors to handle. NAME becomes the process's comm (≤ 15 chars). */
 int process_harden(const char *name, struct fault *fault) MUST_USE;
+/* What lifts the limit that a call to the kernel failed of with the errno WHY, to be said after its text
+ * ("; raise the limit of ..."); "" when it is no limit of the process's. */
+const char *process_limit_mend(int why);
 /* Raises RLIMIT_NOFILE to its hard limit; returns the new soft limit. */
 unsigned long process_raise_descriptors(void);
 /* True when FD, which was just opened, is one of the last descriptors that this process may have (32 of them,

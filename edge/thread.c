@@ -273,14 +273,15 @@ int thread_new(struct thread **out, unsigned number, const struct setup *setup, 
     thread->timer_due = TIMEOUTS_NEVER;
     init_host(thread);
     thread->host.traces = trace_new();
-    if (!thread->host.traces || init_loop(thread) != 0) {
+    int error = thread->host.traces ? init_loop(thread) : ERR_MEMORY;
+    if (error) {
         close_all(listeners, count);
         trace_free(thread->host.traces);
         free(thread);
-        return ERR_MEMORY;
+        return error;
     }
-    int error = listeners_init(&thread->listeners, &thread->host, listeners, count,
-                               (size_t)setup->config.connections_max, number);
+    error = listeners_init(&thread->listeners, &thread->host, listeners, count,
+                           (size_t)setup->config.connections_max, number);
     if (error)
         thread_free(thread);
     else

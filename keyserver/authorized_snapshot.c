@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/process.h"
 #include "keyserver/sealed.h"
 
 int authorized_snapshot_take(const char *file, struct fault *fault)
@@ -14,7 +15,8 @@ int authorized_snapshot_take(const char *file, struct fault *fault)
         return err;
     int fd = sealed_make("authorized_edges", buffer_bytes(&text), buffer_length(&text));
     if (fd < 0)
-        fd = fault_set(fault, fd, "%s: cannot be kept in memory: %s", file, strerror(errno));
+        fd = fault_set(fault, fd, "%s: cannot be kept in memory: %s%s", file, strerror(errno),
+                       process_limit_mend(errno));
     buffer_clear(&text);
     return fd;
 }

@@ -265,24 +265,6 @@ static int enter_sandbox(const struct supervisor *s, struct fault *fault)
     return r;
 }
 
-/* The limits that a start of processes meets, each with its own mend. */
-static int cannot_start(int why, struct fault *fault)
-{
-    const char *mend = "";
-
-    if (why == EFBIG)
-        mend = "; the memory that processes share counts as a file: lift the limit of a file's size "
-               "(RLIMIT_FSIZE), with LimitFSIZE=infinity in the unit's section [Service] (without systemd: "
-               "ulimit -f unlimited)";
-    else if (why == EAGAIN)
-        mend = "; raise the limit of processes (RLIMIT_NPROC, or the control group's), with LimitNPROC= and "
-               "TasksMax= in the unit's section [Service] (without systemd: ulimit -u)";
-    else if (why == EMFILE)
-        mend = "; raise the limit of open files (RLIMIT_NOFILE), with LimitNOFILE= in the unit's section "
-               "[Service] (without systemd: ulimit -n)";
-    return fault_set(fault, ERR_SYSTEM, "cannot start a process: %s%s", strerror(why), mend);
-}
-
 static int begin(struct supervisor *s, struct fault *fault)
 {
     int r = server_sockets_check_limit(&s->config, fault);
@@ -308,7 +290,8 @@ static int begin(struct supervisor *s, struct fault *fault)
     if (r == 0 &&
         (supervisor_start_loader(s) != 0 ||
          supervisor_start_vault(s, &s->config, s->edges_fd, CONTROL_WALL_START) != 0 || start_net(s) != 0))
-        r = cannot_start(errno, fault);
+        r = fault_set(fault, ERR_SYSTEM, "cannot start a process: %s%s", strerror(errno),
+                      process_limit_mend(errno));
     return r;
 }
 

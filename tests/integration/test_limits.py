@@ -55,5 +55,7 @@ def test_too_few_descriptors_are_said_and_the_least_are_enough(site, pki, origin
 
 def test_a_limit_of_the_size_of_files_is_named(site, pki, origin):
     """It holds for the memory that the key server's processes share."""
-    said = refused("server", configs(site, pki, origin)["server"], "fsize", 1000)
-    assert re.search(r"cannot start a process: File too large; .*RLIMIT_FSIZE.*LimitFSIZE=infinity.*ulimit -f unlimited", said), said
+    conf = configs(site, pki, origin)["server"]
+    for few, what in ((10, "authorized_edges: cannot be kept in memory"), (1000, "cannot start a process")):
+        said = refused("server", conf, "fsize", few)
+        assert re.search(what + r": File too large; .*RLIMIT_FSIZE.*LimitFSIZE=infinity.*ulimit -f unlimited", said), said

@@ -130,6 +130,15 @@ static int raise_descriptors(void)
     return getrlimit(RLIMIT_NOFILE, &low) == 0 && low.rlim_cur == low.rlim_max ? 0 : 4;
 }
 
+static void a_limit_is_named_where_there_is_one(void **state)
+{
+    (void)state;
+    assert_non_null(strstr(process_limit_mend(EFBIG), "RLIMIT_FSIZE"));
+    assert_non_null(strstr(process_limit_mend(EAGAIN), "RLIMIT_NPROC"));
+    assert_non_null(strstr(process_limit_mend(EMFILE), "RLIMIT_NOFILE"));
+    assert_string_equal(process_limit_mend(ENOMEM), "");
+}
+
 static void descriptors_are_raised_to_the_hard_limit(void **state)
 {
     (void)state;
@@ -232,6 +241,7 @@ int main(void)
         cmocka_unit_test(hardening_does_what_it_says),
         cmocka_unit_test(one_folder_may_stay_for_regular_files),
         cmocka_unit_test(descriptors_are_raised_to_the_hard_limit),
+        cmocka_unit_test(a_limit_is_named_where_there_is_one),
         cmocka_unit_test(a_child_dies_with_its_parent),
         cmocka_unit_test(systemd_is_told_through_both_kinds_of_socket),
         cmocka_unit_test(nobody_to_tell_is_no_error),
