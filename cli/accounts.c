@@ -4,9 +4,11 @@
 #include <spawn.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/wait.h>
 
 #include "common/privileges.h"
+#include "common/shell.h"
 
 #define TRIAL_USER "nobody"
 #define PROGRAM    "/usr/sbin/useradd"
@@ -50,7 +52,7 @@ void accounts_put_user(struct buffer *text, const char *user, const char *accoun
         fprintf(stderr,
                 "keyless init: the account %s could not be made; before the start run: useradd --system "
                 "--no-create-home --shell /usr/sbin/nologin %s\n",
-                user, user);
+                user, SHELL_WORD(user));
     else if (made)
         fprintf(stderr, "keyless init: made the system account %s\n", user);
 }

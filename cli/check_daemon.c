@@ -14,6 +14,7 @@
 #include "cli/files.h"
 #include "common/bytes.h"
 #include "common/clock.h"
+#include "common/shell.h"
 
 #define TEST_TIMEOUT_MS 90000
 #define OUTPUT_MAX      (1 << 20) /* bytes that are listened to */
@@ -112,6 +113,17 @@ static void join(char *line, const char *error, const char *hint)
     line[length] = 0;
 }
 
+/* Takes back what a log line puts before quotes and backslashes, so that a command works as it stands. What
+ * stands for a byte that is not printed stays. */
+static void unescape(char *text)
+{
+    char *to = text;
+    for (const char *from = text; *from != 0; *to++ = *from++)
+        if (from[0] == '\\' && (from[1] == '\\' || from[1] == '"'))
+            from++;
+    *to = 0;
+}
+
 /* Cuts the values of error="…" and, right behind it, hint="…" out of a log line, whose second word is its
  * level; false when there is no error. */
 static bool cut_logfmt_error(char *line, enum finding_level *level)
@@ -129,7 +141,9 @@ static bool cut_logfmt_error(char *line, enum finding_level *level)
     if (hint != NULL) {
         *hint = 0;
         hint += sizeof next - 1;
+        unescape(hint);
     }
+    unescape(start);
     join(line, start, hint);
     return true;
 }
@@ -193,10 +207,10 @@ void check_daemon_test(struct findings *findings, const char *program, const cha
         findings_add(findings, FINDING_WARNING,
                      "%s: not found beside this command or in PATH, so its own test was left out; install "
                      "it, or run where it is: %s -t -c %s",
-                     program, program, file);
+                     program, SHELL_WORD(program), SHELL_WORD(file));
     else if (!complained)
         findings_add(findings, FINDING_ERROR, "%s -t: failed with %s; run: %s -t -c %s", program, file,
-                     program, file);
+                     SHELL_WORD(program), SHELL_WORD(file));
     free(text);
     buffer_clear(&output);
 }

@@ -7,6 +7,7 @@
 #include "cli/files.h"
 #include "common/address.h"
 #include "common/contents.h"
+#include "common/shell.h"
 #include "edge/certs_mend.h"
 #include "keyserver/key_mend.h"
 
@@ -18,19 +19,19 @@ static int check_cert(const char *file, unsigned contents, struct fault *fault)
             "%s: a private key is in it, beside the certificate; an edge must not have one: give a "
             "file without it, made with: openssl crl2pkcs7 -nocrl -certfile %s | openssl pkcs7 "
             "-print_certs -out chain.pem",
-            file, file);
+            file, SHELL_WORD(file));
     if ((contents & (CONTENTS_PKCS12 | CONTENTS_JAVA)) != 0)
         return fault_set(
             fault, ERR_CONFIG,
             "%s: is a key store with a private key, as a rule; an edge must not have one: give the "
             "chain alone, made with: openssl pkcs12 -nokeys -in %s -out chain.pem",
-            file, file);
+            file, SHELL_WORD(file));
     if ((contents & CONTENTS_KEYS) != 0)
         return fault_set(
             fault, ERR_CONFIG,
             "%s: is a private key, which an edge must not have; --cert takes the certificate, and "
             "the key goes to the key server: keyless init --server --key %s",
-            file, file);
+            file, SHELL_WORD(file));
     return (contents & CONTENTS_CERTIFICATE) != 0 ? 0 : certs_mend_form(file, contents, fault);
 }
 
@@ -44,7 +45,7 @@ static int check_key(const char *file, unsigned contents, struct fault *fault)
         return fault_set(fault, ERR_CONFIG,
                          "%s: is a certificate, and no private key is in it; --key takes the key, and the "
                          "certificate goes to the edge: keyless init --edge --cert %s",
-                         file, file);
+                         file, SHELL_WORD(file));
     return fault_set(fault, ERR_CONFIG, "%s: no private key is in it; --key takes a PEM or DER private key",
                      file);
 }

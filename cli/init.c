@@ -15,6 +15,7 @@
 #include "common/identity.h"
 #include "common/privileges.h"
 #include "common/secret.h"
+#include "common/shell.h"
 #include "keyserver/authorized_options.h"
 
 #define GIVEN_MAX    64
@@ -125,7 +126,7 @@ static int write_server_conf(const struct wishes *wishes, const struct half *ser
                   "# keyless-server -c %s/server.conf\n"
                   "# `keyless-server -T -c …` shows every setting with its default.\n"
                   "listen = {\"%s\"}\n",
-                  server->folder, wishes->server_listen);
+                  SHELL_WORD(server->folder), wishes->server_listen);
     accounts_put_user(&text, wishes->user, "keyless-server", trial);
     if (trial && !privileges_may_lock(TRIAL_LOCKED))
         buffer_printf(&text, "# This machine locks too little memory for a key server.\nmemory = unlocked\n");
@@ -148,7 +149,7 @@ static int write_edge_conf(const struct wishes *wishes, const struct half *edge,
                   "# `keyless-edge -T -c …` shows every setting with its default.\n"
                   "listen = {\"%s\"}\n"
                   "origin = \"%s\"\n",
-                  edge->folder, wishes->edge_listen, wishes->origin);
+                  SHELL_WORD(edge->folder), wishes->edge_listen, wishes->origin);
     accounts_put_user(&text, wishes->user, "keyless-edge", trial);
     if (trial)
         buffer_printf(&text, "admin = \"unix:%s/admin.sock\"\n", edge->folder);

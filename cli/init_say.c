@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/shell.h"
+
 /* ---- as JSON ---- */
 
 /* TEXT, or null when it is none, or no UTF-8 (a path may be anything). */
@@ -59,7 +61,8 @@ void init_say_trial(const struct init_made *made)
     printf("A trial is ready in %s. In two terminals:\n"
            "  keyless-server -c %s/server.conf\n  keyless-edge -c %s/edge.conf\n"
            "With an origin on %s, fetch through the edge at %s",
-           made->folder, made->server->folder, made->edge->folder, made->origin, made->edge_listen);
+           made->folder, SHELL_WORD(made->server->folder), SHELL_WORD(made->edge->folder), made->origin,
+           made->edge_listen);
     if (!made->own_keys)
         printf(" (trust %s/ca.pem)", made->folder);
     puts(".");
@@ -81,7 +84,7 @@ void init_say_server(const struct init_made *made)
         "  keyless init --edge --key-server THIS-MACHINE%s --server-key %s --cert CERTIFICATE.pem --origin "
         "127.0.0.1:8080 DIR\n\n"
         "It prints a line to paste into %s/authorized_edges. Then:\n\n  keyless-server -c %s/server.conf\n",
-        port != NULL ? port : ":2407", made->server->public_key, folder, folder);
+        port != NULL ? port : ":2407", made->server->public_key, folder, SHELL_WORD(folder));
 }
 
 void init_say_edge(const struct init_made *made)
@@ -97,5 +100,5 @@ void init_say_edge(const struct init_made *made)
     printf("\nAppend this line to authorized_edges on the key server. It holds a secret: carry it over a way "
            "you trust.\n\n%s\nThen:\n\n"
            "  keyless-edge -c %s/edge.conf\n",
-           made->line, folder);
+           made->line, SHELL_WORD(folder));
 }

@@ -7,6 +7,7 @@
 #include <sys/statvfs.h>
 
 #include "common/identity.h"
+#include "common/shell.h"
 
 static bool is_read_only(const char *folder)
 {
@@ -24,7 +25,8 @@ int closed_check_folder(const char *folder, struct fault *fault)
     if ((!group && !others) || is_read_only(folder))
         return 0;
     return fault_set(fault, ERR_CONFIG, "%s: mode %04o lets others replace files in it; run: chmod %s%s-w %s",
-                     folder, (unsigned)(info.st_mode & 07777), group ? "g" : "", others ? "o" : "", folder);
+                     folder, (unsigned)(info.st_mode & 07777), group ? "g" : "", others ? "o" : "",
+                     SHELL_WORD(folder));
 }
 
 /* Cuts the last part off PATH. */

@@ -49,13 +49,26 @@ const char *err_string(int code)
     return texts[-code];
 }
 
+/* A path at the end of a command that is cut off would name something else. No character of UTF-8 is halved.
+ */
+static void mark_cut(struct fault *fault)
+{
+    static const char mark[] = "…";
+    size_t at = sizeof fault->text - sizeof mark;
+    while (at > 0 && (fault->text[at] & 0xC0) == 0x80)
+        at--;
+    memcpy(fault->text + at, mark, sizeof mark);
+}
+
 int fault_set(struct fault *fault, int code, const char *format, ...)
 {
     if (fault == NULL)
         return code;
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(fault->text, sizeof fault->text, format, arguments);
+    int length = vsnprintf(fault->text, sizeof fault->text, format, arguments);
     va_end(arguments);
+    if (length >= (int)sizeof fault->text)
+        mark_cut(fault);
     return code;
 }

@@ -36,13 +36,15 @@ int err_kind(int code);
  * does not keep it. Never NULL, static storage. */
 const char *err_string(int code);
 
-/* What went wrong, in words for a person. Empty text means nothing to say. */
+/* What went wrong, in words for a person. Empty text means nothing to say; one that has no room
+ * ends with "…". A path in a command is a SHELL_WORD() (common/shell.h). */
 struct fault {
     char text[1024];
 };
 
 /* Writes the sentence into FAULT (which may be NULL) and returns CODE, so that callers can
- * `return fault_set(fault, ERR_CONFIG, "%s: mode %04o lets others read it; run: chmod 0400 %s", ...)`. */
+ * `return fault_set(fault, ERR_CONFIG, "%s: mode %04o lets others read it; run: chmod 0400 %s", path, mode,
+ * SHELL_WORD(path))`. */
 int fault_set(struct fault *fault, int code, const char *format, ...) PRINTF_LIKE(3, 4);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "common/closed.h"
 #include "common/secret.h"
+#include "common/shell.h"
 
 void identity_derive(struct identity *identity)
 {
@@ -57,12 +58,13 @@ static int check_mode(const struct stat *info, const char *path, struct fault *f
             fault, ERR_CONFIG,
             "%s: mode %04o lets the group %u use it, which this process is not in; run: chmod 0400 "
             "%s, or chgrp it",
-            path, mode, (unsigned)info->st_gid, path);
-    return fault_set(
-        fault, ERR_CONFIG, "%s: mode %04o lets others use it; run: chmod 0400 %s%s", path, mode, path,
-        is_group_only ? " (or, where its group has only this program, as that of a Kubernetes "
-                        "secret with fsGroup, set in the configuration: secret_files = \"group\")"
-                      : "");
+            path, mode, (unsigned)info->st_gid, SHELL_WORD(path));
+    return fault_set(fault, ERR_CONFIG, "%s: mode %04o lets others use it; run: chmod 0400 %s%s", path, mode,
+                     SHELL_WORD(path),
+                     is_group_only
+                         ? " (or, where its group has only this program, as that of a Kubernetes "
+                           "secret with fsGroup, set in the configuration: secret_files = \"group\")"
+                         : "");
 }
 
 /* What is wrong with the file behind FD, if anything. */
@@ -75,7 +77,7 @@ static int check_closed_to_others(int fd, const char *path, struct fault *fault)
         return fault_set(fault, ERR_CONFIG, "%s: not a regular file; name the file itself", path);
     if (info.st_uid != 0 && info.st_uid != geteuid())
         return fault_set(fault, ERR_CONFIG, "%s: owned by uid %u, who could replace it; run: chown %u %s",
-                         path, (unsigned)info.st_uid, (unsigned)geteuid(), path);
+                         path, (unsigned)info.st_uid, (unsigned)geteuid(), SHELL_WORD(path));
     return check_mode(&info, path, fault);
 }
 
@@ -86,12 +88,12 @@ static int explain_missing(const char *path, struct fault *fault)
     ssize_t length = readlink(path, target, sizeof target - 1);
     if (length < 0)
         return fault_set(fault, ERR_NOT_FOUND, "%s: no such file; make it with: keyless genkey > %s", path,
-                         path);
+                         SHELL_WORD(path));
     target[length] = 0;
     return fault_set(fault, ERR_CONFIG,
                      "%s: a link to %s, where nothing is; put the file there, or correct the link with: ln "
                      "-sfn TARGET %s",
-                     path, target, path);
+                     path, target, SHELL_WORD(path));
 }
 
 int identity_open_secret(const char *path, struct fault *fault)

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/shell.h"
+
 static int check_local(const char *path, struct fault *fault)
 {
     struct stat info;
@@ -22,7 +24,7 @@ static int check_local(const char *path, struct fault *fault)
                          strncmp(path, "/var/run/", 9) == 0; /* by systemd */
     if (!made_at_start && (stat(folder, &info) != 0 || !S_ISDIR(info.st_mode)))
         return fault_set(fault, ERR_CONFIG, "unix:%s: there is no folder %s; make it with: mkdir %s", path,
-                         folder, folder);
+                         folder, SHELL_WORD(folder));
     if (lstat(path, &info) == 0 && !S_ISSOCK(info.st_mode))
         return fault_set(fault, ERR_CONFIG, "unix:%s: something else than a socket is there; move it away",
                          path);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/shell.h"
 
 #define NS_PER_MS   1000000u
 #define PATIENCE_MS 5000
@@ -73,7 +74,8 @@ static int remove_stale(const struct sockaddr_un *address, struct fault *fault)
                    errno == ECONNREFUSED;
     close(fd);
     if (!refused)
-        return fault_set(fault, ERR_SYSTEM, "unix:%s: in use; see by whom with: ss -lxp src %s", path, path);
+        return fault_set(fault, ERR_SYSTEM, "unix:%s: in use; see by whom with: ss -lxp src %s", path,
+                         SHELL_WORD(path));
     if (unlink(path) != 0)
         return fault_set(fault, ERR_SYSTEM, "unix:%s: the stale socket cannot be removed: %s", path,
                          strerror(errno));
@@ -87,7 +89,7 @@ int local_claim_take(struct local_claim *claim, const struct sockaddr_un *addres
         return fault_set(fault, ERR_SYSTEM,
                          "unix:%s: another program that is about to listen there has locked %s for %d s; see "
                          "which with: fuser %s",
-                         address->sun_path, claim->path, PATIENCE_MS / 1000, claim->path);
+                         address->sun_path, claim->path, PATIENCE_MS / 1000, SHELL_WORD(claim->path));
     if (claim->fd < 0)
         return fault_set(fault, ERR_SYSTEM, "unix:%s: cannot listen there: %s: %s", address->sun_path,
                          claim->path, strerror(errno));

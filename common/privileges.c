@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/shell.h"
 
 #define BIT(capability) (1ull << (capability))
 #define CAPABILITIES    64 /* more than the kernel has; it says which it does not know */
@@ -100,7 +101,7 @@ int privileges_find_user(const char *user, uid_t *uid, gid_t *gid, struct fault 
     if (entry == NULL)
         return fault_set(fault, ERR_CONFIG,
                          "user %s: %s; run: useradd --system --no-create-home --shell /usr/sbin/nologin %s",
-                         user, errno != 0 ? strerror(errno) : "no such user", user);
+                         user, errno != 0 ? strerror(errno) : "no such user", SHELL_WORD(user));
     if (entry->pw_uid == 0)
         return fault_set(fault, ERR_CONFIG, "user %s: is root under another name; name one that is not",
                          user);

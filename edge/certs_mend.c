@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/contents.h"
+#include "common/shell.h"
 
 /* As certbot names it: privkey.pem, and privkey7.pem in its archive. */
 static bool is_of_certbot(const char *path)
@@ -57,7 +58,8 @@ int certs_mend_form(const char *path, unsigned contents, struct fault *fault)
         if ((contents & forms[i].contents) == forms[i].contents)
             return fault_set(fault, ERR_CONFIG,
                              "%s: it %s, which is not read; run: %s %s %s %s.pem, and take this file away",
-                             path, forms[i].why, forms[i].command, path, forms[i].rest, path);
+                             path, forms[i].why, forms[i].command, SHELL_WORD(path), forms[i].rest,
+                             SHELL_WORD(path));
     if ((contents & CONTENTS_REQUEST) != 0)
         return fault_set(
             fault, ERR_CONFIG,

@@ -2,9 +2,11 @@
 
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/shell.h"
 
 #define NS_PER_MS     1000000u
 #define FIRST_MS      2000  /* the longest that the start waits for the first answers */
@@ -33,7 +35,8 @@ static void tell(struct lookups *lookups, const struct resolver_answer *answer)
         log_event(LOG_ERROR, "name_failed",
                   "name=%s error=\"%s\" hint=\"what was known last goes on to be used; "
                   "is the name right, and do the name servers know it? see: getent ahosts %s\"",
-                  names_host(names, answer->number), answer->why, names_host(names, answer->number));
+                  names_host(names, answer->number), answer->why,
+                  SHELL_WORD(names_host(names, answer->number)));
         return;
     }
     address_text(&answer->addresses[0], address);

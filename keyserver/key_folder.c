@@ -11,6 +11,7 @@
 
 #include "common/clock.h"
 #include "common/closed.h"
+#include "common/shell.h"
 
 #define NS_PER_S  1000000000
 #define NS_PER_MS 1000000
@@ -180,7 +181,7 @@ int key_folder_list(struct key_folder *out, const char *folder, struct fault *fa
                          errno == ENOENT
                              ? "%s: the folder of keys cannot be read: %s; make it with: mkdir -m 0700 %s"
                              : "%s: the folder of keys cannot be read: %s; look at it with: namei -l %s",
-                         folder, strerror(errno), folder);
+                         folder, strerror(errno), SHELL_WORD(folder));
     int err = closed_check_folder(folder, fault);
     if (err != 0) {
         closedir(dir);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/contents.h"
+#include "common/shell.h"
 #include "keyserver/server_config.h"
 
 /* What another form becomes by a command: BEFORE, the file, BETWEEN, the new file, AFTER. The first that
@@ -36,20 +37,21 @@ static const struct {
 };
 
 /* The part of PATH before its extension. */
-static int stem_length(const char *path)
+static size_t stem_length(const char *path)
 {
     const char *slash = strrchr(path, '/'), *dot = strrchr(slash != NULL ? slash : path, '.');
-    return (int)(dot != NULL ? (size_t)(dot - path) : strlen(path));
+    return dot != NULL ? (size_t)(dot - path) : strlen(path);
 }
 
 static int say_form(const struct form *form, const char *path, struct fault *fault)
 {
-    int stem = stem_length(path);
+    size_t stem = stem_length(path);
     const char *extension = form->extension != NULL            ? form->extension
                             : strcmp(path + stem, ".pem") == 0 ? ".key"
                                                                : ".pem";
-    return fault_set(fault, ERR_CONFIG, "%s: %s; run: %s %s %s %.*s%s%s, and take this file away", path,
-                     form->why, form->before, path, form->between, stem, path, extension, form->after);
+    return fault_set(fault, ERR_CONFIG, "%s: %s; run: %s %s %s %s%s%s, and take this file away", path,
+                     form->why, form->before, SHELL_WORD(path), form->between, SHELL_WORD_PART(path, stem),
+                     extension, form->after);
 }
 
 int key_mend_form(const char *path, unsigned contents, struct fault *fault)
@@ -66,16 +68,16 @@ int key_mend_form(const char *path, unsigned contents, struct fault *fault)
                     : "; what is not secret belongs on the edge: move it there, and put the key here");
     return fault_set(fault, ERR_CONFIG,
                      "%s: not a private key in PEM or DER; look at it with: openssl pkey -in %s -noout", path,
-                     path);
+                     SHELL_WORD(path));
 }
 
 int key_mend_several(const char *path, size_t count, struct fault *fault)
 {
     return fault_set(fault, ERR_CONFIG,
                      "%s: holds %zu private keys, and which of them is meant nothing says; run: (umask 077; "
-                     "csplit -z -f %.*s- -b %%02d.pem %s '/-----BEGIN .*PRIVATE KEY/' '{*}'), and take this "
+                     "csplit -z -f %s- -b %%02d.pem %s '/-----BEGIN .*PRIVATE KEY/' '{*}'), and take this "
                      "file away",
-                     path, count, stem_length(path), path, path);
+                     path, count, SHELL_WORD_PART(path, stem_length(path)), SHELL_WORD(path));
 }
 
 int key_mend_encrypted(const char *path, const char *name, size_t length, struct fault *fault)
@@ -86,7 +88,7 @@ int key_mend_encrypted(const char *path, const char *name, size_t length, struct
         "key "
         "'%.*s' { passphrase_file = '…' }; or run: openssl pkey -in %s -out %s.new && mv %s.new %s",
         path, server_config_file()[0] != 0 ? server_config_file() : "the key server's configuration",
-        (int)length, name, path, path, path, path);
+        (int)length, name, SHELL_WORD(path), SHELL_WORD(path), SHELL_WORD(path), SHELL_WORD(path));
 }
 
 int key_mend_explicit(const char *path, struct fault *fault)
@@ -95,7 +97,7 @@ int key_mend_explicit(const char *path, struct fault *fault)
         fault, ERR_CONFIG,
         "%s: its curve is spelled out (explicit parameters), which no certificate may have; run: "
         "openssl ec -in %s -param_enc named_curve -out %s.new && mv %s.new %s",
-        path, path, path, path, path);
+        path, SHELL_WORD(path), SHELL_WORD(path), SHELL_WORD(path), SHELL_WORD(path));
 }
 
 int key_mend_ignored(const char *path, unsigned contents, bool is_pem, struct fault *fault)
@@ -105,5 +107,5 @@ int key_mend_ignored(const char *path, unsigned contents, bool is_pem, struct fa
     return fault_set(fault, ERR_CONFIG,
                      "%s: holds a private key and is not read, since its name ends in none of .pem, .key, "
                      ".der; run: mv %s %s%s, or take it away",
-                     path, path, path, is_pem ? ".pem" : ".der");
+                     path, SHELL_WORD(path), SHELL_WORD(path), is_pem ? ".pem" : ".der");
 }

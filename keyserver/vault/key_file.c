@@ -11,6 +11,7 @@
 #include "common/contents.h"
 #include "common/identity.h"
 #include "common/secret.h"
+#include "common/shell.h"
 #include "keyserver/key_mend.h"
 #include "keyserver/vault/rsa_check.h"
 
@@ -83,7 +84,7 @@ static int explain(const char *path, const struct buffer *content, const struct 
         "%s: encrypted, and its passphrase is not that of passphrase_%s %s (or the file is damaged); "
         "try it with: openssl pkey -in %s -noout, and correct that",
         path, place->file != NULL ? "file" : "credential",
-        place->file != NULL ? place->file : place->credential, path);
+        place->file != NULL ? place->file : place->credential, SHELL_WORD(path));
 }
 
 static int find_type(struct key *key, const char *path, struct fault *fault)

@@ -10,6 +10,7 @@
 #include "common/identity.h"
 #include "common/log.h"
 #include "common/secret.h"
+#include "common/shell.h"
 
 #define PATH_SIZE 4096
 
@@ -25,11 +26,11 @@ static int check_folder(int fd, const char *path, bool give, uid_t uid, struct f
         return fault_set(
             fault, ERR_CONFIG,
             "%s: owned by uid %u, but the vault, which writes there, is uid %u; run: chown -R %u %s", path,
-            (unsigned)info.st_uid, (unsigned)owner, (unsigned)owner, path);
+            (unsigned)info.st_uid, (unsigned)owner, (unsigned)owner, SHELL_WORD(path));
     if ((info.st_mode & 077) != 0)
         return fault_set(fault, ERR_CONFIG,
                          "%s: mode %04o lets others into the audit log; run: chmod 0700 %s", path,
-                         (unsigned)info.st_mode & 07777u, path);
+                         (unsigned)info.st_mode & 07777u, SHELL_WORD(path));
     return 0;
 }
 
