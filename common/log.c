@@ -302,53 +302,50 @@ static bool shall_write(enum log_level level, const char *event)
     return write_it;
 }
 
-__attribute__((format(printf, 4, 0))) static void fill_line(struct log_line *line, enum log_level level,
-                                                            const char *event, const char *fields,
-                                                            va_list arguments)
+/* One line, which FINISH hands on. */
+__attribute__((format(printf, 4, 0))) static void put_line(void (*finish)(struct log_line *line),
+                                                           enum log_level level, const char *event,
+                                                           const char *fields, va_list arguments)
 {
-    start_line(line, level, event);
-    log_line_fields(line, fields, arguments);
+    struct log_line line UNINITIALIZED;
+    start_line(&line, level, event);
+    log_line_fields(&line, fields, arguments);
+    finish(&line);
 }
 
 void log_event(enum log_level level, const char *event, const char *fields, ...)
 {
     va_list arguments;
-    struct log_line line UNINITIALIZED;
     int saved = errno;
     if (level > logger.level || !shall_write(level, event))
         return;
     va_start(arguments, fields);
-    fill_line(&line, level, event, fields, arguments);
+    put_line(finish_line, level, event, fields, arguments);
     va_end(arguments);
-    finish_line(&line);
     errno = saved;
 }
 
 void log_finding(enum log_level level, const char *event, const char *fields, ...)
 {
     va_list arguments;
-    struct log_line line UNINITIALIZED;
     int saved = errno;
     if (level > logger.level)
         return;
     va_start(arguments, fields);
-    fill_line(&line, level, event, fields, arguments);
+    put_line(finish_line, level, event, fields, arguments);
     va_end(arguments);
-    finish_line(&line);
     errno = saved;
 }
 
 void log_record(const char *event, const char *fields, ...)
 {
     va_list arguments;
-    struct log_line line UNINITIALIZED;
     int saved = errno;
     if (LOG_INFO > logger.level)
         return;
     va_start(arguments, fields);
-    fill_line(&line, LOG_INFO, event, fields, arguments);
+    put_line(finish_record, LOG_INFO, event, fields, arguments);
     va_end(arguments);
-    finish_record(&line);
     errno = saved;
 }
 

@@ -9,9 +9,9 @@
 #include "common/process.h"
 #include "keyserver/authorized_snapshot.h"
 
-#define LEAVING_MAX                                                                                          \
-    2 /* vaults that may still drain when another reload begins; the net process has room for                \
-         them */
+/* Vaults that may still drain when another reload begins; the net process has room for them. */
+#define LEAVING_MAX 2
+
 void supervisor_close_fd(int *fd)
 {
     if (*fd >= 0)

@@ -9,10 +9,10 @@
 
 #include <stdint.h>
 
-#define SILENCE_LATE_NS                                                                                      \
-    250000000u /* an answer is late then; or after two round trips, if those are longer                      \
-                */
-#define SILENCE_PROVEN_NS 750000000u /* a ping is; or after three */
+/* An answer is late after LATE_NS, or after two round trips if those are longer; a ping that brought nothing
+ * proves silence after PROVEN_NS, or after three. */
+#define SILENCE_LATE_NS   250000000u
+#define SILENCE_PROVEN_NS 750000000u
 
 /* What is known of a channel; times of one clock, in nanoseconds. */
 struct silence_sight {

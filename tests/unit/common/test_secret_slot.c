@@ -16,21 +16,11 @@
 #include "common/process.h"
 #include "common/secret.h"
 #include "common/secret_slot.h"
+#include "tests/unit/mappings.h"
 #include "tests/unit/skip.h"
 
 #define MANY    5000
 #define THREADS 8
-
-static size_t mappings(void)
-{
-    size_t count = 0;
-    FILE *maps = fopen("/proc/self/maps", "r");
-    assert_non_null(maps);
-    for (int c; (c = fgetc(maps)) != EOF;)
-        count += c == '\n';
-    fclose(maps);
-    return count;
-}
 
 /* Does with SECRET in another process what WRONG says; the signal that ends it. */
 static int end_of(void (*wrong)(uint8_t *secret), uint8_t *secret)
@@ -85,13 +75,13 @@ static void thousands_take_few_mappings_and_leave_none(void **state)
         secret[i] = secret_slot_new(48);
     for (size_t i = 0; i < MANY; i++)
         secret_slot_free(secret[i]);
-    size_t before = mappings();
+    size_t before = mappings_count();
     for (size_t i = 0; i < MANY; i++)
         assert_non_null(secret[i] = secret_slot_new(48));
-    assert_in_range(mappings(), before, before + 30);
+    assert_in_range(mappings_count(), before, before + 30);
     for (size_t i = 0; i < MANY; i++)
         secret_slot_free(secret[(i * 7) % MANY]);
-    assert_in_range(mappings(), 0, before + 3);
+    assert_in_range(mappings_count(), 0, before + 3);
 }
 
 static void what_is_freed_is_wiped(void **state)

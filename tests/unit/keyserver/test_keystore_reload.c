@@ -14,6 +14,7 @@
 #include "common/secret.h"
 #include "keyserver/vault/keystore_inside.h"
 #include "tests/unit/keyserver/test_keys.h"
+#include "tests/unit/mappings.h"
 
 #define MANY 200
 
@@ -209,23 +210,12 @@ static void a_second_key_of_a_name_is_refused(void **state)
     assert_reload_refused("(a.key)");
 }
 
-static size_t mappings(void)
-{
-    size_t count = 0;
-    FILE *maps = fopen("/proc/self/maps", "r");
-    assert_non_null(maps);
-    for (int c; (c = fgetc(maps)) != EOF;)
-        count += c == '\n';
-    fclose(maps);
-    return count;
-}
-
 /* What a fork copies and an exit takes down, at each reload. */
 static void keys_by_the_hundred_take_few_mappings(void **state)
 {
     (void)state;
     keystore_prepare_heap(MANY);
-    size_t at_first = mappings();
+    size_t at_first = mappings_count();
     for (int i = 0; i < MANY; i++) {
         char name[32];
         EVP_PKEY *pkey = keys_ec("P-256");
@@ -235,7 +225,7 @@ static void keys_by_the_hundred_take_few_mappings(void **state)
     }
     load();
     assert_int_equal(keystore_count(before), MANY);
-    assert_in_range(mappings(), at_first, at_first + MANY / 4);
+    assert_in_range(mappings_count(), at_first, at_first + MANY / 4);
 }
 
 int main(void)
