@@ -2,7 +2,13 @@
 #ifndef TESTS_UNIT_MAPPINGS_H
 #define TESTS_UNIT_MAPPINGS_H
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
+
+#include <cmocka.h>
 
 /* The mappings of this process, a line each in /proc/self/maps. Fails the test without that file. */
 static inline size_t mappings_count(void)
