@@ -48,17 +48,9 @@ bool check_identity(struct findings *findings, const char *path)
 
 void check_user(struct findings *findings, const char *file, const char *user)
 {
-    uid_t uid;
-    gid_t gid;
     struct fault fault = {0};
-    if (user == NULL && privileges_is_root())
-        findings_add(
-            findings, FINDING_WARNING,
-            "%s: names no user to become: a start as root is refused; add user = \"NAME\", or start it as "
-            "another user",
-            file);
-    if (user != NULL && privileges_find_user(user, &uid, &gid, &fault) != 0)
-        findings_add(findings, FINDING_ERROR, "%s: %s", file, fault.text);
+    if (privileges_check_named(file, user, &fault) != 0)
+        findings_add(findings, FINDING_ERROR, "%s", fault.text);
 }
 
 /* ---- which side a file is of ---- */

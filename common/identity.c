@@ -10,6 +10,7 @@
 #include "common/closed.h"
 #include "common/secret.h"
 #include "common/shell.h"
+#include "common/unmade.h"
 
 void identity_derive(struct identity *identity)
 {
@@ -86,6 +87,8 @@ static int explain_missing(const char *path, struct fault *fault)
 {
     char target[1024];
     ssize_t length = readlink(path, target, sizeof target - 1);
+    if (length < 0 && unmade_check_has_folder(path, fault) != 0)
+        return ERR_CONFIG;
     if (length < 0)
         return fault_set(fault, ERR_NOT_FOUND, "%s: no such file; make it with: keyless genkey > %s", path,
                          SHELL_WORD(path));

@@ -135,6 +135,17 @@ int privileges_check(const char *file, const char *user, struct fault *fault)
     return 0;
 }
 
+int privileges_check_named(const char *file, const char *user, struct fault *fault)
+{
+    struct fault why = {.text = ""};
+    uid_t uid;
+    gid_t gid;
+    if (privileges_is_root() || user == NULL)
+        return privileges_check(file, user, fault);
+    int err = privileges_find_user(user, &uid, &gid, &why);
+    return err != 0 ? fault_set(fault, err, "%s: %s", file, why.text) : 0;
+}
+
 static int set_groups(const char *user, gid_t gid, enum privileges_groups groups)
 {
     return groups == PRIVILEGES_OWN_GROUPS ? initgroups(user, gid) : setgroups(0, NULL);

@@ -26,6 +26,8 @@ bool privileges_is_root(void);
  * the mend without a user or for one that does not exist. Logs a warning, "root_kept", when USER is "root".
  */
 int privileges_check(const char *file, const char *user, struct fault *fault) MUST_USE;
+/* The same for who tries FILE without a start, so that USER must exist whoever asks. */
+int privileges_check_named(const char *file, const char *user, struct fault *fault) MUST_USE;
 /* The ids of the account USER. "root" has 0 and 0; another account with uid 0 is refused. ERR_CONFIG with the
  * mend. */
 int privileges_find_user(const char *user, uid_t *uid, gid_t *gid, struct fault *fault) MUST_USE;

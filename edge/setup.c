@@ -78,21 +78,15 @@ static int load_rest(struct setup *setup, enum setup_use use, struct fault *faul
     return load_tls(setup, use == SETUP_TEST, fault);
 }
 
-/* What a start finds out by doing it: whether it could listen, and take on its account when root starts it.
+/* What a start finds out by doing it: whether it could take on its account when root starts it, and listen.
  */
 static int check_start(const struct edge_config *config, const char *file, struct fault *fault)
 {
-    struct fault why = {.text = ""};
-    uid_t uid;
-    gid_t gid;
-    int error = listening_check(file, &config->listen, EDGE_DEFAULT_PORT, fault);
+    int error = privileges_check_named(file, config->user, fault);
 
     if (!error)
-        error = listening_check_admin(file, config->admin, EDGE_ADMIN_DEFAULT_PORT, fault);
-    if (error || !config->user)
-        return error;
-    error = privileges_find_user(config->user, &uid, &gid, &why);
-    return error ? fault_set(fault, error, "%s: %s", file, why.text) : 0;
+        error = listening_check(file, &config->listen, EDGE_DEFAULT_PORT, fault);
+    return error ? error : listening_check_admin(file, config->admin, EDGE_ADMIN_DEFAULT_PORT, fault);
 }
 
 /* TEXT, of the configuration FILE, is well formed. */

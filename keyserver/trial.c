@@ -13,26 +13,15 @@
 #include "keyserver/server_sockets.h"
 #include "keyserver/vault/vault.h"
 
-/* Whether there is the account that a start by root takes on, whoever asks. */
-static int try_user(const struct server_config *config, const char *file, struct fault *fault)
-{
-    uid_t uid;
-    gid_t gid;
-    struct fault why = {.text = ""};
-
-    int r = config->user == NULL ? 0 : privileges_find_user(config->user, &uid, &gid, &why);
-    return r == 0 ? 0 : fault_set(fault, r, "%s: %s", file, why.text);
-}
-
-/* What the net process would load. */
+/* What the net process would load. Whom it becomes is first: by that follows who must own the files. */
 static int try_net(const struct server_config *config, const char *file, struct fault *fault)
 {
     struct identity *identity = NULL;
     struct authorized *authorized = NULL;
 
-    int r = server_sockets_check(config, file, fault);
+    int r = privileges_check_named(file, config->user, fault);
     if (r == 0)
-        r = try_user(config, file, fault);
+        r = server_sockets_check(config, file, fault);
     if (r == 0)
         r = secret_start(fault);
     if (r == 0)

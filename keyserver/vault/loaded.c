@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "common/process.h"
 #include "common/secret.h"
+#include "common/unmade.h"
 #include "keyserver/authorized_snapshot.h"
 #include "keyserver/lanes/lanes.h"
 #include "keyserver/vault/epoch.h"
@@ -14,12 +15,18 @@
 
 /* ---- keys ---- */
 
-static int load_group_secret(uint8_t *out, const char *path, struct fault *fault)
+static int load_group_secret(uint8_t *out, const char *path, enum loaded_use use, struct fault *fault)
 {
     int err = identity_load_secret(out, path, fault);
     if (err != ERR_NOT_FOUND)
         return err;
     random_bytes(out, 32);
+    if (use == LOADED_TO_LOOK) {
+        err = unmade_check_secret(path, fault);
+        if (err == 0)
+            unmade_say(path, "the secret that all replicas share");
+        return err;
+    }
     err = identity_save_secret(path, out, fault);
     if (err == 0)
         log_event(LOG_WARN, "group_secret_made",
@@ -28,7 +35,8 @@ static int load_group_secret(uint8_t *out, const char *path, struct fault *fault
 }
 
 /* The group secret itself is needed no longer than this. */
-static int load_keys(struct loaded *loaded, const struct keystore *before, struct fault *fault)
+static int load_keys(struct loaded *loaded, const struct keystore *before, enum loaded_use use,
+                     struct fault *fault)
 {
     const struct server_config *config = loaded->config;
     uint8_t *group_secret = secret_new(32);
@@ -36,7 +44,7 @@ static int load_keys(struct loaded *loaded, const struct keystore *before, struc
     int err = group_secret == NULL || loaded->epoch_secret == NULL
                   ? fault_set(fault, ERR_MEMORY,
                               "no guarded memory; raise the limit of locked memory (ulimit -l)")
-                  : load_group_secret(group_secret, config->group_secret, fault);
+                  : load_group_secret(group_secret, config->group_secret, use, fault);
     if (err == 0) {
         epoch_secret(loaded->epoch_secret, group_secret, config->epoch);
         err = keystore_reload(&loaded->keys, before, config->keys, group_secret, config, fault);
@@ -114,13 +122,13 @@ void loaded_use_lanes(const struct loaded *loaded, const struct loaded *before)
 }
 
 int loaded_make(struct loaded *out, const struct server_config *config, int edges_fd,
-                const struct loaded *before, struct fault *fault)
+                const struct loaded *before, enum loaded_use use, struct fault *fault)
 {
     int err;
     out->config = config;
     loaded_use_lanes(out, before);
     if ((err = authorized_snapshot_load(&out->edges, edges_fd, config->authorized_edges, fault)) == 0 &&
-        (err = load_keys(out, before != NULL ? before->keys : NULL, fault)) == 0 &&
+        (err = load_keys(out, before != NULL ? before->keys : NULL, use, fault)) == 0 &&
         (err = load_policy(out, fault)) == 0) {
         authorized_forget_psks(out->edges);
         err = rules_digest(out->rules, config, out->edges);

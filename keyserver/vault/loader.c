@@ -54,7 +54,7 @@ static struct load *load_new(const struct order_descriptors *fds, const struct l
     if (err == 0) {
         name_log(&load->config);
         err = loaded_make(&load->loaded, &load->config, fds->edges, before != NULL ? &before->loaded : NULL,
-                          fault);
+                          LOADED_TO_SERVE, fault);
     }
     if (err == 0)
         return load;

@@ -34,17 +34,17 @@ struct vault {
 
 enum purpose {
     TO_SERVE,
-    TO_TRY, /* leaves no record of a start */
+    TO_TRY, /* makes and changes nothing */
 };
 
 /* ---- start ---- */
 
 /* Everything that is read from files once, and judged by. */
 static int vault_load(struct vault *vault, const struct server_config *config, int edges_fd,
-                      struct fault *fault)
+                      enum loaded_use use, struct fault *fault)
 {
     int err = loaded_begin("keyless-vault", fault);
-    return err != 0 ? err : loaded_make(&vault->loaded, config, edges_fd, NULL, fault);
+    return err != 0 ? err : loaded_make(&vault->loaded, config, edges_fd, NULL, use, fault);
 }
 
 /* What is this process's own. */
@@ -64,9 +64,12 @@ static struct audit_time now(void)
     return (struct audit_time){.mono_ms = clock_ms(), .unix_ms = unix_ms, .epoch_ms = unix_ms};
 }
 
-static int open_audit(struct vault *vault, const struct server_config *config, struct fault *fault)
+static int open_audit(struct vault *vault, const struct server_config *config, enum purpose purpose,
+                      struct fault *fault)
 {
     const struct audit_time at = now();
+    if (purpose == TO_TRY)
+        return audit_try(&config->audit, config->user, &at, fault);
     int err = quotas_init(&vault->quotas, vault->limits, vault->loaded.edges, vault->loaded.keys,
                           vault->loaded.policy);
     if (err != 0)
@@ -84,7 +87,8 @@ static int vault_lock(struct vault *vault, const struct server_config *config, e
                                               .quick_threads = 1,
                                               .queue_max = (unsigned)config->queue_max,
                                               .edge_count = authorized_count(vault->loaded.edges)};
-    vault->sandbox.files_denied = process_deny_files_but(audit_folder(vault->audit));
+    const int folder = vault->audit != NULL ? audit_folder(vault->audit) : -1;
+    vault->sandbox.files_denied = process_deny_files_but(folder);
     vault->workers = workers_new(vault->loaded.keys, &settings);
     if (vault->workers == NULL)
         return fault_set(fault, ERR_MEMORY, "the workers cannot be started");
@@ -93,8 +97,8 @@ static int vault_lock(struct vault *vault, const struct server_config *config, e
     if (purpose == TO_SERVE &&
         audit_start(vault->audit, vault->loaded.edges, vault->loaded.keys, vault->loaded.rules, &at) != 0)
         return fault_set(fault, ERR_MEMORY, "the audit log cannot be started");
-    int err = sandbox_enter(&vault->sandbox, SANDBOX_VAULT, (enum sandbox_mode)config->sandbox,
-                            audit_folder(vault->audit), fault);
+    int err = sandbox_enter(&vault->sandbox, SANDBOX_VAULT, (enum sandbox_mode)config->sandbox, folder,
+                            fault);
     if (err == 0)
         log_event(LOG_INFO, "sandbox", "system_calls=%s files=%s memory=%s",
                   sandbox_filter_name(vault->sandbox.filter), sandbox_files_name(vault->sandbox.files_denied),
@@ -122,7 +126,7 @@ static int vault_open(struct vault *vault, enum purpose purpose, struct fault *f
 {
     const struct server_config *config = vault->loaded.config;
     int err;
-    if ((err = vault_prepare(vault, fault)) != 0 || (err = open_audit(vault, config, fault)) != 0 ||
+    if ((err = vault_prepare(vault, fault)) != 0 || (err = open_audit(vault, config, purpose, fault)) != 0 ||
         (err = lock_memory(vault, config, fault)) != 0 ||
         (err = privileges_drop(config->user, PRIVILEGES_NO_GROUPS, fault)) != 0)
         return err;
@@ -247,7 +251,7 @@ int vault_run(const struct server_config *config, const struct vault_descriptors
     struct vault vault = {.wall.fd = -1};
     struct fault fault = {0};
     name_log(config);
-    int err = vault_load(&vault, config, fds->edges, &fault);
+    int err = vault_load(&vault, config, fds->edges, LOADED_TO_SERVE, &fault);
     close(fds->edges);
     return live(&vault, fds, err, &fault);
 }
@@ -291,7 +295,7 @@ int vault_try(const struct server_config *config, const char *file)
     struct vault vault = {.wall.fd = -1};
     struct fault fault = {0};
     int edges_fd = authorized_snapshot_take(config->authorized_edges, &fault);
-    int err = edges_fd < 0 ? edges_fd : vault_load(&vault, config, edges_fd, &fault);
+    int err = edges_fd < 0 ? edges_fd : vault_load(&vault, config, edges_fd, LOADED_TO_LOOK, &fault);
     if (err == 0)
         err = vault_open(&vault, TO_TRY, &fault);
     if (edges_fd >= 0)
@@ -309,7 +313,7 @@ int vault_explain(const struct server_config *config, const struct question *que
     struct vault vault = {.wall.fd = -1};
     struct fault fault = {0};
     int edges_fd = authorized_snapshot_take(config->authorized_edges, &fault);
-    int err = edges_fd < 0 ? edges_fd : vault_load(&vault, config, edges_fd, &fault);
+    int err = edges_fd < 0 ? edges_fd : vault_load(&vault, config, edges_fd, LOADED_TO_LOOK, &fault);
     if (err == 0)
         err = vault_prepare(&vault, &fault);
     if (err == 0)

@@ -53,7 +53,7 @@ def test_version_and_help():
     (("status", "nonsense"), "nonsense"),
     (("genkey", "a", "b"), "one file at most"),
     (("pubkey", "a", "b"), "a secret is never an argument"),
-    (("pubkey", "/nonexistent/identity.key"), "keyless genkey > /nonexistent/identity.key"),
+    (("pubkey", "/nonexistent/identity.key"), "mkdir -p /nonexistent"),
     (("init",), "name one folder"),
     (("init", "--server", "--edge", "x"), "halves"),
     (("init", "--edge", "x"), "--key-server ADDRESS and --server-key KEY"),

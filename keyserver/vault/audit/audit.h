@@ -55,6 +55,10 @@ struct audit_quotas {
  * CONFIG says serve. */
 int audit_open(struct audit **out, const struct server_audit *config, const char *user,
                const struct audit_quotas *quotas, const struct audit_time *now, struct fault *fault) MUST_USE;
+/* Whether audit_open() would do; makes, writes and changes nothing. Says on standard output what would be
+ * made, and logs what a start would find wrong with the log. The same errors. */
+int audit_try(const struct server_audit *config, const char *user, const struct audit_time *now,
+              struct fault *fault) MUST_USE;
 /* Starts the thread that waits for the disk, and records that a vault begins that judges by a policy with the
  * digest POLICY, for EDGES and KEYS (borrowed). That it cannot be recorded right now is no error here: see
  * audit_is_failing(). ERR_MEMORY. */

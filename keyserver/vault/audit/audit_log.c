@@ -149,6 +149,12 @@ static const char *find_damage(const struct audit_log *log, enum audit_segment_s
     return NULL;
 }
 
+void audit_log_note_other_key(const struct audit_log *log)
+{
+    log_event(LOG_WARN, "audit_key_changed", "file=%s hint=\"give both public keys to keyless audit verify\"",
+              log->segment.name);
+}
+
 /* One step; SETTLED when there is none left to do. */
 static int settle(struct audit_log *log, bool thorough, bool *settled)
 {
@@ -167,8 +173,7 @@ static int settle(struct audit_log *log, bool thorough, bool *settled)
     if (damage != NULL)
         return audit_roll_away(log, damage, log->follow.wound.line);
     if (thorough && !audit_log_is_ours(log)) {
-        log_event(LOG_WARN, "audit_key_changed",
-                  "file=%s hint=\"give both public keys to keyless audit verify\"", log->segment.name);
+        audit_log_note_other_key(log);
         return audit_roll(log);
     }
     if (log->segment.end >= log->rotate_size + log->segment.head_end)

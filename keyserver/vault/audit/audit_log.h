@@ -57,6 +57,8 @@ int audit_log_begin(struct audit_log *log, bool thorough) MUST_USE;
 /* Adds RECORD, whose time is set, or the body of one that was packed before. */
 void audit_log_add(struct audit_log *log, struct audit_record *record);
 void audit_log_add_body(struct audit_log *log, const char *body, size_t length);
+/* Says that the file which is written was signed by another key; the next one is ours. */
+void audit_log_note_other_key(const struct audit_log *log);
 /* Adds a checkpoint, if this file is signed by our key. */
 void audit_log_add_checkpoint(struct audit_log *log);
 /* Writes what was added, and unlocks. When it fails nothing of it stands in the log; errno says why. */

@@ -6,18 +6,24 @@
 
 #include "common/log.h"
 #include "common/privileges.h"
+#include "common/unmade.h"
 #include "keyserver/vault/audit/audit_internal.h"
 #include "keyserver/vault/audit/audit_place.h"
+#include "keyserver/vault/audit/audit_roll.h"
+
+/* Whose the files are to be. */
+static int find_owner(struct audit_log *log, const char *user, struct fault *fault)
+{
+    log->give_away = user != NULL && privileges_is_root();
+    return log->give_away ? privileges_find_user(user, &log->uid, &log->gid, fault) : 0;
+}
 
 static int open_place(struct audit *audit, const char *user, struct fault *fault)
 {
     struct audit_log *log = &audit->log;
-    log->give_away = user != NULL && privileges_is_root();
-    if (log->give_away) {
-        int err = privileges_find_user(user, &log->uid, &log->gid, fault);
-        if (err != 0)
-            return err;
-    }
+    int err = find_owner(log, user, fault);
+    if (err != 0)
+        return err;
     audit->folder = audit_place_open(audit->config->folder, log->give_away, log->uid, log->gid, fault);
     if (audit->folder < 0)
         return audit->folder;
@@ -45,7 +51,7 @@ static int make_ready(struct audit *audit, struct fault *fault)
     return 0;
 }
 
-static int open_log(struct audit *audit, const struct audit_quotas *quotas, struct fault *fault)
+static int find_end(struct audit *audit, const struct audit_quotas *quotas, struct fault *fault)
 {
     static const struct audit_quotas none = {.each = NULL};
     struct audit_log *log = &audit->log;
@@ -58,10 +64,15 @@ static int open_log(struct audit *audit, const struct audit_quotas *quotas, stru
     log->quotas = quotas != NULL ? quotas : &none;
     log->follow.context = log->quotas->context;
     log->follow.on_record = log->quotas->on_record;
-    int err = audit_log_open(log, fault);
+    return audit_log_open(log, fault);
+}
+
+static int open_log(struct audit *audit, const struct audit_quotas *quotas, struct fault *fault)
+{
+    int err = find_end(audit, quotas, fault);
     if (err == 0)
         err = make_ready(audit, fault);
-    log->give_away = false; /* the user is dropped before the next file is made */
+    audit->log.give_away = false; /* the user is dropped before the next file is made */
     return err;
 }
 
@@ -86,6 +97,65 @@ int audit_open(struct audit **out, const struct server_audit *config, const char
     *out = audit;
     return 0;
 }
+
+/* ---- without a start ---- */
+
+/* What a start would do about the file that it found. */
+static void say_of_file(struct audit_log *log, const char *folder)
+{
+    if (log->segment.fd < 0)
+        unmade_say(folder, "the first file of the audit log, in");
+    else if (log->follow.wound.what != NULL)
+        audit_roll_note_damage(log, log->segment.name, log->follow.wound.line, log->follow.wound.what);
+    else if (!audit_log_is_ours(log))
+        audit_log_note_other_key(log);
+}
+
+/* Who serves all the same starts with a log that cannot be written, too. */
+static int check_writable(const struct server_audit *config, struct fault *fault)
+{
+    int err = unmade_check_folder(config->folder, fault);
+    if (err == 0 || config->on_failure != SERVER_AUDIT_SERVE)
+        return err;
+    log_event(LOG_WARN, "audit_failing", "folder=%s error=\"%s\" uses=unrecorded", config->folder,
+              fault->text);
+    fault->text[0] = 0;
+    return 0;
+}
+
+static int look_at_place(struct audit *audit, const char *user, struct fault *fault)
+{
+    struct audit_log *log = &audit->log;
+    int err = find_owner(log, user, fault);
+    if (err == 0)
+        err = audit_place_find(&audit->folder, audit->config->folder, log->give_away, log->uid, fault);
+    if (err == 0 && audit->folder >= 0)
+        err = check_writable(audit->config, fault);
+    if (err == 0)
+        err = audit_place_find_key(&audit->key, audit->config->key, fault);
+    return err;
+}
+
+int audit_try(const struct server_audit *config, const char *user, const struct audit_time *now,
+              struct fault *fault)
+{
+    struct audit *audit = calloc(1, sizeof *audit);
+    if (audit == NULL)
+        return fault_set(fault, ERR_MEMORY, "the audit log: out of memory");
+    audit->config = config;
+    audit->now = *now;
+    audit->folder = audit->log.segment.fd = -1;
+    int err = look_at_place(audit, user, fault);
+    if (err == 0 && audit->folder >= 0) {
+        err = find_end(audit, NULL, fault);
+        if (err == 0)
+            say_of_file(&audit->log, config->folder);
+    }
+    audit_close(audit);
+    return err;
+}
+
+/* ---- for who needs it ---- */
 
 int audit_folder(const struct audit *audit)
 {

@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "common/secret.h"
 #include "common/shell.h"
+#include "common/unmade.h"
 
 #define PATH_SIZE 4096
 
@@ -31,6 +32,11 @@ static int check_folder(int fd, const char *path, bool give, uid_t uid, struct f
         return fault_set(fault, ERR_CONFIG,
                          "%s: mode %04o lets others into the audit log; run: chmod 0700 %s", path,
                          (unsigned)info.st_mode & 07777u, SHELL_WORD(path));
+    if ((info.st_mode & 0300) != 0300)
+        return fault_set(
+            fault, ERR_CONFIG,
+            "%s: mode %04o keeps its owner, the vault, from making files there; run: chmod 0700 %s", path,
+            (unsigned)info.st_mode & 07777u, SHELL_WORD(path));
     return 0;
 }
 
@@ -53,6 +59,27 @@ int audit_place_open(const char *path, bool give, uid_t uid, gid_t gid, struct f
     if (err == 0)
         return fd;
     close(fd);
+    return err;
+}
+
+int audit_place_find(int *out, const char *path, bool give, uid_t uid, struct fault *fault)
+{
+    *out = -1;
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT) {
+        int err = unmade_check(path, fault);
+        if (err == 0)
+            unmade_say(path, "the folder of the audit log");
+        return err;
+    }
+    if (fd < 0)
+        return fault_set(fault, ERR_CONFIG, "%s: the folder of the audit log cannot be opened: %s", path,
+                         strerror(errno));
+    int err = check_folder(fd, path, give, uid, fault);
+    if (err == 0)
+        *out = fd;
+    else
+        close(fd);
     return err;
 }
 
@@ -90,13 +117,13 @@ static int make_key(const char *path, struct fault *fault)
 
 /* The public half is for people to copy: that it is missing, or that of another key, keeps nobody from work.
  */
-static void save_public(const struct sign_key *key, const char *path)
+static void look_after_public(const struct sign_key *key, const char *path, bool make)
 {
     uint8_t there[SIGN_PUBLIC_SIZE];
     struct fault fault = {0};
     int err = sign_load_public(there, path, &fault);
     if (err == ERR_NOT_FOUND)
-        err = sign_save_public(path, key->public, &fault);
+        err = make ? sign_save_public(path, key->public, &fault) : unmade_check(path, &fault);
     else if (err == 0 && memcmp(there, key->public, sizeof there) != 0)
         err = fault_set(&fault, ERR_CONFIG, "%s: belongs to another key; move it away and reload", path);
     if (err != 0)
@@ -115,10 +142,39 @@ int audit_place_load_key(struct sign_key **out, const char *path, struct fault *
         err = sign_load(out, path, fault);
     if (err != 0)
         return err;
-    save_public(*out, public);
+    look_after_public(*out, public, true);
     if (made)
         log_event(LOG_WARN, "audit_key_made",
                   "file=%s hint=\"keep a copy of %s elsewhere, for keyless audit verify --key\"", path,
                   public);
     return 0;
+}
+
+/* A key that signs nothing: with it the log is read as a start reads it with a new one. */
+static int make_passing_key(struct sign_key **out, struct fault *fault)
+{
+    uint8_t seed[SIGN_SEED_SIZE];
+    *out = secret_new(sizeof **out);
+    if (*out == NULL)
+        return fault_set(fault, ERR_MEMORY, "the key of the audit log: no guarded memory for it");
+    random_bytes(seed, sizeof seed);
+    sign_derive(*out, seed);
+    wipe(seed, sizeof seed);
+    return 0;
+}
+
+int audit_place_find_key(struct sign_key **out, const char *path, struct fault *fault)
+{
+    char public[PATH_SIZE];
+    int err = public_path(public, path, fault);
+    if (err == 0)
+        err = sign_load(out, path, fault);
+    if (err == 0)
+        look_after_public(*out, public, false);
+    if (err != ERR_NOT_FOUND)
+        return err;
+    err = unmade_check_secret(path, fault);
+    if (err == 0)
+        unmade_say(path, "the key that signs the audit log, with its public half beside it");
+    return err == 0 ? make_passing_key(out, fault) : err;
 }

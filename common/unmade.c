@@ -1,0 +1,90 @@
+#include "common/unmade.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/closed.h"
+#include "common/shell.h"
+
+/* The folder in which PATH is; cut where it is longer than any path may be. */
+static void folder_of(char out[static PATH_MAX], const char *path)
+{
+    size_t length = strlen(path);
+    while (length > 1 && path[length - 1] == '/')
+        length--;
+    while (length > 0 && path[length - 1] != '/')
+        length--;
+    while (length > 1 && path[length - 1] == '/')
+        length--;
+    if (length == 0)
+        snprintf(out, PATH_MAX, ".");
+    else
+        snprintf(out, PATH_MAX, "%.*s", (int)length, path);
+}
+
+int unmade_check_folder(const char *folder, struct fault *fault)
+{
+    if (faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) == 0)
+        return 0;
+    if (errno == EROFS)
+        return fault_set(fault, ERR_CONFIG,
+                         "%s: is on a file system that is mounted read-only, and files must be made there; "
+                         "name another folder, or mount it writable",
+                         folder);
+    if (errno == EACCES)
+        return fault_set(fault, ERR_CONFIG, "%s: uid %u cannot make files there; run: chown %u %s", folder,
+                         (unsigned)geteuid(), (unsigned)geteuid(), SHELL_WORD(folder));
+    return fault_set(fault, ERR_CONFIG, "%s: no files can be made there: %s", folder, strerror(errno));
+}
+
+static int find_folder(char folder[static PATH_MAX], const char *path, struct fault *fault)
+{
+    struct stat info;
+
+    if (strlen(path) >= PATH_MAX)
+        return fault_set(fault, ERR_CONFIG, "%s: the path is too long", path);
+    folder_of(folder, path);
+    if (stat(folder, &info) != 0 && errno == ENOENT)
+        return fault_set(fault, ERR_CONFIG,
+                         "%s: is missing, and so is the folder for it, %s; make it with: mkdir -p %s", path,
+                         folder, SHELL_WORD(folder));
+    if (stat(folder, &info) == 0 && !S_ISDIR(info.st_mode))
+        return fault_set(fault, ERR_CONFIG, "%s: is missing, and %s is no folder; correct the path", path,
+                         folder);
+    return 0;
+}
+
+int unmade_check_has_folder(const char *path, struct fault *fault)
+{
+    char folder[PATH_MAX];
+
+    return find_folder(folder, path, fault);
+}
+
+int unmade_check(const char *path, struct fault *fault)
+{
+    char folder[PATH_MAX];
+    int err = find_folder(folder, path, fault);
+
+    return err != 0 ? err : unmade_check_folder(folder, fault);
+}
+
+int unmade_check_secret(const char *path, struct fault *fault)
+{
+    int err = unmade_check(path, fault);
+    return err != 0 ? err : closed_check_place(path, fault);
+}
+
+void unmade_say(const char *path, const char *what)
+{
+    char line[PATH_MAX + 128];
+    int length = snprintf(line, sizeof line, UNMADE_PREFIX "%s: %s\n", what, path);
+
+    if (length > 0 && (size_t)length < sizeof line)
+        (void)!write(STDOUT_FILENO, line, (size_t)length);
+}

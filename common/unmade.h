@@ -1,0 +1,23 @@
+/* What a start makes where it is missing: whether it could, for who tries a configuration without a start.
+ * Makes, opens and changes nothing. Start-up only. */
+#ifndef COMMON_UNMADE_H
+#define COMMON_UNMADE_H
+
+#include "common/err.h"
+
+/* Whether the folder in which PATH, which is not there, would be is there: ERR_CONFIG with the mend when not.
+ */
+int unmade_check_has_folder(const char *path, struct fault *fault) MUST_USE;
+/* Whether this process could make PATH, a file or a folder that is not there: ERR_CONFIG with the mend when
+ * its folder is missing, is none, or cannot be written to. */
+int unmade_check(const char *path, struct fault *fault) MUST_USE;
+/* The same of a secret file, whose folder must be closed to others besides. */
+int unmade_check_secret(const char *path, struct fault *fault) MUST_USE;
+/* Whether files can be made in FOLDER, which is there: ERR_CONFIG with the mend when not. */
+int unmade_check_folder(const char *folder, struct fault *fault) MUST_USE;
+/* Says on standard output that a start makes PATH, which is WHAT. */
+void unmade_say(const char *path, const char *what);
+/* What the lines of unmade_say() begin with. */
+#define UNMADE_PREFIX "a start makes "
+
+#endif

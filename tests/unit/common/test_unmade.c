@@ -1,0 +1,85 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/unmade.h"
+
+static char top[] = "/tmp/keyless-unmade-XXXXXX";
+
+static int make_top(void **state)
+{
+    (void)state;
+    return mkdtemp(top) != NULL && chdir(top) == 0 && mkdir("open", 0700) == 0 ? 0 : -1;
+}
+
+static int remove_top(void **state)
+{
+    (void)state;
+    return unlink("file") == 0 && rmdir("open") == 0 && chdir("/") == 0 && rmdir(top) == 0 ? 0 : -1;
+}
+
+static void where_a_folder_is_there_it_can_be_made(void **state)
+{
+    static const char *const paths[] = {"one", "./one", "open/one", "open/one/", "open//one", "/one"};
+    struct fault fault = {.text = ""};
+    (void)state;
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        assert_int_equal(unmade_check_has_folder(paths[i], &fault), 0);
+        assert_int_equal(access(paths[i], F_OK), -1);
+    }
+    assert_int_equal(unmade_check("open/one", &fault), 0);
+    assert_int_equal(unmade_check_secret("open/one", &fault), 0);
+    assert_string_equal(fault.text, "");
+}
+
+static void where_none_is_the_folder_is_named(void **state)
+{
+    struct fault fault = {.text = ""};
+    (void)state;
+    assert_int_equal(unmade_check("no where/two/one", &fault), ERR_CONFIG);
+    assert_non_null(
+        strstr(fault.text, "the folder for it, no where/two; make it with: mkdir -p 'no where/two'"));
+    fclose(fopen("file", "w"));
+    assert_int_equal(unmade_check("file/one", &fault), ERR_CONFIG);
+    assert_non_null(strstr(fault.text, "file is no folder"));
+}
+
+static void a_folder_that_others_write_to_is_none_for_secrets(void **state)
+{
+    struct fault fault = {.text = ""};
+    (void)state;
+    assert_int_equal(chmod("open", 0777), 0);
+    assert_int_equal(unmade_check("open/one", &fault), 0);
+    assert_int_equal(unmade_check_secret("open/one", &fault), ERR_CONFIG);
+    assert_non_null(strstr(fault.text, "run: chmod go-w open"));
+    assert_int_equal(chmod("open", 0700), 0);
+}
+
+static void a_path_may_be_too_long(void **state)
+{
+    char path[8192];
+    struct fault fault = {.text = ""};
+    (void)state;
+    memset(path, 'a', sizeof path - 1);
+    path[sizeof path - 1] = 0;
+    assert_int_equal(unmade_check(path, &fault), ERR_CONFIG);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(where_a_folder_is_there_it_can_be_made),
+        cmocka_unit_test(where_none_is_the_folder_is_named),
+        cmocka_unit_test(a_folder_that_others_write_to_is_none_for_secrets),
+        cmocka_unit_test(a_path_may_be_too_long),
+    };
+    return cmocka_run_group_tests(tests, make_top, remove_top);
+}
