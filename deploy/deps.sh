@@ -7,7 +7,7 @@ packages() {
     case $1 in
     build) echo gcc libc6-dev make libssl-dev libprotobuf-c-dev protobuf-c-compiler protobuf-compiler libsodium-dev \
         libuv1-dev libconfuse-dev libjansson-dev libseccomp-dev uthash-dev scdoc ;;
-    test) echo libcmocka-dev python3-pytest openssl curl gnutls-bin procps binutils gdb ;;
+    test) echo libcmocka-dev python3-pytest python3-pytest-xdist openssl curl gnutls-bin procps binutils gdb ;;
     demo) echo python3 openssl curl procps util-linux ;;
     lint) echo clang clang-format binutils mandoc ;;
     fuzz) echo clang libclang-rt-dev python3 ;;

@@ -4,12 +4,20 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
 from daemon import BUILD, PATIENCE, ROOT, wait_until
 
 DEMO = os.path.join(ROOT, "deploy", "demo")
+
+
+@pytest.fixture
+def short_path():
+    """An empty folder. The demo's sockets lie in it, and a socket's path has 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="keyless-") as folder:
+        yield folder
 
 
 def of_folder(folder):
@@ -27,11 +35,11 @@ def of_folder(folder):
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("moment", [r"A trial site", r"Staying up"])
-def test_a_signal_ends_the_demo_and_leaves_nothing(tmp_path, number, moment):
+def test_a_signal_ends_the_demo_and_leaves_nothing(tmp_path, short_path, number, moment):
     if moment == "Staying up" and number != signal.SIGHUP:
         pytest.skip("one of them shows it; a whole demo takes long")
-    env = {**os.environ, "TMPDIR": str(tmp_path), "BUILD": BUILD, "KEEP": "1", "NO_COLOR": "1"}
-    with open(tmp_path.parent / (tmp_path.name + ".out"), "w+") as output:
+    env = {**os.environ, "TMPDIR": short_path, "BUILD": BUILD, "KEEP": "1", "NO_COLOR": "1"}
+    with open(tmp_path / "output", "w+") as output:
         demo = subprocess.Popen([os.path.join(DEMO, "demo.py")], env=env, stdout=output, stderr=output)
         try:
             wait_until(lambda: re.search(moment, open(output.name).read()) or demo.poll() is not None, moment, 3 * PATIENCE)
@@ -40,8 +48,8 @@ def test_a_signal_ends_the_demo_and_leaves_nothing(tmp_path, number, moment):
         finally:
             if demo.poll() is None:
                 demo.kill()
-    wait_until(lambda: not of_folder(tmp_path), "the end of all of its processes")
-    assert os.listdir(tmp_path) == []
+    wait_until(lambda: not of_folder(short_path), "the end of all of its processes")
+    assert os.listdir(short_path) == []
 
 
 MAKEFILE = """all: a b

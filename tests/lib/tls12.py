@@ -115,9 +115,12 @@ class Asker:
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def line(self, text):
-        self.process.stdin.write(text + "\n")
-        self.process.stdin.flush()
-        return self.process.stdout.readline().rstrip("\n")
+        try:
+            self.process.stdin.write(text + "\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass  # it has ended; its last line says why
+        return self.process.stdout.readline().rstrip("\n") or "closed"
 
     def ask(self, *words):
         """(status, bytes)"""
