@@ -7,6 +7,7 @@
 #include "common/process.h"
 #include "keyserver/supervisor.h"
 #include "keyserver/trial.h"
+#include "keyserver/vault/openssl_heap.h"
 
 #define DEFAULT_FILE "/etc/keyless/server.conf"
 
@@ -169,6 +170,8 @@ int main(int argc, char **argv)
 
     if (process_begin() != 0)
         return 1; /* nothing can be said without standard error */
+    /* Before a library that looks up users may use OpenSSL. Who loads keys says it when it cannot be. */
+    (void)!openssl_heap_start();
     if (read_command(&command, argc, argv, &fault) != 0)
         return fail(fault.text);
     if (command.action == SAID)

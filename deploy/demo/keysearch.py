@@ -2,6 +2,7 @@
 
     numbers = secrets_of("rsa.key")              {'d': …, 'prime p': …}
     in_process(pid, numbers)                     names of the numbers that were found
+    pieces_in_process(pid, numbers)              lines that say where any 15 bytes of them were found
     in_folder(path, numbers)
 
 Each number is looked for as big-endian bytes (files, DER), as little-endian bytes (how big-number libraries keep it in
@@ -11,7 +12,9 @@ import os
 import re
 import subprocess
 
-CHUNK = 16 << 20
+CHUNK, OVERLAP, PAGE = 1 << 20, 4096, 4096
+PIECE = 8  # bytes that are found by chance once in 2^64
+ORDERS = ("", ", backwards")
 SHADOW = 1 << 34  # bytes; only a sanitizer maps as much, for its shadow of the address space, which holds no data
 
 
@@ -47,24 +50,86 @@ def _search(data, secrets):
     return {name for name, spellings in secrets.items() if any(s in data for s in spellings)}
 
 
-def in_process(pid, secrets):
-    """The names of SECRETS found in readable memory of PID. Needs the right to trace it."""
-    found, overlap = set(), 4096
-    with open("/proc/%d/maps" % pid) as maps, open("/proc/%d/mem" % pid, "rb", buffering=0) as memory:
-        for line in maps:
-            span, rights, rest = line.split(None, 2)
-            if "r" not in rights or rest.endswith(("[vvar]\n", "[vsyscall]\n", "[vvar_vclock]\n")):
-                continue
-            start, end = (int(x, 16) for x in span.split("-"))
-            if end - start >= SHADOW:
-                continue
+def _mappings(pid):
+    """(start, end, name) of each readable mapping of PID where something lies that a process has written: the rest is pages of
+    files as they are."""
+    found, wanted = [], False
+    with open("/proc/%d/smaps" % pid) as smaps:
+        for line in smaps:
+            words = line.split(None, 5)
+            if not words[0].endswith(":"):
+                start, end = (int(x, 16) for x in words[0].split("-"))
+                mapping = start, end, words[5].strip() if len(words) > 5 else "memory without a name"
+                wanted = "r" in words[1] and end - start < SHADOW
+                is_shared = "s" in words[1]
+            elif wanted and (is_shared or (words[0] in ("Anonymous:", "Swap:") and int(words[1]) > 0)):
+                found.append(mapping)
+                wanted = False
+    return found
+
+
+def _without_zeros(data):
+    """(offset, bytes) of each run of pages of DATA that are not all zeros: most of a heap is."""
+    begin = None
+    for at in range(0, len(data) + PAGE, PAGE):
+        is_zero = data[at:at + PAGE].count(0) == len(data[at:at + PAGE])
+        if begin is None and not is_zero:
+            begin = at
+        elif begin is not None and is_zero:
+            yield begin, data[begin:at]
+            begin = None
+
+
+def _contents(pid):
+    """(address, bytes, name of the mapping) of all that PID and those it shares memory with have written, in parts that overlap.
+    Needs the right to trace it."""
+    with open("/proc/%d/mem" % pid, "rb", buffering=0) as memory:
+        for start, end, name in _mappings(pid):
             for at in range(start, end, CHUNK):
                 try:
                     memory.seek(at)
-                    found |= _search(memory.read(min(CHUNK + overlap, end - at)), secrets)
+                    data = memory.read(min(CHUNK + OVERLAP, end - at))
                 except (OSError, ValueError, OverflowError):
                     break
+                for begin, part in _without_zeros(data):
+                    yield at + begin, part, name
+
+
+def in_process(pid, secrets):
+    """The names of SECRETS found in the memory of PID."""
+    found = set()
+    for _, data, _ in _contents(pid):
+        found |= _search(data, secrets)
     return found
+
+
+def _runs(data, secret):
+    """(at in DATA, at in SECRET, length) of each run of SECRET in DATA that has one of its pieces in it."""
+    runs = set()
+    for begin in range(0, len(secret) - PIECE + 1, PIECE):
+        at = data.find(secret[begin:begin + PIECE])
+        while at >= 0:
+            low, high = 0, PIECE
+            while low < min(at, begin) and data[at - low - 1] == secret[begin - low - 1]:
+                low += 1
+            while high < min(len(data) - at, len(secret) - begin) and data[at + high] == secret[begin + high]:
+                high += 1
+            runs.add((at - low, begin - low, low + high))
+            at = data.find(secret[begin:begin + PIECE], at + PIECE)
+    return runs
+
+
+def pieces_in_process(pid, secrets):
+    """A line for each run of 15 bytes or more (and of 8, where they begin at a multiple of 8) of SECRETS in the memory of PID:
+    which bytes of which, and where they lie. None of the bytes themselves."""
+    found = {}
+    for begin, data, where in _contents(pid):
+        for name, spellings in secrets.items():
+            for order, spelling in zip(ORDERS, spellings):
+                for at, first, length in _runs(data, spelling):
+                    found[begin + at, name, order] = "%s%s: bytes %d to %d of %d at %#x in %s" % (
+                        name, order, first, first + length - 1, len(spelling), begin + at, where)
+    return [found[at] for at in sorted(found)]
 
 
 def in_folder(folder, secrets):

@@ -12,6 +12,7 @@
 #include "keyserver/lanes/lanes.h"
 #include "keyserver/vault/epoch.h"
 #include "keyserver/vault/gate.h"
+#include "keyserver/vault/openssl_heap.h"
 
 /* ---- keys ---- */
 
@@ -112,6 +113,11 @@ int loaded_begin(const char *name, struct fault *fault)
     int err;
     if ((err = process_harden(name, fault)) != 0 || (err = secret_start(fault)) != 0)
         return err;
+    if (openssl_heap_start() != 0)
+        return fault_set(
+            fault, ERR_CRYPTO,
+            "OpenSSL has memory already that it would not wipe; what was loaded before this program "
+            "uses OpenSSL as well (LD_PRELOAD, /etc/ld.so.preload): take it out");
     return gate_start();
 }
 

@@ -10,9 +10,9 @@ import pytest
 
 import keysearch
 import tls12
-from daemon import SLOW, program
+from daemon import SLOW, program, wait_until
 from fleet import Identity, keyless, write
-from pki import key_id
+from pki import key_id, openssl
 
 SIGN = "ops=sign_tls13"
 P256 = "0403"
@@ -141,19 +141,59 @@ def test_keys_come_and_go(yard):
     assert asker.ask("sign_tls13", key_id(pki.p256[1]), P256, HASH)[0] == "refused"
 
 
-def test_a_key_that_is_taken_out_is_gone_from_the_memory_of_the_vault(yard):
-    """The vault that takes over is a fork of who loads keys, and for that one the old keys are still there."""
+PHRASE = "kJ8wqLz3VtRn5XcYb2MfHs7D"
+FORMS = {"rsa": ["pkey"], "p256": ["pkey"], "p384": ["pkey", "-outform", "DER"], "ed25519": ["pkey"],
+         "rsa3072": ["pkcs8", "-topk8", "-v2", "aes-256-cbc", "-passout", "pass:" + PHRASE],
+         "rsa4096": ["pkey", "-traditional"]}
+
+
+@pytest.fixture
+def full_yard(yard):
+    """What its server has of each type of key, in several forms, and what of them may not be left: {name: spellings}."""
+    keys, secrets = os.path.join(yard.server.folder, "keys"), {"passphrase": [PHRASE.encode()]}
+    config = os.path.join(yard.server.folder, "server.conf")
+    with open(config) as handle:
+        text = handle.read()
+    phrase = write(os.path.join(yard.server.folder, "phrase"), PHRASE + "\n", 0o400)
+    write(config, text + "key rsa3072 { passphrase_file = \"%s\" }\n" % phrase)
+    for name in os.listdir(keys):
+        os.remove(os.path.join(keys, name))
+    for kind, form in FORMS.items():
+        path, source = os.path.join(keys, kind + ".key"), getattr(yard.pki, kind)[0]
+        openssl(*form, "-in", source, "-out", path)
+        os.chmod(path, 0o400)
+        secrets.update({kind + " " + name: spellings for name, spellings in keysearch.secrets_of(source).items()})
+    return secrets
+
+
+def test_keys_that_are_taken_out_are_gone_from_memory_to_the_last_piece(yard, full_yard):
+    """The vault that takes over is a fork of who loads keys, and in that one the old keys are still there. Nor may either keep
+    what OpenSSL has read and decoded on the way, in memory that was freed."""
     if os.environ.get("SAN"):
         pytest.skip("a sanitizer keeps what was freed, as it was")
-    key, server = yard.pki.p256[0], yard.server
-    numbers = {name: spellings for name, spellings in keysearch.secrets_of(key).items() if name != "PEM text"}
+    server = yard.server
+    keys = os.path.join(server.folder, "keys")
+    numbers = {name: s for name, s in full_yard.items() if not name.endswith(("PEM text", "passphrase"))}
+    yard.reload(r"event=reloaded .*keys=6")
     try:
         assert keysearch.in_process(server.children()["keyless-vault"], numbers) == set(numbers)
     except PermissionError:
         pytest.skip("needs root (or CAP_SYS_PTRACE) to read another process's memory")
-    os.remove(os.path.join(server.folder, "keys", "p256.key"))
+    # While they are served nothing but RSA's primes, for OpenSSL's arithmetic modulo them, lies in the ordinary heap.
+    left = [line for line in keysearch.pieces_in_process(server.children()["keyless-vault"], full_yard)
+            if line.endswith("[heap]") and not re.match(r"rsa\d* [pq], backwards", line)]
+    assert not left, "while they are served:\n" + "\n".join(left)
+    for kind in FORMS:
+        os.remove(os.path.join(keys, kind + ".key"))
+    since = server.mark()
     ready, _, _ = yard.reload(r"event=vault_ready cause=reload")
-    assert keysearch.in_process(int(re.search(r"pid=(\d+)", ready).group(1)), numbers) == set()
+    left = keysearch.pieces_in_process(int(re.search(r"pid=(\d+)", ready).group(1)), full_yard)
+    assert not left, "in the vault:\n" + "\n".join(left)
+    server.wait_log(r"event=reloaded .*keys=0", since)
+    loader = server.children()["keyless-loader"]
+    wait_until(lambda: not keysearch.in_process(loader, numbers), "the loader to let go of the old keys")
+    left = keysearch.pieces_in_process(loader, full_yard)
+    assert not left, "in the loader:\n" + "\n".join(left)
 
 
 def test_a_reload_reads_only_the_key_files_that_have_changed(yard):

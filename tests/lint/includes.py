@@ -25,7 +25,7 @@ ROOMS = (
     # The form of the audit log: pure, for who writes it and for who verifies it.
     ("audit", "keyserver/audit/*", ("common",)),
     # The program's top: forks both sides, so it knows the face of each.
-    ("server_main", "keyserver/main.c", ("common", "proto", "server", "supervisor")),
+    ("server_main", "keyserver/main.c", ("common", "proto", "server", "supervisor", "heap_face")),
     ("supervisor", "keyserver/supervisor*", SUPERVISOR_KNOWS),
     ("supervisor", "keyserver/child*", SUPERVISOR_KNOWS),
     ("supervisor", "keyserver/trial*", SUPERVISOR_KNOWS),
@@ -40,6 +40,7 @@ ROOMS = (
 # Single headers that rooms above may know, besides whole rooms.
 FACES = {
     "net_face": ("keyserver/net/net.h", "keyserver/net/control.h"),
+    "heap_face": ("keyserver/vault/openssl_heap.h",),
     "vault_face": ("keyserver/vault/vault.h", "keyserver/vault/loader.h"),
     "edge_pure": ("edge/edge_config.h", "edge/key_servers.h", "edge/certs.h", "edge/certs_file.h",
                   "edge/certs_folder.h", "edge/certs_keys.h", "edge/certs_mend.h", "edge/certs_time.h", "edge/provider/provider.h"),

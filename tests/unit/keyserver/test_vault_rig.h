@@ -20,6 +20,7 @@
 #include "common/identity.h"
 #include "common/process.h"
 #include "keyserver/authorized_snapshot.h"
+#include "keyserver/vault/openssl_heap.h"
 #include "keyserver/vault/vault.h"
 #include "tests/unit/keyserver/test_keys.h"
 #include "tests/unit/keyserver/test_wall_rig.h"
@@ -90,6 +91,7 @@ static inline void rig_set_up(struct rig *rig)
 {
     memset(rig, 0, sizeof *rig);
     assert_int_equal(secret_init(), 0);
+    assert_int_equal(openssl_heap_start(), 0); /* before the keys are made: the vaults are forked from here */
     keys_make_folder(rig->folder);
     keys_make_folder(rig->keys);
     keys_make_folder(rig->audit);
