@@ -242,7 +242,10 @@ fuzz: ## every fuzzer for SECONDS (default 30) each; ONLY="name …" selects
 format: ## lay the code out
 	@clang-format -i $(shell git ls-files '*.c' '*.h')
 
+# The paths stand in units and in commands of a shell, each with an escaping of its own.
+install: export PLACES = $(DESTDIR)$(PREFIX)
 install: all ## into $(DESTDIR)$(PREFIX), with units for systemd; without DESTDIR also the accounts of the daemons
+	@case "$$PLACES" in *[!A-Za-z0-9/._+-]*) echo "make install: DESTDIR and PREFIX take letters, digits and /._+- only" >&2; exit 1;; esac
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin
 	install -m 0755 $(BUILD)/keyless $(DESTDIR)$(PREFIX)/bin
 	install -m 0755 $(BUILD)/keyless-server $(BUILD)/keyless-edge $(DESTDIR)$(PREFIX)/sbin

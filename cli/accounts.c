@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "common/config_write.h"
 #include "common/privileges.h"
 #include "common/shell.h"
 
@@ -37,17 +38,19 @@ static bool ensure(const char *name, bool *made)
     return getpwnam(name) != NULL;
 }
 
-void accounts_put_user(struct buffer *text, const char *user, const char *account, bool trial)
+int accounts_put_user(struct buffer *text, const char *user, const char *account, bool trial)
 {
     bool made = false;
     if (user == NULL && privileges_is_root())
         user = trial ? TRIAL_USER : account;
     if (user == NULL)
-        return;
-    buffer_printf(text,
-                  "# Whom to become when started as root; secrets are read before and stay files of root's.\n"
-                  "user = \"%s\"\n",
-                  user);
+        return 0;
+    int err = buffer_printf(
+        text, "# Whom to become when started as root; secrets are read before and stay files of root's.\n");
+    if (err == 0)
+        err = config_write_text(text, 0, "user", user);
+    if (err != 0)
+        return err;
     if (user == account && !ensure(user, &made))
         fprintf(stderr,
                 "keyless init: the account %s could not be made; before the start run: useradd --system "
@@ -55,4 +58,5 @@ void accounts_put_user(struct buffer *text, const char *user, const char *accoun
                 user, SHELL_WORD(user));
     else if (made)
         fprintf(stderr, "keyless init: made the system account %s\n", user);
+    return 0;
 }

@@ -38,6 +38,19 @@ int files_path(char out[static FILES_PATH_MAX], const char *folder, const char *
     return 0;
 }
 
+const char *files_absolute(char out[static PATH_MAX], const char *folder)
+{
+    char above[PATH_MAX];
+    if (realpath(folder, out) != NULL)
+        return out;
+    const char *name = files_base_name(folder);
+    snprintf(above, sizeof above, "%.*s", (int)(name - folder), folder);
+    if (realpath(name == folder ? "." : above, out) == NULL)
+        return folder;
+    size_t length = strlen(out);
+    return (size_t)snprintf(out + length, PATH_MAX - length, "/%s", name) < PATH_MAX - length ? out : folder;
+}
+
 int files_make_folder(const char *folder, mode_t mode, struct fault *fault)
 {
     if (mkdir(folder, mode) == 0) {

@@ -3,6 +3,7 @@
 #ifndef CLI_FILES_H
 #define CLI_FILES_H
 
+#include <limits.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -14,6 +15,8 @@
 /* FOLDER/NAME into OUT; ERR_LENGTH with a fault when it does not fit. */
 int files_path(char out[static FILES_PATH_MAX], const char *folder, const char *name,
                struct fault *fault) MUST_USE;
+/* The absolute path of FOLDER, which may be missing, in OUT; FOLDER itself where it has none. */
+const char *files_absolute(char out[static PATH_MAX], const char *folder);
 /* Makes FOLDER (one level) with MODE; an existing folder is fine. */
 int files_make_folder(const char *folder, mode_t mode, struct fault *fault) MUST_USE;
 /* Makes PATH with MODE and LENGTH bytes of CONTENT; ERR_REFUSED when it exists. */

@@ -6,6 +6,7 @@
 
 #include "cli/files.h"
 #include "common/address.h"
+#include "common/config_value.h"
 #include "common/contents.h"
 #include "common/shell.h"
 #include "edge/certs_mend.h"
@@ -66,12 +67,16 @@ static void say_encrypted(const char *folder, const char *name)
 {
     const char *end = strrchr(folder, '/'), *dot = strrchr(name, '.');
     int above = (int)(end != NULL ? (size_t)(end - folder) : strlen(folder));
-    int stem = (int)(dot != NULL ? (size_t)(dot - name) : strlen(name));
+    size_t stem = dot != NULL ? (size_t)(dot - name) : strlen(name);
+    /* What is no title of a section has none of its own, and no file with its name either. */
+    const bool titled = config_value_is_title(name, stem);
+    const char *file = titled ? name : "passphrase";
+    const int length = (int)(titled ? stem : strlen(file));
     fprintf(stderr,
             "keyless init: %s/%s is encrypted: write its passphrase, one line, into %.*s/%.*s.pass (mode "
-            "0400), and "
-            "into %.*s/server.conf: key \"%.*s\" { passphrase_file = \"%.*s.pass\" }\n",
-            folder, name, above, folder, stem, name, above, folder, stem, name, stem, name);
+            "0400), and into %.*s/server.conf: %s%.*s { passphrase_file = '%.*s.pass' }\n",
+            folder, name, above, folder, length, file, above, folder, titled ? "key " : "key_default",
+            titled ? length : 0, file, length, file);
 }
 
 struct kind {
@@ -119,11 +124,25 @@ int given_key_copy(const char *file, const char *folder, struct fault *fault)
     return copy(&kind, file, folder, fault);
 }
 
+int given_text_check(const char *option, const char *text, struct fault *fault)
+{
+    if (text == NULL || config_value_is_text(text))
+        return 0;
+    return fault_set(
+        fault, ERR_CONFIG,
+        "%s has a tab, line end or other control character, which no configuration can hold; name "
+        "another",
+        option);
+}
+
 int given_address_check(const char *option, const char *text, uint16_t port, struct fault *fault)
 {
     struct address address;
     struct fault why = {.text = ""};
     char host[ADDRESS_HOST_SIZE];
-    int err = text == NULL ? 0 : address_parse_endpoint(&address, host, text, port, &why);
+    int err = given_text_check(option, text, fault);
+    if (err != 0 || text == NULL)
+        return err;
+    err = address_parse_endpoint(&address, host, text, port, &why);
     return err == 0 ? 0 : fault_set(fault, err, "%s %s", option, why.text);
 }

@@ -12,7 +12,9 @@
 int given_cert_copy(const char *file, const char *folder, struct fault *fault) MUST_USE;
 /* Copies the private key FILE into FOLDER, mode 0400; ERR_CONFIG when there is none in it. */
 int given_key_copy(const char *file, const char *folder, struct fault *fault) MUST_USE;
-/* Whether TEXT (NULL: not given), the value of OPTION, is an address as configurations have it; PORT is what
+/* Whether a configuration can hold TEXT (NULL: not given), the value of OPTION. ERR_CONFIG. */
+int given_text_check(const char *option, const char *text, struct fault *fault) MUST_USE;
+/* The same, and whether TEXT is an address as configurations have it; PORT is what
  * it has when it names none, 0: it must. ERR_CONFIG. */
 int given_address_check(const char *option, const char *text, uint16_t port, struct fault *fault) MUST_USE;
 

@@ -1,21 +1,21 @@
 /* keyless init: the files of a trial on one machine, or of one half of two machines. */
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/accounts.h"
 #include "cli/cli.h"
 #include "cli/files.h"
 #include "cli/given.h"
+#include "cli/init_conf.h"
 #include "cli/init_say.h"
 #include "cli/trial_pki.h"
 #include "common/bytes.h"
 #include "common/identity.h"
 #include "common/privileges.h"
 #include "common/secret.h"
-#include "common/shell.h"
 #include "keyserver/authorized_options.h"
 
 #define GIVEN_MAX    64
@@ -120,21 +120,15 @@ static int write_server_conf(const struct wishes *wishes, const struct half *ser
 {
     struct buffer text = {0};
     char secret[IDENTITY_TEXT_SIZE];
+    const struct init_conf conf = {.folder = server->folder,
+                                   .listen = wishes->server_listen,
+                                   .user = wishes->user,
+                                   .trial = trial,
+                                   .memory_short = trial && !privileges_may_lock(TRIAL_LOCKED)};
     int err = make_secret(server->folder, "group.secret", secret, fault);
     wipe(secret, sizeof secret);
-    buffer_printf(&text,
-                  "# keyless-server -c %s/server.conf\n"
-                  "# `keyless-server -T -c …` shows every setting with its default.\n"
-                  "listen = {\"%s\"}\n",
-                  SHELL_WORD(server->folder), wishes->server_listen);
-    accounts_put_user(&text, wishes->user, "keyless-server", trial);
-    if (trial && !privileges_may_lock(TRIAL_LOCKED))
-        buffer_printf(&text, "# This machine locks too little memory for a key server.\nmemory = unlocked\n");
-    if (trial)
-        buffer_printf(&text, "admin = \"unix:%s/admin.sock\"\n", server->folder);
-    buffer_printf(&text,
-                  "identity = \"identity.key\"\nauthorized_edges = \"authorized_edges\"\nkeys = \"keys\"\n"
-                  "group_secret = \"group.secret\"\n");
+    if (err == 0)
+        err = init_conf_server(&text, &conf);
     if (err != 0)
         buffer_clear(&text);
     return err != 0 ? err : make_text(server->folder, "server.conf", 0644, &text, fault);
@@ -144,23 +138,17 @@ static int write_edge_conf(const struct wishes *wishes, const struct half *edge,
                            const char *server_key, bool trial, struct fault *fault)
 {
     struct buffer text = {0};
-    buffer_printf(&text,
-                  "# keyless-edge -c %s/edge.conf\n"
-                  "# `keyless-edge -T -c …` shows every setting with its default.\n"
-                  "listen = {\"%s\"}\n"
-                  "origin = \"%s\"\n",
-                  SHELL_WORD(edge->folder), wishes->edge_listen, wishes->origin);
-    accounts_put_user(&text, wishes->user, "keyless-edge", trial);
-    if (trial)
-        buffer_printf(&text, "admin = \"unix:%s/admin.sock\"\n", edge->folder);
-    buffer_printf(&text,
-                  "identity = \"identity.key\"\npsk = \"psk\"\ncertificates = \"certs\"\n\n"
-                  "key_server main {\n    address = \"%s\"\n    key = \"%s\"\n}\n\n"
-                  "tls {\n    # TLS 1.2 RSA key exchange has no forward secrecy; switch it on only for "
-                  "clients that need it.\n"
-                  "    rsa_key_exchange = %s\n}\n",
-                  address, server_key, trial ? "on" : "off");
-    return make_text(edge->folder, "edge.conf", 0644, &text, fault);
+    const struct init_conf conf = {.folder = edge->folder,
+                                   .listen = wishes->edge_listen,
+                                   .user = wishes->user,
+                                   .trial = trial,
+                                   .origin = wishes->origin,
+                                   .key_server = address,
+                                   .server_key = server_key};
+    int err = init_conf_edge(&text, &conf);
+    if (err != 0)
+        buffer_clear(&text);
+    return err != 0 ? err : make_text(edge->folder, "edge.conf", 0644, &text, fault);
 }
 
 /* The line of this edge for authorized_edges on the key server; it holds the pre-shared key. */
@@ -363,14 +351,17 @@ static int check_wishes(const struct wishes *wishes)
             wishes->server_key);
     if (!wishes->server && !wishes->edge && (wishes->key_count > 0) != (wishes->cert_count > 0))
         return cli_usage(&cli_init, "a trial with given keys needs both --key and --cert");
-    if (wishes->user != NULL && (wishes->user[0] == 0 || strpbrk(wishes->user, "\"\\\n ") != NULL))
+    if (wishes->user != NULL && (wishes->user[0] == 0 || strpbrk(wishes->user, "\"\\ ") != NULL))
         return cli_usage(&cli_init, "--user '%s' is not the name of an account", wishes->user);
     if (strpbrk(wishes->host, ",:/ ") != NULL || strlen(wishes->host) > 253)
         return cli_usage(&cli_init, "--host '%s' is not a host name", wishes->host);
     if (!authorized_is_name(wishes->name, AUTHORIZED_NAME_MAX - 1))
         return cli_usage(&cli_init, "--name takes 1 to 63 letters, digits, '.', '_', '-'");
     struct fault fault = {.text = ""};
-    if (given_address_check("--key-server", wishes->key_server, 2407, &fault) != 0 ||
+    char folder[PATH_MAX];
+    if (given_text_check("the path of DIR", files_absolute(folder, wishes->folder), &fault) != 0 ||
+        given_text_check("--user", wishes->user, &fault) != 0 ||
+        given_address_check("--key-server", wishes->key_server, 2407, &fault) != 0 ||
         given_address_check("--server-listen", wishes->server_listen, 2407, &fault) != 0 ||
         given_address_check("--edge-listen", wishes->edge_listen, 443, &fault) != 0 ||
         given_address_check("--origin", wishes->origin, 0, &fault) != 0)

@@ -18,7 +18,7 @@
 #define FILE_SIZE_MAX (1024 * 1024)
 #define SEALED_MAX    (16 * FILE_SIZE_MAX) /* may be of many files */
 #define INCLUDE_MAX   8                    /* files inside files */
-#define TITLE_MAX     127                  /* bytes */
+#define TITLE_MAX     CONFIG_VALUE_TITLE_MAX
 #define OPTIONS_MAX   256
 #define PLACE_SIZE    (PATH_MAX + 16)
 
@@ -207,7 +207,6 @@ static void on_error(cfg_t *cfg, const char *format, va_list arguments)
 /* Titles stand in logs and metrics. */
 static int on_section(cfg_t *cfg, cfg_opt_t *opt)
 {
-    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-/";
     const cfg_t *section = opt->values[opt->nvalues - 1]->section;
     const char *title = section->title;
     int err = note_empty_lists(current, section, cfg->line);
@@ -215,7 +214,7 @@ static int on_section(cfg_t *cfg, cfg_opt_t *opt)
         return err;
     if (title == NULL)
         return note_place(current, opt, cfg->line);
-    if (title[0] != 0 && title[strspn(title, allowed)] == 0 && strlen(title) <= TITLE_MAX)
+    if (config_value_is_title(title, strlen(title)))
         return note_title(current, opt, title, cfg->line);
     return fail(
         current, cfg->line, ERR_CONFIG,
@@ -310,16 +309,11 @@ static int push_source(struct load *load, const char *path, int line, const stru
     if (load->depth > INCLUDE_MAX)
         return fail_file(load, line, path, "files include files more than 8 deep");
     struct source *source = &load->sources[load->depth];
-    char folder[PATH_MAX];
-    const char *slash = strrchr(path, '/');
-    if (strlen(path) >= PATH_MAX)
-        return fail_file(load, line, path, strerror(ENAMETOOLONG));
-    if (slash == NULL)
-        strcpy(folder, ".");
-    else
-        snprintf(folder, sizeof folder, "%.*s", slash == path ? 1 : (int)(slash - path), path);
-    if (realpath(folder, source->folder) == NULL)
+    if (config_fill_folder(source->folder, path) == NULL)
         return fail_file(load, line, path, strerror(errno));
+    if (!config_value_is_text(source->folder))
+        return fail_file(load, line, path,
+                         "the path of its folder has a tab, line end or other control character; move it");
     memcpy(source->name, path, strlen(path) + 1);
     source->device = info->st_dev;
     source->inode = info->st_ino;

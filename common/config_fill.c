@@ -1,6 +1,7 @@
 #include "common/config_fill.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,21 @@ const char *config_fill_path(char out[static PATH_MAX], const char *folder, cons
         return path;
     int length = snprintf(out, PATH_MAX, "%s/%s", strcmp(folder, "/") == 0 ? "" : folder, path);
     return length >= 0 && length < PATH_MAX ? out : NULL;
+}
+
+const char *config_fill_folder(char out[static PATH_MAX], const char *file)
+{
+    char folder[PATH_MAX];
+    const char *slash = strrchr(file, '/');
+    if (strlen(file) >= PATH_MAX) {
+        errno = ENAMETOOLONG;
+        return NULL;
+    }
+    if (slash == NULL)
+        strcpy(folder, ".");
+    else
+        snprintf(folder, sizeof folder, "%.*s", slash == file ? 1 : (int)(slash - file), file);
+    return realpath(folder, out);
 }
 
 static int put_fallback(const struct config_option *option, const char *folder, void *base)

@@ -191,6 +191,23 @@ static bool is_text(enum config_type type)
     return type == CONFIG_STRING || type == CONFIG_PATH || type == CONFIG_STRINGS;
 }
 
+bool config_value_is_text(const char *text)
+{
+    for (; *text != 0; text++)
+        if ((unsigned char)*text < 0x20 || *text == 0x7f)
+            return false;
+    return true;
+}
+
+bool config_value_is_title(const char *text, size_t length)
+{
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-/";
+    for (size_t i = 0; i < length; i++)
+        if (memchr(allowed, text[i], sizeof allowed - 1) == NULL)
+            return false;
+    return length > 0 && length <= CONFIG_VALUE_TITLE_MAX;
+}
+
 static int check_text(const struct config_option *option, const char *text, struct fault *fault)
 {
     int64_t choice;
@@ -200,11 +217,10 @@ static int check_text(const struct config_option *option, const char *text, stru
     if (option->type == CONFIG_PATH && strlen(text) >= PATH_MAX)
         return fault_set(fault, ERR_CONFIG, "%s: longer than a path can be (%d bytes)", option->name,
                          PATH_MAX - 1);
-    for (const char *at = text; *at != 0; at++)
-        if ((unsigned char)*at < 0x20 || *at == 0x7f)
-            return fault_set(fault, ERR_CONFIG,
-                             "%s: the value has a tab, line end or other control character; remove it",
-                             option->name);
+    if (!config_value_is_text(text))
+        return fault_set(fault, ERR_CONFIG,
+                         "%s: the value has a tab, line end or other control character; remove it",
+                         option->name);
     if (option->choices != NULL && parse_choice(option, text, &choice) != 0)
         return explain_choice(option, text, fault);
     const char *instead = option->check == NULL ? NULL : option->check(text);
@@ -295,6 +311,8 @@ void config_value_clear(const struct config_option *option, void *base)
 
 int config_value_quote(const char *text, struct buffer *out)
 {
+    if (!config_value_is_text(text))
+        return ERR_FORMAT;
     int err = buffer_put(out, "\"", 1);
     for (; *text != 0 && err == 0; text++) {
         if (strchr("\"\\$", *text) != NULL)

@@ -16,7 +16,13 @@ int config_value_put(const struct config_option *option, void *base, const char 
 void config_value_clear(const struct config_option *option, void *base);
 /* Appends the field as it would be written in a file; nothing for a text that is not set. ERR_MEMORY. */
 int config_value_write(const struct config_option *option, const void *base, struct buffer *out) MUST_USE;
-/* Appends TEXT in double quotes, escaped. ERR_MEMORY. */
+/* Whether a configuration can hold TEXT: there is no tab, line end or other control character in it. */
+bool config_value_is_text(const char *text);
+/* Whether the LENGTH bytes of TEXT may be the title of a section: letters, digits, '.', '_', '-', '/'. */
+bool config_value_is_title(const char *text, size_t length);
+#define CONFIG_VALUE_TITLE_MAX 127 /* bytes */
+/* Appends TEXT in double quotes, escaped, so that it is read again as it is. ERR_FORMAT, with nothing
+ * appended, when no configuration can hold it; ERR_MEMORY. */
 int config_value_quote(const char *text, struct buffer *out) MUST_USE;
 
 #endif

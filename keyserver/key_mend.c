@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "common/config_value.h"
 #include "common/contents.h"
 #include "common/shell.h"
 #include "keyserver/server_config.h"
@@ -82,13 +83,14 @@ int key_mend_several(const char *path, size_t count, struct fault *fault)
 
 int key_mend_encrypted(const char *path, const char *name, size_t length, struct fault *fault)
 {
+    const bool titled = config_value_is_title(name, length); /* by others no section is found */
     return fault_set(
         fault, ERR_CONFIG,
         "%s: encrypted, and nobody is asked for a passphrase; write it into a file, mode 0400, and into %s: "
-        "key "
-        "'%.*s' { passphrase_file = '…' }; or run: openssl pkey -in %s -out %s.new && mv %s.new %s",
+        "%s%.*s%s { passphrase_file = '…' }; or run: openssl pkey -in %s -out %s.new && mv %s.new %s",
         path, server_config_file()[0] != 0 ? server_config_file() : "the key server's configuration",
-        (int)length, name, SHELL_WORD(path), SHELL_WORD(path), SHELL_WORD(path), SHELL_WORD(path));
+        titled ? "key '" : "key_default", titled ? (int)length : 0, name, titled ? "'" : "", SHELL_WORD(path),
+        SHELL_WORD(path), SHELL_WORD(path), SHELL_WORD(path));
 }
 
 int key_mend_explicit(const char *path, struct fault *fault)

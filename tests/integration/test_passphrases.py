@@ -159,16 +159,18 @@ def test_another_passphrase_counts_with_another_key_file(trial, pki):
         daemon.stop()
 
 
-def test_init_says_what_an_encrypted_key_needs(tmp_path, pki):
-    given = tmp_path / "www.key"
+@pytest.mark.parametrize("name", ["www.key", 'a"b $x.key', "two\nlines.key"])
+def test_init_says_what_an_encrypted_key_needs(tmp_path, pki, name):
+    """As a line that the configuration takes, whatever the file is called."""
+    given = tmp_path / name
     openssl(*FORMS["PKCS8"], "-in", pki.p256[0], "-out", given)
     done = keyless("init", "--user", "nobody", "--server", "--key", given, tmp_path / "server")
-    said = re.search(r"(\S+/www\.key) is encrypted: write its passphrase, one line, into (\S+) \(mode 0400\), and into (\S+): (key .*)", done.stderr)
+    said = re.search(r" is encrypted: write its passphrase, one line, into (\S+) \(mode 0400\), and into (\S+): (key.*)", done.stderr)
     assert said, done.stderr
-    write(said.group(2), PHRASE + "\n", 0o400)
-    with open(said.group(3), "a") as handle:
-        handle.write(said.group(4) + "\n")
-    done = subprocess.run([program("keyless-server"), "-t", "-c", said.group(3)], capture_output=True, text=True, timeout=60)
+    write(said.group(1), PHRASE + "\n", 0o400)
+    with open(said.group(2), "a") as handle:
+        handle.write(said.group(3) + "\n")
+    done = subprocess.run([program("keyless-server"), "-t", "-c", said.group(2)], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
 
 
