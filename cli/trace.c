@@ -17,6 +17,7 @@
 #include "common/address.h"
 #include "common/admin.h"
 #include "common/clock.h"
+#include "common/process.h"
 
 #define RSA_CIPHERS     "AES128-GCM-SHA256:AES256-GCM-SHA384:AES128-SHA" /* TLS 1.2, unless others are named */
 #define ADMIN_ADDRESS   "127.0.0.1:2405"
@@ -121,7 +122,7 @@ static int run_local(const struct wishes *wishes, struct trace_run *run, struct 
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
         return fault_set(&run->fault, ERR_SYSTEM, "socketpair: %s", strerror(errno));
     local->fd = pair[1];
-    if (pthread_create(&thread, NULL, trace_local_serve, local) != 0) {
+    if (process_start_thread(&thread, PROCESS_STACK_SIZE, trace_local_serve, local) != 0) {
         close(pair[0]);
         close(pair[1]);
         return fault_set(&run->fault, ERR_SYSTEM, "no thread for the local server");

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/log_ring.h"
+#include "common/process.h"
 
 #define PATIENCE_MS   1000 /* in all, while lines are written at once and nobody reads */
 #define RETRY_MS      1000 /* between two tries when standard error itself does not wait */
@@ -199,20 +200,16 @@ static void after_fork_in_child(void)
 /* Signals are for the threads that wait for them. */
 static int start_thread(void)
 {
-    pthread_attr_t attributes;
     pthread_t thread;
     sigset_t all, before;
 
-    if (pthread_attr_init(&attributes) != 0)
-        return ERR_MEMORY;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    pthread_attr_setstacksize(&attributes, STACK_SIZE);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    int failed = pthread_create(&thread, &attributes, run, NULL);
+    int err = process_start_thread(&thread, STACK_SIZE, run, NULL);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
-    return failed == 0 ? 0 : ERR_SYSTEM;
+    if (err == 0)
+        pthread_detach(thread);
+    return err;
 }
 
 int log_writer_start(void)

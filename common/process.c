@@ -105,6 +105,35 @@ const char *process_limit_mend(int why)
     }
 }
 
+int process_start_thread(pthread_t *out, size_t size, void *(*run)(void *), void *user)
+{
+    pthread_attr_t attributes;
+    errno = pthread_attr_init(&attributes);
+    if (errno != 0)
+        return ERR_SYSTEM;
+    int failed = pthread_attr_setstacksize(&attributes, size);
+    if (failed == 0)
+        failed = pthread_create(out, &attributes, run, user);
+    pthread_attr_destroy(&attributes);
+    errno = failed;
+    return failed == 0 ? 0 : ERR_SYSTEM;
+}
+
+/* The kernel looks at the limit whenever the stack grows, so that a raised one holds at once. */
+int process_check_stack(size_t least, const char *what, struct fault *fault)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_STACK, &limit) != 0 || limit.rlim_cur >= least)
+        return 0;
+    struct rlimit raised = {least, limit.rlim_max};
+    if (limit.rlim_max >= least && setrlimit(RLIMIT_STACK, &raised) == 0)
+        return 0;
+    return fault_set(fault, ERR_SYSTEM,
+                     "the limit of a stack is %zu KiB, and %s needs %zu KiB; write LimitSTACK=%zuK or more "
+                     "into the unit's section [Service] (without systemd: ulimit -s %zu)",
+                     (size_t)limit.rlim_max >> 10, what, least >> 10, least >> 10, least >> 10);
+}
+
 unsigned long process_raise_descriptors(void)
 {
     struct rlimit limit;

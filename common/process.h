@@ -2,7 +2,9 @@
 #ifndef COMMON_PROCESS_H
 #define COMMON_PROCESS_H
 
+#include <pthread.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 #include "common/err.h"
@@ -23,6 +25,14 @@
  * forked child still by those of the parent's threads, which the C library uses again for stacks that are not
  * larger. So that of the log's thread, which a parent has when it forks, must be too small for these. */
 #define PROCESS_STACK_SIZE (PROCESS_SANITIZED ? 4u << 20 : 256u << 10)
+
+/* As pthread_create() with a stack of SIZE bytes: the C library's default is the limit of the first thread's
+ * stack (RLIMIT_STACK), which may be far too little. ERR_SYSTEM with errno when there can be no thread. */
+int process_start_thread(pthread_t *out, size_t size, void *(*run)(void *), void *user) MUST_USE;
+/* Raises the soft limit of the first thread's stack to LEAST bytes when it is below that. ERR_SYSTEM, with
+ * both numbers and the mend, when the hard limit is, too: WHAT ("an edge") would end by SIGSEGV at some call.
+ * To be called before anything that needs more than a few KiB. */
+int process_check_stack(size_t least, const char *what, struct fault *fault) MUST_USE;
 
 /* First of all in main(): descriptors 0 to 2 that are closed lead to /dev/null from now on, so that no file
  * or socket opened later is taken for one of them. ERR_SYSTEM when there is no /dev/null. */

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/log_crash.h"
+#include "common/process.h"
 
 #define CALLS_MAX    512 /* of numbers of system calls that have a name here */
 #define NAME_SIZE    32
@@ -100,7 +101,7 @@ static int start_thread(void)
         return -errno;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&thread, NULL, run, NULL);
+    int failed = process_start_thread(&thread, PROCESS_STACK_SIZE, run, NULL) == 0 ? 0 : errno;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (failed == 0)
         pthread_detach(thread);

@@ -9,6 +9,7 @@
 
 #define PROGRAM      "keyless-edge"
 #define DEFAULT_FILE "/etc/keyless/edge.conf"
+#define STACK_LEAST  (512u << 10) /* bytes; most of it for what the name service calls */
 
 enum { EXIT_USAGE = 2 };
 enum mode { MODE_RUN, MODE_TEST, MODE_DUMP, MODE_VERSION, MODE_HELP, MODE_USAGE };
@@ -79,6 +80,8 @@ static int test(const char *file)
     struct fault fault = {0};
     struct setup setup = {0};
 
+    if (process_check_stack(STACK_LEAST, "an edge", &fault) != 0)
+        return complain(&fault, EXIT_FAILURE);
     if (edge_config_load(&setup.config, file, &fault) != 0)
         return complain(&fault, EXIT_USAGE);
     log_init(PROGRAM, LOG_INFO, (enum log_format)setup.config.log_format);
@@ -100,7 +103,7 @@ static int run(const char *file)
     struct setup setup = {0};
 
     log_init(PROGRAM, log_level_peek(file), log_format_peek(file));
-    if (process_harden(PROGRAM, &fault) != 0)
+    if (process_check_stack(STACK_LEAST, "an edge", &fault) != 0 || process_harden(PROGRAM, &fault) != 0)
         return fail_start(&fault, EXIT_FAILURE);
     if (edge_config_load(&setup.config, file, &fault) != 0)
         return fail_start(&fault, EXIT_USAGE);

@@ -5,12 +5,14 @@
 #include <stdlib.h>
 
 #include "common/clock.h"
+#include "common/process.h"
 #include "edge/listeners.h"
 
 #define RETRY_MS   10   /* until a session tries again what could not be done */
 #define ATTEMPT_MS 1000 /* for one of several addresses of the origin, while another is left */
 #define TICK_MS    1000 /* a loop that has nothing to do turns all the same */
 #define ACCEPT_MS  100  /* rest of the listeners when no descriptor was left */
+#define STACK_SIZE (4 * PROCESS_STACK_SIZE)
 
 enum command { COMMAND_NONE, COMMAND_DRAIN, COMMAND_STOP };
 
@@ -292,7 +294,7 @@ int thread_new(struct thread **out, unsigned number, const struct setup *setup, 
 int thread_start(struct thread *thread)
 {
     atomic_store(&thread->turned_ms, clock_ms());
-    return pthread_create(&thread->id, NULL, run, thread) == 0 ? 0 : ERR_SYSTEM;
+    return process_start_thread(&thread->id, STACK_SIZE, run, thread);
 }
 
 static void command(struct thread *thread, enum command command)

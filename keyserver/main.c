@@ -10,6 +10,7 @@
 #include "keyserver/vault/openssl_heap.h"
 
 #define DEFAULT_FILE "/etc/keyless/server.conf"
+#define STACK_LEAST  (1u << 20) /* bytes; a vault locks half of it into memory (memory_lock()) */
 
 enum { EXPLAIN = 1, FROM, NAME, AT };
 
@@ -176,7 +177,8 @@ int main(int argc, char **argv)
         return fail(fault.text);
     if (command.action == SAID)
         return 0;
-    if (server_config_load(&config, command.file, &fault) != 0)
+    if (process_check_stack(STACK_LEAST, "a key server", &fault) != 0 ||
+        server_config_load(&config, command.file, &fault) != 0)
         return fail_config(&command, &fault);
     if (command.action != RUN)
         return look(&command, &config);

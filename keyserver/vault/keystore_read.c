@@ -12,6 +12,7 @@
 #include "common/bytes.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/process.h"
 #include "common/secret.h"
 #include "common/secret_slot.h"
 #include "keyserver/vault/key_file.h"
@@ -159,7 +160,7 @@ void keystore_read(struct keystore *store, size_t wanted, const char *folder,
     if (most > LOADERS_MAX)
         most = LOADERS_MAX;
     while (count < most && (long)count + 1 < cores &&
-           pthread_create(&thread[count], NULL, load_some, &loading) == 0)
+           process_start_thread(&thread[count], PROCESS_STACK_SIZE, load_some, &loading) == 0)
         count++;
     load_and_tell(&loading);
     wipe_stack();

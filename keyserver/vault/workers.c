@@ -217,14 +217,10 @@ static int await_threads(struct workers *workers)
 
 static int start_threads(struct workers *workers, unsigned wanted)
 {
-    pthread_attr_t attributes;
-    if (pthread_attr_init(&attributes) != 0)
-        return ERR_MEMORY;
-    pthread_attr_setstacksize(&attributes, PROCESS_STACK_SIZE);
     while (workers->thread_count < wanted &&
-           pthread_create(&workers->threads[workers->thread_count], &attributes, worker_main, workers) == 0)
+           process_start_thread(&workers->threads[workers->thread_count], PROCESS_STACK_SIZE, worker_main,
+                                workers) == 0)
         workers->thread_count++;
-    pthread_attr_destroy(&attributes);
     return workers->thread_count == wanted ? await_threads(workers) : ERR_SYSTEM;
 }
 

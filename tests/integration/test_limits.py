@@ -1,4 +1,5 @@
 """Limits of resources that are too low to start: each daemon says which one, how much it needs, and how to raise it."""
+import os
 import re
 import subprocess
 
@@ -10,7 +11,9 @@ from fleet import Edge, KeyServer
 
 pytestmark = pytest.mark.skipif(not clients.have("prlimit"), reason="prlimit (package util-linux) is missing")
 TOO_FEW = r"the limit of open files is %d, and %s needs (\d+) to start; write LimitNOFILE=\1 or more .*ulimit -n \1\)"
+SHORT_STACK = r"the limit of a stack is %d KiB, and %s needs (\d+) KiB; write LimitSTACK=\1K or more .*ulimit -s \1\)"
 DAEMONS = {"server": "a key server", "edge": r"an edge with \d+ threads?"}
+unsanitized = pytest.mark.skipif(bool(os.environ.get("SAN")), reason="a sanitizer needs larger stacks than the program")
 
 
 def configs(site, pki, origin, threads=1):
@@ -25,11 +28,24 @@ def limited(kind, value):
     return ["prlimit", "--%s=%d:%d" % (kind, value, value)]
 
 
-def refused(side, conf, kind, value):
-    done = subprocess.run(limited(kind, value) + [program("keyless-" + side), "-c", conf], capture_output=True, text=True,
+def refused(side, conf, kind, value, *options):
+    done = subprocess.run(limited(kind, value) + [program("keyless-" + side), "-c", conf, *options], capture_output=True, text=True,
                           stdin=subprocess.DEVNULL, timeout=60)
     assert done.returncode in (1, 2), (done.returncode, done.stderr)
     return done.stderr
+
+
+def serves(site, pki, origin, side, made, inside):
+    """That the daemon SIDE of what configs() MADE does its work when it is started INSIDE."""
+    conf = made[side]
+    if side == "server":
+        server = KeyServer(*made["files of server"], conf, inside=inside)
+        site.daemons.append(server)
+        conf = site.edge_config([(server.address, server.identity.public)], [pki.rsa[1]], origin.address)
+    edge = Edge(conf, inside=inside if side == "edge" else ())
+    site.daemons.append(edge)
+    edge.wait_ready()
+    assert b"from the origin" in clients.fetch(edge, "rsa.test", clients.context(pki.ca))
 
 
 @pytest.mark.parametrize("side, threads", [("edge", 1), ("edge", 4), ("server", 1)])
@@ -42,15 +58,26 @@ def test_too_few_descriptors_are_said_and_the_least_are_enough(site, pki, origin
         assert found
         least = int(found.group(1))
     assert re.search(TOO_FEW % (least - 1, DAEMONS[side]), refused(side, conf, "nofile", least - 1))
-    inside = limited("nofile", least)
-    if side == "server":
-        server = KeyServer(*made["files of server"], conf, inside=inside)
-        site.daemons.append(server)
-        conf = site.edge_config([(server.address, server.identity.public)], [pki.rsa[1]], origin.address)
-    edge = Edge(conf, inside=inside if side == "edge" else ())
-    site.daemons.append(edge)
-    edge.wait_ready()
-    assert b"from the origin" in clients.fetch(edge, "rsa.test", clients.context(pki.ca))
+    serves(site, pki, origin, side, made, limited("nofile", least))
+
+
+@pytest.mark.parametrize("side", ["edge", "server"])
+@unsanitized
+def test_a_stack_too_small_is_said_and_the_least_is_enough(site, pki, origin, side):
+    """Neither the first thread nor any other dies of it, at whatever depth."""
+    made = configs(site, pki, origin, threads=2)
+    what = {"server": "a key server", "edge": "an edge"}[side]
+    for few in (64, 96, 256):
+        for options in ((), ("-t",)):
+            found = re.search(SHORT_STACK % (few, what), refused(side, made[side], "stack", few << 10, *options))
+            assert found
+    serves(site, pki, origin, side, made, limited("stack", int(found.group(1)) << 10))
+
+
+@pytest.mark.parametrize("side", ["edge", "server"])
+@unsanitized
+def test_a_soft_limit_of_the_stack_is_raised(site, pki, origin, side):
+    serves(site, pki, origin, side, configs(site, pki, origin), ["prlimit", "--stack=65536:8388608"])
 
 
 def test_a_limit_of_the_size_of_files_is_named(site, pki, origin):

@@ -146,13 +146,7 @@ static void *sync_main(void *argument)
 
 static int start_thread(struct audit_sync *sync)
 {
-    pthread_attr_t attributes;
-    if (pthread_attr_init(&attributes) != 0)
-        return ERR_MEMORY;
-    pthread_attr_setstacksize(&attributes, PROCESS_STACK_SIZE);
-    int failed = pthread_create(&sync->thread, &attributes, sync_main, sync);
-    pthread_attr_destroy(&attributes);
-    return failed != 0 ? ERR_SYSTEM : 0;
+    return process_start_thread(&sync->thread, PROCESS_STACK_SIZE, sync_main, sync);
 }
 
 static void clear(struct audit_sync *sync)

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -130,6 +131,94 @@ static int raise_descriptors(void)
     return getrlimit(RLIMIT_NOFILE, &low) == 0 && low.rlim_cur == low.rlim_max ? 0 : 4;
 }
 
+static void *tell_stack_size(void *user)
+{
+    pthread_attr_t attributes;
+    void *lowest;
+    if (pthread_getattr_np(pthread_self(), &attributes) == 0) {
+        (void)pthread_attr_getstack(&attributes, &lowest, user);
+        pthread_attr_destroy(&attributes);
+    }
+    return NULL;
+}
+
+/* The C library takes its default from the limit at the start of a program; this is what a thread has
+ * whatever that was. */
+static void a_thread_has_the_stack_that_was_asked_for(void **state)
+{
+    static const size_t sizes[] = {PROCESS_STACK_SIZE, 3 * PROCESS_STACK_SIZE};
+    (void)state;
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        size_t size = 0;
+        pthread_t thread;
+        assert_int_equal(process_start_thread(&thread, sizes[i], tell_stack_size, &size), 0);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        assert_in_range(size, sizes[i] - 65536, sizes[i] + 65536); /* guard and the library's own part */
+    }
+}
+
+static void a_thread_that_cannot_be_is_an_error(void **state)
+{
+    pthread_t thread;
+    (void)state;
+    assert_int_equal(process_start_thread(&thread, 1, tell_stack_size, NULL), ERR_SYSTEM);
+    assert_int_equal(errno, EINVAL);
+}
+
+static int set_stack_limit(rlim_t soft, rlim_t hard)
+{
+    struct rlimit limit = {soft, hard};
+    return setrlimit(RLIMIT_STACK, &limit);
+}
+
+static int raise_stack(void)
+{
+    struct rlimit limit;
+    struct fault fault = {{0}};
+    if (set_stack_limit(1 << 17, 1 << 21) != 0)
+        return 77;
+    if (process_check_stack(1 << 20, "a test", &fault) != 0)
+        return 1;
+    if (getrlimit(RLIMIT_STACK, &limit) != 0 || limit.rlim_cur != 1 << 20 || limit.rlim_max != 1 << 21)
+        return 2;
+    if (process_check_stack(1 << 19, "a test", &fault) != 0)
+        return 3;
+    return getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur == 1 << 20 ? 0 : 4; /* it is not lowered */
+}
+
+static int miss_stack(void)
+{
+    struct fault fault = {{0}};
+    if (set_stack_limit(1 << 17, 1 << 19) != 0)
+        return 77;
+    if (process_check_stack(1 << 20, "a test", &fault) != ERR_SYSTEM)
+        return 1;
+    return strstr(fault.text,
+                  "the limit of a stack is 512 KiB, and a test needs 1024 KiB; write LimitSTACK=1024K") !=
+                       NULL &&
+                   strstr(fault.text, "ulimit -s 1024)") != NULL
+               ? 0
+               : 2;
+}
+
+static void a_stack_is_raised_as_far_as_it_must(void **state)
+{
+    (void)state;
+    int result = in_child(raise_stack);
+    if (result == 77)
+        SKIP_FOR("the limit here is lower already");
+    assert_int_equal(result, 0);
+}
+
+static void a_stack_that_cannot_be_raised_is_said(void **state)
+{
+    (void)state;
+    int result = in_child(miss_stack);
+    if (result == 77)
+        SKIP_FOR("the limit here is lower already");
+    assert_int_equal(result, 0);
+}
+
 static void a_limit_is_named_where_there_is_one(void **state)
 {
     (void)state;
@@ -241,6 +330,10 @@ int main(void)
         cmocka_unit_test(hardening_does_what_it_says),
         cmocka_unit_test(one_folder_may_stay_for_regular_files),
         cmocka_unit_test(descriptors_are_raised_to_the_hard_limit),
+        cmocka_unit_test(a_thread_has_the_stack_that_was_asked_for),
+        cmocka_unit_test(a_thread_that_cannot_be_is_an_error),
+        cmocka_unit_test(a_stack_is_raised_as_far_as_it_must),
+        cmocka_unit_test(a_stack_that_cannot_be_raised_is_said),
         cmocka_unit_test(a_limit_is_named_where_there_is_one),
         cmocka_unit_test(a_child_dies_with_its_parent),
         cmocka_unit_test(systemd_is_told_through_both_kinds_of_socket),
