@@ -181,6 +181,7 @@ void channel_end(struct channel *c, int why)
     c->why = why == ERR_LENGTH ? ERR_FORMAT : why;
     c->drop = drop_of(c->state, c->why);
     c->state = CHANNEL_ENDED;
+    shares_leave(&c->waiter);
     if (c->listener != NULL && uv_fileno(&c->socket.handle, &fd) == 0)
         channel_io_drain(fd); /* every stranger sees the same: FIN */
     uv_close(&c->socket.handle, on_handle_closed);

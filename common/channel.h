@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #include "common/address.h"
+#include "common/channel_turns.h"
 #include "common/noise.h"
 
 struct channel;
@@ -79,6 +80,9 @@ uint64_t channel_asked_ns(const struct channel *channel);
 /* When the last whole message came, of clock_ns(), to the millisecond; 0 before the first. */
 uint64_t channel_heard_ns(const struct channel *channel);
 void channel_set_user(struct channel *channel, void *user);
+/* From now on what CHANNEL makes this process do counts to SHARE, its handshake included; borrowed, outlives
+ * the channel. In on_open of the accepting side; without `turns` of its listener nothing is counted. */
+void channel_set_share(struct channel *channel, struct share *share);
 
 /* ---- accepting side ---- */
 
@@ -119,7 +123,8 @@ struct channel_listener_handlers {
 
 struct channel_listener_settings {
     struct channel_settings channel;
-    unsigned half_open_max; /* unauthenticated connections at once; 1,024 */
+    struct channel_turns *turns; /* borrowed; of the same loop. NULL = each channel has its own turn */
+    unsigned half_open_max;      /* unauthenticated connections at once; 1,024 */
     unsigned
         handshakes_per_second; /* per source address (IPv6: per /64), with as much burst; 50; 0 = no limit */
 };

@@ -1,17 +1,20 @@
 /* The inside of a channel, shared by the files that make it: channel.c (life), channel_handshake.c (until it
- * is open), channel_transport.c (kinds of messages once it is), channel_io.c (bytes in and out) and
- * channel_listener.c (accepting). Not for anybody else. Loop thread only. */
+ * is open), channel_transport.c (kinds of messages once it is), channel_io.c (bytes in and out),
+ * channel_turns.c (who reads when) and channel_listener.c (accepting). Not for anybody else. Loop thread
+ * only. */
 #ifndef COMMON_CHANNEL_INTERNAL_H
 #define COMMON_CHANNEL_INTERNAL_H
 
 #include "common/channel.h"
+#include "common/channel_turns.h"
 #include "common/frame.h"
 
 enum channel_kind { CHANNEL_DATA, CHANNEL_REKEY, CHANNEL_CLOSE, CHANNEL_PING, CHANNEL_PONG, CHANNEL_KINDS };
 
-#define CHANNEL_PING_SIZE 8                    /* bytes of a ping's or pong's body */
-#define CHANNEL_FRAME_MIN (1 + NOISE_TAG_SIZE) /* a kind and nothing else */
-#define CHANNEL_FINISH_MS 1000                 /* how long an explicit close may take */
+#define CHANNEL_PING_SIZE      8                    /* bytes of a ping's or pong's body */
+#define CHANNEL_FRAME_MIN      (1 + NOISE_TAG_SIZE) /* a kind and nothing else */
+#define CHANNEL_FINISH_MS      1000                 /* how long an explicit close may take */
+#define CHANNEL_HANDSHAKE_COST 4096                 /* of a share: the curves that a handshake computes */
 
 enum channel_state {
     CHANNEL_CONNECTING,   /* waits for TCP */
@@ -55,6 +58,10 @@ struct channel {
     size_t place;                      /* its number there, if `has_place` */
     bool has_place;                    /* false once it has to make room for another */
 
+    struct channel_turns *turns; /* borrowed; NULL = each channel has its own turn */
+    struct share *share;         /* borrowed; of which party's share it reads */
+    struct share_waiter waiter;  /* for the next turn of that; it does not read meanwhile */
+
     struct channel_opening *opening; /* owned; NULL once the keys are made */
     struct noise_cipher sending, receiving;
     uint8_t hash[NOISE_HASH_SIZE];
@@ -66,7 +73,7 @@ struct channel {
     uint64_t received_ms;   /* loop time of the last whole message, or of the handshake's end */
     uint64_t bare_since_ms; /* loop time at which this second's frames without data began to be counted */
     unsigned bare;          /* so many more of them than of others since */
-    bool paused;            /* has been read as much as one turn of the loop has for it */
+    bool paused;            /* without `turns`: has been read as much as one turn of the loop has for it */
     bool overdue;           /* the idle timeout has passed; ends it unless something comes in this turn */
 
     uint8_t ping[CHANNEL_PING_SIZE]; /* body of the ping that is out */
@@ -131,8 +138,15 @@ void channel_io_flush_later(struct channel *c);
 /* Writes what it can right now, without waiting; what is left is lost. */
 void channel_io_flush_last(struct channel *c);
 size_t channel_io_unsent(const struct channel *c);
+/* C waited for its turn, which has come: reads as much as its party has left. */
+void channel_io_take_turn(struct channel *c);
 /* Reads away what a socket holds (up to a bound), so that closing it sends FIN and not RST. */
 void channel_io_drain(int fd);
+
+/* ---- channel_turns.c ---- */
+
+/* C, which has `turns` and does not read any more, waits until channel_io_take_turn(). */
+void channel_turns_wait(struct channel *c);
 
 /* ---- channel_listener.c ---- */
 

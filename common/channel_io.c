@@ -6,6 +6,8 @@
 #include "common/channel_internal.h"
 
 #define READ_SIZE   65536
+#define FIRST_SIZE  1024 /* read at once of a stranger, whose messages are small */
+#define READ_COST   512  /* of a share: what a read costs besides its bytes */
 #define DRAIN_SIZE  4096
 #define DRAIN_READS 32 /* a stranger who has sent more than this times that may see an RST */
 
@@ -137,11 +139,23 @@ void channel_io_flush_later(struct channel *c)
 
 /* ---- in ---- */
 
+/* How many bytes C may read now. */
+static size_t room(const struct channel *c)
+{
+    size_t most = c->state == CHANNEL_WAIT_MESSAGE || c->state == CHANNEL_WAIT_FIRST ? FIRST_SIZE : READ_SIZE;
+    size_t left = c->turns != NULL ? shares_left(&c->turns->shares, c->share) : READ_SIZE;
+
+    return left < most ? left : most;
+}
+
+/* Without room libuv does not read and says UV_ENOBUFS. */
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
 {
-    (void)handle;
+    const struct channel *c = handle->data;
+    bool waits = c->turns != NULL && share_is_awaited(c->share);
+
     (void)suggested;
-    *out = uv_buf_init((char *)read_buffer, sizeof read_buffer);
+    *out = uv_buf_init((char *)read_buffer, waits ? 0 : (unsigned)room(c));
 }
 
 static void take_bytes(struct channel *c, uint8_t *bytes, size_t length)
@@ -164,9 +178,29 @@ static void take_bytes(struct channel *c, uint8_t *bytes, size_t length)
  * theirs first. */
 static void pause_reading(struct channel *c)
 {
-    c->paused = true;
     uv_read_stop(&c->socket.stream);
+    if (c->turns != NULL) {
+        channel_turns_wait(c);
+        return;
+    }
+    c->paused = true;
     uv_idle_start(&c->flusher, on_idle);
+}
+
+/* What was read, and the curves that it makes us compute. */
+static void charge(struct channel *c, size_t length)
+{
+    size_t handshake = c->state == CHANNEL_WAIT_MESSAGE ? CHANNEL_HANDSHAKE_COST : 0;
+
+    if (c->turns != NULL)
+        shares_charge(&c->turns->shares, c->share, READ_COST + handshake + length);
+}
+
+/* LENGTH bytes were read. */
+static void take_read(struct channel *c, size_t length)
+{
+    charge(c, length);
+    take_bytes(c, read_buffer, length);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
@@ -174,12 +208,39 @@ static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
     struct channel *c = stream->data;
     if (c->state == CHANNEL_ENDED)
         return;
+    if (length == UV_ENOBUFS) {
+        pause_reading(c);
+        return;
+    }
     if (length < 0)
         channel_end(c, gone(c));
     else if (length > 0)
-        take_bytes(c, (uint8_t *)buffer->base, (size_t)length);
-    if (length == READ_SIZE && c->state != CHANNEL_ENDED)
+        take_read(c, (size_t)length);
+    if (length > 0 && (size_t)length == buffer->len && c->state != CHANNEL_ENDED)
         pause_reading(c);
+}
+
+/* Not by libuv, which would read when it next polls: by then others of the party may have used its share up,
+ * again and again. */
+void channel_io_take_turn(struct channel *c)
+{
+    uv_os_fd_t fd;
+    size_t most = room(c);
+    ssize_t length = uv_fileno(&c->socket.handle, &fd) == 0 ? recv(fd, read_buffer, most, MSG_DONTWAIT) : 0;
+
+    if (length > 0) {
+        take_read(c, (size_t)length);
+    } else {
+        charge(c, 0);
+        if (length == 0 || (errno != EAGAIN && errno != EINTR))
+            channel_end(c, gone(c));
+    }
+    if (c->state == CHANNEL_ENDED)
+        return;
+    if (length > 0 && (size_t)length == most)
+        channel_turns_wait(c);
+    else
+        read_on(c);
 }
 
 static void read_on(struct channel *c)

@@ -24,6 +24,7 @@ struct account *accounts_open(struct accounts *accounts, const struct authorized
         return NULL;
     memcpy(account->key, edge->key, sizeof account->key);
     memcpy(account->name, edge->name, sizeof account->name);
+    share_init(&account->share);
     HASH_ADD(hh, accounts->table, key, IDENTITY_KEY_SIZE, account);
     if (account->hh.tbl == NULL) {
         free(account);

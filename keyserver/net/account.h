@@ -6,6 +6,7 @@
 
 #include <uthash.h>
 
+#include "common/shares.h"
 #include "keyserver/authorized.h"
 #include "proto/msg.h"
 
@@ -16,6 +17,7 @@ struct account {
     char name[AUTHORIZED_NAME_MAX]; /* as it was when its first channel came */
     struct peer *peers;             /* its channels; the owner's, linked by `beside` */
     size_t channels;
+    struct share share;          /* of each turn of the loop, for all of them together */
     uint32_t open;               /* requests in the vault, or on the way there */
     uint32_t lists;              /* of keys, that the vault makes */
     bool wants_lists;            /* it is one of the service's `wanting`, */

@@ -106,6 +106,8 @@ static void on_open(struct channel *channel, void *user)
     channel_set_user(channel, peer);
     if (peer == NULL)
         channel_close(channel);
+    else
+        channel_set_share(channel, &peer->account->share);
 }
 
 static void on_message(struct channel *channel, const uint8_t *bytes, size_t length, void *user)

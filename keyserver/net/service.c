@@ -48,6 +48,7 @@ struct service *service_new(uv_loop_t *loop, const struct server_config *config)
     uv_timer_init(loop, &service->drain);
     service->turn.data = service->sweep.data = service->drain.data = service;
     uv_check_start(&service->turn, on_turn);
+    channel_turns_start(&service->turns, loop);
     return service;
 }
 
@@ -306,6 +307,11 @@ struct peer *service_attach(struct service *service, struct channel *channel,
     return peer;
 }
 
+struct channel_turns *service_turns(struct service *service)
+{
+    return &service->turns;
+}
+
 /* What a peer that is gone had open is wanted no more. */
 static void cancel_all(struct service *service, struct peer *peer)
 {
@@ -412,6 +418,7 @@ void service_close(struct service *service)
     uv_close((uv_handle_t *)&service->turn, NULL);
     uv_close((uv_handle_t *)&service->sweep, NULL);
     uv_close((uv_handle_t *)&service->drain, NULL);
+    channel_turns_close(&service->turns);
 }
 
 void service_free(struct service *service)

@@ -13,9 +13,10 @@ struct service {
     struct requests *requests;          /* owned */
     struct vault_link *link;            /* owned */
     struct net_counters counters;
-    uint64_t now_ns;         /* of clock_ns(), as answers are taken */
-    uint64_t heard_ms;       /* of clock_ms(): a vault's last sign of life */
-    struct crowd crowd;      /* every channel that is open */
+    uint64_t now_ns;    /* of clock_ns(), as answers are taken */
+    uint64_t heard_ms;  /* of clock_ms(): a vault's last sign of life */
+    struct crowd crowd; /* every channel that is open */
+    struct channel_turns turns;
     struct peer *gathered;   /* those with answers to flush */
     struct account *wanting; /* those with lists of keys that wait for their turn */
     uv_check_t turn;         /* after the events of a turn: everything leaves in batches */

@@ -22,13 +22,13 @@ HASH = "11" * 32
 class Yard:
     """A key server with an RSA and a P-256 key and two edges that may be taken out of its list."""
 
-    def __init__(self, site, pki):
+    def __init__(self, site, pki, extra=""):
         self.site, self.pki, self.askers = site, pki, []
         self.second = Identity(site.folder, "second.key")
         self.second_psk = write(site.folder + "/second.psk", keyless("genkey").stdout, 0o400)
         with open(self.second_psk) as handle:
             self.psk = handle.read().strip()
-        self.server = site.start_server([pki.p256[0], pki.rsa[0]], authorized=self.first() + self.other())
+        self.server = site.start_server([pki.p256[0], pki.rsa[0]], authorized=self.first() + self.other(), extra=extra)
 
     def first(self, options=SIGN):
         return self.site.authorized_line("first", options=options)

@@ -2,8 +2,9 @@
  *
  *     peer_frames PORT SERVER_KEY IDENTITY_FILE PSK_FILE CHANNELS KIND
  *
- * KIND is rekey, ping or pong: a frame without data. Opens CHANNELS on 127.0.0.1, prepares what each will
- * send, says "flooding" and sends it, reading what comes. Ends when all is sent or every channel is closed;
+ * KIND is rekey, ping or pong, a frame without data, or request: a frame with a batch of operations that need
+ * no key (ping). Opens CHANNELS on 127.0.0.1, prepares what each will send, says "flooding" and sends it,
+ * reading what comes. Ends when the key server has closed every channel, since it has read all or before;
  * 2: there was no connection, or no handshake. */
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -20,9 +21,11 @@
 #include "common/secret.h"
 #include "proto/msg.h"
 
-#define CHANNELS_MAX 64
-#define FLOOD_SIZE   (2u << 20) /* bytes of each channel: a hundred thousand frames */
-#define HELLO_MAX    256        /* bytes of its frame's kind and body */
+#define CHANNELS_MAX 256
+#define FLOOD_SIZE   (32u << 20) /* bytes of all channels together: seconds of work */
+#define PLAIN_MAX    2048        /* bytes of a frame's kind and body */
+
+#define PING_SIZE    8 /* bytes of a ping's or pong's body */
 
 enum { DATA, REKEY, CLOSE, PING, PONG }; /* kinds of frames (PROTOCOL.md, section 4) */
 
@@ -34,7 +37,7 @@ static struct peer {
 static size_t peer_count;
 
 /* What a flood is made of. */
-static uint8_t plain[9];
+static uint8_t plain[PLAIN_MAX];
 static size_t plain_length;
 
 static _Noreturn void die(const char *text)
@@ -57,15 +60,37 @@ static void put_frame(struct peer *peer, const uint8_t *bytes, size_t length)
         noise_rekey(&peer->sending);
 }
 
+/* The frame's plaintext with the message PACKED, which this frees, or which there is none of when R says so.
+ * Returns its length. */
+static size_t put_message(uint8_t out[static PLAIN_MAX], struct buffer *packed, int r)
+{
+    size_t length = buffer_length(packed);
+
+    if (r != 0 || length >= PLAIN_MAX)
+        die("no message");
+    out[0] = DATA;
+    memcpy(out + 1, buffer_bytes(packed), length);
+    buffer_clear(packed);
+    return 1 + length;
+}
+
 static void choose(const char *kind)
 {
-    static const char *const names[] = {[REKEY] = "rekey", [PING] = "ping", [PONG] = "pong"};
+    static const char *const names[] = {
+        [DATA] = "request", [REKEY] = "rekey", [PING] = "ping", [PONG] = "pong"};
+    static struct msg_request requests[MSG_BATCH_MAX];
+    struct buffer packed = {0};
 
-    for (size_t i = REKEY; i <= PONG; i++) {
+    for (size_t i = 0; i < MSG_BATCH_MAX; i++)
+        requests[i] = (struct msg_request){.id = i, .deadline_ms = 1000, .operation.kind = OP_PING};
+    for (size_t i = DATA; i <= PONG; i++) {
         if (names[i] == NULL || strcmp(kind, names[i]) != 0)
             continue;
         plain[0] = (uint8_t)i;
-        plain_length = i == REKEY ? 1 : sizeof plain;
+        if (i == DATA)
+            plain_length = put_message(plain, &packed, msg_pack_requests(&packed, requests, MSG_BATCH_MAX));
+        else
+            plain_length = i == REKEY ? 1 : 1 + PING_SIZE;
         return;
     }
     die("no such kind");
@@ -107,14 +132,10 @@ static void connect_peer(struct peer *peer, const struct sockaddr_in *to, const 
 static void greet(struct peer *peer)
 {
     const struct msg_hello hello = {.version_min = 1, .version_max = 1, .software = "peer_frames"};
-    uint8_t bytes[HELLO_MAX] = {DATA};
+    uint8_t bytes[PLAIN_MAX];
     struct buffer packed = {0};
 
-    if (msg_pack_hello(&packed, &hello) != 0 || buffer_length(&packed) >= sizeof bytes)
-        die("no hello");
-    memcpy(bytes + 1, buffer_bytes(&packed), buffer_length(&packed));
-    put_frame(peer, bytes, 1 + buffer_length(&packed));
-    buffer_clear(&packed);
+    put_frame(peer, bytes, put_message(bytes, &packed, msg_pack_hello(&packed, &hello)));
     size_t length = buffer_length(&peer->flood);
     if (write(peer->fd, buffer_bytes(&peer->flood), length) != (ssize_t)length)
         die("no connection");
@@ -129,11 +150,13 @@ static void turn(struct peer *peer, short events)
         ssize_t n = send(peer->fd, buffer_bytes(&peer->flood), buffer_length(&peer->flood), MSG_NOSIGNAL);
         if (n > 0)
             buffer_consume(&peer->flood, (size_t)n);
+        if (n > 0 && buffer_length(&peer->flood) == 0)
+            shutdown(peer->fd, SHUT_WR);
     }
     bool closed = (events & (POLLERR | POLLHUP)) != 0;
     if ((events & POLLIN) != 0)
         closed = read(peer->fd, waste, sizeof waste) == 0 || closed;
-    if (closed || buffer_length(&peer->flood) == 0) {
+    if (closed) {
         close(peer->fd);
         peer->fd = -1;
     }
@@ -146,7 +169,8 @@ static bool flood(void)
     bool any = false;
 
     for (size_t i = 0; i < peer_count; i++) {
-        fds[i] = (struct pollfd){.fd = peers[i].fd, .events = POLLIN | POLLOUT};
+        fds[i] = (struct pollfd){.fd = peers[i].fd,
+                                 .events = buffer_length(&peers[i].flood) > 0 ? POLLIN | POLLOUT : POLLIN};
         any = any || peers[i].fd >= 0;
     }
     if (!any || poll(fds, peer_count, -1) < 0)
@@ -174,7 +198,7 @@ int main(int argc, char *argv[])
         greet(&peers[peer_count]);
     }
     for (size_t i = 0; i < peer_count; i++) {
-        while (buffer_length(&peers[i].flood) < FLOOD_SIZE)
+        while (buffer_length(&peers[i].flood) < FLOOD_SIZE / peer_count)
             put_frame(&peers[i], plain, plain_length);
         fcntl(peers[i].fd, F_SETFL, O_NONBLOCK);
     }

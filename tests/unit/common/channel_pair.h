@@ -37,6 +37,7 @@ struct pair {
     uv_loop_t loop;
     uv_timer_t guard;
     bool expired;
+    struct channel_turns turns;
     struct channel_listener *listener;
     struct address address; /* of the listener */
     struct identity edge_id, server_id;
@@ -153,6 +154,8 @@ static inline void pair_init(struct pair *p)
     memcpy(p->server_key, p->server_id.public, sizeof p->server_key);
     channel_settings_default(&p->settings);
     channel_listener_settings_default(&p->listener_settings);
+    channel_turns_start(&p->turns, &p->loop);
+    p->listener_settings.turns = &p->turns;
 }
 
 /* Listens at TEXT ("127.0.0.1:0" or a unix socket). */
@@ -225,6 +228,7 @@ static inline void pair_clear(struct pair *p)
     if (p->server.channel != NULL)
         channel_close(p->server.channel);
     channel_listener_close(p->listener);
+    channel_turns_close(&p->turns);
     uv_close((uv_handle_t *)&p->guard, NULL);
     assert_int_equal(uv_run(&p->loop, UV_RUN_DEFAULT), 0);
     assert_int_equal(uv_loop_close(&p->loop), 0);
