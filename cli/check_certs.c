@@ -140,12 +140,12 @@ static void load_paths(struct findings *findings, const struct edge_config *conf
     }
 }
 
-/* Private keys in files that are no certificates. */
-static void check_keys(struct findings *findings, const char *folder, const struct certs_paths *known)
+/* Private keys in files that are no certificates, and what is taken for one. */
+static void check_others(struct findings *findings, const char *folder, const struct certs_paths *known)
 {
-    struct certs_paths keys;
+    struct certs_paths keys, ignored;
     struct fault fault = {0};
-    if (certs_keys_list(&keys, folder, known, &fault) != 0) {
+    if (certs_keys_list(&keys, &ignored, folder, known, &fault) != 0) {
         findings_add(findings, FINDING_ERROR, "%s", fault.text);
         return;
     }
@@ -153,7 +153,10 @@ static void check_keys(struct findings *findings, const char *folder, const stru
         certs_mend_key(keys.item[i], &fault);
         findings_add(findings, FINDING_ERROR, "%s", fault.text);
     }
+    for (size_t i = 0; i < ignored.count; i++)
+        findings_add(findings, FINDING_WARNING, "%s", ignored.item[i]);
     certs_folder_clear(&keys);
+    certs_folder_clear(&ignored);
 }
 
 void check_certs_load(struct findings *findings, const struct edge_config *config, struct check_certs *out)
@@ -167,7 +170,7 @@ void check_certs_load(struct findings *findings, const struct edge_config *confi
         return;
     }
     load_paths(findings, config, &paths, out);
-    check_keys(findings, config->certificates, &paths);
+    check_others(findings, config->certificates, &paths);
     if (paths.count == 0)
         findings_add(findings, FINDING_ERROR, "%s: " CERTS_FOLDER_EMPTY, config->certificates);
     else if (config->tls.rsa_key_exchange && out->count > 0 && !has_type(out, KEY_RSA))

@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "cli/files.h"
 #include "common/address.h"
@@ -56,7 +57,7 @@ static bool has_extension(const char *name, const char *const extensions[])
 {
     const char *end = strrchr(name, '.');
     for (; end != NULL && *extensions != NULL; extensions++)
-        if (strcmp(end, *extensions) == 0)
+        if (strcasecmp(end, *extensions) == 0)
             return true;
     return false;
 }

@@ -79,6 +79,16 @@ struct element {
     size_t length;
 };
 
+/* Takes the element of indefinite length that begins at AT, as BER has it (X.690 section 8.1.3.6): a key
+ * store of some programs is one. */
+static bool take_open(struct element *out, const uint8_t *at, const uint8_t *end)
+{
+    if (end - at < 2 || at[1] != 0x80)
+        return false;
+    *out = (struct element){.tag = at[0], .content = at + 2, .length = (size_t)(end - at) - 2};
+    return true;
+}
+
 /* Takes one element off the front of *AT; false when there is no whole one. */
 static bool take(struct element *out, const uint8_t **at, const uint8_t *end)
 {
@@ -118,9 +128,10 @@ static unsigned tell_der(const uint8_t *bytes, size_t length)
     static const uint8_t java[] = {0xfe, 0xed, 0xfe, 0xed};
     const uint8_t *at = bytes, *end = bytes + length;
     struct element outer, first;
+    bool open = take_open(&outer, bytes, end);
     if (length >= sizeof java && memcmp(bytes, java, sizeof java) == 0)
         return CONTENTS_JAVA;
-    if (!take(&outer, &at, end) || outer.tag != TAG_SEQUENCE)
+    if ((!open && !take(&outer, &at, end)) || outer.tag != TAG_SEQUENCE)
         return 0;
     at = outer.content;
     end = outer.content + outer.length;
@@ -128,10 +139,12 @@ static unsigned tell_der(const uint8_t *bytes, size_t length)
         return 0;
     if (first.tag == TAG_INTEGER && first.length == 1 && first.content[0] == 3)
         return CONTENTS_PKCS12;
-    if (first.tag == TAG_INTEGER && first.length == 1 && first.content[0] <= 1)
+    if (first.tag == TAG_INTEGER && first.length == 1 && first.content[0] <= 1 && !open)
         return CONTENTS_PRIVATE_KEY;
     if (first.tag == TAG_OID) /* ContentInfo, RFC 2315 section 7 */
         return CONTENTS_PKCS7 | CONTENTS_DER;
+    if (open)
+        return 0;
     return is_encrypted_key(&first, at, end) ? CONTENTS_PRIVATE_KEY | CONTENTS_ENCRYPTED : CONTENTS_DER;
 }
 

@@ -105,18 +105,22 @@ static int load_each(struct certs *certs, OSSL_LIB_CTX *context, struct certs_po
     return 0;
 }
 
-/* Keys in files that are no certificates: nobody loads them, and nobody may have them here. */
-static int find_keys(const char *folder, const struct certs_paths *paths, struct certs_bad *bad,
-                     struct fault *fault)
+/* What nobody loads: keys, which nobody may have here, and what is taken for certificates that are served. */
+static int look_at_others(struct certs *certs, const char *folder, const struct certs_paths *paths,
+                          struct certs_bad *bad, struct fault *fault)
 {
-    struct certs_paths keys;
-    int error = certs_keys_list(&keys, folder, paths, fault);
-    for (size_t i = 0; error == 0 && i < keys.count; i++) {
+    struct certs_paths keys, ignored;
+    int error = certs_keys_list(&keys, &ignored, folder, paths, fault);
+    for (size_t i = 0; i < keys.count; i++) {
         struct fault why = {.text = ""};
         (void)certs_mend_key(keys.item[i], &why);
         certs_bad_add(bad, "private_key_found", &why);
     }
+    for (size_t i = 0; i < ignored.count; i++)
+        log_finding(LOG_WARN, "certificate_ignored", "error=\"%s\"", ignored.item[i]);
+    certs->skipped = bad->count + ignored.count;
     certs_folder_clear(&keys);
+    certs_folder_clear(&ignored);
     return error;
 }
 
@@ -131,8 +135,7 @@ static int load_files(struct certs *certs, OSSL_LIB_CTX *context, const char *fo
     int error = load_each(certs, context, &pool, paths, &bad, fault);
     certs_pool_clear(&pool);
     if (error == 0)
-        error = find_keys(folder, paths, &bad, fault);
-    certs->skipped = bad.count;
+        error = look_at_others(certs, folder, paths, &bad, fault);
     return error != 0 ? error : certs_bad_refuse(&bad, folder, fault);
 }
 

@@ -39,9 +39,10 @@ struct certs;
 
 /* Loads every *.pem, *.crt, *.cer below FOLDER. A bad file (no certificate, unsupported key, or one that
  * holds a private key: this is the edge!) is reported with its mend in the log and skipped, counted in
- * certs_skipped; with STRICT (for -t) it fails, after the last one, and so does one that has expired. None at
- * all is an error. DEFAULT_NAME picks what answers unknown or absent names: NULL = the first file by name
- * that has not expired, "" = none: such clients are refused with unrecognized_name. */
+ * certs_skipped; with STRICT (for -t) a bad one fails the load, after the last one, and so does one that has
+ * expired. Another file that looks like a certificate is reported and counted as well, and fails nothing.
+ * None at all is an error. DEFAULT_NAME picks what answers unknown or absent names: NULL = the first file by
+ * name that has not expired, "" = none: such clients are refused with unrecognized_name. */
 int certs_load(struct certs **out, OSSL_LIB_CTX *context, const char *folder, const char *default_name,
                bool strict, struct fault *fault) MUST_USE;
 void certs_free(struct certs *certs);

@@ -2,10 +2,13 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 void certs_folder_clear(struct certs_paths *paths)
@@ -32,10 +35,11 @@ int certs_paths_add(struct certs_paths *paths, char *path)
     return 0;
 }
 
-static bool is_certificate_name(const char *name)
+bool certs_folder_is_name(const char *name)
 {
-    const char *end = strrchr(name, '.');
-    return end != NULL && (strcmp(end, ".pem") == 0 || strcmp(end, ".crt") == 0 || strcmp(end, ".cer") == 0);
+    const char *slash = strrchr(name, '/'), *end = strrchr(slash == NULL ? name : slash, '.');
+    return end != NULL &&
+           (strcasecmp(end, ".pem") == 0 || strcasecmp(end, ".crt") == 0 || strcasecmp(end, ".cer") == 0);
 }
 
 static bool is_part(const char *name)
@@ -52,6 +56,18 @@ static bool has_full_chain(const char *folder)
     bool there = stat(path, &info) == 0 && S_ISREG(info.st_mode);
     free(path);
     return there;
+}
+
+bool certs_folder_leaves_out(const char *folder, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char above[PATH_MAX];
+    if (strstr(path + strlen(folder), "/.") != NULL)
+        return true;
+    if (slash == NULL || !is_part(slash + 1) || slash - path >= (ptrdiff_t)sizeof above)
+        return false;
+    snprintf(above, sizeof above, "%.*s", (int)(slash - path), path);
+    return has_full_chain(above);
 }
 
 static int explain(const char *folder, int why, struct fault *fault)
@@ -81,7 +97,7 @@ static int list_entry(struct certs_paths *out, const char *folder, const char *n
         free(path);
         return error;
     }
-    if (is_certificate_name(name)) /* one that cannot be read is reported when it is loaded */
+    if (certs_folder_is_name(name)) /* one that cannot be read is reported when it is loaded */
         return certs_paths_add(out, path) == 0 ? 0 : fault_set(fault, ERR_MEMORY, "%s: no memory", folder);
     free(path);
     return 0;

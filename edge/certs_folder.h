@@ -3,6 +3,7 @@
 #ifndef EDGE_CERTS_FOLDER_H
 #define EDGE_CERTS_FOLDER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/err.h"
@@ -17,6 +18,12 @@ struct certs_paths {
     size_t size; /* room */
 };
 
+/* Whether NAME, or a path, is that of a certificate file: *.pem, *.crt, *.cer, in small letters or capitals.
+ */
+bool certs_folder_is_name(const char *name);
+/* Whether PATH, below FOLDER, is one that is left out without a word: its name, or that of a folder on the
+ * way, begins with a dot, or it is a part beside a fullchain.pem. */
+bool certs_folder_leaves_out(const char *folder, const char *path);
 /* Lists *.pem, *.crt and *.cer below FOLDER, symbolic links followed, what begins with a dot left out. Beside
  * a fullchain.pem its parts, cert.pem and chain.pem (the layout of ACME clients), are left out as well. */
 int certs_folder_list(struct certs_paths *out, const char *folder, struct fault *fault) MUST_USE;

@@ -13,10 +13,12 @@
 #include "common/contents.h"
 #include "common/secret.h"
 #include "edge/certs_file.h"
+#include "edge/certs_ignored.h"
 
 /* A walk through the folders. */
 struct walk {
-    struct certs_paths *out;
+    struct certs_paths *out, *ignored;
+    const char *folder; /* the first */
     const struct certs_paths *known;
     uint8_t *room; /* CERTS_FILE_MAX bytes, owned, wiped at the end */
     struct fault *fault;
@@ -29,6 +31,12 @@ struct walk {
 };
 
 /* ---- one file ---- */
+
+static int add_text(struct certs_paths *list, const struct fault *why)
+{
+    char *text = strdup(why->text);
+    return text == NULL ? ERR_MEMORY : certs_paths_add(list, text);
+}
 
 static size_t read_start(int fd, uint8_t *out)
 {
@@ -44,18 +52,26 @@ static size_t read_start(int fd, uint8_t *out)
     return length;
 }
 
-static bool file_has_key(struct walk *walk, const char *path)
+/* Takes PATH: among the keys, or, with what is said of it, among the ignored. */
+static int look_at(struct walk *walk, char *path)
 {
     struct stat info;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    struct fault why;
+    int error = 0, fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
-        return false;
-    bool regular = fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
+        error = errno;
+    bool regular = fd >= 0 && fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
     size_t length = regular ? read_start(fd, walk->room) : 0;
-    close(fd);
-    bool found = (contents_tell(walk->room, length) & CONTENTS_KEYS) != 0;
+    if (fd >= 0)
+        close(fd);
+    bool key = (contents_tell(walk->room, length) & CONTENTS_KEYS) != 0;
+    bool ignored = !key && !certs_folder_leaves_out(walk->folder, path) &&
+                   certs_ignored_look(path, fd < 0 ? NULL : walk->room, length, error, &why);
     wipe(walk->room, length);
-    return found;
+    if (key)
+        return certs_paths_add(walk->out, path);
+    free(path);
+    return ignored ? add_text(walk->ignored, &why) : 0;
 }
 
 static int by_path(const void *a, const void *b)
@@ -83,6 +99,21 @@ static bool is_above(const struct walk *walk, const struct stat *info)
     return false;
 }
 
+static int walk_sub_folder(struct walk *walk, const char *path, const struct stat *info)
+{
+    struct fault why;
+    if (is_above(walk, info))
+        return 0;
+    if (walk->depth <= CERTS_KEYS_DEPTH)
+        return walk_folder(walk, path, info);
+    if (certs_folder_leaves_out(walk->folder, path))
+        return 0;
+    certs_ignored_folder(path, &why);
+    return add_text(walk->ignored, &why) == 0
+               ? 0
+               : fault_set(walk->fault, ERR_MEMORY, "%s", err_string(ERR_MEMORY));
+}
+
 /* Takes PATH. */
 static int walk_entry(struct walk *walk, char *path)
 {
@@ -95,11 +126,10 @@ static int walk_entry(struct walk *walk, char *path)
     else if (stat(path, &info) != 0)
         err = 0;
     else if (S_ISDIR(info.st_mode))
-        err = walk->depth <= CERTS_KEYS_DEPTH && !is_above(walk, &info) ? walk_folder(walk, path, &info) : 0;
-    else if (S_ISREG(info.st_mode) && !is_known(walk, path) && file_has_key(walk, path))
-        return certs_paths_add(walk->out, path) == 0
-                   ? 0
-                   : fault_set(walk->fault, ERR_MEMORY, "%s", err_string(ERR_MEMORY));
+        err = walk_sub_folder(walk, path, &info);
+    else if (S_ISREG(info.st_mode) && !is_known(walk, path))
+        return look_at(walk, path) == 0 ? 0
+                                        : fault_set(walk->fault, ERR_MEMORY, "%s", err_string(ERR_MEMORY));
     free(path);
     return err;
 }
@@ -126,19 +156,32 @@ static int walk_folder(struct walk *walk, const char *folder, const struct stat 
     return err;
 }
 
-int certs_keys_list(struct certs_paths *out, const char *folder, const struct certs_paths *known,
-                    struct fault *fault)
+static void sort(struct certs_paths *list)
 {
-    struct walk walk = {.out = out, .known = known, .fault = fault, .room = malloc(CERTS_FILE_MAX)};
+    if (list->count > 1)
+        qsort(list->item, list->count, sizeof *list->item, by_path);
+}
+
+int certs_keys_list(struct certs_paths *out, struct certs_paths *ignored, const char *folder,
+                    const struct certs_paths *known, struct fault *fault)
+{
+    struct walk walk = {.out = out,
+                        .ignored = ignored,
+                        .folder = folder,
+                        .known = known,
+                        .fault = fault,
+                        .room = malloc(CERTS_FILE_MAX)};
     struct stat info;
-    *out = (struct certs_paths){0};
+    *out = *ignored = (struct certs_paths){0};
     if (walk.room == NULL)
         return fault_set(fault, ERR_MEMORY, "%s: no memory", folder);
     int err = stat(folder, &info) == 0 ? walk_folder(&walk, folder, &info) : 0;
     free(walk.room);
-    if (err != 0)
+    if (err != 0) {
         certs_folder_clear(out);
-    else if (out->count > 1)
-        qsort(out->item, out->count, sizeof *out->item, by_path);
+        certs_folder_clear(ignored);
+    }
+    sort(out);
+    sort(ignored);
     return err;
 }

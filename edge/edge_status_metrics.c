@@ -304,8 +304,8 @@ static void put_certificates(struct buffer *body, const struct certs *certs)
 
     certs_summarize(certs, (int64_t)time(NULL), &summary);
     put_gauge(body, "keyless_edge_certificates", "Certificates loaded.", (double)certs_count(certs));
-    put_gauge(body, "keyless_edge_certificates_skipped", "Certificate files that were not usable.",
-              (double)certs_skipped(certs));
+    put_gauge(body, "keyless_edge_certificates_skipped",
+              "Certificate files that were not usable, or not read.", (double)certs_skipped(certs));
     metrics_family(body, names, METRIC_GAUGE, "Names, by the validity of the certificate that answers now.");
     for (int state = 0; state < CERT_STATES; state++)
         put_labelled(body, names, "state", certs_time_name((enum cert_state)state), summary.names[state]);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -29,7 +30,7 @@ const char *key_folder_extension(const char *name)
     if (dot == NULL || base[0] == '.')
         return NULL;
     for (size_t i = 0; i < sizeof extensions / sizeof extensions[0]; i++)
-        if (strcmp(dot, extensions[i]) == 0)
+        if (strcasecmp(dot, extensions[i]) == 0)
             return dot;
     return NULL;
 }
@@ -93,6 +94,7 @@ static int add_other(struct walk *walk, char *name)
     if (list->other == NULL)
         list->other = calloc(KEY_FOLDER_OTHERS, sizeof *list->other);
     if (list->other == NULL || list->others == KEY_FOLDER_OTHERS) {
+        list->others_left_out++;
         free(name);
         return list->other == NULL ? ERR_MEMORY : 0;
     }
@@ -140,14 +142,13 @@ static int walk_entry(struct walk *walk, int parent, const char *entry, const ch
     struct stat info;
     bool there = fstatat(parent, entry, &info, 0) == 0, is_folder = there && S_ISDIR(info.st_mode);
     bool is_key = !is_folder && key_folder_extension(entry) != NULL;
-    bool wanted = is_folder ? depth < KEY_FOLDER_DEPTH && !is_of_file_system(entry)
-                            : is_key || (there && S_ISREG(info.st_mode));
+    bool wanted = is_folder ? !is_of_file_system(entry) : is_key || (there && S_ISREG(info.st_mode));
     char *name;
     if (!wanted)
         return 0;
     if (asprintf(&name, "%s%s%s", prefix, prefix[0] != 0 ? "/" : "", entry) < 0)
         return ERR_MEMORY;
-    if (is_folder)
+    if (is_folder && depth < KEY_FOLDER_DEPTH)
         return walk_sub_folder(walk, parent, entry, name, depth + 1);
     if (!is_key)
         return add_other(walk, name);

@@ -24,8 +24,9 @@ struct key_folder_file {
 struct key_folder {
     struct key_folder_file *item; /* owned; in the order of their names */
     size_t count;
-    char **other; /* owned names of further regular files, whose names are not those of keys */
-    size_t others;
+    char **other; /* owned names of further regular files, whose names are not those of keys, and of folders
+                   * that are too deep to be looked into */
+    size_t others, others_left_out; /* listed, and not listed */
 };
 
 #define KEY_FOLDER_OTHERS 256 /* of them are listed */
@@ -38,7 +39,8 @@ struct key_folder {
  * it finds out why. ERR_CONFIG when FOLDER cannot be read or others may write to it, ERR_MEMORY. */
 int key_folder_list(struct key_folder *out, const char *folder, struct fault *fault) MUST_USE;
 void key_folder_clear(struct key_folder *list);
-/* The extension that makes NAME, a path, a key file, or NULL. What stands before it is the key's name. */
+/* The extension that makes NAME, a path, a key file (.pem, .key, .der, in small letters or capitals), or
+ * NULL. What stands before it is the key's name. */
 const char *key_folder_extension(const char *name);
 /* Whether there is a file whose key has NAME. */
 bool key_folder_has(const struct key_folder *list, const char *name);

@@ -147,6 +147,27 @@ def test_what_a_start_could_not_make_is_refused(place):
     assert_refused(place, r"%s/audit: mode 0500 keeps its owner, the vault, from making files there; run: chmod 0700 " % place.server)
 
 
+@pytest.mark.skipif(not ROOT, reason="only root gives folders away")
+def test_a_folder_of_a_start_that_was_killed_is_given_away_by_the_next(trial):
+    """Between making it and giving it away; with something in it, it is somebody's."""
+    write(trial.server_conf, re.sub(r"listen = .*", 'listen = {"127.0.0.1:0"}', read(trial.server_conf)))
+    audit = trial.server + "/audit"
+    os.mkdir(audit, 0o700)
+    command = [program("keyless-server"), "-t", "-c", trial.server_conf]
+    assert subprocess.run(command, capture_output=True, timeout=PATIENCE).returncode == 0
+    assert os.stat(audit).st_uid == 0
+    write(audit + "/something", "")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    assert done.returncode == 2 and "run: chown -R" in done.stderr, done.stderr
+    os.unlink(audit + "/something")
+    daemon = Daemon([program("keyless-server"), "-c", trial.server_conf])
+    try:
+        daemon.wait_log("event=ready")
+        assert os.stat(audit).st_uid == pwd.getpwnam(ANOTHER).pw_uid
+    finally:
+        assert daemon.stop() == 0
+
+
 # ---- the first thing that is said is the first to be mended ----
 
 @pytest.mark.skipif(not ROOT, reason="needs root")

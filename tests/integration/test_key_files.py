@@ -47,6 +47,11 @@ def pem(path, pki, *command, certificate=True, **mode):
     make(path, *command, pki.p256[1] if certificate else pki.p256[0], **mode)
 
 
+def below(path, content, mode=0o400):
+    os.makedirs(os.path.dirname(path))
+    text(path, content, mode)
+
+
 PASS = ("-passin", "pass:")
 # Name of the file; what makes it; level, and what is said of it; whether the command that is said makes a key that is taken.
 KEY_FILES = {
@@ -68,7 +73,9 @@ KEY_FILES = {
     "cut off": ("x.pem", lambda path, pki: text(path, of(pki.p256[0])[:100]), "error", r"damaged or cut off; take it from a backup", False),
     "empty": ("x.pem", lambda path, _: text(path, b""), "error", r"is empty; put the key here", False),
     "name without an extension": ("x", lambda path, pki: text(path, of(pki.p256[0])), "warning", r"is not read, .*run: mv \S+/x \S+/x\.pem", True),
-    "extension in capitals": ("x.PEM", lambda path, pki: text(path, of(pki.p256[0])), "warning", r"is not read, .*run: mv ", True),
+    "PKCS12 in BER": ("x.PFX", lambda path, _: text(path, b"\x30\x80\2\1\3\x30\x80"), "warning", r"is a PKCS #12 key store; run: openssl pkcs12", False),
+    "key store by its name alone": ("x.jks", lambda path, _: text(path, b"whatever"), "warning", r"is a Java key store; run: keytool", False),
+    "too deep": ("a/b/c/d/x.pem", lambda path, pki: below(path, of(pki.p256[0])), "warning", r"a/b/c/d: this folder lies more than 3 folders below that of keys", False),
     "same key in two files": ("x.pem", lambda path, pki: (text(path, of(pki.p256[0])), text(path[:-5] + "y.key", of(pki.p256[0]))), "error",
                               r"keys/y\.key: the same key as x\.pem; remove one of the two files", False),
 }
@@ -100,6 +107,18 @@ CERTIFICATE_FILES = {
     "PKCS7 before its issuer": ("x.pem", certificates(other_form("crl2pkcs7", "-nocrl", "-certfile"), issuer), "error", r"is a PKCS #7 bundle", True),
     "DER": ("x.cer", certificates(other_form("x509", "-outform", "der", "-in")), "error", r"looks like DER.*run: openssl x509", True),
     "UTF-16": ("x.pem", lambda path, pki: text(path, read(pki.p256[1]).encode("utf-16"), 0o444), "error", r"is text in UTF-16.*run: iconv", True),
+    "PKCS7 by its name": ("x.p7b", certificates(other_form("crl2pkcs7", "-nocrl", "-certfile")), "warning", r"is a PKCS #7 bundle.*run: openssl pkcs7", True),
+    "PKCS7 in DER": ("x.P7C", certificates(other_form("crl2pkcs7", "-nocrl", "-outform", "der", "-certfile")), "warning",
+                     r"is a PKCS #7 bundle.*run: openssl pkcs7 -inform der", True),
+    "DER by its name": ("x.der", certificates(other_form("x509", "-outform", "der", "-in")), "warning", r"looks like DER.*run: openssl x509", True),
+    "DER by its contents": ("x", certificates(other_form("x509", "-outform", "der", "-in")), "warning", r"looks like DER.*run: openssl x509", True),
+    "another extension": ("x.chain", certificates(leaf, issuer), "warning", r"is not read, since its name ends in none of .*run: mv ", True),
+    "no extension": ("x", certificates(leaf, issuer), "warning", r"is not read, since its name ends in none of .*run: mv ", True),
+    "backup of an editor": ("x.pem~", certificates(leaf, issuer), "warning", r"is not read, since its name ends in none of .*run: mv ", True),
+    "by its name alone": ("x.p7b", lambda path, _: text(path, b"whatever"), "warning", r"no PEM certificate in it", False),
+    "too deep": ("a/b/c/d/x.pem", lambda path, pki: below(path, of(pki.p256[1]), 0o444), "warning", r"lies more than 3 folders below that of certificates", False),
+    "a folder that is too deep": ("a/b/c/d/e/f/g/h/i/x.pem", lambda path, pki: below(path, of(pki.p256[1]), 0o444), "warning",
+                                  r"g/h/i: this folder is too deep below that of certificates", False),
     "explicit curve": ("x.pem", explicit_certificate, "error", r"the curve of its key is spelled out", False),
 }
 SIDES = {"server": ("keys", KEY_FILES), "edge": ("certs", CERTIFICATE_FILES)}
@@ -152,7 +171,7 @@ def mend(conf, path, words, side):
     if "take this file away" in words:
         os.remove(path)
     tested = subprocess.run([program("keyless-" + side), "-t", "-c", conf], capture_output=True, text=True, timeout=60)
-    assert tested.returncode == 0 and "key_file_ignored" not in tested.stderr, tested.stderr
+    assert tested.returncode == 0 and "_ignored" not in tested.stderr, tested.stderr
 
 
 def test_a_byte_order_mark_is_passed_over(trial, pki):
@@ -166,3 +185,58 @@ def test_a_byte_order_mark_is_passed_over(trial, pki):
     for side, conf in (("server", trial.server_conf), ("edge", trial.edge_conf)):
         done = subprocess.run([program("keyless-" + side), "-t", "-c", conf], capture_output=True, text=True, timeout=60)
         assert done.returncode == 0 and " error " not in done.stderr, done.stderr
+
+
+# ---- what is read, and what is passed over without a word ----
+
+@pytest.mark.parametrize("name", ["x.PEM", "x.Crt", "x.CER"])
+def test_an_extension_in_capitals_is_one(trial, pki, name):
+    """On both sides, and when `keyless init` copies."""
+    text(trial.edge + "/certs/" + name, of(pki.p384[1]), 0o444)
+    assert "x.test" not in name and re.search(r"OK: 4 certificates", daemon_test("edge", trial.edge_conf).stdout)
+    text(trial.server + "/keys/x.KEY", of(pki.p384[0]))
+    assert re.search(r"4 keys", daemon_test("server", trial.server_conf).stdout)
+
+
+def daemon_test(side, conf):
+    done = subprocess.run([program("keyless-" + side), "-t", "-c", conf], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and "_ignored" not in done.stderr, done.stderr
+    return done
+
+
+def test_what_is_no_certificate_is_passed_over(trial, pki):
+    certs, keys = trial.edge + "/certs", trial.server + "/keys"
+    for folder, good in ((certs, pki.p256[1]), (keys, pki.p256[0])):
+        text(folder + "/README", b"put certificates here\n")
+        text(folder + "/01-notes.txt", b"0123456789" * 9)
+        text(folder + "/.hidden.p7b", b"whatever")
+        text(folder + "/x.csr", openssl("req", "-new", "-subj", "/CN=x", "-key", pki.p256[0]))
+        os.mkdir(folder + "/.below")
+        text(folder + "/.below/x.p7b", b"whatever")
+        os.mkdir(folder + "/live")
+    for name in ("cert.pem", "chain.pem", "fullchain.pem"):  # as ACME clients lay them out
+        text(certs + "/live/" + name, of(pki.p384[1]), 0o444)
+        text(keys + "/live/" + name, of(pki.p384[1]), 0o444)
+    text(keys + "/live/privkey.pem", of(pki.p384[0]))
+    for side, conf in (("edge", trial.edge_conf), ("server", trial.server_conf)):
+        daemon_test(side, conf)
+        assert not re.search("^(warning|error) .*(README|notes|hidden|csr|below|live/(cert|chain))", run("check", "-c", conf).stdout, re.M)
+
+
+def test_what_is_passed_over_is_counted(trial, pki):
+    certificates(other_form("crl2pkcs7", "-nocrl", "-certfile"))(trial.edge + "/certs/x.p7b", pki)
+    write(trial.edge_conf, re.sub(r"(listen = ).*", r'\1{"127.0.0.1:0"}', read(trial.edge_conf)))
+    daemon = Daemon([program("keyless-edge"), "-c", trial.edge_conf])
+    try:
+        daemon.wait_log("event=certificate_ignored .*x.p7b")
+        daemon.wait_log("event=admin_listening")
+        assert "1 skipped (`keyless check` says why)" in run("status", "unix:%s/admin.sock" % trial.edge).stdout
+    finally:
+        daemon.stop()
+
+
+def test_more_files_than_are_looked_at_are_said(trial, pki):
+    for number in range(300):
+        text("%s/keys/x%03d.txt" % (trial.server, number), b"no key\n")
+    done = subprocess.run([program("keyless-server"), "-t", "-c", trial.server_conf], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and re.search(r"event=key_file_ignored .*keys: 44 files .* are not looked at", done.stderr), done.stderr

@@ -1,5 +1,6 @@
 #include "keyserver/vault/audit/audit_place.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -40,6 +41,27 @@ static int check_folder(int fd, const char *path, bool give, uid_t uid, struct f
     return 0;
 }
 
+static bool is_empty(int folder)
+{
+    int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    bool empty = dir != NULL;
+    if (dir == NULL && fd >= 0)
+        close(fd);
+    for (struct dirent *entry; empty && (entry = readdir(dir)) != NULL;)
+        empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
+    if (dir != NULL)
+        closedir(dir);
+    return empty;
+}
+
+/* A start that was killed has made the folder and not given it away. */
+static bool is_half_made(int fd, bool give)
+{
+    struct stat info;
+    return give && fstat(fd, &info) == 0 && info.st_uid == 0 && (info.st_mode & 077) == 0 && is_empty(fd);
+}
+
 int audit_place_open(const char *path, bool give, uid_t uid, gid_t gid, struct fault *fault)
 {
     bool made = mkdir(path, 0700) == 0;
@@ -50,7 +72,7 @@ int audit_place_open(const char *path, bool give, uid_t uid, gid_t gid, struct f
     if (fd < 0)
         return fault_set(fault, ERR_CONFIG, "%s: the folder of the audit log cannot be opened: %s", path,
                          strerror(errno));
-    if (made && give && fchown(fd, uid, gid) != 0) {
+    if (((made && give) || is_half_made(fd, give)) && fchown(fd, uid, gid) != 0) {
         close(fd);
         return fault_set(fault, ERR_SYSTEM, "%s: cannot be given to uid %u: %s", path, (unsigned)uid,
                          strerror(errno));
@@ -75,7 +97,7 @@ int audit_place_find(int *out, const char *path, bool give, uid_t uid, struct fa
     if (fd < 0)
         return fault_set(fault, ERR_CONFIG, "%s: the folder of the audit log cannot be opened: %s", path,
                          strerror(errno));
-    int err = check_folder(fd, path, give, uid, fault);
+    int err = is_half_made(fd, give) ? 0 : check_folder(fd, path, give, uid, fault);
     if (err == 0)
         *out = fd;
     else

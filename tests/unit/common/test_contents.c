@@ -69,6 +69,9 @@ static void der_is_told_by_its_first_elements(void **state)
         {DER(0x30, 6, 2, 1, 0, 2, 1), 0},                         /* cut off */
         {DER(0x30, 0x85, 1, 1, 1, 1, 1), 0},                      /* absurd length */
         {DER(0x30, 0x80, 2, 1, 0), 0},                            /* indefinite length */
+        {DER(0x30, 0x80, 2, 1, 3, 0x30, 0x80), CONTENTS_PKCS12},
+        {DER(0x30, 0x80, 6, 1, 42), CONTENTS_PKCS7 | CONTENTS_DER},
+        {DER(0x30, 0x80), 0},
         {DER(0x30), 0},
         {DER(0x30, 0), 0},
     };
