@@ -1,4 +1,5 @@
 """SIGHUP at the key server: keys, policy and authorized_edges change in one move, under load, and nobody who may stay notices."""
+import base64
 import json
 import os
 import re
@@ -149,8 +150,13 @@ FORMS = {"rsa": ["pkey"], "p256": ["pkey"], "p384": ["pkey", "-outform", "DER"],
 
 @pytest.fixture
 def full_yard(yard):
-    """What its server has of each type of key, in several forms, and what of them may not be left: {name: spellings}."""
+    """What its server has of each type of key, in several forms, and what of that and its other secrets may not be left:
+    {name: spellings}."""
     keys, secrets = os.path.join(yard.server.folder, "keys"), {"passphrase": [PHRASE.encode()]}
+    with open(yard.site.group_secret) as handle:
+        texts = {"group secret": handle.read().strip(), "pre-shared key": yard.site.psk}
+    for name, text in texts.items():
+        secrets.update({name: [base64.b64decode(text)], name + " as text": [text.encode()]})
     config = os.path.join(yard.server.folder, "server.conf")
     with open(config) as handle:
         text = handle.read()
@@ -173,7 +179,7 @@ def test_keys_that_are_taken_out_are_gone_from_memory_to_the_last_piece(yard, fu
         pytest.skip("a sanitizer keeps what was freed, as it was")
     server = yard.server
     keys = os.path.join(server.folder, "keys")
-    numbers = {name: s for name, s in full_yard.items() if not name.endswith(("PEM text", "passphrase"))}
+    numbers = {name: s for name, s in full_yard.items() if name.split()[0] in FORMS and not name.endswith("PEM text")}
     yard.reload(r"event=reloaded .*keys=6")
     try:
         assert keysearch.in_process(server.children()["keyless-vault"], numbers) == set(numbers)
