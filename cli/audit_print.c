@@ -119,6 +119,10 @@ static void put_other(FILE *out, const struct audit_record *r)
         put(out, "quota of %s%s%s: %" PRIu64 " used in %" PRIu64 " s", r->edge,
             r->edge[0] && r->key[0] ? ", " : "", r->key, r->used, r->window_s);
         break;
+    case AUDIT_RATE:
+        put(out, "rate of %s%s%s: %" PRIu64 " used, and not made up for yet", r->edge,
+            r->edge[0] && r->key[0] ? ", " : "", r->key, r->used);
+        break;
     case AUDIT_CHECKPOINT:
         put(out, "checkpoint");
         put_hex(out, " ", r->hash, sizeof r->hash);

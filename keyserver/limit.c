@@ -107,11 +107,23 @@ void limit_bucket_take(struct limit_bucket *bucket, const struct limit *rate, ui
         bucket->at_ns = now_ns;
 }
 
-void limit_bucket_restore(struct limit_bucket *bucket, const struct limit *rate, uint64_t then_ns)
+void limit_bucket_restore(struct limit_bucket *bucket, const struct limit *rate, uint64_t then_ns,
+                          uint64_t count)
 {
-    limit_bucket_take(bucket, rate, then_ns);
-    if (rate->count != 0 && bucket->debt > bucket_size(rate))
-        bucket->debt = bucket_size(rate);
+    if (rate->count == 0)
+        return;
+    uint64_t debt = debt_at(bucket, rate, then_ns), left = bucket_size(rate) - debt;
+    bucket->debt = count <= left / token(rate) ? debt + count * token(rate) : bucket_size(rate);
+    if (then_ns > bucket->at_ns)
+        bucket->at_ns = then_ns;
+}
+
+uint64_t limit_bucket_missing(const struct limit_bucket *bucket, const struct limit *rate, uint64_t now_ns)
+{
+    if (rate->count == 0)
+        return 0;
+    uint64_t debt = debt_at(bucket, rate, now_ns);
+    return debt / token(rate) + (debt % token(rate) != 0);
 }
 
 /* ---- quotas ---- */

@@ -42,9 +42,12 @@ bool limit_bucket_check(const struct limit_bucket *bucket, const struct limit *r
 bool limit_bucket_full(const struct limit_bucket *bucket, const struct limit *rate, uint64_t now_ns);
 /* Counts one that was checked. */
 void limit_bucket_take(struct limit_bucket *bucket, const struct limit *rate, uint64_t now_ns);
-/* Counts one that was done at THEN_NS, by an earlier process maybe, whether or not the rate lets it pass: it
- * takes at most all that the bucket holds. */
-void limit_bucket_restore(struct limit_bucket *bucket, const struct limit *rate, uint64_t then_ns);
+/* Counts COUNT that were done at THEN_NS, by an earlier process maybe, whether or not the rate lets them
+ * pass: they take at most all that the bucket holds. */
+void limit_bucket_restore(struct limit_bucket *bucket, const struct limit *rate, uint64_t then_ns,
+                          uint64_t count);
+/* How many are missing at NOW_NS, the last one perhaps in part only. */
+uint64_t limit_bucket_missing(const struct limit_bucket *bucket, const struct limit *rate, uint64_t now_ns);
 
 /* The window of a quota that was counted in last. Zero-initialised has counted nothing.
  *

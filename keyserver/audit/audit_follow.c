@@ -29,20 +29,21 @@ static void note_wound(struct audit_follow *follow, const char *what)
 /* What a record that fits means for what is kept. */
 static void note_record(struct audit_follow *follow, const struct audit_record *record)
 {
+    bool of_head = record->type == AUDIT_QUOTA || record->type == AUDIT_RATE;
     follow->records++;
     if (record->type == AUDIT_SEGMENT) {
         follow->headed = true;
         follow->quotas_due = record->quotas;
         memcpy(follow->public_key, record->public_key, sizeof follow->public_key);
     } else if (follow->quotas_due > 0) {
-        follow->quotas_due = record->type == AUDIT_QUOTA ? follow->quotas_due - 1 : 0;
+        follow->quotas_due = of_head ? follow->quotas_due - 1 : 0;
     }
     if (record->type == AUDIT_CHECKPOINT)
         follow->checkpoint_seq = record->seq;
     follow->closed = record->type == AUDIT_ROTATE;
     if (record->epoch_ms > follow->epoch_ms)
         follow->epoch_ms = record->epoch_ms;
-    bool wanted = record->type == AUDIT_USE || (record->type == AUDIT_QUOTA && follow->quotas_wanted);
+    bool wanted = record->type == AUDIT_USE || (of_head && follow->quotas_wanted);
     if (follow->on_record != NULL && wanted)
         follow->on_record(follow->context, record);
 }

@@ -20,7 +20,8 @@ struct audit_wound {
 
 struct audit_follow {
     struct audit_hasher *hasher; /* borrowed */
-    /* Is told of every `use` that is read, and of every `quota` while `quotas_wanted`; may be NULL. */
+    /* Is told of every `use` that is read, and of every `quota` and `rate` while `quotas_wanted`; may be
+     * NULL. */
     void (*on_record)(void *context, const struct audit_record *record);
     void *context;
     bool quotas_wanted;

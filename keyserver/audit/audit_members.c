@@ -61,6 +61,12 @@ static const struct audit_member quota_members[] = {
     MAY_TEXT("edge", edge),   MAY_TEXT("key", key), MAY_NUMBER("window", window_s),
     NUMBER("start", start_s), NUMBER("used", used), {.head = NULL},
 };
+static const struct audit_member rate_members[] = {
+    MAY_TEXT("edge", edge),
+    MAY_TEXT("key", key),
+    NUMBER("used", used),
+    {.head = NULL},
+};
 static const struct audit_member gap_members[] = {
     TIME("since", since_ms),
     NUMBER("unrecorded", unrecorded),
@@ -93,6 +99,7 @@ const struct audit_form audit_forms[AUDIT_TYPES] = {
     [AUDIT_USE] = FORM("use", use_members),
     [AUDIT_REFUSALS] = FORM("refusals", refusals_members),
     [AUDIT_QUOTA] = FORM("quota", quota_members),
+    [AUDIT_RATE] = FORM("rate", rate_members),
     [AUDIT_GAP] = FORM("gap", gap_members),
     [AUDIT_DAMAGE] = FORM("damage", damage_members),
     [AUDIT_CHECKPOINT] = FORM("checkpoint", checkpoint_members),
@@ -101,12 +108,19 @@ const struct audit_form audit_forms[AUDIT_TYPES] = {
 };
 
 static const char *const type_names[AUDIT_TYPES] = {
-    [AUDIT_SEGMENT] = "segment", [AUDIT_START] = "start",
-    [AUDIT_EDGE] = "edge",       [AUDIT_KEY] = "key",
-    [AUDIT_USE] = "use",         [AUDIT_REFUSALS] = "refusals",
-    [AUDIT_QUOTA] = "quota",     [AUDIT_GAP] = "gap",
-    [AUDIT_DAMAGE] = "damage",   [AUDIT_CHECKPOINT] = "checkpoint",
-    [AUDIT_ROTATE] = "rotate",   [AUDIT_STOP] = "stop",
+    [AUDIT_SEGMENT] = "segment",
+    [AUDIT_START] = "start",
+    [AUDIT_EDGE] = "edge",
+    [AUDIT_KEY] = "key",
+    [AUDIT_USE] = "use",
+    [AUDIT_REFUSALS] = "refusals",
+    [AUDIT_QUOTA] = "quota",
+    [AUDIT_RATE] = "rate",
+    [AUDIT_GAP] = "gap",
+    [AUDIT_DAMAGE] = "damage",
+    [AUDIT_CHECKPOINT] = "checkpoint",
+    [AUDIT_ROTATE] = "rotate",
+    [AUDIT_STOP] = "stop",
 };
 static const char *const result_names[AUDIT_RESULTS] = {
     [AUDIT_OK] = "ok",           [AUDIT_REFUSED] = "refused",     [AUDIT_BUSY] = "busy",

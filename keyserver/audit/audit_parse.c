@@ -206,7 +206,8 @@ static bool take_type(struct cursor *c, enum audit_type *out)
 static bool is_other_format(struct cursor c)
 {
     uint64_t format;
-    return take(&c, ",\"format\":", 10) && take_number(&c, &format) && format != AUDIT_FORMAT;
+    return take(&c, ",\"format\":", 10) && take_number(&c, &format) &&
+           (format < AUDIT_FORMAT_FIRST || format > AUDIT_FORMAT);
 }
 
 int audit_record_parse(struct audit_record *out, const char *line, size_t length)

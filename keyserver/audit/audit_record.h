@@ -13,7 +13,8 @@
 
 #include "common/err.h"
 
-#define AUDIT_FORMAT         1    /* version of what is described here */
+#define AUDIT_FORMAT         2    /* version of what is described here */
+#define AUDIT_FORMAT_FIRST   1    /* is read, too: it has no `rate` */
 #define AUDIT_LINE_MAX       4096 /* bytes of a line, its line end included */
 #define AUDIT_BODY_MAX       3840 /* of its part between `seq` and `hash` */
 #define AUDIT_HASH_SIZE      32   /* SHA-256 */
@@ -37,6 +38,7 @@ enum audit_type {
     AUDIT_USE,         /* one decision on one key */
     AUDIT_REFUSALS,    /* decisions of one kind beyond the budget of an edge, as a number */
     AUDIT_QUOTA,       /* how much of a quota is used; in the head part of a file */
+    AUDIT_RATE,        /* how much a rate has not made up for yet; in the head part of a file */
     AUDIT_GAP,         /* for a time nothing could be recorded */
     AUDIT_DAMAGE,      /* the log was found altered */
     AUDIT_CHECKPOINT,  /* signs everything before it, and itself */
@@ -62,9 +64,9 @@ struct audit_record {
     uint64_t time_ms; /* since 1970, UTC */
     enum audit_type type;
 
-    char edge[AUDIT_EDGE_NAME_SIZE];  /* edge, use, refusals, quota; "" = none is known */
+    char edge[AUDIT_EDGE_NAME_SIZE];  /* edge, use, refusals, quota, rate; "" = none is known */
     uint8_t edge_key[AUDIT_KEY_SIZE]; /* edge; use: who asked, where no name is known */
-    char key[AUDIT_KEY_NAME_SIZE];    /* key, use, quota; "" = none is known */
+    char key[AUDIT_KEY_NAME_SIZE];    /* key, use, quota, rate; "" = none is known */
     uint8_t key_id[AUDIT_KEY_SIZE];   /* key; use: what was asked for, where no name is known */
     char kind[AUDIT_WORD_SIZE];       /* key: its type */
     uint64_t bits;                    /* key */
@@ -82,7 +84,7 @@ struct audit_record {
 
     uint64_t window_s; /* quota: its length */
     uint64_t start_s;  /* quota: since when, since 1970 */
-    uint64_t used;     /* quota */
+    uint64_t used;     /* quota, rate */
 
     char version[AUDIT_WORD_SIZE];  /* start */
     uint64_t edges, keys;           /* start: how many there are */
@@ -97,10 +99,10 @@ struct audit_record {
     uint64_t line;                   /* damage: 1 …; 0 = the whole file */
     char what[AUDIT_TEXT_SIZE];      /* damage: in words */
 
-    uint64_t format;                         /* segment: AUDIT_FORMAT */
+    uint64_t format;                         /* segment: AUDIT_FORMAT_FIRST … AUDIT_FORMAT */
     uint8_t previous[AUDIT_HASH_SIZE];       /* segment: of the record before; zeros for the first */
     uint8_t public_key[AUDIT_KEY_SIZE];      /* segment: signs its checkpoints */
-    uint64_t quotas;                         /* segment: so many records of quotas complete the head part */
+    uint64_t quotas;                         /* segment: so many quotas and rates complete the head part */
     uint64_t epoch_ms;                       /* segment, checkpoint: the time of epochs */
     uint8_t signature[AUDIT_SIGNATURE_SIZE]; /* checkpoint; see audit_checkpoint.h */
 

@@ -7,7 +7,7 @@
 
 struct entry {
     struct claim claim;
-    int64_t unix_s;
+    struct moment then;
     enum audit_result result;
 };
 
@@ -60,14 +60,15 @@ bool ledger_is_open(const struct ledger *ledger)
 static void settle_one(struct ledger *ledger, const struct entry *entry, bool recorded)
 {
     if (recorded && entry->result == AUDIT_OK)
-        quotas_note(ledger->quotas, &entry->claim, entry->unix_s);
+        quotas_note(ledger->quotas, &entry->claim, &entry->then);
     if (ledger->access_log)
         log_use(&entry->claim, recorded ? audit_result_name(entry->result) : "withheld");
 }
 
 void ledger_add(struct ledger *ledger, const struct claim *claim, enum audit_result result)
 {
-    const struct entry entry = {.claim = *claim, .unix_s = clock_unix(), .result = result};
+    const struct entry entry = {
+        .claim = *claim, .then = {.mono_ns = clock_ns(), .unix_s = clock_unix()}, .result = result};
     audit_add(ledger->audit, claim, result);
     if (buffer_put(&ledger->entries, &entry, sizeof entry) != 0)
         settle_one(ledger, &entry, true); /* it will most likely be */

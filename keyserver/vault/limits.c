@@ -240,7 +240,7 @@ static int restore_use(struct limits *limits, const struct authorized_edge *edge
         return err;
     limit_window_restore(&place.counter->quota, place.quota, then->unix_s, 1);
     if (then->mono_ns != 0)
-        limit_bucket_restore(&place.counter->rate, place.rate, then->mono_ns);
+        limit_bucket_restore(&place.counter->rate, place.rate, then->mono_ns, 1);
     return 0;
 }
 
@@ -259,61 +259,111 @@ int limits_restore_use(struct limits *limits, const char *edge_name, const char 
     return err;
 }
 
+/* What is limited by these names, of which one may be NULL; a counter of NULL where there is nothing any
+ * more. ERR_MEMORY. */
+static int find_named(struct limits *limits, struct place *out, const char *edge_name, const char *key_name,
+                      const struct moment *then)
+{
+    const struct authorized_edge *edge = edge_name != NULL ? authorized_find_name(limits->edges, edge_name)
+                                                           : NULL;
+    const struct key *key = key_name != NULL ? find_key(limits, key_name) : NULL;
+    bool gone = (edge == NULL && edge_name != NULL) || (key == NULL && key_name != NULL);
+
+    *out = (struct place){.counter = NULL};
+    if (gone || (edge == NULL && key == NULL))
+        return 0;
+    return find_place(limits, out, edge, key, then);
+}
+
 int limits_restore_quota(struct limits *limits, const struct limits_quota *quota)
 {
     const struct moment then = {.unix_s = quota->start};
-    const struct authorized_edge *edge = quota->edge != NULL
-                                             ? authorized_find_name(limits->edges, quota->edge)
-                                             : NULL;
-    const struct key *key = quota->key != NULL ? find_key(limits, quota->key) : NULL;
-    bool gone = (edge == NULL && quota->edge != NULL) || (key == NULL && quota->key != NULL);
     struct place place;
-    if (gone || (edge == NULL && key == NULL))
-        return 0;
-    int err = find_place(limits, &place, edge, key, &then);
+    int err = find_named(limits, &place, quota->edge, quota->key, &then);
     if (err == 0 && place.counter != NULL)
         limit_window_restore(&place.counter->quota, place.quota, then.unix_s, quota->used);
     return err;
 }
 
+int limits_restore_rate(struct limits *limits, const struct limits_rate *rate, const struct moment *then)
+{
+    struct place place;
+    if (then->mono_ns == 0)
+        return 0;
+    int err = find_named(limits, &place, rate->edge, rate->key, then);
+    if (err == 0 && place.counter != NULL)
+        limit_bucket_restore(&place.counter->rate, place.rate, then->mono_ns, rate->used);
+    return err;
+}
+
+/* One place where uses are counted, by name; one of the names may be NULL. */
+typedef void place_visit(const char *edge, const char *key, const struct place *place, void *user);
+
+static void each_place(const struct limits *limits, place_visit *visit, void *user)
+{
+    for (size_t i = 0; i < authorized_count(limits->edges); i++) {
+        const struct authorized_edge *edge = authorized_at(limits->edges, i);
+        visit(edge->name, NULL, &(struct place){&edge->rate, &edge->quota, &limits->of_edges[i]}, user);
+    }
+    for (size_t i = 0; i < keystore_count(limits->keys); i++) {
+        const struct policy_rule *rule = limits->rules[i];
+        visit(NULL, keystore_at(limits->keys, i)->name,
+              &(struct place){&rule->rate, &rule->quota, &limits->of_keys[i]}, user);
+    }
+    for (size_t i = 0; i < limits->slot_count; i++) {
+        struct pair *pair = &limits->pairs[i];
+        if (pair->key_next == 0)
+            continue;
+        const struct policy_rule *rule = limits->rules[pair->key_next - 1];
+        visit(authorized_at(limits->edges, pair->edge)->name,
+              keystore_at(limits->keys, pair->key_next - 1)->name,
+              &(struct place){&rule->rate_per_edge, &rule->quota_per_edge, &pair->counter}, user);
+    }
+}
+
 struct teller {
-    int64_t unix_s;
-    void (*tell)(const struct limits_quota *quota, void *user);
+    struct moment now;
+    void (*quota)(const struct limits_quota *quota, void *user);
+    void (*rate)(const struct limits_rate *rate, void *user);
     void *user;
 };
 
-static void tell_one(const struct teller *teller, const char *edge, const char *key,
-                     const struct limit *limit, const struct limit_window *window)
+static void tell_quota(const char *edge, const char *key, const struct place *place, void *user)
 {
+    const struct teller *teller = user;
+    const struct limit_window *window = &place->counter->quota;
     const struct limits_quota quota = {.edge = edge,
                                        .key = key,
-                                       .seconds = limit->seconds,
+                                       .seconds = place->quota->seconds,
                                        .start = window->start,
-                                       .used = limit_window_used(window, limit, teller->unix_s)};
+                                       .used = limit_window_used(window, place->quota, teller->now.unix_s)};
     if (quota.used > 0)
-        teller->tell(&quota, teller->user);
+        teller->quota(&quota, teller->user);
 }
 
 void limits_each_quota(const struct limits *limits, int64_t unix_s,
                        void (*tell)(const struct limits_quota *quota, void *user), void *user)
 {
-    const struct teller teller = {unix_s, tell, user};
-    for (size_t i = 0; i < authorized_count(limits->edges); i++) {
-        const struct authorized_edge *edge = authorized_at(limits->edges, i);
-        tell_one(&teller, edge->name, NULL, &edge->quota, &limits->of_edges[i].quota);
-    }
-    for (size_t i = 0; i < keystore_count(limits->keys); i++)
-        tell_one(&teller, NULL, keystore_at(limits->keys, i)->name, &limits->rules[i]->quota,
-                 &limits->of_keys[i].quota);
-    for (size_t i = 0; i < limits->slot_count; i++) {
-        const struct pair *pair = &limits->pairs[i];
-        if (pair->key_next == 0)
-            continue;
-        size_t key = pair->key_next - 1;
-        tell_one(&teller, authorized_at(limits->edges, pair->edge)->name,
-                 keystore_at(limits->keys, key)->name, &limits->rules[key]->quota_per_edge,
-                 &pair->counter.quota);
-    }
+    struct teller teller = {.now = {.unix_s = unix_s}, .quota = tell, .user = user};
+    each_place(limits, tell_quota, &teller);
+}
+
+static void tell_rate(const char *edge, const char *key, const struct place *place, void *user)
+{
+    const struct teller *teller = user;
+    const struct limits_rate rate = {
+        .edge = edge,
+        .key = key,
+        .used = limit_bucket_missing(&place->counter->rate, place->rate, teller->now.mono_ns)};
+    if (rate.used > 0)
+        teller->rate(&rate, teller->user);
+}
+
+void limits_each_rate(const struct limits *limits, const struct moment *now,
+                      void (*tell)(const struct limits_rate *rate, void *user), void *user)
+{
+    struct teller teller = {.now = *now, .rate = tell, .user = user};
+    each_place(limits, tell_rate, &teller);
 }
 
 size_t limits_pairs(const struct limits *limits)

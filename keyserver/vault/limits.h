@@ -55,6 +55,13 @@ struct limits_quota {
     uint64_t used;
 };
 
+/* What a rate has not made up for yet. */
+struct limits_rate {
+    const char *edge; /* borrowed; NULL: of all edges together */
+    const char *key;  /* borrowed; NULL: of all keys together */
+    uint64_t used;
+};
+
 /* Counts a use that was granted at THEN, maybe by an earlier vault, against the rates and quotas that there
  * are now: against a quota if it lies in the last window, against a rate as far as that has not made up for
  * it yet. With a mono_ns of 0 against quotas only. Uses are told in the order in which they were. Names that
@@ -64,9 +71,15 @@ int limits_restore_use(struct limits *limits, const char *edge, const char *key,
 /* The same for a number of uses that limits_each_quota() told of, before the uses that came after that.
  * ERR_MEMORY. */
 int limits_restore_quota(struct limits *limits, const struct limits_quota *quota) MUST_USE;
+/* The same for limits_each_rate(), which told at THEN. ERR_MEMORY. */
+int limits_restore_rate(struct limits *limits, const struct limits_rate *rate,
+                        const struct moment *then) MUST_USE;
 /* Tells of every quota of which something has been used in the window of UNIX_S, in no order. */
 void limits_each_quota(const struct limits *limits, int64_t unix_s,
                        void (*tell)(const struct limits_quota *quota, void *user), void *user);
+/* Tells of every rate that has not made up for all uses at NOW, in no order. */
+void limits_each_rate(const struct limits *limits, const struct moment *now,
+                      void (*tell)(const struct limits_rate *rate, void *user), void *user);
 /* How many pairs of edge and key are remembered. */
 size_t limits_pairs(const struct limits *limits);
 

@@ -12,10 +12,16 @@ static void complain(void)
               err_string(ERR_MEMORY));
 }
 
+/* A name that a record has, or NULL. */
+static const char *name_of(const char *field)
+{
+    return field[0] != 0 ? field : NULL;
+}
+
 static int restore_quota(struct limits *limits, const struct audit_record *record)
 {
-    const struct limits_quota quota = {.edge = record->edge[0] != 0 ? record->edge : NULL,
-                                       .key = record->key[0] != 0 ? record->key : NULL,
+    const struct limits_quota quota = {.edge = name_of(record->edge),
+                                       .key = name_of(record->key),
                                        .start = (int64_t)record->start_s,
                                        .used = record->used};
     return limits_restore_quota(limits, &quota);
@@ -32,12 +38,16 @@ static uint64_t mono_of(uint64_t unix_ms)
 
 static int restore(struct limits *limits, const struct audit_record *record)
 {
-    if (record->type == AUDIT_QUOTA)
-        return restore_quota(limits, record);
-    if (record->result != AUDIT_OK)
-        return 0;
     const struct moment then = {.mono_ns = mono_of(record->time_ms),
                                 .unix_s = (int64_t)(record->time_ms / 1000)};
+    const struct limits_rate rate = {
+        .edge = name_of(record->edge), .key = name_of(record->key), .used = record->used};
+    if (record->type == AUDIT_QUOTA)
+        return restore_quota(limits, record);
+    if (record->type == AUDIT_RATE)
+        return limits_restore_rate(limits, &rate, &then);
+    if (record->result != AUDIT_OK)
+        return 0;
     return limits_restore_use(limits, record->edge, record->key, &then);
 }
 
@@ -55,23 +65,34 @@ struct teller {
     void *user;
 };
 
-static void tell_quota(const struct limits_quota *quota, void *user)
+static void tell(const struct teller *teller, struct audit_record *record, const char *edge, const char *key)
 {
-    const struct teller *teller = user;
-    struct audit_record record = {
-        .window_s = quota->seconds, .start_s = (uint64_t)quota->start, .used = quota->used};
-    if (quota->edge != NULL)
-        snprintf(record.edge, sizeof record.edge, "%s", quota->edge);
-    if (quota->key != NULL)
-        snprintf(record.key, sizeof record.key, "%s", quota->key);
-    teller->tell(&record, teller->user);
+    snprintf(record->edge, sizeof record->edge, "%s", edge != NULL ? edge : "");
+    snprintf(record->key, sizeof record->key, "%s", key != NULL ? key : "");
+    teller->tell(record, teller->user);
 }
 
-static void each(void *context, int64_t unix_s, audit_tell *tell, void *user)
+static void tell_quota(const struct limits_quota *quota, void *user)
+{
+    struct audit_record record = {.type = AUDIT_QUOTA,
+                                  .window_s = quota->seconds,
+                                  .start_s = (uint64_t)quota->start,
+                                  .used = quota->used};
+    tell(user, &record, quota->edge, quota->key);
+}
+
+static void tell_rate(const struct limits_rate *rate, void *user)
+{
+    struct audit_record record = {.type = AUDIT_RATE, .used = rate->used};
+    tell(user, &record, rate->edge, rate->key);
+}
+
+static void each(void *context, const struct moment *now, audit_tell *told, void *user)
 {
     const struct quotas *quotas = context;
-    struct teller teller = {tell, user};
-    limits_each_quota(quotas->recorded, unix_s, tell_quota, &teller);
+    struct teller teller = {told, user};
+    limits_each_quota(quotas->recorded, now->unix_s, tell_quota, &teller);
+    limits_each_rate(quotas->recorded, now, tell_rate, &teller);
 }
 
 /* ---- life ---- */
@@ -91,9 +112,8 @@ void quotas_clear(struct quotas *quotas)
     quotas->recorded = NULL;
 }
 
-void quotas_note(struct quotas *quotas, const struct claim *claim, int64_t unix_s)
+void quotas_note(struct quotas *quotas, const struct claim *claim, const struct moment *then)
 {
-    const struct moment then = {.unix_s = unix_s};
-    if (limits_restore_use(quotas->recorded, claim->edge->name, claim->key->name, &then) != 0)
+    if (limits_restore_use(quotas->recorded, claim->edge->name, claim->key->name, then) != 0)
         complain();
 }

@@ -21,7 +21,7 @@ struct quotas {
 int quotas_init(struct quotas *quotas, struct limits *granted, const struct authorized *edges,
                 const struct keystore *keys, const struct policy *policy) MUST_USE;
 void quotas_clear(struct quotas *quotas);
-/* Counts a use that was granted and is on record now, of a time in seconds since 1970. */
-void quotas_note(struct quotas *quotas, const struct claim *claim, int64_t unix_s);
+/* Counts a use that was granted at THEN and is on record now. */
+void quotas_note(struct quotas *quotas, const struct claim *claim, const struct moment *then);
 
 #endif

@@ -93,7 +93,8 @@ static void pack_and_parse(const struct audit_record *record)
     for (size_t i = 0; i < length; i++)
         must(line[i] >= ' ' && line[i] <= '~');
     int err = audit_record_parse(&parsed, line, length);
-    if (record->type == AUDIT_SEGMENT && record->format != AUDIT_FORMAT) {
+    if (record->type == AUDIT_SEGMENT &&
+        (record->format < AUDIT_FORMAT_FIRST || record->format > AUDIT_FORMAT)) {
         must(err == ERR_UNSUPPORTED);
         return;
     }

@@ -243,6 +243,25 @@ def yard(site, pki):
     made.close()
 
 
+def test_a_rate_is_not_whole_again_because_the_file_of_its_uses_is_not_the_newest(site, pki):
+    yard = Yard(site, pki, SMALL_FILES + "key p256 { rate = 1/h }")
+    slow, other = (("sign_tls13", key_id(pair[1]), scheme, HASH) for pair, scheme in ((pki.p256, "0403"), (pki.rsa, "0804")))
+    assert [yard.asker().ask(*slow)[0] for _ in range(2)] == ["ok", "refused"]
+    asker, since = yard.asker(), yard.server.mark()
+    for _ in range(3):
+        while not yard.server.find("event=audit_file ", since):
+            assert asker.ask(*other)[0] == "ok"
+        since = yard.server.mark()
+    yard.close()
+    yard.server.stop()
+    yard.server = site.bring_back(yard.server)
+    again = yard.asker()
+    assert [again.ask(*words)[0] for words in (slow, other)] == ["refused", "ok"]
+    again.close()
+    records = audited(yard.server)
+    assert {(r.get("edge"), r.get("key")): r["used"] for r in records if r["type"] == "rate"} == {(None, "p256"): 1}
+
+
 def test_a_reload_with_many_waiting_exceeds_a_quota_by_no_more_than_waited(yard):
     """What waits in the old vault was granted, and is on record only when it is done; the new one cannot know of it."""
     waiting, quota = 500, 1000

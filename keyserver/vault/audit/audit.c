@@ -154,6 +154,7 @@ enum occasion { ON_COMMIT, ON_TICK, ON_CLOSE };
 static int write_out(struct audit *audit, enum occasion occasion)
 {
     audit->log.time_ms = audit->now.unix_ms;
+    audit->log.mono_ms = audit->now.mono_ms;
     audit->log.epoch_ms = audit->now.epoch_ms;
     int err = audit_log_begin(&audit->log, occasion != ON_COMMIT);
     if (err != 0)
@@ -229,6 +230,7 @@ void audit_read_on(struct audit *audit)
     if (audit->failing || !audit_log_has_grown(&audit->log))
         return;
     audit->log.time_ms = audit->now.unix_ms;
+    audit->log.mono_ms = audit->now.mono_ms;
     if (audit_log_begin(&audit->log, false) != 0 || audit_log_end(&audit->log) != 0)
         audit_note_failure(audit, errno);
 }

@@ -14,6 +14,7 @@
 #include "keyserver/audit/audit_record.h"
 #include "keyserver/server_config.h"
 #include "keyserver/vault/claim.h"
+#include "keyserver/vault/moment.h"
 
 struct audit;
 
@@ -34,18 +35,20 @@ struct audit_time {
     uint64_t epoch_ms; /* of epochs (epoch.h); checkpoints carry it */
 };
 
-/* How quotas outlast a vault: they are counted from the log. Both may be NULL. */
+/* How quotas and rates outlast a vault: they are counted from the log. Both may be NULL. */
 struct audit_quotas {
     void *context;
     /* Is told, in the order of the log, of what stands in its newest file at the start, each `quota`
-     * (`used` of it since `start_s`) and each `use`, and later of each `use` that another vault has written.
+     * (`used` of it since `start_s`), each `rate` (`used`, and not made up for when it was recorded) and each
+     * `use`, and later of each `use` that another vault has written.
      * A use counts when its result is AUDIT_OK. What this vault itself adds is not told. */
     void (*on_record)(void *context, const struct audit_record *record);
-    /* Tells of every quota of which something was used in the window of UNIX_S: edge, key, window_s, start_s
-     * and used are set. Called when a file begins, twice with the same result, so that the file holds all
-     * that is needed to count on. `used` is what stands in the log so far: not what was added but not
-     * committed yet, which is counted from its record. */
-    void (*each)(void *context, int64_t unix_s, audit_tell *tell, void *user);
+    /* Tells of every quota of which something was used in the window of NOW (type, edge, key, window_s,
+     * start_s and used are set), and of every rate that has not made up for all uses (type, edge, key and
+     * used). Called when a file begins, twice with the same NOW and result, so that the file holds all that
+     * is needed to count on. `used` is what stands in the log so far: not what was added but not committed
+     * yet, which is counted from its record. */
+    void (*each)(void *context, const struct moment *now, audit_tell *tell, void *user);
 };
 
 /* Opens the log that CONFIG tells of (borrowed, as QUOTAS is, which may be NULL), makes what is missing

@@ -23,6 +23,7 @@ struct audit_log {
     gid_t gid;
     const struct audit_quotas *quotas; /* borrowed */
     uint64_t time_ms, epoch_ms;        /* of what is added */
+    uint64_t mono_ms;                  /* the same time, of a clock that is never set */
 
     struct audit_sync *sync; /* borrowed; NULL until there is one */
     struct audit_segment segment;

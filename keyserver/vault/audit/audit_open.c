@@ -60,6 +60,7 @@ static int find_end(struct audit *audit, const struct audit_quotas *quotas, stru
     log->rotate_size = audit->config->rotate_size;
     log->sync_always = audit->config->sync == SERVER_AUDIT_SYNC_ALWAYS;
     log->time_ms = audit->now.unix_ms;
+    log->mono_ms = audit->now.mono_ms;
     log->epoch_ms = audit->now.epoch_ms;
     log->quotas = quotas != NULL ? quotas : &none;
     log->follow.context = log->quotas->context;

@@ -7,6 +7,7 @@
 
 #include "common/log.h"
 
+#define NS_PER_MS UINT64_C(1000000)
 #define NAMES_MAX 1000 /* tried for a file before it is given up */
 
 void audit_roll_note_damage(struct audit_log *log, const char *file, uint64_t line, const char *what)
@@ -31,14 +32,14 @@ static void count_quota(struct audit_record *quota, void *count)
 
 static void add_quota(struct audit_record *quota, void *log)
 {
-    quota->type = AUDIT_QUOTA;
     audit_log_add(log, quota);
 }
 
 static void each_quota(struct audit_log *log, audit_tell *tell, void *user)
 {
+    const struct moment now = {.mono_ns = log->mono_ms * NS_PER_MS, .unix_s = (int64_t)(log->time_ms / 1000)};
     if (log->quotas->each != NULL)
-        log->quotas->each(log->quotas->context, (int64_t)(log->time_ms / 1000), tell, user);
+        log->quotas->each(log->quotas->context, &now, tell, user);
 }
 
 static void add_head_part(struct audit_log *log)

@@ -241,7 +241,7 @@ static void files_rotate_by_size_and_each_stands_by_itself(void **state)
 /* Quotas as a vault keeps them: one counter an edge. */
 struct counters {
     uint64_t used[RIG_EDGES];
-    unsigned quotas, uses;
+    unsigned quotas, rates, uses;
 };
 
 static void count_record(void *context, const struct audit_record *record)
@@ -254,20 +254,28 @@ static void count_record(void *context, const struct audit_record *record)
         assert_int_equal(record->start_s, 1769817600);
         c->used[edge] = record->used;
         c->quotas++;
+    } else if (record->type == AUDIT_RATE) {
+        assert_int_equal(record->used, c->used[edge]);
+        c->rates++;
     } else if (record->result == AUDIT_OK) {
         c->used[edge]++;
         c->uses++;
     }
 }
 
-static void each_quota(void *context, int64_t unix_s, audit_tell *tell, void *user)
+static void each_quota(void *context, const struct moment *now, audit_tell *tell, void *user)
 {
     const struct counters *c = context;
-    assert_in_range(unix_s, 1769817600, 1769817600 + 86399);
+    assert_in_range(now->unix_s, 1769817600, 1769817600 + 86399);
+    assert_int_equal(now->mono_ns, rig.now.mono_ms * 1000000);
     for (size_t i = 0; i < RIG_EDGES; i++) {
-        struct audit_record quota = {.window_s = 86400, .start_s = 1769817600, .used = c->used[i]};
+        struct audit_record quota = {
+            .type = AUDIT_QUOTA, .window_s = 86400, .start_s = 1769817600, .used = c->used[i]};
+        struct audit_record rate = {.type = AUDIT_RATE, .used = c->used[i]};
         snprintf(quota.edge, sizeof quota.edge, "edge%zu", i);
+        snprintf(rate.edge, sizeof rate.edge, "edge%zu", i);
         tell(&quota, user);
+        tell(&rate, user);
     }
 }
 
@@ -284,7 +292,7 @@ static void quotas_outlast_rotation_and_restart(void **state)
         for (unsigned i = 0; i < RIG_EDGES; i++)
             sum += counters.used[i];
         assert_int_equal(sum, total);
-        assert_true(counters.quotas <= RIG_EDGES);
+        assert_true(counters.quotas <= RIG_EDGES && counters.rates == counters.quotas);
         for (unsigned i = 0; i < 55; i++, total++) {
             assert_int_equal(rig_use(&rig, total), 0);
             counters.used[total % RIG_EDGES]++; /* once it is recorded */

@@ -524,12 +524,12 @@ static void a_note_of_a_record_before_the_first_is_no_help(void **state)
 static void a_later_format_is_said_to_be_one(void **state)
 {
     static const char later[] =
-        "{\"seq\":1,\"time\":\"2026-01-31T12:00:00.123Z\",\"type\":\"segment\",\"format\":2,\"hash\":\"\"}";
+        "{\"seq\":1,\"time\":\"2026-01-31T12:00:00.123Z\",\"type\":\"segment\",\"format\":3,\"hash\":\"\"}";
     struct lines *lines = copy();
     (void)state;
     lines->item[0].text = later;
     lines->item[0].length = sizeof later - 1;
-    assert_flaw(lines, 0, FLAW_FORMAT, 1, "format 2");
+    assert_flaw(lines, 0, FLAW_FORMAT, 1, "format 3");
 }
 
 static void empty_lines_and_endless_ones_are_no_records(void **state)

@@ -317,12 +317,12 @@ static void a_chain_made_anew_without_the_key_is_recorded(void **state)
 
 /* ---- between two files ---- */
 
-static void some_quotas(void *context, int64_t unix_s, audit_tell *tell, void *user)
+static void some_quotas(void *context, const struct moment *now, audit_tell *tell, void *user)
 {
     (void)context;
-    (void)unix_s;
+    (void)now;
     for (unsigned i = 0; i < 3; i++) {
-        struct audit_record quota = {.used = i + 1};
+        struct audit_record quota = {.type = AUDIT_QUOTA, .used = i + 1};
         snprintf(quota.edge, sizeof quota.edge, "edge%u", i);
         tell(&quota, user);
     }

@@ -151,6 +151,9 @@ static void every_other_type_is_one_line(void **state)
                   LINE("\"quota\",\"edge\":\"paris1\",\"key\":\"www\",\"window\":3600,\"start\":1769860800,"
                        "\"used\":12"));
     r = (struct audit_record){
+        .type = AUDIT_RATE, .time_ms = SOME_TIME, .edge = "paris1", .key = "www", .used = 12};
+    assert_golden(&r, LINE("\"rate\",\"edge\":\"paris1\",\"key\":\"www\",\"used\":12"));
+    r = (struct audit_record){
         .type = AUDIT_GAP, .time_ms = SOME_TIME, .since_ms = 0, .unrecorded = 5, .withheld = 6};
     assert_golden(&r, LINE("\"gap\",\"since\":\"1970-01-01T00:00:00.000Z\",\"unrecorded\":5,\"withheld\":6"));
     r = (struct audit_record){.type = AUDIT_DAMAGE,
@@ -380,11 +383,17 @@ static void texts_end_where_their_field_does(void **state)
 static void another_format_is_told_from_garbage(void **state)
 {
     static const char later[] =
-        "{\"seq\":1,\"time\":\"2026-01-31T12:00:00.123Z\",\"type\":\"segment\",\"format\":2,"
+        "{\"seq\":1,\"time\":\"2026-01-31T12:00:00.123Z\",\"type\":\"segment\",\"format\":3,"
         "\"something\":\"new\"}";
     struct audit_record parsed;
     (void)state;
     assert_int_equal(audit_record_parse(&parsed, later, sizeof later - 1), ERR_UNSUPPORTED);
+    for (unsigned format = AUDIT_FORMAT_FIRST; format <= AUDIT_FORMAT; format++) {
+        char line[AUDIT_LINE_MAX];
+        const struct audit_record head = {.type = AUDIT_SEGMENT, .format = format};
+        assert_int_equal(audit_record_parse(&parsed, line, pack(line, &head, 1)), 0);
+        assert_int_equal(parsed.format, format);
+    }
 }
 
 int main(void)

@@ -355,6 +355,32 @@ static void what_was_used_before_is_restored(void **state)
     assert_int_equal(limit_window_used(&window, &quota, 3600), 2);
 }
 
+/* However many are told, however large the numbers: what is missing is never more than the bucket holds. */
+static void what_is_missing_is_counted_in_whole_uses(void **state)
+{
+    const struct limit quick = {.count = 10, .seconds = 1}, slow = {.count = 4, .seconds = 3600},
+                       most = {.count = LIMIT_RATE_MAX, .seconds = 3600}, off = {.count = 0};
+    struct limit_bucket bucket = {.debt = 0};
+    (void)state;
+    limit_bucket_restore(&bucket, &quick, 5 * S, 7);
+    assert_int_equal(limit_bucket_missing(&bucket, &quick, 5 * S), 7);
+    assert_int_equal(limit_bucket_missing(&bucket, &quick, 5 * S + 1), 7);
+    assert_int_equal(limit_bucket_missing(&bucket, &quick, 5 * S + S / 10), 6);
+    assert_int_equal(limit_bucket_missing(&bucket, &quick, 6 * S), 0);
+    limit_bucket_restore(&bucket, &quick, 5 * S, UINT64_MAX);
+    assert_int_equal(limit_bucket_missing(&bucket, &quick, 5 * S), 10);
+    bucket = (struct limit_bucket){.debt = 0};
+    limit_bucket_restore(&bucket, &slow, 0, 1);
+    assert_int_equal(limit_bucket_missing(&bucket, &slow, 900 * S - 1), 1);
+    assert_int_equal(limit_bucket_missing(&bucket, &slow, 900 * S), 0);
+    bucket = (struct limit_bucket){.debt = 0};
+    limit_bucket_restore(&bucket, &most, 0, UINT64_MAX);
+    assert_int_equal(limit_bucket_missing(&bucket, &most, 0), (LIMIT_RATE_MAX + 3599) / 3600);
+    bucket = (struct limit_bucket){.debt = 0};
+    limit_bucket_restore(&bucket, &off, 0, 5);
+    assert_int_equal(limit_bucket_missing(&bucket, &off, 0), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -374,6 +400,7 @@ int main(void)
         cmocka_unit_test(a_clock_set_back_gives_no_second_quota),
         cmocka_unit_test(random_uses_are_counted_as_in_the_model),
         cmocka_unit_test(what_was_used_before_is_restored),
+        cmocka_unit_test(what_is_missing_is_counted_in_whole_uses),
     };
     return secret_init() != 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -96,18 +96,27 @@ static void tell_use(const char *edge, enum audit_result result)
 static void note(struct audit_record *quota, void *text)
 {
     char one[256];
-    snprintf(one, sizeof one, "[%s/%s %u from %lld: %u]", quota->edge, quota->key, (unsigned)quota->window_s,
-             (long long)quota->start_s - NOON, (unsigned)quota->used);
+    if (quota->type == AUDIT_RATE)
+        snprintf(one, sizeof one, "[rate %s/%s: %u]", quota->edge, quota->key, (unsigned)quota->used);
+    else
+        snprintf(one, sizeof one, "[%s/%s %u from %lld: %u]", quota->edge, quota->key,
+                 (unsigned)quota->window_s, (long long)quota->start_s - NOON, (unsigned)quota->used);
     strcat(text, one);
 }
 
-/* What would stand at the head of a file, in the order that limits_each_quota() has. */
-static const char *head(void)
+/* What would stand at the head of a file that begins at MONO_NS, in the order that limits_each_…() have. */
+static const char *head_at(uint64_t mono_ns)
 {
     static char text[2048];
+    const struct moment now = {.mono_ns = mono_ns, .unix_s = NOON};
     text[0] = 0;
-    quotas.audit.each(quotas.audit.context, NOON, note, text);
+    quotas.audit.each(quotas.audit.context, &now, note, text);
     return text;
+}
+
+static const char *head(void)
+{
+    return head_at(1);
 }
 
 static void uses_that_were_recorded_are_used_up(void **state)
@@ -137,8 +146,8 @@ static void what_is_only_granted_is_told_by_its_own_record(void **state)
     assert_string_equal(head(), "");
     assert_int_equal(use_all(0), 5);
     assert_string_equal(head(), "");
-    quotas_note(&quotas, &claim, NOON);
-    quotas_note(&quotas, &claim, NOON);
+    quotas_note(&quotas, &claim, &(struct moment){.mono_ns = 1, .unix_s = NOON});
+    quotas_note(&quotas, &claim, &(struct moment){.mono_ns = 1, .unix_s = NOON});
     assert_string_equal(head(),
                         "[paris1/ 86400 from -43200: 2][/www 3600 from 0: 2][paris1/www 3600 from 0: 2]");
     tell_use("paris1", AUDIT_OK); /* another vault's */
@@ -169,6 +178,34 @@ static void recent_uses_are_used_up_of_a_rate(void **state)
     assert_true(used);
 }
 
+/* A file that begins after a use tells of it, until the rate has made up for it; and who begins with that
+ * file has as much left as who has seen the use. */
+static void what_a_rate_has_not_made_up_for_outlasts_the_file(void **state)
+{
+    const uint64_t hour_ns = UINT64_C(60000000) * MINUTE_MS;
+    const struct moment now = {.mono_ns = clock_ns(), .unix_s = clock_unix()};
+    struct claim claim = {.edge = authorized_at(edges, 2), .key = keystore_at(keys, 0)};
+    struct audit_record rate = {
+        .type = AUDIT_RATE, .edge = "hourly", .used = 1, .time_ms = clock_unix_ms() - 2 * 60 * MINUTE_MS};
+    struct limits_use use;
+    (void)state;
+    quotas_note(&quotas, &claim, &now);
+    assert_non_null(strstr(head_at(now.mono_ns), "[rate hourly/: 1]"));
+    assert_non_null(strstr(head_at(now.mono_ns + hour_ns - 1), "[rate hourly/: 1]"));
+    assert_null(strstr(head_at(now.mono_ns + hour_ns), "[rate"));
+
+    assert_int_equal(limits_open(granted, &use, claim.edge, claim.key, &now), 0);
+    quotas.audit.on_record(quotas.audit.context, &rate); /* of two hours ago */
+    assert_true(limits_check_rate(&use, &now));
+    rate.time_ms = clock_unix_ms();
+    snprintf(rate.edge, sizeof rate.edge, "gone");
+    quotas.audit.on_record(quotas.audit.context, &rate);
+    assert_true(limits_check_rate(&use, &now));
+    snprintf(rate.edge, sizeof rate.edge, "hourly");
+    quotas.audit.on_record(quotas.audit.context, &rate);
+    assert_false(limits_check_rate(&use, &now));
+}
+
 int main(void)
 {
 #define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -177,6 +214,7 @@ int main(void)
         TEST(quotas_at_the_head_of_a_file_are_counted_on),
         TEST(what_is_only_granted_is_told_by_its_own_record),
         TEST(recent_uses_are_used_up_of_a_rate),
+        TEST(what_a_rate_has_not_made_up_for_outlasts_the_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
