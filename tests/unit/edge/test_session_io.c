@@ -7,8 +7,10 @@
 
 #include <cmocka.h>
 
+#include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -55,6 +57,19 @@ static void shake_hands(struct rig *rig)
     assert_int_equal(client, 1);
 }
 
+/* Until the server has acknowledged all that the client sent: no packet of the handshake is still to come. */
+static void wait_acknowledged(int peer)
+{
+    int unacknowledged = 1;
+
+    for (int tries = 0; unacknowledged != 0 && tries < 30000; tries++) {
+        assert_int_equal(ioctl(peer, SIOCOUTQ, &unacknowledged), 0);
+        if (unacknowledged != 0)
+            usleep(1000);
+    }
+    assert_int_equal(unacknowledged, 0);
+}
+
 static int set_up(void **state)
 {
     static struct rig rig;
@@ -69,6 +84,7 @@ static int set_up(void **state)
     assert_int_equal(tls_socket_attach(rig.io.ssl, &rig.io.socket), 0);
     assert_int_equal(SSL_set_fd(rig.client, rig.peer), 1);
     shake_hands(&rig);
+    wait_acknowledged(rig.peer);
     *state = &rig;
     return 0;
 }
