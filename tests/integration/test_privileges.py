@@ -175,6 +175,35 @@ def with_little_memory_to_lock():
             "-ipc_lock,-sys_resource"]
 
 
+def test_what_root_has_put_into_the_audit_log_belongs_to_the_user_after_a_start(site, pki):
+    """A file made ahead, or put back after it was kept elsewhere; but no link, since the user may have put that there."""
+    _, conf, folder = site.server_folder([pki.p256[0]])
+    audit, first = folder + "/audit", "audit-000000000001.jsonl"
+    server = Daemon([program("keyless-server"), "-c", conf])
+    server.wait_log("event=ready")
+    owner = os.stat(audit).st_uid
+    assert owner != 0 and server.stop() == 0
+    for name in (first, "head"):
+        assert os.stat(os.path.join(audit, name)).st_uid == owner
+        os.chown(os.path.join(audit, name), 0, 0)
+    mine = folder + "/of-root"
+    open(mine, "x").close()
+    link = audit + "/audit-000000099999.jsonl"
+    os.link(mine, link)
+    for again in ("put back", "made ahead"):
+        if again == "made ahead":
+            os.unlink(link)
+            os.unlink(audit + "/head")
+            with open(os.path.join(audit, first), "w"):  # and empty
+                os.chown(os.path.join(audit, first), 0, 0)
+        server = Daemon([program("keyless-server"), "-c", conf])
+        server.wait_log("event=ready")
+        assert server.stop() == 0
+        assert {os.stat(os.path.join(audit, name)).st_uid for name in (first, "head")} == {owner}
+    assert os.stat(mine).st_uid == 0
+    keyless("audit", "verify", audit)
+
+
 locks = pytest.mark.skipif(bool(os.environ.get("SAN")), reason="a sanitizer's shadow is too large to be locked")
 
 

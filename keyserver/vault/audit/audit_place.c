@@ -13,6 +13,7 @@
 #include "common/secret.h"
 #include "common/shell.h"
 #include "common/unmade.h"
+#include "keyserver/audit/audit_checkpoint.h"
 
 #define PATH_SIZE 4096
 
@@ -62,6 +63,42 @@ static bool is_half_made(int fd, bool give)
     return give && fstat(fd, &info) == 0 && info.st_uid == 0 && (info.st_mode & 077) == 0 && is_empty(fd);
 }
 
+/* The file NAME, if it is root's: not a link to one, since who owns the folder may have put that there. */
+static int give_file(int folder, const char *name, uid_t uid, gid_t gid)
+{
+    struct stat info;
+    if (fstatat(folder, name, &info, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(info.st_mode) || info.st_uid != 0)
+        return 0;
+    int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0)
+        return ERR_SYSTEM;
+    bool sole = fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_nlink == 1;
+    int err = sole && fchown(fd, uid, gid) != 0 ? ERR_SYSTEM : 0, why = errno;
+    close(fd);
+    errno = why;
+    return err;
+}
+
+/* Files of root in the folder of another: made ahead, or put back by whoever keeps the log. The vault, which
+ * is not root, could not write to them. */
+static int give_files(int folder, uid_t uid, gid_t gid)
+{
+    int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), err = 0;
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    if (dir == NULL) {
+        if (fd >= 0)
+            close(fd);
+        return ERR_SYSTEM;
+    }
+    for (struct dirent *entry; err == 0 && (entry = readdir(dir)) != NULL;)
+        if (audit_file_seq(entry->d_name) != 0 || strcmp(entry->d_name, AUDIT_HEAD_FILE) == 0)
+            err = give_file(folder, entry->d_name, uid, gid);
+    int why = errno;
+    closedir(dir);
+    errno = why;
+    return err;
+}
+
 int audit_place_open(const char *path, bool give, uid_t uid, gid_t gid, struct fault *fault)
 {
     bool made = mkdir(path, 0700) == 0;
@@ -78,6 +115,9 @@ int audit_place_open(const char *path, bool give, uid_t uid, gid_t gid, struct f
                          strerror(errno));
     }
     int err = check_folder(fd, path, give, uid, fault);
+    if (err == 0 && give && uid != 0 && give_files(fd, uid, gid) != 0)
+        err = fault_set(fault, ERR_SYSTEM, "%s: a file in it cannot be given to uid %u: %s", path,
+                        (unsigned)uid, strerror(errno));
     if (err == 0)
         return fd;
     close(fd);
