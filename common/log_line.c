@@ -77,13 +77,19 @@ static size_t plain_length(const char *text, size_t length)
     return i;
 }
 
+/* \' is how a command quotes a quote (shell.h), and no escape of logfmt: as it is, a person can copy it. */
+static bool is_shells(const struct log_line *line, const char *text, size_t length)
+{
+    return !line->json && length >= 2 && text[0] == '\\' && text[1] == '\'';
+}
+
 static void put_escaped(struct log_line *line, const char *value, size_t length)
 {
     for (size_t i = 0; i < length;) {
         const char *at = value + i;
-        size_t plain = plain_length(at, length - i);
+        size_t plain = is_shells(line, at, length - i) ? 2 : plain_length(at, length - i);
         size_t whole = plain > 0 ? plain : printable_length((const uint8_t *)at, length - i);
-        if (whole == 0 || *at == '"' || *at == '\\') {
+        if (whole == 0 || (plain == 0 && (*at == '"' || *at == '\\'))) {
             put_escape(line, (uint8_t)*at);
             i++;
         } else {

@@ -1,7 +1,8 @@
 /* Text in commands that a person is told to run.
  *
  * A command in a hint is copied into a shell, often one of root's: a path in it is written as one word,
- * whatever is in its name. Pure; any thread. */
+ * whatever is in its name. A quote becomes \', the one backslash that log lines do not escape. Pure; any
+ * thread. */
 #ifndef COMMON_SHELL_H
 #define COMMON_SHELL_H
 

@@ -17,6 +17,7 @@
 /* The module itself, with a clock that the tests move. */
 #define clock_ns fake_clock_ns
 #include "common/log.c"
+#include "common/shell.h"
 
 #define TEXT_MAX (1 << 20)
 #define SECOND   UINT64_C(1000000000)
@@ -123,6 +124,22 @@ static void an_argument_never_becomes_a_field_a_quote_or_a_line(void **state)
     log_event(LOG_INFO, "a", "x=\"%s\" y=%s", "1\",\"forged\":\"\x1b[31m\\", "\t\r\x7f");
     assert_int_equal(release(), 1);
     assert_has("\"x\":\"1\\\",\\\"forged\\\":\\\"\\u001b[31m\\\\\",\"y\":\"\\t\\r\\u007f\"}\n");
+}
+
+static void a_command_with_a_quote_is_what_a_shell_reads(void **state)
+{
+    (void)state;
+    log_init("p", LOG_INFO, LOG_LOGFMT);
+    capture();
+    log_event(LOG_INFO, "a", "hint=\"run: ls %s %s\" x=\"%s\"", SHELL_WORD("it's a"), SHELL_WORD("a\\'b"),
+              "\\\\'\\n\\");
+    assert_int_equal(release(), 1);
+    assert_has(" hint=\"run: ls 'it'\\''s a' 'a\\'\\''b'\" x=\"\\\\\\'\\\\n\\\\\"\n");
+    log_init("p", LOG_INFO, LOG_JSON);
+    capture();
+    log_event(LOG_INFO, "a", "hint=\"run: ls %s\"", SHELL_WORD("it's a"));
+    assert_int_equal(release(), 1);
+    assert_has("\"hint\":\"run: ls 'it'\\\\''s a'\"}\n");
 }
 
 static void only_whole_utf8_without_control_characters_passes(void **state)
@@ -490,6 +507,7 @@ int main(void)
         cmocka_unit_test(json_has_the_same_fields_as_members),
         cmocka_unit_test(levels_below_the_threshold_are_not_written),
         cmocka_unit_test(an_argument_never_becomes_a_field_a_quote_or_a_line),
+        cmocka_unit_test(a_command_with_a_quote_is_what_a_shell_reads),
         cmocka_unit_test(only_whole_utf8_without_control_characters_passes),
         cmocka_unit_test(every_conversion_is_understood),
         cmocka_unit_test(json_writes_only_numbers_as_numbers),
