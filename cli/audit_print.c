@@ -36,19 +36,10 @@ static void put(FILE *out, const char *format, ...)
     free(text);
 }
 
-static bool is_set(const uint8_t *bytes, size_t size)
-{
-    for (size_t i = 0; i < size; i++)
-        if (bytes[i] != 0)
-            return true;
-    return false;
-}
-
 static void put_hex(FILE *out, const char *label, const uint8_t *bytes, size_t size)
 {
     char text[2 * AUDIT_KEY_SIZE + 1];
-    if (is_set(bytes, size))
-        put(out, "%s%s", label, hex_encode(text, bytes, size));
+    put(out, "%s%s", label, hex_encode(text, bytes, size));
 }
 
 static void put_result(FILE *out, const struct audit_record *r, bool colour)
@@ -64,18 +55,20 @@ static void put_use(FILE *out, const struct audit_record *r, bool colour)
     if (r->edge[0] != 0)
         put(out, "%s", r->edge);
     else
-        put(out, "%s", is_set(r->edge_key, sizeof r->edge_key) ? base64_encode(edge, r->edge_key, 32) : "?");
+        put(out, "%s", (r->has & AUDIT_HAS_EDGE_KEY) != 0 ? base64_encode(edge, r->edge_key, 32) : "?");
     put(out, "  ");
     if (r->key[0] != 0)
         put(out, "%s", r->key);
-    else
+    else if ((r->has & AUDIT_HAS_KEY_ID) != 0)
         put_hex(out, "", r->key_id, sizeof r->key_id);
     put(out, "  %s%s%s%s%s", r->op, r->scheme[0] ? " " : "", r->scheme, r->mode[0] ? " " : "", r->mode);
     put_result(out, r, colour);
     if (r->name[0] != 0)
         put(out, "  name=%s", r->name);
-    put_hex(out, "  trace=", r->trace, sizeof r->trace);
-    put_hex(out, "  channel=", r->channel, sizeof r->channel);
+    if ((r->has & AUDIT_HAS_TRACE) != 0)
+        put_hex(out, "  trace=", r->trace, sizeof r->trace);
+    if ((r->has & AUDIT_HAS_CHANNEL) != 0)
+        put_hex(out, "  channel=", r->channel, sizeof r->channel);
 }
 
 static void put_refusals(FILE *out, const struct audit_record *r, bool colour)

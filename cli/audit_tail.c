@@ -39,13 +39,15 @@ static bool is_edge(const char *text, const struct audit_record *r)
 {
     char base64[45];
     return strcmp(r->edge, text) == 0 ||
-           (r->edge[0] == 0 && strcmp(base64_encode(base64, r->edge_key, sizeof r->edge_key), text) == 0);
+           ((r->has & AUDIT_HAS_EDGE_KEY) != 0 &&
+            strcmp(base64_encode(base64, r->edge_key, sizeof r->edge_key), text) == 0);
 }
 
 static bool is_key(const char *text, const struct audit_record *r)
 {
-    return strcmp(r->key, text) == 0 || (r->key[0] == 0 && strlen(text) == 2 * sizeof r->key_id &&
-                                         is_hex_of(text, r->key_id, sizeof r->key_id));
+    return strcmp(r->key, text) == 0 ||
+           ((r->has & AUDIT_HAS_KEY_ID) != 0 && strlen(text) == 2 * sizeof r->key_id &&
+            is_hex_of(text, r->key_id, sizeof r->key_id));
 }
 
 static bool matches(const struct tail *tail, const struct audit_record *r)
@@ -59,7 +61,8 @@ static bool matches(const struct tail *tail, const struct audit_record *r)
     return (tail->edge == NULL || is_edge(tail->edge, r)) && (tail->key == NULL || is_key(tail->key, r)) &&
            (tail->op == NULL || strcmp(r->op, tail->op) == 0) &&
            (tail->result == NULL || strcmp(audit_result_name(r->result), tail->result) == 0) &&
-           (tail->trace == NULL || is_hex_of(tail->trace, r->trace, sizeof r->trace));
+           (tail->trace == NULL ||
+            ((r->has & AUDIT_HAS_TRACE) != 0 && is_hex_of(tail->trace, r->trace, sizeof r->trace)));
 }
 
 /* ---- showing ---- */

@@ -32,6 +32,7 @@ struct msg_request {
     uint64_t id;          /* unique among the open requests of its channel */
     uint32_t deadline_ms; /* from receipt; at most 60,000 */
     struct trace_id trace;
+    uint8_t no_trace, no_key_id; /* parsed: 1 where none was sent, which is not the same as zeros */
     struct operation operation;
 };
 

@@ -152,6 +152,8 @@ static int convert_request(struct msg_request *out, struct room *room, const Key
     if (take_exact(out->operation.key_id, KEY_ID_SIZE, &request->key_id) != 0 ||
         take_exact(out->trace.bytes, TRACE_ID_SIZE, &request->trace_id) != 0)
         return ERR_FORMAT;
+    out->no_key_id = request->key_id.len == 0;
+    out->no_trace = request->trace_id.len == 0;
     out->id = request->id;
     out->deadline_ms = request->deadline_ms < DEADLINE_MAX_MS ? request->deadline_ms : DEADLINE_MAX_MS;
     for (size_t i = 0; i < sizeof operations / sizeof operations[0]; i++)

@@ -2,24 +2,25 @@
 
 #include <string.h>
 
-#define MEMBER(name, is, field, may_lack, quote)                                                             \
+#define MEMBER(name, is, field, may_lack, quote) MEMBER_OF(name, is, field, may_lack, quote, 0)
+#define MEMBER_OF(name, is, field, may_lack, quote, has_bit)                                                 \
     {                                                                                                        \
         .head = ",\"" name "\":" quote, .head_length = sizeof(",\"" name "\":" quote) - 1, .kind = (is),     \
         .offset = offsetof(struct audit_record, field), .size = sizeof(((struct audit_record *)0)->field),   \
-        .optional = (may_lack)                                                                               \
+        .optional = (may_lack), .bit = (has_bit)                                                             \
     }
-#define NUMBER(name, field)     MEMBER(name, MEMBER_NUMBER, field, false, "")
-#define MAY_NUMBER(name, field) MEMBER(name, MEMBER_NUMBER, field, true, "")
-#define TIME(name, field)       MEMBER(name, MEMBER_TIME, field, false, "\"")
-#define WORD(name, field)       MEMBER(name, MEMBER_WORD, field, false, "\"")
-#define MAY_WORD(name, field)   MEMBER(name, MEMBER_WORD, field, true, "\"")
-#define TEXT(name, field)       MEMBER(name, MEMBER_TEXT, field, false, "\"")
-#define MAY_TEXT(name, field)   MEMBER(name, MEMBER_TEXT, field, true, "\"")
-#define HEX(name, field)        MEMBER(name, MEMBER_HEX, field, false, "\"")
-#define MAY_HEX(name, field)    MEMBER(name, MEMBER_HEX, field, true, "\"")
-#define BASE64(name, field)     MEMBER(name, MEMBER_BASE64, field, false, "\"")
-#define MAY_BASE64(name, field) MEMBER(name, MEMBER_BASE64, field, true, "\"")
-#define RESULT(name, field)     MEMBER(name, MEMBER_RESULT, field, false, "\"")
+#define NUMBER(name, field)          MEMBER(name, MEMBER_NUMBER, field, false, "")
+#define MAY_NUMBER(name, field)      MEMBER(name, MEMBER_NUMBER, field, true, "")
+#define TIME(name, field)            MEMBER(name, MEMBER_TIME, field, false, "\"")
+#define WORD(name, field)            MEMBER(name, MEMBER_WORD, field, false, "\"")
+#define MAY_WORD(name, field)        MEMBER(name, MEMBER_WORD, field, true, "\"")
+#define TEXT(name, field)            MEMBER(name, MEMBER_TEXT, field, false, "\"")
+#define MAY_TEXT(name, field)        MEMBER(name, MEMBER_TEXT, field, true, "\"")
+#define HEX(name, field)             MEMBER(name, MEMBER_HEX, field, false, "\"")
+#define MAY_HEX(name, field, bit)    MEMBER_OF(name, MEMBER_HEX, field, true, "\"", bit)
+#define BASE64(name, field)          MEMBER(name, MEMBER_BASE64, field, false, "\"")
+#define MAY_BASE64(name, field, bit) MEMBER_OF(name, MEMBER_BASE64, field, true, "\"", bit)
+#define RESULT(name, field)          MEMBER(name, MEMBER_RESULT, field, false, "\"")
 
 static const struct audit_member segment_members[] = {
     NUMBER("format", format),     HEX("previous", previous), BASE64("public", public_key),
@@ -39,16 +40,16 @@ static const struct audit_member key_members[] = {
 };
 static const struct audit_member use_members[] = {
     MAY_TEXT("edge", edge),
-    MAY_BASE64("edge_key", edge_key),
+    MAY_BASE64("edge_key", edge_key, AUDIT_HAS_EDGE_KEY),
     MAY_TEXT("key", key),
-    MAY_HEX("key_id", key_id),
+    MAY_HEX("key_id", key_id, AUDIT_HAS_KEY_ID),
     WORD("op", op),
     MAY_WORD("scheme", scheme),
     MAY_WORD("mode", mode),
     MAY_TEXT("name", name),
-    MAY_HEX("trace", trace),
-    MAY_HEX("channel", channel),
-    MAY_HEX("digest", digest),
+    MAY_HEX("trace", trace, AUDIT_HAS_TRACE),
+    MAY_HEX("channel", channel, AUDIT_HAS_CHANNEL),
+    MAY_HEX("digest", digest, AUDIT_HAS_DIGEST),
     RESULT("result", result),
     MAY_WORD("reason", reason),
     {.head = NULL},

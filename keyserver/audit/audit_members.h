@@ -20,7 +20,8 @@ struct audit_member {
     uint8_t head_length;
     uint8_t kind; /* enum audit_member_kind */
     uint16_t offset, size;
-    bool optional; /* left out when the value is empty or zero */
+    bool optional; /* left out when it is absent: */
+    uint8_t bit;   /* not in `has`; 0 = the value is empty or zero */
 };
 
 /* Of `use`, `,"type":"use"`, and its length. */

@@ -141,9 +141,12 @@ static char *put_result(char *at, const void *field)
     return put(at, name, strlen(name));
 }
 
-/* Empty or zero: of texts the first byte says it. */
-static bool is_absent(const struct audit_member *member, const uint8_t *field)
+/* Without a bit that says it, what is empty or zero: of texts the first byte says it. */
+static bool is_absent(const struct audit_record *record, const struct audit_member *member,
+                      const uint8_t *field)
 {
+    if (member->bit != 0)
+        return (record->has & member->bit) == 0;
     size_t size = member->kind == MEMBER_WORD || member->kind == MEMBER_TEXT ? 1 : member->size;
     for (size_t i = 0; i < size; i++)
         if (field[i] != 0)
@@ -188,7 +191,7 @@ size_t audit_record_pack(const struct audit_record *record, char out[static AUDI
     at = put(at, form->head, form->head_length);
     for (const struct audit_member *member = form->members; member->head != NULL; member++) {
         const uint8_t *field = (const uint8_t *)record + member->offset;
-        if (member->optional && is_absent(member, field))
+        if (member->optional && is_absent(record, member, field))
             continue;
         at = put(at, member->head, member->head_length);
         at = put_value(at, member, field);

@@ -185,7 +185,10 @@ static bool take_members(struct cursor *c, struct audit_record *out)
                 continue;
             return false;
         }
-        if (!take_value(c, member, field) || (member->optional && is_zero(field, member->size)))
+        out->has |= member->bit;
+        if (!take_value(c, member, field))
+            return false;
+        if (member->optional && member->bit == 0 && is_zero(field, member->size))
             return false;
     }
     return true;

@@ -14,7 +14,7 @@
 #include "common/err.h"
 
 #define AUDIT_FORMAT         2    /* version of what is described here */
-#define AUDIT_FORMAT_FIRST   1    /* is read, too: it has no `rate` */
+#define AUDIT_FORMAT_FIRST   1    /* is read, too: it has no `rate`, and leaves out zeros */
 #define AUDIT_LINE_MAX       4096 /* bytes of a line, its line end included */
 #define AUDIT_BODY_MAX       3840 /* of its part between `seq` and `hash` */
 #define AUDIT_HASH_SIZE      32   /* SHA-256 */
@@ -57,9 +57,20 @@ enum audit_result {
     AUDIT_RESULTS
 };
 
+/* What a use may lack: bits of `has`. Zeros may be what somebody sent, so they do not say it. */
+enum audit_field {
+    AUDIT_HAS_EDGE_KEY = 1,
+    AUDIT_HAS_KEY_ID = 2,
+    AUDIT_HAS_TRACE = 4,
+    AUDIT_HAS_CHANNEL = 8,
+    AUDIT_HAS_DIGEST = 16,
+};
+
 /* One record. Which fields a type has, in which order, and which of them may be left out is in
- * audit_members.c; an optional field that is empty or zero is left out. */
+ * audit_members.c; an optional field is left out when it has a bit in `has` that is not set, or none and is
+ * empty or zero. */
 struct audit_record {
+    uint8_t has;      /* use: which of the fields with such a bit there are */
     uint64_t seq;     /* 1 … AUDIT_SEQ_MAX; set by parsing */
     uint64_t time_ms; /* since 1970, UTC */
     enum audit_type type;

@@ -22,6 +22,8 @@ void slot_fill(struct wall_request *slot, uint64_t token, uint64_t deadline_ns,
     slot->token = token;
     slot->deadline_ns = deadline_ns;
     slot->trace = request->trace;
+    slot->no_trace = request->no_trace;
+    slot->no_key_id = request->no_key_id;
     slot->kind = WALL_OPERATION;
     slot->operation = request->operation;
     memcpy(slot->edge_key, origin->edge_key, sizeof slot->edge_key);

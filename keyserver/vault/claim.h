@@ -17,6 +17,7 @@ struct claim {
     enum operation_kind kind;
     uint16_t scheme; /* of a signature; 0 for RSA key exchange */
     struct trace_id trace;
+    bool no_trace; /* the edge sent none */
     uint8_t channel[WALL_CHANNEL_SIZE];
     uint8_t digest[CLAIM_DIGEST_SIZE];      /* of the request; see claim_digest() */
     char server_name[TRANSCRIPT_NAME_SIZE]; /* where the transcript says it; else "" */

@@ -49,9 +49,11 @@ void judge_request(const struct judge *judge, const struct wall_request *request
 {
     const struct operation *operation = &request->operation;
     struct hearing hearing;
-    *out = (struct judgement){
-        .from = address_of(request),
-        .claim = {.kind = operation->kind, .scheme = scheme_of(operation), .trace = request->trace}};
+    *out = (struct judgement){.from = address_of(request),
+                              .claim = {.kind = operation->kind,
+                                        .scheme = scheme_of(operation),
+                                        .trace = request->trace,
+                                        .no_trace = request->no_trace != 0}};
     memcpy(out->claim.channel, request->channel, sizeof out->claim.channel);
     judge_open(&hearing, judge, authorized_find(judge->edges, request->edge_key), operation, &out->from, now);
     hearing.task = &out->task;

@@ -18,6 +18,17 @@ static const char *or_none(const char *text)
     return text != NULL && text[0] != 0 ? text : "-";
 }
 
+static const char *trace_text(const struct trace_id *trace, bool none, char out[static 2 * TRACE_ID_SIZE + 1])
+{
+    return none ? "-" : trace_id_text(trace, out);
+}
+
+/* What was asked for, of a key that there is not. */
+static const char *key_id_text(const struct wall_request *request, char out[static 2 * KEY_ID_SIZE + 1])
+{
+    return request->no_key_id != 0 ? "-" : hex_encode(out, request->operation.key_id, KEY_ID_SIZE);
+}
+
 /* RESULT is a word. */
 static void log_use(const struct claim *claim, const char *result)
 {
@@ -29,7 +40,7 @@ static void log_use(const struct claim *claim, const char *result)
         {"scheme", or_none(scheme_name(claim->scheme))},
         {"sni", or_none(claim->server_name)},
         {"result", result},
-        {"trace", trace_id_text(&claim->trace, trace)},
+        {"trace", trace_text(&claim->trace, claim->no_trace, trace)},
     };
     log_record_fields("request", fields, sizeof fields / sizeof fields[0]);
 }
@@ -41,8 +52,8 @@ static void log_refusal(const struct wall_request *request, const struct claim *
     const char *operation = operation_name(request->operation.kind);
     log_event(LOG_WARN, "request_refused", "edge=%s op=%s key=%s reason=%s hint=\"%s\" trace=%s",
               claim->edge != NULL ? claim->edge->name : "unknown", operation != NULL ? operation : "unknown",
-              claim->key != NULL ? claim->key->name : hex_encode(id, request->operation.key_id, KEY_ID_SIZE),
-              wall_refusal_name(refusal), judge_mend(refusal), trace_id_text(&request->trace, trace));
+              claim->key != NULL ? claim->key->name : key_id_text(request, id), wall_refusal_name(refusal),
+              judge_mend(refusal), trace_text(&request->trace, request->no_trace != 0, trace));
 }
 
 /* ---- entries ---- */

@@ -32,8 +32,9 @@ struct wall_request {
     uint8_t edge_key[32]; /* the authenticated edge */
     struct trace_id trace;
     uint8_t channel[WALL_CHANNEL_SIZE];
-    uint32_t kind;        /* enum wall_request_kind */
-    uint32_t from_family; /* AF_INET or AF_INET6 of the edge's address, 0 for a unix socket */
+    uint32_t kind;               /* enum wall_request_kind */
+    uint8_t no_trace, no_key_id; /* not 0: the edge sent none */
+    uint32_t from_family;        /* AF_INET or AF_INET6 of the edge's address, 0 for a unix socket */
     uint8_t from[16];
     /* Of an rsa_master, the messages are the sender's until it is sent, and the wall's until the next
      * receive. */

@@ -63,6 +63,9 @@ static void fill(struct audit_record *record, struct reader *r)
     memset(record, 0, sizeof *record);
     for (const struct audit_member *m = audit_forms[type].members; m->head != NULL; m++) {
         uint8_t *field = (uint8_t *)record + m->offset;
+        if (m->bit != 0 && (reader_u8(r) & 1) == 0)
+            continue;
+        record->has |= m->bit;
         size_t size = reader_u8(r) % (m->size + 1u);
         bool text = m->kind == MEMBER_TEXT || m->kind == MEMBER_WORD;
         const uint8_t *from = reader_bytes(r, text && size == m->size ? size - 1 : size);

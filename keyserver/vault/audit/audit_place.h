@@ -11,7 +11,8 @@
 
 /* Opens the folder PATH, making it with mode 0700 where it is missing. It must be closed to others. With
  * GIVE, as root, it must belong to UID, and is given to UID and GID when it is made, or was made by a start
- * that was killed before it could; so are files of the log in it that are root's. Returns the descriptor, or ERR_CONFIG, ERR_SYSTEM. */
+ * that was killed before it could; so are files of the log in it that are root's. Returns the descriptor, or
+ * ERR_CONFIG, ERR_SYSTEM. */
 int audit_place_open(const char *path, bool give, uid_t uid, gid_t gid, struct fault *fault) MUST_USE;
 /* Loads the key PATH, making it and its public half (".pub" instead of ".key") where it is missing. Free with
  * secret_free(). */

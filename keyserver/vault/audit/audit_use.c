@@ -30,21 +30,39 @@ static void put_scheme(struct audit_record *out, uint16_t scheme)
     const char *name = scheme_name(scheme);
     if (name != NULL)
         copy_text(out->scheme, name, sizeof out->scheme);
-    else if (scheme != 0) /* refused for it */
+    else /* refused for it */
         snprintf(out->scheme, sizeof out->scheme, "0x%04x", scheme);
 }
 
 static void put_parties(struct audit_record *out, const struct claim *claim,
                         const struct wall_request *request)
 {
-    if (claim->edge != NULL)
+    if (claim->edge != NULL) {
         copy_text(out->edge, claim->edge->name, sizeof out->edge);
-    else if (request != NULL)
+    } else if (request != NULL) {
         memcpy(out->edge_key, request->edge_key, sizeof out->edge_key);
-    if (claim->key != NULL)
+        out->has |= AUDIT_HAS_EDGE_KEY;
+    }
+    if (claim->key != NULL) {
         copy_text(out->key, claim->key->name, sizeof out->key);
-    else if (request != NULL)
+    } else if (request != NULL && request->no_key_id == 0) {
         memcpy(out->key_id, request->operation.key_id, sizeof out->key_id);
+        out->has |= AUDIT_HAS_KEY_ID;
+    }
+}
+
+static void put_names(struct audit_record *out, const struct claim *claim)
+{
+    memcpy(out->channel, claim->channel, sizeof out->channel);
+    out->has |= AUDIT_HAS_CHANNEL;
+    if (!claim->no_trace) {
+        memcpy(out->trace, claim->trace.bytes, sizeof out->trace);
+        out->has |= AUDIT_HAS_TRACE;
+    }
+    if (claim->key != NULL) { /* else none was made */
+        memcpy(out->digest, claim->digest, sizeof out->digest);
+        out->has |= AUDIT_HAS_DIGEST;
+    }
 }
 
 void audit_use_describe(struct audit_record *out, const struct claim *claim,
@@ -57,11 +75,10 @@ void audit_use_describe(struct audit_record *out, const struct claim *claim,
     put_parties(out, claim, request);
     copy_text(out->op, operation != NULL ? operation : "unknown", sizeof out->op);
     copy_text(out->mode, mode_of(claim->kind), sizeof out->mode);
-    put_scheme(out, claim->scheme);
+    if (claim->kind == OP_SIGN_TLS13 || claim->kind == OP_SIGN_TLS12 || claim->scheme != 0)
+        put_scheme(out, claim->scheme); /* of a signature it may be 0, too */
     copy_text(out->name, claim->server_name, sizeof out->name);
-    memcpy(out->trace, claim->trace.bytes, sizeof out->trace);
-    memcpy(out->channel, claim->channel, sizeof out->channel);
-    memcpy(out->digest, claim->digest, sizeof out->digest);
+    put_names(out, claim);
     out->result = result;
     if (result == AUDIT_REFUSED)
         copy_text(out->reason, wall_refusal_name(refusal), sizeof out->reason);

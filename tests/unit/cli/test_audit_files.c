@@ -168,6 +168,7 @@ static void a_decision_reads_like_a_sentence(void **state)
                                   .mode = "plain",
                                   .result = AUDIT_REFUSED,
                                   .reason = "mode",
+                                  .has = AUDIT_HAS_TRACE,
                                   .trace = {0xab}};
     (void)state;
     char *text = printed(&record, false);

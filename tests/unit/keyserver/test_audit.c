@@ -144,6 +144,30 @@ static void a_refusal_of_nobody_known_has_the_keys_that_were_sent(void **state)
     free(records.item);
 }
 
+/* An edge may send zeros, and may send nothing: neither is taken for the other. */
+static void zeros_that_were_sent_are_on_record(void **state)
+{
+    for (unsigned none = 0; none < 2; none++) {
+        struct rig_records records;
+        const struct wall_request request = {.no_trace = (uint8_t)none, .no_key_id = (uint8_t)none};
+        const struct claim claim = {.kind = OP_SIGN_TLS13, .no_trace = none != 0};
+        (void)state;
+        rig_open(&rig);
+        audit_add_refusal(rig.audit, &claim, &request, REFUSAL_UNKNOWN_KEY);
+        assert_int_equal(audit_commit(rig.audit), 0);
+        rig_close(&rig);
+        rig_records(&rig, &records);
+        const struct audit_record *use = NULL;
+        for (size_t i = 0; i < records.count; i++)
+            use = records.item[i].type == AUDIT_USE ? &records.item[i] : use;
+        assert_non_null(use);
+        assert_string_equal(use->scheme, "0x0000");
+        assert_int_equal(use->has, AUDIT_HAS_EDGE_KEY | AUDIT_HAS_CHANNEL |
+                                       (none != 0 ? 0 : AUDIT_HAS_TRACE | AUDIT_HAS_KEY_ID));
+        free(records.item);
+    }
+}
+
 static void beyond_the_budget_refusals_are_counted_once_a_second(void **state)
 {
     struct rig_records records;
@@ -447,6 +471,7 @@ int main(void)
         TEST(a_use_says_who_what_how_and_what_came_of_it),
         TEST(names_are_explained_once_in_each_file),
         TEST(a_refusal_of_nobody_known_has_the_keys_that_were_sent),
+        TEST(zeros_that_were_sent_are_on_record),
         TEST(beyond_the_budget_refusals_are_counted_once_a_second),
         TEST(a_checkpoint_comes_at_most_once_in_its_interval),
         TEST(a_restart_goes_on_where_the_log_ends),

@@ -59,6 +59,7 @@ static struct audit_record some_use(void)
                              .key = "www",
                              .op = "sign_tls13",
                              .scheme = "ecdsa_secp256r1_sha256",
+                             .has = AUDIT_HAS_TRACE | AUDIT_HAS_CHANNEL | AUDIT_HAS_DIGEST,
                              .result = AUDIT_OK};
     fill(r.trace, sizeof r.trace, 0xa0);
     fill(r.channel, sizeof r.channel, 0xb0);
@@ -99,6 +100,7 @@ static void a_refusal_of_a_stranger_has_keys_instead_of_names(void **state)
     struct audit_record r = {.type = AUDIT_USE,
                              .time_ms = SOME_TIME,
                              .op = "unknown",
+                             .has = AUDIT_HAS_EDGE_KEY | AUDIT_HAS_KEY_ID,
                              .result = AUDIT_REFUSED,
                              .reason = "unknown_edge"};
     fill(r.edge_key, sizeof r.edge_key, 0);
@@ -224,6 +226,24 @@ static void every_byte_survives_at_every_length(void **state)
     }
 }
 
+/* Zeros are what somebody sent; what was not sent is left out. */
+static void zeros_are_not_nothing(void **state)
+{
+    struct audit_record r = {
+        .type = AUDIT_USE, .time_ms = SOME_TIME, .op = "unknown", .result = AUDIT_REFUSED, .reason = "op"};
+    (void)state;
+    assert_golden(&r, LINE("\"use\",\"op\":\"unknown\",\"result\":\"refused\",\"reason\":\"op\""));
+    r.has = AUDIT_HAS_TRACE | AUDIT_HAS_CHANNEL;
+    assert_golden(&r, LINE("\"use\",\"op\":\"unknown\",\"trace\":\"00000000000000000000000000000000\","
+                           "\"channel\":\"0000000000000000\",\"result\":\"refused\",\"reason\":\"op\""));
+    r.has = AUDIT_HAS_EDGE_KEY | AUDIT_HAS_KEY_ID | AUDIT_HAS_DIGEST;
+    assert_golden(
+        &r, LINE("\"use\",\"edge_key\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\","
+                 "\"key_id\":\"0000000000000000000000000000000000000000000000000000000000000000\",\"op\":"
+                 "\"unknown\","
+                 "\"digest\":\"00000000000000000000000000000000\",\"result\":\"refused\",\"reason\":\"op\""));
+}
+
 static void the_longest_record_fits_its_room(void **state)
 {
     char body[AUDIT_BODY_MAX];
@@ -232,6 +252,7 @@ static void the_longest_record_fits_its_room(void **state)
     memset(r.edge, 1, sizeof r.edge - 1);
     memset(r.key, 1, sizeof r.key - 1);
     memset(r.name, 1, sizeof r.name - 1);
+    r.has |= AUDIT_HAS_EDGE_KEY | AUDIT_HAS_KEY_ID;
     memset(r.edge_key, 1, sizeof r.edge_key);
     memset(r.key_id, 1, sizeof r.key_id);
     memset(r.op, 'a', AUDIT_WORD_SIZE - 1);
@@ -406,6 +427,7 @@ int main(void)
         cmocka_unit_test(every_type_and_result_has_a_name),
         cmocka_unit_test(what_others_chose_is_harmless_everywhere),
         cmocka_unit_test(every_byte_survives_at_every_length),
+        cmocka_unit_test(zeros_are_not_nothing),
         cmocka_unit_test(the_longest_record_fits_its_room),
         cmocka_unit_test(times_are_those_of_the_calendar),
         cmocka_unit_test(every_day_of_a_few_centuries_comes_back),

@@ -24,6 +24,7 @@ static struct wall_request fill(const char *from)
     memset(request.trace.bytes, 0x77, sizeof request.trace.bytes);
     request.operation.u.rsa_premaster.ciphertext_length = 256;
     assert_int_equal(address_parse(&address, from, 0, &fault), 0);
+    request.no_trace = 1;
     memset(&slot, 0xff, sizeof slot);
     slot_fill(&slot, 42, 1000, &request, &origin);
     assert_memory_equal(slot.edge_key, edge_key, sizeof edge_key);
@@ -39,6 +40,8 @@ static void a_slot_says_who_asks_for_what_until_when(void **state)
     assert_int_equal(slot.token, 42);
     assert_int_equal(slot.deadline_ns, 1000);
     assert_int_equal(slot.kind, WALL_OPERATION);
+    assert_int_equal(slot.no_trace, 1);
+    assert_int_equal(slot.no_key_id, 0);
     assert_int_equal(slot.operation.kind, OP_RSA_PREMASTER);
     assert_int_equal(slot.operation.u.rsa_premaster.ciphertext_length, 256);
 }

@@ -638,12 +638,34 @@ static int start(void **state)
     return secret_init();
 }
 
+/* Zeros are a name like any other; nothing is none. */
+static void what_was_not_sent_is_told_from_zeros(void **state)
+{
+    /* Message.requests, Requests.request, Request.id, then key_id and trace_id, then ping */
+    static const uint8_t nothing[] = {0x12, 7, 0x0a, 5, 0x08, 5, 0xa2, 0x01, 0};
+    static const uint8_t zeros[61] = {0x12, 59,          0x0a, 57,          0x08, 5, 0x1a,
+                                      32,   [40] = 0x22, 16,   [58] = 0xa2, 0x01, 0};
+    struct msg *msg = NULL;
+    (void)state;
+    assert_int_equal(msg_parse(&msg, nothing, sizeof nothing), 0);
+    assert_int_equal(msg->requests[0].operation.kind, OP_PING);
+    assert_int_equal(msg->requests[0].no_trace, 1);
+    assert_int_equal(msg->requests[0].no_key_id, 1);
+    msg_free(msg);
+    assert_int_equal(msg_parse(&msg, zeros, sizeof zeros), 0);
+    assert_int_equal(msg->requests[0].operation.kind, OP_PING);
+    assert_int_equal(msg->requests[0].no_trace, 0);
+    assert_int_equal(msg->requests[0].no_key_id, 0);
+    msg_free(msg);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hellos_are_packed_and_parsed_as_the_golden_files),
         cmocka_unit_test(requests_are_packed_and_parsed_as_the_golden_files),
         cmocka_unit_test(an_unknown_operation_becomes_kind_zero),
+        cmocka_unit_test(what_was_not_sent_is_told_from_zeros),
         cmocka_unit_test(answers_are_packed_and_parsed_as_the_golden_files),
         cmocka_unit_test(key_lists_and_load_are_packed_and_parsed_as_the_golden_files),
         cmocka_unit_test(parsing_ends_well_with_every_golden_file_cut_anywhere),
