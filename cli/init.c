@@ -11,6 +11,7 @@
 #include "cli/given.h"
 #include "cli/init_conf.h"
 #include "cli/init_say.h"
+#include "cli/init_secrets.h"
 #include "cli/trial_pki.h"
 #include "common/bytes.h"
 #include "common/identity.h"
@@ -46,14 +47,6 @@ struct half {
     char public[IDENTITY_TEXT_SIZE];
 };
 
-static int make_secret_file(const char *path, const uint8_t secret[static 32], struct fault *fault)
-{
-    int err = identity_save_secret(path, secret, fault);
-    if (err == 0)
-        files_note(path);
-    return err;
-}
-
 static int make_half(struct half *half, const char *folder, const char *sub_folder, mode_t sub_mode,
                      struct fault *fault)
 {
@@ -72,23 +65,8 @@ static int make_half(struct half *half, const char *folder, const char *sub_fold
         return err;
     identity_generate(&half->identity);
     base64_encode(half->public, half->identity.public, sizeof half->identity.public);
-    err = make_secret_file(path, half->identity.secret, fault);
+    err = init_secrets_make_file(path, half->identity.secret, fault);
     wipe(half->identity.secret, sizeof half->identity.secret);
-    return err;
-}
-
-static int make_secret(const char *folder, const char *name, char text[static IDENTITY_TEXT_SIZE],
-                       struct fault *fault)
-{
-    char path[FILES_PATH_MAX];
-    uint8_t secret[32];
-    int err = files_path(path, folder, name, fault);
-    if (err != 0)
-        return err;
-    random_bytes(secret, sizeof secret);
-    base64_encode(text, secret, sizeof secret);
-    err = make_secret_file(path, secret, fault);
-    wipe(secret, sizeof secret);
     return err;
 }
 
@@ -125,8 +103,10 @@ static int write_server_conf(const struct wishes *wishes, const struct half *ser
                                    .user = wishes->user,
                                    .trial = trial,
                                    .memory_short = trial && !privileges_may_lock(TRIAL_LOCKED)};
-    int err = make_secret(server->folder, "group.secret", secret, fault);
+    int err = init_secrets_make(server->folder, "group.secret", secret, fault);
     wipe(secret, sizeof secret);
+    if (err == 0)
+        err = init_secrets_make_audit_key(server->folder, fault);
     if (err == 0)
         err = init_conf_server(&text, &conf);
     if (err != 0)
@@ -156,7 +136,7 @@ static int edge_line(struct buffer *line, const struct wishes *wishes, const str
                      struct fault *fault)
 {
     char psk[IDENTITY_TEXT_SIZE];
-    int err = make_secret(edge->folder, "psk", psk, fault);
+    int err = init_secrets_make(edge->folder, "psk", psk, fault);
     if (err == 0)
         err = buffer_printf(line, "%s %s psk=%s ops=sign_tls12,sign_tls13,rsa_master\n", edge->public,
                             wishes->name, psk);

@@ -39,6 +39,10 @@ void identity_set_readers(enum identity_readers readers);
 /* Whether secret files may be those of GROUP: by the setting, and because this process is in it. */
 bool identity_is_of_group(gid_t group);
 
+/* Secret files may be those of ACCOUNT, too, from now on: of whom this process becomes, when it is root. What
+ * that account has made, where it was started as such, root can use. Any thread. */
+void identity_set_account(uid_t account);
+
 /* The checks alone, for files of other content (private keys, authorized_edges): regular file, owner, mode
  * without any bit for group or others, in a folder that others cannot write to (closed.h). The fault names
  * the file and its mend. Opens it and returns the descriptor, so that what was checked is what is read. */

@@ -22,7 +22,8 @@ enum privileges_groups {
 
 /* Whether this process is root: its real, effective or saved user id is 0. */
 bool privileges_is_root(void);
-/* Whether a start by the configuration FILE, which names USER (or NULL), is right: as root, ERR_CONFIG with
+/* Sets whose secret files are taken (identity_set_account()) and says
+ * whether a start by the configuration FILE, which names USER (or NULL), is right: as root, ERR_CONFIG with
  * the mend without a user or for one that does not exist. Logs a warning, "root_kept", when USER is "root".
  */
 int privileges_check(const char *file, const char *user, struct fault *fault) MUST_USE;

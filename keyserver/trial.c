@@ -61,8 +61,13 @@ int trial_run(const struct server_config *config, const char *file)
 
 int trial_explain(const struct server_config *config, const struct question *question)
 {
-    pid_t pid = child_fork(NULL, 0);
+    struct fault fault = {.text = ""};
 
+    if (config->user != NULL && privileges_check_named(server_config_file(), config->user, &fault) != 0) {
+        fprintf(stderr, "keyless-server: %s\n", fault.text);
+        return 2;
+    }
+    pid_t pid = child_fork(NULL, 0);
     if (pid == 0)
         process_leave(vault_explain(config, question));
     return await(pid, "explains");

@@ -44,7 +44,8 @@ class Place:
         keyless("init", self.trial)
         self.server, self.edge = os.path.join(self.trial, "server"), os.path.join(self.trial, "edge")
         self.confs = {"server": self.server + "/server.conf", "edge": self.edge + "/edge.conf"}
-        os.unlink(self.server + "/group.secret")
+        for name in "group.secret", "audit.key", "audit.pub":
+            os.unlink(self.server + "/" + name)
         for side, conf in self.confs.items():
             write(conf, re.sub(r"listen = .*", 'listen = {"127.0.0.1:0"}', read(conf)) + (
                 "memory = unlocked\n" if side == "server" else ""), 0o644)

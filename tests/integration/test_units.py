@@ -1,0 +1,114 @@
+"""The units of systemd: what they allow is little, as systemd-analyze reckons, and enough: each daemon is started here as its unit starts
+it, by its account with the unit's capabilities, and serves from files that only root may read."""
+import os
+import pwd
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from daemon import PATIENCE, ROOT, program
+from fleet import Edge, write
+
+ACCOUNT = "nobody"
+CAPABILITIES = {"CAP_DAC_OVERRIDE": 1 << 1, "CAP_DAC_READ_SEARCH": 1 << 2}
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, as systemd is")
+needs_setpriv = pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs setpriv(1)")
+
+
+def setting(name, key):
+    """The words of KEY= in the unit NAME."""
+    with open(os.path.join(ROOT, "deploy", "systemd", name + ".service.in")) as handle:
+        return re.search(r"^%s=(.*)$" % key, handle.read(), re.M).group(1).split()
+
+
+def as_unit(name):
+    """The beginning of a command that runs what follows as the unit does."""
+    def set_of(key):
+        return ",".join(["-all", *("+" + word[4:].lower() for word in setting(name, key))])
+    ambient = set_of("AmbientCapabilities")
+    assert setting(name, "User") == [name] and setting(name, "NoNewPrivileges") == ["yes"]
+    return ["setpriv", "--reuid", ACCOUNT, "--regid", str(pwd.getpwnam(ACCOUNT).pw_gid), "--clear-groups", "--inh-caps", ambient,
+            "--ambient-caps", ambient, "--bounding-set", set_of("CapabilityBoundingSet"), "--no-new-privs"]
+
+
+def low_port():
+    """One that only root may bind, and that is free."""
+    for port in range(1023, 512, -1):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    pytest.skip("no port below 1024 is free")
+
+
+def assert_kept(pid, kept):
+    """The account, and of capabilities KEPT."""
+    with open("/proc/%d/status" % pid) as handle:
+        status = dict(re.findall(r"^(\w+):[ \t]*(.*?)[ \t]*$", handle.read(), re.M))
+    assert status["Uid"].split() == [str(pwd.getpwnam(ACCOUNT).pw_uid)] * 4, status
+    assert [int(status[name], 16) for name in ("CapPrm", "CapEff", "CapInh", "CapAmb")] == [kept, kept, 0, 0], status
+
+
+@needs_root
+@needs_setpriv
+def test_the_daemons_serve_as_their_units_start_them(site, pki, origin):
+    identity, config, folder = site.server_folder([key for key, _ in (pki.rsa, pki.p256)], listen="127.0.0.1:%d" % low_port(),
+                                                  extra="memory = unlocked")
+    os.unlink(os.path.join(folder, "group.secret"))
+    server = site.restart_server(folder, identity, config, inside=as_unit("keyless-server"))
+    supervisor = CAPABILITIES["CAP_DAC_OVERRIDE"]
+    for pid, kept in [(server.pid, supervisor), *((pid, supervisor if "loader" in name else 0) for name, pid in server.children().items())]:
+        assert_kept(pid, kept)
+    edge = Edge(site.edge_config([(server.address, identity.public)], [pki.rsa[1], pki.p256[1]], origin.address,
+                                 listen="127.0.0.1:%d" % low_port()), inside=as_unit("keyless-edge"))
+    site.daemons.append(edge)
+    edge.wait_ready()
+    assert_kept(edge.pid, 0)
+    site.add_key(os.path.join(folder, "keys"), pki.p384[0])
+    since = server.mark()
+    server.send_signal(signal.SIGHUP)
+    server.wait_log(r"event=reloaded .*keys=3", since)
+
+
+@needs_root
+@needs_setpriv
+def test_what_a_unit_has_made_root_takes(site, pki):
+    """A test by root, and a start, look at files that the account has made."""
+    identity, config, folder = site.server_folder([pki.p256[0]], extra="memory = unlocked")
+    os.unlink(os.path.join(folder, "group.secret"))
+    server = site.restart_server(folder, identity, config, inside=as_unit("keyless-server"))
+    assert os.stat(os.path.join(folder, "audit.key")).st_uid == pwd.getpwnam(ACCOUNT).pw_uid
+    for arguments in (["keyless-server", "-t"], ["keyless-server", "--explain", "edge1", os.path.splitext(os.path.basename(pki.p256[0]))[0],
+                                                 "sign_tls13"], ["keyless", "check"]):
+        done = subprocess.run([program(arguments[0]), *arguments[1:], "-c", config], capture_output=True, text=True, timeout=PATIENCE)
+        assert done.returncode == 0, done.stdout + done.stderr
+    server.stop()
+    site.daemons.remove(server)
+    site.restart_server(folder, identity, config)
+    os.chown(os.path.join(folder, "audit.key"), 4321, 4321)
+    done = subprocess.run([program("keyless-server"), "-t", "-c", config], capture_output=True, text=True, timeout=PATIENCE)
+    assert done.returncode == 2 and "audit.key: owned by uid 4321, who could replace it" in done.stderr, done.stderr
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze(1), which reckons without a running systemd")
+def test_the_exposure_of_the_units(tmp_path):
+    """By the table of the lint, which has what may be at most; more is found."""
+    lint = os.path.join(ROOT, "tests", "lint", "units.py")
+    done = subprocess.run([sys.executable, lint], capture_output=True, text=True, timeout=PATIENCE)
+    assert done.returncode == 0, done.stdout + done.stderr
+    shutil.copytree(os.path.join(ROOT, "deploy", "systemd"), tmp_path / "deploy" / "systemd")
+    os.makedirs(tmp_path / "tests" / "lint")
+    os.makedirs(tmp_path / "common")
+    shutil.copy(lint, tmp_path / "tests" / "lint")
+    shutil.copy(os.path.join(ROOT, "common", "sandbox_calls.c"), tmp_path / "common")
+    unit = tmp_path / "deploy" / "systemd" / "keyless-edge.service.in"
+    write(unit, unit.read_text().replace("User=keyless-edge\n", ""), 0o644)
+    done = subprocess.run([sys.executable, tmp_path / "tests" / "lint" / "units.py"], capture_output=True, text=True, timeout=PATIENCE)
+    assert done.returncode == 1 and re.search(r"^keyless-edge\.service: exposure ", done.stdout, re.M), done.stdout
