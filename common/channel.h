@@ -116,7 +116,7 @@ struct channel_listener_handlers {
     /* A connection was dropped before it was authenticated. KEY is NULL when not known. */
     void (*on_drop)(enum channel_drop why, const uint8_t *key, const struct address *from, void *user);
     /* Nobody is accepted for want of descriptors or of the kernel's memory, ERROR of errno, until there are
-     * some again; once each time. May be NULL. */
+     * some again; once until that has not been so for a while (episode.h). May be NULL. */
     void (*on_exhausted)(int error, void *user);
     struct channel_handlers channel; /* of each accepted channel; `user` is the verdict's */
 };

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "common/channel_internal.h"
+#include "common/episode.h"
 #include "common/half_open.h"
 #include "common/process.h"
 #include "common/secret.h"
@@ -20,7 +21,7 @@ struct channel_listener {
     int fd;           /* owned */
     bool closing;
     bool paused;                 /* by its owner */
-    bool exhausted;              /* waits for descriptors */
+    struct episode exhaustion;   /* of descriptors */
     size_t half_open;            /* channels of the list, those included that are about to be freed */
     struct channel *first;       /* of the half-open channels */
     const struct identity *self; /* borrowed */
@@ -178,11 +179,10 @@ static void on_pause_over(uv_timer_t *timer);
 /* Or it would spin until somebody gives a descriptor back; who comes waits in the kernel's queue. */
 static void take_rest(struct channel_listener *l, int error)
 {
-    bool told = l->exhausted;
-    l->exhausted = true;
+    bool begins = episode_note(&l->exhaustion, uv_now(l->poll.loop));
     uv_poll_stop(&l->poll);
     uv_timer_start(&l->pause, on_pause_over, PAUSE_MS, 0);
-    if (!told && l->handlers.on_exhausted != NULL)
+    if (begins && l->handlers.on_exhausted != NULL)
         l->handlers.on_exhausted(error, l->user);
 }
 
@@ -204,7 +204,6 @@ static void on_pause_over(uv_timer_t *timer)
         take_rest(l, EMFILE);
         return;
     }
-    l->exhausted = false;
     if (!l->paused)
         uv_poll_start(&l->poll, UV_READABLE, on_acceptable);
 }

@@ -47,7 +47,8 @@ static void take_rest(struct listeners *listeners, int why)
     struct session_host *host = listeners->host;
 
     counter_add(&host->stats.paused_descriptors, 1);
-    log_event(LOG_WARN, "accept_paused", "thread=%u error=\"%s\"", listeners->number, strerror(why));
+    if (episode_note(&listeners->short_of_descriptors, uv_now(host->loop)))
+        log_event(LOG_WARN, "accept_paused", "thread=%u error=\"%s\"", listeners->number, strerror(why));
     pause_accepting(listeners);
     if (!listeners->closed)
         timeouts_set(&host->timeouts, &listeners->rest, TIMEOUT_ACCEPT, uv_now(host->loop));
@@ -81,15 +82,24 @@ static bool accept_one(struct listeners *listeners, int listener)
     return true; /* an error of the connection that was to be accepted concerns nobody else (accept(2)) */
 }
 
+/* On a busy edge that is full a connection that ends makes room for the next, and that many times a second.
+ */
+static void pause_at_the_most(struct listeners *listeners)
+{
+    struct session_host *host = listeners->host;
+
+    counter_add(&host->stats.paused_full, 1);
+    if (episode_note(&listeners->at_the_most, uv_now(host->loop)))
+        log_event(LOG_WARN, "accept_paused", "thread=%u connections=%zu error=\"connections_max reached\"",
+                  listeners->number, host->count);
+    pause_accepting(listeners);
+}
+
 static void accept_batch(struct listeners *listeners, int listener, int limit)
 {
     for (int i = 0; i < limit; i++) {
         if (full(listeners)) {
-            counter_add(&listeners->host->stats.paused_full, 1);
-            log_event(LOG_WARN, "accept_paused",
-                      "thread=%u connections=%zu error=\"connections_max reached\"", listeners->number,
-                      listeners->host->count);
-            pause_accepting(listeners);
+            pause_at_the_most(listeners);
             return;
         }
         if (!accept_one(listeners, listener))

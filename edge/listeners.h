@@ -3,6 +3,7 @@
 #ifndef EDGE_LISTENERS_H
 #define EDGE_LISTENERS_H
 
+#include "common/episode.h"
 #include "edge/session.h"
 
 struct listener;
@@ -17,6 +18,7 @@ struct listeners {
     bool accepting;  /* the listeners are polled */
     bool closed;
     struct timeout rest; /* TIMEOUT_ACCEPT: no descriptor was left */
+    struct episode short_of_descriptors, at_the_most;
 };
 
 /* Takes the COUNT listening descriptors FDS in any case. Does not accept yet. When it fails,

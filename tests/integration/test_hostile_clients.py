@@ -15,6 +15,7 @@ from tls12_client import Client
 ABORTS = 10000 if SLOW == 1 else 1000
 CROWD = 50
 GROWTH_KB = 1024  # a hundred bytes an abort would show
+EPISODE_SECONDS = 10  # what stays away for so long is told again
 
 
 def hello_bytes(pki, version=ssl.TLSVersion.TLSv1_2, ciphers=clients.RSA_KX, name="rsa.test"):
@@ -281,6 +282,23 @@ def test_more_connections_than_allowed_wait_for_their_turn(site, pki, origin):
     with tls.wrap_socket(waiting, server_hostname="rsa.test") as connection:
         connection.sendall(clients.REQUEST)
         assert b"from the origin" in clients.read_all(connection)
+
+
+def test_an_edge_that_stays_full_says_so_once(site, pki, origin):
+    """Whenever a client leaves, one of those who wait comes in, and the edge is full again."""
+    server = site.start_server([pki.rsa[0]])
+    edge = site.start_edge([server], [pki.rsa[1]], origin.address, extra="connections_max = 1")
+    paused = r'keyless_edge_accept_paused_total\{cause="connections_max"'
+    begin = time.monotonic()
+    queue = [socket.create_connection((edge.host, edge.port), timeout=20 * SLOW) for _ in range(20)]
+    for raw in queue:
+        raw.sendall(b"\x16")  # the kernel shows it to the edge now
+    for count, raw in enumerate(queue, 1):
+        edge.admin.wait_metric(paused, count)
+        clients.reset(raw)
+    all_gone(edge)
+    edge.stop()
+    assert 1 <= len(edge.find("event=accept_paused")) <= 1 + (time.monotonic() - begin) // EPISODE_SECONDS
 
 
 def test_renegotiations_without_end_are_ended(slow_site, pki):
