@@ -96,15 +96,19 @@ void channel_arm(struct channel *c)
 }
 
 /* When the whole process was held up, timers run before what has come meanwhile is read: so the loop gets one
- * turn to find it. */
-static void on_idle_timeout(struct channel *c)
+ * turn to find it. When the peer was not even asked in time, it is asked now, and has a while to answer. */
+static void on_idle_timeout(struct channel *c, uint64_t now)
 {
+    bool ask = now >= ping_due(c);
     if (c->overdue) {
         channel_part(c, ERR_TIMEOUT);
         return;
     }
     c->overdue = true;
-    uv_timer_start(&c->timer, on_timer, 1, 0);
+    if (ask)
+        channel_transport_ping(c);
+    if (c->state == CHANNEL_OPEN)
+        uv_timer_start(&c->timer, on_timer, ask ? c->settings.idle_timeout_ms / 8 : 1, 0);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -116,7 +120,7 @@ static void on_timer(uv_timer_t *timer)
     } else if (c->state != CHANNEL_OPEN) {
         channel_end(c, ERR_TIMEOUT);
     } else if (now >= idle_due(c)) {
-        on_idle_timeout(c);
+        on_idle_timeout(c, now);
     } else {
         if (now >= ping_due(c))
             channel_transport_ping(c);

@@ -1,6 +1,7 @@
 /* The ordinary life of a channel: open, messages, rekey, ping, limits, close. */
 #include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "tests/unit/common/channel_pair.h"
 
@@ -200,6 +201,28 @@ static void pings_keep_both_ends_from_the_idle_timeout(void **state)
     pair_clear(&p);
 }
 
+/* Neither end can tell that the other was held up as well: a machine that was suspended wakes with all of its
+ * channels. */
+static void who_was_held_up_asks_before_it_gives_a_channel_up(void **state)
+{
+    (void)state;
+    struct pair p;
+    pair_init(&p);
+    p.settings.ping_interval_ms = 20;
+    p.settings.idle_timeout_ms = 400;
+    p.listener_settings.channel.idle_timeout_ms = 400;
+    p.listener_settings.channel.ping_interval_ms = 0;
+    pair_listen(&p);
+    pair_connect(&p);
+    for (int i = 0; i < 3; i++) {
+        usleep(500 * 1000); /* the loop stands still for more than the timeout */
+        uv_update_time(&p.loop);
+        pass_time(&p, 100);
+    }
+    assert_int_equal(p.server.closed + p.edge.closed, 0);
+    pair_clear(&p);
+}
+
 static void explicit_close_delivers_what_was_sent_before(void **state)
 {
     (void)state;
@@ -362,6 +385,7 @@ int main(void)
         cmocka_unit_test(a_quiet_channel_is_pinged_and_knows_its_round_trip),
         cmocka_unit_test(silence_beyond_the_idle_timeout_ends_it),
         cmocka_unit_test(pings_keep_both_ends_from_the_idle_timeout),
+        cmocka_unit_test(who_was_held_up_asks_before_it_gives_a_channel_up),
         cmocka_unit_test(explicit_close_delivers_what_was_sent_before),
         cmocka_unit_test(close_works_while_the_other_side_is_sending),
         cmocka_unit_test(close_inside_on_open_is_safe_at_both_ends),
