@@ -111,13 +111,30 @@ int privileges_find_user(const char *user, uid_t *uid, gid_t *gid, struct fault 
     return 0;
 }
 
+/* Who is not root stays who it is. */
+static void tell_ignored(const char *file, const char *user)
+{
+    struct fault why = {.text = ""};
+    uid_t uid;
+    gid_t gid;
+    if (user == NULL || (privileges_find_user(user, &uid, &gid, &why) == 0 && uid == geteuid()))
+        return;
+    log_event(
+        LOG_WARN, "user_ignored",
+        "file=\"%s\" user=%s uid=%u error=\"only root can become another user, and this is not root\" "
+        "hint=\"start it as that user (with systemd: User= in a drop-in of the unit), or take user out\"",
+        file, user, (unsigned)geteuid());
+}
+
 int privileges_check(const char *file, const char *user, struct fault *fault)
 {
     struct fault why = {.text = ""};
     uid_t uid;
     gid_t gid;
-    if (!privileges_is_root())
+    if (!privileges_is_root()) {
+        tell_ignored(file, user);
         return 0;
+    }
     if (user == NULL)
         return fault_set(
             fault, ERR_CONFIG,

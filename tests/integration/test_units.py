@@ -112,3 +112,14 @@ def test_the_exposure_of_the_units(tmp_path):
     write(unit, unit.read_text().replace("User=keyless-edge\n", ""), 0o644)
     done = subprocess.run([sys.executable, tmp_path / "tests" / "lint" / "units.py"], capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 1 and re.search(r"^keyless-edge\.service: exposure ", done.stdout, re.M), done.stdout
+
+
+@needs_root
+@needs_setpriv
+def test_a_user_that_nobody_can_become_is_told(site, pki, origin):
+    """The unit says who runs, so what the configuration says besides has no effect, and is not passed over without a word."""
+    server = site.start_server([pki.rsa[0]])
+    config = site.edge_config([(server.address, server.identity.public)], [pki.rsa[1]], origin.address, extra='user = "daemon"\n')
+    edge = Edge(config, inside=as_unit("keyless-edge"))
+    site.daemons.append(edge)
+    edge.wait_log(r'event=user_ignored .*user=daemon uid=%d .*hint="start it as that user' % pwd.getpwnam(ACCOUNT).pw_uid)
