@@ -122,4 +122,5 @@ def test_a_user_that_nobody_can_become_is_told(site, pki, origin):
     config = site.edge_config([(server.address, server.identity.public)], [pki.rsa[1]], origin.address, extra='user = "daemon"\n')
     edge = Edge(config, inside=as_unit("keyless-edge"))
     site.daemons.append(edge)
+    edge.wait_ready()
     edge.wait_log(r'event=user_ignored .*user=daemon uid=%d .*hint="start it as that user' % pwd.getpwnam(ACCOUNT).pw_uid)
