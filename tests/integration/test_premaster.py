@@ -54,16 +54,17 @@ class Wall:
         return [int.from_bytes(data[start:start + 4], "little") for start in starts]
 
 
+def all_threads_are(pid, state):
+    for task in os.listdir("/proc/%d/task" % pid):
+        with open("/proc/%d/task/%s/stat" % (pid, task)) as stat:
+            if stat.read().rsplit(")", 1)[1].split()[0] != state:
+                return False
+    return True
+
+
 def stop(pid):
     os.kill(pid, signal.SIGSTOP)
-
-    def stands_still():
-        for task in os.listdir("/proc/%d/task" % pid):
-            with open("/proc/%d/task/%s/stat" % (pid, task)) as stat:
-                if stat.read().rsplit(")", 1)[1].split()[0] != "T":
-                    return False
-        return True
-    wait_until(stands_still, "that process %d stands still" % pid)
+    wait_until(lambda: all_threads_are(pid, "T"), "that process %d stands still" % pid)
 
 
 def held_at_the_wall(net, vault, client):
@@ -76,6 +77,7 @@ def held_at_the_wall(net, vault, client):
             asked = wall.put(wall.REQUESTS)
             done = pool.submit(client)
             wait_until(lambda: wall.OPERATION in wall.kinds_since(wall.REQUESTS, asked), "the request")
+            wait_until(lambda: all_threads_are(net, "S"), "that the net process has woken the vault and sleeps")
             stop(net)
             answered = wall.put(wall.ANSWERS)
             os.kill(vault, signal.SIGCONT)
