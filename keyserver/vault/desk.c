@@ -5,11 +5,12 @@
 #include "common/clock.h"
 #include "common/secret.h"
 
-#define STATS_INTERVAL_MS 1000
-#define BATCHES_A_TURN    8    /* so that finished work leaves between long runs of requests */
-#define ANSWERS_HIGH      2048 /* waiting for the wall: no further batch is taken before they leave */
-#define LIST_STEPS_A_TURN 8    /* parts of lists of keys: less than the wall has room for */
-#define NS_PER_MS         1000000u
+#define STATS_INTERVAL_MS  1000
+#define BATCHES_A_TURN     8    /* so that finished work leaves between long runs of requests */
+#define ANSWERS_HIGH       2048 /* waiting for the wall: no further batch is taken before they leave */
+#define LIST_STEPS_A_TURN  8    /* parts of lists of keys: less than the wall has room for */
+#define EPOCH_STEPS_A_TURN 16   /* the same, of epoch keys; each a few keys to be judged at most */
+#define NS_PER_MS          1000000u
 
 /* ---- answers ---- */
 
@@ -69,20 +70,41 @@ static uint32_t epoch_left_ms(const struct desk *desk)
     return left < UINT32_MAX ? (uint32_t)left : UINT32_MAX;
 }
 
-/* The epoch key of the edge that asks, or that it has none. */
-static void answer_epoch(struct desk *desk, const struct wall_request *request)
+/* The epoch key of the edge with EDGE_KEY if it MAY have one, or that it has none. */
+static void answer_epoch(struct desk *desk, const uint8_t edge_key[static IDENTITY_KEY_SIZE], bool may)
 {
-    const struct authorized_edge *edge = authorized_find(desk->judge.edges, request->edge_key);
     struct wall_answer *slot = outbox_add(&desk->outbox);
     if (slot == NULL)
         return;
     slot->kind = WALL_EPOCH;
-    memcpy(slot->u.epoch.edge_key, request->edge_key, sizeof slot->u.epoch.edge_key);
-    if (edge == NULL || !grants_epoch(desk->grants, edge))
+    memcpy(slot->u.epoch.edge_key, edge_key, sizeof slot->u.epoch.edge_key);
+    if (!may)
         return;
     slot->u.epoch.number = desk->now.epoch;
     slot->u.epoch.left_ms = epoch_left_ms(desk);
-    epoch_key(slot->u.epoch.key, desk->judge.epoch_secret, edge->key, desk->now.epoch);
+    epoch_key(slot->u.epoch.key, desk->judge.epoch_secret, edge_key, desk->now.epoch);
+}
+
+static void take_epoch_want(struct desk *desk, const struct wall_request *request)
+{
+    const struct authorized_edge *edge = authorized_find(desk->judge.edges, request->edge_key);
+    if (edge != NULL)
+        grants_want_epoch(desk->grants, edge);
+    else
+        answer_epoch(desk, request->edge_key, false);
+}
+
+/* What a few edges want to know of epochs; true when more is wanted. With many keys it takes long to find
+ * that an edge may have none, and after a reload all of them ask at once. */
+static bool do_epochs(struct desk *desk)
+{
+    for (size_t i = 0; i < EPOCH_STEPS_A_TURN && grants_epochs_wait(desk->grants); i++) {
+        bool may;
+        const struct authorized_edge *edge = grants_step_epoch(desk->grants, &may);
+        if (edge != NULL)
+            answer_epoch(desk, edge->key, may);
+    }
+    return grants_epochs_wait(desk->grants);
 }
 
 /* ---- requests ---- */
@@ -181,7 +203,7 @@ static void take_request(struct desk *desk, const struct wall_request *request)
     else if (request->kind == WALL_CANCEL)
         cancel(desk, request->token);
     else if (request->kind == WALL_EPOCH_WANTED)
-        answer_epoch(desk, request);
+        take_epoch_want(desk, request);
     else
         take_operation(desk, request);
 }
@@ -262,6 +284,7 @@ bool desk_do_short(struct desk *desk)
 {
     bool more = workers_do_short(desk->workers);
     desk_take_finished(desk);
+    more = do_epochs(desk) || more;
     return do_lists(desk) || more;
 }
 

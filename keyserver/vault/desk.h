@@ -37,8 +37,8 @@ int desk_timeout(const struct desk *desk);
 int desk_take_requests(struct desk *desk) MUST_USE;
 /* Answers what the workers have done. */
 void desk_take_finished(struct desk *desk);
-/* Does some of the short work that waits, itself: lists of keys, and what lanes make quick. True when more of
- * it waits. */
+/* Does some of the short work that waits, itself: lists of keys, epoch keys, and what lanes make quick. True
+ * when more of it waits. */
 bool desk_do_short(struct desk *desk);
 /* Puts on record what was decided, then sends what the wall takes; 0 or ERR_CUT. While some is left, no
  * further request should be taken. */

@@ -1,8 +1,7 @@
 #include "keyserver/vault/grants.h"
 
 #include <stdlib.h>
-
-enum answer { UNASKED, NO, YES };
+#include <sys/queue.h>
 
 struct list {
     struct grant *item; /* owned; NULL = not begun, or forgotten */
@@ -11,12 +10,22 @@ struct list {
     size_t looked_at;   /* keys */
     uint64_t used;      /* when, in calls of grants_prepare() */
     bool whole;
-    enum answer epoch; /* may this edge have an epoch key? */
+};
+
+/* May this edge have an epoch key? */
+struct epoch_want {
+    const struct authorized_edge *edge; /* borrowed; NULL: it has not asked yet */
+    size_t looked_at;                   /* keys; none of them says yes */
+    bool yes;
+    bool waits; /* it is in the queue */
+    STAILQ_ENTRY(epoch_want) link;
 };
 
 struct grants {
-    const struct judge *judge; /* borrowed */
-    struct list *lists;        /* owned; by the index of the edge */
+    const struct judge *judge;             /* borrowed */
+    struct list *lists;                    /* owned; by the index of the edge */
+    struct epoch_want *epochs;             /* owned; the same */
+    STAILQ_HEAD(, epoch_want) epochs_wait; /* each edge once */
     size_t edge_count;
     size_t max, taken; /* entries */
     uint64_t calls;
@@ -32,8 +41,10 @@ struct grants *grants_new(const struct judge *judge, size_t max)
     grants->max = max;
     grants->edge_count = authorized_count(judge->edges);
     grants->lists = calloc(grants->edge_count + 1, sizeof *grants->lists);
-    if (grants->lists == NULL) {
-        free(grants);
+    grants->epochs = calloc(grants->edge_count + 1, sizeof *grants->epochs);
+    STAILQ_INIT(&grants->epochs_wait);
+    if (grants->lists == NULL || grants->epochs == NULL) {
+        grants_free(grants);
         return NULL;
     }
     return grants;
@@ -43,9 +54,10 @@ void grants_free(struct grants *grants)
 {
     if (grants == NULL)
         return;
-    for (size_t i = 0; i < grants->edge_count; i++)
+    for (size_t i = 0; grants->lists != NULL && i < grants->edge_count; i++)
         free(grants->lists[i].item);
     free(grants->lists);
+    free(grants->epochs);
     free(grants);
 }
 
@@ -55,7 +67,7 @@ static void forget(struct grants *grants, struct list *list)
 {
     grants->taken -= list->room;
     free(list->item);
-    *list = (struct list){.epoch = list->epoch};
+    *list = (struct list){.item = NULL};
 }
 
 /* The whole list that was not used for longest, or NULL. One in the making is left alone: it would never
@@ -133,12 +145,49 @@ const struct grant *grants_of(const struct grants *grants, const struct authoriz
     return list->item;
 }
 
-bool grants_epoch(struct grants *grants, const struct authorized_edge *edge)
+/* ---- epochs ---- */
+
+void grants_want_epoch(struct grants *grants, const struct authorized_edge *edge)
 {
-    struct list *list = &grants->lists[edge->index];
-    if (list->epoch == UNASKED)
-        list->epoch = judge_grants_epoch(grants->judge, edge) ? YES : NO;
-    return list->epoch == YES;
+    struct epoch_want *want = &grants->epochs[edge->index];
+    if (want->waits)
+        return;
+    want->edge = edge;
+    want->waits = true;
+    STAILQ_INSERT_TAIL(&grants->epochs_wait, want, link);
+}
+
+bool grants_epochs_wait(const struct grants *grants)
+{
+    return !STAILQ_EMPTY(&grants->epochs_wait);
+}
+
+/* True when WANT is answered. */
+static bool look_further(struct grants *grants, struct epoch_want *want)
+{
+    const struct keystore *keys = grants->judge->keys;
+    for (size_t i = 0; i < GRANTS_KEYS_A_STEP && !want->yes && want->looked_at < keystore_count(keys); i++) {
+        want->yes = judge_grants_epoch(grants->judge, want->edge, keystore_at(keys, want->looked_at));
+        want->looked_at++;
+        grants->judged++;
+    }
+    return want->yes || want->looked_at == keystore_count(keys);
+}
+
+const struct authorized_edge *grants_step_epoch(struct grants *grants, bool *may)
+{
+    struct epoch_want *want = STAILQ_FIRST(&grants->epochs_wait);
+    if (want == NULL)
+        return NULL;
+    bool answered = look_further(grants, want);
+    STAILQ_REMOVE_HEAD(&grants->epochs_wait, link);
+    if (!answered) {
+        STAILQ_INSERT_TAIL(&grants->epochs_wait, want, link);
+        return NULL;
+    }
+    want->waits = false;
+    *may = want->yes;
+    return want->edge;
 }
 
 uint64_t grants_judged(const struct grants *grants)

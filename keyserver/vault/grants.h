@@ -2,14 +2,16 @@
  * the life of a vault.
  *
  * Where an edge asks from, and when, is left out: judge_reaches() says that for one key at a time. A list is
- * made step by step, so that no single call looks at all keys. Bounded: what was not used for longest is
- * forgotten and made anew. The I/O thread's. */
+ * made step by step, and so is the answer to whether an edge may have an epoch key: no single call looks at
+ * all keys. Bounded: of the lists, what was not used for longest is forgotten and made anew. The I/O
+ * thread's.
+ */
 #ifndef KEYSERVER_VAULT_GRANTS_H
 #define KEYSERVER_VAULT_GRANTS_H
 
 #include "keyserver/vault/judge.h"
 
-#define GRANTS_KEYS_A_STEP 16         /* keys judged by one call of grants_prepare() */
+#define GRANTS_KEYS_A_STEP 16         /* keys judged by one call */
 #define GRANTS_MAX         (1u << 20) /* entries of all lists together, unless one alone is longer */
 
 struct grant {
@@ -28,9 +30,17 @@ int grants_prepare(struct grants *grants, const struct authorized_edge *edge) MU
 /* The list of EDGE, which grants_prepare() has just called whole; good until its next call. In the order of
  * the key store, and the same whenever it is made. */
 const struct grant *grants_of(const struct grants *grants, const struct authorized_edge *edge, size_t *count);
-/* judge_grants_epoch(), asked once for each edge. */
-bool grants_epoch(struct grants *grants, const struct authorized_edge *edge);
-/* How many keys were judged for lists so far. */
+
+/* EDGE wants to know whether it may have an epoch key. While it waits for that, it wants nothing more by
+ * asking again. */
+void grants_want_epoch(struct grants *grants, const struct authorized_edge *edge);
+/* True while an edge waits. */
+bool grants_epochs_wait(const struct grants *grants);
+/* Works on what the next of those who wait wants, in turn. The edge that waits no more, and in MAY whether
+ * judge_grants_epoch() is true for some key; NULL: there is none yet. */
+const struct authorized_edge *grants_step_epoch(struct grants *grants, bool *may);
+
+/* How many keys were judged so far. */
 uint64_t grants_judged(const struct grants *grants);
 
 #endif

@@ -103,12 +103,9 @@ bool judge_reaches(const struct judge *judge, const struct key *key, const struc
     return true;
 }
 
-bool judge_grants_epoch(const struct judge *judge, const struct authorized_edge *edge)
+bool judge_grants_epoch(const struct judge *judge, const struct authorized_edge *edge, const struct key *key)
 {
-    for (size_t i = 0; i < keystore_count(judge->keys); i++)
-        if (grants(judge, edge, keystore_at(judge->keys, i), OP_RSA_MASTER))
-            return true;
-    return false;
+    return grants(judge, edge, key, OP_RSA_MASTER);
 }
 
 static const char *const mends[REFUSAL_KINDS] = {

@@ -34,9 +34,9 @@ uint32_t judge_grants(const struct judge *judge, const struct authorized_edge *e
 /* True when KEY may be used now from FROM, by the same steps. */
 bool judge_reaches(const struct judge *judge, const struct key *key, const struct address *from,
                    const struct moment *now);
-/* True when EDGE may have an epoch key: rsa_master could be granted to it on some key, by the same steps, be
- * it elsewhere or at another time. */
-bool judge_grants_epoch(const struct judge *judge, const struct authorized_edge *edge);
+/* True when EDGE may have an epoch key for the sake of KEY: rsa_master could be granted to it there, by the
+ * same steps, be it elsewhere or at another time. */
+bool judge_grants_epoch(const struct judge *judge, const struct authorized_edge *edge, const struct key *key);
 /* What the owner does about a refusal, if this edge shall have what it asked for: names the option to change.
  * "" where there is none. */
 const char *judge_mend(enum wall_refusal refusal);

@@ -471,6 +471,15 @@ static void a_session_is_good_in_its_epoch_and_beside_it(void **state)
     unmake_world(&world);
 }
 
+/* Some key lets the edge with the number EDGE have an epoch key. */
+static bool may_have_epoch(const struct world *world, size_t edge)
+{
+    for (size_t i = 0; i < keystore_count(keys); i++)
+        if (judge_grants_epoch(&world->judge, authorized_at(edges, edge), keystore_at(keys, i)))
+            return true;
+    return false;
+}
+
 static void epochs_are_for_edges_that_some_key_could_grant_rsa_master(void **state)
 {
     (void)state;
@@ -486,7 +495,7 @@ static void epochs_are_for_edges_that_some_key_could_grant_rsa_master(void **sta
                     bool could = !edge.other_key && (edge.ops & operations & 1u << 2) &&
                                  (modes & POLICY_BOUND);
                     assert_int_equal(kinds[2], OP_RSA_MASTER);
-                    assert_int_equal(judge_grants_epoch(&world.judge, authorized_at(edges, i)), could);
+                    assert_int_equal(may_have_epoch(&world, i), could);
                 }
                 unmake_world(&world);
             }
@@ -504,7 +513,7 @@ static void without_an_rsa_key_there_are_no_epochs(void **state)
     assert_int_equal(keystore_load(&store, other, group_secret, &fault), 0);
     keys = store;
     make_world(&world, &good_key, "off", "off");
-    assert_false(judge_grants_epoch(&world.judge, authorized_at(edges, GOOD_EDGE)));
+    assert_false(may_have_epoch(&world, GOOD_EDGE));
     unmake_world(&world);
     keys = all;
     assert_true(keystore_count(keys) == 2);

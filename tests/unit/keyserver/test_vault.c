@@ -450,7 +450,7 @@ static void garbage_is_refused_and_the_vault_goes_on(void **state)
         }
         for (size_t i = 0; i < WALL_BATCH_MAX; i++)
             put_raw(&slots[i], sizeof slots[i]);
-        put_raw(junk, sizeof slots[0] + 1 + round);
+        put_raw(junk, sizeof slots[0] - 1 - round); /* another size than a request's */
         for (; got < expected; got++) {
             const struct wall_answer *answer = rig_next(&rig, PATIENCE_MS);
             assert_non_null(answer);
