@@ -103,6 +103,18 @@ static struct look_up *find_free(struct look_up all[static LOOK_UPS_MAX])
     return NULL;
 }
 
+/* Foreign code runs in a look-up: the modules that /etc/nsswitch.conf names. */
+static void refuse_dead(int fd, size_t number, int status)
+{
+    char why[RESOLVER_WHY_SIZE] = "the look-up failed";
+
+    if (WIFSIGNALED(status))
+        snprintf(why, sizeof why,
+                 "the look-up died of signal %d, in a module that /etc/nsswitch.conf names for hosts",
+                 WTERMSIG(status));
+    refuse(fd, number, why);
+}
+
 /* One that did not end as it should has not answered either. */
 static void reap(int fd, struct look_up all[static LOOK_UPS_MAX])
 {
@@ -116,9 +128,10 @@ static void reap(int fd, struct look_up all[static LOOK_UPS_MAX])
             kill(all[i].pid, SIGKILL);
         if (waitpid(all[i].pid, &status, WNOHANG) != all[i].pid)
             continue;
-        if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-            refuse(fd, all[i].number,
-                   now >= all[i].end_ns ? "the name servers do not answer" : "the look-up failed");
+        if (now >= all[i].end_ns && status != 0)
+            refuse(fd, all[i].number, "the name servers do not answer");
+        else if (status != 0)
+            refuse_dead(fd, all[i].number, status);
         all[i].pid = 0;
     }
 }

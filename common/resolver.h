@@ -18,6 +18,7 @@ struct resolver {
     pid_t pid; /* of the parent that starts it again; owned */
 };
 
+#define RESOLVER_WHY_SIZE 160
 #define RESOLVER_RESTARTED                                                                                   \
     SIZE_MAX /* the number of an answer to nothing: the process died, `why` says of what,                    \
                 and runs again; what it had been asked is forgotten */
@@ -27,7 +28,7 @@ struct resolver_answer {
     size_t number; /* as asked, or RESOLVER_RESTARTED */
     size_t count;  /* 0: `why` says why */
     struct address addresses[ADDRESS_FOUND_MAX];
-    char why[160];
+    char why[RESOLVER_WHY_SIZE];
 };
 
 /* Forks it; it becomes USER (NULL: stays who it is). One thread only may exist. ERR_SYSTEM. */

@@ -485,10 +485,21 @@ static void do_what_a_supervisor_does(void)
     fork_into(SANDBOX_NET, do_what_a_net_process_does);
 }
 
+/* As nss-mymachines and nss-systemd do, when they are loaded. */
+static void do_what_a_name_service_module_does(void)
+{
+    char name[16] = "";
+    must(prctl(PR_CAPBSET_READ, 0, 0, 0, 0) >= 0);
+    must(prctl(PR_GET_NAME, name, 0, 0, 0) == 0);
+    must(prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) >= 0);
+    must(getpgrp() > 0 && getsid(0) > 0);
+}
+
 static void do_what_a_look_up_does(void)
 {
     struct addrinfo *list = NULL;
     do_what_a_loop_does();
+    do_what_a_name_service_module_does();
     (void)getaddrinfo("localhost", NULL, NULL, &list);
     if (list != NULL)
         freeaddrinfo(list);
