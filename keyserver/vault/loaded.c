@@ -13,6 +13,7 @@
 #include "keyserver/vault/epoch.h"
 #include "keyserver/vault/gate.h"
 #include "keyserver/vault/openssl_heap.h"
+#include "keyserver/vault/openssl_ready.h"
 
 /* ---- keys ---- */
 
@@ -118,7 +119,9 @@ int loaded_begin(const char *name, struct fault *fault)
             fault, ERR_CRYPTO,
             "OpenSSL has memory already that it would not wipe; what was loaded before this program "
             "uses OpenSSL as well (LD_PRELOAD, /etc/ld.so.preload): take it out");
-    return gate_start();
+    if ((err = openssl_ready_check(fault)) != 0)
+        return err;
+    return gate_start() == 0 ? 0 : fault_set(fault, ERR_CRYPTO, "OpenSSL has no arithmetic of curves");
 }
 
 void loaded_use_lanes(const struct loaded *loaded, const struct loaded *before)
