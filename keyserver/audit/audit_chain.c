@@ -78,7 +78,8 @@ bool audit_chain_fits(struct audit_hasher *hasher, const uint8_t previous[static
 
 char *audit_file_name(uint64_t seq, char out[static AUDIT_FILE_SIZE])
 {
-    snprintf(out, AUDIT_FILE_SIZE, "audit-%012llu.jsonl", (unsigned long long)(seq % (AUDIT_SEQ_MAX + 1)));
+    snprintf(out, AUDIT_FILE_SIZE, AUDIT_FILE_PREFIX "%012llu.jsonl",
+             (unsigned long long)(seq % (AUDIT_SEQ_MAX + 1)));
     return out;
 }
 
@@ -86,7 +87,8 @@ uint64_t audit_file_seq(const char *name)
 {
     char again[AUDIT_FILE_SIZE];
     unsigned long long seq = 0;
-    if (sscanf(name, "audit-%15llu.jsonl", &seq) != 1 || strcmp(audit_file_name(seq, again), name) != 0)
+    if (sscanf(name, AUDIT_FILE_PREFIX "%15llu.jsonl", &seq) != 1 ||
+        strcmp(audit_file_name(seq, again), name) != 0)
         return 0;
     return seq;
 }

@@ -38,7 +38,8 @@ int audit_chain_close(struct audit_hasher *hasher, struct audit_link *link, size
                       char out[static AUDIT_LINE_MAX]) MUST_USE;
 
 /* The file that begins with record SEQ: "audit-000000000001.jsonl", with more digits where it needs them. */
-#define AUDIT_FILE_SIZE 28 /* with the final zero */
+#define AUDIT_FILE_PREFIX "audit-"
+#define AUDIT_FILE_SIZE   28 /* with the final zero */
 char *audit_file_name(uint64_t seq, char out[static AUDIT_FILE_SIZE]);
 /* The SEQ in such a name, or 0 when it is none. */
 uint64_t audit_file_seq(const char *name);

@@ -157,10 +157,10 @@ def test_a_folder_of_a_start_that_was_killed_is_given_away_by_the_next(trial):
     command = [program("keyless-server"), "-t", "-c", trial.server_conf]
     assert subprocess.run(command, capture_output=True, timeout=PATIENCE).returncode == 0
     assert os.stat(audit).st_uid == 0
-    write(audit + "/something", "")
+    write(audit + "/head", "")
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 2 and "run: chown -R" in done.stderr, done.stderr
-    os.unlink(audit + "/something")
+    os.unlink(audit + "/head")
     daemon = Daemon([program("keyless-server"), "-c", trial.server_conf])
     try:
         daemon.wait_log("event=ready")

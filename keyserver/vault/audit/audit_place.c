@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -19,48 +20,78 @@
 
 /* ---- the folder ---- */
 
-static int check_folder(int fd, const char *path, bool give, uid_t uid, struct fault *fault)
+static bool is_none(const char *name)
 {
-    struct stat info;
-    uid_t owner = give ? uid : geteuid();
-    if (fstat(fd, &info) != 0)
-        return fault_set(fault, ERR_SYSTEM, "%s: %s", path, strerror(errno));
-    if (info.st_uid != owner)
-        return fault_set(
-            fault, ERR_CONFIG,
-            "%s: owned by uid %u, but the vault, which writes there, is uid %u; run: chown -R %u %s", path,
-            (unsigned)info.st_uid, (unsigned)owner, (unsigned)owner, SHELL_WORD(path));
-    if ((info.st_mode & 077) != 0)
-        return fault_set(fault, ERR_CONFIG,
-                         "%s: mode %04o lets others into the audit log; run: chmod 0700 %s", path,
-                         (unsigned)info.st_mode & 07777u, SHELL_WORD(path));
-    if ((info.st_mode & 0300) != 0300)
-        return fault_set(
-            fault, ERR_CONFIG,
-            "%s: mode %04o keeps its owner, the vault, from making files there; run: chmod 0700 %s", path,
-            (unsigned)info.st_mode & 07777u, SHELL_WORD(path));
-    return 0;
+    (void)name;
+    return false;
 }
 
-static bool is_empty(int folder)
+/* Also one that its owner has compressed where it is, and what a disk of its own has in its root. */
+static bool is_of_log(const char *name)
+{
+    return strncmp(name, AUDIT_FILE_PREFIX, strlen(AUDIT_FILE_PREFIX)) == 0 ||
+           strcmp(name, AUDIT_HEAD_FILE) == 0 || strcmp(name, "lost+found") == 0;
+}
+
+/* The first entry of FOLDER that EXPECTED does not know, into OUT; found, too, where FOLDER
+ * cannot be read. */
+static bool find_other(int folder, bool (*expected)(const char *name), char out[static NAME_MAX + 1])
 {
     int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    bool empty = dir != NULL;
+    bool found = dir == NULL;
+    snprintf(out, NAME_MAX + 1, "?");
     if (dir == NULL && fd >= 0)
         close(fd);
-    for (struct dirent *entry; empty && (entry = readdir(dir)) != NULL;)
-        empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
+    for (struct dirent *entry; dir != NULL && !found && (entry = readdir(dir)) != NULL;) {
+        found = strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+                !expected(entry->d_name);
+        snprintf(out, NAME_MAX + 1, "%s", entry->d_name);
+    }
     if (dir != NULL)
         closedir(dir);
-    return empty;
+    return found;
+}
+
+/* Where it has the files of others it is theirs: to give it to the vault would take it from them. */
+static int refuse_folder(int fd, const char *path, const char *what, const char *mend, struct fault *fault)
+{
+    char other[NAME_MAX + 1];
+    if (find_other(fd, is_of_log, other))
+        return fault_set(fault, ERR_CONFIG,
+                         "%s: %s, and holds what is no audit log's ('%.100s'); the log needs a folder of its "
+                         "own: name one that a start can make, like folder = '%s/keyless-audit'",
+                         path, what, other, path);
+    return fault_set(fault, ERR_CONFIG, "%s: %s; run: %s %s", path, what, mend, SHELL_WORD(path));
+}
+
+static int check_folder(int fd, const char *path, bool give, uid_t uid, struct fault *fault)
+{
+    struct stat info;
+    unsigned owner = give ? uid : geteuid(), mode;
+    char what[96] = "", mend[32] = "chmod 0700";
+    if (fstat(fd, &info) != 0)
+        return fault_set(fault, ERR_SYSTEM, "%s: %s", path, strerror(errno));
+    mode = (unsigned)info.st_mode & 07777u;
+    if (info.st_uid != owner) {
+        snprintf(what, sizeof what, "owned by uid %u, but the vault, which writes there, is uid %u",
+                 (unsigned)info.st_uid, owner);
+        snprintf(mend, sizeof mend, "chown -R %u", owner);
+    } else if ((mode & 077) != 0) {
+        snprintf(what, sizeof what, "mode %04o lets others into the audit log", mode);
+    } else if ((mode & 0300) != 0300) {
+        snprintf(what, sizeof what, "mode %04o keeps its owner, the vault, from making files there", mode);
+    }
+    return what[0] == 0 ? 0 : refuse_folder(fd, path, what, mend, fault);
 }
 
 /* A start that was killed has made the folder and not given it away. */
 static bool is_half_made(int fd, bool give)
 {
+    char other[NAME_MAX + 1];
     struct stat info;
-    return give && fstat(fd, &info) == 0 && info.st_uid == 0 && (info.st_mode & 077) == 0 && is_empty(fd);
+    return give && fstat(fd, &info) == 0 && info.st_uid == 0 && (info.st_mode & 077) == 0 &&
+           !find_other(fd, is_none, other);
 }
 
 /* The file NAME, if it is root's: not a link to one, since who owns the folder may have put that there. */

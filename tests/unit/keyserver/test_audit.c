@@ -441,6 +441,27 @@ static void loose_modes_and_other_owners_are_refused_with_a_mend(void **state)
     assert_int_equal(rig_try_open(&rig, NULL), ERR_CONFIG);
 }
 
+/* Like /var/log: to make it the vault's, as is said of a folder of its own, would take it from the others. */
+static void a_folder_with_files_of_others_is_left_to_them(void **state)
+{
+    char other[4096];
+    (void)state;
+    assert_int_equal(mkdir(rig.log, 0755), 0);
+    snprintf(other, sizeof other, "%s/syslog", rig.log);
+    close(creat(other, 0640));
+    for (unsigned turn = 0; turn < (geteuid() == 0 ? 2 : 1); turn++) {
+        assert_int_equal(rig_try_open(&rig, NULL), ERR_CONFIG);
+        assert_null(strstr(rig.fault.text, "run: ch"));
+        assert_non_null(strstr(rig.fault.text, "'syslog'"));
+        assert_non_null(strstr(rig.fault.text, "/keyless-audit'"));
+        if (geteuid() == 0)
+            assert_int_equal(chown(rig.log, 12345, 12345), 0);
+    }
+    if (geteuid() == 0)
+        assert_int_equal(chown(rig.log, 0, 0), 0);
+    assert_int_equal(unlink(other), 0);
+}
+
 static void root_makes_the_files_for_the_user_of_the_vault(void **state)
 {
     struct stat info;
@@ -484,6 +505,7 @@ int main(void)
         TEST(a_large_batch_is_one_piece),
         TEST(the_tick_says_when_it_is_due),
         TEST(loose_modes_and_other_owners_are_refused_with_a_mend),
+        TEST(a_folder_with_files_of_others_is_left_to_them),
         TEST(root_makes_the_files_for_the_user_of_the_vault),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
