@@ -128,6 +128,7 @@ static void act_release(struct session *session)
         session_io_discard(session->io.socket.fd);
     SSL_free(session->io.ssl);
     session->io.ssl = NULL;
+    tls_socket_clear(&session->io.socket);
     exchange_clear(&session->exchange);
     watch_close(&session->client);
     watch_close(&session->origin);

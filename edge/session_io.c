@@ -48,6 +48,7 @@ void session_io_begin(struct session_io *io)
 {
     SSL_set_msg_callback(io->ssl, on_record);
     SSL_set_msg_callback_arg(io->ssl, io);
+    tls_socket_keep(&io->socket);
 }
 
 /* The last record brought data: it makes up for itself and for one that did not. */
@@ -97,12 +98,26 @@ static int session_io_read(void *user, uint8_t *into, size_t size, bool *dry)
     return n;
 }
 
+int session_io_flush(struct session_io *io)
+{
+    int flushed = tls_socket_flush(&io->socket);
+
+    if (flushed >= 0)
+        return flushed == 1 ? 1 : RELAY_WANT_WRITE;
+    if (io->why == BREAK_NONE)
+        io->why = BREAK_RESET;
+    return RELAY_CUT;
+}
+
 static int session_io_write(void *user, const uint8_t *bytes, size_t length)
 {
     struct session_io *io = user;
 
-    if (io->why != BREAK_NONE || io->notified)
+    if (io->why != BREAK_NONE || io->parting)
         return RELAY_CUT;
+    int flushed = session_io_flush(io);
+    if (flushed <= 0)
+        return flushed;
     ERR_clear_error();
     errno = 0;
     io->socket.more = length > RECORD_MAX; /* one call writes one record */
@@ -133,13 +148,19 @@ static int session_io_finish(void *user)
         return RELAY_CUT;
     ERR_clear_error();
     errno = 0;
-    io->socket.more = true; /* the FIN, in the same packet */
-    int n = SSL_shutdown(io->ssl);
-    io->socket.more = false;
-    if (n < 0) {
-        int result = failed(io, n);
-        return result == RELAY_ENDED ? 1 : result;
+    if (!io->parting) {
+        io->socket.more = true; /* the FIN, in the same packet */
+        int n = SSL_shutdown(io->ssl);
+        io->socket.more = false;
+        if (n < 0) {
+            int result = failed(io, n);
+            return result == RELAY_ENDED ? 1 : result;
+        }
+        io->parting = true;
     }
+    int flushed = session_io_flush(io);
+    if (flushed <= 0)
+        return flushed;
     io->notified = true;
     shutdown(io->socket.fd, SHUT_WR);
     return 1;

@@ -20,7 +20,8 @@ struct session_io {
     SSL *ssl;                 /* owned by the session */
     struct tls_socket socket; /* its descriptor is owned by the session */
     enum session_break why;
-    bool notified;         /* close_notify has left */
+    bool parting;          /* close_notify is the last that was written */
+    bool notified;         /* it has left */
     unsigned idle_records; /* records that brought no data, less those that did; private */
 };
 
@@ -36,6 +37,8 @@ enum session_break session_io_handshake_break(void);
 /* Whether the client has said something, which stays to be read: positive when it has, else as a relay_end's
  * read. */
 int session_io_peek(struct session_io *io);
+/* Sends what was written and has not left yet: positive when all of it has, else as a relay_end's write. */
+int session_io_flush(struct session_io *io);
 /* One attempt at close_notify, if one may still be sent. */
 void session_io_farewell(struct session_io *io);
 /* Reads away what the client has sent, within bounds, so that closing does not become a reset that overtakes

@@ -215,7 +215,10 @@ void session_relay_run(struct session *session)
         trace_mark(&session->trace, TRACE_ORIGIN_CONNECTED, clock_ns());
         counter_add(&session->host->stats.origin_connected[session->route->number], 1);
     }
+    (void)session_io_flush(&session->io); /* a break shows when it is read or written */
     relay_run(&session->relay, &client, &origin, &session->host->scratch, &step);
+    if (buffer_length(&session->io.socket.kept) > 0)
+        step.client_events |= RELAY_WRITABLE;
     account(session, &step);
     if (!relay_events(session, &step))
         return;

@@ -28,12 +28,36 @@ static int on_read(BIO *bio, char *into, int size)
     return (int)n;
 }
 
+/* What the kernel takes of BYTES; -1 as of send(2). */
+static ssize_t give(const struct tls_socket *socket, const void *bytes, size_t length)
+{
+    return send(socket->fd, bytes, length, MSG_NOSIGNAL | (socket->more ? MSG_MORE : 0));
+}
+
+/* Takes all of BYTES, of which the kernel may have TAKEN some. */
+static ssize_t keep(struct tls_socket *socket, const char *bytes, size_t length, ssize_t taken)
+{
+    size_t left = taken > 0 ? (size_t)taken : 0;
+
+    if (buffer_put(&socket->kept, bytes + left, length - left) == 0)
+        return (ssize_t)length;
+    errno = EAGAIN;
+    return taken;
+}
+
 static int on_write(BIO *bio, const char *bytes, int length)
 {
     struct tls_socket *socket = BIO_get_data(bio);
+    size_t kept = buffer_length(&socket->kept);
+    ssize_t n = -1;
 
     BIO_clear_retry_flags(bio);
-    ssize_t n = send(socket->fd, bytes, (size_t)length, MSG_NOSIGNAL | (socket->more ? MSG_MORE : 0));
+    if (kept == 0)
+        n = give(socket, bytes, (size_t)length);
+    else
+        errno = EAGAIN;
+    if (socket->keeps && n < length && (n >= 0 || may_retry()) && kept < TLS_SOCKET_KEPT_MAX)
+        n = keep(socket, bytes, (size_t)length, n);
     if (n < 0 && may_retry())
         BIO_set_retry_write(bio);
     return (int)n;
@@ -66,6 +90,28 @@ static void make_method(void)
         BIO_meth_free(method);
         method = NULL;
     }
+}
+
+void tls_socket_keep(struct tls_socket *socket)
+{
+    socket->keeps = true;
+}
+
+int tls_socket_flush(struct tls_socket *socket)
+{
+    while (buffer_length(&socket->kept) > 0) {
+        ssize_t n = give(socket, buffer_bytes(&socket->kept), buffer_length(&socket->kept));
+        if (n < 0)
+            return may_retry() ? 0 : ERR_CUT;
+        buffer_consume(&socket->kept, (size_t)n);
+    }
+    buffer_clear(&socket->kept);
+    return 1;
+}
+
+void tls_socket_clear(struct tls_socket *socket)
+{
+    buffer_clear(&socket->kept);
 }
 
 void tls_socket_wake(struct tls_socket *socket)
