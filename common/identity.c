@@ -1,4 +1,5 @@
 #include "common/identity.h"
+#include "common/acl.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -55,11 +56,12 @@ bool identity_is_of_group(gid_t group)
     return readers == IDENTITY_GROUP && is_in_group(group);
 }
 
-static int check_mode(const struct stat *info, const char *path, struct fault *fault)
+static int check_mode(int fd, const struct stat *info, const char *path, struct fault *fault)
 {
     unsigned mode = info->st_mode & 07777u;
     bool is_group_only = (mode & 077) == 040;
-    if ((mode & 077) == 0 || (is_group_only && identity_is_of_group(info->st_gid)))
+    if ((mode & 077) == 0 || (is_group_only && identity_is_of_group(info->st_gid)) ||
+        acl_is_closed(fd, geteuid(), account))
         return 0;
     if (is_group_only && readers == IDENTITY_GROUP)
         return fault_set(
@@ -86,7 +88,7 @@ static int check_closed_to_others(int fd, const char *path, struct fault *fault)
     if (info.st_uid != 0 && info.st_uid != geteuid() && info.st_uid != account)
         return fault_set(fault, ERR_CONFIG, "%s: owned by uid %u, who could replace it; run: chown %u %s",
                          path, (unsigned)info.st_uid, (unsigned)geteuid(), SHELL_WORD(path));
-    return check_mode(&info, path, fault);
+    return check_mode(fd, &info, path, fault);
 }
 
 /* A link that leads nowhere is mended, not made anew: what it should lead to is elsewhere. */

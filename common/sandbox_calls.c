@@ -205,6 +205,7 @@ const struct sandbox_rule sandbox_rules[] = {
     CALL("open", FORKS),
     CALL("openat", S | L),
     CALL("stat", FORKS),
+    CALL("fgetxattr", S | L), /* the access control list of a file with a secret */
     CALL("lstat", FORKS),
     CALL("statfs", FORKS),
     CALL("fstatfs", FORKS),

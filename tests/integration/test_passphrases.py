@@ -2,6 +2,7 @@
 import os
 import re
 import signal
+import struct
 import subprocess
 import time
 
@@ -120,6 +121,38 @@ def test_a_credential(trial, pki, tmp_path):
     env = {name: value for name, value in os.environ.items() if name != "CREDENTIALS_DIRECTORY"}
     assert_said(trial, r"passphrase_credential www-phrase: \$CREDENTIALS_DIRECTORY is not set.*LoadCredential=www-phrase:PATH", env)
     assert tried(trial, env={**env, "CREDENTIALS_DIRECTORY": str(folder)}).returncode == 0
+
+
+def give_to(path, uid):
+    """As systemd gives a credential to its unit's user: root's, with a right for that user in its access control list."""
+    entries = [(0x01, 4, -1), (0x02, 4, uid), (0x04, 0, -1), (0x10, 4, -1), (0x20, 0, -1)]  # owner, user, group, mask, others
+    try:
+        os.setxattr(path, "system.posix_acl_access", struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *entry) for entry in entries))
+    except OSError as error:
+        pytest.skip("no access control lists here: %s" % error)
+    assert os.stat(path).st_mode & 0o777 == 0o440
+
+
+def test_a_credential_that_systemd_gives_by_an_access_control_list(trial, pki, tmp_path):
+    """At the start, and by the loader, which is in its sandbox when it reads the key file anew."""
+    key, phrase = encrypted(trial, pki)
+    folder = tmp_path / "credentials"
+    folder.mkdir(mode=0o700)
+    os.rename(phrase, folder / "www-phrase")
+    give_to(folder / "www-phrase", os.geteuid())
+    configure(trial, 'key locked { passphrase_credential = "www-phrase" }')
+    daemon = Daemon([program("keyless-server"), "-c", trial.server_conf], env={**os.environ, "CREDENTIALS_DIRECTORY": str(folder)})
+    try:
+        daemon.wait_log("event=key_loaded key=locked")
+        daemon.wait_log("event=ready")
+        mark = daemon.mark()
+        os.utime(key)
+        daemon.send_signal(signal.SIGHUP)
+        daemon.wait_log(r"event=reloaded loaded=[1-4] ", since=mark)
+    finally:
+        daemon.stop()
+    give_to(folder / "www-phrase", os.geteuid() + 4711)
+    assert re.search(r"www-phrase: mode 0440 lets others use it", tried(trial, env={**os.environ, "CREDENTIALS_DIRECTORY": str(folder)}).stderr)
 
 
 @pytest.mark.parametrize("section, said", [

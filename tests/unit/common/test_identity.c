@@ -4,15 +4,20 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <endian.h>
 #include <fcntl.h>
+#include <linux/posix_acl.h>
+#include <linux/posix_acl_xattr.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "common/identity.h"
 #include "common/secret.h"
+#include "tests/unit/skip.h"
 
 static char folder[] = "/tmp/keyless-identity-XXXXXX";
 static char path[64];
@@ -102,6 +107,60 @@ static void a_group_may_read_where_that_is_allowed(void **state)
     identity_set_readers(IDENTITY_OWNER);
     put_file("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\n", 0440);
     assert_int_equal(identity_load_secret(secret, path, &fault), ERR_CONFIG);
+}
+
+struct list {
+    struct posix_acl_xattr_header header;
+    struct posix_acl_xattr_entry entry[5];
+};
+
+/* The file's list: a right for USER, and GROUP as the right of its group. False where the file system has no
+ * lists. */
+static bool set_list(uid_t user, uint16_t user_right, uint16_t group)
+{
+    const struct list list = {.header = {htole32(POSIX_ACL_XATTR_VERSION)},
+                              .entry = {{htole16(ACL_USER_OBJ), htole16(4), htole32((uint32_t)-1)},
+                                        {htole16(ACL_USER), htole16(user_right), htole32(user)},
+                                        {htole16(ACL_GROUP_OBJ), htole16(group), htole32((uint32_t)-1)},
+                                        {htole16(ACL_MASK), htole16(4), htole32((uint32_t)-1)},
+                                        {htole16(ACL_OTHER), 0, htole32((uint32_t)-1)}}};
+    return setxattr(path, "system.posix_acl_access", &list, sizeof list, 0) == 0;
+}
+
+static int read_it(struct fault *fault)
+{
+    struct buffer content = {0};
+    int err = identity_read_secret_file(path, 100, &content, fault);
+    buffer_clear(&content);
+    return err;
+}
+
+/* As systemd gives a credential to the user of its unit: mode 0440, and the group has no right. */
+static void a_list_may_give_it_to_this_user_and_the_account_alone(void **state)
+{
+    const uid_t mine = 4711, another = 4712;
+    struct fault fault = {0};
+    struct stat info;
+    (void)state;
+    put_file("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\n", 0400);
+    if (!set_list(geteuid(), 4, 0))
+        SKIP_FOR("no access control lists in /tmp");
+    assert_int_equal(stat(path, &info), 0);
+    assert_int_equal(info.st_mode & 07777, 0440);
+    assert_int_equal(read_it(&fault), 0);
+    assert_true(set_list(mine, 4, 0));
+    assert_int_equal(read_it(&fault), ERR_CONFIG);
+    identity_set_account(mine);
+    assert_int_equal(read_it(&fault), 0);
+    assert_true(set_list(another, 4, 0));
+    assert_int_equal(read_it(&fault), ERR_CONFIG);
+    assert_true(set_list(another, 0, 0));
+    assert_int_equal(read_it(&fault), 0);
+    assert_true(set_list(mine, 4, 4));
+    assert_int_equal(read_it(&fault), ERR_CONFIG);
+    assert_non_null(strstr(fault.text, "lets others use it"));
+    identity_set_account(0);
+    unlink(path);
 }
 
 static void only_one_line_of_32_bytes_is_taken(void **state)
@@ -205,6 +264,7 @@ int main(void)
         cmocka_unit_test(saving_never_overwrites),
         cmocka_unit_test(a_loose_mode_is_refused_with_its_mend),
         cmocka_unit_test(a_group_may_read_where_that_is_allowed),
+        cmocka_unit_test(a_list_may_give_it_to_this_user_and_the_account_alone),
         cmocka_unit_test(only_one_line_of_32_bytes_is_taken),
         cmocka_unit_test(a_missing_file_says_how_to_make_it),
         cmocka_unit_test(a_link_to_nothing_is_mended_as_a_link),

@@ -1,0 +1,42 @@
+#include "common/acl.h"
+
+#include <endian.h>
+#include <linux/posix_acl.h>
+#include <linux/posix_acl_xattr.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/xattr.h>
+
+#define ENTRIES_MAX 32 /* of a list; a longer one is not closed */
+
+struct list {
+    struct posix_acl_xattr_header header;
+    struct posix_acl_xattr_entry entry[ENTRIES_MAX];
+};
+
+static bool is_closed(const struct posix_acl_xattr_entry *entry, uid_t one, uid_t other)
+{
+    uid_t id = le32toh(entry->e_id);
+    switch (le16toh(entry->e_tag)) {
+    case ACL_USER_OBJ: /* the owner */
+    case ACL_MASK:     /* no right, but a limit of the others' */
+        return true;
+    case ACL_USER:
+        return entry->e_perm == 0 || id == one || id == other;
+    default:
+        return entry->e_perm == 0;
+    }
+}
+
+bool acl_is_closed(int fd, uid_t one, uid_t other)
+{
+    struct list list;
+    ssize_t length = fgetxattr(fd, "system.posix_acl_access", &list, sizeof list);
+    if (length < (ssize_t)sizeof list.header || le32toh(list.header.a_version) != POSIX_ACL_XATTR_VERSION)
+        return false;
+    size_t count = ((size_t)length - sizeof list.header) / sizeof list.entry[0];
+    for (size_t i = 0; i < count; i++)
+        if (!is_closed(&list.entry[i], one, other))
+            return false;
+    return count > 0;
+}

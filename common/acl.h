@@ -1,0 +1,14 @@
+/* Access control lists of files (acl(5)). A file that has one shows the list's mask where the rights of its
+ * group are otherwise: with a right for one user, mode 0400 reads as 0440. So does systemd give a unit's
+ * credentials to the unit's user. Linux only. */
+#ifndef COMMON_ACL_H
+#define COMMON_ACL_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* True when the file behind FD has a list, and it gives no right to anybody but the file's owner and the
+ * users ONE and OTHER: to no group, no further user, and not to all others. */
+bool acl_is_closed(int fd, uid_t one, uid_t other);
+
+#endif
