@@ -34,8 +34,9 @@ int unmade_check_folder(const char *folder, struct fault *fault)
     if (errno == EROFS)
         return fault_set(fault, ERR_CONFIG,
                          "%s: is on a file system that is mounted read-only, and files must be made there; "
-                         "name another folder, or mount it writable",
-                         folder);
+                         "name another folder, or mount it writable (in a unit of systemd: write "
+                         "ReadWritePaths=%s into its section [Service])",
+                         folder, folder);
     if (errno == EACCES)
         return fault_set(fault, ERR_CONFIG, "%s: uid %u cannot make files there; run: chown %u %s", folder,
                          (unsigned)geteuid(), (unsigned)geteuid(), SHELL_WORD(folder));

@@ -13,6 +13,7 @@ import pytest
 
 from daemon import PATIENCE, ROOT, program
 from fleet import Edge, write
+import small_disk
 
 ACCOUNT = "nobody"
 CAPABILITIES = {"CAP_DAC_OVERRIDE": 1 << 1, "CAP_DAC_READ_SEARCH": 1 << 2}
@@ -95,6 +96,41 @@ def test_what_a_unit_has_made_root_takes(site, pki):
     os.chown(os.path.join(folder, "audit.key"), 4321, 4321)
     done = subprocess.run([program("keyless-server"), "-t", "-c", config], capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 2 and "audit.key: owned by uid 4321, who could replace it" in done.stderr, done.stderr
+
+
+def test_the_sockets_of_the_manual_pages_are_where_the_units_let_them_be():
+    """Beneath /run, which a unit has read-only but for a folder that it makes."""
+    named = set()
+    for page in ("keyless-server.conf.5.scd", "keyless-edge.conf.5.scd"):
+        with open(os.path.join(ROOT, "docs", "man", page)) as handle:
+            named.update(re.findall(r"unix:/run/(keyless-[a-z]+)/", handle.read()))
+    assert named == {"keyless-server", "keyless-edge"}
+    for name in named:
+        assert setting(name, "RuntimeDirectory") == [name]
+
+
+def test_a_folder_that_may_be_missing_keeps_no_unit_from_starting():
+    """A configuration may be elsewhere; systemd refuses paths that are missing, unless they begin with a minus."""
+    assert setting("keyless-server", "ReadWritePaths") == ["-/etc/keyless"]
+
+
+READ_ONLY = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && shift && exec "$@"'
+
+
+@pytest.mark.skipif(small_disk.missing() is not None, reason="needs mount namespaces")
+@pytest.mark.parametrize("options", [(), ("-t",)], ids=["start", "test"])
+def test_a_folder_that_the_unit_has_read_only_is_said_with_the_line_for_it(site, pki, tmp_path, options):
+    """As ProtectSystem=strict makes it, where the audit log is to be in another place than the unit knows."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    _, config, _ = site.server_folder([pki.p256[0]], extra="")
+    with open(config) as handle:
+        text = handle.read()
+    write(config, re.sub(r"audit \{.*?\}", "", text, flags=re.S) + 'audit { folder = "%s/audit" }\n' % elsewhere)
+    done = subprocess.run([*small_disk.UNSHARE, "sh", "-c", READ_ONLY, "sh", str(elsewhere), program("keyless-server"), "-c", config, *options],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE)
+    assert done.returncode == 2 and "mounted read-only" in done.stderr, done.stderr
+    assert "ReadWritePaths=%s into its section [Service]" % elsewhere in done.stderr
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze(1), which reckons without a running systemd")

@@ -133,9 +133,13 @@ static int give_files(int folder, uid_t uid, gid_t gid)
 int audit_place_open(const char *path, bool give, uid_t uid, gid_t gid, struct fault *fault)
 {
     bool made = mkdir(path, 0700) == 0;
-    if (!made && errno != EEXIST)
-        return fault_set(fault, ERR_CONFIG, "%s: the folder of the audit log cannot be made: %s", path,
-                         strerror(errno));
+    if (!made && errno != EEXIST) {
+        int why = errno;
+        return why == EROFS && unmade_check(path, fault) != 0
+                   ? ERR_CONFIG
+                   : fault_set(fault, ERR_CONFIG, "%s: the folder of the audit log cannot be made: %s", path,
+                               strerror(why));
+    }
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return fault_set(fault, ERR_CONFIG, "%s: the folder of the audit log cannot be opened: %s", path,
