@@ -33,7 +33,7 @@ static int check_endpoint(struct findings *findings, const char *file, const cha
     char host[ADDRESS_HOST_SIZE];
     struct address address, found[ADDRESS_FOUND_MAX];
     size_t count;
-    int err = address_parse_endpoint(&address, host, text, KEY_SERVER_PORT, fault);
+    int err = address_parse_target(&address, host, text, KEY_SERVER_PORT, fault);
     if (err != 0 || host[0] == 0)
         return err;
     if (address_look_up(host, 0, found, ADDRESS_FOUND_MAX, &count, fault) != 0)
@@ -92,7 +92,7 @@ static void check_origin(struct findings *findings, const char *option, const ch
     struct fault fault = {0};
     struct address address;
     char host[ADDRESS_HOST_SIZE];
-    if (address_parse_endpoint(&address, host, text, 0, &fault) != 0)
+    if (address_parse_target(&address, host, text, 0, &fault) != 0)
         findings_add(findings, FINDING_ERROR, "%s: %s: %s", file, option, fault.text);
     else if (host[0] != 0 && address_parse(&address, text, 0, &fault) != 0)
         findings_add(findings, FINDING_WARNING, "%s: %s: %s", file, option, fault.text);

@@ -161,6 +161,15 @@ int address_parse_endpoint(struct address *out, char host[static ADDRESS_HOST_SI
     return 0;
 }
 
+int address_parse_target(struct address *out, char host[static ADDRESS_HOST_SIZE], const char *text,
+                         uint16_t default_port, struct fault *fault)
+{
+    int err = address_parse_endpoint(out, host, text, default_port, fault);
+    if (err == 0 && !address_is_local(out) && out->u.v4.sin_port == 0) /* where IPv6 has its port, too */
+        err = fault_set(fault, ERR_CONFIG, "%s: nobody listens at port 0; write the port of who does", text);
+    return err;
+}
+
 /* Of several addresses the first IPv4 one is taken: what listens on "localhost" only is rarely on ::1. */
 int address_parse(struct address *out, const char *text, uint16_t default_port, struct fault *fault)
 {

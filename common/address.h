@@ -35,6 +35,9 @@ int address_parse(struct address *out, const char *text, uint16_t default_port, 
  * only. */
 int address_parse_endpoint(struct address *out, char host[static ADDRESS_HOST_SIZE], const char *text,
                            uint16_t default_port, struct fault *fault) MUST_USE;
+/* The same for an address to connect to, which has no port 0. */
+int address_parse_target(struct address *out, char host[static ADDRESS_HOST_SIZE], const char *text,
+                         uint16_t default_port, struct fault *fault) MUST_USE;
 /* The addresses of HOST, at most MAX, in the order in which to try them; the families take turns. Blocks, for
  * as long as a name server takes. ERR_NOT_FOUND with the fault filled. */
 int address_look_up(const char *host, uint16_t port, struct address *out, size_t max, size_t *count,

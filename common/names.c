@@ -49,7 +49,7 @@ int names_add(struct names *names, struct endpoint *out, const char *text, uint1
     char host[ADDRESS_HOST_SIZE];
 
     *out = (struct endpoint){.text = text};
-    int err = address_parse_endpoint(&out->address, host, text, default_port, fault);
+    int err = address_parse_target(&out->address, host, text, default_port, fault);
     if (err != 0 || host[0] == 0)
         return err;
     out->names = names;

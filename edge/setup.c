@@ -96,7 +96,7 @@ static int check_endpoint(const char *file, const char *option, const char *titl
     struct address address;
     char host[ADDRESS_HOST_SIZE];
     struct fault why = {.text = ""};
-    int error = address_parse_endpoint(&address, host, text, port, &why);
+    int error = address_parse_target(&address, host, text, port, &why);
 
     return error
                ? fault_set(fault, error, "%s: %s%s%s: %s", file, option, title[0] ? " " : "", title, why.text)
@@ -123,15 +123,15 @@ static int start_resolver(struct setup *setup, struct fault *fault)
     const struct edge_config *config = &setup->config;
     struct address address;
     char host[ADDRESS_HOST_SIZE];
-    int error = address_parse_endpoint(&address, host, config->origin, 0, fault);
+    int error = address_parse_target(&address, host, config->origin, 0, fault);
 
     for (size_t i = 0; !error && !host[0] && i < config->key_servers.count; i++) {
         const struct edge_config_server *servers = config->key_servers.item;
-        error = address_parse_endpoint(&address, host, servers[i].address, KEY_SERVER_PORT, fault);
+        error = address_parse_target(&address, host, servers[i].address, KEY_SERVER_PORT, fault);
     }
     for (size_t i = 0; !error && !host[0] && i < config->origins.count; i++) {
         const struct edge_config_origin *origins = config->origins.item;
-        error = address_parse_endpoint(&address, host, origins[i].address, 0, fault);
+        error = address_parse_target(&address, host, origins[i].address, 0, fault);
     }
     return error || !host[0]
                ? error

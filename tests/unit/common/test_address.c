@@ -154,6 +154,23 @@ static int try_connect(const struct address *to)
     return result;
 }
 
+static void who_is_connected_to_has_a_port(void **state)
+{
+    static const char *const bad[] = {"127.0.0.1:0", "[::1]:0", "keys.example.com:0"};
+    static const char *const good[] = {"127.0.0.1", "[::1]:1", "keys.example.com", "unix:/run/x.sock"};
+    char host[ADDRESS_HOST_SIZE];
+    struct address address;
+    struct fault fault = {0};
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_int_equal(address_parse_endpoint(&address, host, bad[i], 2407, &fault), 0);
+        assert_int_equal(address_parse_target(&address, host, bad[i], 2407, &fault), ERR_CONFIG);
+        assert_non_null(strstr(fault.text, "nobody listens at port 0"));
+    }
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+        assert_int_equal(address_parse_target(&address, host, good[i], 2407, &fault), 0);
+}
+
 static void port_zero_becomes_a_real_port_one_can_connect_to(void **state)
 {
     (void)state;
@@ -481,6 +498,7 @@ int main(void)
         cmocka_unit_test(names_and_paths_are_limited_in_length),
         cmocka_unit_test(loopback_and_local_are_recognised),
         cmocka_unit_test(an_address_of_no_known_kind_is_written_as_unknown),
+        cmocka_unit_test(who_is_connected_to_has_a_port),
         cmocka_unit_test(port_zero_becomes_a_real_port_one_can_connect_to),
         cmocka_unit_test(a_star_takes_ipv4_too),
         cmocka_unit_test(a_port_is_shared_only_when_asked_for),
