@@ -465,7 +465,7 @@ def test_failover_while_a_key_server_has_the_transcript(site, pki, origin):
         for one in held:
             one.go_on()
         servers[1].admin.wait_metric(r'answers_total\{operation="rsa_master",status="ok"')
-        edge.admin.wait_metric(r'keyless_edge_key_server_in_flight\{server="ks1"')
+        edge.admin.wait_metric(r'keyless_edge_key_server_requests_total\{server="ks1",operation="rsa_master"')
         relay.cut()
         assert all(b"from the origin" in one.finish() for one in held)
         assert servers[1].admin.metric(r'answers_total\{operation="rsa_master",status="ok"') == 12
