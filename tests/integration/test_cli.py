@@ -873,3 +873,19 @@ def test_status_of_nobody_ends_with_3(shared, tmp_path):
 def test_status_of_something_else_ends_with_3(origin):
     done = run("status", origin.address)
     assert done.returncode == 3 and origin.address in done.stderr
+
+
+@pytest.mark.parametrize("words", [("help",), ("--version",), ("help", "check"), ("check", "-c")], ids=" ".join)
+def test_output_that_is_lost_is_said(site, pki, words):
+    """On a disk that is full. Who reads from a pipe and has had enough is no error."""
+    command = [program("keyless"), *words]
+    if words[-1] == "-c":
+        command.append(site.server_folder([pki.p256[0]])[1])
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert done.returncode == 1 and "standard output cannot be written" in done.stderr, (done.returncode, done.stderr)
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60)
+    os.close(writing)
+    assert done.returncode == 0 and done.stderr == "", (done.returncode, done.stderr)
