@@ -10,7 +10,7 @@ from daemon import program, wait_until
 from fleet import Edge, keyless
 import small_disk
 
-PATIENT = "key = 20s handshake = 40s"
+PATIENT = "key = 60s handshake = 120s"
 
 
 class Hosts:
