@@ -96,7 +96,16 @@ void peer_free(struct peer *peer)
 
 /* ---- answers ---- */
 
-/* Sends BYTES, which this wipes. An edge that lets answers pile up is let go. */
+/* Why this side closes a channel that did not take a message, R. One that has ended by itself earlier in this
+ * turn has its own reason, which its on_close brings. */
+static const char *send_word(int r)
+{
+    if (r == ERR_CLOSED)
+        return NULL;
+    return r == ERR_BUSY ? "slow_reader" : "send_failed";
+}
+
+/* Sends PACKED, which this wipes. An edge that lets answers pile up is let go. */
 static void send_packed(struct peer *peer, struct buffer *packed, int packed_result)
 {
     int r = packed_result;
@@ -107,7 +116,7 @@ static void send_packed(struct peer *peer, struct buffer *packed, int packed_res
     if (r == 0 || peer->closing)
         return;
     peer->closing = true;
-    peer->why = r == ERR_BUSY ? "slow_reader" : "send_failed";
+    peer->why = send_word(r);
     if (r == ERR_BUSY)
         counter_add(&peer->counters->slow_readers, 1);
     channel_close(peer->channel);

@@ -293,3 +293,11 @@ def test_a_restarted_net_process_goes_by_the_list_that_counts_not_by_the_file(ya
     yard.server.wait_log(r"event=child_started role=net", since)
     yard.server.wait_log(r"event=vault_ready", since)
     assert yard.asker().ask("sign_tls13", key_id(yard.pki.p256[1]), P256, HASH)[0] == "ok"
+
+
+def test_an_edge_that_leaves_before_its_answers_is_logged_as_one_that_left(yard):
+    """Its channel has ended when they are to be sent, in the same turn: that is its reason, not that they could not be."""
+    since = yard.server.mark()
+    assert yard.asker().line("leave").startswith("closed")
+    line = yard.server.wait_log("event=edge_disconnected edge=first .*", since)
+    assert "reason=closed requests=1 " in line, line

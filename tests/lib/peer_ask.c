@@ -11,6 +11,7 @@
  *     sign_tls13 KEY_ID SCHEME HASH           → STATUS BYTES
  *     sign_tls12 KEY_ID SCHEME PARAMS         → STATUS BYTES, with randoms of zeros
  *     keys                                    → STATUS
+ *     leave                                   → closed WHY; a ping and the end of the channel, in one piece
  *
  * Everything in hex. When the channel ends, "closed WHY" and exit 1. Blocking; one thread. */
 #include <errno.h>
@@ -176,6 +177,20 @@ static void ask(const char *verb, char *rest)
            hex_encode(hex, answer.outcome.bytes, answer.outcome.length));
 }
 
+static _Noreturn void leave(void)
+{
+    const struct msg_request ping = {.id = next_id++, .deadline_ms = 20000, .operation = {.kind = OP_PING}};
+    struct buffer packed = {0};
+    if (msg_pack_requests(&packed, &ping, 1) != 0)
+        die("the request cannot be packed");
+    if (closed || channel_send(channel, buffer_bytes(&packed), buffer_length(&packed)) != 0)
+        end();
+    buffer_clear(&packed);
+    channel_close(channel);
+    await(&closed);
+    end();
+}
+
 static void show_epoch(uint64_t than)
 {
     char hex[2 * EPOCH_KEY_SIZE + 1];
@@ -202,6 +217,8 @@ static void obey(char *line)
         show_epoch(0);
     else if (strcmp(line, "next_epoch") == 0)
         show_epoch(epoch.number);
+    else if (strcmp(line, "leave") == 0)
+        leave();
     else
         ask(line, rest);
     fflush(stdout);
