@@ -17,6 +17,7 @@ struct tail {
     /* Only decisions that are like that are shown; NULL = all. */
     const char *edge, *key, *op, *result, *trace;
     bool follow, json;
+    bool damaged; /* a line was no record */
     long count;
     bool colour;
     struct audit_files files;
@@ -78,10 +79,11 @@ static void show(struct tail *tail, const char *line, size_t length)
         tail->skip--;
         return;
     }
-    if (!good)
+    if (!good) {
         fprintf(stderr, "keyless audit tail: %s:%llu: this is no record; run: keyless audit verify\n",
                 tail->path, (unsigned long long)tail->number);
-    else if (tail->json)
+        tail->damaged = true;
+    } else if (tail->json)
         printf("%.*s\n", (int)length, line);
     else
         audit_print_record(stdout, &record, tail->colour);
@@ -266,9 +268,11 @@ static int run(int argc, char *argv[])
             err = show_all(&tail, &fault);
         if (err != 0)
             result = cli_fail(&cli_audit_tail, cli_exit_of(err), "%s", fault.text);
+        else if (tail.damaged)
+            result = CLI_FAILED;
     }
     audit_files_clear(&tail.files);
-    return result != 0 ? result : fflush(stdout) == 0 ? CLI_DONE : CLI_FAILED;
+    return result;
 }
 
 const struct cli_verb cli_audit_tail = {

@@ -1,11 +1,14 @@
 #include "cli/cli.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "common/process.h"
 #include "common/similar.h"
 
 #define LONG_OPTIONS_MAX 24
@@ -58,6 +61,22 @@ int cli_exit_of(int err)
     }
 }
 
+int cli_flush(void)
+{
+    if (fflush(stdout) == 0)
+        return 0;
+    int why = errno;
+    __fpurge(stdout); /* or the end of the command would try, and complain, once more */
+    clearerr(stdout);
+    errno = why;
+    return ERR_SYSTEM;
+}
+
+int cli_end(int status)
+{
+    return process_finish_output("keyless", status);
+}
+
 void cli_help(const struct cli_verb *verb)
 {
     printf("usage: keyless %s %s\n\n%s\n\n%s", verb->name, verb->arguments, verb->summary, verb->help);
@@ -100,7 +119,7 @@ int cli_option(const struct cli_verb *verb, int argc, char *argv[], const char *
     int option = getopt_long(argc, argv, letters, all, NULL);
     if (option == HELP_OPTION || option == 'h') {
         cli_help(verb);
-        exit(CLI_DONE);
+        exit(cli_end(CLI_DONE));
     }
     return option == '?' || option == ':' ? complain_option(verb, option, argv, all) : option;
 }

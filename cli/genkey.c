@@ -1,6 +1,8 @@
 /* keyless genkey: 32 random bytes as a line of base64, good as an identity, a pre-shared key or a group
  * secret. */
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -34,7 +36,9 @@ static int print(const struct identity *identity, const char *file, bool json)
     else if (file == NULL)
         puts(secret);
     wipe(secret, sizeof secret);
-    return fflush(stdout) == 0 ? CLI_DONE : cli_fail(&cli_genkey, CLI_FAILED, "stdout cannot be written");
+    return cli_flush() == 0
+               ? CLI_DONE
+               : cli_fail(&cli_genkey, CLI_FAILED, "standard output cannot be written: %s", strerror(errno));
 }
 
 static int run(int argc, char *argv[])

@@ -362,7 +362,7 @@ static int make(const struct wishes *wishes, struct fault *fault)
     int err = wishes->server ? make_server(wishes, fault)
               : wishes->edge ? make_edge(wishes, fault)
                              : make_trial(wishes, fault);
-    if (err == 0 && fflush(stdout) != 0)
+    if (err == 0 && cli_flush() != 0)
         err = fault_set(fault, ERR_SYSTEM, "standard output cannot be written: %s", strerror(errno));
     if (err != 0)
         files_undo();

@@ -1,10 +1,7 @@
 /* keyless: one command for both sides. A table of verbs. */
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "cli/cli.h"
 #include "common/process.h"
@@ -59,18 +56,6 @@ static int help(int argc, char *argv[])
     return CLI_DONE;
 }
 
-/* STATUS, unless what was printed is lost: on a full disk, say. Who reads from a pipe may have had enough. */
-static int end(int status)
-{
-    struct stat info;
-    bool lost = fflush(stdout) != 0 || ferror(stdout) != 0;
-    if (!lost || status != CLI_DONE || fstat(STDOUT_FILENO, &info) != 0 || S_ISFIFO(info.st_mode) ||
-        S_ISSOCK(info.st_mode))
-        return status;
-    fprintf(stderr, "keyless: standard output cannot be written: is the disk full?\n");
-    return CLI_FAILED;
-}
-
 int main(int argc, char *argv[])
 {
     if (process_open_standard() != 0)
@@ -79,14 +64,14 @@ int main(int argc, char *argv[])
     if (argc < 2)
         return print_usage(stderr, CLI_USAGE);
     if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
-        return end(help(argc, argv));
+        return cli_end(help(argc, argv));
     if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)
-        return end(puts("keyless " KEYLESS_VERSION) < 0 ? CLI_FAILED : CLI_DONE);
+        return cli_end(puts("keyless " KEYLESS_VERSION) < 0 ? CLI_FAILED : CLI_DONE);
     struct fault fault = {0};
     if (secret_start(&fault) != 0) {
         fprintf(stderr, "keyless: %s\n", fault.text);
         return CLI_FAILED;
     }
     const struct cli_verb *verb = find_verb(argv[1]);
-    return end(verb != NULL ? verb->run(argc - 1, argv + 1) : complain_unknown(argv[1]));
+    return cli_end(verb != NULL ? verb->run(argc - 1, argv + 1) : complain_unknown(argv[1]));
 }

@@ -155,6 +155,17 @@ bool process_descriptors_low(int fd)
     return (rlim_t)fd >= limit.rlim_cur - kept;
 }
 
+int process_finish_output(const char *program, int status)
+{
+    struct stat info;
+    bool lost = fflush(stdout) != 0;
+    lost = ferror(stdout) != 0 || lost;
+    if (!lost || fstat(STDOUT_FILENO, &info) != 0 || S_ISFIFO(info.st_mode) || S_ISSOCK(info.st_mode))
+        return status;
+    fprintf(stderr, "%s: standard output cannot be written: is the disk full?\n", program);
+    return status == EXIT_SUCCESS ? EXIT_FAILURE : status;
+}
+
 /* The search for leaks is an exit handler, too. */
 void process_leave(int status)
 {

@@ -55,6 +55,10 @@ unsigned long process_raise_descriptors(void);
 /* True when FD, which was just opened, is one of the last descriptors that this process may have (32 of them,
  * or a quarter of very few): those are kept for what must go on, such as the admin endpoint. */
 bool process_descriptors_low(int fd);
+/* The exit status of PROGRAM, which would end with STATUS, once all that it printed is written. What is lost,
+ * on a full disk, say, is complained of on standard error, and 0 becomes 1. Who reads from a pipe may have
+ * had enough: that is no loss. */
+int process_finish_output(const char *program, int status) MUST_USE;
 /* Ends a fork that is a program of its own: with all that it has logged written, and without exit handlers,
  * which are the parent's. */
 _Noreturn void process_leave(int status);

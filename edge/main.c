@@ -59,7 +59,7 @@ static int dump(const char *file)
         fwrite(buffer_bytes(&text), 1, buffer_length(&text), stdout);
     buffer_clear(&text);
     edge_config_clear(&config);
-    return error || fflush(stdout) != 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+    return error ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 /* The daemon starts all the same and looks again. */
@@ -149,14 +149,15 @@ int main(int argc, char **argv)
     enum mode mode = parse(argc, argv, &file);
     log_init(PROGRAM, LOG_INFO, LOG_LOGFMT);
     if (mode == MODE_HELP)
-        return help(stdout, EXIT_SUCCESS);
+        return process_finish_output(PROGRAM, help(stdout, EXIT_SUCCESS));
     if (mode == MODE_USAGE)
         return help(stderr, EXIT_USAGE);
     if (mode == MODE_VERSION)
-        return puts(PROGRAM " " KEYLESS_VERSION) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+        return process_finish_output(PROGRAM,
+                                     puts(PROGRAM " " KEYLESS_VERSION) < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
     if (mode == MODE_DUMP)
-        return dump(file);
+        return process_finish_output(PROGRAM, dump(file));
     if (secret_start(&fault) != 0)
         return complain(&fault, EXIT_FAILURE);
-    return mode == MODE_TEST ? test(file) : run(file);
+    return mode == MODE_TEST ? process_finish_output(PROGRAM, test(file)) : run(file);
 }

@@ -268,6 +268,7 @@ int vault_serve(struct loaded *loaded, const struct vault_descriptors *fds)
 
 static int report(const struct vault *vault, const struct server_config *config, const char *file)
 {
+    static const char lost[] = "keyless-server: standard output cannot be written: is the disk full?\n";
     char text[PATH_MAX + 128], digest[2 * RULES_DIGEST_SIZE + 1];
     size_t keys = keystore_count(vault->loaded.keys), skipped = keystore_skipped(vault->loaded.keys);
     int fd = skipped == 0 && keys > 0 ? STDOUT_FILENO : STDERR_FILENO;
@@ -285,8 +286,10 @@ static int report(const struct vault *vault, const struct server_config *config,
                  authorized_count(vault->loaded.edges), keys,
                  hex_encode(digest, vault->loaded.rules, sizeof vault->loaded.rules));
     size_t length = strlen(text);
-    if (write(fd, text, length) != (ssize_t)length) /* the sandbox knows no other way */
+    if (write(fd, text, length) != (ssize_t)length && errno != EPIPE) { /* the sandbox knows no other way */
+        (void)!write(STDERR_FILENO, lost, strlen(lost));
         return 1;
+    }
     return fd == STDOUT_FILENO ? 0 : 2;
 }
 
@@ -326,7 +329,5 @@ int vault_explain(const struct server_config *config, const struct question *que
     const struct judge judge = judge_of(&vault);
     bool granted = explain(&judge, &files, question, stdout);
     vault_clear(&vault);
-    if (fflush(stdout) != 0 || ferror(stdout))
-        return 1;
-    return granted ? 0 : 4;
+    return process_finish_output("keyless-server", granted ? 0 : 4);
 }

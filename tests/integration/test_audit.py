@@ -404,7 +404,13 @@ def test_nothing_that_stands_in_a_log_reaches_the_terminal_raw(log):
         handle.write(b"\x1b[2Jevil\n")
     done = keyless("audit", "tail", "-n", "3", log.folder, check=False)
     assert "\x1b" not in done.stdout + done.stderr
-    assert "this is no record" in done.stderr
+    assert "this is no record" in done.stderr and done.returncode == 1
+
+
+def test_a_file_that_is_no_audit_log_ends_tail_with_1(tmp_path):
+    (tmp_path / "other").write_text("one\ntwo\n")
+    done = keyless("audit", "tail", str(tmp_path / "other"), check=False)
+    assert done.returncode == 1 and done.stderr.count("this is no record") == 2, (done.returncode, done.stderr)
 
 
 @pytest.mark.parametrize("arguments, said", [
