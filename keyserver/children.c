@@ -70,11 +70,16 @@ int children_take(struct children *children, pid_t pid, struct child *out)
     return ERR_NOT_FOUND;
 }
 
-void children_kill(const struct children *children)
+void children_kill_one(struct child *child)
+{
+    child->killed = kill(child->pid, SIGKILL) == 0;
+}
+
+void children_kill(struct children *children)
 {
     for (size_t i = 0; i < CHILDREN_MAX; i++) {
         if (children->item[i].role != CHILD_FREE)
-            kill(children->item[i].pid, SIGKILL);
+            children_kill_one(&children->item[i]);
     }
 }
 
@@ -82,7 +87,7 @@ void children_log_end(const struct child *child, int wait_status, bool expected)
 {
     bool by_signal = WIFSIGNALED(wait_status);
     int value = by_signal ? WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
-    bool fine = expected && !by_signal && value == 0;
+    bool fine = (expected && !by_signal && value == 0) || (child->killed && by_signal && value == SIGKILL);
 
     log_event(fine ? LOG_INFO : LOG_ERROR, fine ? "child_ended" : "child_died", "role=%s pid=%d %s=%d",
               role_names[child->role], (int)child->pid, by_signal ? "signal" : "status", value);

@@ -24,6 +24,7 @@ struct child {
     enum child_role role;
     pid_t pid;
     uint64_t started_ms; /* of clock_ms() */
+    bool killed;         /* by children_kill_one() */
 };
 
 /* Zero-initialised is empty. */
@@ -41,10 +42,12 @@ size_t children_count(const struct children *children, enum child_role role);
 pid_t children_wait(const struct children *children, bool others_too, int *wait_status) MUST_USE;
 /* Copies the child PID out and forgets it; ERR_NOT_FOUND. */
 int children_take(struct children *children, pid_t pid, struct child *out) MUST_USE;
+/* Kills a child, which is then expected to end so. */
+void children_kill_one(struct child *child);
 /* Kills them all at once. */
-void children_kill(const struct children *children);
+void children_kill(struct children *children);
 /* Logs how a child ended, as waitpid() told: "child_died", or "child_ended" when that was EXPECTED and went
- * well. */
+ * well, or when it was killed here. */
 void children_log_end(const struct child *child, int wait_status, bool expected);
 
 /* Forks the net process with SOCKETS and the snapshot EDGES_FD of authorized_edges. CONTROL_FD becomes this

@@ -58,12 +58,12 @@ static void stop(struct supervisor *s, int status)
     supervisor_close_fd(&s->ready_fd);
     supervisor_close_fd(&s->wall_fd);
     if (loading != NULL)
-        kill(loading->pid, SIGKILL);
+        children_kill_one(loading);
     if (loader != NULL && is_loading)
-        kill(loader->pid, SIGKILL);
+        children_kill_one(loader);
     supervisor_close_fd(&s->order_fd); /* otherwise it ends by itself */
     if (net != NULL && (s->control_fd < 0 || control_send(s->control_fd, CONTROL_DRAIN, 0, -1) != 0))
-        kill(net->pid, SIGKILL);
+        children_kill_one(net);
 }
 
 static void on_stop_signal(struct supervisor *s, const char *name)

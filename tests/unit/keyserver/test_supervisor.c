@@ -350,6 +350,24 @@ static void a_second_signal_ends_at_once_with_1(void **state)
     edge_end(&edge);
 }
 
+static void a_stop_while_keys_are_loaded_is_no_error(void **state)
+{
+    struct fixture *f = *state;
+    const char *started;
+
+    start_and_wait(f);
+    started = strstr(f->log, "event=child_started role=loader");
+    assert_non_null(started);
+    kill(pid_in(started), SIGSTOP); /* so that it is still loading */
+    kill(f->pid, SIGHUP);
+    wait_for(f, "event=reloading");
+    kill(f->pid, SIGTERM);
+    wait_for(f, "event=child_ended role=loader");
+    wait_for(f, "event=stopped status=0");
+    assert_null(strstr(f->log, "child_died"));
+    assert_int_equal(wait_for_end(f), 0);
+}
+
 static void what_cannot_be_loaded_at_the_start_ends_it_with_2(void **state)
 {
     struct fixture *f = *state;
@@ -416,6 +434,7 @@ int main(void)
         RUN_TEST(a_reload_brings_new_keys_to_open_channels),
         RUN_TEST(a_reload_that_fails_leaves_the_old_vault),
         RUN_TEST(a_second_signal_ends_at_once_with_1),
+        RUN_TEST(a_stop_while_keys_are_loaded_is_no_error),
         RUN_TEST(what_cannot_be_loaded_at_the_start_ends_it_with_2),
         RUN_TEST(its_children_do_not_outlive_it),
         RUN_TEST(the_trial_tells_good_files_from_bad_ones),
