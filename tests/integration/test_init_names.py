@@ -47,7 +47,7 @@ def assert_good(side, conf):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_trial_in_a_folder_of_any_name(top, name):
     folder = os.path.join(top, name)
-    said = keyless("init", "--server-listen", "127.0.0.1:0", "--edge-listen", "127.0.0.1:0", folder).stdout
+    said = keyless("init", "--server-listen", "127.0.0.1:2407", "--edge-listen", "127.0.0.1:0", folder).stdout
     for side, command in zip(("server", "edge"), re.findall(r"^  (keyless-\w+ -c .*)$", said, re.M)):
         conf = shlex.split(command)[2]
         assert conf == "%s/%s/%s.conf" % (folder, side, side)
