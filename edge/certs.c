@@ -9,6 +9,7 @@
 #include "edge/certs_file.h"
 #include "edge/certs_folder.h"
 #include "edge/certs_keys.h"
+#include "edge/certs_level.h"
 #include "edge/certs_mend.h"
 #include "edge/certs_report.h"
 #include "edge/certs_time.h"
@@ -85,15 +86,26 @@ void certs_free(struct certs *certs)
 
 /* ---- building ---- */
 
-static int load_each(struct certs *certs, OSSL_LIB_CTX *context, struct certs_pool *pool,
+static int load_one(struct cert **out, const struct certs_source *from, struct certs_pool *pool,
+                    const char *path, struct fault *why)
+{
+    int error = certs_file_load(out, from->context, pool, path, why);
+    if (error != 0)
+        return error;
+    error = from->trial != NULL ? certs_level_put(from->trial, *out, why) : 0;
+    if (error == 0 && from->strict)
+        error = certs_file_check_expiry(*out, why);
+    if (error != 0)
+        certs_file_free(*out);
+    return error;
+}
+
+static int load_each(struct certs *certs, const struct certs_source *from, struct certs_pool *pool,
                      const struct certs_paths *paths, struct certs_bad *bad, struct fault *fault)
 {
     for (size_t i = 0; i < paths->count; i++) {
         struct fault why = {.text = ""};
-        int error = certs_file_load(&certs->cert[certs->count], context, pool, paths->item[i], &why);
-        if (error == 0 && bad->strict &&
-            (error = certs_file_check_expiry(certs->cert[certs->count], &why)) != 0)
-            certs_file_free(certs->cert[certs->count]);
+        int error = load_one(&certs->cert[certs->count], from, pool, paths->item[i], &why);
         if (error == 0) {
             certs->count++;
             continue;
@@ -124,19 +136,19 @@ static int look_at_others(struct certs *certs, const char *folder, const struct 
     return error;
 }
 
-static int load_files(struct certs *certs, OSSL_LIB_CTX *context, const char *folder,
-                      const struct certs_paths *paths, bool strict, struct fault *fault)
+static int load_files(struct certs *certs, const struct certs_source *from, const struct certs_paths *paths,
+                      struct fault *fault)
 {
     struct certs_pool pool = {.entries = NULL};
-    struct certs_bad bad = {.strict = strict};
+    struct certs_bad bad = {.strict = from->strict};
     certs->cert = calloc(paths->count + 1, sizeof(struct cert *));
     if (certs->cert == NULL)
         return fault_set(fault, ERR_MEMORY, "no memory for %zu certificates", paths->count);
-    int error = load_each(certs, context, &pool, paths, &bad, fault);
+    int error = load_each(certs, from, &pool, paths, &bad, fault);
     certs_pool_clear(&pool);
     if (error == 0)
-        error = look_at_others(certs, folder, paths, &bad, fault);
-    return error != 0 ? error : certs_bad_refuse(&bad, folder, fault);
+        error = look_at_others(certs, from->folder, paths, &bad, fault);
+    return error != 0 ? error : certs_bad_refuse(&bad, from->folder, fault);
 }
 
 /* The array doubles at each power of two. */
@@ -242,11 +254,7 @@ static int name_all(struct certs *certs, int64_t now)
     for (size_t i = 0; i < certs->count; i++) {
         const struct cert *cert = certs->cert[i];
         if (cert->name_count == 0)
-            log_finding(LOG_WARN, "certificate_without_name",
-                        "file=%s error=\"it names no host, so it can only serve as the default\" "
-                        "hint=\"issue it with a "
-                        "subjectAltName\"",
-                        cert->file);
+            certs_report_nameless(cert);
         for (size_t n = 0; n < cert->name_count; n++)
             if (add_name(certs, cert->names[n], cert) != 0)
                 return ERR_MEMORY;
@@ -320,14 +328,6 @@ const char *certs_name_text(const struct certs_name *name)
 
 /* ---- the default ---- */
 
-static const struct cert *first_lasting(const struct certs *certs, int64_t now)
-{
-    for (size_t i = 0; i < certs->count; i++)
-        if (certs_time_state(certs->cert[i], now) != CERT_EXPIRED)
-            return certs->cert[i];
-    return certs->cert[0];
-}
-
 /* CERT, which has no names, as the default. */
 static int make_nameless(struct certs *certs, const struct cert *cert, int64_t now)
 {
@@ -353,7 +353,7 @@ static int choose_default(struct certs *certs, const char *default_name, int64_t
             "certificates' folder, or \"\" to refuse unknown clients",
             default_name);
     }
-    const struct cert *first = first_lasting(certs, now);
+    const struct cert *first = certs_time_first_lasting(certs->cert, certs->count, now);
     if (first->name_count == 0 && make_nameless(certs, first, now) != 0)
         return fault_set(fault, ERR_MEMORY, "no memory for certificates");
     certs->fallback = first->name_count > 0 ? find_text(certs, first->names[0]) : certs->nameless;
@@ -386,30 +386,29 @@ static int index_sets(struct certs *certs)
     return 0;
 }
 
-int certs_load(struct certs **out, OSSL_LIB_CTX *context, const char *folder, const char *default_name,
-               bool strict, struct fault *fault)
+int certs_load(struct certs **out, const struct certs_source *from, struct fault *fault)
 {
     int64_t now = (int64_t)time(NULL);
     struct certs_paths paths = {.count = 0};
     struct certs *certs = calloc(1, sizeof *certs);
     if (certs == NULL)
         return fault_set(fault, ERR_MEMORY, "no memory for certificates");
-    int error = certs_folder_list(&paths, folder, fault);
+    int error = certs_folder_list(&paths, from->folder, fault);
     if (error == 0)
-        error = load_files(certs, context, folder, &paths, strict, fault);
+        error = load_files(certs, from, &paths, fault);
     certs_folder_clear(&paths);
     if (error == 0 && certs->count == 0 && certs->skipped == 0)
-        error = fault_set(fault, ERR_CONFIG, "%s: " CERTS_FOLDER_EMPTY, folder);
+        error = fault_set(fault, ERR_CONFIG, "%s: " CERTS_FOLDER_EMPTY, from->folder);
     else if (error == 0 && certs->count == 0)
         error = fault_set(
             fault, ERR_CONFIG,
             "%s: no usable certificate below it (%zu skipped); put PEM chains there as NAME.pem or "
             "NAME/fullchain.pem",
-            folder, certs->skipped);
+            from->folder, certs->skipped);
     if (error == 0 && (error = name_all(certs, now)) != 0)
         fault_set(fault, error, "no memory for the names of %zu certificates", certs->count);
     if (error == 0)
-        error = choose_default(certs, default_name, now, fault);
+        error = choose_default(certs, from->default_name, now, fault);
     if (error == 0 && (error = index_sets(certs)) != 0)
         fault_set(fault, error, "no memory for certificates");
     if (error != 0) {

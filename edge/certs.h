@@ -37,14 +37,23 @@ struct cert_set {
 
 struct certs;
 
-/* Loads every *.pem, *.crt, *.cer below FOLDER. A bad file (no certificate, unsupported key, or one that
- * holds a private key: this is the edge!) is reported with its mend in the log and skipped, counted in
- * certs_skipped; with STRICT (for -t) a bad one fails the load, after the last one, and so does one that has
- * expired. Another file that looks like a certificate is reported and counted as well, and fails nothing.
- * None at all is an error. DEFAULT_NAME picks what answers unknown or absent names: NULL = the first file by
- * name that has not expired, "" = none: such clients are refused with unrecognized_name. */
-int certs_load(struct certs **out, OSSL_LIB_CTX *context, const char *folder, const char *default_name,
-               bool strict, struct fault *fault) MUST_USE;
+/* Where certificates come from, and which are good; all of it borrowed. */
+struct certs_source {
+    OSSL_LIB_CTX *context; /* of the provider, for their keys */
+    SSL_CTX *trial;        /* takes each that OpenSSL lets be shown; NULL: whether it does is not asked */
+    const char *folder;
+    /* Whose certificate answers unknown or absent names: NULL = the first file's by name that has not
+     * expired,
+     * "" = none: such clients are refused with unrecognized_name. */
+    const char *default_name;
+    bool strict; /* for -t: a bad file, or one that has expired, fails the load, after the last one */
+};
+
+/* Loads every *.pem, *.crt, *.cer below the folder. A bad file (no certificate, unsupported key, one that is
+ * too weak for OpenSSL's security level, or one that holds a private key: this is the edge!) is reported with
+ * its mend in the log and skipped, counted in certs_skipped. Another file that looks like a certificate is
+ * reported and counted as well, and fails nothing. None at all is an error. */
+int certs_load(struct certs **out, const struct certs_source *from, struct fault *fault) MUST_USE;
 void certs_free(struct certs *certs);
 
 /* The set that answers NAME (untrusted, any case; NULL = the client sent none) at NOW, in seconds since 1970;

@@ -52,6 +52,14 @@ void certs_report(const struct certs *certs, int64_t now)
         report_set(name, certs_name_at(name, now), now);
 }
 
+void certs_report_nameless(const struct cert *cert)
+{
+    log_finding(LOG_WARN, "certificate_without_name",
+                "file=%s error=\"it names no host, so it can only serve as the default\" "
+                "hint=\"issue it with a subjectAltName\"",
+                cert->file);
+}
+
 /* One line for each certificate that answers NAME now and did not before. */
 static void report_new(const struct certs_name *name, const struct cert_set *before,
                        const struct cert_set *set)

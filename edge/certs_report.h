@@ -12,6 +12,8 @@ struct certs_summary {
 };
 void certs_summarize(const struct certs *certs, int64_t now, struct certs_summary *out);
 
+/* Logs that CERT names no host. */
+void certs_report_nameless(const struct cert *cert);
 /* Logs the names that no valid certificate answers at NOW, and the certificates whose time has not come. */
 void certs_report(const struct certs *certs, int64_t now);
 /* Logs what is other at NOW than it was at BEFORE. */

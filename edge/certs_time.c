@@ -56,6 +56,14 @@ void certs_time_choose(struct cert_set *out, const struct cert *const *candidate
             out->of_type[type] = NULL;
 }
 
+const struct cert *certs_time_first_lasting(struct cert *const *cert, size_t count, int64_t now)
+{
+    for (size_t i = 0; i < count; i++)
+        if (certs_time_state(cert[i], now) != CERT_EXPIRED)
+            return cert[i];
+    return cert[0];
+}
+
 static int by_time(const void *a, const void *b)
 {
     const int64_t *left = a, *right = b;

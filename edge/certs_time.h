@@ -23,6 +23,9 @@ enum cert_state certs_time_set_state(const struct cert_set *set, int64_t now);
  * equals the first. */
 void certs_time_choose(struct cert_set *out, const struct cert *const *candidate, size_t count, int64_t now);
 
+/* The first of COUNT that has not expired at NOW; of those that all have, the first. COUNT is not 0. */
+const struct cert *certs_time_first_lasting(struct cert *const *cert, size_t count, int64_t now);
+
 /* Every time at which the choice may change, ascending, each once, into OUT (room for 2 COUNT): all that come
  * after NOW and the last CERTS_TIME_PAST before. Returns how many. */
 size_t certs_time_changes(int64_t *out, const struct cert *const *candidate, size_t count, int64_t now);

@@ -11,6 +11,7 @@
 #include "common/privileges.h"
 #include "edge/async.h"
 #include "edge/provider/provider.h"
+#include "edge/tls_context.h"
 
 static uint32_t verify_mask(const struct edge_config *config)
 {
@@ -47,6 +48,21 @@ static int make_grants(struct setup *setup, struct fault *fault)
     return setup->grants ? 0 : fault_set(fault, ERR_MEMORY, "no memory for the grants of %zu keys", count);
 }
 
+static int load_certs(struct setup *setup, bool strict, struct fault *fault)
+{
+    struct certs_source from = {.context = setup->context,
+                                .folder = setup->config.certificates,
+                                .default_name = setup->config.default_certificate,
+                                .strict = strict};
+    int error = tls_context_new_trial(&from.trial, setup->context, &setup->config, fault);
+
+    if (error)
+        return error;
+    error = certs_load(&setup->certs, &from, fault);
+    SSL_CTX_free(from.trial);
+    return error;
+}
+
 static int load_tls(struct setup *setup, bool strict, struct fault *fault)
 {
     const struct edge_config *config = &setup->config;
@@ -54,8 +70,7 @@ static int load_tls(struct setup *setup, bool strict, struct fault *fault)
 
     if (error)
         return error;
-    error = certs_load(&setup->certs, setup->context, config->certificates, config->default_certificate,
-                       strict, fault);
+    error = load_certs(setup, strict, fault);
     if (!error)
         error = make_grants(setup, fault);
     if (error)

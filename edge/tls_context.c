@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/secret.h"
+#include "edge/certs_level.h"
 #include "edge/provider/provider.h"
 #include "edge/tickets.h"
 #include "edge/tls.h"
@@ -166,14 +167,6 @@ static int set_config(SSL_CTX *context, OSSL_LIB_CTX *library, struct tls_alpn *
 
 /* ---- certificates ---- */
 
-static int add_cert(SSL_CTX *context, const struct cert *cert, struct fault *fault)
-{
-    if (SSL_CTX_use_cert_and_key(context, cert->leaf, cert->key, cert->chain, 1) == 1 &&
-        SSL_CTX_check_private_key(context) == 1)
-        return 0;
-    return openssl_fault(fault, cert->file);
-}
-
 /* A session goes on only under certificates of the same keys: the context of its id is their fingerprint, so
  * that what one name's set sealed is a stranger to another's, and survives a reload and a renewal. */
 static int bind_sessions(SSL_CTX *context, const struct cert_set *set)
@@ -196,11 +189,28 @@ static int add_set(SSL_CTX *context, const struct cert_set *set, struct fault *f
 {
     for (int type = 0; type < KEY_TYPES; type++) {
         const struct cert *cert = tls_context_cert(set, (enum key_type)type);
-        int error = cert != NULL ? add_cert(context, cert, fault) : 0;
+        int error = cert != NULL ? certs_level_put(context, cert, fault) : 0;
         if (error != 0)
             return error;
     }
     return bind_sessions(context, set) == 0 ? 0 : openssl_fault(fault, "session id context");
+}
+
+int tls_context_new_trial(SSL_CTX **out, OSSL_LIB_CTX *library, const struct edge_config *config,
+                          struct fault *fault)
+{
+    SSL_CTX *context = SSL_CTX_new_ex(library, PROVIDER_TLS_PROPERTIES, TLS_server_method());
+    if (context == NULL)
+        return openssl_fault(fault, "OpenSSL cannot make a TLS context");
+    int error = set_versions(context, config, fault);
+    if (error == 0)
+        error = set_ciphers(context, config, fault);
+    if (error != 0) {
+        SSL_CTX_free(context);
+        return error;
+    }
+    *out = context;
+    return 0;
 }
 
 int tls_context_new(SSL_CTX **out, OSSL_LIB_CTX *library, const struct cert_set *set, struct tls_alpn *alpn,

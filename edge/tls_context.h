@@ -22,6 +22,11 @@ int tls_context_alpn_pack(struct tls_alpn *out, const struct config_strings *lis
  * P-256 is the faster and the wider known. */
 const struct cert *tls_context_cert(const struct cert_set *set, enum key_type type);
 
+/* What takes the certificates that clients may be shown (certs_level.h): the versions and ciphers of CONFIG,
+ * and with them the security level. ERR_CONFIG as below. */
+int tls_context_new_trial(SSL_CTX **out, OSSL_LIB_CTX *library, const struct edge_config *config,
+                          struct fault *fault) MUST_USE;
+
 /* A context for SET (NULL: without certificates). ALPN is borrowed and must outlive the context. ERR_CONFIG
  * when OpenSSL does not take what CONFIG says; the fault names the option. */
 int tls_context_new(SSL_CTX **out, OSSL_LIB_CTX *library, const struct cert_set *set, struct tls_alpn *alpn,

@@ -11,6 +11,7 @@
 #include "edge/certs_report.h"
 
 static OSSL_LIB_CTX *library;
+static SSL_CTX *trial; /* NULL but for tests of the security level */
 static char *folder;
 static struct certs *certs;
 static struct fault fault;
@@ -49,13 +50,15 @@ static int teardown(void **state)
 {
     (void)state;
     certs_free(certs);
+    SSL_CTX_free(trial);
+    trial = NULL;
     remote_keys_remove(folder);
     return 0;
 }
 
 static int load(const char *default_name, bool strict)
 {
-    return certs_load(&certs, library, folder, default_name, strict, &fault);
+    return certs_load(&certs, &(struct certs_source){library, trial, folder, default_name, strict}, &fault);
 }
 
 static void put(const char *file, int key, const char *names)
@@ -575,10 +578,34 @@ static void no_certificate_at_all_is_an_error(void **state)
     assert_non_null(strstr(fault.text, CERTS_FOLDER_EMPTY));
 }
 
+static void a_key_too_small_for_the_security_level_is_skipped(void **state)
+{
+    (void)state;
+    trial = SSL_CTX_new_ex(library, PROVIDER_TLS_PROPERTIES, TLS_server_method());
+    assert_non_null(trial);
+    SSL_CTX_set_security_level(trial, 3);
+    put("rsa.pem", RSA_KEY, "DNS:two.example");
+    assert_int_equal(load(NULL, false), ERR_CONFIG); /* none is left */
+    assert_non_null(strstr(fault.text, "no usable certificate"));
+    put("rsa3072.pem", OTHER_RSA_KEY, "DNS:large.example");
+    put("p256.pem", P256_KEY, "DNS:two.example");
+    assert_int_equal(load(NULL, true), ERR_CONFIG);
+    assert_non_null(strstr(fault.text, "/rsa.pem: its key is too weak for OpenSSL's security level 3 ("));
+    assert_non_null(strstr(fault.text, "@SECLEVEL=2 in tls.ciphers"));
+    assert_int_equal(load(NULL, false), 0);
+    assert_int_equal(certs_skipped(certs), 1);
+    assert_null(find("two.example")->of_type[KEY_RSA]);
+    assert_non_null(find("two.example")->of_type[KEY_EC_P256]);
+    assert_non_null(find("large.example")->of_type[KEY_RSA]);
+}
+
 static void a_missing_folder_is_an_error(void **state)
 {
     (void)state;
-    assert_int_equal(certs_load(&certs, library, "/nonexistent/keyless", NULL, false, &fault), ERR_CONFIG);
+    assert_int_equal(certs_load(&certs,
+                                &(struct certs_source){library, NULL, "/nonexistent/keyless", NULL, false},
+                                &fault),
+                     ERR_CONFIG);
     assert_non_null(strstr(fault.text, "/nonexistent/keyless"));
 }
 
@@ -638,6 +665,7 @@ int main(void)
         TEST(a_huge_file_is_refused),
         TEST(a_dangling_link_is_refused),
         TEST(no_certificate_at_all_is_an_error),
+        TEST(a_key_too_small_for_the_security_level_is_skipped),
         TEST(a_missing_folder_is_an_error),
         TEST(files_are_taken_in_the_order_of_their_paths),
     };

@@ -535,7 +535,8 @@ static void the_reason_of_a_failure_can_be_read(void **state)
 
 static void expect_refused(const char *words)
 {
-    assert_int_equal(certs_load(&certs, library, folder, NULL, true, &fault), 0);
+    assert_int_equal(certs_load(&certs, &(struct certs_source){library, NULL, folder, NULL, true}, &fault),
+                     0);
     assert_int_equal(tls_new(&tls, library, certs, &config, &fault), ERR_CONFIG);
     assert_non_null(strstr(fault.text, words));
     assert_null(tls);

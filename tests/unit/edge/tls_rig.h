@@ -110,7 +110,8 @@ static int teardown(void **state)
 
 static void open_tls(const char *default_name)
 {
-    assert_int_equal(certs_load(&certs, library, folder, default_name, true, &fault), 0);
+    assert_int_equal(
+        certs_load(&certs, &(struct certs_source){library, NULL, folder, default_name, true}, &fault), 0);
     assert_int_equal(tls_new(&tls, library, certs, &config, &fault), 0);
 }
 
