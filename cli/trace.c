@@ -123,9 +123,10 @@ static int run_local(const struct wishes *wishes, struct trace_run *run, struct 
         return fault_set(&run->fault, ERR_SYSTEM, "socketpair: %s", strerror(errno));
     local->fd = pair[1];
     if (process_start_thread(&thread, PROCESS_STACK_SIZE, trace_local_serve, local) != 0) {
+        int err = process_fail(&run->fault, "cannot start the thread of the local server");
         close(pair[0]);
         close(pair[1]);
-        return fault_set(&run->fault, ERR_SYSTEM, "no thread for the local server");
+        return err;
     }
     run->began_ns = clock_ns();
     int err = trace_tls_run(run, &target, pair[0]);

@@ -16,6 +16,7 @@
 #include "common/log_line.h"
 #include "common/log_ring.h"
 #include "common/log_writer.h"
+#include "common/process.h"
 #include "common/secret.h"
 
 #define EVENT_SLOTS   128 /* event names whose repetition is counted; a power of two */
@@ -209,10 +210,10 @@ void log_finish(void)
     tell_gap();
 }
 
-int log_start(void)
+int log_start(struct fault *fault)
 {
     log_crash_catch();
-    return log_writer_start();
+    return log_writer_start() == 0 ? 0 : process_fail(fault, "cannot start the thread that writes the log");
 }
 
 uint64_t log_dropped(void)

@@ -219,8 +219,10 @@ int log_writer_start(void)
 
     if (!registered)
         registered = pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0;
-    if (!registered)
+    if (!registered) {
+        errno = ENOMEM;
         return ERR_MEMORY;
+    }
     pthread_mutex_lock(&writer.lock);
     if (writer.state == STATE_NONE) {
         error = start_thread();

@@ -95,14 +95,25 @@ const char *process_limit_mend(int why)
                "(RLIMIT_FSIZE), with LimitFSIZE=infinity in the unit's section [Service] (without systemd: "
                "ulimit -f unlimited)";
     case EAGAIN:
+        /* the C library says it of a stack, too, for which there is no memory */
         return "; raise the limit of processes (RLIMIT_NPROC, or the control group's), with LimitNPROC= and "
-               "TasksMax= in the unit's section [Service] (without systemd: ulimit -u)";
+               "TasksMax= in the unit's section [Service] (without systemd: ulimit -u), or that of memory "
+               "(RLIMIT_AS, RLIMIT_MEMLOCK), with LimitAS= and LimitMEMLOCK= (ulimit -v, ulimit -l)";
+    case ENOMEM:
+        return "; raise the limit of memory (RLIMIT_AS, or the control group's), with LimitAS= and "
+               "MemoryMax= "
+               "in the unit's section [Service] (without systemd: ulimit -v)";
     case EMFILE:
         return "; raise the limit of open files (RLIMIT_NOFILE), with LimitNOFILE= in the unit's section "
                "[Service] (without systemd: ulimit -n)";
     default:
         return "";
     }
+}
+
+int process_fail(struct fault *fault, const char *what)
+{
+    return fault_set(fault, ERR_SYSTEM, "%s: %s%s", what, strerror(errno), process_limit_mend(errno));
 }
 
 int process_start_thread(pthread_t *out, size_t size, void *(*run)(void *), void *user)

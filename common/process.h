@@ -50,6 +50,8 @@ int process_harden(const char *name, struct fault *fault) MUST_USE;
 /* What lifts the limit that a call to the kernel failed of with the errno WHY, to be said after its text
  * ("; raise the limit of ..."); "" when it is no limit of the process's. */
 const char *process_limit_mend(int why);
+/* ERR_SYSTEM with WHAT cannot be done ("cannot start a thread"), why (errno) and what lifts the limit. */
+int process_fail(struct fault *fault, const char *what);
 /* Raises RLIMIT_NOFILE to its hard limit; returns the new soft limit. */
 unsigned long process_raise_descriptors(void);
 /* True when FD, which was just opened, is one of the last descriptors that this process may have (32 of them,

@@ -270,8 +270,8 @@ int resolver_start(struct resolver *r, const char *user, enum sandbox_mode sandb
     close(ends[1]);
     if (r->pid < 0) {
         close(ends[0]);
-        return fault_set(fault, ERR_SYSTEM, "no process for the resolver: %s%s", strerror(why),
-                         process_limit_mend(why));
+        errno = why;
+        return process_fail(fault, "no process for the resolver");
     }
     r->fd = ends[0];
     return 0;

@@ -266,9 +266,8 @@ static int start_admin(struct edge *edge, struct fault *fault)
 static int start_threads(struct edge *edge, struct fault *fault)
 {
     for (unsigned i = 0; i < edge->thread_count; i++) {
-        int error = thread_start(edge->threads[i]);
-        if (error)
-            return fault_set(fault, error, "cannot start thread %u: %s", i, err_string(error));
+        if (thread_start(edge->threads[i]) != 0)
+            return process_fail(fault, "cannot start the threads that serve");
         edge->started++;
     }
     return 0;
@@ -278,10 +277,11 @@ static int start_threads(struct edge *edge, struct fault *fault)
 static int lock_up(struct edge *edge, struct fault *fault)
 {
     edge->sandbox.files_denied = process_deny_files(); /* also to the thread that writes the log */
-    if (log_start() != 0)
-        return fault_set(fault, ERR_SYSTEM, "cannot start the thread that writes the log");
-    int error = sandbox_enter(&edge->sandbox, SANDBOX_EDGE, (enum sandbox_mode)edge->setup->config.sandbox,
-                              -1, fault);
+    int error = log_start(fault);
+    if (error != 0)
+        return error;
+    error = sandbox_enter(&edge->sandbox, SANDBOX_EDGE, (enum sandbox_mode)edge->setup->config.sandbox, -1,
+                          fault);
     if (!error)
         log_event(LOG_INFO, "sandbox", "system_calls=%s files=%s", sandbox_filter_name(edge->sandbox.filter),
                   sandbox_files_name(edge->sandbox.files_denied));

@@ -279,8 +279,8 @@ static int begin(struct supervisor *s, struct fault *fault)
         r = process_harden("keyless-server", fault);
     if (r == 0)
         r = privileges_keep_for_children(fault);
-    if (r == 0 && log_start() != 0)
-        r = fault_set(fault, ERR_SYSTEM, "cannot start the thread that writes the log");
+    if (r == 0)
+        r = log_start(fault);
     if (r == 0 && (s->edges_fd = authorized_snapshot_take(s->config.authorized_edges, fault)) < 0)
         r = s->edges_fd;
     if (r == 0 && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) /* vaults, which the loader forks */
@@ -290,8 +290,7 @@ static int begin(struct supervisor *s, struct fault *fault)
     if (r == 0 &&
         (supervisor_start_loader(s) != 0 ||
          supervisor_start_vault(s, &s->config, s->edges_fd, CONTROL_WALL_START) != 0 || start_net(s) != 0))
-        r = fault_set(fault, ERR_SYSTEM, "cannot start a process: %s%s", strerror(errno),
-                      process_limit_mend(errno));
+        r = process_fail(fault, "cannot start a process");
     return r;
 }
 

@@ -146,9 +146,10 @@ static void on_vault(bool there, void *user)
 static int lock_up(struct net *net, struct fault *fault)
 {
     net->sandbox.files_denied = process_deny_files(); /* also to the thread that writes the log */
-    if (log_start() != 0)
-        return fault_set(fault, ERR_SYSTEM, "cannot start the thread that writes the log");
-    int r = sandbox_enter(&net->sandbox, SANDBOX_NET, (enum sandbox_mode)net->config->sandbox, -1, fault);
+    int r = log_start(fault);
+    if (r != 0)
+        return r;
+    r = sandbox_enter(&net->sandbox, SANDBOX_NET, (enum sandbox_mode)net->config->sandbox, -1, fault);
     if (r == 0)
         log_event(LOG_INFO, "sandbox", "system_calls=%s files=%s", sandbox_filter_name(net->sandbox.filter),
                   sandbox_files_name(net->sandbox.files_denied));

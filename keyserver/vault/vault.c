@@ -91,14 +91,14 @@ static int vault_lock(struct vault *vault, const struct server_config *config, e
     vault->sandbox.files_denied = process_deny_files_but(folder);
     vault->workers = workers_new(vault->loaded.keys, &settings);
     if (vault->workers == NULL)
-        return fault_set(fault, ERR_MEMORY, "the workers cannot be started");
-    if (purpose == TO_SERVE && log_start() != 0)
-        return fault_set(fault, ERR_SYSTEM, "the thread that writes the log cannot be started");
+        return process_fail(fault, "cannot start the threads that use the keys");
+    int err = purpose == TO_SERVE ? log_start(fault) : 0;
+    if (err != 0)
+        return err;
     if (purpose == TO_SERVE &&
         audit_start(vault->audit, vault->loaded.edges, vault->loaded.keys, vault->loaded.rules, &at) != 0)
-        return fault_set(fault, ERR_MEMORY, "the audit log cannot be started");
-    int err = sandbox_enter(&vault->sandbox, SANDBOX_VAULT, (enum sandbox_mode)config->sandbox, folder,
-                            fault);
+        return process_fail(fault, "cannot start the thread that writes the audit log");
+    err = sandbox_enter(&vault->sandbox, SANDBOX_VAULT, (enum sandbox_mode)config->sandbox, folder, fault);
     if (err == 0)
         log_event(LOG_INFO, "sandbox", "system_calls=%s files=%s memory=%s",
                   sandbox_filter_name(vault->sandbox.filter), sandbox_files_name(vault->sandbox.files_denied),

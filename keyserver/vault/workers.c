@@ -212,6 +212,8 @@ static int await_threads(struct workers *workers)
         pthread_cond_wait(&workers->ready, &workers->lock);
     int err = workers->failed == 0 ? 0 : ERR_MEMORY;
     pthread_mutex_unlock(&workers->lock);
+    if (err != 0)
+        errno = ENOMEM;
     return err;
 }
 
@@ -266,9 +268,13 @@ struct workers *workers_new(const struct keystore *store, const struct workers_s
         set_kinds(workers);
         workers->signer = workers->short_kinds != 0 ? signer_new(store, workers->short_kinds) : NULL;
         whole = workers->signer != NULL || workers->short_kinds == 0;
+        if (!whole)
+            errno = ENOMEM;
     }
     if (!whole || start_threads(workers, threads) != 0) {
+        int why = errno;
         workers_free(workers);
+        errno = why;
         return NULL;
     }
     workers->job_count = workers->untouched = settings->queue_max;

@@ -23,8 +23,8 @@ struct workers_settings {
     size_t edge_count;      /* jobs are of edges with an index below it */
 };
 
-/* Over the keys of STORE, borrowed. NULL without memory or threads. Every thread is ready to work when it
- * returns. */
+/* Over the keys of STORE, borrowed. NULL with errno without memory or threads. Every thread is ready to work
+ * when it returns. */
 struct workers *workers_new(const struct keystore *store, const struct workers_settings *settings);
 /* Finishes what has begun, drops the rest; NULL is allowed. */
 void workers_free(struct workers *workers);

@@ -64,7 +64,7 @@ int audit_try(const struct server_audit *config, const char *user, const struct 
               struct fault *fault) MUST_USE;
 /* Starts the thread that waits for the disk, and records that a vault begins that judges by a policy with the
  * digest POLICY, for EDGES and KEYS (borrowed). That it cannot be recorded right now is no error here: see
- * audit_is_failing(). ERR_MEMORY. */
+ * audit_is_failing(). ERR_MEMORY with errno. */
 int audit_start(struct audit *audit, const struct authorized *edges, const struct keystore *keys,
                 const uint8_t policy[static AUDIT_KEY_SIZE], const struct audit_time *now) MUST_USE;
 /* Records that it ends, signs, waits for the disk and frees; NULL is allowed. */

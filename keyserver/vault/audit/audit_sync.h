@@ -11,7 +11,7 @@
 struct audit_sync;
 
 /* Starts the thread for the files of FOLDER, a descriptor, borrowed. After process_deny_files_but(), which it
- * inherits, and before the sandbox, which forbids new threads. NULL without memory or threads. */
+ * inherits, and before the sandbox, which forbids new threads. NULL with errno without memory or threads. */
 struct audit_sync *audit_sync_new(int folder);
 /* Does what was asked for, closes what was retired, ends the thread; NULL is allowed. */
 void audit_sync_free(struct audit_sync *sync);

@@ -104,7 +104,8 @@ static inline size_t count_of(const char *part)
 
 static inline void start(void)
 {
-    if (log_start() != 0)
+    struct fault fault;
+    if (log_start(&fault) != 0)
         _exit(70);
 }
 

@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/log.h"
 #include "common/process.h"
 #include "tests/unit/skip.h"
 
@@ -225,7 +226,30 @@ static void a_limit_is_named_where_there_is_one(void **state)
     assert_non_null(strstr(process_limit_mend(EFBIG), "RLIMIT_FSIZE"));
     assert_non_null(strstr(process_limit_mend(EAGAIN), "RLIMIT_NPROC"));
     assert_non_null(strstr(process_limit_mend(EMFILE), "RLIMIT_NOFILE"));
-    assert_string_equal(process_limit_mend(ENOMEM), "");
+    assert_non_null(strstr(process_limit_mend(ENOMEM), "RLIMIT_AS"));
+    assert_string_equal(process_limit_mend(EACCES), "");
+}
+
+/* Without memory for a stack. */
+static int start_log_without_memory(void)
+{
+    struct fault fault = {.text = ""};
+    struct rlimit none = {1, 1};
+    if (setrlimit(RLIMIT_AS, &none) != 0)
+        return 1;
+    if (log_start(&fault) != ERR_SYSTEM)
+        return 2;
+    if (strstr(fault.text, "cannot start the thread that writes the log: Resource temporarily") == NULL)
+        return 3;
+    return strstr(fault.text, "RLIMIT_NPROC") != NULL && strstr(fault.text, "RLIMIT_AS") != NULL ? 0 : 4;
+}
+
+static void a_log_that_has_no_thread_names_the_limits(void **state)
+{
+    (void)state;
+    if (PROCESS_SANITIZED)
+        SKIP_FOR("a sanitizer needs memory of its own");
+    assert_int_equal(in_child(start_log_without_memory), 0);
 }
 
 static void descriptors_are_raised_to_the_hard_limit(void **state)
@@ -327,6 +351,8 @@ static void nobody_to_tell_is_no_error(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(
+            a_log_that_has_no_thread_names_the_limits), /* before threads leave stacks to reuse */
         cmocka_unit_test(hardening_does_what_it_says),
         cmocka_unit_test(one_folder_may_stay_for_regular_files),
         cmocka_unit_test(descriptors_are_raised_to_the_hard_limit),
