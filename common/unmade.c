@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -27,10 +28,14 @@ static void folder_of(char out[static PATH_MAX], const char *path)
         snprintf(out, PATH_MAX, "%.*s", (int)length, path);
 }
 
-int unmade_check_folder(const char *folder, struct fault *fault)
+static bool can_write(const char *folder)
 {
-    if (faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) == 0)
-        return 0;
+    return faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) == 0;
+}
+
+/* Why not is in errno. */
+static int refuse_folder(const char *folder, struct fault *fault)
+{
     if (errno == EROFS)
         return fault_set(fault, ERR_CONFIG,
                          "%s: is on a file system that is mounted read-only, and files must be made there; "
@@ -38,9 +43,14 @@ int unmade_check_folder(const char *folder, struct fault *fault)
                          "ReadWritePaths=%s into its section [Service])",
                          folder, folder);
     if (errno == EACCES)
-        return fault_set(fault, ERR_CONFIG, "%s: uid %u cannot make files there; run: chown %u %s", folder,
-                         (unsigned)geteuid(), (unsigned)geteuid(), SHELL_WORD(folder));
+        return fault_set(fault, ERR_CONFIG, "%s: uid %u cannot make files there, and must be able to", folder,
+                         (unsigned)geteuid());
     return fault_set(fault, ERR_CONFIG, "%s: no files can be made there: %s", folder, strerror(errno));
+}
+
+int unmade_check_folder(const char *folder, struct fault *fault)
+{
+    return can_write(folder) ? 0 : refuse_folder(folder, fault);
 }
 
 static int find_folder(char folder[static PATH_MAX], const char *path, struct fault *fault)
@@ -72,7 +82,29 @@ int unmade_check(const char *path, struct fault *fault)
     char folder[PATH_MAX];
     int err = find_folder(folder, path, fault);
 
-    return err != 0 ? err : unmade_check_folder(folder, fault);
+    if (err != 0 || can_write(folder))
+        return err;
+    if (errno != EACCES)
+        return refuse_folder(folder, fault);
+    return fault_set(fault, ERR_CONFIG,
+                     "%s: is missing, and uid %u cannot make files in %s; name a file in a folder that this "
+                     "user may write to",
+                     path, (unsigned)geteuid(), folder);
+}
+
+int unmade_check_new_folder(const char *path, struct fault *fault)
+{
+    char folder[PATH_MAX];
+    int err = find_folder(folder, path, fault);
+
+    if (err != 0 || can_write(folder))
+        return err;
+    if (errno != EACCES)
+        return refuse_folder(folder, fault);
+    return fault_set(
+        fault, ERR_CONFIG,
+        "%s: is missing, and uid %u cannot make it in %s; make it with: install -d -o %u -m 0700 %s", path,
+        (unsigned)geteuid(), folder, (unsigned)geteuid(), SHELL_WORD(path));
 }
 
 int unmade_check_secret(const char *path, struct fault *fault)

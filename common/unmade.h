@@ -8,9 +8,13 @@
 /* Whether the folder in which PATH, which is not there, would be is there: ERR_CONFIG with the mend when not.
  */
 int unmade_check_has_folder(const char *path, struct fault *fault) MUST_USE;
-/* Whether this process could make PATH, a file or a folder that is not there: ERR_CONFIG with the mend when
- * its folder is missing, is none, or cannot be written to. */
+/* Whether this process could make PATH, a file that is not there: ERR_CONFIG with the mend when its folder is
+ * missing, is none, or cannot be written to. The mend never gives that folder away, which may be the
+ * system's.
+ */
 int unmade_check(const char *path, struct fault *fault) MUST_USE;
+/* The same of a folder, which root may make for this process's user. */
+int unmade_check_new_folder(const char *path, struct fault *fault) MUST_USE;
 /* The same of a secret file, whose folder must be closed to others besides. */
 int unmade_check_secret(const char *path, struct fault *fault) MUST_USE;
 /* Whether files can be made in FOLDER, which is there: ERR_CONFIG with the mend when not. */

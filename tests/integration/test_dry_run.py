@@ -144,7 +144,8 @@ def test_where_a_folder_is_missing_that_is_said_and_mended(place, option, value)
 def test_what_a_start_could_not_make_is_refused(place):
     if "user" in place.who:
         os.chmod(place.server, 0o555)
-        assert_refused(place, r"%s: uid \d+ cannot make files there" % place.server)
+        assert_refused(place, r": is missing, and uid \d+ cannot make (it|files) in %s; " % place.server)
+        assert "chown" not in place.test("server").stderr
     os.chmod(place.server, 0o755)
     os.mkdir(place.server + "/audit", 0o500)
     owner = pwd.getpwnam(ANOTHER).pw_uid if ROOT else os.getuid()

@@ -135,7 +135,7 @@ int audit_place_open(const char *path, bool give, uid_t uid, gid_t gid, struct f
     bool made = mkdir(path, 0700) == 0;
     if (!made && errno != EEXIST) {
         int why = errno;
-        return why == EROFS && unmade_check(path, fault) != 0
+        return (why == EROFS || why == EACCES) && unmade_check_new_folder(path, fault) != 0
                    ? ERR_CONFIG
                    : fault_set(fault, ERR_CONFIG, "%s: the folder of the audit log cannot be made: %s", path,
                                strerror(why));
@@ -164,7 +164,7 @@ int audit_place_find(int *out, const char *path, bool give, uid_t uid, struct fa
     *out = -1;
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT) {
-        int err = unmade_check(path, fault);
+        int err = unmade_check_new_folder(path, fault);
         if (err == 0)
             unmade_say(path, "the folder of the audit log");
         return err;

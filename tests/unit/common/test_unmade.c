@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -63,6 +64,37 @@ static void a_folder_that_others_write_to_is_none_for_secrets(void **state)
     assert_int_equal(chmod("open", 0700), 0);
 }
 
+/* As nobody, who may not write to the folder: the mend makes what is missing, and gives no folder away. */
+static int look_as_nobody(void)
+{
+    struct fault fault = {.text = ""};
+    if (geteuid() == 0 && (chmod(".", 0755) != 0 || setresuid(65534, 65534, 65534) != 0))
+        return 1;
+    if (unmade_check_new_folder("shut/a b", &fault) != ERR_CONFIG ||
+        strstr(fault.text, "make it with: install -d -o ") == NULL ||
+        strstr(fault.text, " -m 0700 'shut/a b'") == NULL || strstr(fault.text, "chown") != NULL)
+        return 3;
+    if (unmade_check("shut/one", &fault) != ERR_CONFIG ||
+        strstr(fault.text, "cannot make files in shut; ") == NULL || strstr(fault.text, "chown") != NULL)
+        return 4;
+    return unmade_check_folder("shut", &fault) == ERR_CONFIG && strstr(fault.text, "chown") == NULL ? 0 : 5;
+}
+
+static void no_mend_gives_a_folder_away(void **state)
+{
+    int status = 0;
+    (void)state;
+    assert_int_equal(mkdir("shut", 0500), 0);
+    assert_int_equal(chmod("shut", 0555), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(look_as_nobody());
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(rmdir("shut"), 0);
+    assert_int_equal(status, 0);
+}
+
 static void a_path_may_be_too_long(void **state)
 {
     char path[8192];
@@ -79,6 +111,7 @@ int main(void)
         cmocka_unit_test(where_a_folder_is_there_it_can_be_made),
         cmocka_unit_test(where_none_is_the_folder_is_named),
         cmocka_unit_test(a_folder_that_others_write_to_is_none_for_secrets),
+        cmocka_unit_test(no_mend_gives_a_folder_away),
         cmocka_unit_test(a_path_may_be_too_long),
     };
     return cmocka_run_group_tests(tests, make_top, remove_top);
