@@ -31,17 +31,6 @@ int identity_load_secret(uint8_t out[static 32], const char *path, struct fault 
  */
 int identity_save_secret(const char *path, const uint8_t secret[static 32], struct fault *fault) MUST_USE;
 
-/* A secret file that the configuration names: the words for it there, and where it is. */
-struct identity_file {
-    const char *option;
-    const char *path; /* NULL: not set */
-};
-/* Every one of COUNT is a file of its own: who learns one secret learns no other with it. ERR_CONFIG with a
- * fault that begins with FILE, the configuration, and names two that are one. Those that are not there yet go
- * by their paths. */
-int identity_check_apart(const char *file, const struct identity_file *files, size_t count,
-                         struct fault *fault) MUST_USE;
-
 /* Who may read the secret files of this process, from now on: their owner alone, or also their group, when
  * this process is in it (a Kubernetes secret with fsGroup is root's, mode 0440). For the process, because
  * every secret file is read by one rule; the configuration sets it before any is. Any thread. */
