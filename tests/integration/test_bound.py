@@ -456,14 +456,18 @@ def test_failover_between_server_hello_and_client_key_exchange(site, pki, origin
 def test_failover_while_a_key_server_has_the_transcript(site, pki, origin):
     """One of two is stalled with requests in its hands and then lost: each of them is answered by the other."""
     servers = [site.start_server([pki.rsa[0]], authorized=site.authorized_line(options=BOUND)) for _ in range(2)]
-    relay = Relay(servers[0].host, servers[0].port)
+    relay, other = (Relay(server.host, server.port) for server in servers)
     try:
-        edge = site.start_edge([(relay.address, servers[0].identity.public), servers[1]], [pki.rsa[1]], origin.address, timeouts=PATIENT)
+        edge = site.start_edge([(way.address, server.identity.public) for way, server in zip((relay, other), servers)], [pki.rsa[1]],
+                               origin.address, timeouts=PATIENT)
         edge.wait_epochs(2)
         held = [clients.Held(edge, "rsa.test", tls(pki)) for _ in range(12)]
-        relay.stall()
+        for way in (relay, other):  # both: one that is known to be silent would be asked for nothing
+            way.stall()
         for one in held:
             one.go_on()
+        edge.admin.wait_metric(WAITING, 12)
+        other.resume()
         servers[1].admin.wait_metric(r'answers_total\{operation="rsa_master",status="ok"')
         edge.admin.wait_metric(r'keyless_edge_key_server_requests_total\{server="ks1",operation="rsa_master"')
         relay.cut()
@@ -474,6 +478,7 @@ def test_failover_while_a_key_server_has_the_transcript(site, pki, origin):
             one.close()
     finally:
         relay.close()
+        other.close()
 
 
 def test_clients_that_leave_while_a_key_server_has_their_transcript(site, pki, origin):
