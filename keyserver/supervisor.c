@@ -265,6 +265,14 @@ static int enter_sandbox(const struct supervisor *s, struct fault *fault)
     return r;
 }
 
+/* A loader that cannot work as configured may have ended already: its end follows as SIGCHLD. */
+static int order_first_vault(struct supervisor *s)
+{
+    errno = 0;
+    int r = supervisor_start_vault(s, &s->config, s->edges_fd, CONTROL_WALL_START);
+    return r != 0 && errno == EPIPE ? 0 : r;
+}
+
 static int begin(struct supervisor *s, struct fault *fault)
 {
     int r = server_sockets_check_limit(&s->config, fault);
@@ -287,9 +295,7 @@ static int begin(struct supervisor *s, struct fault *fault)
         r = fault_set(fault, ERR_SYSTEM, "cannot adopt processes: %s", strerror(errno));
     if (r == 0)
         r = enter_sandbox(s, fault);
-    if (r == 0 &&
-        (supervisor_start_loader(s) != 0 ||
-         supervisor_start_vault(s, &s->config, s->edges_fd, CONTROL_WALL_START) != 0 || start_net(s) != 0))
+    if (r == 0 && (supervisor_start_loader(s) != 0 || order_first_vault(s) != 0 || start_net(s) != 0))
         r = process_fail(fault, "cannot start a process");
     return r;
 }
