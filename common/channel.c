@@ -95,11 +95,17 @@ void channel_arm(struct channel *c)
         uv_timer_start(&c->timer, on_timer, due > now ? due - now : 0, 0);
 }
 
+/* A ping is late by more than the time between two: this process was held up. */
+static bool was_held_up(const struct channel *c, uint64_t now)
+{
+    return now >= ping_due(c) && now - ping_due(c) >= c->settings.ping_interval_ms;
+}
+
 /* When the whole process was held up, timers run before what has come meanwhile is read: so the loop gets one
  * turn to find it. When the peer was not even asked in time, it is asked now, and has a while to answer. */
 static void on_idle_timeout(struct channel *c, uint64_t now)
 {
-    bool ask = now >= ping_due(c);
+    bool ask = was_held_up(c, now);
     if (c->overdue) {
         channel_part(c, ERR_TIMEOUT);
         return;

@@ -101,8 +101,7 @@ const char *process_limit_mend(int why)
                "(RLIMIT_AS, RLIMIT_MEMLOCK), with LimitAS= and LimitMEMLOCK= (ulimit -v, ulimit -l)";
     case ENOMEM:
         return "; raise the limit of memory (RLIMIT_AS, or the control group's), with LimitAS= and "
-               "MemoryMax= "
-               "in the unit's section [Service] (without systemd: ulimit -v)";
+               "MemoryMax= in the unit's section [Service] (without systemd: ulimit -v)";
     case EMFILE:
         return "; raise the limit of open files (RLIMIT_NOFILE), with LimitNOFILE= in the unit's section "
                "[Service] (without systemd: ulimit -n)";
@@ -173,7 +172,7 @@ int process_finish_output(const char *program, int status)
     lost = ferror(stdout) != 0 || lost;
     if (!lost || fstat(STDOUT_FILENO, &info) != 0 || S_ISFIFO(info.st_mode) || S_ISSOCK(info.st_mode))
         return status;
-    fprintf(stderr, "%s: standard output cannot be written: is the disk full?\n", program);
+    fprintf(stderr, "%s: " PROCESS_OUTPUT_LOST "\n", program);
     return status == EXIT_SUCCESS ? EXIT_FAILURE : status;
 }
 

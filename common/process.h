@@ -57,6 +57,7 @@ unsigned long process_raise_descriptors(void);
 /* True when FD, which was just opened, is one of the last descriptors that this process may have (32 of them,
  * or a quarter of very few): those are kept for what must go on, such as the admin endpoint. */
 bool process_descriptors_low(int fd);
+#define PROCESS_OUTPUT_LOST "standard output cannot be written: is the disk full?"
 /* The exit status of PROGRAM, which would end with STATUS, once all that it printed is written. What is lost,
  * on a full disk, say, is complained of on standard error, and 0 becomes 1. Who reads from a pipe may have
  * had enough: that is no loss. */

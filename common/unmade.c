@@ -77,7 +77,8 @@ int unmade_check_has_folder(const char *path, struct fault *fault)
     return find_folder(folder, path, fault);
 }
 
-int unmade_check(const char *path, struct fault *fault)
+/* Whether PATH could be made; MEND says what to do where this user may not. */
+static int check(const char *path, const char *mend, struct fault *fault)
 {
     char folder[PATH_MAX];
     int err = find_folder(folder, path, fault);
@@ -86,25 +87,22 @@ int unmade_check(const char *path, struct fault *fault)
         return err;
     if (errno != EACCES)
         return refuse_folder(folder, fault);
-    return fault_set(fault, ERR_CONFIG,
-                     "%s: is missing, and uid %u cannot make files in %s; name a file in a folder that this "
-                     "user may write to",
-                     path, (unsigned)geteuid(), folder);
+    return fault_set(fault, ERR_CONFIG, "%s: is missing, and uid %u cannot make files in %s; %s", path,
+                     (unsigned)geteuid(), folder, mend);
+}
+
+int unmade_check(const char *path, struct fault *fault)
+{
+    return check(path, "name a file in a folder that this user may write to", fault);
 }
 
 int unmade_check_new_folder(const char *path, struct fault *fault)
 {
-    char folder[PATH_MAX];
-    int err = find_folder(folder, path, fault);
+    char mend[SHELL_WORD_SIZE + 64];
 
-    if (err != 0 || can_write(folder))
-        return err;
-    if (errno != EACCES)
-        return refuse_folder(folder, fault);
-    return fault_set(
-        fault, ERR_CONFIG,
-        "%s: is missing, and uid %u cannot make it in %s; make it with: install -d -o %u -m 0700 %s", path,
-        (unsigned)geteuid(), folder, (unsigned)geteuid(), SHELL_WORD(path));
+    snprintf(mend, sizeof mend, "make it with: install -d -o %u -m 0700 %s", (unsigned)geteuid(),
+             SHELL_WORD(path));
+    return check(path, mend, fault);
 }
 
 int unmade_check_secret(const char *path, struct fault *fault)

@@ -42,9 +42,8 @@ struct certs_source {
     OSSL_LIB_CTX *context; /* of the provider, for their keys */
     SSL_CTX *trial;        /* takes each that OpenSSL lets be shown; NULL: whether it does is not asked */
     const char *folder;
-    /* Whose certificate answers unknown or absent names: NULL = the first file's by name that has not
-     * expired,
-     * "" = none: such clients are refused with unrecognized_name. */
+    /* Whose certificate answers unknown or absent names. NULL: the first by file name that has not expired;
+     * "": none, such clients are refused with unrecognized_name. */
     const char *default_name;
     bool strict; /* for -t: a bad file, or one that has expired, fails the load, after the last one */
 };

@@ -11,6 +11,8 @@
 #include <strings.h>
 #include <sys/stat.h>
 
+#include "common/path.h"
+
 void certs_folder_clear(struct certs_paths *paths)
 {
     for (size_t i = 0; i < paths->count; i++)
@@ -37,7 +39,7 @@ int certs_paths_add(struct certs_paths *paths, char *path)
 
 bool certs_folder_is_name(const char *name)
 {
-    const char *slash = strrchr(name, '/'), *end = strrchr(slash == NULL ? name : slash, '.');
+    const char *end = path_extension(name);
     return end != NULL &&
            (strcasecmp(end, ".pem") == 0 || strcasecmp(end, ".crt") == 0 || strcasecmp(end, ".cer") == 0);
 }

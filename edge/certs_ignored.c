@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "common/contents.h"
+#include "common/path.h"
 #include "common/shell.h"
 #include "edge/certs_folder.h"
 #include "edge/certs_mend.h"
@@ -15,7 +16,7 @@ static const char *const extensions[] = {".pem", ".crt", ".cer", ".cert", ".der"
 
 static bool is_named_so(const char *path)
 {
-    const char *slash = strrchr(path, '/'), *end = strrchr(slash == NULL ? path : slash, '.');
+    const char *end = path_extension(path);
     for (size_t i = 0; end != NULL && extensions[i] != NULL; i++)
         if (strcasecmp(end, extensions[i]) == 0)
             return true;

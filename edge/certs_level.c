@@ -23,6 +23,7 @@ static const char *weak_part(int reason)
 int certs_level_put(SSL_CTX *tls, const struct cert *cert, struct fault *fault)
 {
     char why[256];
+    ERR_clear_error();
     if (SSL_CTX_use_cert_and_key(tls, cert->leaf, cert->key, cert->chain, 1) == 1 &&
         SSL_CTX_check_private_key(tls) == 1)
         return 0;

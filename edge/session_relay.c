@@ -217,7 +217,7 @@ void session_relay_run(struct session *session)
     }
     (void)session_io_flush(&session->io); /* a break shows when it is read or written */
     relay_run(&session->relay, &client, &origin, &session->host->scratch, &step);
-    if (buffer_length(&session->io.socket.kept) > 0)
+    if (tls_socket_is_behind(&session->io.socket))
         step.client_events |= RELAY_WRITABLE;
     account(session, &step);
     if (!relay_events(session, &step))

@@ -99,7 +99,7 @@ void tls_socket_keep(struct tls_socket *socket)
 
 int tls_socket_flush(struct tls_socket *socket)
 {
-    while (buffer_length(&socket->kept) > 0) {
+    while (tls_socket_is_behind(socket)) {
         ssize_t n = give(socket, buffer_bytes(&socket->kept), buffer_length(&socket->kept));
         if (n < 0)
             return may_retry() ? 0 : ERR_CUT;
@@ -107,6 +107,11 @@ int tls_socket_flush(struct tls_socket *socket)
     }
     buffer_clear(&socket->kept);
     return 1;
+}
+
+bool tls_socket_is_behind(const struct tls_socket *socket)
+{
+    return buffer_length(&socket->kept) > 0;
 }
 
 void tls_socket_clear(struct tls_socket *socket)

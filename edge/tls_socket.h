@@ -40,6 +40,8 @@ void tls_socket_keep(struct tls_socket *socket);
 /* Gives the kernel what was kept: 1 nothing is left, 0 something is, and the loop tells when to try again, or
  * ERR_CUT. */
 int tls_socket_flush(struct tls_socket *socket) MUST_USE;
+/* True while something is kept. */
+bool tls_socket_is_behind(const struct tls_socket *socket);
 /* Forgets what was kept. */
 void tls_socket_clear(struct tls_socket *socket);
 /* The loop, which tells as long as there is something, has told that there is something to be read. */

@@ -4,6 +4,7 @@
 
 #include "common/config_value.h"
 #include "common/contents.h"
+#include "common/path.h"
 #include "common/shell.h"
 #include "keyserver/server_config.h"
 
@@ -40,7 +41,7 @@ static const struct {
 /* The part of PATH before its extension. */
 static size_t stem_length(const char *path)
 {
-    const char *slash = strrchr(path, '/'), *dot = strrchr(slash != NULL ? slash : path, '.');
+    const char *dot = path_extension(path);
     return dot != NULL ? (size_t)(dot - path) : strlen(path);
 }
 

@@ -265,12 +265,16 @@ static int enter_sandbox(const struct supervisor *s, struct fault *fault)
     return r;
 }
 
-/* A loader that cannot work as configured may have ended already: its end follows as SIGCHLD. */
+/* A loader may have ended before its first order: its end follows as SIGCHLD. When that was no fault of the
+ * configuration, another loader follows, and the order. */
 static int order_first_vault(struct supervisor *s)
 {
     errno = 0;
     int r = supervisor_start_vault(s, &s->config, s->edges_fd, CONTROL_WALL_START);
-    return r != 0 && errno == EPIPE ? 0 : r;
+    if (r == 0 || errno != EPIPE)
+        return r;
+    child_backoff_died(&s->vault_backoff, clock_ms(), 0);
+    return 0;
 }
 
 static int begin(struct supervisor *s, struct fault *fault)

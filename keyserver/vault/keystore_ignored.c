@@ -9,6 +9,7 @@
 #include "common/bytes.h"
 #include "common/contents.h"
 #include "common/log.h"
+#include "common/path.h"
 #include "keyserver/key_mend.h"
 #include "keyserver/vault/key_file.h"
 #include "keyserver/vault/keystore_inside.h"
@@ -35,7 +36,7 @@ static unsigned tell_by_name(const char *path)
         const char *extension;
         unsigned contents;
     } stores[] = {{".p12", CONTENTS_PKCS12}, {".pfx", CONTENTS_PKCS12}, {".jks", CONTENTS_JAVA}};
-    const char *slash = strrchr(path, '/'), *dot = strrchr(slash != NULL ? slash : path, '.');
+    const char *dot = path_extension(path);
     for (size_t i = 0; dot != NULL && i < sizeof stores / sizeof stores[0]; i++)
         if (strcasecmp(dot, stores[i].extension) == 0)
             return stores[i].contents;

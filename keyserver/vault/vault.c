@@ -268,7 +268,7 @@ int vault_serve(struct loaded *loaded, const struct vault_descriptors *fds)
 
 static int report(const struct vault *vault, const struct server_config *config, const char *file)
 {
-    static const char lost[] = "keyless-server: standard output cannot be written: is the disk full?\n";
+    static const char lost[] = "keyless-server: " PROCESS_OUTPUT_LOST "\n";
     char text[PATH_MAX + 128], digest[2 * RULES_DIGEST_SIZE + 1];
     size_t keys = keystore_count(vault->loaded.keys), skipped = keystore_skipped(vault->loaded.keys);
     int fd = skipped == 0 && keys > 0 ? STDOUT_FILENO : STDERR_FILENO;

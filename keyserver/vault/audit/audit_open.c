@@ -77,8 +77,8 @@ static int open_log(struct audit *audit, const struct audit_quotas *quotas, stru
     return err;
 }
 
-int audit_open(struct audit **out, const struct server_audit *config, const char *user,
-               const struct audit_quotas *quotas, const struct audit_time *now, struct fault *fault)
+static int make_audit(struct audit **out, const struct server_audit *config, const struct audit_time *now,
+                      struct fault *fault)
 {
     struct audit *audit = calloc(1, sizeof *audit);
     if (audit == NULL)
@@ -86,7 +86,18 @@ int audit_open(struct audit **out, const struct server_audit *config, const char
     audit->config = config;
     audit->now = *now;
     audit->folder = audit->log.segment.fd = -1;
-    int err = open_place(audit, user, fault);
+    *out = audit;
+    return 0;
+}
+
+int audit_open(struct audit **out, const struct server_audit *config, const char *user,
+               const struct audit_quotas *quotas, const struct audit_time *now, struct fault *fault)
+{
+    struct audit *audit;
+    int err = make_audit(&audit, config, now, fault);
+    if (err != 0)
+        return err;
+    err = open_place(audit, user, fault);
     if (err == 0)
         err = open_log(audit, quotas, fault);
     if (err != 0) {
@@ -140,13 +151,11 @@ static int look_at_place(struct audit *audit, const char *user, struct fault *fa
 int audit_try(const struct server_audit *config, const char *user, const struct audit_time *now,
               struct fault *fault)
 {
-    struct audit *audit = calloc(1, sizeof *audit);
-    if (audit == NULL)
-        return fault_set(fault, ERR_MEMORY, "the audit log: out of memory");
-    audit->config = config;
-    audit->now = *now;
-    audit->folder = audit->log.segment.fd = -1;
-    int err = look_at_place(audit, user, fault);
+    struct audit *audit;
+    int err = make_audit(&audit, config, now, fault);
+    if (err != 0)
+        return err;
+    err = look_at_place(audit, user, fault);
     if (err == 0 && audit->folder >= 0) {
         err = find_end(audit, NULL, fault);
         if (err == 0)

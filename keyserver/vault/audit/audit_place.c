@@ -20,7 +20,7 @@
 
 /* ---- the folder ---- */
 
-static bool is_none(const char *name)
+static bool is_of_empty(const char *name)
 {
     (void)name;
     return false;
@@ -91,7 +91,7 @@ static bool is_half_made(int fd, bool give)
     char other[NAME_MAX + 1];
     struct stat info;
     return give && fstat(fd, &info) == 0 && info.st_uid == 0 && (info.st_mode & 077) == 0 &&
-           !find_other(fd, is_none, other);
+           !find_other(fd, is_of_empty, other);
 }
 
 /* The file NAME, if it is root's: not a link to one, since who owns the folder may have put that there. */
@@ -103,8 +103,8 @@ static int give_file(int folder, const char *name, uid_t uid, gid_t gid)
     int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0)
         return ERR_SYSTEM;
-    bool sole = fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_nlink == 1;
-    int err = sole && fchown(fd, uid, gid) != 0 ? ERR_SYSTEM : 0, why = errno;
+    bool ours = fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_nlink == 1 && info.st_uid == 0;
+    int err = ours && fchown(fd, uid, gid) != 0 ? ERR_SYSTEM : 0, why = errno;
     close(fd);
     errno = why;
     return err;

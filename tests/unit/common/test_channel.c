@@ -184,17 +184,23 @@ static void silence_beyond_the_idle_timeout_ends_it(void **state)
     pair_clear(&p);
 }
 
+/* The edge pings often enough for both. */
+static void connect_pinging(struct pair *p)
+{
+    pair_init(p);
+    p->settings.ping_interval_ms = 20;
+    p->settings.idle_timeout_ms = 400;
+    p->listener_settings.channel.idle_timeout_ms = 400;
+    p->listener_settings.channel.ping_interval_ms = 0;
+    pair_listen(p);
+    pair_connect(p);
+}
+
 static void pings_keep_both_ends_from_the_idle_timeout(void **state)
 {
     (void)state;
     struct pair p;
-    pair_init(&p);
-    p.settings.ping_interval_ms = 20;
-    p.settings.idle_timeout_ms = 400;
-    p.listener_settings.channel.idle_timeout_ms = 400;
-    p.listener_settings.channel.ping_interval_ms = 0;
-    pair_listen(&p);
-    pair_connect(&p);
+    connect_pinging(&p);
     pass_time(&p, 1000);
     assert_int_equal(p.server.closed + p.edge.closed, 0);
     assert_int_equal(p.server.opened, 1);
@@ -207,13 +213,7 @@ static void who_was_held_up_asks_before_it_gives_a_channel_up(void **state)
 {
     (void)state;
     struct pair p;
-    pair_init(&p);
-    p.settings.ping_interval_ms = 20;
-    p.settings.idle_timeout_ms = 400;
-    p.listener_settings.channel.idle_timeout_ms = 400;
-    p.listener_settings.channel.ping_interval_ms = 0;
-    pair_listen(&p);
-    pair_connect(&p);
+    connect_pinging(&p);
     for (int i = 0; i < 3; i++) {
         usleep(500 * 1000); /* the loop stands still for more than the timeout */
         uv_update_time(&p.loop);

@@ -7,12 +7,8 @@
 
 #include <cmocka.h>
 
-#include <string.h>
-
-#include "common/bytes.h"
-#include "common/secret.h"
 #include "keyserver/vault/grants.h"
-#include "tests/unit/keyserver/test_keys.h"
+#include "tests/unit/keyserver/test_many_keys.h"
 
 #define OTHERS    200                                                          /* keys that grant no epoch */
 #define ALL_STEPS ((OTHERS + 1 + GRANTS_KEYS_A_STEP - 1) / GRANTS_KEYS_A_STEP) /* that look at every key */
@@ -28,80 +24,26 @@ static const char *const options[EDGES] = {
 };
 static const bool may_have_one[EDGES] = {[EDGE_ALL] = true, [EDGE_RSA] = true};
 
-static const uint8_t group_secret[32] = {1};
 static char words[][16] = {"rsa_master", "sign_tls13", "bound"};
 static char *operations[] = {words[0], words[1]}, *modes[] = {words[2]};
-static char folder[KEYS_PATH_SIZE];
-static struct keystore *keys;
-static struct authorized *edges;
 static struct server_config config = {.key_default = {.operations = {operations, 2}, .modes = {modes, 1}}};
-static struct policy *policy;
-static struct judge judge;
 static struct grants *grants;
-
-static void write_key(const char *name, EVP_PKEY *pkey)
-{
-    keys_write(folder, name, pkey);
-    EVP_PKEY_free(pkey);
-}
-
-static void load_keys(void)
-{
-    struct fault fault;
-    char name[32];
-    keys_make_folder(folder);
-    write_key("rsa.pem", keys_rsa(2048));
-    for (unsigned i = 0; i < OTHERS; i++) {
-        snprintf(name, sizeof name, "key%u.pem", i);
-        write_key(name, keys_edwards("ED25519"));
-    }
-    assert_int_equal(keystore_load(&keys, folder, group_secret, &fault), 0);
-    assert_int_equal(keystore_count(keys), OTHERS + 1);
-}
-
-static void load_edges(void)
-{
-    struct buffer text = {0};
-    struct fault fault;
-    for (size_t i = 0; i < EDGES; i++) {
-        uint8_t key[32] = {(uint8_t)(i + 1), 0x51}, psk[32] = {1};
-        char key_text[45], psk_text[45];
-        assert_int_equal(buffer_printf(&text, "%s edge%zu psk=%s %s\n", base64_encode(key_text, key, 32), i,
-                                       base64_encode(psk_text, psk, 32), options[i]),
-                         0);
-    }
-    assert_int_equal(
-        authorized_parse(&edges, (const char *)buffer_bytes(&text), buffer_length(&text), "edges", &fault),
-        0);
-    buffer_clear(&text);
-}
 
 static int load(void **state)
 {
-    struct fault fault;
     (void)state;
     assert_int_equal(secret_init(), 0);
-    load_keys();
-    load_edges();
-    assert_int_equal(policy_new(&policy, &config, &fault), 0);
-    judge = (struct judge){.edges = edges, .keys = keys, .policy = policy};
-    return 0;
-}
-
-static int unload(void **state)
-{
-    (void)state;
-    policy_free(policy);
-    authorized_free(edges);
-    keystore_free(keys);
-    keys_remove_folder(folder);
+    many_write_keys(OTHERS);
+    many_write_key("rsa.pem", keys_rsa(2048));
+    many_load(&config, options, EDGES);
+    assert_int_equal(keystore_count(many.keys), OTHERS + 1);
     return 0;
 }
 
 static int set_up(void **state)
 {
     (void)state;
-    grants = grants_new(&judge, GRANTS_MAX);
+    grants = grants_new(&many.judge, GRANTS_MAX);
     return grants != NULL ? 0 : -1;
 }
 
@@ -116,7 +58,7 @@ static const struct authorized_edge *edge_of(size_t number)
 {
     char name[16];
     snprintf(name, sizeof name, "edge%zu", number);
-    return authorized_find_name(edges, name);
+    return authorized_find_name(many.edges, name);
 }
 
 /* Steps until an edge is answered. How many it took; that each was short is checked. */
@@ -201,5 +143,5 @@ int main(void)
         TEST(who_asks_again_and_again_is_answered_once),
         TEST(what_is_known_is_not_judged_again),
     };
-    return cmocka_run_group_tests(tests, load, unload);
+    return cmocka_run_group_tests(tests, load, many_unload);
 }

@@ -10,10 +10,8 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-#include "common/bytes.h"
-#include "common/secret.h"
 #include "keyserver/vault/listing.h"
-#include "tests/unit/keyserver/test_keys.h"
+#include "tests/unit/keyserver/test_many_keys.h"
 
 #define KEYS      207
 #define PARTS     ((KEYS + WALL_KEYS_MAX - 1) / WALL_KEYS_MAX)
@@ -22,73 +20,29 @@
 
 enum { EDGE_GREEDY, EDGE_MODEST, EDGE_THIRD, EDGE_NOTHING, EDGES };
 
-static const uint8_t group_secret[32] = {1};
+static const char *const options[EDGES] = {
+    [EDGE_GREEDY] = "", [EDGE_MODEST] = "", [EDGE_THIRD] = "", [EDGE_NOTHING] = "keys=none"};
 static char words[][16] = {"sign_tls13", "sign_tls12", "bound"};
 static char *operations[] = {words[0], words[1]}, *modes[] = {words[2]};
-static char folder[KEYS_PATH_SIZE];
-static struct keystore *keys;
-static struct authorized *edges;
 static struct server_config config = {.key_default = {.operations = {operations, 2}, .modes = {modes, 1}}};
-static struct policy *policy;
-static struct judge judge;
 static struct grants *grants;
 static struct listing *listing;
 static struct moment now = {.mono_ns = 1000, .unix_s = 1798718400};
 
-static void edge_key(uint8_t out[static 32], size_t edge)
-{
-    memset(out, 0x51, 32);
-    out[0] = (uint8_t)edge;
-}
-
 static int load(void **state)
 {
-    struct buffer text = {0};
-    struct fault fault;
-    char name[32];
     (void)state;
     assert_int_equal(secret_init(), 0);
-    keys_make_folder(folder);
-    for (unsigned i = 0; i < KEYS; i++) {
-        EVP_PKEY *pkey = keys_edwards("ED25519");
-        snprintf(name, sizeof name, "key%u.pem", i);
-        keys_write(folder, name, pkey);
-        EVP_PKEY_free(pkey);
-    }
-    assert_int_equal(keystore_load(&keys, folder, group_secret, &fault), 0);
-    assert_int_equal(keystore_count(keys), KEYS);
-    for (size_t i = 0; i < EDGES; i++) {
-        uint8_t key[32], psk[32] = {1};
-        char key_text[45], psk_text[45];
-        edge_key(key, i);
-        assert_int_equal(buffer_printf(&text, "%s edge%zu psk=%s %s\n", base64_encode(key_text, key, 32), i,
-                                       base64_encode(psk_text, psk, 32),
-                                       i == EDGE_NOTHING ? "keys=none" : ""),
-                         0);
-    }
-    assert_int_equal(
-        authorized_parse(&edges, (const char *)buffer_bytes(&text), buffer_length(&text), "edges", &fault),
-        0);
-    buffer_clear(&text);
-    assert_int_equal(policy_new(&policy, &config, &fault), 0);
-    judge = (struct judge){.edges = edges, .keys = keys, .policy = policy};
-    return 0;
-}
-
-static int unload(void **state)
-{
-    (void)state;
-    policy_free(policy);
-    authorized_free(edges);
-    keystore_free(keys);
-    keys_remove_folder(folder);
+    many_write_keys(KEYS);
+    many_load(&config, options, EDGES);
+    assert_int_equal(keystore_count(many.keys), KEYS);
     return 0;
 }
 
 static int set_up_for(size_t grants_max)
 {
-    grants = grants_new(&judge, grants_max);
-    listing = grants != NULL ? listing_new(&judge, grants) : NULL;
+    grants = grants_new(&many.judge, grants_max);
+    listing = grants != NULL ? listing_new(&many.judge, grants) : NULL;
     return listing != NULL ? 0 : -1;
 }
 
@@ -116,9 +70,9 @@ static int tear_down(void **state)
 static int want_until(size_t edge, uint64_t token, uint64_t deadline_ns, uint64_t *lost)
 {
     uint8_t key[32];
-    edge_key(key, edge);
+    many_edge_key(key, edge);
     const struct wall_request request = {.token = token, .deadline_ns = deadline_ns};
-    struct judgement judgement = {.claim = {.edge = authorized_find(edges, key)}};
+    struct judgement judgement = {.claim = {.edge = authorized_find(many.edges, key)}};
     judgement.from.u.v4.sin_family = AF_INET;
     judgement.from.length = sizeof judgement.from.u.v4;
     assert_non_null(judgement.claim.edge);
@@ -169,7 +123,7 @@ static void a_list_has_every_key_once_and_in_parts(void **state)
         assert_int_equal(answer.token, 1);
         assert_int_equal(answer.more, part + 1 < PARTS);
         for (size_t i = 0; i < answer.u.keys.count; i++) {
-            const struct key *key = keystore_find(keys, answer.u.keys.item[i].key_id);
+            const struct key *key = keystore_find(many.keys, answer.u.keys.item[i].key_id);
             assert_non_null(key);
             assert_false(seen[key->index]);
             seen[key->index] = true;
@@ -318,5 +272,5 @@ int main(void)
         cmocka_unit_test_setup_teardown(edges_without_room_for_all_lists_get_theirs, set_up_narrow,
                                         tear_down),
     };
-    return cmocka_run_group_tests(tests, load, unload);
+    return cmocka_run_group_tests(tests, load, many_unload);
 }

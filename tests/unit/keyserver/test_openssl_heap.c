@@ -42,6 +42,25 @@ static void skip_where_blocks_do_not_come_back(void)
         SKIP_FOR("a sanitizer keeps what was freed");
 }
 
+/* The block at WHERE is handed out again, and all of it is VALUE. */
+static void assert_left(uintptr_t where, uint8_t value)
+{
+    uint8_t *block = take_again();
+    assert_int_equal((uintptr_t)block, where);
+    assert_int_equal(count_of(block, value), SIZE - LINKS);
+    free(block);
+}
+
+/* OpenSSL's, full of something. */
+static uint8_t *take_full(uintptr_t *where)
+{
+    uint8_t *block = OPENSSL_malloc(SIZE);
+    assert_non_null(block);
+    *where = (uintptr_t)block;
+    memset(block, 0xa5, SIZE);
+    return block;
+}
+
 /* The control: without OpenSSL's functions in between the bytes are there. */
 static void the_look_finds_what_was_left(void **state)
 {
@@ -52,42 +71,27 @@ static void the_look_finds_what_was_left(void **state)
     __asm__ volatile("" : : "r"(block) : "memory");
     uintptr_t where = (uintptr_t)block;
     free(block);
-    block = take_again();
-    assert_int_equal((uintptr_t)block, where);
-    assert_int_equal(count_of(block, 0xa5), SIZE - LINKS);
-    free(block);
+    assert_left(where, 0xa5);
 }
 
 static void what_openssl_frees_is_wiped(void **state)
 {
     (void)state;
     skip_where_blocks_do_not_come_back();
-    uint8_t *block = OPENSSL_malloc(SIZE);
-    assert_non_null(block);
-    uintptr_t where = (uintptr_t)block;
-    memset(block, 0xa5, SIZE);
-    OPENSSL_free(block);
-    block = take_again();
-    assert_int_equal((uintptr_t)block, where);
-    assert_int_equal(count_of(block, 0), SIZE - LINKS);
-    free(block);
+    uintptr_t where;
+    OPENSSL_free(take_full(&where));
+    assert_left(where, 0);
 }
 
 static void what_has_to_move_leaves_nothing_behind(void **state)
 {
     (void)state;
     skip_where_blocks_do_not_come_back();
-    uint8_t *block = OPENSSL_malloc(SIZE);
-    assert_non_null(block);
-    uintptr_t where = (uintptr_t)block;
-    memset(block, 0xa5, SIZE);
-    uint8_t *moved = OPENSSL_realloc(block, 64 * SIZE);
+    uintptr_t where;
+    uint8_t *moved = OPENSSL_realloc(take_full(&where), 64 * SIZE);
     assert_non_null(moved);
     assert_int_equal(count_of(moved, 0xa5), SIZE - LINKS);
-    block = take_again();
-    assert_int_equal((uintptr_t)block, where);
-    assert_int_equal(count_of(block, 0), SIZE - LINKS);
-    free(block);
+    assert_left(where, 0);
     OPENSSL_free(moved);
 }
 
