@@ -74,7 +74,7 @@ struct channel {
     uint64_t bare_since_ms; /* loop time at which this second's frames without data began to be counted */
     unsigned bare;          /* so many more of them than of others since */
     bool paused;            /* without `turns`: has been read as much as one turn of the loop has for it */
-    bool overdue; /* the idle timeout has passed; it ends unless something comes soon (on_timer()) */
+    bool overdue;           /* past the idle timeout; ends unless something comes soon: on_timer() */
 
     uint8_t ping[CHANNEL_PING_SIZE]; /* body of the ping that is out */
     bool ping_out;
