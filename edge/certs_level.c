@@ -3,7 +3,7 @@
 #include <openssl/err.h>
 #include <openssl/sslerr.h>
 
-#include "edge/tls.h"
+#include "edge/openssl_error.h"
 
 /* What is too weak, for the reason REASON of OpenSSL; NULL when it is another matter. */
 static const char *weak_part(int reason)
@@ -30,7 +30,7 @@ int certs_level_put(SSL_CTX *tls, const struct cert *cert, struct fault *fault)
     unsigned long code = ERR_peek_error();
     const char *weak = ERR_GET_LIB(code) == ERR_LIB_SSL ? weak_part(ERR_GET_REASON(code)) : NULL;
     int level = SSL_CTX_get_security_level(tls);
-    tls_error(why, sizeof why);
+    openssl_error(why, sizeof why);
     if (weak == NULL)
         return fault_set(fault, ERR_CONFIG, "%s: %s", cert->file, why);
     return fault_set(

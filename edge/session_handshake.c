@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "edge/openssl_error.h"
 #include "edge/session_log.h"
 
 #define ERROR_SIZE 256
@@ -67,7 +68,7 @@ void session_handshake_fail(struct session *session, enum session_failure failur
     count_exchange(session);
     counter_add(&session->host->stats.failures[failure], 1);
     bool explained = failure == FAILURE_TLS || failure == FAILURE_KEY_INVALID;
-    session_log_handshake_failed(session, explained ? tls_error(error, sizeof(error)) : NULL);
+    session_log_handshake_failed(session, explained ? openssl_error(error, sizeof(error)) : NULL);
     ERR_clear_error();
     session_conclude(session, RESULT_HANDSHAKE_FAILED);
     session_happen(session, event);

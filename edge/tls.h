@@ -27,10 +27,6 @@ struct tls_hello {
 /* A server session, still without its BIOs; NULL without memory. HELLO (may be NULL) is zeroed, filled
  * in when the ClientHello is complete, and outlives the session. */
 SSL *tls_accept(struct tls *tls, struct tls_hello *hello);
-/* One line for the log about why OpenSSL failed: drains the thread's error queue; static text when it is
- * empty. OUT of SIZE bytes; returns OUT. */
-char *tls_error(char *out, size_t size);
-
 /* Wipes the sessions that were kept for resumption by their id and have outlived tls.ticket_lifetime. */
 void tls_flush(struct tls *tls);
 

@@ -7,6 +7,7 @@
 
 #include "common/secret.h"
 #include "edge/certs_level.h"
+#include "edge/openssl_error.h"
 #include "edge/provider/provider.h"
 #include "edge/tickets.h"
 #include "edge/tls.h"
@@ -86,7 +87,7 @@ static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_lengt
 static int openssl_fault(struct fault *fault, const char *what)
 {
     char why[256];
-    return fault_set(fault, ERR_CONFIG, "%s: %s", what, tls_error(why, sizeof why));
+    return fault_set(fault, ERR_CONFIG, "%s: %s", what, openssl_error(why, sizeof why));
 }
 
 static int set_versions(SSL_CTX *context, const struct edge_config *config, struct fault *fault)

@@ -54,7 +54,7 @@ LIBRARIES = {
     "libconfuse": (r"confuse\.h", ("common/config*.[ch]",)),
     "protobuf-c": (r".*pb-c\.h|protobuf-c/.*", ("proto/msg*.[ch]",)),
     "OpenSSL": (r"openssl/.*", ("keyserver/vault/*", "keyserver/audit/audit_chain.c", "edge/tls*", "edge/certs*", "edge/async.*",
-                               "edge/exchange.*", "edge/session*", "edge/relay*", "edge/tickets.*", "edge/provider/*", "edge/edge.c",
+                               "edge/exchange.*", "edge/openssl_error.*", "edge/session*", "edge/relay*", "edge/tickets.*", "edge/provider/*", "edge/edge.c",
                                "cli/*")),
     "jansson": (r"jansson\.h", ("keyserver/net/*status*.c", "edge/*status*.c", "edge/trace.c", "cli/*")),
     "seccomp": (r"seccomp\.h", ("common/sandbox*.c",)),

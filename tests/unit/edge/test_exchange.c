@@ -1,5 +1,7 @@
 #include "tests/unit/edge/tls_rig.h"
 
+#include "edge/openssl_error.h"
+
 /* ---- a client that keeps a transcript of its own ---- */
 
 static uint8_t transcript[2 * HANDSHAKE_MAX];
@@ -538,7 +540,7 @@ static void what_is_no_answer_fails_in_one_and_the_same_way(void **state)
         (void)SSL_do_handshake(talk.client);
         assert_int_not_equal(SSL_do_handshake(talk.server), 1);
         exchange_here = NULL;
-        tls_error(text, sizeof text);
+        openssl_error(text, sizeof text);
         (void)SSL_do_handshake(talk.client);
         assert_int_equal(talk.alert, SSL_AD_INTERNAL_ERROR);
         assert_non_null(strstr(text, "remote key"));

@@ -1,5 +1,7 @@
 #include "tests/unit/edge/tls_rig.h"
 
+#include "edge/openssl_error.h"
+
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -517,17 +519,17 @@ static void the_reason_of_a_failure_can_be_read(void **state)
     struct visit visit = {.name = "p256.example"};
     (void)state;
     open_tls(NULL);
-    assert_string_equal(tls_error(text, sizeof text), "no reason given");
+    assert_string_equal(openssl_error(text, sizeof text), "no reason given");
     talk = (struct talk){.client = visitor_new(&visit, &talk)};
     talk.server = tls_accept(tls, &talk.hello);
     remote_keys_join(talk.client, talk.server);
     spoil = refused;
     (void)SSL_do_handshake(talk.client);
     assert_int_not_equal(SSL_do_handshake(talk.server), 1);
-    assert_non_null(strstr(tls_error(text, sizeof text), "key server: refused"));
+    assert_non_null(strstr(openssl_error(text, sizeof text), "key server: refused"));
     assert_int_equal(ERR_peek_error(), 0);
     ERR_raise_data(ERR_LIB_SSL, SSL_R_NO_SHARED_CIPHER, "more than fits");
-    assert_int_equal(strlen(tls_error(tiny, sizeof tiny)), sizeof tiny - 1);
+    assert_int_equal(strlen(openssl_error(tiny, sizeof tiny)), sizeof tiny - 1);
     talk_clear(&talk);
 }
 
