@@ -82,7 +82,7 @@ void check_policy(struct findings *findings, const char *file, const struct serv
 {
     struct fault fault = {.text = ""};
     struct policy *policy = NULL;
-    if (policy_new(&policy, config, &fault) != 0) {
+    if (policy_new(&policy, &config->key_default, &config->key_sections, &fault) != 0) {
         findings_add(findings, FINDING_ERROR, "%s: %s", file, fault.text);
         return;
     }

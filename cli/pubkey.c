@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "cli/cli.h"
+#include "common/closed.h"
 #include "common/identity.h"
 #include "common/secret.h"
 
@@ -50,7 +51,7 @@ static int run(int argc, char *argv[])
         json = json || option == 'j';
         group = group || option == 'g';
     }
-    identity_set_readers(group ? IDENTITY_GROUP : IDENTITY_OWNER);
+    closed_set_readers(group ? CLOSED_GROUP : CLOSED_OWNER);
     if (argc > optind + 1)
         return cli_usage(&cli_pubkey, "one file at most; a secret is never an argument");
     if (argc == optind + 1) {

@@ -5,9 +5,76 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
-#include "common/identity.h"
+#include "common/acl.h"
 #include "common/shell.h"
+
+static _Atomic enum closed_readers readers = CLOSED_OWNER;
+
+void closed_set_readers(enum closed_readers who)
+{
+    readers = who;
+}
+
+static _Atomic uid_t account; /* 0: none but root's and the caller's own */
+
+void closed_set_account(uid_t who)
+{
+    account = who;
+}
+
+/* Root starts a program for others, whose group it cannot know here, and is in all of them. */
+static bool is_in_group(gid_t group)
+{
+    gid_t groups[1024];
+    if (geteuid() == 0 || group == getegid())
+        return true;
+    int count = getgroups(sizeof groups / sizeof groups[0], groups);
+    for (int i = 0; i < count; i++)
+        if (groups[i] == group)
+            return true;
+    return false;
+}
+
+static bool is_of_group(gid_t group)
+{
+    return readers == CLOSED_GROUP && is_in_group(group);
+}
+
+static int check_mode(int fd, const struct stat *info, const char *path, struct fault *fault)
+{
+    unsigned mode = info->st_mode & 07777u;
+    bool is_group_only = (mode & 077) == 040;
+    if ((mode & 077) == 0 || (is_group_only && is_of_group(info->st_gid)) ||
+        acl_is_closed(fd, geteuid(), account))
+        return 0;
+    if (is_group_only && readers == CLOSED_GROUP)
+        return fault_set(
+            fault, ERR_CONFIG,
+            "%s: mode %04o lets the group %u use it, which this process is not in; run: chmod 0400 "
+            "%s, or chgrp it",
+            path, mode, (unsigned)info->st_gid, SHELL_WORD(path));
+    return fault_set(fault, ERR_CONFIG, "%s: mode %04o lets others use it; run: chmod 0400 %s%s", path, mode,
+                     SHELL_WORD(path),
+                     is_group_only
+                         ? " (or, where its group has only this program, as that of a Kubernetes "
+                           "secret with fsGroup, set in the configuration: secret_files = \"group\")"
+                         : "");
+}
+
+int closed_check_file(int fd, const char *path, struct fault *fault)
+{
+    struct stat info;
+    if (fstat(fd, &info) != 0)
+        return fault_set(fault, ERR_SYSTEM, "%s: %s", path, strerror(errno));
+    if (!S_ISREG(info.st_mode))
+        return fault_set(fault, ERR_CONFIG, "%s: not a regular file; name the file itself", path);
+    if (info.st_uid != 0 && info.st_uid != geteuid() && info.st_uid != account)
+        return fault_set(fault, ERR_CONFIG, "%s: owned by uid %u, who could replace it; run: chown %u %s",
+                         path, (unsigned)info.st_uid, (unsigned)geteuid(), SHELL_WORD(path));
+    return check_mode(fd, &info, path, fault);
+}
 
 static bool is_read_only(const char *folder)
 {
@@ -20,7 +87,7 @@ int closed_check_folder(const char *folder, struct fault *fault)
     struct stat info;
     if (stat(folder, &info) != 0 || !S_ISDIR(info.st_mode) || (info.st_mode & S_ISVTX) != 0)
         return 0;
-    bool group = (info.st_mode & S_IWGRP) != 0 && !identity_is_of_group(info.st_gid);
+    bool group = (info.st_mode & S_IWGRP) != 0 && !is_of_group(info.st_gid);
     bool others = (info.st_mode & S_IWOTH) != 0;
     if ((!group && !others) || is_read_only(folder))
         return 0;

@@ -1,5 +1,4 @@
 #include "common/identity.h"
-#include "common/acl.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,73 +21,6 @@ void identity_generate(struct identity *out)
 {
     random_bytes(out->secret, sizeof out->secret);
     identity_derive(out);
-}
-
-static _Atomic enum identity_readers readers = IDENTITY_OWNER;
-
-void identity_set_readers(enum identity_readers who)
-{
-    readers = who;
-}
-
-static _Atomic uid_t account; /* 0: none but root's and the caller's own */
-
-void identity_set_account(uid_t who)
-{
-    account = who;
-}
-
-/* Root starts a program for others, whose group it cannot know here, and is in all of them. */
-static bool is_in_group(gid_t group)
-{
-    gid_t groups[1024];
-    if (geteuid() == 0 || group == getegid())
-        return true;
-    int count = getgroups(sizeof groups / sizeof groups[0], groups);
-    for (int i = 0; i < count; i++)
-        if (groups[i] == group)
-            return true;
-    return false;
-}
-
-bool identity_is_of_group(gid_t group)
-{
-    return readers == IDENTITY_GROUP && is_in_group(group);
-}
-
-static int check_mode(int fd, const struct stat *info, const char *path, struct fault *fault)
-{
-    unsigned mode = info->st_mode & 07777u;
-    bool is_group_only = (mode & 077) == 040;
-    if ((mode & 077) == 0 || (is_group_only && identity_is_of_group(info->st_gid)) ||
-        acl_is_closed(fd, geteuid(), account))
-        return 0;
-    if (is_group_only && readers == IDENTITY_GROUP)
-        return fault_set(
-            fault, ERR_CONFIG,
-            "%s: mode %04o lets the group %u use it, which this process is not in; run: chmod 0400 "
-            "%s, or chgrp it",
-            path, mode, (unsigned)info->st_gid, SHELL_WORD(path));
-    return fault_set(fault, ERR_CONFIG, "%s: mode %04o lets others use it; run: chmod 0400 %s%s", path, mode,
-                     SHELL_WORD(path),
-                     is_group_only
-                         ? " (or, where its group has only this program, as that of a Kubernetes "
-                           "secret with fsGroup, set in the configuration: secret_files = \"group\")"
-                         : "");
-}
-
-/* What is wrong with the file behind FD, if anything. */
-static int check_closed_to_others(int fd, const char *path, struct fault *fault)
-{
-    struct stat info;
-    if (fstat(fd, &info) != 0)
-        return fault_set(fault, ERR_SYSTEM, "%s: %s", path, strerror(errno));
-    if (!S_ISREG(info.st_mode))
-        return fault_set(fault, ERR_CONFIG, "%s: not a regular file; name the file itself", path);
-    if (info.st_uid != 0 && info.st_uid != geteuid() && info.st_uid != account)
-        return fault_set(fault, ERR_CONFIG, "%s: owned by uid %u, who could replace it; run: chown %u %s",
-                         path, (unsigned)info.st_uid, (unsigned)geteuid(), SHELL_WORD(path));
-    return check_mode(fd, &info, path, fault);
 }
 
 /* A link that leads nowhere is mended, not made anew: what it should lead to is elsewhere. */
@@ -115,7 +47,7 @@ int identity_open_secret(const char *path, struct fault *fault)
         return explain_missing(path, fault);
     if (fd < 0)
         return fault_set(fault, ERR_CONFIG, "%s: cannot be read: %s", path, strerror(errno));
-    int err = check_closed_to_others(fd, path, fault);
+    int err = closed_check_file(fd, path, fault);
     if (err == 0)
         err = closed_check_place(path, fault);
     if (err != 0) {

@@ -1,13 +1,11 @@
 /* Identities: X25519 key pairs and 32-byte pre-shared keys in files, as in WireGuard: one line of base64.
  *
  * Secret files must be regular, owned by the caller or root, and closed to group and others, but for what
- * identity_set_readers() allows; otherwise the fault says which chmod mends it. Start-up only. */
+ * closed_set_readers() allows (closed.h); otherwise the fault says which chmod mends it. Start-up only. */
 #ifndef COMMON_IDENTITY_H
 #define COMMON_IDENTITY_H
 
-#include <stdbool.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 #include "common/bytes.h"
 
@@ -30,18 +28,6 @@ int identity_load_secret(uint8_t out[static 32], const char *path, struct fault 
 /* Makes PATH with mode 0400, never over an existing file, holding 32 bytes as a base64 line; synced to disk.
  */
 int identity_save_secret(const char *path, const uint8_t secret[static 32], struct fault *fault) MUST_USE;
-
-/* Who may read the secret files of this process, from now on: their owner alone, or also their group, when
- * this process is in it (a Kubernetes secret with fsGroup is root's, mode 0440). For the process, because
- * every secret file is read by one rule; the configuration sets it before any is. Any thread. */
-enum identity_readers { IDENTITY_OWNER, IDENTITY_GROUP };
-void identity_set_readers(enum identity_readers readers);
-/* Whether secret files may be those of GROUP: by the setting, and because this process is in it. */
-bool identity_is_of_group(gid_t group);
-
-/* Secret files may be those of ACCOUNT, too, from now on: of whom this process becomes, when it is root. What
- * that account has made, where it was started as such, root can use. Any thread. */
-void identity_set_account(uid_t account);
 
 /* The checks alone, for files of other content (private keys, authorized_edges): regular file, owner, mode
  * without any bit for group or others, in a folder that others cannot write to (closed.h). The fault names

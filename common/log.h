@@ -66,5 +66,8 @@ struct trace_id {
 void trace_id_new(struct trace_id *id); /* a process that has forked may repeat its parent's */
 /* The text of ID in OUT; returns OUT. */
 char *trace_id_text(const struct trace_id *id, char out[static 2 * TRACE_ID_SIZE + 1]);
+/* Ends a fork that is a program of its own: with all that it has logged written, and without exit handlers,
+ * which are the parent's. */
+_Noreturn void log_leave(int status);
 
 #endif

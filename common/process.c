@@ -17,8 +17,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "common/log.h"
-
 #define DESCRIPTORS_KEPT 32 /* of those that a process may have, the last ones */
 
 /* The lowest that is closed is the one that open() gives. */
@@ -174,16 +172,6 @@ int process_finish_output(const char *program, int status)
         return status;
     fprintf(stderr, "%s: " PROCESS_OUTPUT_LOST "\n", program);
     return status == EXIT_SUCCESS ? EXIT_FAILURE : status;
-}
-
-/* The search for leaks is an exit handler, too. */
-void process_leave(int status)
-{
-    fflush(NULL);
-    log_finish();
-    if (PROCESS_SANITIZED)
-        exit(status);
-    _exit(status);
 }
 
 void process_die_with_parent(void)

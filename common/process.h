@@ -62,9 +62,6 @@ bool process_descriptors_low(int fd);
  * on a full disk, say, is complained of on standard error, and 0 becomes 1. Who reads from a pipe may have
  * had enough: that is no loss. */
 int process_finish_output(const char *program, int status) MUST_USE;
-/* Ends a fork that is a program of its own: with all that it has logged written, and without exit handlers,
- * which are the parent's. */
-_Noreturn void process_leave(int status);
 /* Dies with SIGKILL when the parent dies. */
 void process_die_with_parent(void);
 /* Denies every file to this thread and to all it starts later, by Landlock: false where the kernel has none,

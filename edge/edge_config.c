@@ -152,7 +152,7 @@ const struct config_option edge_config_table[] = {
 };
 /* clang-format on */
 
-_Static_assert(IDENTITY_OWNER == 0 && IDENTITY_GROUP == 1 && EDGE_WAIT == 0 && EDGE_FAIL == 1,
+_Static_assert(CLOSED_OWNER == 0 && CLOSED_GROUP == 1 && EDGE_WAIT == 0 && EDGE_FAIL == 1,
                "the choices stand in the order of the enum");
 _Static_assert(LOG_ERROR == 0 && LOG_DEBUG == 3 && LOG_LOGFMT == 0 && LOG_JSON == 1 && SANDBOX_ON == 0 &&
                    SANDBOX_LOG == 1,
@@ -279,7 +279,7 @@ int edge_config_load(struct edge_config *out, const char *file, struct fault *fa
     int err = config_load(file, edge_config_table, out, fault);
     if (err != 0)
         return err;
-    identity_set_readers((enum identity_readers)out->secret_files);
+    closed_set_readers((enum closed_readers)out->secret_files);
     err = check(out, file, fault);
     if (err == 0)
         err = closed_check_place(file, fault);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/log.h"
 #include "common/process.h"
 #include "keyserver/child.h"
 #include "keyserver/net/control.h"
@@ -133,7 +134,7 @@ int children_start_net(struct children *children, const struct server_config *co
             .listener_count = sockets->listener_count,
             .admin = sockets->admin_fd >= 0 ? listeners[sockets->listener_count] : -1};
         name_logs("keyless-server[net]", config);
-        process_leave(net_run(config, &given));
+        log_leave(net_run(config, &given));
     }
     close(control[1]);
     if (pid < 0) {
@@ -156,7 +157,7 @@ int children_start_loader(struct children *children, const struct server_config 
     pid_t supervisor = getpid(), pid = child_fork(&pair[1], 1);
     if (pid == 0) {
         name_logs("keyless-server[loader]", config);
-        process_leave(loader_run(config, supervisor, pair[1]));
+        log_leave(loader_run(config, supervisor, pair[1]));
     }
     close(pair[1]);
     if (pid < 0) {

@@ -171,17 +171,18 @@ static int sort(struct policy *policy, struct fault *fault)
     return 0;
 }
 
-int policy_new(struct policy **out, const struct server_config *config, struct fault *fault)
+int policy_new(struct policy **out, const struct server_key *common, const struct config_sections *keys,
+               struct fault *fault)
 {
-    const struct server_key *sections = config->key_sections.item;
+    const struct server_key *sections = keys->item;
     struct policy *policy = calloc(1, sizeof *policy);
     if (policy != NULL)
-        policy->sections = calloc(config->key_sections.count + 1, sizeof *policy->sections);
+        policy->sections = calloc(keys->count + 1, sizeof *policy->sections);
     int err = policy == NULL || policy->sections == NULL
                   ? fault_set(fault, ERR_MEMORY, "the policy: %s", err_string(ERR_MEMORY))
-                  : compile(&policy->common, &config->key_default, &config->key_default, fault);
-    for (size_t i = 0; i < config->key_sections.count && err == 0; i++)
-        err = add_section(policy, &sections[i], &config->key_default, fault);
+                  : compile(&policy->common, common, common, fault);
+    for (size_t i = 0; i < keys->count && err == 0; i++)
+        err = add_section(policy, &sections[i], common, fault);
     if (err == 0)
         err = sort(policy, fault);
     if (err != 0) {

@@ -8,7 +8,7 @@
 #include "common/address.h"
 #include "common/date.h"
 #include "keyserver/limit.h"
-#include "keyserver/server_config.h"
+#include "keyserver/server_keys.h"
 #include "proto/operation.h"
 
 /* How RSA key exchange is served, as bits. */
@@ -32,9 +32,10 @@ struct policy_rule {
 
 struct policy;
 
-/* Compiles CONFIG, which is borrowed as long as the policy is. ERR_CONFIG with a fault for what contradicts
- * itself. */
-int policy_new(struct policy **out, const struct server_config *config, struct fault *fault) MUST_USE;
+/* Compiles what holds for every key (COMMON) and the sections of single keys (KEYS, of struct server_key),
+ * both borrowed as long as the policy is. ERR_CONFIG with a fault for what contradicts itself. */
+int policy_new(struct policy **out, const struct server_key *common, const struct config_sections *keys,
+               struct fault *fault) MUST_USE;
 void policy_free(struct policy *policy); /* NULL is allowed */
 
 /* The rule of the key with this id and file name. Never NULL. */

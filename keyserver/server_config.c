@@ -117,7 +117,7 @@ const struct config_option server_config_table[] = {
 };
 /* clang-format on */
 
-_Static_assert(IDENTITY_OWNER == 0 && IDENTITY_GROUP == 1, "the choices stand in the order of the enum");
+_Static_assert(CLOSED_OWNER == 0 && CLOSED_GROUP == 1, "the choices stand in the order of the enum");
 _Static_assert(LOG_ERROR == 0 && LOG_DEBUG == 3 && LOG_LOGFMT == 0 && LOG_JSON == 1,
                "the choices stand in the order of the enums");
 _Static_assert(SERVER_AUDIT_SYNC_INTERVAL == 0 && SERVER_AUDIT_SYNC_ALWAYS == 1 && SERVER_AUDIT_REFUSE == 0 &&
@@ -130,7 +130,7 @@ static int check_policy(const struct server_config *config, const char *file, st
 {
     struct policy *policy;
     struct fault why = {.text = ""};
-    int err = policy_new(&policy, config, &why);
+    int err = policy_new(&policy, &config->key_default, &config->key_sections, &why);
     policy_free(policy);
     return err == 0 ? 0 : fault_set(fault, err, "%s: %s", file, why.text);
 }
@@ -179,7 +179,7 @@ static int load(struct server_config *out, int fd, const char *file, struct faul
     int err = config_load_sealed(fd, file, server_config_table, out, fault);
     if (err != 0)
         return err;
-    identity_set_readers((enum identity_readers)out->secret_files);
+    closed_set_readers((enum closed_readers)out->secret_files);
     err = check(out, file, fault);
     if (err == 0 && fd < 0)
         err = closed_check_place(file, fault);

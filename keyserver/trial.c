@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "common/identity.h"
+#include "common/log.h"
 #include "common/privileges.h"
 #include "common/process.h"
 #include "common/secret.h"
@@ -55,7 +56,7 @@ int trial_run(const struct server_config *config, const char *file)
     }
     pid_t pid = child_fork(NULL, 0);
     if (pid == 0)
-        process_leave(vault_try(config, file));
+        log_leave(vault_try(config, file));
     return await(pid, "tries the keys");
 }
 
@@ -69,6 +70,6 @@ int trial_explain(const struct server_config *config, const struct question *que
     }
     pid_t pid = child_fork(NULL, 0);
     if (pid == 0)
-        process_leave(vault_explain(config, question));
+        log_leave(vault_explain(config, question));
     return await(pid, "explains");
 }

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "common/secret.h"
-#include "edge/provider/internal.h"
+#include "edge/provider/provider_internal.h"
 #include "proto/ciphertext.h"
 
 #define CLIENT_KEY_EXCHANGE 16 /* HandshakeType (RFC 5246, 7.4) */

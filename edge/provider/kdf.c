@@ -12,8 +12,8 @@
 #include <string.h>
 
 #include "common/secret.h"
-#include "edge/provider/internal.h"
 #include "edge/provider/prf.h"
+#include "edge/provider/provider_internal.h"
 
 _Static_assert(TLS_MASTER_SIZE == TLS_PREMASTER_SIZE, "decrypt_secret() is for both");
 

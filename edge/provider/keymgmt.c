@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "edge/provider/internal.h"
+#include "edge/provider/provider_internal.h"
 
 static struct remote_key *key_new(const void *provider, const char *name)
 {

@@ -10,7 +10,7 @@
 #include <strings.h>
 
 #include "common/log.h"
-#include "edge/provider/internal.h"
+#include "edge/provider/provider_internal.h"
 
 #define OPENSSL_WITH_FIXES 0x30000080UL /* 3.0.8: keys that cannot be exported work everywhere */
 #define PROVIDERS_MAX      8

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "edge/provider/internal.h"
+#include "edge/provider/provider_internal.h"
 #include "edge/provider/tbs.h"
 
 /* One signature in the making. */

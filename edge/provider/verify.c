@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "common/bytes.h"
-#include "edge/provider/internal.h"
+#include "edge/provider/provider_internal.h"
 
 #define ED25519_SIGNATURE_SIZE 64
 #define DER_SEQUENCE           0x30

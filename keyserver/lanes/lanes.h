@@ -10,8 +10,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LANES 8 /* operations at once */
-
 /* What kernels need, as bits: instructions, and that the system keeps their registers when it changes
  * threads. */
 enum lanes_feature {

@@ -8,11 +8,11 @@
 #ifndef KEYSERVER_LANES_RSA_KERNEL_H
 #define KEYSERVER_LANES_RSA_KERNEL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "keyserver/lanes/lanes.h"
-
+#define LANES           8 /* operations at once */
 #define LANE_DIGIT_BITS 52
 #define LANE_DIGIT_MASK ((UINT64_C(1) << LANE_DIGIT_BITS) - 1)
 #define LANE_BLOCK      10 /* digits; every number has a whole number of blocks */

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "common/err.h"
-#include "keyserver/lanes/lanes.h"
+#include "keyserver/lanes/rsa_kernel.h"
 
 #define RSA_LANES_EXPONENT 65537
 #define RSA_LANES_SIZE_MAX 512 /* bytes of the longest modulus */

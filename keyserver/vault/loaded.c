@@ -97,7 +97,7 @@ static void warn_of_idle_sections(const struct loaded *loaded)
 
 static int load_policy(struct loaded *loaded, struct fault *fault)
 {
-    int err = policy_new(&loaded->policy, loaded->config, fault);
+    int err = policy_new(&loaded->policy, &loaded->config->key_default, &loaded->config->key_sections, fault);
     for (size_t i = 0; i < keystore_count(loaded->keys) && err == 0; i++) {
         const struct key *key = keystore_at(loaded->keys, i);
         err = policy_check_key(loaded->policy, key->id, key->name, fault);

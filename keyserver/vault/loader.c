@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/log.h"
 #include "common/process.h"
 #include "common/sandbox.h"
 #include "keyserver/order.h"
@@ -112,7 +113,7 @@ static _Noreturn void become_vault(struct loader *loader, struct load *load, str
     process_die_with_parent();
     if (n != 1 || getppid() != loader->supervisor)
         _exit(1);
-    process_leave(vault_serve(&load->loaded, &given));
+    log_leave(vault_serve(&load->loaded, &given));
 }
 
 /* A process in between forks the vault and ends, so that the vault becomes a child of the supervisor, which

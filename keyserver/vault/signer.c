@@ -9,6 +9,7 @@
 #include "common/secret.h"
 #include "keyserver/lanes/ec_lanes.h"
 #include "keyserver/lanes/ed_lanes.h"
+#include "keyserver/lanes/lanes.h"
 #include "keyserver/vault/blinding.h"
 #include "keyserver/vault/rsa_task.h"
 

@@ -55,7 +55,7 @@ static void check_policy(const struct server_config *config)
     check_key(&config->key_default);
     for (size_t i = 0; i < config->key_sections.count; i++)
         check_key(&sections[i]);
-    if (policy_new(&policy, config, &fault) != 0) {
+    if (policy_new(&policy, &config->key_default, &config->key_sections, &fault) != 0) {
         must(policy == NULL && fault.text[0] != 0);
         return;
     }

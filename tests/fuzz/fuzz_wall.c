@@ -64,7 +64,7 @@ static void load_policy(void)
                                                           .quota_per_edge = quota,
                                                           .place = {[KEY_QUOTA_PER_EDGE] = place}}};
     struct fault fault;
-    must(policy_new(&policy, &config, &fault) == 0);
+    must(policy_new(&policy, &config.key_default, &config.key_sections, &fault) == 0);
     limits = limits_new(edges, keys, policy);
     must(limits != NULL);
 }

@@ -15,6 +15,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "common/closed.h"
 #include "common/identity.h"
 #include "common/secret.h"
 #include "tests/unit/skip.h"
@@ -99,12 +100,12 @@ static void a_group_may_read_where_that_is_allowed(void **state)
     put_file("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\n", 0440);
     assert_int_equal(identity_load_secret(secret, path, &fault), ERR_CONFIG);
     assert_non_null(strstr(fault.text, "secret_files = \"group\""));
-    identity_set_readers(IDENTITY_GROUP);
+    closed_set_readers(CLOSED_GROUP);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         put_file("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\n", cases[i].mode);
         assert_int_equal(identity_load_secret(secret, path, &fault), cases[i].good ? 0 : ERR_CONFIG);
     }
-    identity_set_readers(IDENTITY_OWNER);
+    closed_set_readers(CLOSED_OWNER);
     put_file("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\n", 0440);
     assert_int_equal(identity_load_secret(secret, path, &fault), ERR_CONFIG);
 }
@@ -150,7 +151,7 @@ static void a_list_may_give_it_to_this_user_and_the_account_alone(void **state)
     assert_int_equal(read_it(&fault), 0);
     assert_true(set_list(mine, 4, 0));
     assert_int_equal(read_it(&fault), ERR_CONFIG);
-    identity_set_account(mine);
+    closed_set_account(mine);
     assert_int_equal(read_it(&fault), 0);
     assert_true(set_list(another, 4, 0));
     assert_int_equal(read_it(&fault), ERR_CONFIG);
@@ -159,7 +160,7 @@ static void a_list_may_give_it_to_this_user_and_the_account_alone(void **state)
     assert_true(set_list(mine, 4, 4));
     assert_int_equal(read_it(&fault), ERR_CONFIG);
     assert_non_null(strstr(fault.text, "lets others use it"));
-    identity_set_account(0);
+    closed_set_account(0);
     unlink(path);
 }
 

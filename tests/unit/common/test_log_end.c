@@ -1,4 +1,5 @@
 /* What is written at the end of a process, in its forks, and when it crashes. */
+#include "common/log.h"
 #include "tests/unit/common/test_log_rig.h"
 
 static void log_and_exit(void)
@@ -18,7 +19,7 @@ static void everything_is_written_at_the_end(void **state)
 static void log_and_leave(void)
 {
     log_and_exit();
-    process_leave(0);
+    log_leave(0);
 }
 
 static void a_fork_that_leaves_has_written_everything(void **state)

@@ -57,7 +57,8 @@ static void load(const char *text, const char *options)
     unload();
     keys_write_text(folder, "server.conf", text);
     snprintf(lines, sizeof lines, OTHER_KEY " rome1" PSK "\n\n" EDGE_KEY " paris1" PSK "%s\n", options);
-    if (server_config_load(&config, conf, &fault) != 0 || policy_new(&policy, &config, &fault) != 0 ||
+    if (server_config_load(&config, conf, &fault) != 0 ||
+        policy_new(&policy, &config.key_default, &config.key_sections, &fault) != 0 ||
         authorized_parse(&edges, lines, strlen(lines), "authorized_edges", &fault) != 0)
         fail_msg("%s", fault.text);
     limits = limits_new(edges, keys, policy);

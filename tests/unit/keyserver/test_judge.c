@@ -144,7 +144,8 @@ static void make_world(struct world *world, const struct key_case *is, const cha
     put_text(key, &key->rate_per_edge, KEY_RATE_PER_EDGE, rate);
     put_text(key, &key->quota, KEY_QUOTA, quota);
     put_text(key, &key->quota_per_edge, KEY_QUOTA_PER_EDGE, "100000/h");
-    assert_int_equal(policy_new(&world->policy, &world->config, &fault), 0);
+    assert_int_equal(
+        policy_new(&world->policy, &world->config.key_default, &world->config.key_sections, &fault), 0);
     world->limits = limits_new(edges, keys, world->policy);
     world->judge = (struct judge){.edges = edges,
                                   .keys = keys,

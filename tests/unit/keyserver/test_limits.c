@@ -60,7 +60,8 @@ static void make(const char *edge_options, const struct wishes wishes[TEST_KEYS]
         put(&section->rate_per_edge, &section->place[KEY_RATE_PER_EDGE], wishes[i].rate_per_edge);
         put(&section->quota_per_edge, &section->place[KEY_QUOTA_PER_EDGE], wishes[i].quota_per_edge);
     }
-    if (authorized_parse(&edges, text, at, "edges", &fault) != 0 || policy_new(&policy, &config, &fault) != 0)
+    if (authorized_parse(&edges, text, at, "edges", &fault) != 0 ||
+        policy_new(&policy, &config.key_default, &config.key_sections, &fault) != 0)
         fail_msg("%s", fault.text);
     limits = limits_new(edges, keys, policy);
     assert_non_null(limits);

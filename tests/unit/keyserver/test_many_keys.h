@@ -66,7 +66,7 @@ static void many_load(struct server_config *config, const char *const options[],
     struct fault fault;
     assert_int_equal(keystore_load(&many.keys, many.folder, group_secret, &fault), 0);
     many_load_edges(options, count);
-    assert_int_equal(policy_new(&many.policy, config, &fault), 0);
+    assert_int_equal(policy_new(&many.policy, &config->key_default, &config->key_sections, &fault), 0);
     many.judge = (struct judge){.edges = many.edges, .keys = many.keys, .policy = many.policy};
 }
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "keyserver/policy.h"
+#include "keyserver/server_config.h"
 
 #define ALL_KEY_OPERATIONS                                                                                   \
     (1u << OP_SIGN_TLS13 | 1u << OP_SIGN_TLS12 | 1u << OP_RSA_MASTER | 1u << OP_RSA_PREMASTER)
@@ -30,7 +31,8 @@ static void load(const char *text)
     assert_non_null(stream);
     assert_true(fputs(text, stream) >= 0);
     fclose(stream);
-    if (server_config_load(&config, file, &fault) != 0 || policy_new(&policy, &config, &fault) != 0)
+    if (server_config_load(&config, file, &fault) != 0 ||
+        policy_new(&policy, &config.key_default, &config.key_sections, &fault) != 0)
         fail_msg("%s", fault.text);
 }
 
@@ -240,7 +242,7 @@ static void contradictions_have_words(void **state)
     (void)state;
     load("");
     struct policy *none = policy;
-    assert_int_equal(policy_new(&none, &bad, &fault), ERR_CONFIG);
+    assert_int_equal(policy_new(&none, &bad.key_default, &bad.key_sections, &fault), ERR_CONFIG);
     assert_null(none);
     assert_string_equal(fault.text,
                         "key_default: not_after (x.conf:9) is before not_before (x.conf:7): it could "

@@ -42,7 +42,7 @@ static int set_up(void **state)
     EVP_PKEY_free(pkey);
     if (keystore_load(&keys, folder, group_secret, &fault) != 0 ||
         authorized_parse(&edges, edges_text, strlen(edges_text), "edges", &fault) != 0 ||
-        policy_new(&policy, &config, &fault) != 0)
+        policy_new(&policy, &config.key_default, &config.key_sections, &fault) != 0)
         fail_msg("%s", fault.text);
     granted = limits_new(edges, keys, policy);
     assert_non_null(granted);

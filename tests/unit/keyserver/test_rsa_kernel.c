@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "common/secret.h"
+#include "keyserver/lanes/lanes.h"
 #include "keyserver/lanes/rsa_kernel.h"
 
 static const size_t block_counts[] = {1, 2, 3, 4, 6, 8};

@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "common/process.h"
 #include "common/secret.h"
+#include "keyserver/lanes/lanes.h"
 #include "keyserver/lanes/rsa_inside.h"
 #include "keyserver/lanes/rsa_kernel.h"
 #include "keyserver/lanes/rsa_lanes.h"

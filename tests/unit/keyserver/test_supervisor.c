@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/log.h"
 #include "common/process.h"
 #include "keyserver/supervisor.h"
 #include "keyserver/trial.h"
@@ -153,7 +154,7 @@ static void start(struct fixture *f)
         if (server_config_load(&config, f->file, &fault) != 0)
             _exit(2);
         log_init("keyless-server", LOG_INFO, LOG_LOGFMT);
-        process_leave(supervisor_run(&config, f->file));
+        log_leave(supervisor_run(&config, f->file));
     }
     close(log[1]);
     f->log_fd = log[0];

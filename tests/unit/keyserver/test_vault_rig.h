@@ -150,7 +150,7 @@ static inline bool rig_start(struct rig *rig)
         if (freopen(rig->log_file, "w", stderr) == NULL)
             _exit(99);
         const struct vault_descriptors given = {.wall = vault_end, .ready = ready[1], .edges = edges};
-        process_leave(vault_run(&rig->config, &given));
+        log_leave(vault_run(&rig->config, &given));
     }
     close(vault_end);
     assert_int_equal(wall_adopt(&rig->wall, net_end), 0);

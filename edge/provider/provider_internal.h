@@ -1,8 +1,8 @@
 /* What the rooms of the provider share: the provider itself, its key object, its dispatch tables and the
  * judgement of answers. Not for anyone outside of edge/provider. A key is immutable once imported; any thread
  * may use it. */
-#ifndef EDGE_PROVIDER_INTERNAL_H
-#define EDGE_PROVIDER_INTERNAL_H
+#ifndef EDGE_PROVIDER_PROVIDER_INTERNAL_H
+#define EDGE_PROVIDER_PROVIDER_INTERNAL_H
 
 #include <openssl/core_dispatch.h>
 #include <openssl/evp.h>
