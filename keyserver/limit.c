@@ -137,8 +137,7 @@ int64_t limit_window_start(const struct limit *quota, int64_t unix_s)
 /* Whether what was counted still counts at UNIX_S. */
 static bool goes_on(const struct limit_window *window, const struct limit *quota, int64_t unix_s)
 {
-    int64_t start = limit_window_start(quota, unix_s);
-    return window->start == start || window->start == start + quota->seconds;
+    return limit_window_start(quota, unix_s) <= window->start;
 }
 
 uint64_t limit_window_used(const struct limit_window *window, const struct limit *quota, int64_t unix_s)
@@ -153,11 +152,7 @@ bool limit_window_check(const struct limit_window *window, const struct limit *q
 
 void limit_window_take(struct limit_window *window, const struct limit *quota, int64_t unix_s)
 {
-    if (quota->count == 0)
-        return;
-    if (!goes_on(window, quota, unix_s))
-        *window = (struct limit_window){.start = limit_window_start(quota, unix_s)};
-    window->used++;
+    limit_window_restore(window, quota, unix_s, 1);
 }
 
 void limit_window_restore(struct limit_window *window, const struct limit *quota, int64_t unix_s,
@@ -165,10 +160,7 @@ void limit_window_restore(struct limit_window *window, const struct limit *quota
 {
     if (quota->count == 0)
         return;
-    int64_t start = limit_window_start(quota, unix_s);
-    if (window->used > 0 && window->start == start + quota->seconds)
-        return;
-    if (window->start != start)
-        *window = (struct limit_window){.start = start};
-    window->used += count;
+    if (!goes_on(window, quota, unix_s))
+        *window = (struct limit_window){.start = limit_window_start(quota, unix_s)};
+    window->used = count < UINT64_MAX - window->used ? window->used + count : UINT64_MAX;
 }

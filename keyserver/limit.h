@@ -49,10 +49,12 @@ void limit_bucket_restore(struct limit_bucket *bucket, const struct limit *rate,
 /* How many are missing at NOW_NS, the last one perhaps in part only. */
 uint64_t limit_bucket_missing(const struct limit_bucket *bucket, const struct limit *rate, uint64_t now_ns);
 
-/* The window of a quota that was counted in last. Zero-initialised has counted nothing.
+/* The newest window of a quota in which something was counted. Zero-initialised has counted nothing.
  *
- * Where the clock is set back into the window before, this one goes on: that gives nobody a second quota.
- * When it is set back further it was wrong before, and counting begins anew. */
+ * No earlier window is ever opened: what is counted at a time before this one counts in this one, so a time
+ * that goes back gives no use back. The window ends when its time is over; so the times should be of a clock
+ * that goes on from the latest time it has shown (epoch.h), and not of the wall clock, which may show a wrong
+ * year once. */
 struct limit_window {
     int64_t start; /* unix time, a multiple of `seconds` */
     uint64_t used;
@@ -60,15 +62,13 @@ struct limit_window {
 
 /* When the window that UNIX_S lies in begins. */
 int64_t limit_window_start(const struct limit *quota, int64_t unix_s);
-/* How many were counted in the window of UNIX_S. */
+/* How many are counted against one more at UNIX_S. */
 uint64_t limit_window_used(const struct limit_window *window, const struct limit *quota, int64_t unix_s);
 /* True when one more may be done at UNIX_S. */
 bool limit_window_check(const struct limit_window *window, const struct limit *quota, int64_t unix_s);
 /* Counts one that was checked. */
 void limit_window_take(struct limit_window *window, const struct limit *quota, int64_t unix_s);
-/* Counts COUNT that were done at UNIX_S, by an earlier process maybe, however many the quota allows; told in
- * the order in which they were done. Of the window before the last one, records may come late: it is past,
- * and they are forgotten. */
+/* Counts COUNT that were done at UNIX_S, by an earlier process maybe, however many the quota allows. */
 void limit_window_restore(struct limit_window *window, const struct limit *quota, int64_t unix_s,
                           uint64_t count);
 

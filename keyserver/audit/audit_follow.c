@@ -26,6 +26,11 @@ static void note_wound(struct audit_follow *follow, const char *what)
             .what = what, .line = follow->lines, .seq = follow->link.seq + 1};
 }
 
+static uint64_t later(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
 /* What a record that fits means for what is kept. */
 static void note_record(struct audit_follow *follow, const struct audit_record *record)
 {
@@ -41,11 +46,10 @@ static void note_record(struct audit_follow *follow, const struct audit_record *
     if (record->type == AUDIT_CHECKPOINT)
         follow->checkpoint_seq = record->seq;
     follow->closed = record->type == AUDIT_ROTATE;
-    if (record->epoch_ms > follow->epoch_ms)
-        follow->epoch_ms = record->epoch_ms;
+    follow->epoch_ms = later(follow->epoch_ms, later(record->epoch_ms, record->time_ms));
     bool wanted = record->type == AUDIT_USE || (of_head && follow->quotas_wanted);
     if (follow->on_record != NULL && wanted)
-        follow->on_record(follow->context, record);
+        follow->on_record(follow->context, record, follow->epoch_ms);
 }
 
 /* The first record of a file is its head and names the record before; no other is a head. */

@@ -20,15 +20,15 @@ struct audit_wound {
 
 struct audit_follow {
     struct audit_hasher *hasher; /* borrowed */
-    /* Is told of every `use` that is read, and of every `quota` and `rate` while `quotas_wanted`; may be
-     * NULL. */
-    void (*on_record)(void *context, const struct audit_record *record);
+    /* Is told of every `use` that is read, and of every `quota` and `rate` while `quotas_wanted`, with the
+     * `epoch_ms` that was reached by then; may be NULL. */
+    void (*on_record)(void *context, const struct audit_record *record, uint64_t epoch_ms);
     void *context;
     bool quotas_wanted;
     struct audit_link anchor; /* a record that was noted elsewhere and must be like that; seq 0 = none */
 
     struct audit_link link;               /* the last record that fits */
-    uint64_t epoch_ms;                    /* the highest that was seen */
+    uint64_t epoch_ms;                    /* the highest that was seen, of `time` too */
     uint64_t checkpoint_seq;              /* of the last checkpoint; 0 = none was seen */
     uint8_t public_key[SIGN_PUBLIC_SIZE]; /* of this file */
     uint64_t records, lines;              /* of this file; the first are those that fit */

@@ -134,7 +134,7 @@ static void refuse_unrecorded(struct desk *desk, const struct wall_request *requ
 
 static void answer_busy(struct desk *desk, uint64_t token, const struct claim *claim)
 {
-    ledger_add(&desk->ledger, claim, AUDIT_BUSY);
+    ledger_add(&desk->ledger, claim, AUDIT_BUSY, &desk->now);
     answer_status(desk, token, claim->kind, STATUS_BUSY);
 }
 
@@ -142,7 +142,7 @@ static void answer_busy(struct desk *desk, uint64_t token, const struct claim *c
 static void answer_lost(struct desk *desk, struct job *lost)
 {
     if (lost->cancelled)
-        ledger_add(&desk->ledger, &lost->claim, AUDIT_CANCELLED);
+        ledger_add(&desk->ledger, &lost->claim, AUDIT_CANCELLED, &desk->now);
     else
         answer_busy(desk, lost->token, &lost->claim);
     wipe(lost, sizeof *lost);
@@ -246,7 +246,7 @@ static void finish(struct desk *desk, const struct job *job)
                   "key=%s op=%s hint=\"a result did not pass its check and was not released; is the "
                   "hardware sound?\"",
                   job->claim.key->name, operation_name(kind));
-    ledger_add(&desk->ledger, &job->claim, result_of(job));
+    ledger_add(&desk->ledger, &job->claim, result_of(job), &desk->now);
     if (!job->cancelled)
         answer(desk, job->token, kind, &job->outcome);
 }
@@ -309,11 +309,19 @@ static void tick_audit(struct desk *desk, uint64_t unix_ms)
     audit_tick(desk->ledger.audit, &now);
 }
 
+/* The wall clock, or what another vault has put on record meanwhile: no vault is behind the log. */
+static uint64_t latest(const struct desk *desk, uint64_t unix_ms)
+{
+    uint64_t recorded_ms = audit_epoch(desk->ledger.audit);
+    return recorded_ms > unix_ms ? recorded_ms : unix_ms;
+}
+
 void desk_tick(struct desk *desk)
 {
     uint64_t before = desk->now.epoch, unix_ms = clock_unix_ms();
     desk->now = (struct moment){.mono_ns = clock_ns(), .unix_s = (int64_t)(unix_ms / 1000)};
-    desk->now.epoch = epoch_clock_turn(&desk->epochs, unix_ms, desk->now.mono_ns / NS_PER_MS);
+    desk->now.epoch = epoch_clock_turn(&desk->epochs, latest(desk, unix_ms), desk->now.mono_ns / NS_PER_MS);
+    desk->now.reached_s = (int64_t)(desk->epochs.time_ms / 1000);
     tick_audit(desk, unix_ms);
     if (desk->now.epoch != before || desk->now.mono_ns / NS_PER_MS >= desk->stats_due_ms)
         send_stats(desk);

@@ -381,7 +381,7 @@ static void find_key_id(const struct judge *judge, const char *text, uint8_t out
 bool explain(const struct judge *judge, const struct explain_files *files, const struct question *question,
              FILE *out)
 {
-    const struct moment now = {.unix_s = question->at};
+    const struct moment now = {.unix_s = question->at, .reached_s = question->at};
     struct operation operation = {.kind = question->operation};
     struct account a = {.question = question, .files = files, .out = out};
     const struct authorized_edge *edge = find_edge(judge, question->edge);

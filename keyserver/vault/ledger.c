@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "common/clock.h"
 #include "keyserver/vault/judge.h"
 
 struct entry {
@@ -76,10 +75,10 @@ static void settle_one(struct ledger *ledger, const struct entry *entry, bool re
         log_use(&entry->claim, recorded ? audit_result_name(entry->result) : "withheld");
 }
 
-void ledger_add(struct ledger *ledger, const struct claim *claim, enum audit_result result)
+void ledger_add(struct ledger *ledger, const struct claim *claim, enum audit_result result,
+                const struct moment *now)
 {
-    const struct entry entry = {
-        .claim = *claim, .then = {.mono_ns = clock_ns(), .unix_s = clock_unix()}, .result = result};
+    const struct entry entry = {.claim = *claim, .then = *now, .result = result};
     audit_add(ledger->audit, claim, result);
     if (buffer_put(&ledger->entries, &entry, sizeof entry) != 0)
         settle_one(ledger, &entry, true); /* it will most likely be */

@@ -20,8 +20,9 @@ struct ledger {
 void ledger_read_on(struct ledger *ledger);
 /* False while uses cannot be recorded: then none should be granted. */
 bool ledger_is_open(const struct ledger *ledger);
-/* A granted request ended with RESULT. */
-void ledger_add(struct ledger *ledger, const struct claim *claim, enum audit_result result);
+/* A granted request ended with RESULT at NOW. */
+void ledger_add(struct ledger *ledger, const struct claim *claim, enum audit_result result,
+                const struct moment *now);
 /* REQUEST was refused. Of CLAIM, edge and key may be NULL. */
 void ledger_add_refusal(struct ledger *ledger, const struct wall_request *request, const struct claim *claim,
                         enum wall_refusal refusal);

@@ -100,7 +100,7 @@ static bool is_as_new(const struct limits *limits, const struct pair *pair, cons
 {
     const struct policy_rule *rule = limits->rules[pair->key_next - 1];
     return limit_bucket_full(&pair->counter.rate, &rule->rate_per_edge, now->mono_ns) &&
-           limit_window_used(&pair->counter.quota, &rule->quota_per_edge, now->unix_s) == 0;
+           limit_window_used(&pair->counter.quota, &rule->quota_per_edge, now->reached_s) == 0;
 }
 
 /* Moves the pairs that are not as new into a table of which they take at most half. */
@@ -182,7 +182,7 @@ bool limits_check_rate(const struct limits_use *use, const struct moment *now)
 bool limits_check_quota(const struct limits_use *use, const struct moment *now)
 {
     for (size_t i = 0; i < use->count; i++)
-        if (!limit_window_check(&use->part[i].counter->quota, use->part[i].quota, now->unix_s))
+        if (!limit_window_check(&use->part[i].counter->quota, use->part[i].quota, now->reached_s))
             return false;
     return true;
 }
@@ -191,7 +191,7 @@ void limits_take(const struct limits_use *use, const struct moment *now)
 {
     for (size_t i = 0; i < use->count; i++) {
         limit_bucket_take(&use->part[i].counter->rate, use->part[i].rate, now->mono_ns);
-        limit_window_take(&use->part[i].counter->quota, use->part[i].quota, now->unix_s);
+        limit_window_take(&use->part[i].counter->quota, use->part[i].quota, now->reached_s);
     }
 }
 
@@ -238,7 +238,7 @@ static int restore_use(struct limits *limits, const struct authorized_edge *edge
     int err = find_place(limits, &place, edge, key, then);
     if (err != 0 || place.counter == NULL)
         return err;
-    limit_window_restore(&place.counter->quota, place.quota, then->unix_s, 1);
+    limit_window_restore(&place.counter->quota, place.quota, then->reached_s, 1);
     if (then->mono_ns != 0)
         limit_bucket_restore(&place.counter->rate, place.rate, then->mono_ns, 1);
     return 0;
@@ -277,11 +277,11 @@ static int find_named(struct limits *limits, struct place *out, const char *edge
 
 int limits_restore_quota(struct limits *limits, const struct limits_quota *quota)
 {
-    const struct moment then = {.unix_s = quota->start};
+    const struct moment then = {.reached_s = quota->start};
     struct place place;
     int err = find_named(limits, &place, quota->edge, quota->key, &then);
     if (err == 0 && place.counter != NULL)
-        limit_window_restore(&place.counter->quota, place.quota, then.unix_s, quota->used);
+        limit_window_restore(&place.counter->quota, place.quota, then.reached_s, quota->used);
     return err;
 }
 
@@ -332,19 +332,20 @@ static void tell_quota(const char *edge, const char *key, const struct place *pl
 {
     const struct teller *teller = user;
     const struct limit_window *window = &place->counter->quota;
-    const struct limits_quota quota = {.edge = edge,
-                                       .key = key,
-                                       .seconds = place->quota->seconds,
-                                       .start = window->start,
-                                       .used = limit_window_used(window, place->quota, teller->now.unix_s)};
+    const struct limits_quota quota = {
+        .edge = edge,
+        .key = key,
+        .seconds = place->quota->seconds,
+        .start = window->start,
+        .used = limit_window_used(window, place->quota, teller->now.reached_s)};
     if (quota.used > 0)
         teller->quota(&quota, teller->user);
 }
 
-void limits_each_quota(const struct limits *limits, int64_t unix_s,
+void limits_each_quota(const struct limits *limits, int64_t reached_s,
                        void (*tell)(const struct limits_quota *quota, void *user), void *user)
 {
-    struct teller teller = {.now = {.unix_s = unix_s}, .quota = tell, .user = user};
+    struct teller teller = {.now = {.reached_s = reached_s}, .quota = tell, .user = user};
     each_place(limits, tell_quota, &teller);
 }
 

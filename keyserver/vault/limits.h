@@ -63,9 +63,9 @@ struct limits_rate {
 };
 
 /* Counts a use that was granted at THEN, maybe by an earlier vault, against the rates and quotas that there
- * are now: against a quota if it lies in the last window, against a rate as far as that has not made up for
- * it yet. With a mono_ns of 0 against quotas only. Uses are told in the order in which they were. Names that
- * there are no more count nothing. ERR_MEMORY. */
+ * are now: against a quota in the window of then, or in a later one that has begun, against a rate as far as
+ * that has not made up for it yet. With a mono_ns of 0 against quotas only. Uses are told in the order in
+ * which they were. Names that there are no more count nothing. ERR_MEMORY. */
 int limits_restore_use(struct limits *limits, const char *edge, const char *key,
                        const struct moment *then) MUST_USE;
 /* The same for a number of uses that limits_each_quota() told of, before the uses that came after that.
@@ -74,8 +74,8 @@ int limits_restore_quota(struct limits *limits, const struct limits_quota *quota
 /* The same for limits_each_rate(), which told at THEN. ERR_MEMORY. */
 int limits_restore_rate(struct limits *limits, const struct limits_rate *rate,
                         const struct moment *then) MUST_USE;
-/* Tells of every quota of which something has been used in the window of UNIX_S, in no order. */
-void limits_each_quota(const struct limits *limits, int64_t unix_s,
+/* Tells of every quota of which something has been used in the window of REACHED_S, in no order. */
+void limits_each_quota(const struct limits *limits, int64_t reached_s,
                        void (*tell)(const struct limits_quota *quota, void *user), void *user);
 /* Tells of every rate that has not made up for all uses at NOW, in no order. */
 void limits_each_rate(const struct limits *limits, const struct moment *now,

@@ -7,7 +7,8 @@
 struct moment {
     uint64_t mono_ns; /* of clock_ns() */
     int64_t unix_s;
-    uint64_t epoch; /* the current one */
+    int64_t reached_s; /* the same, but never set back (epoch.h): quotas are counted by it */
+    uint64_t epoch;    /* the current one */
 };
 
 #endif

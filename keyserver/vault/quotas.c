@@ -36,10 +36,10 @@ static uint64_t mono_of(uint64_t unix_ms)
     return age_ms > RATE_LASTS_MS || age_ms * 1000000 >= now_ns ? 0 : now_ns - age_ms * 1000000;
 }
 
-static int restore(struct limits *limits, const struct audit_record *record)
+static int restore(struct limits *limits, const struct audit_record *record, uint64_t reached_ms)
 {
     const struct moment then = {.mono_ns = mono_of(record->time_ms),
-                                .unix_s = (int64_t)(record->time_ms / 1000)};
+                                .reached_s = (int64_t)(reached_ms / 1000)};
     const struct limits_rate rate = {
         .edge = name_of(record->edge), .key = name_of(record->key), .used = record->used};
     if (record->type == AUDIT_QUOTA)
@@ -51,10 +51,11 @@ static int restore(struct limits *limits, const struct audit_record *record)
     return limits_restore_use(limits, record->edge, record->key, &then);
 }
 
-static void on_record(void *context, const struct audit_record *record)
+static void on_record(void *context, const struct audit_record *record, uint64_t reached_ms)
 {
     struct quotas *quotas = context;
-    if (restore(quotas->granted, record) != 0 || restore(quotas->recorded, record) != 0)
+    if (restore(quotas->granted, record, reached_ms) != 0 ||
+        restore(quotas->recorded, record, reached_ms) != 0)
         complain();
 }
 
@@ -91,7 +92,7 @@ static void each(void *context, const struct moment *now, audit_tell *told, void
 {
     const struct quotas *quotas = context;
     struct teller teller = {told, user};
-    limits_each_quota(quotas->recorded, now->unix_s, tell_quota, &teller);
+    limits_each_quota(quotas->recorded, now->reached_s, tell_quota, &teller);
     limits_each_rate(quotas->recorded, now, tell_rate, &teller);
 }
 

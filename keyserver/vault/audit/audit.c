@@ -9,7 +9,8 @@
 #include "keyserver/vault/audit/audit_internal.h"
 #include "keyserver/vault/audit/audit_use.h"
 
-#define PERIOD_MS   1000  /* between two ticks that do something, at most */
+#define PERIOD_MS   1000 /* between two ticks that do something, at most */
+#define HOUR_MS     3600000
 #define ANNOUNCE_MS 60000 /* between two lines about checkpoints, and between two complaints */
 
 /* ---- failure ---- */
@@ -149,6 +150,16 @@ static void add_checkpoint(struct audit *audit, bool at_once)
     audit_log_add_checkpoint(&audit->log);
 }
 
+/* Windows of quotas begin with an hour of the time of epochs. While the wall clock is behind that, the times
+ * of records do not say which hour they are of: so a checkpoint, which does, stands before the first of them.
+ */
+static void add_hour(struct audit *audit)
+{
+    uint64_t reached_ms = audit_log_epoch(&audit->log);
+    if (reached_ms > audit->log.time_ms && reached_ms / HOUR_MS != audit->log.head.epoch_ms / HOUR_MS)
+        audit_log_add_checkpoint(&audit->log);
+}
+
 enum occasion { ON_COMMIT, ON_TICK, ON_CLOSE };
 
 static int write_out(struct audit *audit, enum occasion occasion)
@@ -160,9 +171,10 @@ static int write_out(struct audit *audit, enum occasion occasion)
     if (err != 0)
         return err;
     add_news(audit);
-    if (occasion == ON_COMMIT)
+    if (occasion == ON_COMMIT) {
+        add_hour(audit);
         add_batch(audit);
-    else
+    } else
         add_counts(audit);
     if (occasion == ON_CLOSE)
         audit_log_add(&audit->log, &(struct audit_record){.type = AUDIT_STOP});

@@ -41,8 +41,10 @@ struct audit_quotas {
     /* Is told, in the order of the log, of what stands in its newest file at the start, each `quota`
      * (`used` of it since `start_s`), each `rate` (`used`, and not made up for when it was recorded) and each
      * `use`, and later of each `use` that another vault has written.
-     * A use counts when its result is AUDIT_OK. What this vault itself adds is not told. */
-    void (*on_record)(void *context, const struct audit_record *record);
+     * A use counts when its result is AUDIT_OK. REACHED_MS is the time of epochs when it was recorded, no
+     * earlier than its `time`; after a clock that was set back, no earlier than the hour of that. What this
+     * vault itself adds is not told. */
+    void (*on_record)(void *context, const struct audit_record *record, uint64_t reached_ms);
     /* Tells of every quota of which something was used in the window of NOW (type, edge, key, window_s,
      * start_s and used are set), and of every rate that has not made up for all uses (type, edge, key and
      * used). Called when a file begins, twice with the same NOW and result, so that the file holds all that

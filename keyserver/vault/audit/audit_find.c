@@ -107,21 +107,22 @@ static int take_up(struct audit_log *log, uint64_t seq, bool *begun)
     return err;
 }
 
-/* The note of the last checkpoint: the log is not to be shorter than that, nor another. */
-static void take_head(struct audit_log *log)
+/* The note of the last checkpoint: the log is not to be shorter than that, nor another. Returns the time of
+ * epochs that it has; 0 without a note. */
+static uint64_t take_head(struct audit_log *log)
 {
     struct audit_head head;
     int err = audit_head_load(log->folder, &head);
     if (err == ERR_NOT_FOUND)
-        return;
+        return 0;
     if (err != 0 || !audit_head_verify(&head, log->key->public)) {
         log_event(LOG_WARN, "audit_head_ignored",
                   "file=" AUDIT_HEAD_FILE " error=\"not signed by the key of this log\"");
-        return;
+        return 0;
     }
     log->follow.anchor = head.link;
-    log->follow.epoch_ms = head.epoch_ms;
     log->least = head.link.seq;
+    return head.epoch_ms;
 }
 
 /* Compares what was found with the note; HIGHEST is the first record of the newest file, or 0. */
@@ -144,12 +145,14 @@ static int find_end(struct audit_log *log)
 {
     struct listing list = {.seq = NULL};
     bool found = false;
-    take_head(log); /* before the files: another vault may be writing both */
+    uint64_t epoch_ms = take_head(log); /* before the files: another vault may be writing both */
     int err = list_files(&list, log->folder);
     for (size_t i = list.count; i-- > 0 && err == 0 && !found;)
         err = take_up(log, list.seq[i], &found);
     if (err == 0)
         compare_with_head(log, list.count > 0 ? list.seq[list.count - 1] : 0);
+    if (epoch_ms > log->follow.epoch_ms) /* not before: each record is told with what was reached by then */
+        log->follow.epoch_ms = epoch_ms;
     free(list.seq);
     return err;
 }

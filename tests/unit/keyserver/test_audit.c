@@ -268,8 +268,9 @@ struct counters {
     unsigned quotas, rates, uses;
 };
 
-static void count_record(void *context, const struct audit_record *record)
+static void count_record(void *context, const struct audit_record *record, uint64_t reached_ms)
 {
+    (void)reached_ms;
     struct counters *c = context;
     unsigned edge = (unsigned)(record->edge[4] - '0');
     assert_true(edge < RIG_EDGES);
@@ -290,7 +291,7 @@ static void count_record(void *context, const struct audit_record *record)
 static void each_quota(void *context, const struct moment *now, audit_tell *tell, void *user)
 {
     const struct counters *c = context;
-    assert_in_range(now->unix_s, 1769817600, 1769817600 + 86399);
+    assert_in_range(now->reached_s, 1769817600, 1769817600 + 86399);
     assert_int_equal(now->mono_ns, rig.now.mono_ms * 1000000);
     for (size_t i = 0; i < RIG_EDGES; i++) {
         struct audit_record quota = {
@@ -327,6 +328,70 @@ static void quotas_outlast_rotation_and_restart(void **state)
     }
     assert_true(rig_count(&rig, AUDIT_QUOTA) > 10);
     rig_assert_whole(&rig, false);
+}
+
+/* ---- a clock that was wrong ---- */
+
+#define HOUR_MS 3600000u
+#define HOURS   5
+
+struct hours {
+    uint64_t first;
+    unsigned used[HOURS];
+    bool back;
+    uint64_t reached_ms;
+};
+
+static void count_hour(void *context, const struct audit_record *record, uint64_t reached_ms)
+{
+    struct hours *hours = context;
+    uint64_t hour = reached_ms / HOUR_MS - hours->first;
+    assert_true(reached_ms >= record->time_ms && hour < HOURS);
+    hours->back |= reached_ms < hours->reached_ms;
+    hours->reached_ms = reached_ms;
+    hours->used[hour]++;
+}
+
+/* The clock was years ahead and is back: the times of the records are of one hour, but what is restored is
+ * what was counted in each hour that passed. */
+static void each_use_is_restored_in_the_hour_in_which_it_was_counted(void **state)
+{
+    struct hours hours = {.first = (RIG_START_MS + UINT64_C(87600) * HOUR_MS) / HOUR_MS};
+    const struct audit_quotas quotas = {&hours, count_hour, NULL};
+    unsigned number = 0;
+    (void)state;
+    rig.config.checkpoint = 100 * HOUR_MS; /* none comes by itself */
+    rig.now.epoch_ms = hours.first * HOUR_MS;
+    rig_open(&rig);
+    for (unsigned hour = 0; hour < HOURS; hour++, rig.now.epoch_ms += HOUR_MS) {
+        audit_tick(rig.audit, &rig.now);
+        for (unsigned i = 0; i < 10 * hour; i++)
+            assert_int_equal(rig_use(&rig, number++), 0);
+    }
+    rig_close(&rig);
+    assert_int_equal(rig_try_open(&rig, &quotas), 0);
+    for (unsigned hour = 0; hour < HOURS; hour++)
+        assert_int_equal(hours.used[hour], 10 * hour);
+    assert_false(hours.back);
+    rig_close(&rig);
+    assert_true(rig_count(&rig, AUDIT_CHECKPOINT) <= HOURS + 2);
+    rig_assert_whole(&rig, false);
+}
+
+/* Before a vault signs: what was recorded says how far the time went. */
+static void the_time_of_a_record_was_reached(void **state)
+{
+    struct audit *other;
+    (void)state;
+    rig_open(&rig);
+    rig.now.unix_ms = rig.now.epoch_ms = RIG_START_MS + UINT64_C(1000) * HOUR_MS;
+    audit_tick(rig.audit, &rig.now);
+    assert_int_equal(rig_use(&rig, 0), 0);
+    other = rig.audit; /* another vault's from here on, or one that stands still */
+    rig.now.unix_ms = rig.now.epoch_ms = RIG_START_MS;
+    rig_open(&rig);
+    assert_int_equal(audit_epoch(rig.audit), RIG_START_MS + UINT64_C(1000) * HOUR_MS);
+    audit_close(other);
 }
 
 static void the_time_of_epochs_comes_back(void **state)
@@ -498,6 +563,8 @@ int main(void)
         TEST(a_restart_goes_on_where_the_log_ends),
         TEST(files_rotate_by_size_and_each_stands_by_itself),
         TEST(quotas_outlast_rotation_and_restart),
+        TEST(each_use_is_restored_in_the_hour_in_which_it_was_counted),
+        TEST(the_time_of_a_record_was_reached),
         TEST(the_time_of_epochs_comes_back),
         TEST(a_commit_of_nothing_writes_nothing),
         TEST(what_was_added_without_a_commit_is_not_recorded),

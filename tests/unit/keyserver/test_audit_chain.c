@@ -192,13 +192,14 @@ static void make_lines(void)
 
 static unsigned told;
 
-static void tell(void *context, const struct audit_record *record)
+static struct audit_follow follow;
+
+static void tell(void *context, const struct audit_record *record, uint64_t epoch_ms)
 {
+    assert_true(epoch_ms >= record->time_ms && epoch_ms == follow.epoch_ms);
     (void)context;
     told += record->type == AUDIT_USE;
 }
-
-static struct audit_follow follow;
 
 static void begin(void)
 {

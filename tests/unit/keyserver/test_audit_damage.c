@@ -330,8 +330,9 @@ static void some_quotas(void *context, const struct moment *now, audit_tell *tel
 
 static unsigned quotas_told;
 
-static void tell_quota(void *context, const struct audit_record *record)
+static void tell_quota(void *context, const struct audit_record *record, uint64_t reached_ms)
 {
+    (void)reached_ms;
     (void)context;
     quotas_told += record->type == AUDIT_QUOTA;
 }

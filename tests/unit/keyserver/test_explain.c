@@ -351,7 +351,7 @@ static enum wall_refusal judged(const struct question *question, const struct op
 {
     struct wall_request request = {
         .token = 1, .kind = WALL_OPERATION, .from_family = AF_INET, .operation = *operation};
-    const struct moment now = {.unix_s = question->at, .epoch = EPOCH};
+    const struct moment now = {.unix_s = question->at, .reached_s = question->at, .epoch = EPOCH};
     struct judgement judgement;
     memset(request.edge_key, 1, sizeof request.edge_key);
     memcpy(request.from, &question->from.u.v4.sin_addr, 4);

@@ -23,7 +23,7 @@ static const enum operation_kind kinds[] = {OP_SIGN_TLS13, OP_SIGN_TLS12, OP_RSA
 #define KINDS (sizeof kinds / sizeof kinds[0])
 static const uint8_t group_secret[32] = {1};
 static struct hasher hasher;
-static const struct moment now = {.mono_ns = 5, .unix_s = NOON, .epoch = EPOCH};
+static const struct moment now = {.mono_ns = 5, .unix_s = NOON, .reached_s = NOON, .epoch = EPOCH};
 static char place[] = "server.conf:1";
 
 static char folder[KEYS_PATH_SIZE];
@@ -449,6 +449,7 @@ static void a_refused_request_leaves_every_limit_as_it_was(void **state)
     assert_int_equal(judge_at(&world, &right, &later), REFUSAL_NONE);
     assert_int_equal(judge_at(&world, &right, &later), REFUSAL_QUOTA);
     later.unix_s += 3600;
+    later.reached_s += 3600;
     later.mono_ns += 1000000000; /* both edges of validity: the edge's time is this very second */
     assert_int_equal(judge_at(&world, &right, &later), REFUSAL_VALIDITY);
     unmake_world(&world);

@@ -315,9 +315,31 @@ static void a_clock_set_back_gives_no_second_quota(void **state)
     assert_false(use(&window, &quota, 7199));
     assert_false(use(&window, &quota, 3600));
     assert_false(use(&window, &quota, 7200));
-    assert_true(use(&window, &quota, 3599)); /* further back: it was wrong before */
-    assert_true(use(&window, &quota, 3599));
-    assert_false(use(&window, &quota, 3599));
+    assert_false(use(&window, &quota, 3599)); /* further back: no less */
+    assert_false(use(&window, &quota, -86400));
+    assert_true(use(&window, &quota, 10800)); /* and forth again: a new hour is new once */
+    assert_true(use(&window, &quota, 7200));
+    assert_false(use(&window, &quota, 10800));
+    assert_false(use(&window, &quota, 7200));
+}
+
+/* However a time goes back and forth, as many pass as windows have been reached for the first time. */
+static void no_window_gives_its_quota_twice(void **state)
+{
+    const struct limit quota = {7, 3600};
+    struct limit_window window = {.start = 0};
+    unsigned passed = 0, windows = 0;
+    int64_t highest = 0;
+    (void)state;
+    for (unsigned i = 0; i < 20000; i++) {
+        int64_t hour = 1 + random_below(i / 100 + 1);
+        windows += hour > highest;
+        highest = hour > highest ? hour : highest;
+        for (unsigned j = random_below(20); j > 0; j--)
+            passed += use(&window, &quota, 3600 * hour + random_below(3600));
+        assert_true(passed <= 7 * windows);
+    }
+    assert_true(passed > 7);
 }
 
 static void random_uses_are_counted_as_in_the_model(void **state)
@@ -345,14 +367,15 @@ static void what_was_used_before_is_restored(void **state)
     assert_int_equal(limit_window_used(&window, &quota, 3602), 9);
     assert_false(use(&window, &quota, 3602));
     limit_window_restore(&window, &quota, 7200, 3);
-    limit_window_restore(&window, &quota, 7199, 1); /* late: of a window that is past */
     limit_window_restore(&window, &quota, 7201, 1);
     assert_int_equal(limit_window_used(&window, &quota, 7200), 4);
     assert_true(use(&window, &quota, 7300));
     assert_false(use(&window, &quota, 7300));
     assert_true(use(&window, &quota, 10800));
-    limit_window_restore(&window, &quota, 3600, 2); /* the clock was wrong, and was mended */
-    assert_int_equal(limit_window_used(&window, &quota, 3600), 2);
+    limit_window_restore(&window, &quota, 3600, 2); /* of an earlier one: it counts all the same */
+    assert_int_equal(limit_window_used(&window, &quota, 10800), 3);
+    limit_window_restore(&window, &quota, 10800, UINT64_MAX);
+    assert_false(use(&window, &quota, 10801));
 }
 
 /* However many are told, however large the numbers: what is missing is never more than the bucket holds. */
@@ -398,6 +421,7 @@ int main(void)
         cmocka_unit_test(windows_begin_with_the_hour_and_the_day_of_utc),
         cmocka_unit_test(a_window_gives_exactly_its_quota),
         cmocka_unit_test(a_clock_set_back_gives_no_second_quota),
+        cmocka_unit_test(no_window_gives_its_quota_twice),
         cmocka_unit_test(random_uses_are_counted_as_in_the_model),
         cmocka_unit_test(what_was_used_before_is_restored),
         cmocka_unit_test(what_is_missing_is_counted_in_whole_uses),

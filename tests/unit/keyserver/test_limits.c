@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "keyserver/vault/epoch.h"
 #include "keyserver/vault/limits.h"
 #include "tests/unit/keyserver/test_keys.h"
 
@@ -100,9 +101,9 @@ static const struct key *key_number(size_t key)
 }
 
 /* What the judge does: 'r' and 'q' name what refused, '+' is granted. */
-static char use(size_t edge, size_t key, uint64_t mono_ns, int64_t unix_s)
+static char use(size_t edge, size_t key, uint64_t mono_ns, int64_t reached_s)
 {
-    const struct moment now = {.mono_ns = mono_ns, .unix_s = unix_s};
+    const struct moment now = {.mono_ns = mono_ns, .reached_s = reached_s};
     struct limits_use one;
     assert_int_equal(limits_open(limits, &one, authorized_at(edges, edge), key_number(key), &now), 0);
     if (!limits_check_rate(&one, &now))
@@ -113,10 +114,10 @@ static char use(size_t edge, size_t key, uint64_t mono_ns, int64_t unix_s)
     return '+';
 }
 
-static unsigned use_all(size_t edge, size_t key, uint64_t mono_ns, int64_t unix_s)
+static unsigned use_all(size_t edge, size_t key, uint64_t mono_ns, int64_t reached_s)
 {
     unsigned count = 0;
-    while (count < 1000 && use(edge, key, mono_ns, unix_s) == '+')
+    while (count < 1000 && use(edge, key, mono_ns, reached_s) == '+')
         count++;
     return count;
 }
@@ -412,7 +413,7 @@ static void what_was_told_is_restored(void **state)
     assert_int_equal(use_all(0, KEY_C, S, NOON), 8); /* ten a day, of which two were used */
 }
 
-#define AT(unix) (&(struct moment){.unix_s = (unix)})
+#define AT(unix) (&(struct moment){.reached_s = (unix)})
 
 static void uses_are_restored_one_by_one(void **state)
 {
@@ -438,9 +439,28 @@ static void uses_are_restored_one_by_one(void **state)
     assert_int_equal(use_all(0, KEY_B, S, NOON), 1);
 }
 
+/* The clock was years ahead for an hour and is back: the time of quotas goes on from there, so the quota is
+ * new an hour later, not years later; and in no hour before. */
+static void a_clock_that_was_far_ahead_blocks_no_key_for_longer_than_a_window(void **state)
+{
+    const uint64_t right_ms = UINT64_C(1000) * NOON, wrong_ms = right_ms + UINT64_C(87600000) * HOUR;
+    const struct wishes wishes[TEST_KEYS] = {[KEY_A] = {.quota = word("5/h")}};
+    struct epoch_clock clock;
+    (void)state;
+    make("", wishes);
+    epoch_clock_start(&clock, 30000, right_ms, 0, 0);
+    assert_int_equal(use_all(0, KEY_A, S, (int64_t)(clock.time_ms / 1000)), 5);
+    epoch_clock_turn(&clock, wrong_ms, 1000);
+    assert_int_equal(use_all(0, KEY_A, S, (int64_t)(clock.time_ms / 1000)), 5);
+    for (uint64_t minute = 1; minute <= 180; minute++) {
+        epoch_clock_turn(&clock, right_ms + minute * 60000, 1000 + minute * 60000);
+        assert_int_equal(use_all(0, KEY_A, S, (int64_t)(clock.time_ms / 1000)), minute % 60 == 0 ? 5 : 0);
+    }
+}
+
 static void restore_used(const char *edge, const char *key, uint64_t mono_ns, unsigned count)
 {
-    const struct moment then = {.mono_ns = mono_ns, .unix_s = NOON};
+    const struct moment then = {.mono_ns = mono_ns, .reached_s = NOON};
     for (unsigned i = 0; i < count; i++)
         assert_int_equal(limits_restore_use(limits, edge, key, &then), 0);
 }
@@ -520,6 +540,7 @@ int main(void)
         LIMITS_TEST(random_uses_are_limited_as_in_the_model),
         LIMITS_TEST(pairs_are_made_on_use_and_stay_as_long_as_they_matter),
         LIMITS_TEST(pairs_that_are_as_new_are_forgotten),
+        LIMITS_TEST(a_clock_that_was_far_ahead_blocks_no_key_for_longer_than_a_window),
         LIMITS_TEST(every_quota_in_use_is_told_by_name),
         LIMITS_TEST(what_was_told_is_restored),
         LIMITS_TEST(uses_are_restored_one_by_one),

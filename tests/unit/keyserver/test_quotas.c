@@ -64,7 +64,7 @@ static int tear_down(void **state)
 /* How many uses by the edge are granted from NOON on. */
 static unsigned use_all(size_t edge)
 {
-    const struct moment now = {.mono_ns = 1, .unix_s = NOON};
+    const struct moment now = {.mono_ns = 1, .reached_s = NOON};
     unsigned count = 0;
     struct limits_use use;
     for (; count < 100; count++) {
@@ -82,7 +82,7 @@ static void tell_used(const char *edge, const char *key, uint64_t used)
     struct audit_record record = {.type = AUDIT_QUOTA, .start_s = NOON, .used = used};
     snprintf(record.edge, sizeof record.edge, "%s", edge);
     snprintf(record.key, sizeof record.key, "%s", key);
-    quotas.audit.on_record(quotas.audit.context, &record);
+    quotas.audit.on_record(quotas.audit.context, &record, UINT64_C(1000) * NOON);
 }
 
 static void tell_use(const char *edge, enum audit_result result)
@@ -90,7 +90,7 @@ static void tell_use(const char *edge, enum audit_result result)
     struct audit_record record = {
         .type = AUDIT_USE, .key = "www", .time_ms = UINT64_C(1000) * NOON + 999, .result = result};
     snprintf(record.edge, sizeof record.edge, "%s", edge);
-    quotas.audit.on_record(quotas.audit.context, &record);
+    quotas.audit.on_record(quotas.audit.context, &record, record.time_ms);
 }
 
 static void note(struct audit_record *quota, void *text)
@@ -108,7 +108,7 @@ static void note(struct audit_record *quota, void *text)
 static const char *head_at(uint64_t mono_ns)
 {
     static char text[2048];
-    const struct moment now = {.mono_ns = mono_ns, .unix_s = NOON};
+    const struct moment now = {.mono_ns = mono_ns, .reached_s = NOON};
     text[0] = 0;
     quotas.audit.each(quotas.audit.context, &now, note, text);
     return text;
@@ -146,8 +146,8 @@ static void what_is_only_granted_is_told_by_its_own_record(void **state)
     assert_string_equal(head(), "");
     assert_int_equal(use_all(0), 5);
     assert_string_equal(head(), "");
-    quotas_note(&quotas, &claim, &(struct moment){.mono_ns = 1, .unix_s = NOON});
-    quotas_note(&quotas, &claim, &(struct moment){.mono_ns = 1, .unix_s = NOON});
+    quotas_note(&quotas, &claim, &(struct moment){.mono_ns = 1, .reached_s = NOON});
+    quotas_note(&quotas, &claim, &(struct moment){.mono_ns = 1, .reached_s = NOON});
     assert_string_equal(head(),
                         "[paris1/ 86400 from -43200: 2][/www 3600 from 0: 2][paris1/www 3600 from 0: 2]");
     tell_use("paris1", AUDIT_OK); /* another vault's */
@@ -167,9 +167,9 @@ static void recent_uses_are_used_up_of_a_rate(void **state)
                                       .key = "www",
                                       .time_ms = clock_unix_ms() - minutes[i] * MINUTE_MS,
                                       .result = AUDIT_OK};
-        const struct moment now = {.mono_ns = clock_ns(), .unix_s = clock_unix()};
+        const struct moment now = {.mono_ns = clock_ns(), .reached_s = clock_unix()};
         struct limits_use use;
-        quotas.audit.on_record(quotas.audit.context, &record);
+        quotas.audit.on_record(quotas.audit.context, &record, record.time_ms);
         assert_int_equal(limits_open(granted, &use, authorized_at(edges, 2), keystore_at(keys, 0), &now), 0);
         /* A machine that has not run for so long knows no such time. */
         used |= minutes[i] < 60 && now.mono_ns > UINT64_C(1000000) * MINUTE_MS * minutes[i];
@@ -183,7 +183,7 @@ static void recent_uses_are_used_up_of_a_rate(void **state)
 static void what_a_rate_has_not_made_up_for_outlasts_the_file(void **state)
 {
     const uint64_t hour_ns = UINT64_C(60000000) * MINUTE_MS;
-    const struct moment now = {.mono_ns = clock_ns(), .unix_s = clock_unix()};
+    const struct moment now = {.mono_ns = clock_ns(), .reached_s = clock_unix()};
     struct claim claim = {.edge = authorized_at(edges, 2), .key = keystore_at(keys, 0)};
     struct audit_record rate = {
         .type = AUDIT_RATE, .edge = "hourly", .used = 1, .time_ms = clock_unix_ms() - 2 * 60 * MINUTE_MS};
@@ -195,14 +195,14 @@ static void what_a_rate_has_not_made_up_for_outlasts_the_file(void **state)
     assert_null(strstr(head_at(now.mono_ns + hour_ns), "[rate"));
 
     assert_int_equal(limits_open(granted, &use, claim.edge, claim.key, &now), 0);
-    quotas.audit.on_record(quotas.audit.context, &rate); /* of two hours ago */
+    quotas.audit.on_record(quotas.audit.context, &rate, rate.time_ms); /* of two hours ago */
     assert_true(limits_check_rate(&use, &now));
     rate.time_ms = clock_unix_ms();
     snprintf(rate.edge, sizeof rate.edge, "gone");
-    quotas.audit.on_record(quotas.audit.context, &rate);
+    quotas.audit.on_record(quotas.audit.context, &rate, rate.time_ms);
     assert_true(limits_check_rate(&use, &now));
     snprintf(rate.edge, sizeof rate.edge, "hourly");
-    quotas.audit.on_record(quotas.audit.context, &rate);
+    quotas.audit.on_record(quotas.audit.context, &rate, rate.time_ms);
     assert_false(limits_check_rate(&use, &now));
 }
 
