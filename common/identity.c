@@ -165,3 +165,24 @@ int identity_save_secret(const char *path, const uint8_t secret[static 32], stru
     }
     return err;
 }
+
+static bool is_same_file(const char *a, const char *b)
+{
+    struct stat one, other;
+    if (a == NULL || b == NULL)
+        return false;
+    return strcmp(a, b) == 0 || (stat(a, &one) == 0 && stat(b, &other) == 0 && one.st_dev == other.st_dev &&
+                                 one.st_ino == other.st_ino);
+}
+
+int identity_check_apart(const char *file, const struct identity_file *files, size_t count,
+                         struct fault *fault)
+{
+    for (size_t i = 0; i < count; i++)
+        for (size_t j = 0; j < i; j++)
+            if (is_same_file(files[i].path, files[j].path))
+                return fault_set(fault, ERR_CONFIG,
+                                 "%s: %s and %s are one file, %s; each secret has a file of its own", file,
+                                 files[i].option, files[j].option, files[i].path);
+    return 0;
+}

@@ -29,6 +29,17 @@ int identity_load_secret(uint8_t out[static 32], const char *path, struct fault 
  */
 int identity_save_secret(const char *path, const uint8_t secret[static 32], struct fault *fault) MUST_USE;
 
+/* A secret file that the configuration names: the words for it there, and where it is. */
+struct identity_file {
+    const char *option;
+    const char *path; /* NULL: not set */
+};
+/* Every one of COUNT is a file of its own: who learns one secret learns no other with it. ERR_CONFIG with a
+ * fault that begins with FILE, the configuration, and names two that are one. Those that are not there yet go
+ * by their paths. */
+int identity_check_apart(const char *file, const struct identity_file *files, size_t count,
+                         struct fault *fault) MUST_USE;
+
 /* The checks alone, for files of other content (private keys, authorized_edges): regular file, owner, mode
  * without any bit for group or others, in a folder that others cannot write to (closed.h). The fault names
  * the file and its mend. Opens it and returns the descriptor, so that what was checked is what is read. */

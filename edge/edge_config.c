@@ -5,6 +5,7 @@
 
 #include "common/closed.h"
 #include "common/sandbox.h"
+#include "common/secret.h"
 
 #define FIELD(member)         offsetof(struct edge_config, member)
 #define TLS_FIELD(member)     (FIELD(tls.member) - FIELD(tls))
@@ -165,6 +166,7 @@ static bool is_empty(const char *text)
 
 static int check_server(const struct edge_config_server *server, const char *file, struct fault *fault)
 {
+    static const uint8_t nobody[IDENTITY_KEY_SIZE];
     uint8_t key[IDENTITY_KEY_SIZE];
     if (is_empty(server->address))
         return fault_set(fault, ERR_CONFIG, "%s: key_server %s has no address; add: address = \"HOST:2407\"",
@@ -180,6 +182,11 @@ static int check_server(const struct edge_config_server *server, const char *fil
             "%s: key_server %s: key is not 32 bytes in base64; take the line that the key server "
             "prints with: keyless pubkey < identity.key",
             file, server->title);
+    if (same_bytes(key, nobody, sizeof key))
+        return fault_set(fault, ERR_CONFIG,
+                         "%s: key_server %s: key is all zeros, which is nobody's; take the line that the key "
+                         "server prints with: keyless pubkey < identity.key",
+                         file, server->title);
     return 0;
 }
 
@@ -199,6 +206,10 @@ static int check_servers(const struct edge_config *config, const char *file, str
             servers[i].psk = strdup(config->psk);
         if (servers[i].psk == NULL)
             return fault_set(fault, ERR_MEMORY, "%s: %s", file, err_string(ERR_MEMORY));
+        const struct identity_file secrets[] = {{"identity", config->identity}, {"psk", servers[i].psk}};
+        err = identity_check_apart(file, secrets, 2, fault);
+        if (err != 0)
+            return err;
     }
     return 0;
 }

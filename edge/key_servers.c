@@ -15,6 +15,20 @@ static int load_server(struct client_server *out, const struct edge_config_serve
     return identity_load_secret(out->psk, from->psk, fault);
 }
 
+/* An edge that takes itself for the key server finds nobody there who has that key. */
+static int check_not_own(const struct key_servers *servers, const struct edge_config *config,
+                         struct fault *fault)
+{
+    for (size_t i = 0; i < servers->count; i++)
+        if (same_bytes(servers->servers[i].key, servers->identity->public, IDENTITY_KEY_SIZE))
+            return fault_set(
+                fault, ERR_CONFIG,
+                "key_server %s: key is this edge's own public key, of %s; take the line that the key "
+                "server prints with: keyless pubkey < identity.key",
+                servers->servers[i].name, config->identity);
+    return 0;
+}
+
 static int load_servers(struct key_servers *out, const struct edge_config *config, struct names *names,
                         struct fault *fault)
 {
@@ -48,7 +62,8 @@ int key_servers_load(struct key_servers *out, const struct edge_config *config, 
     if (!config->identity)
         return fault_set(fault, ERR_CONFIG, "identity is not set; add: identity = \"identity.key\"");
     if ((error = identity_load(&out->identity, config->identity, fault)) != 0 ||
-        (error = load_servers(out, config, names, fault)) != 0)
+        (error = load_servers(out, config, names, fault)) != 0 ||
+        (error = check_not_own(out, config, fault)) != 0)
         key_servers_clear(out);
     return error;
 }

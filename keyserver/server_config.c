@@ -172,6 +172,16 @@ static int check(const struct server_config *config, const char *file, struct fa
     return err != 0 ? err : check_policy(config, file, fault);
 }
 
+/* Looks at files, which only who reads FILE itself can. */
+static int check_files(const struct server_config *config, const char *file, struct fault *fault)
+{
+    const struct identity_file secrets[] = {{"identity", config->identity},
+                                            {"group_secret", config->group_secret},
+                                            {"key of audit { }", config->audit.key}};
+    int err = identity_check_apart(file, secrets, sizeof secrets / sizeof secrets[0], fault);
+    return err != 0 ? err : closed_check_place(file, fault);
+}
+
 /* FD is -1, or has what FILE says. */
 static int load(struct server_config *out, int fd, const char *file, struct fault *fault)
 {
@@ -182,7 +192,7 @@ static int load(struct server_config *out, int fd, const char *file, struct faul
     closed_set_readers((enum closed_readers)out->secret_files);
     err = check(out, file, fault);
     if (err == 0 && fd < 0)
-        err = closed_check_place(file, fault);
+        err = check_files(out, file, fault);
     if (err != 0)
         server_config_clear(out);
     return err;

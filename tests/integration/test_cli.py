@@ -854,7 +854,7 @@ def test_status_over_a_unix_socket(site, pki):
 
 
 def test_status_not_ready_ends_with_1(site, pki):
-    edge = site.start_edge([("127.0.0.1:1", site.edge_identity.public)], [pki.rsa[1]], "127.0.0.1:1", ready=False)
+    edge = site.start_edge([site.absent_server()], [pki.rsa[1]], "127.0.0.1:1", ready=False)
     done = run("status", admin(edge))
     assert done.returncode == 1 and re.search(r"^keyless-edge .*: not ready: \S", done.stdout)
     assert "disconnected" in done.stdout

@@ -73,7 +73,7 @@ def test_who_does_not_answer_is_waited_for_and_said_so(site, pki):
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen(8)
-        conf = site.edge_config([("127.0.0.1:%d" % silent.getsockname()[1], site.edge_identity.public)], [pki.rsa[1]], "127.0.0.1:1")
+        conf = site.edge_config([site.absent_server("127.0.0.1:%d" % silent.getsockname()[1])], [pki.rsa[1]], "127.0.0.1:1")
         done = run("ping", "-c", conf)
     assert done.returncode == 3
     assert re.fullmatch(r"keyless ping: ks1 127\.0\.0\.1:\d+: 0 sent, 0 answered: no answer within 5 s: is the address right, .*\n", said(done))

@@ -4,6 +4,7 @@ import re
 import resource
 import socket
 import struct
+import subprocess
 import time
 
 import pytest
@@ -202,3 +203,10 @@ def test_ten_thousand_idle_strangers_do_not_delay_an_edge(site, pki):
             raw.close()
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert sorted(took)[10] < 1, took
+
+
+def test_an_edge_that_takes_itself_for_its_key_server_says_so_when_it_is_tested(site, pki):
+    config = site.edge_config([("127.0.0.1:1", site.edge_identity.public)], [pki.p256[1]], "127.0.0.1:1")
+    done = subprocess.run([program("keyless-edge"), "-t", "-c", config], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2, done.stderr
+    assert "key_server ks1: key is this edge's own public key, of %s;" % site.edge_identity.path in done.stderr

@@ -131,7 +131,7 @@ def test_an_edge_whose_log_nobody_reads_serves_says_what_is_missing_and_ends(sit
 
 def test_an_edge_whose_log_nobody_reads_ends_on_sigterm(site, pki, origin):
     port, admin_port = free_port(), free_port()
-    config = site.edge_config([("127.0.0.1:1", site.edge_identity.public)], [pki.rsa[1]], origin.address,
+    config = site.edge_config([site.absent_server()], [pki.rsa[1]], origin.address,
                               listen="127.0.0.1:%d" % port, extra="access_log = on")
     edge = Stalled([program("keyless-edge"), "-c", with_admin(config, admin_port)], admin_port)
     try:
@@ -167,7 +167,7 @@ def test_descriptors_that_are_closed_at_the_start_lead_nowhere(site, pki, origin
     if kind == "server":
         _, config, _ = site.server_folder([pki.rsa[0]])
     else:
-        config = site.edge_config([("127.0.0.1:1", site.edge_identity.public)], [pki.rsa[1]], origin.address)
+        config = site.edge_config([site.absent_server()], [pki.rsa[1]], origin.address)
     process = subprocess.Popen([program("keyless-" + kind), "-c", with_admin(config, admin_port)],
                                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                preexec_fn=lambda: [os.close(fd) for fd in closed])
@@ -233,7 +233,7 @@ def test_sighup_is_a_line_of_the_edge(site, pki, origin):
 
 
 def test_an_idle_edge_stays_live(site, pki, origin):
-    edge = site.start_edge([("127.0.0.1:1", site.edge_identity.public)], [pki.rsa[1]], origin.address, ready=False)
+    edge = site.start_edge([site.absent_server()], [pki.rsa[1]], origin.address, ready=False)
     assert edge.admin.get("/live")[0] == 200
     end = time.monotonic() + 8  # longer than a thread may be silent: an idle loop turns, too
     while time.monotonic() < end:

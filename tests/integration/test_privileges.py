@@ -50,7 +50,7 @@ def refused(name, conf):
 
 def test_a_start_as_root_without_a_user_is_refused(site, pki, origin):
     _, server_conf, _ = site.server_folder([pki.p256[0]])
-    edge_conf = site.edge_config([("127.0.0.1:1", site.edge_identity.public)], [pki.p256[1]], origin.address)
+    edge_conf = site.edge_config([site.absent_server()], [pki.p256[1]], origin.address)
     for name, conf in (("keyless-server", server_conf), ("keyless-edge", edge_conf)):
         said = refused(name, without_user(conf))
         assert "started as root, and no user is named" in said and "user = " in said, said
@@ -144,7 +144,7 @@ def test_a_low_port_is_bound_with_one_capability_that_goes(site, pki, origin, tm
     """As a service manager starts it: never root, CAP_NET_BIND_SERVICE ambient."""
     if not shutil.which("setpriv"):
         pytest.skip("setpriv (package util-linux) is missing")
-    conf = site.edge_config([("127.0.0.1:1", site.edge_identity.public)], [pki.p256[1]], origin.address, listen="127.0.0.1:443")
+    conf = site.edge_config([site.absent_server()], [pki.p256[1]], origin.address, listen="127.0.0.1:443")
     top = str(tmp_path)
     shutil.chown(site.edge_identity.path, "nobody")
     shutil.chown(site.psk_path, "nobody")

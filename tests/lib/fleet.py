@@ -210,6 +210,10 @@ class Site:
         self.daemons.remove(server)
         return self.restart_server(server.folder, server.identity, server.config)
 
+    def absent_server(self, address="127.0.0.1:1"):
+        """The pair for edge_config() of a key server that is not there: nobody has its key, this site's edge neither."""
+        return address, keyless("pubkey", input=keyless("genkey").stdout).stdout.strip()
+
     def edge_config(self, servers, certs, origin, tls="", timeouts="", extra="", identity=None, psk_path=None, threads=1,
                     listen="127.0.0.1:0"):
         """SERVERS are (address, public key) pairs; CERTS are certificate files; returns the configuration path."""

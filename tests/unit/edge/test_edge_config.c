@@ -123,6 +123,21 @@ static void dump_is_read_back(void **state)
     edge_config_clear(&second);
 }
 
+static void a_link_to_the_identity_is_no_psk(void **state)
+{
+    char identity[64], link[64];
+    (void)state;
+    snprintf(identity, sizeof identity, "%s/identity.key", folder);
+    snprintf(link, sizeof link, "%s/psk", folder);
+    FILE *stream = fopen(identity, "w");
+    assert_non_null(stream);
+    fclose(stream);
+    assert_int_equal(symlink("identity.key", link), 0);
+    assert_fault(ORIGIN SERVER, ": psk and identity are one file, ");
+    unlink(link);
+    unlink(identity);
+}
+
 static void contradictions_name_the_file(void **state)
 {
     (void)state;
@@ -137,6 +152,11 @@ static void contradictions_name_the_file(void **state)
     assert_fault(ORIGIN "key_server a { key = " KEY " }", ": key_server a has no address");
     assert_fault(ORIGIN "key_server a { address = x }", ": key_server a has no key");
     assert_fault(ORIGIN "key_server a { address = x key = \"ISEh\" }", "key is not 32 bytes in base64");
+    assert_fault(ORIGIN "key_server a { address = x key = \"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\" }",
+                 "key_server a: key is all zeros");
+    assert_fault(ORIGIN SERVER "psk = identity.key", ": psk and identity are one file, ");
+    assert_fault(ORIGIN SERVER "key_server b { address = x key = " KEY " psk = identity.key }",
+                 ": psk and identity are one file, ");
     assert_fault(ORIGIN SERVER "listen = {}", "listen is empty");
     assert_fault(ORIGIN SERVER "admin = \"\"", "admin is empty");
     assert_fault(ORIGIN SERVER "user = \"\"", "user is empty");
@@ -198,6 +218,7 @@ int main(void)
         cmocka_unit_test(shortest_file_gives_the_defaults),
         cmocka_unit_test(key_servers_share_the_psk_unless_they_have_one),
         cmocka_unit_test(dump_is_read_back),
+        cmocka_unit_test(a_link_to_the_identity_is_no_psk),
         cmocka_unit_test(contradictions_name_the_file),
         cmocka_unit_test(alpn_names_have_255_bytes_and_not_more),
         cmocka_unit_test(every_option_has_help),

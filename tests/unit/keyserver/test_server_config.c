@@ -153,6 +153,9 @@ static void contradictions_name_the_file(void **state)
     assert_fault("listen = {}", ": listen is empty; write for instance: listen = {\"*:2407\"}");
     assert_fault("admin = \"\"", ": admin is empty; to have none write: admin = \"off\"");
     assert_fault("user = \"\"", ": user is empty");
+    assert_fault("group_secret = identity.key", ": group_secret and identity are one file, ");
+    assert_fault("audit { key = identity.key }", ": key of audit { } and identity are one file, ");
+    assert_fault("audit { key = s }\ngroup_secret = s", ": key of audit { } and group_secret are one file, ");
     assert_fault("\nworkers = 1025", ":2: workers: 1025 is out of range; it may be 0 to 1024");
     assert_fault("queue_max = 0", ":1: queue_max: 0 is out of range");
     assert_fault("deadline_max = 61s", "out of range; it may be 1ms to 1m");
