@@ -21,9 +21,11 @@ struct thread {
     const struct setup *setup;
     struct client *client; /* owned */
     uv_loop_t loop;
-    uv_timer_t timer;
+    uv_timer_t timer;   /* wakes the loop for the first of the timeouts */
     uint64_t timer_due; /* TIMEOUTS_NEVER when it rests */
+    uint64_t looked_ms; /* when the loop began to look for what has come */
     uv_prepare_t prepare;
+    uv_check_t check;
     uv_idle_t idle;
     uv_timer_t tick;
     uv_async_t wake;
@@ -51,6 +53,7 @@ static void end_when_empty(struct thread *thread)
     watches_close(&thread->host.watches);
     uv_close((uv_handle_t *)&thread->timer, NULL);
     uv_close((uv_handle_t *)&thread->prepare, NULL);
+    uv_close((uv_handle_t *)&thread->check, NULL);
     uv_close((uv_handle_t *)&thread->idle, NULL);
     uv_close((uv_handle_t *)&thread->tick, NULL);
     uv_close((uv_handle_t *)&thread->wake, NULL);
@@ -98,14 +101,20 @@ static void on_gone(struct session_host *host)
 
 static void on_timer(uv_timer_t *timer)
 {
-    struct thread *thread = timer->data;
+    ((struct thread *)timer->data)->timer_due = TIMEOUTS_NEVER; /* on_check does the work */
+}
+
+/* What was due before the loop looked for what has come is due indeed: when this thread was held up, what
+ * lies in the sockets comes before the end of the time for it. */
+static void on_check(uv_check_t *check)
+{
+    struct thread *thread = check->data;
     struct timeouts *timeouts = &thread->host.timeouts;
     struct timeout *timeout;
     enum timeout_class class;
 
-    thread->timer_due = TIMEOUTS_NEVER;
-    /* Whatever is set in here is due later than now: the loop ends. */
-    while ((timeout = timeouts_pop(timeouts, uv_now(&thread->loop), &class))) {
+    /* Whatever is set in here is due later: the loop ends. */
+    while ((timeout = timeouts_pop(timeouts, thread->looked_ms, &class))) {
         if (class == TIMEOUT_ACCEPT)
             listeners_resume(&thread->listeners);
         else
@@ -136,6 +145,7 @@ static void on_prepare(uv_prepare_t *prepare)
         uv_timer_start(&thread->timer, on_timer, due > now ? due - now : 0, 0);
         thread->timer_due = due;
     }
+    thread->looked_ms = now;
     log_flush();
     atomic_store_explicit(&thread->turned_ms, now, memory_order_relaxed);
 }
@@ -240,10 +250,13 @@ static int init_loop(struct thread *thread)
     }
     uv_timer_init(&thread->loop, &thread->timer);
     uv_prepare_init(&thread->loop, &thread->prepare);
+    uv_check_init(&thread->loop, &thread->check);
     uv_idle_init(&thread->loop, &thread->idle);
     uv_timer_init(&thread->loop, &thread->tick);
-    thread->timer.data = thread->prepare.data = thread->idle.data = thread->wake.data = thread;
+    thread->timer.data = thread->prepare.data = thread->check.data = thread;
+    thread->idle.data = thread->wake.data = thread;
     uv_prepare_start(&thread->prepare, on_prepare);
+    uv_check_start(&thread->check, on_check);
     uv_timer_start(&thread->tick, on_tick, TICK_MS, TICK_MS);
     if (uv_async_init(&thread->loop, &thread->wake, on_wake) != 0) {
         watches_close(&thread->host.watches);

@@ -13,16 +13,25 @@ static const struct link_events link_events;
 
 /* ---- life ---- */
 
+/* Only wakes the loop: on_check() does what is due. */
 static void on_timer(uv_timer_t *timer)
 {
     struct client *client = timer->data;
 
     client->armed_ns = UINT64_MAX;
-    uint64_t now = clock_ns();
-    while (deadlines_first_ns(&client->deadlines) <= now)
-        route_due(client, deadlines_find_first(&client->deadlines), now);
-    client_epochs_due(client, now);
-    client_grants_due(client, now);
+}
+
+/* The loop has looked for what has come. What was due before it looked is due indeed: when this thread was
+ * held up, answers that lie in the socket come before the end of the time for them. */
+static void on_check(uv_check_t *check)
+{
+    struct client *client = check->data;
+    uint64_t looked_ns = client->looked_ns;
+
+    while (deadlines_first_ns(&client->deadlines) <= looked_ns)
+        route_due(client, deadlines_find_first(&client->deadlines), looked_ns);
+    client_epochs_due(client, looked_ns);
+    client_grants_due(client, looked_ns);
 }
 
 static uint64_t earlier(uint64_t a, uint64_t b)
@@ -59,6 +68,7 @@ static void on_prepare(uv_prepare_t *prepare)
     }
     epochs_turn(client->epochs, now);
     arm(client, look_ns);
+    client->looked_ns = now;
 }
 
 /* ---- names ---- */
@@ -134,10 +144,12 @@ struct client *client_new(uv_loop_t *loop, const struct client_settings *setting
     random_bytes(&client->random, sizeof client->random);
     uv_idle_init(loop, &client->turn); /* these cannot fail */
     uv_prepare_init(loop, &client->prepare);
+    uv_check_init(loop, &client->check);
     uv_timer_init(loop, &client->timer);
-    client->turn.data = client->prepare.data = client->timer.data = client;
-    client->handles = settings->names != NULL ? 4 : 3;
+    client->turn.data = client->prepare.data = client->check.data = client->timer.data = client;
+    client->handles = settings->names != NULL ? 5 : 4;
     uv_prepare_start(&client->prepare, on_prepare);
+    uv_check_start(&client->check, on_check);
     for (size_t i = 0; i < client->link_count; i++)
         link_init(&client->links[i], loop, settings, i, &client->batch, &link_events, client);
     for (size_t i = 0; i < client->link_count; i++)
@@ -182,6 +194,7 @@ void client_close(struct client *client)
     }
     uv_close((uv_handle_t *)&client->turn, on_handle_gone);
     uv_close((uv_handle_t *)&client->prepare, on_handle_gone);
+    uv_close((uv_handle_t *)&client->check, on_handle_gone);
     uv_close((uv_handle_t *)&client->timer, on_handle_gone);
 }
 

@@ -36,7 +36,9 @@ struct client {
     uint64_t armed_ns;                     /* when the timer fires; UINT64_MAX = not armed */
     uv_idle_t turn;                        /* while there is something to send: all of one turn together */
     uv_prepare_t prepare;                  /* before the loop sleeps: measures */
-    uv_timer_t timer;                      /* the first of the deadlines */
+    uv_check_t check;                      /* after it has looked for what has come: deadlines */
+    uv_timer_t timer;                      /* wakes it for the first of them */
+    uint64_t looked_ns;                    /* when it began to look */
     struct conn_batch batch;               /* scratch of all connections */
     uv_async_t resolved;                   /* a name has been looked up; unused without `names` */
     struct names_watch watch;

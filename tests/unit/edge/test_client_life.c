@@ -57,6 +57,27 @@ static void a_deadline_ends_a_request_that_waits_for_a_server(void **state)
     rig_free(rig);
 }
 
+/* The thread was held up while the answer came: by a stopped process, or by much work in one turn of the
+ * loop. */
+static void an_answer_that_is_there_comes_before_the_deadline(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_connected(1);
+    struct peer *peer = &rig->peers[0];
+    struct ask ask;
+    peer->habit = HOLDS;
+    ask_start(&ask, rig, 2000);
+    RIG_WAIT(rig, peer->held_count == 1);
+    peer_release(peer);
+    channel_flush(peer->channels[0]); /* into the edge's socket */
+    while (clock_ns() < ask.request.deadline_ns + 20 * (uint64_t)MS)
+        usleep(10000);
+    RIG_WAIT(rig, ask.answers);
+    assert_answered(&ask);
+    assert_int_equal(count_of(&rig->stats[0].timeouts), 0);
+    rig_free(rig);
+}
+
 static void twenty_thousand_deadlines_are_kept(void **state)
 {
     (void)state;
@@ -296,6 +317,7 @@ int main(void)
         cmocka_unit_test(a_deadline_ends_a_request_on_time),
         cmocka_unit_test(a_deadline_in_the_past_ends_at_once_and_is_never_sent),
         cmocka_unit_test(a_deadline_ends_a_request_that_waits_for_a_server),
+        cmocka_unit_test(an_answer_that_is_there_comes_before_the_deadline),
         cmocka_unit_test(twenty_thousand_deadlines_are_kept),
         cmocka_unit_test(the_clients_own_limit_says_busy),
         cmocka_unit_test(cancelled_in_every_state_it_is_never_answered),
