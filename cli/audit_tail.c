@@ -18,6 +18,7 @@ struct tail {
     const char *edge, *key, *op, *result, *trace;
     bool follow, json;
     bool damaged; /* a line was no record */
+    bool begun;   /* there is a whole line, whether or not it is shown */
     long count;
     bool colour;
     struct audit_files files;
@@ -119,8 +120,10 @@ static int count_file(struct tail *tail, const char *path, uint64_t *count, stru
     *count = 0;
     if (result != 0)
         return result;
-    while ((result = audit_lines_next(&tail->lines, &line, &length)) == 1)
+    while ((result = audit_lines_next(&tail->lines, &line, &length)) == 1) {
+        tail->begun = true;
         *count += audit_record_parse(&record, line, length) != 0 || matches(tail, &record);
+    }
     audit_lines_close(&tail->lines);
     return result < 0 ? fault_set(fault, result, "%s: cannot be read", path) : 0;
 }
@@ -183,6 +186,17 @@ static int show_all(struct tail *tail, struct fault *fault)
         err = follow(tail, fault);
     audit_lines_close(&tail->lines);
     return err;
+}
+
+/* Nothing to show is no error where records are passed over by choice; it is one where there are none. */
+static int check_begun(const struct tail *tail, const char *path, struct fault *fault)
+{
+    if (tail->begun)
+        return 0;
+    return fault_set(fault, ERR_FORMAT,
+                     "%s: not one whole record is in it; name the `folder` of section `audit` in the key "
+                     "server's configuration, or say -f to wait for the first one",
+                     path);
 }
 
 /* ---- the verb ---- */
@@ -266,6 +280,8 @@ static int run(int argc, char *argv[])
         int err = find_files(&tail, argv[optind], &fault);
         if (err == 0)
             err = show_all(&tail, &fault);
+        if (err == 0)
+            err = check_begun(&tail, argv[optind], &fault);
         if (err != 0)
             result = cli_fail(&cli_audit_tail, cli_exit_of(err), "%s", fault.text);
         else if (tail.damaged)

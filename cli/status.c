@@ -19,7 +19,7 @@ static const char *const usual[] = {"127.0.0.1:2406", "127.0.0.1:2405"};
 struct answer {
     const char *address;
     json_t *status;     /* owned; NULL = no answer */
-    bool ready;         /* /ready said 200 */
+    bool ready;         /* /ready and /live said 200 */
     char why[WHY_SIZE]; /* why it is not ready, or why there is no answer */
 };
 
@@ -49,19 +49,20 @@ static void read_status(struct answer *answer, const struct address *address)
     buffer_clear(&body);
 }
 
-static void read_ready(struct answer *answer, const struct address *address)
+/* Whether PATH says 200; if not, why. */
+static bool is_well(struct answer *answer, const struct address *address, const char *path)
 {
     struct buffer body = {0};
-    int result = admin_get(address, "/ready", TIMEOUT_MS, &body);
-    answer->ready = result == 200;
+    int result = admin_get(address, path, TIMEOUT_MS, &body);
     if (result < 0)
         say_why_not(answer, result);
-    else if (!answer->ready) {
+    else if (result != 200) {
         snprintf(answer->why, sizeof answer->why, "%.*s", (int)buffer_length(&body),
                  buffer_length(&body) > 0 ? (const char *)buffer_bytes(&body) : "");
         answer->why[strcspn(answer->why, "\r\n")] = 0;
     }
     buffer_clear(&body);
+    return result == 200;
 }
 
 static int ask(struct answer *answer, const char *text)
@@ -73,7 +74,7 @@ static int ask(struct answer *answer, const char *text)
         return cli_usage(&cli_status, "%s", fault.text);
     read_status(answer, &address);
     if (answer->status != NULL)
-        read_ready(answer, &address);
+        answer->ready = is_well(answer, &address, "/ready") && is_well(answer, &address, "/live");
     return 0;
 }
 

@@ -152,11 +152,11 @@ static void write_audit(struct buffer *out, const struct wall_stats *stats)
 static void write_vault(struct buffer *out, const struct server_status *status)
 {
     const struct net_counters *counters = service_counters(status->service);
-    const struct vault_link *link = service_link(status->service);
     struct wall_stats stats;
 
-    vault_link_stats(link, &stats);
-    gauge(out, P "vault_ready", "1 while a vault with its keys serves.", vault_link_ready(link) ? 1 : 0);
+    vault_link_stats(service_link(status->service), &stats);
+    gauge(out, P "vault_ready", "1 while a vault with its keys serves.",
+          service_vault_serves(status->service) ? 1 : 0);
     gauge(out, P "keys_loaded", "Private keys the vault holds.", stats.keys);
     gauge(out, P "key_files_skipped", "Key files found wrong and passed over.", stats.key_files_skipped);
     gauge(out, P "vault_queued", "Requests that wait in the vault.", stats.queued);
@@ -175,7 +175,7 @@ static void write_vault(struct buffer *out, const struct server_status *status)
     total(out, P "stray_answers_total", "Answers of the vault to requests that were given up.",
           &counters->stray_answers);
     one(out, P "wall_malformed_total", METRIC_COUNTER, "Slots of the vault that did not pass their check.",
-        (double)vault_link_malformed(link));
+        (double)vault_link_malformed(service_link(status->service)));
 }
 
 void server_metrics_write(struct buffer *out, const struct server_status *status)

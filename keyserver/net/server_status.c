@@ -96,13 +96,14 @@ static json_t *json_of_vault(const struct server_status *status)
         json_object_set_new(refusals, wall_refusal_name((enum wall_refusal)reason),
                             json_integer((json_int_t)stats.refusals[reason]));
     return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:o, s:o}", "ready",
-                     vault_link_ready(link), "keys", (json_int_t)stats.keys, "key_files_skipped",
-                     (json_int_t)stats.key_files_skipped, "workers", (json_int_t)stats.workers, "queued",
-                     (json_int_t)stats.queued, "working", (json_int_t)stats.working, "faults",
-                     (json_int_t)stats.faults, "restarts", (json_int_t)counter_get(&counters->vault_restarts),
-                     "reloads", (json_int_t)counter_get(&counters->vault_reloads), "epoch",
-                     (json_int_t)stats.epoch, "epoch_ahead_seconds", (double)stats.epoch_ahead_ms / 1e3,
-                     "audit", json_of_audit(&stats), "refusals", refusals);
+                     service_vault_serves(status->service), "keys", (json_int_t)stats.keys,
+                     "key_files_skipped", (json_int_t)stats.key_files_skipped, "workers",
+                     (json_int_t)stats.workers, "queued", (json_int_t)stats.queued, "working",
+                     (json_int_t)stats.working, "faults", (json_int_t)stats.faults, "restarts",
+                     (json_int_t)counter_get(&counters->vault_restarts), "reloads",
+                     (json_int_t)counter_get(&counters->vault_reloads), "epoch", (json_int_t)stats.epoch,
+                     "epoch_ahead_seconds", (double)stats.epoch_ahead_ms / 1e3, "audit",
+                     json_of_audit(&stats), "refusals", refusals);
 }
 
 static json_t *json_of_peer(const struct peer *peer, uint64_t now)
@@ -168,12 +169,11 @@ static int show_metrics(struct buffer *body, const char *rest, void *user)
 static int show_live(struct buffer *body, const char *rest, void *user)
 {
     const struct server_status *status = user;
-    uint64_t now = clock_ms(), heard = service_vault_heard_ms(status->service);
+    uint64_t silent_ms = service_vault_silent_ms(status->service);
 
     (void)rest;
-    if (now > heard + SERVER_LIVE_MS) {
-        (void)buffer_printf(body, "nothing heard from a vault for %llu ms\n",
-                            (unsigned long long)(now - heard));
+    if (silent_ms > SERVICE_VAULT_SILENT_MS) {
+        (void)buffer_printf(body, "nothing heard from a vault for %llu ms\n", (unsigned long long)silent_ms);
         return 503;
     }
     return buffer_printf(body, "live\n") == 0 ? 200 : 503;
@@ -188,6 +188,8 @@ static const char *ready_word(const struct service *service)
         return "draining";
     if (!vault_link_ready(service_link(service)))
         return "no vault";
+    if (!service_vault_serves(service))
+        return "the vault does not answer: is its process stopped, or the machine out of memory or disk?";
     vault_link_stats(service_link(service), &stats);
     return stats.refuses_all ? "audit log cannot be written" : "ready";
 }

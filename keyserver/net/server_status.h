@@ -12,9 +12,6 @@
 #include "keyserver/net/service.h"
 #include "keyserver/server_sockets.h"
 
-/* A vault that has given no figures for so long hangs, or does not come back. */
-#define SERVER_LIVE_MS 5000
-
 struct server_status {
     struct service *service;      /* borrowed */
     uint64_t started_ns;          /* of clock_ns() */

@@ -50,9 +50,12 @@ void service_free(struct service *service);
 
 /* For the status. */
 struct net_counters *service_counters(struct service *service);
-/* When the current vault last gave its figures, of clock_ms(): once a second while it works. Without one,
- * when the last one did, or when the service began. */
-uint64_t service_vault_heard_ms(const struct service *service);
+/* For how long the current vault has given no figures; it does once a second while it works. Without one,
+ * since the last one did, or since the service began. */
+uint64_t service_vault_silent_ms(const struct service *service);
+#define SERVICE_VAULT_SILENT_MS 5000 /* a vault that is silent for longer hangs, or does not come back */
+/* True when there is a vault that has its keys, and it is not silent. */
+bool service_vault_serves(const struct service *service);
 const struct vault_link *service_link(const struct service *service);
 const struct accounts *service_accounts(const struct service *service);
 const struct peer *service_peers(const struct service *service); /* the first; follow `after` */

@@ -413,6 +413,24 @@ def test_a_file_that_is_no_audit_log_ends_tail_with_1(tmp_path):
     assert done.returncode == 1 and done.stderr.count("this is no record") == 2, (done.returncode, done.stderr)
 
 
+@pytest.mark.parametrize("content", [b"", b'{"seq":1', b"x" * 5000, b"\0" * 100000],
+                         ids=("empty", "cut", "long", "zeros"))
+@pytest.mark.parametrize("options", [(), ("-n", "0"), ("--edge", "first"), ("--json",)])
+def test_a_file_without_a_whole_record_ends_tail_with_1(tmp_path, content, options):
+    """In place of a log that has nothing to show."""
+    for name in (tmp_path / "audit-000000000001.jsonl", tmp_path / "other"):
+        name.write_bytes(content)
+    for path in (tmp_path / "other", tmp_path):  # a file, and a folder
+        done = keyless("audit", "tail", *options, str(path), check=False)
+        assert done.returncode == 1 and done.stdout == "", (done.returncode, done.stdout)
+        assert str(path) in done.stderr and "not one whole record" in done.stderr, done.stderr
+
+
+def test_a_log_of_which_nothing_fits_ends_tail_with_0(written):
+    done = keyless("audit", "tail", "--edge", "nobody", written.folder)
+    assert (done.stdout, done.stderr) == ("", "")
+
+
 @pytest.mark.parametrize("arguments, said", [
     ((), "name one folder or file"),
     (("a", "b"), "name one folder or file"),

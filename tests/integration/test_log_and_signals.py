@@ -1,5 +1,6 @@
 """What the environment does to a daemon: a log that nobody reads, closed descriptors, signals that others send by habit."""
 import fcntl
+import json
 import os
 import re
 import select
@@ -12,7 +13,7 @@ import pytest
 
 import clients
 from daemon import PATIENCE, Daemon, SanitizerReports, program, wait_until
-from fleet import Admin, Edge
+from fleet import Admin, Edge, keyless
 
 PIPE = 4096  # bytes of the smallest pipe
 
@@ -249,6 +250,14 @@ def test_a_key_server_whose_vault_hangs_is_not_live(site, pki):
     try:
         wait_until(lambda: server.admin.get("/live")[0] == 503, "/live that says 503")
         assert "nothing heard from a vault" in server.admin.get("/live")[1]
+        status, body = server.admin.get("/ready")[:2]
+        assert status == 503 and "the vault does not answer" in body
+        assert not json.loads(server.admin.get("/status.json")[1])["vault"]["ready"]
+        assert server.admin.metric("keyless_server_vault_ready") == 0
+        done = keyless("status", "%s:%d" % (server.admin.host, server.admin.port), check=False)
+        assert done.returncode == 1 and "not ready: the vault does not answer" in done.stdout, done.stdout
     finally:
         os.kill(vault, signal.SIGCONT)
     wait_until(lambda: server.admin.get("/live")[0] == 200, "/live that says 200 again")
+    assert server.admin.get("/ready")[0] == 200
+    assert keyless("status", "%s:%d" % (server.admin.host, server.admin.port)).returncode == 0
