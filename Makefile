@@ -146,9 +146,14 @@ $(BUILD)/keyless-edge: $(call objects,edge/main.c) $(libs_edge) ; $(link)
 $(BUILD)/keyless: $(call objects,cli/main.c) $(libs_cli) ; $(link)
 
 .SECONDEXPANSION:
-$(UNIT_TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/obj/tests/unit/process.o $$(libs_$$(firstword $$(subst /, ,$$*)))
+# A test is linked from the objects that it needs; which these are follows from what its files include.
+$(UNIT_TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/obj/tests/unit/process.o
 	@mkdir -p $(@D)
 	$(call link,-lcmocka)
+ifneq ($(filter unit unit-programs $(BUILD)/tests/%,$(MAKECMDGOALS)),)
+$(shell mkdir -p $(BUILD) && tests/unit/needs.py $(BUILD) > $(BUILD)/unit.mk || rm -f $(BUILD)/unit.mk)
+include $(BUILD)/unit.mk
+endif
 # Hostile or slow peers that the integration tests play; they may use everything.
 $(PEERS): $(BUILD)/tests/%: $(BUILD)/obj/tests/lib/%.o $(libs_cli)
 	@mkdir -p $(@D)
@@ -206,9 +211,9 @@ timing-programs: $(TIMERS)
 fuzz-programs: $(FUZZERS)
 fuzz-objects: $(call objects,$(FUZZ_SRC))
 
-unit: deps-test ## the unit tests only
-	@$(SUBMAKE) unit-programs
-	@BUILD=$(BUILD) SAN=$(SAN) STRESS=$(STRESS) LANES=$(LANES) tests/run unit
+unit: deps-test ## the unit tests only; T=judge: test_judge alone, built from what it needs
+	@$(SUBMAKE) $(if $(T),$(or $(filter %/test_$(T),$(UNIT_TESTS)),$(error there is no tests/unit/*/test_$(T).c)),unit-programs)
+	@BUILD=$(BUILD) SAN=$(SAN) STRESS=$(STRESS) LANES=$(LANES) T=$(T) tests/run unit
 
 integration: deps-test ## the integration tests only; K=expression selects
 	@$(SUBMAKE) programs peers $(BUILD)/timing/ask

@@ -13,10 +13,10 @@ import sys
 
 # Object → the functions in it that give a verdict, or work on public numbers only.
 VERDICTS = {"rsa_ifma.o": {"same"}, "ec_p256_ifma.o": {"sign_items", "comb_prepare"}, "ec_p384_ifma.o": {"sign_items", "comb_prepare"},
-            "ed25519_ifma.o": {"comb_prepare"}}
+            "ed_ifma.o": {"comb_prepare"}}
 # Objects that write bytes from vectors, and where compilers keep what is public (which lanes have an item, pointers) in vector and mask
 # registers: moves say nothing there.
-WRITES_BYTES = {"ec_p256_ifma.o", "ec_p384_ifma.o", "ed25519_ifma.o"}
+WRITES_BYTES = {"ec_p256_ifma.o", "ec_p384_ifma.o", "ed_ifma.o"}
 
 # Those that set flags, those that address by vector; then kmov, vmov and the like to a general register. AT&T order, destination last.
 DECIDES = re.compile(r"\b(k(or)?test[bwdq]|vptest|vtestp[sd]|v?u?comis[sd]|vp?gather\w+|vp?scatter\w+)\b")

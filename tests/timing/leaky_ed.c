@@ -17,4 +17,4 @@ static inline vec leaky_pick(vec low, vec high, vec index)
 }
 
 #define vec_pick leaky_pick
-#include "keyserver/lanes/ed25519_portable.c"
+#include "keyserver/lanes/ed_portable.c"

@@ -11,7 +11,7 @@
 #include <sodium.h>
 #include <string.h>
 
-#include "keyserver/lanes/ed25519_portable.c"
+#include "keyserver/lanes/ed_portable.c"
 
 static BIGNUM *p, *order, *d2;
 static BN_CTX *bn;
