@@ -52,6 +52,19 @@ static void answer(int fd, const struct resolver_answer *out)
     (void)sent; /* nobody listens any more: the process is about to end */
 }
 
+/* Why a module of the operator's may have found nothing. The end of what is said already gives way. */
+static void add_refusal(struct resolver_answer *out)
+{
+    const char *call = sandbox_failed_call();
+    char text[RESOLVER_WHY_SIZE];
+
+    if (out->count > 0 || call == NULL)
+        return;
+    int length = snprintf(text, sizeof text, "; the sandbox refused it %s (sandbox_refused)", call);
+    size_t most = sizeof out->why - 1 - (size_t)length, before = strnlen(out->why, most);
+    memcpy(out->why + before, text, (size_t)length + 1);
+}
+
 static void look_up(int fd, const struct question *question)
 {
     struct resolver_answer out;
@@ -63,6 +76,7 @@ static void look_up(int fd, const struct question *question)
         snprintf(out.why, sizeof out.why, "%.*s", (int)sizeof out.why - 1, fault.text);
     else if (out.count == 0)
         snprintf(out.why, sizeof out.why, "'%.80s' has no address", question->host);
+    add_refusal(&out);
     answer(fd, &out);
 }
 
@@ -84,6 +98,7 @@ static void start_one(int fd, struct look_up *slot, struct question *question)
     pid_t pid = fork();
     if (pid == 0) {
         belong_to(self);
+        sandbox_fail_calls();
         look_up(fd, question);
         _exit(0);
     }
@@ -108,7 +123,11 @@ static void refuse_dead(int fd, size_t number, int status)
 {
     char why[RESOLVER_WHY_SIZE] = "the look-up failed";
 
-    if (WIFSIGNALED(status))
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+        snprintf(why, sizeof why,
+                 "the sandbox ended the look-up: a module that /etc/nsswitch.conf names for hosts needs more; "
+                 "take it out, or set sandbox = log");
+    else if (WIFSIGNALED(status))
         snprintf(why, sizeof why,
                  "the look-up died of signal %d, in a module that /etc/nsswitch.conf names for hosts",
                  WTERMSIG(status));

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -91,24 +93,71 @@ static int load(enum sandbox_role role, enum sandbox_mode mode, int folder)
 
 /* ---- a refused call ---- */
 
-/* The signal has its default action back, and waits until this returns: then the process dies of it. */
-static void on_refused(int number, siginfo_t *info, void *context)
+static bool calls_fail;              /* in this process, instead of ending it */
+static const char *first_that_fails; /* static; NULL = none yet */
+
+/* Makes the call that CONTEXT comes from return EPERM; false on a machine whose registers are not known here. */
+static bool make_it_fail(ucontext_t *context)
 {
+#if defined __x86_64__
+    context->uc_mcontext.gregs[REG_RAX] = -EPERM;
+    return true;
+#elif defined __aarch64__
+    context->uc_mcontext.regs[0] = (unsigned long long)-EPERM;
+    return true;
+#else
     (void)context;
-    if (info->si_code == SYS_SECCOMP)
-        sandbox_watch_say_refused(info->si_syscall);
-    raise(number);
+    return false;
+#endif
 }
 
-static int catch_refusals(void)
+/* While this signal is handled it is blocked, and a refused call made then ends the process by it, whatever the
+ * handler is: no role lists this one. */
+static _Noreturn void die_of_it(void)
 {
-    const struct sigaction action = {.sa_sigaction = on_refused,
-                                     .sa_flags = (int)(SA_SIGINFO | SA_RESETHAND)};
+    syscall(SYS_bpf, -1, NULL, 0);
+    _exit(128 + SIGSYS); /* somebody has sent the signal before there was a filter */
+}
+
+static void on_refused(int number, siginfo_t *info, void *context)
+{
+    (void)number;
+    int before = errno;
+    bool refused = info->si_code == SYS_SECCOMP;
+    if (refused && calls_fail && make_it_fail(context)) {
+        const char *call = sandbox_watch_say_failed(info->si_syscall);
+        if (first_that_fails == NULL)
+            first_that_fails = call;
+        errno = before;
+        return;
+    }
+    if (refused)
+        sandbox_watch_say_refused(info->si_syscall);
+    die_of_it();
+}
+
+/* Where no call is to fail, the signal has its default action back while the line is written: then the process
+ * dies at once of what another thread does. */
+static int catch_refusals(enum sandbox_role role)
+{
+    const struct sigaction action = {
+        .sa_sigaction = on_refused,
+        .sa_flags = role == SANDBOX_NAMES ? SA_SIGINFO : (int)(SA_SIGINFO | SA_RESETHAND)};
     sigset_t refused;
     sigemptyset(&refused);
     sigaddset(&refused, SIGSYS);
     return sigaction(SIGSYS, &action, NULL) == 0 && sigprocmask(SIG_UNBLOCK, &refused, NULL) == 0 ? 0
                                                                                                   : -errno;
+}
+
+void sandbox_fail_calls(void)
+{
+    calls_fail = true;
+}
+
+const char *sandbox_failed_call(void)
+{
+    return first_that_fails;
 }
 
 /* ---- the two steps ---- */
@@ -144,7 +193,7 @@ int sandbox_enter(struct sandbox_state *state, enum sandbox_role role, enum sand
     if (PROCESS_SANITIZED)
         return 0;
     sandbox_watch_learn_names();
-    int failed = mode == SANDBOX_LOG ? 0 : catch_refusals();
+    int failed = mode == SANDBOX_LOG ? 0 : catch_refusals(role);
     if (failed == 0)
         failed = load(role, mode, folder);
     if (failed == 0) {

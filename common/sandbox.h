@@ -3,7 +3,8 @@
  * Files go before, by Landlock (process_deny_files), and are in nobody's way here. A call that is not in the
  * role's table (sandbox_calls.h) does not happen: one log line, "sandbox_refused", names it, and the process
  * dies of SIGSYS. It dies without the line where all signals are blocked, as the C library does to make a
- * thread or a process. Linux only. */
+ * thread or a process. Where code runs that the operator chose, the call can fail instead
+ * (sandbox_fail_calls). Linux only. */
 #ifndef COMMON_SANDBOX_H
 #define COMMON_SANDBOX_H
 
@@ -43,6 +44,12 @@ struct sandbox_state {
  * stays unfiltered. */
 int sandbox_enter(struct sandbox_state *state, enum sandbox_role role, enum sandbox_mode mode, int folder,
                   struct fault *fault) MUST_USE;
+/* In a process forked by one of SANDBOX_NAMES: from now on a refused call fails with EPERM, after the line that
+ * names it, the first of each. Where the machine's registers are not known here, the process dies as before.
+ * For a process with one thread, that another one ends in time: foreign code may try for ever. */
+void sandbox_fail_calls(void);
+/* The call that failed first, or NULL. */
+const char *sandbox_failed_call(void);
 /* To be called before a process makes its first event loop: from then on the kernel has no io_uring for it
  * and its children (ENOSYS), whatever the mode is. libuv from 1.45 on opens a ring with each loop, and works
  * it by calls that are in no role's table: what a ring does, a filter does not see. libuv does without.

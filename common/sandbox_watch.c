@@ -29,6 +29,11 @@ void sandbox_watch_learn_names(void)
     }
 }
 
+static bool is_known(int number)
+{
+    return number >= 0 && number < CALLS_MAX && names[number][0] != 0;
+}
+
 static void say(void (*log)(const char *event, const struct log_field *fields, size_t count),
                 const char *event, int number, const char *hint)
 {
@@ -38,17 +43,28 @@ static void say(void (*log)(const char *event, const struct log_field *fields, s
     do
         *--at = (char)('0' + rest % 10);
     while ((rest /= 10) != 0);
-    bool known = number >= 0 && number < CALLS_MAX && names[number][0] != 0;
     const struct log_field fields[] = {
-        {"call", known ? names[number] : "unknown"}, {"number", at}, {"hint", hint}};
+        {"call", is_known(number) ? names[number] : "unknown"}, {"number", at}, {"hint", hint}};
     log(event, fields, sizeof fields / sizeof fields[0]);
 }
 
 void sandbox_watch_say_refused(int number)
 {
     say(log_crash_say, "sandbox_refused", number,
-        "if this came with a new C library or kernel, set sandbox = log and report the calls it shows; else "
-        "look for who has taken the process over");
+        "if this came with a new C library or kernel, or with a module that OpenSSL's configuration loads, set "
+        "sandbox = log and report the calls it shows; else look for who has taken the process over");
+}
+
+const char *sandbox_watch_say_failed(int number)
+{
+    static bool said[CALLS_MAX + 1]; /* the last is for all that have no name */
+    const size_t place = is_known(number) ? (size_t)number : CALLS_MAX;
+    if (!said[place])
+        say(log_crash_warn, "sandbox_refused", number,
+            "a look-up of a name made it, and it failed: if /etc/nsswitch.conf names a module for hosts that "
+            "is none of the C library's, take it out, or set sandbox = log");
+    said[place] = true;
+    return is_known(number) ? names[number] : "unknown";
 }
 
 /* ---- the thread ---- */

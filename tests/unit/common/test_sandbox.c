@@ -335,6 +335,43 @@ static void a_call_that_is_no_part_of_the_role_ends_it_and_is_named(void **state
     assert_int_not_equal(access("/tmp/sandbox-was-here", F_OK), 0);
 }
 
+/* Foreign code: it goes on as if the kernel had no such call. */
+static void be_refused_thrice(void)
+{
+    sandbox_fail_calls();
+    for (int i = 0; i < 3; i++) {
+        errno = 0;
+        if (syscall(SYS_bpf, -1, NULL, 0) != -1 || errno != EPERM)
+            _exit(1);
+        if (mount("none", "/tmp", "tmpfs", 0, NULL) != -1 || errno != EPERM)
+            _exit(2);
+    }
+    if (strcmp(sandbox_failed_call(), "bpf") != 0)
+        _exit(3);
+}
+
+static size_t count_of(const char *text, const char *part)
+{
+    size_t count = 0;
+    for (; (text = strstr(text, part)) != NULL; text++)
+        count++;
+    return count;
+}
+
+static void where_the_operator_chose_the_code_a_refused_call_fails(void **state)
+{
+    struct trial trial = {.role = SANDBOX_NAMES, .act = be_refused_thrice};
+    (void)state;
+    if (PROCESS_SANITIZED)
+        SKIP_FOR("no sandbox under a sanitizer");
+    int status = run(&trial);
+    if (!survived(status))
+        fail_msg("status %x: %s", (unsigned)status, trial.text);
+    assert_int_equal(count_of(trial.text, "event=sandbox_refused call=bpf number="), 1);
+    assert_int_equal(count_of(trial.text, "event=sandbox_refused call=mount number="), 1);
+    assert_int_equal(count_of(trial.text, "/etc/nsswitch.conf"), 2);
+}
+
 /* The line of the first is written before the second is let through. */
 static void make_two_calls(void)
 {
@@ -772,6 +809,7 @@ static void files_are_denied_by_the_kernel_as_well(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(where_the_operator_chose_the_code_a_refused_call_fails),
         cmocka_unit_test(a_call_that_is_no_part_of_the_role_ends_it_and_is_named),
         cmocka_unit_test(nothing_is_refused_when_it_is_only_logged),
         cmocka_unit_test(threads_that_were_there_before_are_inside_too),
