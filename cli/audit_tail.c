@@ -84,10 +84,11 @@ static void show(struct tail *tail, const char *line, size_t length)
         fprintf(stderr, "keyless audit tail: %s:%llu: this is no record; run: keyless audit verify\n",
                 tail->path, (unsigned long long)tail->number);
         tail->damaged = true;
-    } else if (tail->json)
+    } else if (tail->json) {
         printf("%.*s\n", (int)length, line);
-    else
+    } else {
         audit_print_record(stdout, &record, tail->colour);
+    }
 }
 
 /* Shows what there is of this file. */

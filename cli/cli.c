@@ -82,10 +82,24 @@ void cli_help(const struct cli_verb *verb)
     printf("usage: keyless %s %s\n\n%s\n\n%s", verb->name, verb->arguments, verb->summary, verb->help);
 }
 
+/* GIVEN is the unknown option as it was given, "--optoin=x". */
+static void complain_unknown(const struct cli_verb *verb, const char *given, const struct option *all)
+{
+    struct similar similar;
+    char name[64];
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(given + 2, "="), given + 2);
+    similar_init(&similar, name);
+    for (; all->name != NULL; all++)
+        similar_offer(&similar, all->name);
+    if (similar.best != NULL)
+        cli_usage(verb, "there is no option --%s; did you mean --%s?", name, similar.best);
+    else
+        cli_usage(verb, "there is no option --%s", name);
+}
+
 /* What getopt_long() has found wrong, with what may be meant. */
 static int complain_option(const struct cli_verb *verb, int result, char *argv[], const struct option *all)
 {
-    struct similar similar;
     const char *given = argv[optind - 1];
     if (result == ':')
         cli_usage(verb, "%s needs a value", given);
@@ -93,17 +107,8 @@ static int complain_option(const struct cli_verb *verb, int result, char *argv[]
         cli_usage(verb, "there is no option -%c", optopt);
     else if (optopt != 0)
         cli_usage(verb, "%s: this option takes no value", given);
-    else {
-        char name[64];
-        snprintf(name, sizeof name, "%.*s", (int)strcspn(given + 2, "="), given + 2);
-        similar_init(&similar, name);
-        for (; all->name != NULL; all++)
-            similar_offer(&similar, all->name);
-        if (similar.best != NULL)
-            cli_usage(verb, "there is no option --%s; did you mean --%s?", name, similar.best);
-        else
-            cli_usage(verb, "there is no option --%s", name);
-    }
+    else
+        complain_unknown(verb, given, all);
     return '?';
 }
 

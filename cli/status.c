@@ -54,9 +54,9 @@ static bool is_well(struct answer *answer, const struct address *address, const 
 {
     struct buffer body = {0};
     int result = admin_get(address, path, TIMEOUT_MS, &body);
-    if (result < 0)
+    if (result < 0) {
         say_why_not(answer, result);
-    else if (result != 200) {
+    } else if (result != 200) {
         snprintf(answer->why, sizeof answer->why, "%.*s", (int)buffer_length(&body),
                  buffer_length(&body) > 0 ? (const char *)buffer_bytes(&body) : "");
         answer->why[strcspn(answer->why, "\r\n")] = 0;

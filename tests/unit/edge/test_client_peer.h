@@ -204,9 +204,9 @@ static void peer_on_message(struct channel *channel, const uint8_t *bytes, size_
     struct buffer packed = {0};
 
     assert_int_equal(msg_parse(&msg, bytes, length), 0);
-    if (msg->kind == MSG_REQUESTS)
+    if (msg->kind == MSG_REQUESTS) {
         peer_on_requests(peer, channel, msg);
-    else if (!peer->silent) {
+    } else if (!peer->silent) {
         assert_int_equal(msg->kind, MSG_HELLO);
         assert_int_equal(msg_pack_hello(&packed, &peer->hello), 0);
         assert_int_equal(channel_send(channel, buffer_bytes(&packed), buffer_length(&packed)), 0);
