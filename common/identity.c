@@ -91,6 +91,7 @@ int identity_read_secret_file(const char *path, size_t limit, struct buffer *out
 
 int identity_load_secret(uint8_t out[static 32], const char *path, struct fault *fault)
 {
+    static const uint8_t zero[32];
     struct buffer content = {0};
     int err = identity_read_secret_file(path, 1024, &content, fault);
     if (err != 0)
@@ -109,6 +110,11 @@ int identity_load_secret(uint8_t out[static 32], const char *path, struct fault 
     if (base64_decode(out, 32, line) != 0)
         err = fault_set(fault, ERR_CONFIG,
                         "%s: not one line with the base64 of 32 bytes; make a new one with: keyless genkey",
+                        path);
+    else if (same_bytes(out, zero, sizeof zero))
+        err = fault_set(fault, ERR_CONFIG,
+                        "%s: a secret of zeros only, which anybody can guess; make a new one with: keyless "
+                        "genkey",
                         path);
     wipe(line, sizeof line);
     buffer_clear(&content);

@@ -180,6 +180,7 @@ static void only_one_line_of_32_bytes_is_taken(void **state)
         {"MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDEy\n", ERR_CONFIG},
         {"MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\nMDEy\n", ERR_CONFIG},
         {"-----BEGIN PRIVATE KEY-----\n", ERR_CONFIG},
+        {"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n", ERR_CONFIG},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         uint8_t secret[32];
