@@ -18,7 +18,7 @@
 #define FILE_SIZE_MAX (1024 * 1024)
 #define SEALED_MAX    (16 * FILE_SIZE_MAX) /* may be of many files */
 #define INCLUDE_MAX   8                    /* files inside files */
-#define TITLE_MAX     CONFIG_VALUE_TITLE_MAX
+#define TITLE_MAX     CONFIG_TITLE_MAX
 #define OPTIONS_MAX   256
 #define PLACE_SIZE    (PATH_MAX + 16)
 

@@ -11,6 +11,8 @@
 
 #include "common/bytes.h"
 
+#define CONFIG_TITLE_MAX 127 /* bytes of the title of a section */
+
 enum config_type {
     CONFIG_STRING,   /* char *          owned, NULL when unset and without default */
     CONFIG_PATH,     /* char *          owned; made absolute against the file's folder */

@@ -205,7 +205,7 @@ bool config_value_is_title(const char *text, size_t length)
     for (size_t i = 0; i < length; i++)
         if (memchr(allowed, text[i], sizeof allowed - 1) == NULL)
             return false;
-    return length > 0 && length <= CONFIG_VALUE_TITLE_MAX;
+    return length > 0 && length <= CONFIG_TITLE_MAX;
 }
 
 static int check_text(const struct config_option *option, const char *text, struct fault *fault)

@@ -20,7 +20,6 @@ int config_value_write(const struct config_option *option, const void *base, str
 bool config_value_is_text(const char *text);
 /* Whether the LENGTH bytes of TEXT may be the title of a section: letters, digits, '.', '_', '-', '/'. */
 bool config_value_is_title(const char *text, size_t length);
-#define CONFIG_VALUE_TITLE_MAX 127 /* bytes */
 /* Appends TEXT in double quotes, escaped, so that it is read again as it is. ERR_FORMAT, with nothing
  * appended, when no configuration can hold it; ERR_MEMORY. */
 int config_value_quote(const char *text, struct buffer *out) MUST_USE;

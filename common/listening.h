@@ -15,4 +15,28 @@ int listening_check(const char *file, const struct config_strings *listen, uint1
 int listening_check_admin(const char *file, const char *admin, uint16_t default_port,
                           struct fault *fault) MUST_USE;
 
+/* Where a daemon listens, as an option of the configuration FILE says it. */
+struct listening_own {
+    const char *file;
+    const char *option;                 /* "listen" */
+    const char *place;                  /* where it was set, "edge.conf:3"; NULL: it is the default */
+    const struct config_strings *texts; /* "off" is no address */
+    uint16_t default_port;
+};
+/* Another address of the same configuration. */
+struct listening_other {
+    const char *option; /* as people read it: "origin_for h2" */
+    const char *place;  /* as above */
+    const char *text;   /* "off" is no address */
+    uint16_t default_port;
+    bool is_listened_at; /* it is an address to listen at, too; otherwise one to connect to */
+    const char *why;     /* what comes of it when both are one, and what to do: "…; give it another port" */
+};
+/* OTHER is none of OWN. ERR_CONFIG with a fault "PLACE: …" when they certainly are one: the same address, one
+ * of this machine that a wildcard of OWN has, one socket file under two names. What cannot be told (a host
+ * name other than localhost, port 0, what is not well formed) is fine. Looks up no name; asks the kernel for
+ * the machine's addresses only where OTHER is one to connect to. */
+int listening_check_apart(const struct listening_own *own, const struct listening_other *other,
+                          struct fault *fault) MUST_USE;
+
 #endif

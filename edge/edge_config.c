@@ -1,9 +1,11 @@
 #include "edge/edge_config.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/closed.h"
+#include "common/listening.h"
 #include "common/sandbox.h"
 #include "common/secret.h"
 
@@ -27,8 +29,9 @@ static const char *const versions[] = {"tls1.2", "tls1.3", NULL};
 /* clang-format off */
 static const struct config_option server_table[] = {
     {.name = "address", .type = CONFIG_STRING, .offset = SERVER_FIELD(address),
+     .place_offset = SERVER_FIELD(address_place),
      .help = "Where it listens: \"HOST:PORT\" or \"unix:PATH\"; the port is 2407 when left out."},
-    {.name = "key", .type = CONFIG_STRING, .offset = SERVER_FIELD(key),
+    {.name = "key", .type = CONFIG_STRING, .offset = SERVER_FIELD(key), .place_offset = SERVER_FIELD(key_place),
      .help = "Its public key; there it says: keyless pubkey < identity.key"},
     {.name = "psk", .type = CONFIG_PATH, .offset = SERVER_FIELD(psk),
      .help = "File with the secret shared with this key server; the psk outside when left out."},
@@ -36,7 +39,7 @@ static const struct config_option server_table[] = {
 };
 
 static const struct config_option origin_table[] = {
-    {.name = "address", .type = CONFIG_STRING, .offset = ORIGIN_FIELD(address),
+    {.name = "address", .type = CONFIG_STRING, .offset = ORIGIN_FIELD(address), .place_offset = ORIGIN_FIELD(place),
      .help = "Where its plain bytes go: \"HOST:PORT\" or \"unix:PATH\"."},
     {.name = NULL},
 };
@@ -102,9 +105,11 @@ static const struct config_option timeouts_table[] = {
 };
 
 const struct config_option edge_config_table[] = {
-    {.name = "listen", .type = CONFIG_STRINGS, .offset = FIELD(listen), .fallback = "{\"*:443\"}",
+    {.name = "listen", .type = CONFIG_STRINGS, .offset = FIELD(listen), .place_offset = FIELD(place.listen),
+     .fallback = "{\"*:443\"}",
      .help = "Where clients connect: \"ADDRESS:PORT\" or \"unix:PATH\"; * is every address of this machine."},
-    {.name = "admin", .type = CONFIG_STRING, .offset = FIELD(admin), .fallback = "127.0.0.1:2405",
+    {.name = "admin", .type = CONFIG_STRING, .offset = FIELD(admin), .place_offset = FIELD(place.admin),
+     .fallback = "127.0.0.1:2405",
      .help = "Status and metrics, on loopback or a unix socket only; \"off\" for none."},
     {.name = "identity", .type = CONFIG_PATH, .offset = FIELD(identity), .fallback = "identity.key",
      .help = "File with this edge's secret X25519 key; make it with: keyless genkey"},
@@ -114,7 +119,7 @@ const struct config_option edge_config_table[] = {
      .help = "Folder of certificate chains (PEM); no private keys."},
     {.name = "default_certificate", .type = CONFIG_STRING, .offset = FIELD(default_certificate),
      .help = "Name whose certificate unknown names get; the first one when left out, none when empty."},
-    {.name = "origin", .type = CONFIG_STRING, .offset = FIELD(origin),
+    {.name = "origin", .type = CONFIG_STRING, .offset = FIELD(origin), .place_offset = FIELD(place.origin),
      .help = "Where the plain bytes go: \"HOST:PORT\" or \"unix:PATH\"."},
     {.name = "origin_for", .type = CONFIG_SECTIONS, .offset = FIELD(origins), .options = origin_table,
      .size = sizeof(struct edge_config_origin),
@@ -181,12 +186,12 @@ static int check_server(const struct edge_config_server *server, const char *fil
             fault, ERR_CONFIG,
             "%s: key_server %s: key is not 32 bytes in base64; take the line that the key server "
             "prints with: keyless pubkey < identity.key",
-            file, server->title);
+            server->key_place, server->title);
     if (same_bytes(key, nobody, sizeof key))
         return fault_set(fault, ERR_CONFIG,
                          "%s: key_server %s: key is all zeros, which is nobody's; take the line that the key "
                          "server prints with: keyless pubkey < identity.key",
-                         file, server->title);
+                         server->key_place, server->title);
     return 0;
 }
 
@@ -269,6 +274,68 @@ static int check_origins(const struct edge_config *config, const char *file, str
     return 0;
 }
 
+/* OTHER is none of the addresses at which the edge listens, for which LOOP says why, and not the admin
+ * endpoint's, either. */
+static int check_target(const struct edge_config *config, const char *file, struct listening_other *other,
+                        const char *loop, struct fault *fault)
+{
+    const struct listening_own listen = {file, "listen", config->place.listen, &config->listen,
+                                         EDGE_DEFAULT_PORT};
+    char *text = config->admin;
+    const struct config_strings texts = {&text, 1};
+    const struct listening_own admin = {file, "admin", config->place.admin, &texts, EDGE_ADMIN_DEFAULT_PORT};
+    other->why = loop;
+    int err = listening_check_apart(&listen, other, fault);
+    if (err != 0 || other->is_listened_at)
+        return err;
+    other->why = "that is this edge's admin endpoint; write where the other one listens, or give admin "
+                 "another port";
+    return listening_check_apart(&admin, other, fault);
+}
+
+static int check_origin_targets(const struct edge_config *config, const char *file, struct fault *fault)
+{
+    static const char loop[] = "what clients send would come back to this edge without end; write where the "
+                               "web server listens";
+    const struct edge_config_origin *origins = config->origins.item;
+    struct listening_other origin = {
+        .option = "origin", .place = config->place.origin, .text = config->origin};
+    int err = check_target(config, file, &origin, loop, fault);
+    for (size_t i = 0; err == 0 && i < config->origins.count; i++) {
+        char option[sizeof "origin_for " + CONFIG_TITLE_MAX];
+        snprintf(option, sizeof option, "origin_for %s", origins[i].title);
+        origin = (struct listening_other){
+            .option = option, .place = origins[i].place, .text = origins[i].address};
+        err = check_target(config, file, &origin, loop, fault);
+    }
+    return err;
+}
+
+/* No address has two uses. */
+static int check_addresses(const struct edge_config *config, const char *file, struct fault *fault)
+{
+    const struct edge_config_server *servers = config->key_servers.item;
+    struct listening_other admin = {.option = "admin",
+                                    .place = config->place.admin,
+                                    .text = config->admin,
+                                    .default_port = EDGE_ADMIN_DEFAULT_PORT,
+                                    .is_listened_at = true};
+    int err = check_target(config, file, &admin, "clients connect there; give admin another port", fault);
+    if (err == 0)
+        err = check_origin_targets(config, file, fault);
+    for (size_t i = 0; err == 0 && i < config->key_servers.count; i++) {
+        char option[sizeof "key_server " + CONFIG_TITLE_MAX];
+        snprintf(option, sizeof option, "key_server %s", servers[i].title);
+        struct listening_other server = {.option = option,
+                                         .place = servers[i].address_place,
+                                         .text = servers[i].address,
+                                         .default_port = KEY_SERVER_PORT};
+        err = check_target(config, file, &server,
+                           "clients of this edge connect there; write where the key server listens", fault);
+    }
+    return err;
+}
+
 static int check(const struct edge_config *config, const char *file, struct fault *fault)
 {
     if (config->listen.count == 0)
@@ -281,6 +348,8 @@ static int check(const struct edge_config *config, const char *file, struct faul
     int err = check_servers(config, file, fault);
     if (err == 0)
         err = check_origins(config, file, fault);
+    if (err == 0)
+        err = check_addresses(config, file, fault);
     return err != 0 ? err : check_tls(config, file, fault);
 }
 

@@ -8,19 +8,22 @@
 
 #define EDGE_DEFAULT_PORT       443
 #define EDGE_ADMIN_DEFAULT_PORT 2405
+#define KEY_SERVER_PORT         2407
 
 /* key_server NAME { … } */
 struct edge_config_server {
-    char *title;   /* NAME */
-    char *address; /* "keys.example.com:2407", "unix:/run/…" */
-    char *key;     /* base64 of its public key */
-    char *psk;     /* path; default: the top-level psk */
+    char *title;                     /* NAME */
+    char *address;                   /* "keys.example.com:2407", "unix:/run/…" */
+    char *key;                       /* base64 of its public key */
+    char *psk;                       /* path; default: the top-level psk */
+    char *address_place, *key_place; /* where they were set, "edge.conf:14" */
 };
 
 /* origin_for PROTOCOL { … } */
 struct edge_config_origin {
     char *title;   /* PROTOCOL, as clients offer it: "h2" */
     char *address; /* "127.0.0.1:8081", "unix:/run/…" */
+    char *place;   /* where the address was set */
 };
 
 enum edge_unavailable { EDGE_WAIT, EDGE_FAIL };
@@ -68,6 +71,9 @@ struct edge_config {
     int log_level;
     int log_format;
     bool access_log; /* one line a connection; on */
+    struct {
+        char *listen, *admin, *origin;
+    } place; /* where each was set, "edge.conf:14"; NULL: it was not */
 };
 
 extern const struct config_option edge_config_table[];

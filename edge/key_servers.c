@@ -19,13 +19,14 @@ static int load_server(struct client_server *out, const struct edge_config_serve
 static int check_not_own(const struct key_servers *servers, const struct edge_config *config,
                          struct fault *fault)
 {
+    const struct edge_config_server *from = config->key_servers.item;
     for (size_t i = 0; i < servers->count; i++)
         if (same_bytes(servers->servers[i].key, servers->identity->public, IDENTITY_KEY_SIZE))
             return fault_set(
                 fault, ERR_CONFIG,
-                "key_server %s: key is this edge's own public key, of %s; take the line that the key "
+                "%s: key_server %s: key is this edge's own public key, of %s; take the line that the key "
                 "server prints with: keyless pubkey < identity.key",
-                servers->servers[i].name, config->identity);
+                from[i].key_place, from[i].title, config->identity);
     return 0;
 }
 

@@ -16,8 +16,6 @@ struct key_servers {
     struct names *names; /* borrowed; NULL when there is no name */
 };
 
-#define KEY_SERVER_PORT 2407
-
 /* Loads what CONFIG names into the zeroed OUT; CONFIG must outlive it. Names are added to NAMES, which must
  * outlive it, too. On error OUT is cleared. */
 int key_servers_load(struct key_servers *out, const struct edge_config *config, struct names *names,

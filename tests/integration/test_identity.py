@@ -209,4 +209,4 @@ def test_an_edge_that_takes_itself_for_its_key_server_says_so_when_it_is_tested(
     config = site.edge_config([("127.0.0.1:1", site.edge_identity.public)], [pki.p256[1]], "127.0.0.1:1")
     done = subprocess.run([program("keyless-edge"), "-t", "-c", config], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2, done.stderr
-    assert "key_server ks1: key is this edge's own public key, of %s;" % site.edge_identity.path in done.stderr
+    assert re.search(r"edge\.conf:\d+: key_server ks1: key is this edge's own public key, of %s;" % re.escape(site.edge_identity.path), done.stderr), done.stderr

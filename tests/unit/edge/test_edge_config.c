@@ -138,6 +138,36 @@ static void a_link_to_the_identity_is_no_psk(void **state)
     unlink(identity);
 }
 
+static void an_address_has_one_use(void **state)
+{
+    (void)state;
+    assert_fault("listen = {\"*:8080\"}\n" ORIGIN SERVER,
+                 "edge.conf:2: origin 127.0.0.1:8080 is an address of listen (");
+    assert_non_null(
+        strstr(fault.text, "edge.conf:1): what clients send would come back to this edge without end;"));
+    assert_fault("origin = \"[::1]:443\"\n" SERVER,
+                 ":1: origin [::1]:443 is an address of listen (its default): ");
+    assert_fault(ORIGIN SERVER "origin_for \"http/1.1\" {\n address = \"localhost:443\"\n}",
+                 ":4: origin_for http/1.1 localhost:443 is an address of listen (its default): ");
+    assert_fault(ORIGIN SERVER "listen = {\"unix:/run/a\", \"unix:/run/b\"}\nadmin = \"unix:/run/b\"",
+                 ":4: admin unix:/run/b is an address of listen (");
+    assert_fault(ORIGIN SERVER "\nlisten = {\"127.0.0.1:2405\"}",
+                 ": admin 127.0.0.1:2405 is an address of listen (");
+    assert_fault("origin = \"127.0.0.1:2405\"\n" SERVER,
+                 ":1: origin 127.0.0.1:2405 is an address of admin (its default): that is this edge's admin "
+                 "endpoint;");
+    assert_fault(ORIGIN "key_server a {\n address = \"127.0.0.1:443\"\n key = " KEY "\n}",
+                 ":3: key_server a 127.0.0.1:443 is an address of listen (its default): ");
+    assert_fault(ORIGIN "admin = \"127.0.0.1:2407\"\nkey_server a { address = \"127.0.0.1\" key = " KEY " }",
+                 ":3: key_server a 127.0.0.1 is an address of admin (");
+    struct edge_config config;
+    assert_int_equal(load(&config,
+                          ORIGIN SERVER "admin = \"127.0.0.1:8081\" origin_for \"http/1.1\" { address = "
+                                        "\"127.0.0.1:8080\" }"),
+                     0);
+    edge_config_clear(&config);
+}
+
 static void contradictions_name_the_file(void **state)
 {
     (void)state;
@@ -219,6 +249,7 @@ int main(void)
         cmocka_unit_test(key_servers_share_the_psk_unless_they_have_one),
         cmocka_unit_test(dump_is_read_back),
         cmocka_unit_test(a_link_to_the_identity_is_no_psk),
+        cmocka_unit_test(an_address_has_one_use),
         cmocka_unit_test(contradictions_name_the_file),
         cmocka_unit_test(alpn_names_have_255_bytes_and_not_more),
         cmocka_unit_test(every_option_has_help),
