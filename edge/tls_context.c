@@ -101,6 +101,20 @@ static int set_versions(SSL_CTX *context, const struct edge_config *config, stru
     return 0;
 }
 
+/* CONTEXT has its suites: one of them does what the configuration asks for. */
+static int check_rsa_key_exchange(SSL_CTX *context, const struct edge_config *config, struct fault *fault)
+{
+    const STACK_OF(SSL_CIPHER) *suites = SSL_CTX_get_ciphers(context);
+    if (!config->tls.rsa_key_exchange || config->tls.ciphers == NULL)
+        return 0;
+    for (int i = 0; i < sk_SSL_CIPHER_num(suites); i++)
+        if (SSL_CIPHER_get_kx_nid(sk_SSL_CIPHER_value(suites, i)) == NID_kx_rsa)
+            return 0;
+    return fault_set(fault, ERR_CONFIG,
+                     "tls: rsa_key_exchange is on, and ciphers has no suite for it; add one, like "
+                     "AES128-GCM-SHA256, or turn it off");
+}
+
 static int set_ciphers(SSL_CTX *context, const struct edge_config *config, struct fault *fault)
 {
     char *list = NULL;
@@ -114,6 +128,9 @@ static int set_ciphers(SSL_CTX *context, const struct edge_config *config, struc
                              config->tls.rsa_key_exchange
                                  ? "tls.ciphers names no suite this OpenSSL has (openssl ciphers lists them)"
                                  : "tls.ciphers leaves no suite while tls.rsa_key_exchange is off");
+    int error = check_rsa_key_exchange(context, config, fault);
+    if (error)
+        return error;
     if (config->tls.ciphersuites != NULL && SSL_CTX_set_ciphersuites(context, config->tls.ciphersuites) != 1)
         return openssl_fault(fault, "tls.ciphersuites (openssl ciphers -tls1_3 lists them)");
     /* Without a list OpenSSL's own choice stays: post-quantum groups where it has them. */

@@ -548,11 +548,15 @@ static void expect_refused(const char *words)
 
 static void wrong_settings_are_named(void **state)
 {
-    static char no_such[] = "NO-SUCH", rsa_only[] = "AES128-GCM-SHA256", empty[] = "";
+    static char no_such[] = "NO-SUCH", rsa_only[] = "AES128-GCM-SHA256", no_rsa[] = "ECDHE+AESGCM",
+                empty[] = "";
     char long_name[257], *names[] = {empty};
     (void)state;
     config.tls.ciphers = no_such;
     expect_refused("tls.ciphers");
+    config.tls.ciphers = no_rsa;
+    config.tls.rsa_key_exchange = true;
+    expect_refused("rsa_key_exchange is on, and ciphers has no suite for it");
     config.tls.ciphers = rsa_only;
     config.tls.rsa_key_exchange = false;
     expect_refused("rsa_key_exchange");
@@ -585,6 +589,7 @@ static void configured_suites_and_groups_are_used(void **state)
     struct visit visit12 = {.name = "p256.example", .version = TLS1_2_VERSION};
     struct visit visit13 = {.name = "p256.example", .version = TLS1_3_VERSION};
     (void)state;
+    config.tls.rsa_key_exchange = false;
     config.tls.ciphers = suites;
     config.tls.ciphersuites = suites13;
     config.tls.groups = groups;
