@@ -48,6 +48,13 @@ static void check_rule(struct findings *findings, const struct policy *policy, c
                      "there are "
                      "clients without extended master secret to serve",
                      rule->place[KEY_MODES], name);
+    if (allows_plain(rule) && rule->names->count > 0 &&
+        !(is_inherited(policy, rule, KEY_NAMES) && is_inherited(policy, rule, KEY_MODES)))
+        findings_add(
+            findings, FINDING_WARNING,
+            "%s: names of %s hold in bound mode only, and with plain among modes (%s) sessions of every "
+            "name are served; list bound only, or leave names out",
+            rule->place[KEY_NAMES], name, rule->place[KEY_MODES]);
     if (rule->valid.last != INT64_MAX && !is_inherited(policy, rule, KEY_NOT_AFTER))
         check_end(findings, rule->place[KEY_NOT_AFTER], "key", name, rule->valid.last);
 }

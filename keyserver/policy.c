@@ -108,6 +108,27 @@ static int fail(const struct policy_rule *rule, int err, const char *what, struc
     return fault_set(fault, err, "key %s: %s", rule->title, what);
 }
 
+static const char *place_of(const struct policy_rule *rule, enum key_option option)
+{
+    return rule->place[option] != NULL ? rule->place[option] : "their default";
+}
+
+/* Operations that are listed, and none that a mode lets be done. */
+static int check_modes(const struct policy_rule *rule, struct fault *fault)
+{
+    struct fault why;
+    for (int kind = 0; kind < OP_KINDS; kind++)
+        if ((rule->operations & 1u << kind) != 0 && policy_rule_mode(rule, (enum operation_kind)kind))
+            return 0;
+    if (rule->operations == 0)
+        return 0; /* that is a wish: the key is for nothing */
+    fault_set(&why, 0,
+              "modes (%s) let none of its operations (%s) be done: it could never be used; rsa_master needs "
+              "bound, rsa_premaster needs plain",
+              place_of(rule, KEY_MODES), place_of(rule, KEY_OPERATIONS));
+    return fail(rule, ERR_CONFIG, why.text, fault);
+}
+
 /* What SECTION leaves unset is as in COMMON. The values were checked where they were read. */
 static int compile(struct policy_rule *rule, const struct server_key *section,
                    const struct server_key *common, struct fault *fault)
@@ -122,7 +143,7 @@ static int compile(struct policy_rule *rule, const struct server_key *section,
         rule->place[i] = from->place[i];
     }
     if (rule->valid.first <= rule->valid.last)
-        return 0;
+        return check_modes(rule, fault);
     fault_set(&why, 0, "not_after (%s) is before not_before (%s): it could never be used; mend one of them",
               rule->place[KEY_NOT_AFTER], rule->place[KEY_NOT_BEFORE]);
     return fail(rule, ERR_CONFIG, why.text, fault);

@@ -491,6 +491,8 @@ def plain_allowed(trial):
 @pytest.mark.parametrize("text, options, pattern", [
     ("key_default {\n modes = {\"plain\"}\n}\n", "", r"server\.conf:@modes: modes of key_default lists plain: an edge that is taken over"),
     ("key rsa {\n modes = {\"plain\", \"bound\"}\n}\n", "", r"server\.conf:@modes: modes of rsa lists plain"),
+    ("key rsa {\n modes = {\"plain\", \"bound\"}\n names = {\"localhost\"}\n}\n", "",
+     r"server\.conf:@names: names of rsa hold in bound mode only, and with plain among modes \(\S+server\.conf:@modes\)"),
     ("key nobody { }\n", "", r"key nobody: the configuration has this section, and there is no such key"),
     ("key %s { }\n" % ("0" * 64), "", r"key 0{64}: the configuration has this section, and there is no such key"),
     ("key rsa {\n not_after = 2020-01-01\n}\n", "", r"server\.conf:@not_after: not_after of key rsa was 2020-01-01T00:00:00Z"),

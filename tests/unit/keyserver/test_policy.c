@@ -249,6 +249,33 @@ static void contradictions_have_words(void **state)
                         "never be used; mend one of them");
 }
 
+static void operations_that_no_mode_lets_be_done_are_an_error(void **state)
+{
+    char premaster[] = "rsa_premaster", master[] = "rsa_master", bound[] = "bound", plain[] = "plain";
+    char here[] = "x.conf:7";
+    const struct {
+        char *operation, *mode;
+        bool good;
+    } cases[] = {
+        {premaster, bound, false}, {master, bound, true}, {premaster, plain, true}, {master, plain, false}};
+    struct fault fault;
+    struct policy *made;
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char *operation = cases[i].operation, *mode = cases[i].mode;
+        const struct config_sections none = {.count = 0};
+        const struct server_key common = {
+            .operations = {&operation, 1}, .modes = {&mode, 1}, .place = {[KEY_OPERATIONS] = here}};
+        assert_int_equal(policy_new(&made, &common, &none, &fault), cases[i].good ? 0 : ERR_CONFIG);
+        policy_free(made);
+        if (!cases[i].good)
+            assert_string_equal(fault.text,
+                                "key_default: modes (their default) let none of its operations (x.conf:7) be "
+                                "done: it could never be used; rsa_master needs bound, rsa_premaster needs "
+                                "plain");
+    }
+}
+
 static int make_folder(void **state)
 {
     (void)state;
@@ -274,6 +301,7 @@ int main(void)
         cmocka_unit_test_teardown(modes_are_about_rsa_key_exchange_alone, unload),
         cmocka_unit_test_teardown(names_are_exact_or_any_one_label_before_one, unload),
         cmocka_unit_test_teardown(networks_limit_where_a_key_is_used_from, unload),
+        cmocka_unit_test(operations_that_no_mode_lets_be_done_are_an_error),
         cmocka_unit_test_teardown(contradictions_have_words, unload),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
