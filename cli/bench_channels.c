@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/channel_times.h"
 #include "common/clock.h"
 #include "common/secret.h"
 
@@ -65,7 +66,7 @@ static struct client *open_client(struct bench_channels *channels, const struct 
         .connect_timeout_ms = CONNECT_TIMEOUT_MS,
         .backoff_min_ms = 500,
         .backoff_max_ms = 3000,
-        .ping_interval_ms = 5000,
+        .ping_interval_ms = CHANNEL_PING_MS,
         .rehandshake_ms = 3600000,
         .handshake_ms = HANDSHAKE_MS,
         .in_flight_max = BENCH_IN_FLIGHT_MAX,

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/channel_times.h"
 #include "common/clock.h"
 
 #define CONNECT_TIMEOUT_MS                                                                                   \
@@ -100,7 +101,7 @@ static int ask_one(const struct servers *servers, const struct client_server *se
         .connect_timeout_ms = CONNECT_TIMEOUT_MS,
         .backoff_min_ms = 500,
         .backoff_max_ms = 1000,
-        .ping_interval_ms = 5000,
+        .ping_interval_ms = CHANNEL_PING_MS,
         .rehandshake_ms = 3600000,
         .in_flight_max = 65536,
         .software = "keyless " KEYLESS_VERSION,

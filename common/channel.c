@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/channel_internal.h"
+#include "common/channel_times.h"
 #include "common/secret.h"
 
 #define NS_PER_MS 1000000u
@@ -13,8 +14,8 @@ void channel_settings_default(struct channel_settings *settings)
         .connect_timeout_ms = 5000,
         .rekey_messages = 65536,
         .rekey_interval_ms = 30000,
-        .ping_interval_ms = 10000,
-        .idle_timeout_ms = 30000,
+        .ping_interval_ms = CHANNEL_PING_MS,
+        .idle_timeout_ms = CHANNEL_SILENT_MS(CHANNEL_PING_MS),
         .unsent_max = (size_t)1 << 20,
     };
 }

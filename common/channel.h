@@ -43,7 +43,7 @@ struct channel_settings {
     uint64_t idle_timeout_ms;    /* no whole message received for so long: ERR_TIMEOUT; 0 = never */
     size_t unsent_max; /* bytes waiting for the peer to read before channel_send says ERR_BUSY; 1 MiB */
 };
-/* The defaults named above, ping 10 s, idle 30 s. */
+/* The defaults named above, ping and idle as edges have them (channel_times.h). */
 void channel_settings_default(struct channel_settings *settings);
 
 /* Connecting side. SELF and PSK are copied. The channel is returned at once and calls back later, never from

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/channel_times.h"
 #include "common/clock.h"
 #include "common/process.h"
 #include "edge/listeners.h"
@@ -170,7 +171,7 @@ static int start_client(struct thread *thread)
         .connect_timeout_ms = 5000,
         .backoff_min_ms = 100,
         .backoff_max_ms = 10000,
-        .ping_interval_ms = 5000,
+        .ping_interval_ms = CHANNEL_PING_MS,
         .rehandshake_ms = 3600000,
         .handshake_ms = setup->config.timeout.handshake,
         .fail_when_gone = setup->config.when_unavailable == EDGE_FAIL,

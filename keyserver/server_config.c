@@ -3,7 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/channel_times.h"
 #include "common/closed.h"
+#include "common/listening.h"
 #include "common/sandbox.h"
 #include "keyserver/policy.h"
 #include "keyserver/sealed.h"
@@ -43,9 +45,11 @@ static const struct config_option audit_table[] = {
 };
 
 const struct config_option server_config_table[] = {
-    {.name = "listen", .type = CONFIG_STRINGS, .offset = FIELD(listen), .fallback = "{\"*:2407\"}",
+    {.name = "listen", .type = CONFIG_STRINGS, .offset = FIELD(listen), .place_offset = FIELD(place.listen),
+     .fallback = "{\"*:2407\"}",
      .help = "Where edges connect: \"ADDRESS:PORT\" or \"unix:PATH\"; * is every address of this machine."},
-    {.name = "admin", .type = CONFIG_STRING, .offset = FIELD(admin), .fallback = "127.0.0.1:2406",
+    {.name = "admin", .type = CONFIG_STRING, .offset = FIELD(admin), .place_offset = FIELD(place.admin),
+     .fallback = "127.0.0.1:2406",
      .help = "Status and metrics, on loopback or a unix socket only; \"off\" for none."},
     {.name = "identity", .type = CONFIG_PATH, .offset = FIELD(identity), .fallback = "identity.key",
      .help = "File with this server's secret X25519 key; make it with: keyless genkey"},
@@ -85,8 +89,8 @@ const struct config_option server_config_table[] = {
     {.name = "handshake_timeout", .type = CONFIG_DURATION, .offset = FIELD(handshake_timeout),
      .fallback = "5s", .min = 1, .max = 10 * MINUTE,
      .help = "A connection that is not authenticated by then is dropped."},
-    {.name = "idle_timeout", .type = CONFIG_DURATION, .offset = FIELD(idle_timeout), .fallback = "1m",
-     .min = 1, .max = 24 * HOUR,
+    {.name = "idle_timeout", .type = CONFIG_DURATION, .offset = FIELD(idle_timeout),
+     .place_offset = FIELD(place.idle_timeout), .fallback = "1m", .min = 1, .max = 24 * HOUR,
      .help = "A channel without a message for so long is closed."},
     {.name = "drain_timeout", .type = CONFIG_DURATION, .offset = FIELD(drain_timeout), .fallback = "10s",
      .min = 0, .max = HOUR,
@@ -159,6 +163,17 @@ static int check_passphrases(const struct server_config *config, const char *fil
                            both->title != NULL ? both->title : "");
 }
 
+/* How often edges ping is not theirs to choose. */
+static int check_idle_timeout(const struct server_config *config, struct fault *fault)
+{
+    if (config->idle_timeout > CHANNEL_PING_MS)
+        return 0;
+    return fault_set(fault, ERR_CONFIG,
+                     "%s: idle_timeout: edges ping a channel that has been quiet for %u s, and each would be "
+                     "closed before its ping can come; give more than %u s, like the default of 1m",
+                     config->place.idle_timeout, CHANNEL_PING_MS / 1000, CHANNEL_PING_MS / 1000);
+}
+
 static int check(const struct server_config *config, const char *file, struct fault *fault)
 {
     if (config->listen.count == 0)
@@ -169,16 +184,60 @@ static int check(const struct server_config *config, const char *file, struct fa
     if (config->user != NULL && config->user[0] == 0)
         return fault_set(fault, ERR_CONFIG, "%s: user is empty; name a user or leave the option out", file);
     int err = check_passphrases(config, file, fault);
+    if (err == 0)
+        err = check_idle_timeout(config, fault);
     return err != 0 ? err : check_policy(config, file, fault);
+}
+
+static int check_addresses(const struct server_config *config, const char *file, struct fault *fault)
+{
+    const struct listening_own listen = {file, "listen", config->place.listen, &config->listen,
+                                         SERVER_DEFAULT_PORT};
+    const struct listening_other admin = {.option = "admin",
+                                          .place = config->place.admin,
+                                          .text = config->admin,
+                                          .default_port = SERVER_ADMIN_DEFAULT_PORT,
+                                          .is_listened_at = true,
+                                          .why = "edges connect there; give admin another port"};
+    return listening_check_apart(&listen, &admin, fault);
+}
+
+/* Keys may have one passphrase together, but the file is for nothing else. */
+static int check_passphrase_file(const struct server_config *config, const struct server_key *section,
+                                 const char *file, struct fault *fault)
+{
+    char option[sizeof "passphrase_file of key " + CONFIG_TITLE_MAX];
+    const struct identity_file secrets[] = {{"identity", config->identity},
+                                            {"group_secret", config->group_secret},
+                                            {"key of audit { }", config->audit.key},
+                                            {option, section->passphrase_file}};
+    if (section->passphrase_file == NULL)
+        return 0;
+    snprintf(option, sizeof option, "passphrase_file of key%s%s", section->title != NULL ? " " : "_default",
+             section->title != NULL ? section->title : "");
+    return identity_check_apart(file, secrets, sizeof secrets / sizeof secrets[0], fault);
+}
+
+static int check_secrets(const struct server_config *config, const char *file, struct fault *fault)
+{
+    const struct identity_file secrets[] = {{"identity", config->identity},
+                                            {"group_secret", config->group_secret},
+                                            {"key of audit { }", config->audit.key}};
+    const struct server_key *sections = config->key_sections.item;
+    int err = identity_check_apart(file, secrets, sizeof secrets / sizeof secrets[0], fault);
+    if (err == 0)
+        err = check_passphrase_file(config, &config->key_default, file, fault);
+    for (size_t i = 0; err == 0 && i < config->key_sections.count; i++)
+        err = check_passphrase_file(config, &sections[i], file, fault);
+    return err;
 }
 
 /* Looks at files, which only who reads FILE itself can. */
 static int check_files(const struct server_config *config, const char *file, struct fault *fault)
 {
-    const struct identity_file secrets[] = {{"identity", config->identity},
-                                            {"group_secret", config->group_secret},
-                                            {"key of audit { }", config->audit.key}};
-    int err = identity_check_apart(file, secrets, sizeof secrets / sizeof secrets[0], fault);
+    int err = check_secrets(config, file, fault);
+    if (err == 0)
+        err = check_addresses(config, file, fault);
     return err != 0 ? err : closed_check_place(file, fault);
 }
 

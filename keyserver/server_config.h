@@ -53,6 +53,9 @@ struct server_config {
     struct server_key key_default; /* of every key, unless its own section says otherwise */
     struct config_sections key_sections; /* struct server_key, by name or id of the key */
     struct server_audit audit;
+    struct {
+        char *listen, *admin, *idle_timeout;
+    } place; /* where each was set, "server.conf:14"; NULL: it was not */
 };
 
 /* The table, for -T and the manual. */

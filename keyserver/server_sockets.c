@@ -6,6 +6,7 @@
 
 #include "common/address.h"
 #include "common/admin.h"
+#include "common/channel_times.h"
 #include "common/descriptors.h"
 #include "common/listening.h"
 
@@ -88,9 +89,21 @@ int server_sockets_check_limit(const struct server_config *config, struct fault 
     return descriptors_check(once + config->listen.count, "a key server", fault);
 }
 
+/* One ping that is late, as after a packet that was lost, and the channel is gone with what is open on it. */
+static void warn_of_idle_timeout(const struct server_config *config)
+{
+    if (config->idle_timeout < CHANNEL_SILENT_MS(CHANNEL_PING_MS))
+        log_event(LOG_WARN, "idle_timeout_short",
+                  "error=\"%s: with an idle_timeout of %llu ms one late ping of an edge ends its channel\" "
+                  "hint=\"edges ping every %u ms; give at least %u ms\"",
+                  config->place.idle_timeout, (unsigned long long)config->idle_timeout, CHANNEL_PING_MS,
+                  CHANNEL_SILENT_MS(CHANNEL_PING_MS));
+}
+
 void server_sockets_warn(const struct server_config *config, size_t edges)
 {
     char why[128];
+    warn_of_idle_timeout(config);
     snprintf(why, sizeof why, "half_open_max = %d with %zu edge%s that may connect", config->half_open_max,
              edges, edges == 1 ? "" : "s");
     descriptors_require((unsigned)config->half_open_max + edges * CHANNELS_AN_EDGE + DESCRIPTORS_SPARE, why);

@@ -70,7 +70,7 @@ struct client_settings {
     uint64_t connect_timeout_ms; /* 5,000; for one address of several a round is shorter at first */
     uint64_t backoff_min_ms;     /* 100 */
     uint64_t backoff_max_ms;     /* 10,000 */
-    uint64_t ping_interval_ms;   /* 5,000; two missed pings eject a server */
+    uint64_t ping_interval_ms;   /* CHANNEL_PING_MS; two missed pings eject a server */
     uint64_t rehandshake_ms;     /* 3,600,000, jittered by ±10 % */
     uint64_t handshake_ms;       /* what a session may need from its beginning to its key operation */
     bool fail_when_gone;         /* nobody waits while every server is known to be gone */

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <utlist.h>
 
+#include "common/channel_times.h"
 #include "common/clock.h"
 #include "common/secret.h"
 #include "edge/client/balance.h"
@@ -296,8 +297,7 @@ void link_init(struct link *link, uv_loop_t *loop, const struct client_settings 
     };
     channel_settings_default(&link->setup.channel);
     link->setup.channel.ping_interval_ms = settings->ping_interval_ms;
-    /* Two pings without an answer, and half an interval for the second one's. */
-    link->setup.channel.idle_timeout_ms = settings->ping_interval_ms * 5 / 2;
+    link->setup.channel.idle_timeout_ms = CHANNEL_SILENT_MS(settings->ping_interval_ms);
     backoff_init(&link->backoff, settings->backoff_min_ms, settings->backoff_max_ms);
     random_bytes(&link->random, sizeof link->random);
     uv_timer_init(loop, &link->timer); /* cannot fail */

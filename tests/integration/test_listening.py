@@ -124,3 +124,60 @@ def test_an_edge_short_of_descriptors_says_so_and_goes_on(site, pki, origin):
         for raw in crowd:
             clients.reset(raw)
     assert b"from the origin" in clients.fetch(edge, "rsa.test", clients.context(pki.ca))
+
+
+LOOP = r"edge\.conf:\d+: %s 127\.0\.0\.1:\d+ is an address of listen \(\S+edge\.conf:1\): what clients send would come back"
+
+
+def line_of(config, start):
+    """The number of the first line that begins with START."""
+    with open(config) as handle:
+        return next(number for number, line in enumerate(handle, 1) if line.startswith(start))
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1", "0.0.0.0", "*"])
+@pytest.mark.parametrize("option", ["origin", "origin_for http/1.1"])
+def test_an_edge_that_is_its_own_origin_is_refused_wherever_its_file_is_read(site, pki, listen, option):
+    port = free_port("0.0.0.0")
+    itself, elsewhere = "127.0.0.1:%d" % port, "127.0.0.1:1"
+    config = site.edge_config([site.absent_server()], [pki.rsa[1]], itself if option == "origin" else elsewhere, listen="%s:%d" % (listen, port),
+                              extra="" if option == "origin" else 'origin_for "http/1.1" { address = "%s" }' % itself)
+    place = "%s:%d: %s 127" % (config, line_of(config, option.split()[0] + (" =" if option == "origin" else " \"")), option)
+    for command in ([program("keyless-edge"), "-t", "-c", config], [program("keyless-edge"), "-c", config], [program("keyless"), "check", "-c", config]):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        said = done.stdout + done.stderr
+        assert done.returncode not in (0, -signal.SIGKILL) and re.search(LOOP % option, said) and place in said, said
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "192.0.2.7"])
+def test_a_key_server_whose_admin_endpoint_gets_the_address_of_edges_keeps_what_it_had(site, pki, origin, host):
+    server = site.start_server([pki.rsa[0]])
+    with open(server.config) as handle:
+        text = handle.read()
+    with open(server.config, "w") as handle:
+        handle.write(text.replace('admin = "127.0.0.1:0"', 'admin = "%s:%d"' % (host, server.port))
+                     .replace('listen = {"127.0.0.1:0"}', 'listen = {"*:%d"}' % server.port))
+    line = "%s:2: admin %s:%d is an address of listen (%s:1): " % (server.config, host, server.port, server.config)
+    assert line in refused(server.config, "keyless-server")
+    done = subprocess.run([program("keyless-server"), "-t", "-c", server.config], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and line in done.stderr, done.stderr
+    mark = server.mark()
+    server.send_signal(signal.SIGHUP)
+    assert line in server.wait_log(r"event=reload_failed\b", mark)
+    edge = site.start_edge([server], [pki.rsa[1]], origin.address)
+    assert b"from the origin" in clients.fetch(edge, "rsa.test", clients.context(pki.ca))
+
+
+def test_an_idle_timeout_leaves_time_for_an_edges_ping(site, pki):
+    """No more than the interval cannot work; a little more is warned of by `-t`, by the start and by `keyless check`."""
+    _, config, _ = site.server_folder([pki.rsa[0]], extra="idle_timeout = 5s")
+    said = refused(config, "keyless-server")
+    assert "%s:%d: idle_timeout: edges ping" % (config, line_of(config, "idle_timeout")) in said, said
+    _, config, _ = site.server_folder([pki.rsa[0]], extra="idle_timeout = 6s")
+    done = subprocess.run([program("keyless-server"), "-t", "-c", config], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and "event=idle_timeout_short" in done.stderr, done.stderr
+    done = subprocess.run([program("keyless"), "check", "-c", config], capture_output=True, text=True, timeout=60)
+    assert "an idle_timeout of 6000 ms one late ping of an edge ends its channel; edges ping every 5000 ms; give at least 12500 ms" in done.stdout
+    server = site.start_server([pki.rsa[0]], extra="idle_timeout = 6s")
+    server.wait_log(r'event=idle_timeout_short error="\S+server\.conf:\d+: with an idle_timeout of 6000 ms one')
+    assert not site.start_server([pki.rsa[0]], extra="idle_timeout = 12500ms").find(r"event=idle_timeout_short")

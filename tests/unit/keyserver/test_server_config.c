@@ -156,6 +156,15 @@ static void contradictions_name_the_file(void **state)
     assert_fault("group_secret = identity.key", ": group_secret and identity are one file, ");
     assert_fault("audit { key = identity.key }", ": key of audit { } and identity are one file, ");
     assert_fault("audit { key = s }\ngroup_secret = s", ": key of audit { } and group_secret are one file, ");
+    assert_fault("key_default { passphrase_file = identity.key }",
+                 ": passphrase_file of key_default and identity are one file, ");
+    assert_fault("key www { passphrase_file = audit.key }",
+                 ": passphrase_file of key www and key of audit { } are one file, ");
+    assert_fault("\nlisten = {\"*:2406\"}", ": admin 127.0.0.1:2406 is an address of listen (");
+    assert_fault("listen = {\"[::1]\"}\nadmin = \"[::1]:2407\"",
+                 ":2: admin [::1]:2407 is an address of listen (");
+    assert_fault("\nidle_timeout = 5s",
+                 ":2: idle_timeout: edges ping a channel that has been quiet for 5 s, and ");
     assert_fault("\nworkers = 1025", ":2: workers: 1025 is out of range; it may be 0 to 1024");
     assert_fault("queue_max = 0", ":1: queue_max: 0 is out of range");
     assert_fault("deadline_max = 61s", "out of range; it may be 1ms to 1m");
