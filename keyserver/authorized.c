@@ -287,6 +287,19 @@ const struct authorized_edge *authorized_find_name(const struct authorized *list
     return slot == 0 ? NULL : &list->edges[slot - 1];
 }
 
+int authorized_check_others(const struct authorized *list, const char *file,
+                            const uint8_t own[static IDENTITY_KEY_SIZE], struct fault *fault)
+{
+    const struct authorized_edge *edge = authorized_find(list, own);
+    if (edge == NULL)
+        return 0;
+    return fault_set(fault, ERR_CONFIG,
+                     "%s:%u: the key of edge %s is this key server's own; each has a secret key of its own: "
+                     "make the edge's with keyless genkey, and take the line that it prints with: keyless "
+                     "pubkey < identity.key",
+                     file, edge->line, edge->name);
+}
+
 bool authorized_from(const struct authorized_edge *edge, const struct address *address)
 {
     for (size_t i = 0; i < edge->from_count; i++)

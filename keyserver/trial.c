@@ -30,6 +30,8 @@ static int try_net(const struct server_config *config, const char *file, struct 
     if (r == 0)
         r = authorized_load(&authorized, config->authorized_edges, fault);
     if (r == 0)
+        r = authorized_check_others(authorized, config->authorized_edges, identity->public, fault);
+    if (r == 0)
         server_sockets_warn(config, authorized_count(authorized));
     authorized_free(authorized);
     secret_free(identity);

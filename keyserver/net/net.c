@@ -66,11 +66,17 @@ static void drain(struct net *net)
 /* Keeps a new list until the vault that goes by it is there. */
 static void take_edges(struct net *net, int fd)
 {
+    const char *file = net->config->authorized_edges;
     struct fault fault = {.text = ""};
 
     authorized_free(net->coming);
     net->coming = NULL;
-    if (authorized_snapshot_load(&net->coming, fd, net->config->authorized_edges, &fault) != 0)
+    int r = authorized_snapshot_load(&net->coming, fd, file, &fault);
+    if (r == 0 && (r = authorized_check_others(net->coming, file, net->identity->public, &fault)) != 0) {
+        authorized_free(net->coming);
+        net->coming = NULL;
+    }
+    if (r != 0)
         log_event(LOG_ERROR, "edges_kept", "error=\"nobody is let go or let in: %s\"", fault.text);
     close(fd);
 }
@@ -168,6 +174,9 @@ static int load(struct net *net, int edges_fd, struct fault *fault)
     if (r == 0)
         r = authorized_snapshot_load(&net->authorized, edges_fd, net->config->authorized_edges, fault);
     close(edges_fd);
+    if (r == 0)
+        r = authorized_check_others(net->authorized, net->config->authorized_edges, net->identity->public,
+                                    fault);
     if (r == 0)
         server_sockets_warn(net->config, authorized_count(net->authorized));
     if (r == 0)

@@ -2,6 +2,7 @@
 import os
 import re
 import resource
+import signal
 import socket
 import struct
 import subprocess
@@ -210,3 +211,19 @@ def test_an_edge_that_takes_itself_for_its_key_server_says_so_when_it_is_tested(
     done = subprocess.run([program("keyless-edge"), "-t", "-c", config], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2, done.stderr
     assert re.search(r"edge\.conf:\d+: key_server ks1: key is this edge's own public key, of %s;" % re.escape(site.edge_identity.path), done.stderr), done.stderr
+
+
+def test_a_key_server_whose_edge_has_its_own_key_says_so_when_it_is_tested_started_and_reloaded(site, pki, origin):
+    server = site.start_server([pki.rsa[0]])
+    edge = site.start_edge([server], [pki.rsa[1]], origin.address)
+    path = os.path.join(server.folder, "authorized_edges")
+    write(path, site.authorized_line() + site.authorized_line("edge2", server.identity))
+    line = "%s:2: the key of edge edge2 is this key server's own;" % path
+    for options in (["-t"], []):
+        done = subprocess.run([program("keyless-server"), *options, "-c", server.config], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=60)
+        assert done.returncode == 2 and line in done.stderr, done.stderr
+    mark = server.mark()
+    server.send_signal(signal.SIGHUP)
+    assert line in server.wait_log(r"event=edges_kept\b", mark)
+    assert b"from the origin" in clients.fetch(edge, "rsa.test", clients.context(pki.ca))
