@@ -14,6 +14,7 @@
 #include "common/config_names.h"
 #include "common/config_text.h"
 #include "common/config_value.h"
+#include "common/process.h"
 
 #define FILE_SIZE_MAX (1024 * 1024)
 #define SEALED_MAX    (16 * FILE_SIZE_MAX) /* may be of many files */
@@ -295,6 +296,11 @@ static int open_text(struct load *load, const char *path, int line, char **text,
     fclose(file);
     if (err == ERR_LENGTH)
         return fail_file(load, line, path, "larger than 1 MiB, the most a configuration file may have");
+    if (err == ERR_MEMORY) {
+        struct fault limit = {.text = ""};
+        (void)process_name_limit(&limit, err);
+        return fail_reading(load, line, path, limit.text);
+    }
     if (err != 0)
         return fail_reading(load, line, path, err == ERR_SYSTEM ? strerror(saved) : err_string(err));
     return 0;

@@ -85,27 +85,67 @@ int process_harden(const char *name, struct fault *fault)
     return 0;
 }
 
+/* ---- limits ---- */
+
+/* What a call to the kernel may have met when it failed with `why`: of the control group's, `group` is the
+ * option of a unit, or NULL. */
+static const struct limit {
+    int why;
+    bool always; /* is named without a limit, too: then it is what others count, or the group's */
+    int resource;
+    const char *what, *name, *option, *group, *shell;
+} limits[] = {
+    {EFBIG, true, RLIMIT_FSIZE, "of a file's size, as which memory that processes share counts",
+     "RLIMIT_FSIZE", "LimitFSIZE=infinity", NULL, "ulimit -f unlimited"},
+    /* the C library says it of a stack, too, for which there is no memory */
+    {EAGAIN, true, RLIMIT_NPROC, "of processes", "RLIMIT_NPROC", "LimitNPROC=", "TasksMax=", "ulimit -u"},
+    {EAGAIN, false, RLIMIT_AS, "of memory", "RLIMIT_AS", "LimitAS=", "MemoryMax=", "ulimit -v"},
+    {EAGAIN, false, RLIMIT_MEMLOCK, "of locked memory", "RLIMIT_MEMLOCK", "LimitMEMLOCK=", NULL, "ulimit -l"},
+    {ENOMEM, true, RLIMIT_AS, "of memory", "RLIMIT_AS", "LimitAS=", "MemoryMax=", "ulimit -v"},
+    {ENOMEM, false, RLIMIT_DATA, "of data", "RLIMIT_DATA", "LimitDATA=", NULL, "ulimit -d"},
+    {ENOMEM, false, RLIMIT_MEMLOCK, "of locked memory", "RLIMIT_MEMLOCK", "LimitMEMLOCK=", NULL, "ulimit -l"},
+    {EMFILE, true, RLIMIT_NOFILE, "of open files", "RLIMIT_NOFILE", "LimitNOFILE=", NULL, "ulimit -n"},
+};
+
+/* Adds one to TEXT, of SIZE, that holds LENGTH; returns the length that there is then. */
+static size_t add_limit(char *text, size_t size, size_t length, const struct limit *limit)
+{
+    struct rlimit set;
+    char value[40] = "unlimited";
+    bool known = getrlimit(limit->resource, &set) == 0;
+    bool finite = known && set.rlim_cur != RLIM_INFINITY;
+    if (!finite && !limit->always)
+        return length;
+    if (finite)
+        snprintf(value, sizeof value, "%llu", (unsigned long long)set.rlim_cur);
+    int added = snprintf(text + length, size - length,
+                         "%s the limit %s (%s is %s%s%s), with %s in the unit's section [Service] (without "
+                         "systemd: %s)",
+                         length == 0 ? "; raise" : ", or", limit->what, limit->name, value,
+                         limit->group != NULL ? "; or the control group's, " : "",
+                         limit->group != NULL ? limit->group : "", limit->option, limit->shell);
+    return added > 0 && length + (size_t)added < size ? length + (size_t)added : size - 1;
+}
+
 const char *process_limit_mend(int why)
 {
-    switch (why) {
-    case EFBIG:
-        return "; the memory that processes share counts as a file: lift the limit of a file's size "
-               "(RLIMIT_FSIZE), with LimitFSIZE=infinity in the unit's section [Service] (without systemd: "
-               "ulimit -f unlimited)";
-    case EAGAIN:
-        /* the C library says it of a stack, too, for which there is no memory */
-        return "; raise the limit of processes (RLIMIT_NPROC, or the control group's), with LimitNPROC= and "
-               "TasksMax= in the unit's section [Service] (without systemd: ulimit -u), or that of memory "
-               "(RLIMIT_AS, RLIMIT_MEMLOCK), with LimitAS= and LimitMEMLOCK= (ulimit -v, ulimit -l)";
-    case ENOMEM:
-        return "; raise the limit of memory (RLIMIT_AS, or the control group's), with LimitAS= and "
-               "MemoryMax= in the unit's section [Service] (without systemd: ulimit -v)";
-    case EMFILE:
-        return "; raise the limit of open files (RLIMIT_NOFILE), with LimitNOFILE= in the unit's section "
-               "[Service] (without systemd: ulimit -n)";
-    default:
-        return "";
-    }
+    static _Thread_local char text[PROCESS_MEND_SIZE];
+    size_t length = 0;
+    text[0] = 0;
+    for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++)
+        if (limits[i].why == why)
+            length = add_limit(text, sizeof text, length, &limits[i]);
+    return text;
+}
+
+int process_name_limit(struct fault *fault, int err)
+{
+    char before[sizeof fault->text];
+    if (err != ERR_MEMORY || strstr(fault->text, "RLIMIT_") != NULL)
+        return err;
+    snprintf(before, sizeof before, "%s", fault->text[0] != 0 ? fault->text : err_string(err));
+    const char *mend = process_limit_mend(ENOMEM);
+    return fault_set(fault, err, "%.*s%s", (int)(sizeof before - 1 - strlen(mend)), before, mend);
 }
 
 int process_fail(struct fault *fault, const char *what)

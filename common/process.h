@@ -47,9 +47,13 @@ const char *process_signal_name(int number);
 /* No core, not dumpable, no new privileges, umask 077; SIGPIPE and SIGXFSZ are ignored, so that a peer that
  * hangs up and a full file are errors to handle. NAME becomes the process's comm (≤ 15 chars). */
 int process_harden(const char *name, struct fault *fault) MUST_USE;
-/* What lifts the limit that a call to the kernel failed of with the errno WHY, to be said after its text
- * ("; raise the limit of ..."); "" when it is no limit of the process's. */
+/* What lifts the limit that a call to the kernel failed of with the errno WHY, to be said after its text: which
+ * it may be, and its value here ("; raise the limit of ..."); "" when it is no limit of the process's. Good
+ * until the thread asks again. */
+#define PROCESS_MEND_SIZE 512
 const char *process_limit_mend(int why);
+/* Where ERR is ERR_MEMORY, adds that to FAULT, unless it has a limit in it already. Returns ERR. */
+int process_name_limit(struct fault *fault, int err);
 /* ERR_SYSTEM with WHAT cannot be done ("cannot start a thread"), why (errno) and what lifts the limit. */
 int process_fail(struct fault *fault, const char *what);
 /* Raises RLIMIT_NOFILE to its hard limit; returns the new soft limit. */

@@ -105,12 +105,12 @@ static int run(const char *file)
     log_init(PROGRAM, log_level_peek(file), log_format_peek(file));
     if (process_check_stack(STACK_LEAST, "an edge", &fault) != 0 || process_harden(PROGRAM, &fault) != 0)
         return fail_start(&fault, EXIT_FAILURE);
-    if (edge_config_load(&setup.config, file, &fault) != 0)
+    if (process_name_limit(&fault, edge_config_load(&setup.config, file, &fault)) != 0)
         return fail_start(&fault, EXIT_USAGE);
     log_init(PROGRAM, (enum log_level)setup.config.log_level, (enum log_format)setup.config.log_format);
-    if (setup_load(&setup, file, SETUP_SERVE, &fault) != 0)
+    if (process_name_limit(&fault, setup_load(&setup, file, SETUP_SERVE, &fault)) != 0)
         return fail_start(&fault, EXIT_USAGE);
-    int error = edge_run(&setup, &fault);
+    int error = process_name_limit(&fault, edge_run(&setup, &fault));
     setup_clear(&setup);
     return error ? fail_start(&fault, EXIT_FAILURE) : EXIT_SUCCESS;
 }

@@ -178,7 +178,7 @@ int main(int argc, char **argv)
     if (command.action == SAID)
         return process_finish_output("keyless-server", 0);
     if (process_check_stack(STACK_LEAST, "a key server", &fault) != 0 ||
-        server_config_load(&config, command.file, &fault) != 0)
+        process_name_limit(&fault, server_config_load(&config, command.file, &fault)) != 0)
         return fail_config(&command, &fault);
     if (command.action != RUN)
         return look(&command, &config);

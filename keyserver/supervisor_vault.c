@@ -143,7 +143,7 @@ static int load_next(struct supervisor *s, struct fault *fault)
         r = privileges_check(s->file, s->next.user, fault);
     if (r == 0)
         s->next_edges_fd = authorized_snapshot_take(s->next.authorized_edges, fault);
-    return r != 0 ? r : s->next_edges_fd < 0 ? s->next_edges_fd : 0;
+    return process_name_limit(fault, r != 0 ? r : s->next_edges_fd < 0 ? s->next_edges_fd : 0);
 }
 
 void supervisor_reload(struct supervisor *s)
@@ -161,9 +161,11 @@ void supervisor_reload(struct supervisor *s)
         log_event(LOG_ERROR, "reload_failed", "error=\"%s\"", fault.text);
         supervisor_drop_reload(s);
     } else if (supervisor_start_vault(s, &s->next, s->next_edges_fd, CONTROL_WALL_RELOAD) != 0) {
-        log_event(LOG_ERROR, "reload_failed", "error=\"%s\"",
-                  children_find(&s->children, CHILD_FREE) == NULL ? "too many vaults still drain"
-                                                                  : strerror(errno));
+        if (children_find(&s->children, CHILD_FREE) == NULL)
+            fault_set(&fault, ERR_BUSY, "too many vaults still drain");
+        else
+            (void)process_fail(&fault, "cannot order a vault");
+        log_event(LOG_ERROR, "reload_failed", "error=\"%s\"", fault.text);
         supervisor_drop_reload(s);
     }
 }

@@ -257,10 +257,10 @@ int net_run(const struct server_config *config, const struct net_descriptors *fd
     struct fault fault = {.text = ""};
     int status = 0;
 
-    if (load(&net, fds->edges, &fault) != 0) {
+    if (process_name_limit(&fault, load(&net, fds->edges, &fault)) != 0) {
         log_event(LOG_ERROR, "net_failed", "error=\"%s\"", fault.text);
         status = 2;
-    } else if (run(&net, fds, &fault) != 0) {
+    } else if (process_name_limit(&fault, run(&net, fds, &fault)) != 0) {
         log_event(LOG_ERROR, "net_failed", "error=\"%s\"", fault.text);
         status = 1;
     }

@@ -6,6 +6,7 @@
 
 #include "common/bytes.h"
 #include "common/log.h"
+#include "common/process.h"
 #include "common/secret.h"
 #include "keyserver/lanes/lanes.h"
 
@@ -68,11 +69,23 @@ void keystore_number(struct keystore *store)
             store->item[i]->index = i;
 }
 
+/* Why it could not be used; where there was no memory even to say it, in LIMIT. */
+static const char *why_not(const struct keystore_file *file, struct fault *limit)
+{
+    if (file->why != NULL)
+        return file->why;
+    limit->text[0] = 0;
+    (void)process_name_limit(limit, ERR_MEMORY);
+    return limit->text;
+}
+
 static void tell_skipped(const struct keystore_file *file, const char *folder)
 {
+    struct fault limit;
+
     if (file->key == NULL)
         log_finding(LOG_ERROR, "key_skipped", "file=%s error=\"%s\"", file->name,
-                    file->why != NULL ? file->why : err_string(ERR_MEMORY));
+                    why_not(file, &limit));
     else if (file->clash == CLASH_KEY)
         log_finding(LOG_ERROR, "key_skipped",
                     "key=%s error=\"%s/%s: the same key as %s; remove one of the two files\"",
@@ -112,6 +125,7 @@ static int refuse_news(const struct keystore *store, const struct keystore *befo
                        struct fault *fault)
 {
     char names[sizeof fault->text / 2] = "";
+    struct fault limit;
     size_t count = 0, length = 0;
     for (size_t i = 0; i < store->list.count; i++) {
         const struct keystore_file *file = &store->file[i];
@@ -123,8 +137,7 @@ static int refuse_news(const struct keystore *store, const struct keystore *befo
                                        file->name);
         log_finding(LOG_ERROR, "key_unusable", "file=%s error=\"%s\"", file->name,
                     file->key != NULL   ? "another file has this name with another extension; rename one"
-                    : file->why != NULL ? file->why
-                                        : err_string(ERR_MEMORY));
+                                        : why_not(file, &limit));
     }
     if (count == 0)
         return 0;

@@ -61,6 +61,7 @@ static struct load *load_new(const struct order_descriptors *fds, const struct l
         return load;
     if (fault->text[0] == 0)
         fault_set(fault, err, "%s", err_string(err));
+    (void)process_name_limit(fault, err);
     load_free(load);
     return NULL;
 }
@@ -193,7 +194,7 @@ static int obey(struct loader *loader, enum order_kind kind, struct order_descri
         if (begin_vault(loader, load, fds, &answer) == 0)
             return 0;
         answer.pid = 0;
-        fault_set(&fault, ERR_SYSTEM, "a vault cannot be forked: %s", strerror(errno));
+        (void)process_fail(&fault, "a vault cannot be forked");
     }
     log_event(LOG_ERROR, "load_failed", "error=\"%s\"", fault.text);
     snprintf(answer.why, sizeof answer.why, "%s", fault.text);

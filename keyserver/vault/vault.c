@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -112,13 +113,15 @@ static int lock_memory(struct vault *vault, const struct server_config *config, 
     vault->locked = memory_lock();
     if (vault->locked || config->memory == SERVER_MEMORY_UNLOCKED || PROCESS_SANITIZED)
         return 0;
+    struct rlimit limit = {0};
+    (void)getrlimit(RLIMIT_MEMLOCK, &limit);
     return fault_set(fault, ERR_CONFIG,
                      "the keys cannot be locked into memory and could be written to swap space; raise the "
-                     "limit (ulimit -l "
+                     "limit (RLIMIT_MEMLOCK is %llu; ulimit -l "
                      "unlimited; LimitMEMLOCK=infinity of a systemd unit; docker run --ulimit memlock=-1), "
                      "give CAP_IPC_LOCK, or "
                      "write memory = unlocked into %s",
-                     server_config_file());
+                     (unsigned long long)limit.rlim_cur, server_config_file());
 }
 
 /* With everything loaded: all but the keys' use. */
@@ -147,8 +150,9 @@ static void vault_clear(struct vault *vault)
     gate_stop();
 }
 
-static int fail(struct vault *vault, int err, const struct fault *fault)
+static int fail(struct vault *vault, int err, struct fault *fault)
 {
+    (void)process_name_limit(fault, err);
     log_event(LOG_ERROR, "vault_failed", "error=\"%s\"", fault->text[0] ? fault->text : err_string(err));
     vault_clear(vault);
     return 2;

@@ -1,6 +1,9 @@
 """Limits of resources that are too low to start: each daemon says which one, how much it needs, and how to raise it."""
 import os
 import re
+import resource
+import shutil
+import signal
 import subprocess
 
 import pytest
@@ -86,3 +89,39 @@ def test_a_limit_of_the_size_of_files_is_named(site, pki, origin):
     for few, what in ((10, "authorized_edges: cannot be kept in memory"), (1000, "cannot start a process")):
         said = refused("server", conf, "fsize", few)
         assert re.search(what + r": File too large; .*RLIMIT_FSIZE.*LimitFSIZE=infinity.*ulimit -f unlimited", said), said
+
+
+def address_space(pid):
+    with open("/proc/%d/statm" % pid) as handle:
+        return int(handle.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@unsanitized
+@pytest.mark.parametrize("role", ["keyless-loader", "keyless-server"])
+def test_a_limit_of_memory_that_a_reload_meets_is_named_with_its_value(site, pki, role):
+    """Of the loader, which has no room for a further key, and of the supervisor, which has none for a longer list."""
+    server = site.start_server([pki.rsa[0]])
+    pid = server.children()["keyless-loader"] if role == "keyless-loader" else server.process.pid
+    server.wait_log(r"event=vault_ready")
+    with open(server.folder + "/authorized_edges", "a") as handle:
+        handle.write("# %s\n" % ("x" * 1000) * 4000)
+    limit = address_space(pid)
+    resource.prlimit(pid, resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+    shutil.copy(pki.p256[0], server.folder + "/keys/more.pem")
+    os.chmod(server.folder + "/keys/more.pem", 0o400)
+    since = server.mark()
+    server.send_signal(signal.SIGHUP)
+    said = server.wait_log(r"event=reload_failed", since)
+    assert re.search(r"raise the limit of memory \(RLIMIT_AS is %d; .*MemoryMax=.*LimitAS=.*ulimit -v\)" % limit, said), server.lines[since:]
+    resource.prlimit(pid, resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    since = server.mark()
+    server.send_signal(signal.SIGHUP)
+    server.wait_log(r"event=vault_ready cause=reload", since)
+
+
+@unsanitized
+def test_a_limit_of_memory_that_a_start_meets_is_named_with_its_value(site, pki, origin):
+    conf = configs(site, pki, origin)["server"]
+    least = 20 << 20  # the loader has no room for the configuration then, or for what follows it
+    said = refused("server", conf, "as", least)
+    assert re.search(r"RLIMIT_AS is %d; .*LimitAS=.*ulimit -v" % least, said), said

@@ -230,6 +230,37 @@ static void a_limit_is_named_where_there_is_one(void **state)
     assert_string_equal(process_limit_mend(EACCES), "");
 }
 
+/* With what is set here, and only what can be met. */
+static int name_values(void)
+{
+    struct fault fault = {.text = ""}, named = {.text = "1; RLIMIT_DATA is 2"};
+    struct rlimit files = {.rlim_cur = 77, .rlim_max = 77}, memory = {.rlim_cur = 1ull << 45, .rlim_max = 1ull << 45};
+    if (setrlimit(RLIMIT_NOFILE, &files) != 0 || setrlimit(RLIMIT_AS, &memory) != 0)
+        return 77;
+    if (strstr(process_limit_mend(EMFILE), "(RLIMIT_NOFILE is 77), with LimitNOFILE= ") == NULL)
+        return 1;
+    if (strstr(process_limit_mend(ENOMEM), "(RLIMIT_AS is 35184372088832; or the control group's, MemoryMax=)") == NULL)
+        return 2;
+    if (process_name_limit(&fault, ERR_MEMORY) != ERR_MEMORY ||
+        strncmp(fault.text, "out of memory; raise the limit of memory (RLIMIT_AS is 35184372088832", 68) != 0)
+        return 3;
+    if (process_name_limit(&named, ERR_MEMORY) != ERR_MEMORY || strcmp(named.text, "1; RLIMIT_DATA is 2") != 0)
+        return 4;
+    memset(fault.text, 'x', sizeof fault.text - 1);
+    if (process_name_limit(&fault, ERR_MEMORY) != ERR_MEMORY || strstr(fault.text, "ulimit -v)") == NULL)
+        return 5;
+    fault.text[0] = 0;
+    return process_name_limit(&fault, ERR_CONFIG) == ERR_CONFIG && fault.text[0] == 0 ? 0 : 6;
+}
+
+static void a_limit_is_named_with_its_value(void **state)
+{
+    (void)state;
+    if (PROCESS_SANITIZED)
+        SKIP_FOR("a sanitizer's address space has no limit");
+    assert_int_equal(in_child(name_values), 0);
+}
+
 /* Without memory for a stack. */
 static int start_log_without_memory(void)
 {
@@ -361,6 +392,7 @@ int main(void)
         cmocka_unit_test(a_stack_is_raised_as_far_as_it_must),
         cmocka_unit_test(a_stack_that_cannot_be_raised_is_said),
         cmocka_unit_test(a_limit_is_named_where_there_is_one),
+        cmocka_unit_test(a_limit_is_named_with_its_value),
         cmocka_unit_test(a_child_dies_with_its_parent),
         cmocka_unit_test(systemd_is_told_through_both_kinds_of_socket),
         cmocka_unit_test(nobody_to_tell_is_no_error),
