@@ -16,6 +16,7 @@
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/param_build.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
@@ -34,6 +35,7 @@
 #include "common/secret.h"
 #include "keyserver/vault/task.h"
 #include "proto/operation.h"
+#include "tests/unit/keyserver/test_primes.h"
 
 #define KEYS_PATH_SIZE 512
 #define CURVE_P256     23
@@ -44,8 +46,48 @@
 
 /* ---- making them ---- */
 
+/* The key of the primes P and Q, which are taken, with e = 65537. */
+static inline EVP_PKEY *keys_rsa_of(BIGNUM *p, BIGNUM *q)
+{
+    enum { N, E, D, P, Q, DP, DQ, QINV, P1, Q1, PHI, COUNT };
+    static const char *const names[] = {
+        "n", "e", "d", "rsa-factor1", "rsa-factor2", "rsa-exponent1", "rsa-exponent2", "rsa-coefficient1"};
+    BIGNUM *number[COUNT] = {[P] = p, [Q] = q};
+    BN_CTX *scratch = BN_CTX_new();
+    OSSL_PARAM_BLD *build = OSSL_PARAM_BLD_new();
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
+    EVP_PKEY *pkey = NULL;
+    for (size_t i = 0; i < COUNT; i++)
+        number[i] = number[i] != NULL ? number[i] : BN_new();
+    assert_true(BN_set_word(number[E], 65537) && BN_sub(number[P1], p, BN_value_one()) &&
+                BN_sub(number[Q1], q, BN_value_one()) && BN_mul(number[N], p, q, scratch) &&
+                BN_mul(number[PHI], number[P1], number[Q1], scratch) &&
+                BN_mod_inverse(number[D], number[E], number[PHI], scratch) != NULL &&
+                BN_nnmod(number[DP], number[D], number[P1], scratch) &&
+                BN_nnmod(number[DQ], number[D], number[Q1], scratch) &&
+                BN_mod_inverse(number[QINV], q, p, scratch) != NULL);
+    for (size_t i = 0; i <= QINV; i++)
+        assert_int_equal(OSSL_PARAM_BLD_push_BN(build, names[i], number[i]), 1);
+    OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(build);
+    assert_true(EVP_PKEY_fromdata_init(context) > 0 &&
+                EVP_PKEY_fromdata(context, &pkey, EVP_PKEY_KEYPAIR, params) > 0);
+    OSSL_PARAM_free(params);
+    OSSL_PARAM_BLD_free(build);
+    EVP_PKEY_CTX_free(context);
+    BN_CTX_free(scratch);
+    for (size_t i = 0; i < COUNT; i++)
+        BN_free(number[i]);
+    return pkey;
+}
+
+/* Each is another; of 2048, 3072 and 4096 bits the first few of a process are the same in each run. */
 static inline EVP_PKEY *keys_rsa(size_t bits)
 {
+    static size_t made[3];
+    BIGNUM *p = NULL, *q = NULL;
+    bool known = bits >= 2048 && bits <= 4096 && bits % 1024 == 0;
+    if (known && primes_find_pair(bits / 2, made[bits / 1024 - 2]++, &p, &q))
+        return keys_rsa_of(p, q);
     EVP_PKEY *pkey = EVP_PKEY_Q_keygen(NULL, NULL, "RSA", bits);
     assert_non_null(pkey);
     return pkey;

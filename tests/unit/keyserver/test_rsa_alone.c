@@ -17,6 +17,7 @@
 #include "keyserver/vault/rsa_alone.h"
 #include "keyserver/vault/rsa_check.h"
 #include "proto/operation.h"
+#include "tests/unit/keyserver/test_primes.h"
 
 /* Bits of the factors: alike, the first one longer, the second one longer, by a little and by much. */
 static const struct {
@@ -50,16 +51,31 @@ static struct rsa_alone_scratch *room;
 
 /* ---- keys ---- */
 
-static BIGNUM *prime(int bits, const BIGNUM *e)
+static bool suits(const BIGNUM *number, const BIGNUM *e)
 {
-    BIGNUM *number = BN_new(), *less = BN_new(), *divisor = BN_new();
-    do {
-        assert_int_equal(BN_generate_prime_ex2(number, bits, 0, NULL, NULL, NULL, scratch), 1);
-        assert_int_equal(BN_sub(less, number, BN_value_one()), 1);
-        assert_int_equal(BN_gcd(divisor, less, e, scratch), 1);
-    } while (!BN_is_one(divisor));
+    BIGNUM *less = BN_new(), *divisor = BN_new();
+    assert_int_equal(BN_sub(less, number, BN_value_one()), 1);
+    assert_int_equal(BN_gcd(divisor, less, e, scratch), 1);
+    bool good = BN_is_one(divisor);
     BN_free(less);
     BN_free(divisor);
+    return good;
+}
+
+/* One that was made once, where there is one that suits E and is not OTHER; otherwise a new one. */
+static BIGNUM *prime(int bits, const BIGNUM *e, const BIGNUM *other)
+{
+    BIGNUM *number = NULL;
+    for (size_t i = 0; i < PRIMES_OF_A_SIZE; i++) {
+        number = primes_find((size_t)bits, i);
+        if (number != NULL && suits(number, e) && (other == NULL || BN_cmp(number, other) != 0))
+            return number;
+        BN_free(number);
+    }
+    number = BN_new();
+    do
+        assert_int_equal(BN_generate_prime_ex2(number, bits, 0, NULL, NULL, NULL, scratch), 1);
+    while (!suits(number, e));
     return number;
 }
 
@@ -101,8 +117,8 @@ static void make(struct sample *sample, size_t kind)
     assert_int_equal(BN_set_word(sample->number[E], kinds[kind].e), 1);
     BN_free(sample->number[P]);
     BN_free(sample->number[Q]);
-    sample->number[P] = prime(kinds[kind].p, sample->number[E]);
-    sample->number[Q] = prime(kinds[kind].q, sample->number[E]);
+    sample->number[P] = prime(kinds[kind].p, sample->number[E], NULL);
+    sample->number[Q] = prime(kinds[kind].q, sample->number[E], sample->number[P]);
     derive(sample->number);
     sample->size = BN_num_bytes(sample->number[N]);
     sample->pkey = pkey_of(sample->number);

@@ -101,36 +101,11 @@ static void derive(struct numbers *key, size_t size, const BIGNUM *p, const BIGN
     BN_free(number);
 }
 
-static bool suits(const BIGNUM *prime)
+/* Key WHICH of BITS bits. */
+static void make_key(struct numbers *key, size_t bits, size_t which)
 {
-    BIGNUM *less = BN_dup(prime);
-    bool good = BN_sub_word(less, 1) == 1 && BN_mod_word(less, RSA_LANES_EXPONENT) != 0;
-    BN_free(less);
-    return good;
-}
-
-/* A prime of BITS bits whose two highest are set. */
-static BIGNUM *random_prime(int bits)
-{
-    BIGNUM *prime = BN_new();
-    do
-        assert_int_equal(BN_generate_prime_ex(prime, bits, 0, NULL, NULL, NULL), 1);
-    while (!suits(prime));
-    return prime;
-}
-
-/* The first prime from NUMBER, which is odd and freed, in steps of STEP. */
-static BIGNUM *next_prime(BIGNUM *number, int step)
-{
-    while (BN_check_prime(number, context, NULL) != 1 || !suits(number))
-        assert_int_equal(
-            step > 0 ? BN_add_word(number, (BN_ULONG)step) : BN_sub_word(number, (BN_ULONG)-step), 1);
-    return number;
-}
-
-static void make_key(struct numbers *key, size_t bits)
-{
-    BIGNUM *p = random_prime((int)bits / 2), *q = random_prime((int)bits / 2);
+    BIGNUM *p, *q;
+    assert_true(primes_find_pair(bits / 2, which, &p, &q));
     derive(key, bits / 8, p, q);
     BN_free(p);
     BN_free(q);
@@ -155,7 +130,7 @@ static int start(void **state)
         return -1;
     for (size_t i = 0; i < SIZES; i++)
         for (size_t j = 0; j < 2; j++)
-            make_key(&keys[i][j], 2048 + 1024 * i);
+            make_key(&keys[i][j], 2048 + 1024 * i, j);
     return 0;
 }
 
@@ -240,19 +215,20 @@ static void print_question(const struct rig *rig, size_t at, const struct number
     print_bytes("out", rig->out[at], key->size);
 }
 
-/* What item AT got is in ^ d, as OpenSSL says, and nothing beyond it was written. */
+/* What item AT got is in ^ d, and nothing beyond it was written. OpenSSL says so by the power of e, a hundred
+ * times quicker: below n there is one number only whose power is what was asked. */
 static void assert_answer(const struct rig *rig, size_t at, size_t which)
 {
     const struct numbers *key = rig->numbers[which];
-    uint8_t expected[RSA_LANES_SIZE_MAX];
-    BIGNUM *number = BN_bin2bn(rig->in[at], (int)key->size, NULL);
-    assert_int_equal(BN_mod_exp(number, number, key->d, key->modulus, context), 1);
-    put(expected, key->size, number);
+    BIGNUM *number = BN_bin2bn(rig->out[at], (int)key->size, NULL),
+           *asked = BN_bin2bn(rig->in[at], (int)key->size, NULL);
+    bool good = rig->items[at].err == 0 && BN_cmp(number, key->modulus) < 0 &&
+                BN_mod_exp(number, number, key->e, key->modulus, context) == 1 && BN_cmp(number, asked) == 0;
     BN_free(number);
-    if (rig->items[at].err != 0 || memcmp(rig->out[at], expected, key->size) != 0)
+    BN_free(asked);
+    if (!good)
         print_question(rig, at, key);
-    assert_int_equal(rig->items[at].err, 0);
-    assert_memory_equal(rig->out[at], expected, key->size);
+    assert_true(good);
     for (size_t i = key->size; i < RSA_LANES_SIZE_MAX; i++)
         assert_int_equal(rig->out[at][i], 0x5a);
 }
@@ -369,17 +345,18 @@ static void plaintexts_that_begin_with_zeros(const struct rsa_kernel *kernel)
  */
 static void primes_at_the_ends_of_their_range(const struct rsa_kernel *kernel)
 {
+    static const struct {
+        BN_ULONG below[2]; /* 2 ^ bits */
+        BN_ULONG above;    /* 2 ^ (bits - 1) */
+    } ends[SIZES] = {{{105, 179}, 1051095}, {{3453, 4977}, 1048595}, {{1557, 2543}, 1050171}};
     struct rig rig;
     struct numbers high, low;
     for (size_t size = 0; size < rounds(kernel, SIZES, 1); size++) {
         int bits = (int)(1024 + 512 * size);
         BIGNUM *p = BN_new(), *q = BN_new(), *r = BN_new();
-        assert_int_equal(BN_set_bit(p, bits) & BN_sub_word(p, 1), 1);
-        next_prime(p, -2);
-        assert_int_equal(BN_copy(q, p) != NULL && BN_sub_word(q, 2), 1);
-        next_prime(q, -2);
-        assert_int_equal(BN_set_bit(r, bits - 1) & BN_add_word(r, (1u << 20) + 1), 1);
-        next_prime(r, 2);
+        assert_int_equal(BN_set_bit(p, bits) & BN_sub_word(p, ends[size].below[0]), 1);
+        assert_int_equal(BN_set_bit(q, bits) & BN_sub_word(q, ends[size].below[1]), 1);
+        assert_int_equal(BN_set_bit(r, bits - 1) & BN_add_word(r, ends[size].above), 1);
         derive(&high, (size_t)bits / 4, p, q);
         derive(&low, (size_t)bits / 4, p, r); /* q is about half of p */
         rig_open(&rig, kernel, &high, &low);
@@ -460,10 +437,8 @@ static void a_fault_in_one_half_gives_nothing_and_in_one_lane_alone(const struct
         for (size_t i = 0; i < count; i++)
             if (i == hit)
                 assert_refused(&rig, i);
-            else if (fault % 50 == i || fault < LANES) /* OpenSSL is what takes the time here */
-                assert_answer(&rig, i, 0);
             else
-                assert_int_equal(rig.items[i].err, 0);
+                assert_answer(&rig, i, 0);
         rig_close(&rig);
         flip(number, half, bit);
     }
