@@ -81,17 +81,53 @@ static inline struct rig *rig_of(void **state)
     return rig;
 }
 
+/* Points that were computed before, by a nonce of at most 512 bits: the same ones go to every kernel and
+ * lane. */
+#define RIG_MEMORY 4096
+struct rig_memory {
+    int curve;
+    uint8_t k[64];
+    BIGNUM *r; /* the point's first coordinate modulo n */
+};
+
+static inline struct rig_memory *rig_memory_of(int curve, const BIGNUM *k)
+{
+    static struct rig_memory memory[RIG_MEMORY];
+    uint8_t bytes[64], hash[32];
+    assert_int_equal(BN_bn2binpad(k, bytes, sizeof bytes), sizeof bytes);
+    sha256(hash, bytes, sizeof bytes);
+    struct rig_memory *place = &memory[(hash[0] << 8 | hash[1]) % RIG_MEMORY];
+    if (place->curve == curve && memcmp(place->k, bytes, sizeof bytes) == 0)
+        return place;
+    BN_free(place->r);
+    *place = (struct rig_memory){.curve = curve};
+    memcpy(place->k, bytes, sizeof bytes);
+    return place;
+}
+
+/* R = the first coordinate of K times the generator, modulo n. */
+static inline void rig_find_r(const struct rig *rig, BIGNUM *r, const BIGNUM *k)
+{
+    struct rig_memory *place = rig_memory_of(rig->curve, k);
+    if (place->r == NULL) {
+        EC_POINT *point = EC_POINT_new(rig->group);
+        place->r = BN_new();
+        assert_int_equal(EC_POINT_mul(rig->group, point, k, NULL, NULL, rig->bn), 1);
+        assert_int_equal(EC_POINT_get_affine_coordinates(rig->group, point, place->r, NULL, rig->bn), 1);
+        assert_int_equal(BN_nnmod(place->r, place->r, rig->n, rig->bn), 1);
+        EC_POINT_free(point);
+    }
+    assert_non_null(BN_copy(r, place->r));
+}
+
 /* RS = the signature of HASH by KEY with the nonce K, all of them numbers of the curve's size; false when r
  * or s is zero. */
 static inline bool rig_sign(const struct rig *rig, uint8_t *rs, const uint8_t *key, const uint8_t *hash,
                             const BIGNUM *k)
 {
     int size = (int)rig->kernel->size;
-    EC_POINT *point = EC_POINT_new(rig->group);
     BIGNUM *r = BN_new(), *s = BN_new(), *d = BN_bin2bn(key, size, NULL), *h = BN_bin2bn(hash, size, NULL);
-    assert_int_equal(EC_POINT_mul(rig->group, point, k, NULL, NULL, rig->bn), 1);
-    assert_int_equal(EC_POINT_get_affine_coordinates(rig->group, point, r, NULL, rig->bn), 1);
-    assert_int_equal(BN_nnmod(r, r, rig->n, rig->bn), 1);
+    rig_find_r(rig, r, k);
     assert_int_equal(BN_mod_mul(s, r, d, rig->n, rig->bn), 1);
     assert_int_equal(BN_mod_add(s, s, h, rig->n, rig->bn), 1);
     assert_non_null(BN_mod_inverse(d, k, rig->n, rig->bn));
@@ -99,7 +135,6 @@ static inline bool rig_sign(const struct rig *rig, uint8_t *rs, const uint8_t *k
     assert_int_equal(BN_bn2binpad(r, rs, size), size);
     assert_int_equal(BN_bn2binpad(s, rs + size, size), size);
     bool whole = !BN_is_zero(r) && !BN_is_zero(s);
-    EC_POINT_free(point);
     BN_free(r);
     BN_free(s);
     BN_free(d);

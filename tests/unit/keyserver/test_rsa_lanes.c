@@ -260,14 +260,15 @@ static void random_numbers_with_mixed_keys(const struct rsa_kernel *kernel)
     }
 }
 
-/* Up to half of the lanes go another way than more. */
+/* Up to half of the lanes go another way than more. The portable kernel gets one order of the keys each. */
 static void batches_of_every_size(const struct rsa_kernel *kernel)
 {
     struct rig rig;
     for (size_t size = 0; size < rounds(kernel, SIZES, 1); size++) {
         rig_open(&rig, kernel, &keys[size][0], &keys[size][1]);
         for (size_t count = LANES; count >= 1; count--)
-            for (size_t first = 0; first < 2; first++) {
+            for (size_t first = rounds(kernel, 0, count % 2); first < rounds(kernel, 2, count % 2 + 1);
+                 first++) {
                 for (size_t i = 0; i < LANES; i++)
                     ask_random(&rig, i, (i + first) % 2);
                 rsa_lanes_perform(rig.scratch, rig.items, count);
@@ -425,7 +426,7 @@ static void a_fault_in_one_half_gives_nothing_and_in_one_lane_alone(const struct
 {
     struct rig rig;
     struct numbers faulty = keys[0][0];
-    unsigned faults = rounds(kernel, 1000, 3);
+    unsigned faults = rounds(kernel, 400, 3);
     for (unsigned fault = 0; fault < faults; fault++) {
         size_t count = 1 + random_below(LANES), hit = fault % count, half = faulty.size / 2;
         uint8_t *number = fault % 2 == 0 ? faulty.dp : faulty.dq;
