@@ -67,7 +67,7 @@ void session_handshake_fail(struct session *session, enum session_failure failur
     session->failure = failure;
     count_exchange(session);
     counter_add(&session->host->stats.failures[failure], 1);
-    bool explained = failure == FAILURE_TLS || failure == FAILURE_KEY_INVALID;
+    bool explained = failure == FAILURE_TLS || failure == FAILURE_INTERNAL || failure == FAILURE_KEY_INVALID;
     session_log_handshake_failed(session, explained ? openssl_error(error, sizeof(error)) : NULL);
     ERR_clear_error();
     session_conclude(session, RESULT_HANDSHAKE_FAILED);
@@ -108,6 +108,8 @@ static void broke(struct session *session)
         session_handshake_fail(session, FAILURE_KEY_INVALID, EVENT_HANDSHAKE_FAILED);
     else if (is_withheld(session))
         fail_withheld(session);
+    else if (session->hello.alert == SSL_AD_INTERNAL_ERROR)
+        session_handshake_fail(session, FAILURE_INTERNAL, EVENT_HANDSHAKE_FAILED);
     else if (session_io_handshake_break() == BREAK_TLS)
         session_handshake_fail(session, FAILURE_TLS, EVENT_HANDSHAKE_FAILED);
     else

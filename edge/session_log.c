@@ -34,6 +34,7 @@ static const char *const explanations[SESSION_FAILURES] = {
     [FAILURE_KEY_SERVERS_GONE] = ("every key server is known to be gone, and when_unavailable is fail; "
                                   "key_server_connect_failed says why"),
     [FAILURE_KEY_INVALID] = "the key server's answer is not right for this certificate",
+    [FAILURE_INTERNAL] = "this edge or its OpenSSL could not go on",
     [FAILURE_TLS] = "the two sides could not agree",
     [FAILURE_RSA_WITHHELD] =
         "the client offers RSA key exchange only, and this edge may not serve it with that",

@@ -12,6 +12,7 @@ const char *session_stats_failure_name(enum session_failure failure)
         [FAILURE_KEY_UNAVAILABLE] = "key_unavailable",
         [FAILURE_KEY_SERVERS_GONE] = "key_servers_gone",
         [FAILURE_KEY_INVALID] = "key_invalid",
+        [FAILURE_INTERNAL] = "internal",
         [FAILURE_TLS] = "tls",
         [FAILURE_RSA_WITHHELD] = "rsa_withheld",
         [FAILURE_CLIENT_GONE] = "client_gone",

@@ -18,6 +18,7 @@ enum session_failure {
     FAILURE_KEY_UNAVAILABLE,  /* there was none to ask */
     FAILURE_KEY_SERVERS_GONE, /* every one is known to be gone, and when_unavailable = fail */
     FAILURE_KEY_INVALID,      /* its signature did not pass the check */
+    FAILURE_INTERNAL,         /* this edge or its OpenSSL could not go on: the client is not the cause */
     FAILURE_TLS,              /* the two sides could not agree, or the client broke the protocol */
     FAILURE_RSA_WITHHELD,     /* the client offers RSA key exchange only, which is no choice for it */
     FAILURE_CLIENT_GONE,      /* the client left */

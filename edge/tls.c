@@ -97,6 +97,15 @@ static int on_server_name(SSL *ssl, int *alert, void *user)
                                                                       : SSL_TLSEXT_ERR_NOACK;
 }
 
+/* OpenSSL tells of every step; of interest are the alerts that have left. */
+static void on_info(const SSL *ssl, int where, int value)
+{
+    struct tls_hello *hello = SSL_get_ex_data(ssl, hello_index);
+
+    if (hello != NULL && (where & SSL_CB_WRITE_ALERT) == SSL_CB_WRITE_ALERT)
+        hello->alert = (uint8_t)value; /* its level is in the byte above */
+}
+
 /* ---- life ---- */
 
 static int make_contexts(struct tls *tls, OSSL_LIB_CTX *library, const struct edge_config *config,
@@ -107,6 +116,7 @@ static int make_contexts(struct tls *tls, OSSL_LIB_CTX *library, const struct ed
     if (error != 0)
         return error;
     SSL_CTX_set_client_hello_cb(tls->start, on_client_hello, tls);
+    SSL_CTX_set_info_callback(tls->start, on_info);
     tls->of_set = calloc(count + 1, sizeof(SSL_CTX *));
     if (tls->of_set == NULL)
         return fault_set(fault, ERR_MEMORY, "no memory for %zu TLS contexts", count);
@@ -116,6 +126,7 @@ static int make_contexts(struct tls *tls, OSSL_LIB_CTX *library, const struct ed
         if ((error = tls_context_new(context, library, set, &tls->alpn, config, fault)) != 0)
             return error;
         SSL_CTX_set_client_hello_cb(*context, on_second_hello, NULL);
+        SSL_CTX_set_info_callback(*context, on_info);
         SSL_CTX_set_tlsext_servername_callback(*context, on_server_name);
     }
     return 0;

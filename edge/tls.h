@@ -17,11 +17,12 @@ int tls_new(struct tls **out, OSSL_LIB_CTX *context, const struct certs *certs,
             const struct edge_config *config, struct fault *fault) MUST_USE;
 void tls_free(struct tls *tls);
 
-/* What is known of a session's ClientHello. The random is the client's choice and may be any 32 bytes, zeros
- * included: only READ says whether there is one. */
+/* What is known of a session's ClientHello, and how its handshake was refused. The random is the client's
+ * choice and may be any 32 bytes, zeros included: only READ says whether there is one. */
 struct tls_hello {
     bool read;
     uint8_t random[TLS_RANDOM_SIZE]; /* valid when READ */
+    uint8_t alert;                   /* the last one that was sent (RFC 8446, 6); 0 = none, or close_notify */
 };
 
 /* A server session, still without its BIOs; NULL without memory. HELLO (may be NULL) is zeroed, filled

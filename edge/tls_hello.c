@@ -1,6 +1,5 @@
 #include "edge/tls_hello.h"
 
-#include <openssl/err.h>
 #include <string.h>
 
 #include "common/bytes.h"
@@ -127,10 +126,8 @@ static int show(SSL *ssl, const struct cert_set *set, const struct choice *choic
     SSL_certs_clear(ssl);
     for (int type = 0; type < KEY_TYPES; type++) {
         const struct cert *cert = tls_context_cert(&shown, (enum key_type)type);
-        if (cert != NULL && SSL_use_cert_and_key(ssl, cert->leaf, cert->key, cert->chain, 1) != 1) {
-            ERR_clear_error();
-            return ERR_MEMORY;
-        }
+        if (cert != NULL && SSL_use_cert_and_key(ssl, cert->leaf, cert->key, cert->chain, 1) != 1)
+            return ERR_MEMORY; /* OpenSSL's error queue says why: the log shows it */
     }
     return 0;
 }

@@ -526,6 +526,7 @@ static void the_reason_of_a_failure_can_be_read(void **state)
     spoil = refused;
     (void)SSL_do_handshake(talk.client);
     assert_int_not_equal(SSL_do_handshake(talk.server), 1);
+    assert_int_equal(talk.hello.alert, SSL_AD_INTERNAL_ERROR); /* as the client is told */
     assert_non_null(strstr(openssl_error(text, sizeof text), "key server: refused"));
     assert_int_equal(ERR_peek_error(), 0);
     ERR_raise_data(ERR_LIB_SSL, SSL_R_NO_SHARED_CIPHER, "more than fits");
