@@ -15,6 +15,7 @@
 
 #include "common/log.h"
 #include "edge/session.h"
+#include "edge/session_handshake.h"
 
 #define RETRY_MS 10
 
@@ -72,8 +73,16 @@ static void send_hello(int fd)
     SSL_free(client);
 }
 
-/* As session_start() makes it, with its job paused already. */
-static void make_session(void)
+static int fail_inside(SSL *ssl, int *alert, void *user)
+{
+    (void)ssl, (void)user;
+    *alert = SSL_AD_INTERNAL_ERROR;
+    session->hello.alert = SSL_AD_INTERNAL_ERROR; /* tls.c notes it when it has left */
+    return SSL_CLIENT_HELLO_ERROR;
+}
+
+/* As session_start() makes it, with the ClientHello waiting, which ON_HELLO gets. */
+static void make_session(SSL_client_hello_cb_fn on_hello)
 {
     int pair[2];
 
@@ -84,7 +93,7 @@ static void make_session(void)
     assert_non_null(context);
     assert_non_null(session);
     send_hello(pair[1]);
-    SSL_CTX_set_client_hello_cb(context, never_end, NULL);
+    SSL_CTX_set_client_hello_cb(context, on_hello, NULL);
     session->host = &host;
     session->handles = 2;
     session->state = SESSION_HANDSHAKE;
@@ -97,8 +106,33 @@ static void make_session(void)
     TAILQ_INSERT_TAIL(&host.all, session, in_all);
     host.count++;
     counter_add(&host.stats.active, 1);
-    (void)async_handshake(session->io.ssl, &session->key);
-    assert_true(async_job_waits(session->io.ssl, &session->key));
+}
+
+static void end_host(void)
+{
+    watches_close(&host.watches);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&loop), 0);
+    async_thread_stop();
+    close(client_fd);
+    SSL_CTX_free(context);
+}
+
+/* The client is not the cause, and is not counted among those that are. */
+static void what_fails_inside_has_a_reason_of_its_own(void **state)
+{
+    (void)state;
+    make_host();
+    make_session(fail_inside);
+    session_handshake_step(session);
+    assert_int_equal(counter_get(&host.stats.failures[FAILURE_INTERNAL]), 1);
+    assert_int_equal(counter_get(&host.stats.failures[FAILURE_TLS]), 0);
+    gone = 0;
+    for (int turn = 0; turn < 10 && gone == 0; turn++)
+        uv_run(&loop, UV_RUN_NOWAIT);
+    assert_int_equal(gone, 1);
+    end_host();
+    gone = 0;
 }
 
 static void a_job_that_never_ends_is_given_up_and_nothing_spins(void **state)
@@ -108,7 +142,9 @@ static void a_job_that_never_ends_is_given_up_and_nothing_spins(void **state)
 
     (void)state;
     make_host();
-    make_session();
+    make_session(never_end);
+    (void)async_handshake(session->io.ssl, &session->key);
+    assert_true(async_job_waits(session->io.ssl, &session->key));
     int fd = session->io.socket.fd;
     session_happen(session, EVENT_CLIENT_GONE);
     assert_int_equal(session->state, SESSION_DRAIN_KEY);
@@ -140,6 +176,7 @@ static void a_job_that_never_ends_is_given_up_and_nothing_spins(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_fails_inside_has_a_reason_of_its_own),
         cmocka_unit_test(a_job_that_never_ends_is_given_up_and_nothing_spins),
     };
     log_init("test", LOG_ERROR, LOG_LOGFMT);
