@@ -81,6 +81,15 @@ static uint64_t idle_due(const struct channel *c)
     return c->settings.idle_timeout_ms != 0 ? c->received_ms + c->settings.idle_timeout_ms : UINT64_MAX;
 }
 
+static void start_timer(struct channel *c, uint64_t due)
+{
+    uint64_t now = uv_now(channel_loop(c));
+    c->due_ms = due;
+    uv_timer_stop(&c->timer);
+    if (due != UINT64_MAX)
+        uv_timer_start(&c->timer, on_timer, due > now ? due - now : 0, 0);
+}
+
 void channel_arm(struct channel *c)
 {
     uint64_t now = uv_now(channel_loop(c));
@@ -91,31 +100,30 @@ void channel_arm(struct channel *c)
         due = now + CHANNEL_FINISH_MS;
     else if (c->settings.connect_timeout_ms != 0)
         due = now + c->settings.connect_timeout_ms;
-    uv_timer_stop(&c->timer);
-    if (due != UINT64_MAX)
-        uv_timer_start(&c->timer, on_timer, due > now ? due - now : 0, 0);
+    start_timer(c, due);
 }
 
-/* A ping is late by more than the time between two: this process was held up. */
-static bool was_held_up(const struct channel *c, uint64_t now)
+/* How long is waited for who had no chance to be heard before: a part of the idle timeout. */
+static uint64_t grace_ms(const struct channel *c)
 {
-    return now >= ping_due(c) && now - ping_due(c) >= c->settings.ping_interval_ms;
+    return c->settings.idle_timeout_ms / 8 + 1;
 }
 
-/* When the whole process was held up, timers run before what has come meanwhile is read: so the loop gets one
- * turn to find it. When the peer was not even asked in time, it is asked now, and has a while to answer. */
+/* When the whole process was held up, which a timer that comes late shows, timers run before what has come
+ * meanwhile is read, and the peer was not asked in time. So it is asked now, and has a while to answer.
+ * Otherwise the loop gets one turn to find what has come in this very moment. */
 static void on_idle_timeout(struct channel *c, uint64_t now)
 {
-    bool ask = was_held_up(c, now);
-    if (c->overdue) {
+    bool held_up = now - c->due_ms >= grace_ms(c);
+    if (c->overdue && !held_up) {
         channel_part(c, ERR_TIMEOUT);
         return;
     }
     c->overdue = true;
-    if (ask)
+    if (held_up && c->settings.ping_interval_ms != 0)
         channel_transport_ping(c);
     if (c->state == CHANNEL_OPEN)
-        uv_timer_start(&c->timer, on_timer, ask ? c->settings.idle_timeout_ms / 8 : 1, 0);
+        start_timer(c, now + (held_up ? grace_ms(c) : 1));
 }
 
 static void on_timer(uv_timer_t *timer)

@@ -81,6 +81,7 @@ struct channel {
     uint64_t ping_sent_ns;
     uint64_t asked_ns; /* of the first ping since the last whole message; 0 = none */
     uint64_t pinged_ms;
+    uint64_t due_ms; /* for when the timer is set */
     uint64_t rtt_ns;
 
     struct buffer out;     /* sealed frames that wait for the flusher */
