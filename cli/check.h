@@ -9,10 +9,10 @@
 
 #include "cli/findings.h"
 #include "common/bytes.h"
-#include "edge/certs_file.h"
-#include "edge/edge_config.h"
-#include "keyserver/authorized.h"
-#include "keyserver/server_config.h"
+#include "edge/certs/certs_file.h"
+#include "edge/config/edge_config.h"
+#include "keyserver/rules/authorized.h"
+#include "keyserver/rules/server_config.h"
 
 #define CHECK_EXPIRY_DAYS 14 /* a certificate or a right that ends within them is worth a warning */
 

@@ -5,9 +5,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "edge/certs_folder.h"
-#include "edge/certs_keys.h"
-#include "edge/certs_mend.h"
+#include "edge/certs/certs_folder.h"
+#include "edge/certs/certs_keys.h"
+#include "edge/certs/certs_mend.h"
 #include "edge/provider/provider.h"
 
 #define DAY (24 * 3600L)

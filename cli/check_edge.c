@@ -9,7 +9,7 @@
 #include "common/identity.h"
 #include "common/listening.h"
 #include "common/secret.h"
-#include "edge/key_servers.h"
+#include "edge/daemon/key_servers.h"
 
 #define ORIGIN_TIMEOUT_S 3
 

@@ -4,7 +4,7 @@
 #include "cli/files.h"
 #include "common/clock.h"
 #include "common/date.h"
-#include "keyserver/policy.h"
+#include "keyserver/rules/policy.h"
 
 #define DAY 86400
 

@@ -3,7 +3,7 @@
 #include <unistd.h>
 
 #include "cli/files.h"
-#include "keyserver/key_folder.h"
+#include "keyserver/rules/key_folder.h"
 
 /* ---- the keys: who may read them; what is in them is for the vault to see ---- */
 

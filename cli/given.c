@@ -10,8 +10,8 @@
 #include "common/config_value.h"
 #include "common/contents.h"
 #include "common/shell.h"
-#include "edge/certs_mend.h"
-#include "keyserver/key_mend.h"
+#include "edge/certs/certs_mend.h"
+#include "keyserver/rules/key_mend.h"
 
 static int check_cert(const char *file, unsigned contents, struct fault *fault)
 {

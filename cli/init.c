@@ -17,7 +17,7 @@
 #include "common/identity.h"
 #include "common/privileges.h"
 #include "common/secret.h"
-#include "keyserver/authorized_options.h"
+#include "keyserver/rules/authorized_options.h"
 
 #define GIVEN_MAX    64
 #define TRIAL_LOCKED (8ul << 20) /* bytes, the usual limit, are enough for three keys */

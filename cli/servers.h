@@ -6,7 +6,7 @@
 #include <uv.h>
 
 #include "cli/cli.h"
-#include "edge/key_servers.h"
+#include "edge/daemon/key_servers.h"
 
 struct servers {
     struct edge_config config;

@@ -5,7 +5,7 @@
 
 #include "common/process.h"
 #include "common/secret.h"
-#include "edge/edge.h"
+#include "edge/daemon/edge.h"
 
 #define PROGRAM      "keyless-edge"
 #define DEFAULT_FILE "/etc/keyless/edge.conf"

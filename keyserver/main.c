@@ -5,9 +5,9 @@
 
 #include "common/clock.h"
 #include "common/process.h"
-#include "keyserver/supervisor.h"
-#include "keyserver/trial.h"
-#include "keyserver/vault/openssl_heap.h"
+#include "keyserver/supervisor/supervisor.h"
+#include "keyserver/supervisor/trial.h"
+#include "keyserver/vault/keys/openssl_heap.h"
 
 #define DEFAULT_FILE "/etc/keyless/server.conf"
 #define STACK_LEAST  (1u << 20) /* bytes; a vault locks half of it into memory (memory_lock()) */

@@ -7,7 +7,7 @@
 #include <uthash.h>
 
 #include "common/shares.h"
-#include "keyserver/authorized.h"
+#include "keyserver/rules/authorized.h"
 #include "proto/msg.h"
 
 struct peer;

@@ -6,10 +6,10 @@
 #include "common/process.h"
 #include "common/sandbox.h"
 #include "common/secret.h"
-#include "keyserver/authorized_snapshot.h"
 #include "keyserver/net/control.h"
 #include "keyserver/net/door.h"
 #include "keyserver/net/server_status.h"
+#include "keyserver/rules/authorized_snapshot.h"
 
 #define CONTROL_ROUNDS 8 /* messages taken in one turn */
 

@@ -5,7 +5,7 @@
 #ifndef KEYSERVER_NET_NET_H
 #define KEYSERVER_NET_NET_H
 
-#include "keyserver/server_config.h"
+#include "keyserver/rules/server_config.h"
 
 /* What the process is given; all of it is taken. */
 struct net_descriptors {

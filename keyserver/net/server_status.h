@@ -9,8 +9,8 @@
 
 #include "common/admin.h"
 #include "common/sandbox.h"
+#include "keyserver/net/server_sockets.h"
 #include "keyserver/net/service.h"
-#include "keyserver/server_sockets.h"
 
 struct server_status {
     struct service *service;      /* borrowed */

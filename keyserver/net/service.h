@@ -10,7 +10,7 @@
 #include "keyserver/net/net_counters.h"
 #include "keyserver/net/peer.h"
 #include "keyserver/net/vault_link.h"
-#include "keyserver/server_config.h"
+#include "keyserver/rules/server_config.h"
 
 struct service;
 struct channel_turns;

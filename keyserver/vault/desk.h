@@ -3,12 +3,12 @@
 #ifndef KEYSERVER_VAULT_DESK_H
 #define KEYSERVER_VAULT_DESK_H
 
-#include "keyserver/vault/epoch.h"
-#include "keyserver/vault/judge.h"
-#include "keyserver/vault/ledger.h"
-#include "keyserver/vault/listing.h"
+#include "keyserver/vault/audit/ledger.h"
+#include "keyserver/vault/compute/workers.h"
+#include "keyserver/vault/judge/epoch.h"
+#include "keyserver/vault/judge/judge.h"
+#include "keyserver/vault/judge/listing.h"
 #include "keyserver/vault/outbox.h"
-#include "keyserver/vault/workers.h"
 
 /* What to think of a slot, or a ring, that no sound net process would have written. */
 #define DESK_MALFORMED_HINT "the net process is not what it was; is it taken over?"

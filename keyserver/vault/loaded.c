@@ -9,12 +9,12 @@
 #include "common/process.h"
 #include "common/secret.h"
 #include "common/unmade.h"
-#include "keyserver/authorized_snapshot.h"
 #include "keyserver/lanes/lanes.h"
-#include "keyserver/vault/epoch.h"
-#include "keyserver/vault/gate.h"
-#include "keyserver/vault/openssl_heap.h"
-#include "keyserver/vault/openssl_ready.h"
+#include "keyserver/rules/authorized_snapshot.h"
+#include "keyserver/vault/judge/epoch.h"
+#include "keyserver/vault/judge/gate.h"
+#include "keyserver/vault/keys/openssl_heap.h"
+#include "keyserver/vault/keys/openssl_ready.h"
 
 /* ---- keys ---- */
 

@@ -4,10 +4,10 @@
 #ifndef KEYSERVER_VAULT_LOADED_H
 #define KEYSERVER_VAULT_LOADED_H
 
-#include "keyserver/authorized.h"
-#include "keyserver/policy.h"
-#include "keyserver/vault/keystore.h"
-#include "keyserver/vault/rules.h"
+#include "keyserver/rules/authorized.h"
+#include "keyserver/rules/policy.h"
+#include "keyserver/vault/judge/rules.h"
+#include "keyserver/vault/keys/keystore.h"
 
 struct loaded {
     const struct server_config *config; /* borrowed */

@@ -11,7 +11,7 @@
 #include "common/log.h"
 #include "common/process.h"
 #include "common/sandbox.h"
-#include "keyserver/order.h"
+#include "keyserver/rules/order.h"
 #include "keyserver/vault/loaded.h"
 #include "keyserver/vault/vault.h"
 

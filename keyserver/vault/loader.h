@@ -9,7 +9,7 @@
 
 #include <sys/types.h>
 
-#include "keyserver/server_config.h"
+#include "keyserver/rules/server_config.h"
 
 /* The body of the process, after the fork from SUPERVISOR, whose orders (order.h) come by FD, which is taken.
  * CONFIG says how to log until an order brings another. Ends when FD does; returns the exit status. In a

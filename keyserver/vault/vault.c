@@ -12,10 +12,10 @@
 #include "common/privileges.h"
 #include "common/process.h"
 #include "common/sandbox.h"
-#include "keyserver/authorized_snapshot.h"
+#include "keyserver/rules/authorized_snapshot.h"
 #include "keyserver/vault/desk.h"
-#include "keyserver/vault/explain.h"
-#include "keyserver/vault/gate.h"
+#include "keyserver/vault/judge/explain.h"
+#include "keyserver/vault/judge/gate.h"
 #include "keyserver/vault/loaded.h"
 #include "keyserver/vault/memory_lock.h"
 

@@ -5,8 +5,8 @@
 #ifndef KEYSERVER_VAULT_VAULT_H
 #define KEYSERVER_VAULT_VAULT_H
 
-#include "keyserver/question.h"
-#include "keyserver/server_config.h"
+#include "keyserver/rules/question.h"
+#include "keyserver/rules/server_config.h"
 
 /* What the process is given; all of it is taken. */
 struct vault_descriptors {

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "common/secret.h"
-#include "keyserver/authorized.h"
+#include "keyserver/rules/authorized.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 

@@ -12,7 +12,7 @@
 
 #include "common/log.h"
 #include "common/secret.h"
-#include "edge/certs_file.h"
+#include "edge/certs/certs_file.h"
 #include "edge/provider/provider.h"
 
 #define DER_MAX 1024

@@ -7,8 +7,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "edge/edge_config.h"
-#include "keyserver/policy.h"
+#include "edge/config/edge_config.h"
+#include "keyserver/rules/policy.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 

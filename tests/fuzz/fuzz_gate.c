@@ -5,7 +5,7 @@
 
 #include "common/bytes.h"
 #include "common/secret.h"
-#include "keyserver/vault/gate.h"
+#include "keyserver/vault/judge/gate.h"
 #include "tests/lib/transcript_seed.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);

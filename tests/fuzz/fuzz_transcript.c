@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "keyserver/vault/transcript.h"
+#include "keyserver/vault/request/transcript.h"
 #include "tests/lib/transcript_seed.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);

@@ -10,8 +10,8 @@
 
 #include "common/log.h"
 #include "common/secret.h"
-#include "keyserver/vault/gate.h"
-#include "keyserver/vault/judge.h"
+#include "keyserver/vault/judge/gate.h"
+#include "keyserver/vault/judge/judge.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 

@@ -9,9 +9,9 @@ import re
 import sys
 
 PAGES = (
-    ("docs/man/keyless-edge.conf.5.scd", ("edge/edge_config.c",), ()),
-    ("docs/man/keyless-server.conf.5.scd", ("keyserver/server_config.c", "keyserver/server_keys.c"),
-     ("keyserver/authorized_options.c",)),
+    ("docs/man/keyless-edge.conf.5.scd", ("edge/config/edge_config.c",), ()),
+    ("docs/man/keyless-server.conf.5.scd", ("keyserver/rules/server_config.c", "keyserver/rules/server_keys.c"),
+     ("keyserver/rules/authorized_options.c",)),
 )
 # A daemon's page, and the folders whose events it tells; those of common are told by both.
 EVENT_PAGES = (("docs/man/keyless-edge.8.scd", "edge"), ("docs/man/keyless-server.8.scd", "keyserver"))

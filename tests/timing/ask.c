@@ -22,9 +22,9 @@
 #include "common/channel.h"
 #include "common/clock.h"
 #include "common/secret.h"
-#include "edge/key_servers.h"
-#include "keyserver/vault/epoch.h"
-#include "keyserver/vault/transcript.h"
+#include "edge/daemon/key_servers.h"
+#include "keyserver/vault/judge/epoch.h"
+#include "keyserver/vault/request/transcript.h"
 #include "proto/msg.h"
 #include "tests/lib/transcript_seed.h"
 

@@ -2,7 +2,7 @@
  * takes the place of the true one; the product has no such hook. What cannot be found with this in it could
  * not be found without. */
 #define premaster_unpad true_premaster_unpad
-#include "keyserver/vault/premaster.c"
+#include "keyserver/vault/compute/premaster.c"
 #undef premaster_unpad
 
 #include "common/clock.h"

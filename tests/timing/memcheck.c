@@ -8,13 +8,13 @@
 #include <openssl/evp.h>
 #include <valgrind/memcheck.h>
 
-#include "keyserver/vault/blinding.h"
+#include "keyserver/vault/compute/blinding.h"
 
 static void reveal_secret(const struct blinding *blinding, uint8_t *plain, const uint8_t *result);
 
 #define blinding_reveal reveal_secret
-#include "keyserver/vault/rsa_alone.c"
-#include "keyserver/vault/signer.c"
+#include "keyserver/vault/compute/signer.c"
+#include "keyserver/vault/keys/rsa_alone.c"
 #undef blinding_reveal
 
 #include <stdio.h>

@@ -12,9 +12,9 @@
 #define KEYSERVER_VAULT_AUDIT_H
 
 #include "keyserver/audit/audit_record.h"
-#include "keyserver/server_config.h"
-#include "keyserver/vault/claim.h"
-#include "keyserver/vault/moment.h"
+#include "keyserver/rules/server_config.h"
+#include "keyserver/vault/request/claim.h"
+#include "keyserver/vault/request/moment.h"
 
 struct audit;
 

@@ -4,8 +4,8 @@
 #define KEYSERVER_VAULT_AUDIT_BATCH_H
 
 #include "keyserver/audit/audit_record.h"
-#include "keyserver/authorized.h"
-#include "keyserver/vault/keystore.h"
+#include "keyserver/rules/authorized.h"
+#include "keyserver/vault/keys/keystore.h"
 #include "keyserver/wall/wall.h"
 
 /* What is kept of a record beside its body. */

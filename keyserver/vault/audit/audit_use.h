@@ -3,7 +3,7 @@
 #define KEYSERVER_VAULT_AUDIT_USE_H
 
 #include "keyserver/audit/audit_record.h"
-#include "keyserver/vault/claim.h"
+#include "keyserver/vault/request/claim.h"
 
 /* The record of a claim's result. REQUEST may be NULL where edge and key of CLAIM are known. */
 void audit_use_describe(struct audit_record *out, const struct claim *claim,

@@ -9,7 +9,7 @@
 
 #include "cli/bench_work.h"
 #include "common/secret.h"
-#include "keyserver/vault/gate.h"
+#include "keyserver/vault/judge/gate.h"
 
 static const uint8_t epoch_key[EPOCH_KEY_SIZE] = {1, 2, 3};
 static struct bench_messages messages;

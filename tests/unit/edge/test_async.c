@@ -7,7 +7,7 @@
 #define client_cancel_epoch fake_cancel_epoch
 #include "tests/unit/edge/bound_rig.h"
 
-#include "edge/async.c"
+#include "edge/tls/async.c"
 #undef client_submit
 #undef client_cancel
 #undef client_await_epoch

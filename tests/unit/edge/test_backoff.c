@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "edge/client/backoff.h"
+#include "edge/keyclient/backoff.h"
 
 static void the_ceiling_doubles_up_to_the_maximum(void **state)
 {

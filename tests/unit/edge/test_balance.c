@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "edge/client/balance.h"
+#include "edge/keyclient/balance.h"
 
 #define MS 1000000u
 

@@ -5,10 +5,10 @@
 
 #include "common/clock.h"
 #include "common/secret.h"
-#include "edge/certs.h"
-#include "edge/certs_file.h"
-#include "edge/certs_folder.h"
-#include "edge/certs_report.h"
+#include "edge/certs/certs.h"
+#include "edge/certs/certs_file.h"
+#include "edge/certs/certs_folder.h"
+#include "edge/certs/certs_report.h"
 
 static OSSL_LIB_CTX *library;
 static SSL_CTX *trial; /* NULL but for tests of the security level */

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "edge/certs_time.h"
+#include "edge/certs/certs_time.h"
 
 #define MANY 100
 

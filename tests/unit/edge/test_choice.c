@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "edge/choice.h"
+#include "edge/tls/choice.h"
 
 #define SIGN12  (1u << OP_SIGN_TLS12)
 #define SIGN13  (1u << OP_SIGN_TLS13)

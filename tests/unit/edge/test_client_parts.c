@@ -7,10 +7,10 @@
 
 #include <cmocka.h>
 
-#include "edge/client/answer.h"
-#include "edge/client/budget.h"
-#include "edge/client/deadlines.h"
-#include "edge/client/flights.h"
+#include "edge/keyclient/answer.h"
+#include "edge/keyclient/budget.h"
+#include "edge/keyclient/deadlines.h"
+#include "edge/keyclient/flights.h"
 
 /* ---- budget ---- */
 

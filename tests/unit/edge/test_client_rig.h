@@ -4,7 +4,7 @@
 #define TESTS_UNIT_EDGE_TEST_CLIENT_RIG_H
 
 #include "common/clock.h"
-#include "edge/client/client.h"
+#include "edge/keyclient/client.h"
 #include "tests/unit/edge/test_client_peer.h"
 
 #define RIG_PEERS    3

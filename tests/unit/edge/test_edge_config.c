@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "edge/edge_config.h"
+#include "edge/config/edge_config.h"
 
 #define KEY    "\"ISEhISEhISEhISEhISEhISEhISEhISEhISEhISEhISE=\""
 #define ORIGIN "origin = \"127.0.0.1:8080\"\n"

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "common/clock.h"
-#include "edge/edge_status.h"
+#include "edge/daemon/edge_status.h"
 
 /* The module itself, with a clock and threads that the tests move. */
 static uint64_t fake_now, fake_turned[2];
@@ -16,7 +16,7 @@ static bool fake_ended[2];
 #define clock_ms()               (fake_now)
 #define thread_turned_ms(thread) (fake_turned[(thread) == NULL ? 0 : 1])
 #define thread_ended(thread)     (fake_ended[(thread) == NULL ? 0 : 1])
-#include "edge/edge_status.c"
+#include "edge/daemon/edge_status.c"
 
 static char second;
 static struct thread *threads[] = {NULL, (struct thread *)&second};

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "common/secret.h"
-#include "edge/client/epochs.h"
+#include "edge/keyclient/epochs.h"
 
 #define MS        1000000u
 #define LENGTH_MS 30000 /* of an epoch at the key servers */

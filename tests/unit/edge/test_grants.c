@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "edge/client/grants.h"
+#include "edge/keyclient/grants.h"
 
 static struct grants *two_servers(void)
 {

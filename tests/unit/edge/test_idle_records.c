@@ -1,7 +1,7 @@
 /* A client that sends records without data, each of which OpenSSL takes as an occasion to read the next. */
 #include "tests/unit/edge/remote_keys.h"
 
-#include "edge/session_io.h"
+#include "edge/session/session_io.h"
 
 #define LIMIT 32
 #define PIPE  (1 << 20) /* bytes: what is sent in one test */

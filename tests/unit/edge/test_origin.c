@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "edge/origin.h"
+#include "edge/relay/origin.h"
 
 /* A listening TCP socket on loopback and its address. */
 static int listen_tcp(struct address *at)

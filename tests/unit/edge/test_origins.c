@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "edge/origins.h"
+#include "edge/relay/origins.h"
 
 static struct edge_config_origin elsewhere[ORIGINS_MAX];
 static char first[] = "127.0.0.1:8080", other[] = "unix:/o", nonsense[] = "nonsense", h2[] = "h2";

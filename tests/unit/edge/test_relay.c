@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "edge/relay.h"
+#include "edge/relay/relay.h"
 
 /* An end of which a test says what it gives and takes. Bytes are a counter's, so that order shows. */
 struct fake {

@@ -1,6 +1,6 @@
-/* Tickets that follow each other, and early data that is not taken. Includes edge/tickets.c itself: its keys
- * are made to age. */
-#include "edge/tickets.c"
+/* Tickets that follow each other, and early data that is not taken. Includes edge/tls/tickets.c itself: its
+ * keys are made to age. */
+#include "edge/tls/tickets.c"
 
 #include "tests/unit/edge/tls_rig.h"
 

@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #include "common/log.h"
-#include "edge/session.h"
-#include "edge/session_handshake.h"
+#include "edge/session/session.h"
+#include "edge/session/session_handshake.h"
 
 #define RETRY_MS 10
 

@@ -15,7 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "edge/session_io.h"
+#include "edge/session/session_io.h"
 #include "tests/unit/edge/tcp_pair.h"
 
 struct rig {

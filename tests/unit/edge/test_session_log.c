@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "edge/session_log.h"
+#include "edge/session/session_log.h"
 
 static void host_names_stay_readable(void **state)
 {

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "edge/session_state.h"
+#include "edge/session/session_state.h"
 
 static enum session_action step(enum session_state *state, enum session_event event)
 {

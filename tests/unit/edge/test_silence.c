@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "edge/client/silence.h"
+#include "edge/keyclient/silence.h"
 
 #define MS  UINT64_C(1000000)
 #define NOW (1000000 * MS)

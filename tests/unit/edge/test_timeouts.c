@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "edge/timeouts.h"
+#include "edge/session/timeouts.h"
 
 static const uint64_t waits[TIMEOUT_CLASSES] = {
     [TIMEOUT_HANDSHAKE] = 100, [TIMEOUT_CONNECT] = 30, [TIMEOUT_IDLE] = 600,  [TIMEOUT_HALF_CLOSED] = 300,

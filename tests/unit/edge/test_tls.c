@@ -1,6 +1,6 @@
 #include "tests/unit/edge/tls_rig.h"
 
-#include "edge/openssl_error.h"
+#include "edge/provider/openssl_error.h"
 
 #include <sys/socket.h>
 #include <unistd.h>

@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "edge/tls_socket.h"
+#include "edge/tls/tls_socket.h"
 #include "tests/unit/edge/tcp_pair.h"
 
 struct rig {

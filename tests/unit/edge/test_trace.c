@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "edge/trace.h"
+#include "edge/session/trace.h"
 
 static struct trace_ring *ring;
 

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "edge/watch.h"
+#include "edge/session/watch.h"
 
 struct rig {
     uv_loop_t loop;

@@ -1,15 +1,15 @@
 /* For tests of handshakes: an edge's TLS without sockets and loop, its certificates, a key server in one
- * function, and clients that visit it. Includes edge/tls.c itself: its cache is looked into. Not a test
+ * function, and clients that visit it. Includes edge/tls/tls.c itself: its cache is looked into. Not a test
  * itself. */
 #ifndef TESTS_UNIT_EDGE_TLS_RIG_H
 #define TESTS_UNIT_EDGE_TLS_RIG_H
 
 #include "tests/unit/edge/remote_keys.h"
 
-#include "edge/tickets.h"
+#include "edge/tls/tickets.h"
 #include "tests/unit/edge/bound_rig.h"
 
-#include "edge/tls.c"
+#include "edge/tls/tls.c"
 
 static OSSL_LIB_CTX *library;
 static char *folder;

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "common/secret.h"
-#include "keyserver/authorized.h"
+#include "keyserver/rules/authorized.h"
 
 #define PSK_TEXT "ISEhISEhISEhISEhISEhISEhISEhISEhISEhISEhISE="
 

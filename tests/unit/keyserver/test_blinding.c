@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "common/secret.h"
-#include "keyserver/vault/blinding.h"
+#include "keyserver/vault/compute/blinding.h"
 #include "tests/unit/keyserver/test_keys.h"
 
 #define MANY 300 /* uses: more than two renewals */

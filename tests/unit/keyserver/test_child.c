@@ -15,8 +15,8 @@
 #include <unistd.h>
 
 #include "common/log.h"
-#include "keyserver/child.h"
-#include "keyserver/children.h"
+#include "keyserver/supervisor/child.h"
+#include "keyserver/supervisor/children.h"
 
 static void the_wait_doubles_up_to_its_end_and_is_forgotten_after_a_long_life(void **state)
 {

@@ -9,7 +9,7 @@
 
 #include "common/bytes.h"
 #include "common/secret.h"
-#include "keyserver/vault/claim.h"
+#include "keyserver/vault/request/claim.h"
 
 static struct hasher hasher;
 

@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "keyserver/vault/emsa.h"
+#include "keyserver/vault/compute/emsa.h"
 #include "tests/unit/keyserver/test_keys.h"
 
 static const unsigned hashes[] = {256, 384, 512};

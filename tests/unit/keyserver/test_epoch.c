@@ -9,7 +9,7 @@
 
 #include "common/bytes.h"
 #include "common/secret.h"
-#include "keyserver/vault/epoch.h"
+#include "keyserver/vault/judge/epoch.h"
 
 #define LENGTH 30000
 #define DAY    86400000

@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "common/log.h"
-#include "keyserver/vault/explain.h"
-#include "keyserver/vault/gate.h"
+#include "keyserver/vault/judge/explain.h"
+#include "keyserver/vault/judge/gate.h"
 #include "tests/unit/keyserver/test_written_handshake.h"
 
 #define NOON      1798718400 /* 2026-12-31T12:00:00Z */

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "common/bytes.h"
-#include "keyserver/vault/gate.h"
+#include "keyserver/vault/judge/gate.h"
 #include "tests/unit/keyserver/test_keys.h"
 
 static EVP_PKEY *rsa_pkey;

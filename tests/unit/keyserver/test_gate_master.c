@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "keyserver/vault/gate.h"
+#include "keyserver/vault/judge/gate.h"
 #include "tests/unit/keyserver/test_handshake.h"
 #include "tests/unit/keyserver/test_parts.h"
 

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "keyserver/vault/grants.h"
+#include "keyserver/vault/judge/grants.h"
 #include "tests/unit/keyserver/test_many_keys.h"
 
 #define OTHERS    200                                                          /* keys that grant no epoch */

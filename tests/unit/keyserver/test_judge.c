@@ -12,8 +12,8 @@
 #include <string.h>
 
 #include "common/log.h"
-#include "keyserver/vault/gate.h"
-#include "keyserver/vault/judge_steps.h"
+#include "keyserver/vault/judge/gate.h"
+#include "keyserver/vault/judge/judge_steps.h"
 #include "tests/unit/keyserver/test_written_handshake.h"
 
 #define NOON  1798718400 /* 2026-12-31T12:00:00Z */

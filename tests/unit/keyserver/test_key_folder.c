@@ -11,8 +11,8 @@
 #include <sys/stat.h>
 
 #include "common/log.h"
-#include "keyserver/key_folder.h"
-#include "keyserver/vault/keystore.h"
+#include "keyserver/rules/key_folder.h"
+#include "keyserver/vault/keys/keystore.h"
 #include "tests/unit/keyserver/test_keys.h"
 
 static char folder[KEYS_PATH_SIZE], command[2 * KEYS_PATH_SIZE];

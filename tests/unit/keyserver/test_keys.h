@@ -33,7 +33,7 @@
 #include <cmocka.h>
 
 #include "common/secret.h"
-#include "keyserver/vault/task.h"
+#include "keyserver/vault/request/task.h"
 #include "proto/operation.h"
 #include "tests/unit/keyserver/test_primes.h"
 

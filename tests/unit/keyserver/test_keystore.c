@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "common/log.h"
-#include "keyserver/vault/key_file.h"
+#include "keyserver/vault/keys/key_file.h"
 #include "tests/unit/keyserver/test_keys.h"
 
 static char folder[KEYS_PATH_SIZE];

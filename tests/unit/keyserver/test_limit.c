@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "common/secret.h"
-#include "keyserver/limit.h"
+#include "keyserver/rules/limit.h"
 
 #define S 1000000000ull /* ns */
 

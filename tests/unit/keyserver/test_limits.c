@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "common/log.h"
-#include "keyserver/vault/epoch.h"
-#include "keyserver/vault/limits.h"
+#include "keyserver/vault/judge/epoch.h"
+#include "keyserver/vault/judge/limits.h"
 #include "tests/unit/keyserver/test_keys.h"
 
 #define S     1000000000ull /* ns */

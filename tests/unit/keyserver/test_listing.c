@@ -10,7 +10,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-#include "keyserver/vault/listing.h"
+#include "keyserver/vault/judge/listing.h"
 #include "tests/unit/keyserver/test_many_keys.h"
 
 #define KEYS      207

@@ -6,7 +6,7 @@
 
 #include "common/bytes.h"
 #include "common/secret.h"
-#include "keyserver/vault/judge.h"
+#include "keyserver/vault/judge/judge.h"
 #include "tests/unit/keyserver/test_keys.h"
 
 static struct {

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "common/secret.h"
-#include "keyserver/vault/modulus.h"
+#include "keyserver/vault/keys/modulus.h"
 
 /* Bytes of n: whole limbs, and every number of bytes in the last one. */
 static const size_t sizes[] = {1,   2,   7,   8,   9,   16,  255, 256, 257, 258,

@@ -13,7 +13,7 @@
 
 #include "common/process.h"
 #include "common/secret.h"
-#include "keyserver/vault/openssl_heap.h"
+#include "keyserver/vault/keys/openssl_heap.h"
 #include "tests/unit/skip.h"
 
 #define SIZE  200 /* bytes; the C library gives the block that was freed last to who asks for this next */

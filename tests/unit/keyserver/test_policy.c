@@ -10,8 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "keyserver/policy.h"
-#include "keyserver/server_config.h"
+#include "keyserver/rules/policy.h"
+#include "keyserver/rules/server_config.h"
 
 #define ALL_KEY_OPERATIONS                                                                                   \
     (1u << OP_SIGN_TLS13 | 1u << OP_SIGN_TLS12 | 1u << OP_RSA_MASTER | 1u << OP_RSA_PREMASTER)

@@ -9,7 +9,7 @@
 
 #include "common/bytes.h"
 #include "common/secret.h"
-#include "keyserver/vault/premaster.h"
+#include "keyserver/vault/compute/premaster.h"
 
 #define VERSION 0x0303
 

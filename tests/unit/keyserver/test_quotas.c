@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "common/clock.h"
-#include "keyserver/vault/quotas.h"
+#include "keyserver/vault/audit/quotas.h"
 #include "tests/unit/keyserver/test_keys.h"
 
 #define NOON 1798718400 /* 2026-12-31T12:00:00Z */

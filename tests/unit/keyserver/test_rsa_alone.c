@@ -14,8 +14,8 @@
 #include <string.h>
 
 #include "common/secret.h"
-#include "keyserver/vault/rsa_alone.h"
-#include "keyserver/vault/rsa_check.h"
+#include "keyserver/vault/keys/rsa_alone.h"
+#include "keyserver/vault/keys/rsa_check.h"
 #include "proto/operation.h"
 #include "tests/unit/keyserver/test_primes.h"
 

@@ -12,7 +12,7 @@
 
 #include "common/bytes.h"
 #include "common/secret.h"
-#include "keyserver/vault/rules.h"
+#include "keyserver/vault/judge/rules.h"
 
 #define KEY    "IQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 #define PSK    " psk=QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE="

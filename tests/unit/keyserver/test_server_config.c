@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "keyserver/server_config.h"
+#include "keyserver/rules/server_config.h"
 
 static char folder[] = "/tmp/keyless-server-config-XXXXXX";
 static char file[64];

@@ -9,7 +9,7 @@
 
 #include <openssl/evp.h>
 
-#include "keyserver/vault/keystore.h"
+#include "keyserver/vault/keys/keystore.h"
 
 static int test_sign(EVP_PKEY_CTX *context, unsigned char *out, size_t *size, const unsigned char *hash,
                      size_t length);
@@ -17,7 +17,7 @@ static int test_private(const struct rsa_alone *key, struct rsa_alone_scratch *s
                         const uint8_t *in);
 #define EVP_PKEY_sign     test_sign
 #define rsa_alone_private test_private
-#include "keyserver/vault/signer.c"
+#include "keyserver/vault/compute/signer.c"
 #undef EVP_PKEY_sign
 #undef rsa_alone_private
 

@@ -9,8 +9,8 @@
 
 #include <pthread.h>
 
-#include "keyserver/vault/gate.h"
-#include "keyserver/vault/premaster.h"
+#include "keyserver/vault/compute/premaster.h"
+#include "keyserver/vault/judge/gate.h"
 #include "tests/unit/keyserver/test_handshake.h"
 #include "tests/unit/keyserver/test_parts.h"
 #include "tests/unit/keyserver/test_signer_rig.h"

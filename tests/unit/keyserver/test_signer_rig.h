@@ -9,7 +9,7 @@
 
 #include "common/log.h"
 #include "keyserver/lanes/lanes.h"
-#include "keyserver/vault/signer.h"
+#include "keyserver/vault/compute/signer.h"
 #include "tests/unit/keyserver/test_keys.h"
 
 enum { RSA2048, RSA3072, RSA4096, P256, P384, ED25519, KEY_COUNT };

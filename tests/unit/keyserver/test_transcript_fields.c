@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "keyserver/vault/transcript.h"
+#include "keyserver/vault/request/transcript.h"
 #include "tests/unit/keyserver/test_handshake.h"
 #include "tests/unit/keyserver/test_parts.h"
 

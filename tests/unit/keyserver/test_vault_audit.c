@@ -6,7 +6,7 @@
 
 #include "keyserver/audit/audit_record.h"
 #include "keyserver/vault/audit/audit.h"
-#include "keyserver/vault/claim.h"
+#include "keyserver/vault/request/claim.h"
 
 static struct rig rig;
 static uint64_t next_token = 5000;

@@ -7,8 +7,8 @@
 
 #include <string.h>
 
-#include "keyserver/vault/keystore.h"
-#include "keyserver/vault/waiting.h"
+#include "keyserver/vault/compute/waiting.h"
+#include "keyserver/vault/keys/keystore.h"
 
 #define EDGES 3
 #define JOBS  64

@@ -10,7 +10,7 @@
 #define signer_free    test_signer_free
 #define signer_perform test_signer_perform
 #define signer_batch   test_signer_batch
-#include "keyserver/vault/workers.c"
+#include "keyserver/vault/compute/workers.c"
 
 #include <poll.h>
 #include <string.h>

@@ -13,9 +13,9 @@
 #include <unistd.h>
 
 #include "common/admin.h"
-#include "keyserver/authorized_snapshot.h"
 #include "keyserver/net/control.h"
 #include "keyserver/net/net.h"
+#include "keyserver/rules/authorized_snapshot.h"
 #include "tests/unit/keyserver/test_edge.h"
 #include "tests/unit/keyserver/test_wall_rig.h"
 

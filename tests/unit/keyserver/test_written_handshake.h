@@ -5,7 +5,7 @@
 #define TESTS_UNIT_KEYSERVER_TEST_WRITTEN_HANDSHAKE_H
 
 #include "common/bytes.h"
-#include "keyserver/vault/epoch.h"
+#include "keyserver/vault/judge/epoch.h"
 #include "tests/unit/keyserver/test_keys.h"
 
 #define HANDSHAKE_SUITE 0x009c /* TLS_RSA_WITH_AES_128_GCM_SHA256 */

@@ -1,0 +1,306 @@
+#include "edge/keyclient/conn.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <utlist.h>
+
+#include "common/clock.h"
+#include "common/secret.h"
+#include "edge/keyclient/answer.h"
+#include "edge/keyclient/silence.h"
+
+#define NS_PER_MS       1000000u
+#define DEADLINE_MS_MAX 60000 /* of the protocol */
+
+static const struct channel_handlers handlers;
+
+static const struct msg_hello our_versions = {.version_min = PROTOCOL_VERSION_MIN,
+                                              .version_max = PROTOCOL_VERSION_MAX};
+
+/* ---- life ---- */
+
+struct conn *conn_new(const struct conn_setup *setup, const struct address *address, void *user)
+{
+    struct conn *conn = calloc(1, sizeof *conn);
+
+    if (conn == NULL)
+        return NULL;
+    conn->setup = setup;
+    conn->user = user;
+    random_bytes(&conn->next_id, sizeof conn->next_id);
+    if (flights_init(&conn->table) == 0)
+        conn->channel = channel_connect(setup->loop, address, setup->identity, setup->server->key,
+                                        setup->server->psk, &setup->channel, &handlers, conn);
+    if (conn->channel == NULL) {
+        flights_clear(&conn->table);
+        free(conn);
+        return NULL;
+    }
+    return conn;
+}
+
+void conn_close(struct conn *conn)
+{
+    assert(conn_in_flight(conn) == 0);
+    conn->state = CONN_ENDED;
+    channel_close(conn->channel);
+}
+
+static void end(struct conn *conn, int why)
+{
+    if (conn->state == CONN_ENDED)
+        return;
+    conn->state = CONN_ENDED;
+    conn->setup->events->on_end(conn, why, conn->user);
+    assert(conn_in_flight(conn) == 0);
+}
+
+void conn_fail(struct conn *conn, int why)
+{
+    channel_close(conn->channel);
+    end(conn, why);
+}
+
+static void on_close(struct channel *channel, int why, void *user)
+{
+    struct conn *conn = user;
+
+    (void)channel;
+    end(conn, why);
+    conn->setup->events->on_gone(conn, conn->user);
+    flights_clear(&conn->table);
+    free(conn);
+}
+
+/* ---- flights ---- */
+
+size_t conn_in_flight(const struct conn *conn)
+{
+    return conn->queued_count + conn->sent_count;
+}
+
+bool conn_has_room(const struct conn *conn)
+{
+    return conn->state == CONN_OPEN && !conn->blocked && conn_in_flight(conn) < conn->window;
+}
+
+void conn_put(struct conn *conn, struct client_flight *flight)
+{
+    assert(flight->conn == NULL && conn->state == CONN_OPEN);
+    flight->conn = conn;
+    flight->id = conn->next_id++;
+    flight->sent_ns = 0;
+    flights_put(&conn->table, flight);
+    DL_APPEND(conn->queued, flight);
+    conn->queued_count++;
+    counter_add(&conn->setup->stats->in_flight, 1);
+}
+
+void conn_take(struct client_flight *flight)
+{
+    struct conn *conn = flight->conn;
+
+    flights_remove(&conn->table, flight);
+    if (flight->sent_ns == 0) {
+        DL_DELETE(conn->queued, flight);
+        conn->queued_count--;
+    } else {
+        DL_DELETE(conn->sent, flight);
+        conn->sent_count--;
+    }
+    flight->conn = NULL;
+    counter_add(&conn->setup->stats->in_flight, (uint64_t)-1);
+}
+
+/* ---- out ---- */
+
+static void on_open(struct channel *channel, void *user)
+{
+    struct conn *conn = user;
+    struct msg_hello hello = our_versions;
+    struct buffer *packed = &conn->setup->batch->packed;
+
+    if (conn->state == CONN_ENDED)
+        return;
+    snprintf(hello.software, sizeof hello.software, "%s", conn->setup->software);
+    int err = msg_pack_hello(packed, &hello);
+    if (err == 0)
+        err = channel_send(channel, buffer_bytes(packed), buffer_length(packed));
+    buffer_consume(packed, buffer_length(packed));
+    if (err != 0 && err != ERR_CLOSED)
+        conn_fail(conn, err);
+}
+
+static uint32_t time_left_ms(uint64_t deadline_ns, uint64_t now)
+{
+    uint64_t ms = deadline_ns > now ? (deadline_ns - now) / NS_PER_MS : 0;
+    if (ms < 1)
+        return 1; /* 0 would say nothing; the deadline here comes first */
+    return ms < DEADLINE_MS_MAX ? (uint32_t)ms : DEADLINE_MS_MAX;
+}
+
+/* Copies what stands first in the queue; returns how many, at most ROOM. */
+static size_t fill(struct conn_batch *batch, const struct client_flight *flight, size_t room, uint64_t now)
+{
+    size_t count = 0;
+
+    for (; flight != NULL && count < room; flight = flight->next, count++) {
+        struct msg_request *out = &batch->requests[count];
+        out->id = flight->id;
+        out->deadline_ms = time_left_ms(flight->request->deadline_ns, now);
+        out->trace = flight->request->trace;
+        out->operation = flight->request->operation;
+    }
+    return count;
+}
+
+static int send_batch(struct conn *conn, size_t count)
+{
+    struct buffer *packed = &conn->setup->batch->packed;
+
+    int err = msg_pack_requests(packed, conn->setup->batch->requests, count);
+    if (err == 0)
+        err = channel_send(conn->channel, buffer_bytes(packed), buffer_length(packed));
+    buffer_consume(packed, buffer_length(packed));
+    return err;
+}
+
+static void mark_sent(struct conn *conn, size_t count, uint64_t now)
+{
+    while (count-- > 0) {
+        struct client_flight *flight = conn->queued;
+        DL_DELETE(conn->queued, flight);
+        DL_APPEND(conn->sent, flight);
+        flight->sent_ns = flight->request->sent_ns = now;
+        flight->request->tries++;
+        counter_add(&conn->setup->stats->requests[flight->request->operation.kind], 1);
+        conn->queued_count--;
+        conn->sent_count++;
+    }
+}
+
+void conn_flush(struct conn *conn)
+{
+    uint64_t now = conn->queued != NULL ? clock_ns() : 0;
+
+    while (conn->queued != NULL && !conn->blocked && conn->sent_count < conn->window &&
+           (conn->state == CONN_OPEN || conn->state == CONN_DRAINING)) {
+        size_t room = conn->window - conn->sent_count;
+        size_t count = fill(conn->setup->batch, conn->queued, room < MSG_BATCH_MAX ? room : MSG_BATCH_MAX,
+                            now);
+        count = msg_requests_fit(conn->setup->batch->requests, count);
+        int err = send_batch(conn, count);
+        if (err == ERR_BUSY || err == ERR_CLOSED)
+            conn->blocked = true; /* until on_writable, or for good: then on_close comes and says why */
+        else if (err != 0)
+            conn_fail(conn, err);
+        else
+            mark_sent(conn, count, now);
+    }
+    if (now != 0)
+        channel_flush(conn->channel);
+}
+
+static void on_writable(struct channel *channel, void *user)
+{
+    struct conn *conn = user;
+
+    (void)channel;
+    conn->blocked = false;
+    if (conn->state != CONN_ENDED)
+        conn->setup->events->on_room(conn, conn->user);
+}
+
+bool conn_watch(struct conn *conn, uint64_t rtt_ns, uint64_t now_ns, uint64_t *look_ns)
+{
+    const struct silence_sight sight = {.waits_ns = conn->sent != NULL ? conn->sent->sent_ns : 0,
+                                        .heard_ns = channel_heard_ns(conn->channel),
+                                        .asked_ns = channel_asked_ns(conn->channel),
+                                        .rtt_ns = rtt_ns};
+
+    *look_ns = UINT64_MAX;
+    if (conn->state != CONN_OPEN && conn->state != CONN_DRAINING)
+        return false;
+    enum silence silence = silence_judge(&sight, now_ns, look_ns);
+    if (silence == SILENCE_LATE)
+        channel_probe(conn->channel);
+    /* When the whole process was held up, what has come meanwhile is read in the next turn. */
+    bool proven = silence == SILENCE_PROVEN && conn->suspect;
+    conn->suspect = silence == SILENCE_PROVEN;
+    return proven;
+}
+
+/* ---- in ---- */
+
+static int take_hello(struct conn *conn, const struct msg *msg)
+{
+    if (msg->kind != MSG_HELLO)
+        return ERR_FORMAT;
+    if (msg_version_choose(&our_versions, &msg->hello) < 0)
+        return ERR_UNSUPPORTED;
+    /* A server that sets no limit gets what fits one message at a time. */
+    conn->window = msg->hello.in_flight_max > 0 ? msg->hello.in_flight_max : MSG_BATCH_MAX;
+    snprintf(conn->software, sizeof conn->software, "%s", msg->hello.software);
+    conn->state = CONN_OPEN;
+    conn->setup->events->on_open(conn, conn->user);
+    return 0;
+}
+
+static void take_answer(struct conn *conn, const struct msg_answer *answer)
+{
+    struct client_server_stats *stats = conn->setup->stats;
+    struct client_flight *flight = flights_find(&conn->table, answer->id);
+
+    if (flight == NULL || flight->sent_ns == 0) {
+        counter_add(&stats->stray, 1);
+        return;
+    }
+    enum operation_kind kind = flight->request->operation.kind;
+    if (answer_check(kind, answer) != 0) {
+        counter_add(&stats->malformed, 1);
+        answer = NULL;
+    } else if (!answer->more) {
+        counter_add(&stats->answers[kind][answer->outcome.status], 1);
+        if (answer->outcome.status == STATUS_OK && answer->outcome.length > 0)
+            histogram_add(&stats->latency, clock_ns() - flight->sent_ns);
+    }
+    conn->setup->events->on_answer(conn, flight, answer, conn->user);
+}
+
+/* What a server says after its hello: answers and epochs. */
+static int take_word(struct conn *conn, const struct msg *msg)
+{
+    if (msg->kind == MSG_EPOCH) {
+        conn->setup->events->on_epoch(conn, &msg->epoch, conn->user);
+        return 0;
+    }
+    if (msg->kind != MSG_ANSWERS)
+        return ERR_FORMAT;
+    for (size_t i = 0; i < msg->count && conn->state != CONN_ENDED; i++)
+        take_answer(conn, &msg->answers[i]);
+    return 0;
+}
+
+static void on_message(struct channel *channel, const uint8_t *bytes, size_t length, void *user)
+{
+    struct conn *conn = user;
+    struct msg *msg = NULL;
+
+    (void)channel;
+    if (conn->state == CONN_ENDED)
+        return;
+    int err = msg_parse(&msg, bytes, length);
+    if (err == 0)
+        err = conn->state == CONN_CONNECTING ? take_hello(conn, msg) : take_word(conn, msg);
+    msg_free(msg);
+    if (err != 0 && conn->state != CONN_ENDED)
+        conn_fail(conn, err == ERR_LENGTH ? ERR_FORMAT : err);
+}
+
+static const struct channel_handlers handlers = {
+    .on_open = on_open,
+    .on_message = on_message,
+    .on_writable = on_writable,
+    .on_close = on_close,
+};

@@ -1,0 +1,88 @@
+#include "edge/tls/choice.h"
+
+#define BIT(operation) (1u << (operation))
+
+static const char *const names[WITHHELD_REASONS] = {
+    [WITHHELD_NOT] = "-",
+    [WITHHELD_NOT_GRANTED] = "not_granted",
+    [WITHHELD_NO_EMS] = "no_extended_master_secret",
+    [WITHHELD_TOO_LONG] = "too_long",
+};
+
+const char *choice_withheld_name(enum choice_withheld withheld)
+{
+    return (unsigned)withheld < WITHHELD_REASONS ? names[withheld] : names[WITHHELD_NOT];
+}
+
+/* Of a key that may do what GRANTED says. */
+static enum choice_withheld judge_exchange(uint32_t granted, const struct choice_facts *facts)
+{
+    if ((granted & BIT(OP_RSA_PREMASTER)) != 0)
+        return WITHHELD_NOT;
+    if ((granted & BIT(OP_RSA_MASTER)) == 0)
+        return WITHHELD_NOT_GRANTED;
+    if (!facts->extended_master_secret)
+        return WITHHELD_NO_EMS;
+    return facts->fits ? WITHHELD_NOT : WITHHELD_TOO_LONG;
+}
+
+static uint32_t all_of(const uint32_t granted[static KEY_TYPES])
+{
+    uint32_t all = 0;
+
+    for (int type = 0; type < KEY_TYPES; type++)
+        all |= granted[type];
+    return all;
+}
+
+/* Everything is a choice. */
+static void make_free(struct choice *out)
+{
+    *out = (struct choice){.rsa_signs = true, .others_sign = true};
+    for (int type = 0; type < KEY_TYPES; type++)
+        out->shown[type] = true;
+}
+
+/* What is granted to sign, or to exchange secrets when EXCHANGE, is shown. Returns whether there is any. */
+static bool show_granted(struct choice *out, const uint32_t granted[static KEY_TYPES], uint32_t signature,
+                         bool exchange)
+{
+    bool any = false;
+
+    out->rsa_signs = (granted[KEY_RSA] & signature) != 0;
+    out->others_sign = false;
+    for (int type = 0; type < KEY_TYPES; type++) {
+        bool signs = (granted[type] & signature) != 0;
+        out->shown[type] = signs || (type == KEY_RSA && exchange);
+        out->others_sign = out->others_sign || (signs && type != KEY_RSA);
+        any = any || out->shown[type];
+    }
+    return any;
+}
+
+/* Neither a certificate that signs nor RSA key exchange: no suite is left, which is what tells the client. To
+ * come to that, OpenSSL needs certificates. */
+static void show_all(struct choice *out)
+{
+    for (int type = 0; type < KEY_TYPES; type++)
+        out->shown[type] = true;
+}
+
+void choice_make(struct choice *out, const uint32_t granted[static KEY_TYPES],
+                 const struct choice_facts *facts)
+{
+    uint32_t signature = BIT(facts->tls13 ? OP_SIGN_TLS13 : OP_SIGN_TLS12);
+    uint32_t secrets = facts->rsa_key_exchange && !facts->tls13 ? BIT(OP_RSA_PREMASTER) | BIT(OP_RSA_MASTER)
+                                                                : 0;
+
+    make_free(out);
+    if ((all_of(granted) & (signature | secrets)) == 0)
+        return;
+    if (secrets != 0 && (granted[KEY_RSA] & secrets) != 0)
+        out->plain = (granted[KEY_RSA] & BIT(OP_RSA_MASTER)) == 0;
+    if (secrets != 0)
+        out->withheld = judge_exchange(granted[KEY_RSA], facts);
+    if (!show_granted(out, granted, signature, secrets != 0 && out->withheld == WITHHELD_NOT))
+        show_all(out);
+    out->suites_limited = !facts->tls13;
+}

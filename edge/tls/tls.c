@@ -1,0 +1,232 @@
+#include "edge/tls/tls.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/bytes.h"
+#include "edge/tls/tickets.h"
+#include "edge/tls/tls_context.h"
+#include "edge/tls/tls_hello.h"
+
+static int hello_index = -1; /* where an SSL keeps its struct tls_hello */
+
+struct tls {
+    const struct certs *certs; /* borrowed; outlives it */
+    SSL_CTX *start;            /* owned; every session begins here, without a certificate */
+    SSL_CTX **of_set;          /* owned; by cert_set.index */
+    size_t set_count;
+    struct tls_alpn alpn;
+    bool rsa_key_exchange; /* the configuration offers it */
+};
+
+void tls_free(struct tls *tls)
+{
+    if (tls == NULL)
+        return;
+    for (size_t i = 0; i < tls->set_count; i++)
+        SSL_CTX_free(tls->of_set[i]);
+    free(tls->of_set);
+    SSL_CTX_free(tls->start);
+    free(tls->alpn.wire);
+    free(tls);
+}
+
+/* ---- which certificates ---- */
+
+static void note_hello(SSL *ssl)
+{
+    struct tls_hello *hello = SSL_get_ex_data(ssl, hello_index);
+    const unsigned char *random;
+
+    if (hello == NULL || SSL_client_hello_get0_random(ssl, &random) != TLS_RANDOM_SIZE)
+        return;
+    memcpy(hello->random, random, TLS_RANDOM_SIZE);
+    hello->read = true;
+}
+
+static int check_hello(SSL *ssl, int *alert)
+{
+    if (tls_hello_check(ssl) == 0)
+        return SSL_CLIENT_HELLO_SUCCESS;
+    *alert = SSL_AD_ILLEGAL_PARAMETER;
+    return SSL_CLIENT_HELLO_ERROR;
+}
+
+/* The certificates are chosen; a client that was asked for another key share says everything anew. */
+static int on_second_hello(SSL *ssl, int *alert, void *user)
+{
+    (void)user;
+    return check_hello(ssl, alert);
+}
+
+/* Chooses the certificates before OpenSSL looks at tickets: the session id context of the chosen set then
+ * decides whether a ticket may be used. (The servername callback comes too late for that.) */
+static int on_client_hello(SSL *ssl, int *alert, void *user)
+{
+    const struct tls *tls = user;
+    char name[TLS_HELLO_NAME_MAX + 1];
+    note_hello(ssl);
+    if (check_hello(ssl, alert) != SSL_CLIENT_HELLO_SUCCESS)
+        return SSL_CLIENT_HELLO_ERROR;
+    if (tls_hello_name(ssl, name) != 0) {
+        *alert = SSL_AD_DECODE_ERROR;
+        return SSL_CLIENT_HELLO_ERROR;
+    }
+    const struct cert_set *set = certs_find(tls->certs, name[0] != '\0' ? name : NULL, (int64_t)time(NULL));
+    if (set == NULL) {
+        *alert = SSL_AD_UNRECOGNIZED_NAME;
+        return SSL_CLIENT_HELLO_ERROR;
+    }
+    if (SSL_set_SSL_CTX(ssl, tls->of_set[set->index]) == NULL ||
+        tls_hello_limit(ssl, set, tls->rsa_key_exchange) != 0) {
+        *alert = SSL_AD_INTERNAL_ERROR;
+        return SSL_CLIENT_HELLO_ERROR;
+    }
+    return SSL_CLIENT_HELLO_SUCCESS;
+}
+
+/* The choice is made; this only lets OpenSSL acknowledge the name. */
+static int on_server_name(SSL *ssl, int *alert, void *user)
+{
+    (void)alert;
+    (void)user;
+    return SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name) != NULL ? SSL_TLSEXT_ERR_OK
+                                                                      : SSL_TLSEXT_ERR_NOACK;
+}
+
+/* OpenSSL tells of every step; of interest are the alerts that have left. */
+static void on_info(const SSL *ssl, int where, int value)
+{
+    struct tls_hello *hello = SSL_get_ex_data(ssl, hello_index);
+
+    if (hello != NULL && (where & SSL_CB_WRITE_ALERT) == SSL_CB_WRITE_ALERT)
+        hello->alert = (uint8_t)value; /* its level is in the byte above */
+}
+
+/* ---- life ---- */
+
+static int make_contexts(struct tls *tls, OSSL_LIB_CTX *library, const struct edge_config *config,
+                         struct fault *fault)
+{
+    size_t count = certs_set_count(tls->certs);
+    int error = tls_context_new(&tls->start, library, NULL, &tls->alpn, config, fault);
+    if (error != 0)
+        return error;
+    SSL_CTX_set_client_hello_cb(tls->start, on_client_hello, tls);
+    SSL_CTX_set_info_callback(tls->start, on_info);
+    tls->of_set = calloc(count + 1, sizeof(SSL_CTX *));
+    if (tls->of_set == NULL)
+        return fault_set(fault, ERR_MEMORY, "no memory for %zu TLS contexts", count);
+    for (; tls->set_count < count; tls->set_count++) {
+        SSL_CTX **context = &tls->of_set[tls->set_count];
+        const struct cert_set *set = certs_set_at(tls->certs, tls->set_count);
+        if ((error = tls_context_new(context, library, set, &tls->alpn, config, fault)) != 0)
+            return error;
+        SSL_CTX_set_client_hello_cb(*context, on_second_hello, NULL);
+        SSL_CTX_set_info_callback(*context, on_info);
+        SSL_CTX_set_tlsext_servername_callback(*context, on_server_name);
+    }
+    return 0;
+}
+
+static void hello_index_make(void)
+{
+    hello_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+}
+
+int tls_new(struct tls **out, OSSL_LIB_CTX *context, const struct certs *certs,
+            const struct edge_config *config, struct fault *fault)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, hello_index_make);
+    struct tls *tls = hello_index >= 0 ? calloc(1, sizeof *tls) : NULL;
+    if (tls == NULL)
+        return fault_set(fault, ERR_MEMORY, "no memory for TLS");
+    tls->certs = certs;
+    tls->rsa_key_exchange = config->tls.rsa_key_exchange;
+    int error = tls_context_alpn_pack(&tls->alpn, &config->tls.alpn, fault);
+    if (error == 0 && config->tls.tickets && (error = tickets_start(config->tls.ticket_lifetime)) != 0)
+        fault_set(fault, error, "no locked memory for ticket keys");
+    if (error == 0)
+        error = make_contexts(tls, context, config, fault);
+    if (error != 0) {
+        tls_free(tls);
+        return error;
+    }
+    *out = tls;
+    return 0;
+}
+
+SSL *tls_accept(struct tls *tls, struct tls_hello *hello)
+{
+    SSL *ssl = SSL_new(tls->start);
+    if (ssl == NULL || SSL_set_ex_data(ssl, hello_index, hello) != 1) {
+        SSL_free(ssl);
+        return NULL;
+    }
+    SSL_set_accept_state(ssl);
+    return ssl;
+}
+
+/* OpenSSL itself drops a session only when it is asked for, or when the cache is full. A session stays in the
+ * cache of the context it began in. */
+void tls_flush(struct tls *tls)
+{
+#if OPENSSL_VERSION_NUMBER >= 0x30400000L
+    SSL_CTX_flush_sessions_ex(tls->start, time(NULL));
+#else
+    SSL_CTX_flush_sessions(tls->start, time(NULL));
+#endif
+}
+
+/* ---- words for logs ---- */
+
+static const char *const kind_names[TLS_KINDS] = {
+    [TLS_KIND_RSA] = "rsa",
+    [TLS_KIND_RSA_PLAIN] = "rsa_plain",
+    [TLS_KIND_ECDHE_RSA] = "ecdhe_rsa",
+    [TLS_KIND_ECDHE_ECDSA] = "ecdhe_ecdsa",
+    [TLS_KIND_TLS13_RSA] = "tls13_rsa",
+    [TLS_KIND_TLS13_ECDSA] = "tls13_ecdsa",
+    [TLS_KIND_TLS13_ED25519] = "tls13_ed25519",
+    [TLS_KIND_RESUMED12] = "resumed12",
+    [TLS_KIND_RESUMED13] = "resumed13",
+    [TLS_KIND_OTHER] = "other",
+};
+
+const char *tls_kind_name(enum tls_kind kind)
+{
+    return (unsigned)kind < TLS_KINDS ? kind_names[kind] : kind_names[TLS_KIND_OTHER];
+}
+
+static enum tls_kind kind_of_tls13(const SSL *ssl)
+{
+    int type = NID_undef;
+    if (SSL_get_signature_type_nid(ssl, &type) != 1)
+        return TLS_KIND_OTHER;
+    if (type == EVP_PKEY_RSA_PSS || type == EVP_PKEY_RSA)
+        return TLS_KIND_TLS13_RSA;
+    if (type == EVP_PKEY_EC)
+        return TLS_KIND_TLS13_ECDSA;
+    return type == EVP_PKEY_ED25519 ? TLS_KIND_TLS13_ED25519 : TLS_KIND_OTHER;
+}
+
+enum tls_kind tls_session_kind(const SSL *ssl, bool bound)
+{
+    bool tls13 = SSL_version(ssl) == TLS1_3_VERSION;
+    const SSL_CIPHER *cipher = SSL_get_current_cipher(ssl);
+    if (SSL_session_reused(ssl))
+        return tls13 ? TLS_KIND_RESUMED13 : TLS_KIND_RESUMED12;
+    if (tls13)
+        return kind_of_tls13(ssl);
+    if (cipher == NULL)
+        return TLS_KIND_OTHER;
+    if (SSL_CIPHER_get_kx_nid(cipher) == NID_kx_rsa)
+        return bound ? TLS_KIND_RSA : TLS_KIND_RSA_PLAIN;
+    if (SSL_CIPHER_get_kx_nid(cipher) != NID_kx_ecdhe)
+        return TLS_KIND_OTHER;
+    return SSL_CIPHER_get_auth_nid(cipher) == NID_auth_rsa ? TLS_KIND_ECDHE_RSA : TLS_KIND_ECDHE_ECDSA;
+}

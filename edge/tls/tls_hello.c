@@ -1,0 +1,175 @@
+#include "edge/tls/tls_hello.h"
+
+#include <string.h>
+
+#include "common/bytes.h"
+#include "edge/tls/exchange.h"
+#include "edge/tls/tls_context.h"
+
+#define SNI_HOST_NAME 0 /* RFC 6066, 3 */
+/* Of an RSA key exchange's messages, what is neither ClientHello nor Certificate: at most this many bytes. */
+#define OTHER_MESSAGES_MAX 2048
+
+/* Bytes of a list that OpenSSL keeps as long as the connection, suites even in four times the room. Of none
+ * that is registered there are a twentieth as many. */
+#define LIST_MAX 16384
+
+/* ---- what it says ---- */
+
+int tls_hello_check(SSL *ssl)
+{
+    static const unsigned kept[] = {
+        TLSEXT_TYPE_supported_groups,
+        TLSEXT_TYPE_signature_algorithms,
+        TLSEXT_TYPE_signature_algorithms_cert,
+        TLSEXT_TYPE_application_layer_protocol_negotiation,
+    };
+    const unsigned char *bytes = NULL;
+    size_t size = 0;
+
+    if (SSL_client_hello_get0_ciphers(ssl, &bytes) > LIST_MAX)
+        return ERR_LENGTH;
+    for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
+        if (SSL_client_hello_get0_ext(ssl, kept[i], &bytes, &size) == 1 && size > LIST_MAX)
+            return ERR_LENGTH;
+    return 0;
+}
+
+int tls_hello_name(SSL *ssl, char name[static TLS_HELLO_NAME_MAX + 1])
+{
+    const unsigned char *extension = NULL;
+    size_t size = 0;
+    struct reader r;
+
+    name[0] = '\0';
+    if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &extension, &size) != 1)
+        return 0;
+    reader_init(&r, extension, size);
+    size_t list_length = reader_u16(&r);
+    uint8_t type = reader_u8(&r);
+    size_t length = reader_u16(&r);
+    const uint8_t *bytes = reader_bytes(&r, length);
+    if (!reader_done(&r) || list_length != length + 3 || type != SNI_HOST_NAME || length == 0 ||
+        length > TLS_HELLO_NAME_MAX || memchr(bytes, 0, length) != NULL)
+        return ERR_FORMAT;
+    memcpy(name, bytes, length);
+    name[length] = '\0';
+    return 0;
+}
+
+/* RFC 8446, 4.2.1. What does not parse is OpenSSL's to refuse. */
+static bool offers_tls13(SSL *ssl)
+{
+    const unsigned char *extension = NULL;
+    size_t size = 0;
+    struct reader r;
+
+    if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_supported_versions, &extension, &size) != 1)
+        return false;
+    reader_init(&r, extension, size);
+    for (size_t count = reader_u8(&r) / 2u; count > 0; count--)
+        if (reader_u16(&r) == TLS1_3_VERSION && !r.bad)
+            return true;
+    return false;
+}
+
+static bool serves_tls13(SSL *ssl)
+{
+    long highest = SSL_get_max_proto_version(ssl);
+
+    return highest == 0 || highest >= TLS1_3_VERSION;
+}
+
+/* ---- what is granted ---- */
+
+static uint32_t granted_for(const struct exchange *exchange, const struct cert *cert)
+{
+    if (cert == NULL)
+        return 0;
+    return exchange->client != NULL ? client_grants(exchange->client, cert->key_id) : CLIENT_GRANTS_UNKNOWN;
+}
+
+static void choose(struct exchange *exchange, SSL *ssl, const struct cert_set *set, bool rsa_key_exchange)
+{
+    const struct cert *rsa = set->of_type[KEY_RSA];
+    uint32_t granted[KEY_TYPES];
+    const struct choice_facts facts = {
+        .tls13 = serves_tls13(ssl) && offers_tls13(ssl),
+        .rsa_key_exchange = rsa_key_exchange,
+        .extended_master_secret = !exchange->no_ems,
+        .fits = rsa != NULL && exchange_fits(exchange, rsa->message_size + OTHER_MESSAGES_MAX),
+    };
+
+    for (int type = 0; type < KEY_TYPES; type++)
+        granted[type] = granted_for(exchange, set->of_type[type]);
+    choice_make(&exchange->choice, granted, &facts);
+}
+
+/* ---- certificates ---- */
+
+static bool all_are_shown(const struct choice *choice, const struct cert_set *set)
+{
+    for (int type = 0; type < KEY_TYPES; type++)
+        if (set->of_type[type] != NULL && !choice->shown[type])
+            return false;
+    return true;
+}
+
+/* In place of those of the context, only the ones of SET that may be shown. */
+static int show(SSL *ssl, const struct cert_set *set, const struct choice *choice)
+{
+    struct cert_set shown = *set;
+
+    for (int type = 0; type < KEY_TYPES; type++)
+        if (!choice->shown[type])
+            shown.of_type[type] = NULL;
+    SSL_certs_clear(ssl);
+    for (int type = 0; type < KEY_TYPES; type++) {
+        const struct cert *cert = tls_context_cert(&shown, (enum key_type)type);
+        if (cert != NULL && SSL_use_cert_and_key(ssl, cert->leaf, cert->key, cert->chain, 1) != 1)
+            return ERR_MEMORY; /* OpenSSL's error queue says why: the log shows it */
+    }
+    return 0;
+}
+
+/* ---- suites ---- */
+
+static bool suite_is_choice(struct exchange *exchange, const SSL_CIPHER *suite)
+{
+    const struct choice *choice = &exchange->choice;
+
+    switch (SSL_CIPHER_get_kx_nid(suite)) {
+    case NID_kx_rsa:
+        exchange->turned_away = exchange->turned_away || choice->withheld != WITHHELD_NOT;
+        return choice->withheld == WITHHELD_NOT;
+    case NID_kx_ecdhe:
+        return SSL_CIPHER_get_auth_nid(suite) == NID_auth_rsa ? choice->rsa_signs : choice->others_sign;
+    default:
+        return true;
+    }
+}
+
+/* OpenSSL asks this for each suite that both sides have and for much else, which its own policy answers. */
+static int on_security(const SSL *ssl, const SSL_CTX *context, int operation, int bits, int nid, void *other,
+                       void *user)
+{
+    struct exchange *exchange = exchange_find(ssl);
+
+    if (operation == SSL_SECOP_CIPHER_SHARED && exchange != NULL && !suite_is_choice(exchange, other))
+        return 0;
+    return SSL_CTX_get_security_callback(SSL_get_SSL_CTX(ssl))(ssl, context, operation, bits, nid, other,
+                                                               user);
+}
+
+int tls_hello_limit(SSL *ssl, const struct cert_set *set, bool rsa_key_exchange)
+{
+    struct exchange *exchange = exchange_find(ssl);
+
+    if (exchange == NULL)
+        return 0;
+    exchange_note_hello(exchange, ssl);
+    choose(exchange, ssl, set, rsa_key_exchange);
+    if (exchange->choice.suites_limited)
+        SSL_set_security_callback(ssl, on_security);
+    return all_are_shown(&exchange->choice, set) ? 0 : show(ssl, set, &exchange->choice);
+}

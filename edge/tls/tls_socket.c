@@ -1,0 +1,152 @@
+#include "edge/tls/tls_socket.h"
+
+#include <errno.h>
+#include <openssl/bio.h>
+#include <pthread.h>
+#include <sys/socket.h>
+
+static bool may_retry(void)
+{
+    return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
+}
+
+static int on_read(BIO *bio, char *into, int size)
+{
+    struct tls_socket *socket = BIO_get_data(bio);
+
+    BIO_clear_retry_flags(bio);
+    if (socket->dry) {
+        BIO_set_retry_read(bio);
+        return -1;
+    }
+    ssize_t n = recv(socket->fd, into, (size_t)size, 0);
+    if (n < 0 && may_retry())
+        BIO_set_retry_read(bio);
+    bool is_empty = n < 0 ? errno == EAGAIN || errno == EWOULDBLOCK : n > 0 && n < size;
+    socket->dry = is_empty || ++socket->reads >= TLS_SOCKET_READS;
+    socket->ended = n == 0 && size > 0;
+    return (int)n;
+}
+
+/* What the kernel takes of BYTES; -1 as of send(2). */
+static ssize_t give(const struct tls_socket *socket, const void *bytes, size_t length)
+{
+    return send(socket->fd, bytes, length, MSG_NOSIGNAL | (socket->more ? MSG_MORE : 0));
+}
+
+/* Takes all of BYTES, of which the kernel may have TAKEN some. */
+static ssize_t keep(struct tls_socket *socket, const char *bytes, size_t length, ssize_t taken)
+{
+    size_t left = taken > 0 ? (size_t)taken : 0;
+
+    if (buffer_put(&socket->kept, bytes + left, length - left) == 0)
+        return (ssize_t)length;
+    errno = EAGAIN;
+    return taken;
+}
+
+static int on_write(BIO *bio, const char *bytes, int length)
+{
+    struct tls_socket *socket = BIO_get_data(bio);
+    size_t kept = buffer_length(&socket->kept);
+    ssize_t n = -1;
+
+    BIO_clear_retry_flags(bio);
+    if (kept == 0)
+        n = give(socket, bytes, (size_t)length);
+    else
+        errno = EAGAIN;
+    if (socket->keeps && n < length && (n >= 0 || may_retry()) && kept < TLS_SOCKET_KEPT_MAX)
+        n = keep(socket, bytes, (size_t)length, n);
+    if (n < 0 && may_retry())
+        BIO_set_retry_write(bio);
+    return (int)n;
+}
+
+static long on_control(BIO *bio, int command, long number, void *pointer)
+{
+    const struct tls_socket *socket = BIO_get_data(bio);
+
+    (void)number, (void)pointer;
+    if (command == BIO_CTRL_EOF)
+        return socket->ended;
+    return command == BIO_CTRL_FLUSH; /* nothing is kept back here */
+}
+
+static int on_create(BIO *bio)
+{
+    BIO_set_init(bio, 1);
+    return 1;
+}
+
+static BIO_METHOD *method; /* lives as long as the process */
+
+static void make_method(void)
+{
+    method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "client");
+    if (method != NULL &&
+        (BIO_meth_set_read(method, on_read) != 1 || BIO_meth_set_write(method, on_write) != 1 ||
+         BIO_meth_set_ctrl(method, on_control) != 1 || BIO_meth_set_create(method, on_create) != 1)) {
+        BIO_meth_free(method);
+        method = NULL;
+    }
+}
+
+void tls_socket_keep(struct tls_socket *socket)
+{
+    socket->keeps = true;
+}
+
+int tls_socket_flush(struct tls_socket *socket)
+{
+    while (tls_socket_is_behind(socket)) {
+        ssize_t n = give(socket, buffer_bytes(&socket->kept), buffer_length(&socket->kept));
+        if (n < 0)
+            return may_retry() ? 0 : ERR_CUT;
+        buffer_consume(&socket->kept, (size_t)n);
+    }
+    buffer_clear(&socket->kept);
+    return 1;
+}
+
+bool tls_socket_is_behind(const struct tls_socket *socket)
+{
+    return buffer_length(&socket->kept) > 0;
+}
+
+void tls_socket_clear(struct tls_socket *socket)
+{
+    buffer_clear(&socket->kept);
+}
+
+void tls_socket_wake(struct tls_socket *socket)
+{
+    socket->dry = false;
+    socket->reads = 0;
+}
+
+static void on_shown(int written, int version, int content_type, const void *bytes, size_t length, SSL *ssl,
+                     void *user)
+{
+    (void)written, (void)version, (void)content_type, (void)bytes, (void)length, (void)ssl, (void)user;
+}
+
+void tls_socket_show_nobody(SSL *ssl)
+{
+    SSL_set_msg_callback(ssl, on_shown);
+    SSL_set_msg_callback_arg(ssl, NULL);
+}
+
+int tls_socket_attach(SSL *ssl, struct tls_socket *socket)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, make_method);
+    BIO *bio = method != NULL ? BIO_new(method) : NULL;
+    if (bio == NULL)
+        return ERR_MEMORY;
+    BIO_set_data(bio, socket);
+    SSL_set_bio(ssl, bio, bio);
+    tls_socket_show_nobody(ssl);
+    return 0;
+}

@@ -1,0 +1,205 @@
+#include "keyserver/supervisor/children.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/process.h"
+#include "keyserver/net/control.h"
+#include "keyserver/net/net.h"
+#include "keyserver/supervisor/child.h"
+#include "keyserver/vault/loader.h"
+#include "keyserver/wall/wall.h"
+
+_Static_assert(SERVER_LISTENERS_MAX + 3 <= CHILD_DESCRIPTORS_MAX,
+               "listeners, control, edges and admin are kept");
+
+static const char *const role_names[] = {"", "net", "loader", "vault", "vault", "vault"};
+
+struct child *children_find(struct children *children, enum child_role role)
+{
+    for (size_t i = 0; i < CHILDREN_MAX; i++) {
+        if (children->item[i].role == role)
+            return &children->item[i];
+    }
+    return NULL;
+}
+
+size_t children_count(const struct children *children, enum child_role role)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < CHILDREN_MAX; i++)
+        count += children->item[i].role == role;
+    return count;
+}
+
+bool children_any(const struct children *children)
+{
+    for (size_t i = 0; i < CHILDREN_MAX; i++) {
+        if (children->item[i].role != CHILD_FREE)
+            return true;
+    }
+    return false;
+}
+
+pid_t children_wait(const struct children *children, bool others_too, int *wait_status)
+{
+    for (size_t i = 0; i < CHILDREN_MAX; i++) {
+        const struct child *child = &children->item[i];
+        if (child->role != CHILD_FREE && waitpid(child->pid, wait_status, WNOHANG) == child->pid)
+            return child->pid;
+    }
+    pid_t pid = others_too ? waitpid(-1, wait_status, WNOHANG) : 0;
+    return pid > 0 ? pid : 0;
+}
+
+int children_take(struct children *children, pid_t pid, struct child *out)
+{
+    for (size_t i = 0; i < CHILDREN_MAX; i++) {
+        if (children->item[i].role != CHILD_FREE && children->item[i].pid == pid) {
+            *out = children->item[i];
+            children->item[i].role = CHILD_FREE;
+            return 0;
+        }
+    }
+    return ERR_NOT_FOUND;
+}
+
+void children_kill_one(struct child *child)
+{
+    child->killed = kill(child->pid, SIGKILL) == 0;
+}
+
+void children_kill(struct children *children)
+{
+    for (size_t i = 0; i < CHILDREN_MAX; i++) {
+        if (children->item[i].role != CHILD_FREE)
+            children_kill_one(&children->item[i]);
+    }
+}
+
+void children_log_end(const struct child *child, int wait_status, bool expected)
+{
+    bool by_signal = WIFSIGNALED(wait_status);
+    int value = by_signal ? WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
+    bool fine = (expected && !by_signal && value == 0) || (child->killed && by_signal && value == SIGKILL);
+
+    log_event(fine ? LOG_INFO : LOG_ERROR, fine ? "child_ended" : "child_died", "role=%s pid=%d %s=%d",
+              role_names[child->role], (int)child->pid, by_signal ? "signal" : "status", value);
+}
+
+static void add(struct children *children, enum child_role role, pid_t pid)
+{
+    struct child *child = children_find(children, CHILD_FREE);
+
+    *child = (struct child){.role = role, .pid = pid, .started_ms = clock_ms()};
+    log_event(LOG_INFO, "child_started", "role=%s pid=%d", role_names[role], (int)pid);
+}
+
+/* In the child: log lines that say which process they come from. */
+static void name_logs(const char *name, const struct server_config *config)
+{
+    log_init(name, (enum log_level)config->log_level, (enum log_format)config->log_format);
+}
+
+int children_start_net(struct children *children, const struct server_config *config,
+                       const struct server_sockets *sockets, int edges_fd, int *control_fd)
+{
+    int control[2], fds[CHILD_DESCRIPTORS_MAX];
+    size_t count = 0;
+
+    if (children_find(children, CHILD_FREE) == NULL)
+        return ERR_BUSY;
+    if (control_pair(control) != 0)
+        return ERR_SYSTEM;
+    fds[count++] = control[1];
+    fds[count++] = edges_fd;
+    for (size_t i = 0; i < sockets->listener_count; i++)
+        fds[count++] = sockets->listeners[i];
+    if (sockets->admin_fd >= 0)
+        fds[count++] = sockets->admin_fd;
+    pid_t pid = child_fork(fds, count);
+    if (pid == 0) {
+        const int *listeners = fds + 2;
+        const struct net_descriptors given = {
+            .control = fds[0],
+            .edges = fds[1],
+            .listeners = listeners,
+            .listener_count = sockets->listener_count,
+            .admin = sockets->admin_fd >= 0 ? listeners[sockets->listener_count] : -1};
+        name_logs("keyless-server[net]", config);
+        log_leave(net_run(config, &given));
+    }
+    close(control[1]);
+    if (pid < 0) {
+        close(control[0]);
+        return ERR_SYSTEM;
+    }
+    *control_fd = control[0];
+    add(children, CHILD_NET, pid);
+    return 0;
+}
+
+int children_start_loader(struct children *children, const struct server_config *config, int *order_fd)
+{
+    int pair[2];
+
+    if (children_find(children, CHILD_FREE) == NULL)
+        return ERR_BUSY;
+    if (order_pair(pair) != 0)
+        return ERR_SYSTEM;
+    pid_t supervisor = getpid(), pid = child_fork(&pair[1], 1);
+    if (pid == 0) {
+        name_logs("keyless-server[loader]", config);
+        log_leave(loader_run(config, supervisor, pair[1]));
+    }
+    close(pair[1]);
+    if (pid < 0) {
+        close(pair[0]);
+        return ERR_SYSTEM;
+    }
+    *order_fd = pair[0];
+    add(children, CHILD_LOADER, pid);
+    return 0;
+}
+
+int children_order_vault(struct children *children, int order_fd, enum order_kind kind,
+                         const struct server_config *config, int edges_fd, int *net_wall_fd, int *ready_fd)
+{
+    struct order_descriptors fds = {-1, fcntl(edges_fd, F_DUPFD_CLOEXEC, 0), -1, -1};
+    int net_end = -1, ready[2] = {-1, -1};
+    int err = children_find(children, CHILD_FREE) == NULL ? ERR_BUSY : 0;
+
+    if (err == 0 && (fds.edges < 0 || pipe2(ready, O_CLOEXEC) != 0 || wall_pair(&net_end, &fds.wall) != 0))
+        err = ERR_SYSTEM;
+    fds.ready = ready[1];
+    if (err == 0 && (fds.config = server_config_seal(config)) < 0)
+        err = fds.config;
+    if (err == 0)
+        err = order_send(order_fd, kind, &fds);
+    order_close(&fds);
+    if (err == 0) {
+        *net_wall_fd = net_end;
+        *ready_fd = ready[0];
+        return 0;
+    }
+    if (ready[0] >= 0)
+        close(ready[0]);
+    if (net_end >= 0)
+        close(net_end);
+    return err;
+}
+
+void children_add_vault(struct children *children, pid_t pid)
+{
+    if (children_find(children, CHILD_FREE) != NULL)
+        add(children, CHILD_VAULT_LOADING, pid);
+    else /* there was room when it was ordered */
+        kill(pid, SIGKILL);
+}

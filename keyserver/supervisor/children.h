@@ -1,0 +1,70 @@
+/* The supervisor's children: which processes there are, and how each kind is started.
+ *
+ * Decides nothing about when. One thread. */
+#ifndef KEYSERVER_SUPERVISOR_CHILDREN_H
+#define KEYSERVER_SUPERVISOR_CHILDREN_H
+
+#include <sys/types.h>
+
+#include "keyserver/net/server_sockets.h"
+#include "keyserver/rules/order.h"
+
+#define CHILDREN_MAX 8
+
+enum child_role {
+    CHILD_FREE, /* no process */
+    CHILD_NET,
+    CHILD_LOADER,        /* holds the keys, and forks vaults */
+    CHILD_VAULT_LOADING, /* not handed to the net process yet */
+    CHILD_VAULT,         /* serves */
+    CHILD_VAULT_LEAVING, /* another serves; it ends when what it had is answered */
+};
+
+struct child {
+    enum child_role role;
+    pid_t pid;
+    uint64_t started_ms; /* of clock_ms() */
+    bool killed;         /* by children_kill_one() */
+};
+
+/* Zero-initialised is empty. */
+struct children {
+    struct child item[CHILDREN_MAX];
+};
+
+/* The first in ROLE (CHILD_FREE: room for one more), or NULL. */
+struct child *children_find(struct children *children, enum child_role role);
+bool children_any(const struct children *children);
+size_t children_count(const struct children *children, enum child_role role);
+/* The process id of one that has ended, with its WAIT_STATUS as of waitpid(); 0 when none has. With
+ * OTHERS_TOO also that of one which is not known here. While the loader may have forked a vault of which its
+ * answer is not read yet, such a one is to be left: nobody else tells the end of that vault. */
+pid_t children_wait(const struct children *children, bool others_too, int *wait_status) MUST_USE;
+/* Copies the child PID out and forgets it; ERR_NOT_FOUND. */
+int children_take(struct children *children, pid_t pid, struct child *out) MUST_USE;
+/* Kills a child, which is then expected to end so. */
+void children_kill_one(struct child *child);
+/* Kills them all at once. */
+void children_kill(struct children *children);
+/* Logs how a child ended, as waitpid() told: "child_died", or "child_ended" when that was EXPECTED and went
+ * well, or when it was killed here. */
+void children_log_end(const struct child *child, int wait_status, bool expected);
+
+/* Forks the net process with SOCKETS and the snapshot EDGES_FD of authorized_edges. CONTROL_FD becomes this
+ * end of its control pair, the caller's. ERR_BUSY: too many children. */
+int children_start_net(struct children *children, const struct server_config *config,
+                       const struct server_sockets *sockets, int edges_fd, int *control_fd) MUST_USE;
+/* Forks the loader. ORDER_FD becomes this end of its socket pair, the caller's. ERR_BUSY: too many children.
+ */
+int children_start_loader(struct children *children, const struct server_config *config,
+                          int *order_fd) MUST_USE;
+/* Orders a vault of KIND from the loader, by CONFIG and the snapshot EDGES_FD. NET_WALL_FD becomes the net
+ * process's end of its wall, READY_FD gives one byte once it is ready (or ends); both are the caller's. The
+ * answer at ORDER_FD says what becomes of it. ERR_BUSY: too many children. */
+int children_order_vault(struct children *children, int order_fd, enum order_kind kind,
+                         const struct server_config *config, int edges_fd, int *net_wall_fd,
+                         int *ready_fd) MUST_USE;
+/* The vault PID, which the loader has forked, is a child from now on. */
+void children_add_vault(struct children *children, pid_t pid);
+
+#endif

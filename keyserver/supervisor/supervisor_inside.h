@@ -1,0 +1,62 @@
+/* The inside of the supervisor: for its own files only. */
+#ifndef KEYSERVER_SUPERVISOR_SUPERVISOR_INSIDE_H
+#define KEYSERVER_SUPERVISOR_SUPERVISOR_INSIDE_H
+
+#include "keyserver/net/control.h"
+#include "keyserver/net/server_sockets.h"
+#include "keyserver/rules/order.h"
+#include "keyserver/rules/server_config.h"
+#include "keyserver/supervisor/child.h"
+#include "keyserver/supervisor/children.h"
+
+struct supervisor {
+    const char *file;            /* borrowed */
+    struct server_config config; /* owned; what the vault that serves was started with */
+    struct server_config next;   /* owned; of the vault that loads on reload, else empty */
+    int edges_fd;                /* the snapshot of authorized_edges that counts now */
+    int next_edges_fd;           /* of the vault that loads on reload; -1 = none */
+    struct server_sockets sockets;
+    struct children children;
+    int signal_fd;  /* SIGTERM, SIGINT, SIGHUP, SIGCHLD */
+    int control_fd; /* to the net process; -1 = there is none */
+    int order_fd;   /* to the loader; -1 = there is none */
+    int ready_fd;   /* from the vault that loads; -1 = none loads */
+    int wall_fd;    /* the net process's end of the vault that loads or has just loaded; -1 = none */
+    bool wall_ready;
+    enum control_wall_cause cause; /* of that vault */
+    struct order_answer loaded;    /* what the loader said of it */
+    struct child_backoff net_backoff;
+    struct child_backoff vault_backoff;
+    struct child_backoff loader_backoff;
+    bool net_started;
+    bool announced;    /* was ready once; from then on whatever dies is restarted */
+    bool reload_again; /* SIGHUP came while a vault was loading, or too many were draining */
+    bool stopping;
+    uint64_t stop_at_ms; /* when patience ends */
+    int status;
+};
+
+/* Starts the loader, if there is none. */
+int supervisor_start_loader(struct supervisor *s) MUST_USE;
+/* Orders a vault by CONFIG and EDGES_FD. Its wall is handed over once it is ready. */
+int supervisor_start_vault(struct supervisor *s, const struct server_config *config, int edges_fd,
+                           enum control_wall_cause cause) MUST_USE;
+/* True from the order of a vault to the loader's answer. */
+bool supervisor_is_loading(const struct supervisor *s);
+bool supervisor_vault_is_coming(const struct supervisor *s);
+/* SIGHUP: now, or when a vault that is in the way is gone. */
+void supervisor_reload(struct supervisor *s);
+/* Gives the wall of a vault that is ready to the net process, if both are there. */
+void supervisor_hand_over(struct supervisor *s);
+/* Says that all is there, once. */
+void supervisor_announce(struct supervisor *s);
+/* The vault that was ordered will not come. */
+void supervisor_vault_failed(struct supervisor *s, uint64_t lived_ms, const char *why);
+/* READY_FD has something to say. */
+void supervisor_on_ready(struct supervisor *s);
+/* ORDER_FD has. An exit status when the start cannot succeed, or 0. */
+int supervisor_on_answer(struct supervisor *s);
+void supervisor_drop_reload(struct supervisor *s);
+void supervisor_close_fd(int *fd);
+
+#endif

@@ -1,0 +1,109 @@
+#include "keyserver/vault/audit/ledger.h"
+
+#include <string.h>
+
+#include "keyserver/vault/judge/judge.h"
+
+struct entry {
+    struct claim claim;
+    struct moment then;
+    enum audit_result result;
+};
+
+/* ---- lines of the log ---- */
+
+static const char *or_none(const char *text)
+{
+    return text != NULL && text[0] != 0 ? text : "-";
+}
+
+static const char *trace_text(const struct trace_id *trace, bool none, char out[static 2 * TRACE_ID_SIZE + 1])
+{
+    return none ? "-" : trace_id_text(trace, out);
+}
+
+/* What was asked for, of a key that there is not. */
+static const char *key_id_text(const struct wall_request *request, char out[static 2 * KEY_ID_SIZE + 1])
+{
+    return request->no_key_id != 0 ? "-" : hex_encode(out, request->operation.key_id, KEY_ID_SIZE);
+}
+
+/* RESULT is a word. */
+static void log_use(const struct claim *claim, const char *result)
+{
+    char trace[2 * TRACE_ID_SIZE + 1];
+    const struct log_field fields[] = {
+        {"edge", claim->edge->name},
+        {"op", operation_name(claim->kind)},
+        {"key", claim->key->name},
+        {"scheme", or_none(scheme_name(claim->scheme))},
+        {"sni", or_none(claim->server_name)},
+        {"result", result},
+        {"trace", trace_text(&claim->trace, claim->no_trace, trace)},
+    };
+    log_record_fields("request", fields, sizeof fields / sizeof fields[0]);
+}
+
+static void log_refusal(const struct wall_request *request, const struct claim *claim,
+                        enum wall_refusal refusal)
+{
+    char trace[2 * TRACE_ID_SIZE + 1], id[2 * KEY_ID_SIZE + 1];
+    const char *operation = operation_name(request->operation.kind);
+    log_event(LOG_WARN, "request_refused", "edge=%s op=%s key=%s reason=%s hint=\"%s\" trace=%s",
+              claim->edge != NULL ? claim->edge->name : "unknown", operation != NULL ? operation : "unknown",
+              claim->key != NULL ? claim->key->name : key_id_text(request, id), wall_refusal_name(refusal),
+              judge_mend(refusal), trace_text(&request->trace, request->no_trace != 0, trace));
+}
+
+/* ---- entries ---- */
+
+void ledger_read_on(struct ledger *ledger)
+{
+    audit_read_on(ledger->audit);
+}
+
+bool ledger_is_open(const struct ledger *ledger)
+{
+    return !audit_is_failing(ledger->audit);
+}
+
+static void settle_one(struct ledger *ledger, const struct entry *entry, bool recorded)
+{
+    if (recorded && entry->result == AUDIT_OK)
+        quotas_note(ledger->quotas, &entry->claim, &entry->then);
+    if (ledger->access_log)
+        log_use(&entry->claim, recorded ? audit_result_name(entry->result) : "withheld");
+}
+
+void ledger_add(struct ledger *ledger, const struct claim *claim, enum audit_result result,
+                const struct moment *now)
+{
+    const struct entry entry = {.claim = *claim, .then = *now, .result = result};
+    audit_add(ledger->audit, claim, result);
+    if (buffer_put(&ledger->entries, &entry, sizeof entry) != 0)
+        settle_one(ledger, &entry, true); /* it will most likely be */
+}
+
+void ledger_add_refusal(struct ledger *ledger, const struct wall_request *request, const struct claim *claim,
+                        enum wall_refusal refusal)
+{
+    audit_add_refusal(ledger->audit, claim, request, refusal);
+    log_refusal(request, claim, refusal);
+}
+
+int ledger_settle(struct ledger *ledger)
+{
+    int err = audit_commit(ledger->audit);
+    while (buffer_length(&ledger->entries) > 0) {
+        struct entry entry;
+        memcpy(&entry, buffer_bytes(&ledger->entries), sizeof entry);
+        settle_one(ledger, &entry, err == 0);
+        buffer_consume(&ledger->entries, sizeof entry);
+    }
+    return err;
+}
+
+void ledger_clear(struct ledger *ledger)
+{
+    buffer_clear(&ledger->entries);
+}

@@ -1,0 +1,31 @@
+/* A job: one judged request on its way through queue and worker, and the queue of them. Pure; the owner
+ * locks. */
+#ifndef KEYSERVER_VAULT_COMPUTE_JOB_H
+#define KEYSERVER_VAULT_COMPUTE_JOB_H
+
+#include "keyserver/vault/request/claim.h"
+#include "keyserver/vault/request/task.h"
+
+struct job {
+    struct job *next;        /* in a queue, in the free list or among the done */
+    struct job *same_bucket; /* waiting jobs whose tokens share a bucket */
+    uint64_t token;          /* the net side's name for it */
+    uint64_t deadline_ns;    /* of clock_ns() */
+    struct claim claim;
+    struct task task;
+    struct outcome outcome; /* once done; wiped with the job */
+    bool cancelled;         /* nobody waits for it any more */
+    bool faulty;            /* its result did not pass the check */
+    uint64_t spent_ns;      /* in the private-key operation */
+};
+
+/* First in, first out. Zero-initialised is empty. */
+struct job_queue {
+    struct job *first, *last;
+    size_t length;
+};
+
+void job_queue_put(struct job_queue *queue, struct job *job);
+struct job *job_queue_take(struct job_queue *queue); /* NULL when empty */
+
+#endif

@@ -1,0 +1,328 @@
+#include "keyserver/vault/compute/signer.h"
+
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/kdf.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/secret.h"
+#include "keyserver/lanes/ec_lanes.h"
+#include "keyserver/lanes/ed_lanes.h"
+#include "keyserver/lanes/lanes.h"
+#include "keyserver/vault/compute/blinding.h"
+#include "keyserver/vault/compute/rsa_task.h"
+
+/* What a thread keeps for one key; all of it is owned and made at first use. */
+struct tools {
+    EVP_PKEY_CTX *sign;        /* ECDSA */
+    struct blinding *blinding; /* of RSA alone; made anew after a fault */
+    struct rsa_lanes_blinding *lanes_blinding;
+};
+
+struct signer {
+    struct tools *tools; /* owned; one a key, by its index */
+    size_t count;
+    struct hasher hasher;
+    EVP_KDF_CTX *prf;                /* owned; of TLS 1.2 */
+    struct rsa_alone_scratch *alone; /* owned; what RSA alone works in */
+    struct rsa_lanes_scratch *rsa;   /* owned; NULL where the lanes are not used */
+    struct ec_scratch *ec[WORKS];    /* owned; the same, by kind of work */
+    struct ed_scratch *ed;           /* owned; the same, for Ed25519 */
+};
+
+/* ---- which kinds are computed in lanes, and how many at once ---- */
+
+/* From so many on lanes cost less than OpenSSL or libsodium (docs/BENCHMARKS.md). */
+static const struct {
+    struct batch_size size;
+    enum lanes_id lanes;
+} by_kind[WORKS] = {
+    [WORK_P256] = {{1, EC_LANES_MAX, 0}, LANES_P256},
+    [WORK_P384] = {{1, EC_LANES_MAX, 0}, LANES_P384},
+    [WORK_ED25519] = {{1, ED_LANES_MAX, 0}, LANES_ED25519},
+    [WORK_RSA_2048] = {{2, LANES, LANES / 2}, LANES_RSA},
+    [WORK_RSA_3072] = {{1, LANES, LANES / 2}, LANES_RSA},
+    [WORK_RSA_4096] = {{1, LANES, LANES / 2}, LANES_RSA},
+};
+
+static bool has_lanes(enum work work)
+{
+    return by_kind[work].size.most > 0 && lanes_state(by_kind[work].lanes) == LANES_READY;
+}
+
+struct batch_size signer_batch(enum work work)
+{
+    return has_lanes(work) ? by_kind[work].size : (struct batch_size){1, 1, 0};
+}
+
+/* ---- life ---- */
+
+/* For each of KINDS that is computed in lanes what its operations work in. */
+static bool make_scratches(struct signer *signer, unsigned kinds)
+{
+    bool whole = true;
+    for (size_t i = 0; i < WORKS; i++) {
+        if ((kinds & WORK_BIT(i)) == 0 || !has_lanes((enum work)i))
+            continue;
+        if (i == WORK_ED25519)
+            whole = (signer->ed = ed_scratch_new(lanes_ed())) != NULL && whole;
+        else if (!work_is_slow((enum work)i))
+            whole = (signer->ec[i] = ec_scratch_new(lanes_ec(by_kind[i].lanes))) != NULL && whole;
+        else if (signer->rsa == NULL) /* one for all sizes */
+            whole = (signer->rsa = rsa_lanes_scratch_new(lanes_rsa())) != NULL && whole;
+    }
+    return whole;
+}
+
+struct signer *signer_new(const struct keystore *store, unsigned kinds)
+{
+    struct signer *signer = calloc(1, sizeof *signer);
+    if (signer == NULL)
+        return NULL;
+    signer->count = keystore_count(store);
+    signer->tools = calloc(signer->count + 1, sizeof *signer->tools);
+    EVP_KDF *prf = EVP_KDF_fetch(NULL, "TLS1-PRF", NULL);
+    signer->prf = EVP_KDF_CTX_new(prf);
+    EVP_KDF_free(prf);
+    if (rsa_alone_scratch_new(&signer->alone) == 0 && hasher_init(&signer->hasher) == 0 &&
+        make_scratches(signer, kinds) && signer->tools != NULL && signer->prf != NULL)
+        return signer;
+    signer_free(signer);
+    return NULL;
+}
+
+static void clear_tools(struct tools *tools)
+{
+    EVP_PKEY_CTX_free(tools->sign);
+    blinding_free(tools->blinding);
+    rsa_lanes_blinding_free(tools->lanes_blinding);
+}
+
+void signer_free(struct signer *signer)
+{
+    if (signer == NULL)
+        return;
+    for (size_t i = 0; signer->tools != NULL && i < signer->count; i++)
+        clear_tools(&signer->tools[i]);
+    free(signer->tools);
+    hasher_clear(&signer->hasher);
+    EVP_KDF_CTX_free(signer->prf);
+    rsa_alone_scratch_free(signer->alone);
+    rsa_lanes_scratch_free(signer->rsa);
+    for (size_t i = 0; i < WORKS; i++)
+        ec_scratch_free(signer->ec[i]);
+    ed_scratch_free(signer->ed);
+    free(signer);
+}
+
+static struct tools *tools_of(struct signer *signer, const struct signer_item *item)
+{
+    return &signer->tools[item->key->index];
+}
+
+/* ---- RSA ---- */
+
+/* RESULT = HIDDEN ^ d, if RESULT ^ e is HIDDEN again. */
+static int hidden_operation(const struct rsa_alone *key, struct rsa_alone_scratch *scratch,
+                            const uint8_t *hidden, uint8_t *result, size_t size)
+{
+    uint8_t again[RSA_MODULUS_MAX] UNINITIALIZED;
+    int err = rsa_alone_private(key, scratch, result, hidden);
+    if (err == 0)
+        err = rsa_alone_public(key, scratch, again, result);
+    if (err == 0 && !same_bytes(again, hidden, size))
+        err = ERR_CRYPTO;
+    wipe(again, size); /* of a faulty result it tells as much as that does */
+    return err;
+}
+
+/* NUMBER = NUMBER ^ d, checked against the public key before it is more than a random number. OpenSSL sees
+ * such numbers only: its time, and the return codes here, tell of the key and of faults at most, and nothing
+ * of what the plaintext contains. After a fault the blinding is made anew, as it might be what was hit. */
+static int private_operation(struct signer *signer, const struct signer_item *item, uint8_t *number)
+{
+    uint8_t hidden[RSA_MODULUS_MAX] UNINITIALIZED, result[RSA_MODULUS_MAX] UNINITIALIZED;
+    const struct key *key = item->key;
+    struct tools *tools = tools_of(signer, item);
+    if (tools->blinding == NULL)
+        tools->blinding = blinding_new(key);
+    int err = tools->blinding == NULL ? ERR_CRYPTO : blinding_hide(tools->blinding, hidden, number);
+    if (err == 0)
+        err = hidden_operation(key->rsa_alone, signer->alone, hidden, result, key->result_size);
+    if (err == 0) {
+        blinding_reveal(tools->blinding, number, result);
+    } else {
+        blinding_free(tools->blinding);
+        tools->blinding = NULL;
+    }
+    wipe(hidden, sizeof hidden);
+    wipe(result, sizeof result);
+    return err;
+}
+
+typedef uint8_t rsa_number[RSA_MODULUS_MAX];
+
+/* The same for those of COUNT (1 … LANES) items that have no error yet, in lanes. */
+static void operations_in_lanes(struct signer *signer, struct signer_item *items, rsa_number *numbers,
+                                size_t count)
+{
+    struct rsa_lanes_item work[LANES];
+    size_t of[LANES], used = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct tools *tools = tools_of(signer, &items[i]);
+        if (items[i].err == 0 && tools->lanes_blinding == NULL &&
+            (tools->lanes_blinding = rsa_lanes_blinding_new(items[i].key->rsa)) == NULL)
+            items[i].err = ERR_CRYPTO;
+        if (items[i].err != 0)
+            continue;
+        work[used] = (struct rsa_lanes_item){
+            .blinding = tools->lanes_blinding, .in = numbers[i], .out = numbers[i]};
+        of[used++] = i;
+    }
+    if (used > 0)
+        rsa_lanes_perform(signer->rsa, work, used);
+    for (size_t i = 0; i < used; i++)
+        items[of[i]].err = work[i].err;
+}
+
+/* COUNT is 1 … LANES. */
+static void perform_rsa(struct signer *signer, struct signer_item *items, size_t count, bool in_lanes)
+{
+    rsa_number numbers[LANES] UNINITIALIZED;
+    for (size_t i = 0; i < count; i++)
+        items[i].err = rsa_task_open(items[i].task, items[i].key, &signer->hasher, numbers[i]);
+    if (in_lanes)
+        operations_in_lanes(signer, items, numbers, count);
+    for (size_t i = 0; i < count; i++) {
+        struct signer_item *item = &items[i];
+        if (item->err == 0 && !in_lanes)
+            item->err = private_operation(signer, item, numbers[i]);
+        if (item->err == 0)
+            item->err = rsa_task_close(item->task, item->key, signer->prf, numbers[i], item->outcome);
+    }
+    wipe(numbers, count * sizeof numbers[0]);
+}
+
+/* ---- elliptic curves ---- */
+
+static int hash_of(struct signer *signer, const struct signer_item *item, uint8_t hash[static HASH_MAX])
+{
+    const struct scheme_info *scheme = scheme_find(item->task->u.sign.scheme);
+    return scheme != NULL ? hasher_hash(&signer->hasher, hash, scheme->hash_bits, item->task->u.sign.content,
+                                        item->task->u.sign.length, NULL, 0)
+                          : ERR_CRYPTO;
+}
+
+static size_t hash_length(const struct signer_item *item)
+{
+    return scheme_find(item->task->u.sign.scheme)->hash_bits / 8;
+}
+
+static int sign_ecdsa(struct signer *signer, const struct signer_item *item)
+{
+    uint8_t hash[HASH_MAX];
+    size_t size = RESULT_MAX;
+    struct tools *tools = tools_of(signer, item);
+    if (tools->sign == NULL) {
+        tools->sign = EVP_PKEY_CTX_new_from_pkey(NULL, item->key->pkey, NULL);
+        if (tools->sign == NULL || EVP_PKEY_sign_init(tools->sign) <= 0)
+            return ERR_CRYPTO;
+    }
+    if (hash_of(signer, item, hash) != 0 ||
+        EVP_PKEY_sign(tools->sign, item->outcome->bytes, &size, hash, hash_length(item)) <= 0 ||
+        size > item->key->result_size)
+        return ERR_CRYPTO;
+    item->outcome->length = (uint16_t)size;
+    return 0;
+}
+
+static int sign_ed25519(const struct signer_item *item)
+{
+    const struct task *task = item->task;
+    sign_message(item->outcome->bytes, item->key->ed25519, task->u.sign.content, task->u.sign.length);
+    item->outcome->length = SIGN_SIZE;
+    return 0;
+}
+
+static void perform_curve(struct signer *signer, struct signer_item *items, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        items[i].err = items[i].key->type == KEY_ED25519 ? sign_ed25519(&items[i])
+                                                         : sign_ecdsa(signer, &items[i]);
+}
+
+/* A hash that is shorter than the numbers of the curve is a small number (FIPS 186-5, 6.4.1). */
+static void fit_hash(uint8_t *out, size_t size, const uint8_t *hash, size_t length)
+{
+    size_t used = length < size ? length : size;
+    memset(out, 0, size - used);
+    memcpy(out + size - used, hash, used);
+}
+
+/* ECDSA with keys of one curve, in lanes. */
+static void perform_ecdsa(struct signer *signer, struct signer_item *items, size_t count)
+{
+    struct ec_item work[EC_LANES_MAX] UNINITIALIZED;
+    uint8_t hashes[EC_LANES_MAX][EC_SIZE_MAX] UNINITIALIZED, hash[HASH_MAX];
+    size_t of[EC_LANES_MAX], used = 0, size = items[0].key->bits / 8;
+    for (size_t i = 0; i < count; i++) {
+        items[i].err = hash_of(signer, &items[i], hash);
+        if (items[i].err != 0)
+            continue;
+        fit_hash(hashes[used], size, hash, hash_length(&items[i]));
+        work[used] = (struct ec_item){.key = items[i].key->scalar, .hash = hashes[used]};
+        of[used++] = i;
+    }
+    int err = used > 0 ? ec_lanes_sign(signer->ec[items[0].key->work], work, used) : 0;
+    for (size_t i = 0; i < used; i++) {
+        struct signer_item *item = &items[of[i]];
+        item->err = err;
+        if (err == 0)
+            item->outcome->length = (uint16_t)ecdsa_der(item->outcome->bytes, work[i].rs, size);
+    }
+}
+
+/* Ed25519, in lanes. */
+static void perform_ed25519(struct signer *signer, struct signer_item *items, size_t count)
+{
+    struct ed_item work[ED_LANES_MAX];
+    for (size_t i = 0; i < count; i++)
+        work[i] = (struct ed_item){.key = items[i].key->ed25519_lanes,
+                                   .message = items[i].task->u.sign.content,
+                                   .length = items[i].task->u.sign.length};
+    int err = ed_lanes_sign(signer->ed, work, count);
+    for (size_t i = 0; i < count; i++) {
+        items[i].err = err;
+        if (err != 0)
+            continue;
+        memcpy(items[i].outcome->bytes, work[i].signature, SIGN_SIZE);
+        items[i].outcome->length = SIGN_SIZE;
+    }
+}
+
+/* ---- all of it ---- */
+
+void signer_perform(struct signer *signer, struct signer_item *items, size_t count)
+{
+    enum work work = items[0].key->work;
+    bool in_lanes = has_lanes(work) && count >= by_kind[work].size.least;
+    for (size_t i = 0; i < count; i++)
+        *items[i].outcome = (struct outcome){.status = STATUS_OK};
+    if (work_is_slow(work))
+        perform_rsa(signer, items, count, in_lanes);
+    else if (in_lanes && work == WORK_ED25519)
+        perform_ed25519(signer, items, count);
+    else if (in_lanes)
+        perform_ecdsa(signer, items, count);
+    else
+        perform_curve(signer, items, count);
+    ERR_clear_error();
+    wipe_stack(); /* what the methods and the libraries left below */
+    for (size_t i = 0; i < count; i++) {
+        if (items[i].err == 0)
+            continue;
+        wipe(items[i].outcome, sizeof *items[i].outcome);
+        items[i].outcome->status = STATUS_UNAVAILABLE;
+    }
+}

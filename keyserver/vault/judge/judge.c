@@ -1,0 +1,144 @@
+#include "keyserver/vault/judge/judge.h"
+
+#include <string.h>
+
+#include "keyserver/vault/judge/judge_steps.h"
+
+static struct address address_of(const struct wall_request *request)
+{
+    struct address address = {.length = 0};
+    if (request->from_family == AF_INET) {
+        address.u.v4.sin_family = AF_INET;
+        memcpy(&address.u.v4.sin_addr, request->from, sizeof address.u.v4.sin_addr);
+        address.length = sizeof address.u.v4;
+    } else if (request->from_family == AF_INET6) {
+        address.u.v6.sin6_family = AF_INET6;
+        memcpy(&address.u.v6.sin6_addr, request->from, sizeof address.u.v6.sin6_addr);
+        address.length = sizeof address.u.v6;
+    } else {
+        address.u.local.sun_family = AF_UNIX;
+        address.length = sizeof(sa_family_t);
+    }
+    return address;
+}
+
+static uint16_t scheme_of(const struct operation *operation)
+{
+    if (operation->kind == OP_SIGN_TLS13)
+        return operation->u.sign_tls13.scheme;
+    return operation->kind == OP_SIGN_TLS12 ? operation->u.sign_tls12.scheme : 0;
+}
+
+/* Asks step by step, but for those that depend on what is LEFT_OUT, until one says no. */
+static enum wall_refusal walk(struct hearing *hearing, unsigned left_out)
+{
+    bool about_key = judge_about_key(hearing);
+    for (size_t i = 0; i < STEPS; i++) {
+        const struct judge_step *step = &judge_steps[i];
+        if ((step->depends & left_out) != 0 || (!about_key && (step->depends & STEP_OF_ALL) == 0))
+            continue;
+        enum wall_refusal refusal = step->ask(hearing);
+        if (refusal != REFUSAL_NONE)
+            return refusal;
+    }
+    return REFUSAL_NONE;
+}
+
+void judge_request(const struct judge *judge, const struct wall_request *request, const struct moment *now,
+                   struct judgement *out)
+{
+    const struct operation *operation = &request->operation;
+    struct hearing hearing;
+    *out = (struct judgement){.from = address_of(request),
+                              .claim = {.kind = operation->kind,
+                                        .scheme = scheme_of(operation),
+                                        .trace = request->trace,
+                                        .no_trace = request->no_trace != 0}};
+    memcpy(out->claim.channel, request->channel, sizeof out->claim.channel);
+    judge_open(&hearing, judge, authorized_find(judge->edges, request->edge_key), operation, &out->from, now);
+    hearing.task = &out->task;
+    out->claim.edge = hearing.edge;
+    out->claim.key = hearing.key;
+    if (hearing.key != NULL)
+        claim_digest(judge->hasher, out->claim.digest, operation);
+    out->refusal = walk(&hearing, 0);
+    memcpy(out->claim.server_name, hearing.seen.server_name, sizeof out->claim.server_name);
+    if (out->refusal == REFUSAL_NONE && hearing.key != NULL)
+        limits_take(&hearing.use, now);
+}
+
+/* True when EDGE could be granted an operation of KIND on KEY, be it elsewhere or at another time. */
+static bool grants(const struct judge *judge, const struct authorized_edge *edge, const struct key *key,
+                   enum operation_kind kind)
+{
+    struct operation operation = {.kind = kind};
+    struct hearing hearing;
+    memcpy(operation.key_id, key->id, KEY_ID_SIZE);
+    judge_open(&hearing, judge, edge, &operation, NULL, NULL);
+    return walk(&hearing, STEP_WHERE | STEP_WHEN | STEP_CONTENT | STEP_COUNT) == REFUSAL_NONE;
+}
+
+uint32_t judge_grants(const struct judge *judge, const struct authorized_edge *edge, const struct key *key)
+{
+    static const enum operation_kind kinds[] = {OP_SIGN_TLS13, OP_SIGN_TLS12, OP_RSA_PREMASTER,
+                                                OP_RSA_MASTER};
+    uint32_t granted = 0;
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (grants(judge, edge, key, kinds[i]))
+            granted |= 1u << kinds[i];
+    return granted;
+}
+
+bool judge_reaches(const struct judge *judge, const struct key *key, const struct address *from,
+                   const struct moment *now)
+{
+    struct hearing hearing = {.judge = judge, .now = now, .from = from, .key = key};
+    hearing.rule = policy_rule_of(judge->policy, key->id, key->name);
+    for (size_t i = 0; i < STEPS; i++) {
+        const struct judge_step *step = &judge_steps[i];
+        if ((step->depends & (STEP_WHERE | STEP_WHEN)) != 0 && (step->depends & STEP_OF_ALL) == 0 &&
+            step->ask(&hearing) != REFUSAL_NONE)
+            return false;
+    }
+    return true;
+}
+
+bool judge_grants_epoch(const struct judge *judge, const struct authorized_edge *edge, const struct key *key)
+{
+    return grants(judge, edge, key, OP_RSA_MASTER);
+}
+
+static const char *const mends[REFUSAL_KINDS] = {
+    [REFUSAL_MALFORMED_SLOT] = "report it: the net process sent what it never should",
+    [REFUSAL_UNKNOWN_EDGE] = "add its line to authorized_edges and reload",
+    [REFUSAL_FROM] = "widen from= of its line in authorized_edges, or from of the key's section in "
+                     "the configuration, and reload",
+    [REFUSAL_VALIDITY] =
+        "change not_before= or not_after= of its line in authorized_edges, or not_before or not_after of "
+        "the key's section in the configuration, and reload",
+    [REFUSAL_UNKNOWN_KEY] =
+        "put the key into the keys folder and reload, or take the certificate from the edge",
+    [REFUSAL_KEY_NOT_GRANTED] = "list the key in keys= of its line in authorized_edges and reload",
+    [REFUSAL_OPERATION_NOT_GRANTED] =
+        "list the operation in ops= of its line in authorized_edges, and in operations of the "
+        "key's section in the configuration, and reload",
+    [REFUSAL_MODE] = "list the mode in modes of the key's section in the configuration and reload; read "
+                     "docs/SECURITY.md first",
+    [REFUSAL_UNKNOWN_OPERATION] = "update keyless-server if the edge is newer",
+    [REFUSAL_SCHEME] = "compare the certificate of the edge with this key",
+    [REFUSAL_STRUCTURE] = "look at the edge: no TLS handshake asks for this",
+    [REFUSAL_SESSION_ID] = "if it happens often: compare group.secret and the clocks of the key servers",
+    [REFUSAL_NAME] = "list the name in names of the key's section in the configuration and reload",
+    [REFUSAL_RATE] =
+        "raise rate= of its line in authorized_edges, or rate or rate_per_edge of the key's section in "
+        "the configuration, and reload",
+    [REFUSAL_QUOTA] =
+        "raise quota= of its line in authorized_edges, or quota or quota_per_edge of the key's section in "
+        "the configuration, and reload",
+    [REFUSAL_AUDIT] = "make room for the audit log",
+};
+
+const char *judge_mend(enum wall_refusal refusal)
+{
+    return refusal < REFUSAL_KINDS && mends[refusal] != NULL ? mends[refusal] : "";
+}

@@ -1,0 +1,150 @@
+#include "keyserver/vault/judge/judge_steps.h"
+
+#include "keyserver/vault/judge/epoch.h"
+#include "keyserver/vault/judge/gate.h"
+
+static uint32_t bit(const struct hearing *h)
+{
+    return 1u << h->operation->kind;
+}
+
+/* ---- who asks, from where, when ---- */
+
+static enum wall_refusal ask_edge(struct hearing *h)
+{
+    return h->edge != NULL ? REFUSAL_NONE : REFUSAL_UNKNOWN_EDGE;
+}
+
+static enum wall_refusal ask_edge_from(struct hearing *h)
+{
+    return authorized_from(h->edge, h->from) ? REFUSAL_NONE : REFUSAL_FROM;
+}
+
+static enum wall_refusal ask_key_from(struct hearing *h)
+{
+    return h->rule == NULL || policy_rule_from(h->rule, h->from) ? REFUSAL_NONE : REFUSAL_FROM;
+}
+
+static enum wall_refusal ask_edge_valid(struct hearing *h)
+{
+    return date_span_has(&h->edge->valid, h->now->unix_s) ? REFUSAL_NONE : REFUSAL_VALIDITY;
+}
+
+/* ---- for what ---- */
+
+static enum wall_refusal ask_operation(struct hearing *h)
+{
+    return h->operation->kind == OP_KEYS || judge_about_key(h) ? REFUSAL_NONE : REFUSAL_UNKNOWN_OPERATION;
+}
+
+static enum wall_refusal ask_key(struct hearing *h)
+{
+    return h->key != NULL ? REFUSAL_NONE : REFUSAL_UNKNOWN_KEY;
+}
+
+static enum wall_refusal ask_key_valid(struct hearing *h)
+{
+    return date_span_has(&h->rule->valid, h->now->unix_s) ? REFUSAL_NONE : REFUSAL_VALIDITY;
+}
+
+static enum wall_refusal ask_keys(struct hearing *h)
+{
+    return authorized_for_key(h->edge, h->key->id, h->key->name) ? REFUSAL_NONE : REFUSAL_KEY_NOT_GRANTED;
+}
+
+static enum wall_refusal ask_ops(struct hearing *h)
+{
+    return (h->edge->operations & bit(h)) != 0 ? REFUSAL_NONE : REFUSAL_OPERATION_NOT_GRANTED;
+}
+
+static enum wall_refusal ask_operations(struct hearing *h)
+{
+    return (h->rule->operations & bit(h)) != 0 ? REFUSAL_NONE : REFUSAL_OPERATION_NOT_GRANTED;
+}
+
+static enum wall_refusal ask_mode(struct hearing *h)
+{
+    return policy_rule_mode(h->rule, h->operation->kind) ? REFUSAL_NONE : REFUSAL_MODE;
+}
+
+static enum wall_refusal ask_type(struct hearing *h)
+{
+    return (keystore_operations(h->key->type) & bit(h)) != 0 ? REFUSAL_NONE : REFUSAL_SCHEME;
+}
+
+/* ---- is it what it should be? ---- */
+
+static enum wall_refusal ask_form(struct hearing *h)
+{
+    return gate_pass(h->operation, h->key, h->task, &h->seen);
+}
+
+static enum wall_refusal ask_session(struct hearing *h)
+{
+    return h->operation->kind != OP_RSA_MASTER ||
+                   epoch_accepts(h->seen.session_id, h->judge->epoch_secret, h->edge->key, h->now->epoch)
+               ? REFUSAL_NONE
+               : REFUSAL_SESSION_ID;
+}
+
+static enum wall_refusal ask_name(struct hearing *h)
+{
+    return h->operation->kind != OP_RSA_MASTER || policy_rule_name(h->rule, h->seen.server_name)
+               ? REFUSAL_NONE
+               : REFUSAL_NAME;
+}
+
+/* ---- and not too often ---- */
+
+/* What cannot be counted does not pass. */
+static enum wall_refusal ask_rate(struct hearing *h)
+{
+    return limits_open(h->judge->limits, &h->use, h->edge, h->key, h->now) == 0 &&
+                   limits_check_rate(&h->use, h->now)
+               ? REFUSAL_NONE
+               : REFUSAL_RATE;
+}
+
+static enum wall_refusal ask_quota(struct hearing *h)
+{
+    return limits_check_quota(&h->use, h->now) ? REFUSAL_NONE : REFUSAL_QUOTA;
+}
+
+const struct judge_step judge_steps[STEPS] = {
+    [STEP_EDGE] = {"edge", STEP_OF_ALL, ask_edge},
+    [STEP_EDGE_FROM] = {"edge_from", STEP_OF_ALL | STEP_WHERE, ask_edge_from},
+    [STEP_KEY_FROM] = {"key_from", STEP_WHERE, ask_key_from},
+    [STEP_EDGE_VALID] = {"edge_valid", STEP_OF_ALL | STEP_WHEN, ask_edge_valid},
+    [STEP_OPERATION] = {"operation", STEP_OF_ALL, ask_operation},
+    [STEP_KEY] = {"key", 0, ask_key},
+    [STEP_KEY_VALID] = {"key_valid", STEP_WHEN, ask_key_valid},
+    [STEP_KEYS] = {"keys", 0, ask_keys},
+    [STEP_OPS] = {"ops", 0, ask_ops},
+    [STEP_OPERATIONS] = {"operations", 0, ask_operations},
+    [STEP_MODE] = {"mode", 0, ask_mode},
+    [STEP_TYPE] = {"type", 0, ask_type},
+    [STEP_FORM] = {"form", STEP_CONTENT, ask_form},
+    [STEP_SESSION] = {"session", STEP_CONTENT, ask_session},
+    [STEP_NAME] = {"name", STEP_CONTENT, ask_name},
+    [STEP_RATE] = {"rate", STEP_COUNT, ask_rate},
+    [STEP_QUOTA] = {"quota", STEP_COUNT, ask_quota},
+};
+
+bool judge_about_key(const struct hearing *hearing)
+{
+    enum operation_kind kind = hearing->operation->kind;
+    return kind == OP_SIGN_TLS13 || kind == OP_SIGN_TLS12 || kind == OP_RSA_PREMASTER ||
+           kind == OP_RSA_MASTER;
+}
+
+void judge_open(struct hearing *hearing, const struct judge *judge, const struct authorized_edge *edge,
+                const struct operation *operation, const struct address *from, const struct moment *now)
+{
+    *hearing = (struct hearing){
+        .judge = judge, .now = now, .operation = operation, .from = from, .edge = edge};
+    if (edge == NULL || !judge_about_key(hearing))
+        return;
+    hearing->key = keystore_find(judge->keys, operation->key_id);
+    if (hearing->key != NULL)
+        hearing->rule = policy_rule_of(judge->policy, hearing->key->id, hearing->key->name);
+}

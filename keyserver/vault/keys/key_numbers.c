@@ -1,0 +1,154 @@
+#include "keyserver/vault/keys/key_numbers.h"
+
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
+#include <openssl/evp.h>
+
+#include "common/secret.h"
+#include "common/secret_slot.h"
+#include "keyserver/lanes/ed_lanes.h"
+#include "keyserver/lanes/lanes.h"
+
+#define FACTOR_MAX (RSA_MODULUS_MAX / 2)
+
+/* ---- RSA ---- */
+
+/* The factors and what belongs to them, as they go to the lanes. */
+struct factors {
+    uint8_t p[FACTOR_MAX], q[FACTOR_MAX];
+    uint8_t dp[FACTOR_MAX], dq[FACTOR_MAX];
+    uint8_t qinv[FACTOR_MAX];
+};
+
+/* The number NAME of PKEY as SIZE bytes; false when it has another size, or there is none. */
+static bool get_number(const EVP_PKEY *pkey, const char *name, uint8_t *out, size_t size)
+{
+    BIGNUM *number = NULL;
+    bool done = EVP_PKEY_get_bn_param(pkey, name, &number) == 1 &&
+                BN_bn2binpad(number, out, (int)size) == (int)size;
+    BN_clear_free(number);
+    return done;
+}
+
+static bool get_exponent(const EVP_PKEY *pkey, uint64_t *out)
+{
+    BIGNUM *e = NULL;
+    bool done = EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_E, &e) == 1;
+    *out = done ? BN_get_word(e) : 0;
+    BN_free(e);
+    return done;
+}
+
+static enum work rsa_work(const struct key *key)
+{
+    switch (key->rsa != NULL ? rsa_lanes_key_size(key->rsa) : 0) {
+    case 256:
+        return WORK_RSA_2048;
+    case 384:
+        return WORK_RSA_3072;
+    case 512:
+        return WORK_RSA_4096;
+    default:
+        return WORK_RSA_ALONE;
+    }
+}
+
+static int make_rsa_lanes(struct key *key)
+{
+    size_t half = key->result_size / 2;
+    struct rsa_numbers numbers = {.size = key->result_size, .n = key->modulus};
+    struct factors *of = secret_new(sizeof *of);
+    if (of == NULL)
+        return ERR_MEMORY;
+    int err = get_exponent(key->pkey, &numbers.e) &&
+                      get_number(key->pkey, OSSL_PKEY_PARAM_RSA_FACTOR1, of->p, half) &&
+                      get_number(key->pkey, OSSL_PKEY_PARAM_RSA_FACTOR2, of->q, half) &&
+                      get_number(key->pkey, OSSL_PKEY_PARAM_RSA_EXPONENT1, of->dp, half) &&
+                      get_number(key->pkey, OSSL_PKEY_PARAM_RSA_EXPONENT2, of->dq, half) &&
+                      get_number(key->pkey, OSSL_PKEY_PARAM_RSA_COEFFICIENT1, of->qinv, half)
+                  ? 0
+                  : ERR_UNSUPPORTED;
+    if (err == 0) {
+        numbers.p = of->p;
+        numbers.q = of->q;
+        numbers.dp = of->dp;
+        numbers.dq = of->dq;
+        numbers.qinv = of->qinv;
+        err = rsa_lanes_key_new(&key->rsa, &numbers);
+    }
+    secret_free(of);
+    return err == ERR_UNSUPPORTED ? 0 : err;
+}
+
+static int make_rsa(struct key *key)
+{
+    int err = rsa_alone_new(&key->rsa_alone, key->pkey);
+    if (err == 0 && lanes_state(LANES_RSA) == LANES_READY)
+        err = make_rsa_lanes(key);
+    key->work = rsa_work(key);
+    return err;
+}
+
+/* ---- curves ---- */
+
+static int make_scalar(struct key *key, enum work work, enum lanes_id lanes)
+{
+    size_t size = key->bits / 8;
+    key->work = work;
+    if (lanes_state(lanes) != LANES_READY)
+        return 0;
+    key->scalar = secret_slot_new(size);
+    if (key->scalar == NULL)
+        return ERR_MEMORY;
+    return get_number(key->pkey, OSSL_PKEY_PARAM_PRIV_KEY, key->scalar, size) ? 0 : ERR_CRYPTO;
+}
+
+static int derive_ed25519(struct key *key, const uint8_t seed[static SIGN_SEED_SIZE])
+{
+    if (lanes_state(LANES_ED25519) == LANES_READY) {
+        key->ed25519_lanes = secret_slot_new(sizeof *key->ed25519_lanes);
+        if (key->ed25519_lanes != NULL)
+            ed_key_derive(key->ed25519_lanes, seed);
+        return key->ed25519_lanes != NULL ? 0 : ERR_MEMORY;
+    }
+    key->ed25519 = secret_slot_new(sizeof *key->ed25519);
+    if (key->ed25519 != NULL)
+        sign_derive(key->ed25519, seed);
+    return key->ed25519 != NULL ? 0 : ERR_MEMORY;
+}
+
+static int make_ed25519(struct key *key)
+{
+    uint8_t seed[SIGN_SEED_SIZE];
+    size_t size = sizeof seed;
+    key->work = WORK_ED25519;
+    bool done = EVP_PKEY_get_raw_private_key(key->pkey, seed, &size) == 1 && size == sizeof seed;
+    int err = done ? derive_ed25519(key, seed) : ERR_CRYPTO;
+    wipe(seed, sizeof seed);
+    return err;
+}
+
+int key_numbers_make(struct key *key)
+{
+    switch (key->type) {
+    case KEY_RSA:
+        return make_rsa(key);
+    case KEY_EC_P256:
+        return make_scalar(key, WORK_P256, LANES_P256);
+    case KEY_EC_P384:
+        return make_scalar(key, WORK_P384, LANES_P384);
+    case KEY_ED25519:
+        return make_ed25519(key);
+    default:
+        return ERR_UNSUPPORTED;
+    }
+}
+
+void key_numbers_free(struct key *key)
+{
+    rsa_alone_free(key->rsa_alone);
+    rsa_lanes_key_free(key->rsa);
+    secret_slot_free(key->scalar);
+    secret_slot_free(key->ed25519);
+    secret_slot_free(key->ed25519_lanes);
+}

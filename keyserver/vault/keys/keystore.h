@@ -1,0 +1,76 @@
+/* The key store: the private keys of a folder, found by the hash of their public half. The only file that
+ * loads a private key.
+ *
+ * Not a policy: it does not know who may use them. Immutable once loaded; any thread of the vault may look
+ * up. */
+#ifndef KEYSERVER_VAULT_KEYS_KEYSTORE_H
+#define KEYSERVER_VAULT_KEYS_KEYSTORE_H
+
+#include <openssl/types.h>
+
+#include "common/sign.h"
+#include "keyserver/lanes/rsa_lanes.h"
+#include "keyserver/rules/server_config.h"
+#include "keyserver/vault/keys/rsa_alone.h"
+#include "keyserver/vault/keys/work.h"
+#include "proto/operation.h"
+
+#define KEY_NAME_MAX 128
+
+struct key {
+    char name[KEY_NAME_MAX]; /* path of its file beneath the folder, no extension */
+    uint8_t id[KEY_ID_SIZE]; /* SHA-256 of the DER SubjectPublicKeyInfo */
+    enum key_type type;
+    enum work work;                   /* what its operations can be computed together with */
+    uint16_t bits;                    /* of the modulus or the curve */
+    uint16_t result_size;             /* bytes of its longest signature; for RSA, of its modulus */
+    size_t index;                     /* place in the store; names its slot in per-thread caches */
+    uint8_t modulus[RSA_MODULUS_MAX]; /* RSA: n, big-endian, result_size bytes */
+    uint8_t *fallback_secret;         /* RSA: 32 bytes in guarded memory, owned; see premaster.h */
+    EVP_PKEY *pkey;                   /* owned */
+    unsigned references;              /* stores that hold it */
+    /* Owned, in guarded memory; NULL unless they are used instead of pkey (key_numbers.h): */
+    struct rsa_alone *rsa_alone;  /* RSA */
+    struct rsa_lanes_key *rsa;    /* RSA that fits the lanes */
+    uint8_t *scalar;              /* P-256, P-384, for the lanes: d, big-endian */
+    struct sign_key *ed25519;     /* Ed25519, for libsodium */
+    struct ed_key *ed25519_lanes; /* Ed25519, for the lanes */
+};
+
+struct keystore;
+
+/* Loads every *.pem, *.key and *.der of FOLDER and its sub-folders (key_folder.h): RSA of 2048 to 4096 bits,
+ * P-256, P-384, Ed25519. A bad file or a loose mode is logged with its mend ("key_skipped")
+ * and passed over; so is a second file with the same key, or with another key of the same name. No key at all
+ * is not an error. What the lanes want is made where they are ready: lanes_start() comes before, and does not
+ * come again. GROUP_SECRET seeds the per-key fallback secrets. ERR_CONFIG when the folder cannot be read. */
+int keystore_load(struct keystore **out, const char *folder, const uint8_t group_secret[static 32],
+                  struct fault *fault) MUST_USE;
+/* The same once more: what BEFORE has of a file that did not change since is used by both, any other file is
+ * read. A file that cannot be used fails it, unless it could not be used in BEFORE: ERR_CONFIG, with each
+ * such file in the log ("key_unusable") and in the fault. A file that is gone is a key less. With NULL it is
+ * keystore_load(). PHRASES (NULL: there are none) says where the passphrases of encrypted files are; another
+ * passphrase alone is no reason to read a file again. One thread for all stores that have a key in common. */
+int keystore_reload(struct keystore **out, const struct keystore *before, const char *folder,
+                    const uint8_t group_secret[static 32], const struct server_config *phrases,
+                    struct fault *fault) MUST_USE;
+/* Gives the keys their places in STORE, when another store that holds some of them was made since. */
+void keystore_number(struct keystore *store);
+/* Wipes and frees all but what another store holds; NULL is allowed. */
+void keystore_free(struct keystore *store);
+
+size_t keystore_count(const struct keystore *store);
+size_t keystore_skipped(const struct keystore *store); /* files found wrong */
+/* Files: read by this store, taken over from the one before, and of that one gone. */
+struct keystore_changes {
+    size_t loaded, kept, removed;
+};
+struct keystore_changes keystore_changes(const struct keystore *store);
+const struct key *keystore_at(const struct keystore *store, size_t index);
+/* The key with this id, or NULL. */
+const struct key *keystore_find(const struct keystore *store, const uint8_t id[static KEY_ID_SIZE]);
+
+/* The operations that a key of TYPE can do at all: bits (1 << enum operation_kind). */
+uint32_t keystore_operations(enum key_type type);
+
+#endif

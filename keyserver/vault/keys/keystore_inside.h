@@ -1,0 +1,45 @@
+/* The inside of the key store: for its own files only. */
+#ifndef KEYSERVER_VAULT_KEYS_KEYSTORE_INSIDE_H
+#define KEYSERVER_VAULT_KEYS_KEYSTORE_INSIDE_H
+
+#include "keyserver/rules/key_folder.h"
+#include "keyserver/vault/keys/keystore.h"
+
+enum keystore_clash { CLASH_NONE, CLASH_KEY, CLASH_NAME };
+
+struct keystore_file {
+    const char *name;           /* borrowed from the list */
+    struct key *key;            /* a reference; NULL: it could not be used */
+    char *why;                  /* owned; of one that was read now and could not be used */
+    bool wanted;                /* to be read */
+    size_t same_key, same_name; /* files of one key, or of one name, have the same number */
+    enum keystore_clash clash;  /* with a file before it, whose key is used */
+    const struct keystore_file *first;
+};
+
+struct keystore {
+    struct key_folder list;     /* owned */
+    struct keystore_file *file; /* owned; one for each of the list */
+    struct key **item;          /* owned array of borrowed keys, `count`, in the order of their ids */
+    size_t count;
+    size_t skipped;
+    struct keystore_changes changes;
+    unsigned lanes; /* bits: those that were ready when the keys were loaded */
+    uint8_t *group; /* owned, 32 bytes of guarded memory: tells whether the group secret is the same */
+};
+
+/* Before the first key, for as many and some more: the heap in which OpenSSL keeps the numbers of private
+ * keys.
+ */
+void keystore_prepare_heap(size_t keys);
+/* Reads every wanted file of FOLDER, of which there are WANTED, on all cores, and tells how far it is. */
+void keystore_read(struct keystore *store, size_t wanted, const char *folder,
+                   const uint8_t group_secret[static 32], const struct server_config *phrases);
+/* Takes a reference back; the last one wipes and frees. NULL is allowed. */
+void keystore_release(struct key *key);
+/* Logs which other files of FOLDER hold a private key, and how they would be read. */
+void keystore_tell_ignored(const struct key_folder *list, const char *folder);
+/* Finds out which files clash, and fills item, count and skipped. ERR_MEMORY. */
+int keystore_choose(struct keystore *store) MUST_USE;
+
+#endif
