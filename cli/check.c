@@ -1,4 +1,4 @@
-/* keyless check: what a start would find wrong, and more, with the mend. */
+/* keyless check: what a start would find wrong, and more, with the hint. */
 #include "cli/check.h"
 
 #include <errno.h>

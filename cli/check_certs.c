@@ -6,8 +6,8 @@
 #include <time.h>
 
 #include "edge/certs/certs_folder.h"
+#include "edge/certs/certs_hint.h"
 #include "edge/certs/certs_keys.h"
-#include "edge/certs/certs_mend.h"
 #include "edge/provider/provider.h"
 
 #define DAY (24 * 3600L)
@@ -35,12 +35,12 @@ static long seconds_left(const X509 *cert)
 static void check_time(struct findings *findings, const char *file, const X509 *cert, int number)
 {
     long left = seconds_left(cert);
-    const char *mend = number == 1 ? "renew it" : "take the chain anew from the authority";
+    const char *hint = number == 1 ? "renew it" : "take the chain anew from the authority";
     if (left < 0)
-        findings_add(findings, FINDING_ERROR, "%s: certificate %d has expired; %s", file, number, mend);
+        findings_add(findings, FINDING_ERROR, "%s: certificate %d has expired; %s", file, number, hint);
     else if (left <= CHECK_EXPIRY_DAYS * DAY)
         findings_add(findings, FINDING_WARNING, "%s: certificate %d expires in %ld days; %s", file, number,
-                     left / DAY, mend);
+                     left / DAY, hint);
     if (X509_cmp_current_time(X509_get0_notBefore(cert)) > 0)
         findings_add(findings, FINDING_WARNING,
                      "%s: certificate %d is not valid yet; check this machine's clock", file, number);
@@ -150,7 +150,7 @@ static void check_others(struct findings *findings, const char *folder, const st
         return;
     }
     for (size_t i = 0; i < keys.count; i++) {
-        certs_mend_key(keys.item[i], &fault);
+        certs_hint_key(keys.item[i], &fault);
         findings_add(findings, FINDING_ERROR, "%s", fault.text);
     }
     for (size_t i = 0; i < ignored.count; i++)

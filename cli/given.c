@@ -10,8 +10,8 @@
 #include "common/config_value.h"
 #include "common/contents.h"
 #include "common/shell.h"
-#include "edge/certs/certs_mend.h"
-#include "keyserver/rules/key_mend.h"
+#include "edge/certs/certs_hint.h"
+#include "keyserver/rules/key_hint.h"
 
 static int check_cert(const char *file, unsigned contents, struct fault *fault)
 {
@@ -34,13 +34,13 @@ static int check_cert(const char *file, unsigned contents, struct fault *fault)
             "%s: is a private key, which an edge must not have; --cert takes the certificate, and "
             "the key goes to the key server: keyless init --server --key %s",
             file, SHELL_WORD(file));
-    return (contents & CONTENTS_CERTIFICATE) != 0 ? 0 : certs_mend_form(file, contents, fault);
+    return (contents & CONTENTS_CERTIFICATE) != 0 ? 0 : certs_hint_form(file, contents, fault);
 }
 
 static int check_key(const char *file, unsigned contents, struct fault *fault)
 {
     if ((contents & (CONTENTS_PKCS12 | CONTENTS_JAVA | CONTENTS_SSH | CONTENTS_UTF16)) != 0)
-        return key_mend_form(file, contents, fault);
+        return key_hint_form(file, contents, fault);
     if ((contents & CONTENTS_PRIVATE_KEY) != 0)
         return 0;
     if ((contents & (CONTENTS_CERTIFICATE | CONTENTS_TRUSTED | CONTENTS_PKCS7 | CONTENTS_DER)) != 0)

@@ -16,10 +16,10 @@ void closed_set_readers(enum closed_readers readers);
  * that account has made, where it was started as such, root can use. Any thread. */
 void closed_set_account(uid_t account);
 
-/* ERR_CONFIG with a fault that names PATH, and its mend, unless FD, which is PATH's, is a regular file of
+/* ERR_CONFIG with a fault that names PATH, and its hint, unless FD, which is PATH's, is a regular file of
  * root or of this process's user, and others can neither read nor write it. ERR_SYSTEM. */
 int closed_check_file(int fd, const char *path, struct fault *fault) MUST_USE;
-/* ERR_CONFIG with a fault that names FOLDER, and its mend, when others can replace what is in it: of a folder
+/* ERR_CONFIG with a fault that names FOLDER, and its hint, when others can replace what is in it: of a folder
  * with the sticky bit they cannot, nor of one that is mounted read-only; a group may where secret files are
  * its own. One that cannot be looked at is for whoever opens it to complain of. */
 int closed_check_folder(const char *folder, struct fault *fault) MUST_USE;

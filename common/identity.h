@@ -42,7 +42,7 @@ int identity_check_apart(const char *file, const struct identity_file *files, si
 
 /* The checks alone, for files of other content (private keys, authorized_edges): regular file, owner, mode
  * without any bit for group or others, in a folder that others cannot write to (closed.h). The fault names
- * the file and its mend. Opens it and returns the descriptor, so that what was checked is what is read. */
+ * the file and its hint. Opens it and returns the descriptor, so that what was checked is what is read. */
 int identity_open_secret(const char *path, struct fault *fault) MUST_USE;
 /* identity_open_secret, then the whole content (at most LIMIT bytes) into OUT, which wipes itself. */
 int identity_read_secret_file(const char *path, size_t limit, struct buffer *out,

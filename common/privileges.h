@@ -23,14 +23,14 @@ enum privileges_groups {
 /* Whether this process is root: its real, effective or saved user id is 0. */
 bool privileges_is_root(void);
 /* Whether a start by the configuration FILE, which names USER (or NULL), is right: as root, ERR_CONFIG with
- * the mend without a user or for one that does not exist; secret files may be USER's from then on
+ * the hint without a user or for one that does not exist; secret files may be USER's from then on
  * (closed_set_account()). Logs a warning, "root_kept", when USER is "root", and "user_ignored" when this
  * process is neither root nor USER. */
 int privileges_check(const char *file, const char *user, struct fault *fault) MUST_USE;
 /* The same for who tries FILE without a start, so that USER must exist whoever asks. */
 int privileges_check_named(const char *file, const char *user, struct fault *fault) MUST_USE;
 /* The ids of the account USER. "root" has 0 and 0; another account with uid 0 is refused. ERR_CONFIG with the
- * mend. */
+ * hint. */
 int privileges_find_user(const char *user, uid_t *uid, gid_t *gid, struct fault *fault) MUST_USE;
 /* As root becomes USER, with GROUPS; with "root" or NULL uid 0 stays. In every case all capabilities go, from
  * all five sets (where the bounding set may not be cut, what is in it can never be had), and no privileges

@@ -127,7 +127,7 @@ static size_t add_limit(char *text, size_t size, size_t length, const struct lim
     return added > 0 && length + (size_t)added < size ? length + (size_t)added : size - 1;
 }
 
-const char *process_limit_mend(int why)
+const char *process_limit_hint(int why)
 {
     static _Thread_local char text[PROCESS_MEND_SIZE];
     size_t length = 0;
@@ -144,13 +144,13 @@ int process_name_limit(struct fault *fault, int err)
     if (err != ERR_MEMORY || strstr(fault->text, "RLIMIT_") != NULL)
         return err;
     snprintf(before, sizeof before, "%s", fault->text[0] != 0 ? fault->text : err_string(err));
-    const char *mend = process_limit_mend(ENOMEM);
-    return fault_set(fault, err, "%.*s%s", (int)(sizeof before - 1 - strlen(mend)), before, mend);
+    const char *hint = process_limit_hint(ENOMEM);
+    return fault_set(fault, err, "%.*s%s", (int)(sizeof before - 1 - strlen(hint)), before, hint);
 }
 
 int process_fail(struct fault *fault, const char *what)
 {
-    return fault_set(fault, ERR_SYSTEM, "%s: %s%s", what, strerror(errno), process_limit_mend(errno));
+    return fault_set(fault, ERR_SYSTEM, "%s: %s%s", what, strerror(errno), process_limit_hint(errno));
 }
 
 int process_start_thread(pthread_t *out, size_t size, void *(*run)(void *), void *user)

@@ -30,7 +30,7 @@
  * stack (RLIMIT_STACK), which may be far too little. ERR_SYSTEM with errno when there can be no thread. */
 int process_start_thread(pthread_t *out, size_t size, void *(*run)(void *), void *user) MUST_USE;
 /* Raises the soft limit of the first thread's stack to LEAST bytes when it is below that. ERR_SYSTEM, with
- * both numbers and the mend, when the hard limit is, too: WHAT ("an edge") would end by SIGSEGV at some call.
+ * both numbers and the hint, when the hard limit is, too: WHAT ("an edge") would end by SIGSEGV at some call.
  * To be called before anything that needs more than a few KiB. */
 int process_check_stack(size_t least, const char *what, struct fault *fault) MUST_USE;
 
@@ -47,11 +47,11 @@ const char *process_signal_name(int number);
 /* No core, not dumpable, no new privileges, umask 077; SIGPIPE and SIGXFSZ are ignored, so that a peer that
  * hangs up and a full file are errors to handle. NAME becomes the process's comm (≤ 15 chars). */
 int process_harden(const char *name, struct fault *fault) MUST_USE;
-/* What lifts the limit that a call to the kernel failed of with the errno WHY, to be said after its text: which
- * it may be, and its value here ("; raise the limit of ..."); "" when it is no limit of the process's. Good
- * until the thread asks again. */
+/* What lifts the limit that a call to the kernel failed of with the errno WHY, to be said after its text:
+ * which it may be, and its value here ("; raise the limit of ..."); "" when it is no limit of the process's.
+ * Good until the thread asks again. */
 #define PROCESS_MEND_SIZE 512
-const char *process_limit_mend(int why);
+const char *process_limit_hint(int why);
 /* Where ERR is ERR_MEMORY, adds that to FAULT, unless it has a limit in it already. Returns ERR. */
 int process_name_limit(struct fault *fault, int err);
 /* ERR_SYSTEM with WHAT cannot be done ("cannot start a thread"), why (errno) and what lifts the limit. */

@@ -39,21 +39,21 @@ struct sandbox_state {
 };
 
 /* Filters the system calls of all threads, for good. FOLDER is the descriptor of the vault's only folder, or
- * -1. Sets what is said in STATE's `filter`. With SANDBOX_ON ERR_SYSTEM, with the mend, where the kernel has
+ * -1. Sets what is said in STATE's `filter`. With SANDBOX_ON ERR_SYSTEM, with the hint, where the kernel has
  * no filter; with SANDBOX_LOG a warning then. In a build with sanitizers, which make calls of their own, it
  * stays unfiltered. */
 int sandbox_enter(struct sandbox_state *state, enum sandbox_role role, enum sandbox_mode mode, int folder,
                   struct fault *fault) MUST_USE;
-/* In a process forked by one of SANDBOX_NAMES: from now on a refused call fails with EPERM, after the line that
- * names it, the first of each. Where the machine's registers are not known here, the process dies as before.
- * For a process with one thread, that another one ends in time: foreign code may try for ever. */
+/* In a process forked by one of SANDBOX_NAMES: from now on a refused call fails with EPERM, after the line
+ * that names it, the first of each. Where the machine's registers are not known here, the process dies as
+ * before. For a process with one thread, that another one ends in time: foreign code may try for ever. */
 void sandbox_fail_calls(void);
 /* The call that failed first, or NULL. */
 const char *sandbox_failed_call(void);
 /* To be called before a process makes its first event loop: from then on the kernel has no io_uring for it
  * and its children (ENOSYS), whatever the mode is. libuv from 1.45 on opens a ring with each loop, and works
  * it by calls that are in no role's table: what a ring does, a filter does not see. libuv does without.
- * ERR_SYSTEM, with the mend, where the kernel has no filter and MODE is SANDBOX_ON. */
+ * ERR_SYSTEM, with the hint, where the kernel has no filter and MODE is SANDBOX_ON. */
 int sandbox_refuse_rings(enum sandbox_mode mode, struct fault *fault) MUST_USE;
 /* "filtered", "logged" or "unfiltered"; "denied" or "undenied". */
 const char *sandbox_filter_name(enum sandbox_filter filter);

@@ -77,8 +77,8 @@ int unmade_check_has_folder(const char *path, struct fault *fault)
     return find_folder(folder, path, fault);
 }
 
-/* Whether PATH could be made; MEND says what to do where this user may not. */
-static int check(const char *path, const char *mend, struct fault *fault)
+/* Whether PATH could be made; HINT says what to do where this user may not. */
+static int check(const char *path, const char *hint, struct fault *fault)
 {
     char folder[PATH_MAX];
     int err = find_folder(folder, path, fault);
@@ -88,7 +88,7 @@ static int check(const char *path, const char *mend, struct fault *fault)
     if (errno != EACCES)
         return refuse_folder(folder, fault);
     return fault_set(fault, ERR_CONFIG, "%s: is missing, and uid %u cannot make files in %s; %s", path,
-                     (unsigned)geteuid(), folder, mend);
+                     (unsigned)geteuid(), folder, hint);
 }
 
 int unmade_check(const char *path, struct fault *fault)
@@ -98,11 +98,11 @@ int unmade_check(const char *path, struct fault *fault)
 
 int unmade_check_new_folder(const char *path, struct fault *fault)
 {
-    char mend[SHELL_WORD_SIZE + 64];
+    char hint[SHELL_WORD_SIZE + 64];
 
-    snprintf(mend, sizeof mend, "make it with: install -d -o %u -m 0700 %s", (unsigned)geteuid(),
+    snprintf(hint, sizeof hint, "make it with: install -d -o %u -m 0700 %s", (unsigned)geteuid(),
              SHELL_WORD(path));
-    return check(path, mend, fault);
+    return check(path, hint, fault);
 }
 
 int unmade_check_secret(const char *path, struct fault *fault)

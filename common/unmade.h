@@ -5,11 +5,11 @@
 
 #include "common/err.h"
 
-/* Whether the folder in which PATH, which is not there, would be is there: ERR_CONFIG with the mend when not.
+/* Whether the folder in which PATH, which is not there, would be is there: ERR_CONFIG with the hint when not.
  */
 int unmade_check_has_folder(const char *path, struct fault *fault) MUST_USE;
-/* Whether this process could make PATH, a file that is not there: ERR_CONFIG with the mend when its folder is
- * missing, is none, or cannot be written to. The mend never gives that folder away, which may be the
+/* Whether this process could make PATH, a file that is not there: ERR_CONFIG with the hint when its folder is
+ * missing, is none, or cannot be written to. The hint never gives that folder away, which may be the
  * system's.
  */
 int unmade_check(const char *path, struct fault *fault) MUST_USE;
@@ -17,7 +17,7 @@ int unmade_check(const char *path, struct fault *fault) MUST_USE;
 int unmade_check_new_folder(const char *path, struct fault *fault) MUST_USE;
 /* The same of a secret file, whose folder must be closed to others besides. */
 int unmade_check_secret(const char *path, struct fault *fault) MUST_USE;
-/* Whether files can be made in FOLDER, which is there: ERR_CONFIG with the mend when not. */
+/* Whether files can be made in FOLDER, which is there: ERR_CONFIG with the hint when not. */
 int unmade_check_folder(const char *folder, struct fault *fault) MUST_USE;
 /* Says on standard output that a start makes PATH, which is WHAT. */
 void unmade_say(const char *path, const char *what);

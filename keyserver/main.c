@@ -5,8 +5,8 @@
 
 #include "common/clock.h"
 #include "common/process.h"
+#include "keyserver/supervisor/dry_run.h"
 #include "keyserver/supervisor/supervisor.h"
-#include "keyserver/supervisor/trial.h"
 #include "keyserver/vault/keys/openssl_heap.h"
 
 #define DEFAULT_FILE "/etc/keyless/server.conf"

@@ -8,9 +8,9 @@
 #include "edge/certs/certs_bad.h"
 #include "edge/certs/certs_file.h"
 #include "edge/certs/certs_folder.h"
+#include "edge/certs/certs_hint.h"
 #include "edge/certs/certs_keys.h"
 #include "edge/certs/certs_level.h"
-#include "edge/certs/certs_mend.h"
 #include "edge/certs/certs_report.h"
 #include "edge/certs/certs_time.h"
 
@@ -125,7 +125,7 @@ static int look_at_others(struct certs *certs, const char *folder, const struct 
     int error = certs_keys_list(&keys, &ignored, folder, paths, fault);
     for (size_t i = 0; i < keys.count; i++) {
         struct fault why = {.text = ""};
-        (void)certs_mend_key(keys.item[i], &why);
+        (void)certs_hint_key(keys.item[i], &why);
         certs_bad_add(bad, "private_key_found", &why);
     }
     for (size_t i = 0; i < ignored.count; i++)

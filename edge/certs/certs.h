@@ -50,7 +50,7 @@ struct certs_source {
 
 /* Loads every *.pem, *.crt, *.cer below the folder. A bad file (no certificate, unsupported key, one that is
  * too weak for OpenSSL's security level, or one that holds a private key: this is the edge!) is reported with
- * its mend in the log and skipped, counted in certs_skipped. Another file that looks like a certificate is
+ * its hint in the log and skipped, counted in certs_skipped. Another file that looks like a certificate is
  * reported and counted as well, and fails nothing. None at all is an error. */
 int certs_load(struct certs **out, const struct certs_source *from, struct fault *fault) MUST_USE;
 void certs_free(struct certs *certs);

@@ -15,7 +15,7 @@
 #include "common/bytes.h"
 #include "common/contents.h"
 #include "common/log.h"
-#include "edge/certs/certs_mend.h"
+#include "edge/certs/certs_hint.h"
 #include "edge/certs/certs_time.h"
 #include "edge/provider/provider.h"
 
@@ -131,7 +131,7 @@ static int parse_chain(struct cert *cert, OSSL_LIB_CTX *context, struct certs_po
     if (error == 1 && cert->leaf != NULL)
         return 0;
     if (error == 1)
-        return certs_mend_form(cert->file, 0, fault);
+        return certs_hint_form(cert->file, 0, fault);
     if (error == ERR_LENGTH)
         return fault_set(fault, ERR_CONFIG, "%s: more than %d certificates; keep the leaf and its chain only",
                          cert->file, CERTS_CHAIN_MAX);
@@ -338,10 +338,10 @@ static int fill(struct cert *cert, OSSL_LIB_CTX *context, struct certs_pool *poo
 {
     unsigned contents = contents_tell(buffer_bytes(content), buffer_length(content));
     if ((contents & CONTENTS_KEYS) != 0)
-        return certs_mend_key(cert->file, fault);
+        return certs_hint_key(cert->file, fault);
     /* What stands in another form could be the leaf of what is read. */
     if ((contents & CONTENTS_CERTIFICATE) == 0 || (contents & (CONTENTS_TRUSTED | CONTENTS_PKCS7)) != 0)
-        return certs_mend_form(cert->file, contents, fault);
+        return certs_hint_form(cert->file, contents, fault);
     int error = 0;
     (void)((error = parse_chain(cert, context, pool, content, fault)) != 0 ||
            (error = check_leaf_first(cert, fault)) != 0 || (error = read_names(cert, fault)) != 0 ||

@@ -10,13 +10,13 @@
 #define CERTS_CHAIN_MAX 16            /* certificates in one file */
 
 /* Loads PATH; what follows the leaf comes out of POOL. ERR_CONFIG, ERR_UNSUPPORTED, ERR_SYSTEM or ERR_MEMORY
- * with a fault that names the file and its mend. A chain that is out of order or lacks its issuer is logged
+ * with a fault that names the file and its hint. A chain that is out of order or lacks its issuer is logged
  * as a warning. Whether it is valid is a matter of time. */
 int certs_file_load(struct cert **out, OSSL_LIB_CTX *context, struct certs_pool *pool, const char *path,
                     struct fault *fault) MUST_USE;
 void certs_file_free(struct cert *cert);
 
-/* ERR_CONFIG when CERT has expired by now, with a fault that names the file and its mend. */
+/* ERR_CONFIG when CERT has expired by now, with a fault that names the file and its hint. */
 int certs_file_check_expiry(const struct cert *cert, struct fault *fault) MUST_USE;
 
 /* True when the file has the leaf alone, and the leaf is not its own issuer. */

@@ -74,13 +74,13 @@ bool certs_folder_leaves_out(const char *folder, const char *path)
 
 static int explain(const char *folder, int why, struct fault *fault)
 {
-    const char *mend = why == ENOENT    ? "make it, or correct the option 'certificates'"
+    const char *hint = why == ENOENT    ? "make it, or correct the option 'certificates'"
                        : why == ENOTDIR ? "the option 'certificates' names the folder, not a file in it"
                        : why == EACCES
                            ? "let this user list and enter it, as with: chmod a+rx"
                            : "look at the disk, or name another folder in the option 'certificates'";
     return fault_set(fault, ERR_CONFIG, "%s: the folder of certificates cannot be read: %s; %s%s%s", folder,
-                     strerror(why), mend, why == EACCES ? " " : "", why == EACCES ? folder : "");
+                     strerror(why), hint, why == EACCES ? " " : "", why == EACCES ? folder : "");
 }
 
 static int list(struct certs_paths *out, const char *folder, unsigned depth, struct fault *fault);

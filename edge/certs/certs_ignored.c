@@ -8,7 +8,7 @@
 #include "common/path.h"
 #include "common/shell.h"
 #include "edge/certs/certs_folder.h"
-#include "edge/certs/certs_mend.h"
+#include "edge/certs/certs_hint.h"
 
 /* Of files that hold certificates, or keys with them, in whatever form. */
 static const char *const extensions[] = {".pem", ".crt", ".cer", ".cert", ".der", ".p7b",
@@ -61,7 +61,7 @@ bool certs_ignored_look(const char *path, const uint8_t *bytes, size_t length, i
                   "run: mv %s %s.pem, or take it away",
                   path, SHELL_WORD(path), SHELL_WORD(path));
     else
-        (void)!certs_mend_form(path, contents, why);
+        (void)!certs_hint_form(path, contents, why);
     return true;
 }
 

@@ -10,7 +10,7 @@
 #include "common/err.h"
 
 /* Whether somebody may take PATH, which is not loaded and holds no private key, for a certificate that is.
- * WHY says then what is wrong, and its mend. BYTES are the first LENGTH of its content, or NULL where it
+ * WHY says then what is wrong, and its hint. BYTES are the first LENGTH of its content, or NULL where it
  * could not be read, for the reason ERROR, an errno. */
 bool certs_ignored_look(const char *path, const uint8_t *bytes, size_t length, int error, struct fault *why);
 /* The same of a folder that is not looked into. */

@@ -6,7 +6,7 @@
 #include "edge/certs/certs.h"
 
 /* Has TLS show CERT with its chain, in place of what it showed for keys of that type. ERR_CONFIG with a fault
- * that names the file, and the security level and the mend where that is why. */
+ * that names the file, and the security level and the hint where that is why. */
 int certs_level_put(SSL_CTX *tls, const struct cert *cert, struct fault *fault) MUST_USE;
 
 #endif

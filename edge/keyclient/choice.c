@@ -2,15 +2,15 @@
 
 #include <limits.h>
 
-static const struct link *link_of(const struct client_flight *flight)
+static const struct link *link_of(const struct client_attempt *attempt)
 {
-    return flight->conn->user;
+    return attempt->conn->user;
 }
 
 static bool is_at(const struct client_request *request, const struct link *link)
 {
-    for (size_t i = 0; i < CLIENT_FLIGHTS_MAX; i++)
-        if (request->flights[i].conn != NULL && link_of(&request->flights[i]) == link)
+    for (size_t i = 0; i < CLIENT_ATTEMPTS_MAX; i++)
+        if (request->attempts[i].conn != NULL && link_of(&request->attempts[i]) == link)
             return true;
     return false;
 }

@@ -269,10 +269,10 @@ static void on_work(struct link *link, void *user)
     route_wake(user);
 }
 
-static void on_answer(struct link *link, struct client_flight *flight, const struct msg_answer *answer,
+static void on_answer(struct link *link, struct client_attempt *attempt, const struct msg_answer *answer,
                       void *user)
 {
-    route_answer(user, link, flight, answer);
+    route_answer(user, link, attempt, answer);
 }
 
 static void on_epoch(struct link *link, const struct msg_epoch *epoch, void *user)
@@ -280,9 +280,9 @@ static void on_epoch(struct link *link, const struct msg_epoch *epoch, void *use
     client_on_epoch(user, link, epoch);
 }
 
-static bool on_lost(struct link *link, struct client_flight *flight, void *user)
+static bool on_lost(struct link *link, struct client_attempt *attempt, void *user)
 {
-    return route_lost(user, link, flight);
+    return route_lost(user, link, attempt);
 }
 
 static void on_gone(struct link *link, void *user)

@@ -85,18 +85,18 @@ struct client_settings {
 };
 
 /* One sending of a request to one server, while its answer is due. Private to the client. */
-struct client_flight {
+struct client_attempt {
     uint64_t id;                    /* on its channel */
     struct conn *conn;              /* NULL = not in use; borrowed */
     struct client_request *request; /* whose; borrowed */
     uint64_t sent_ns;               /* 0 = not in a batch yet */
-    struct client_flight *prev, *next;
-    struct client_flight *chain; /* in the table of open ids */
+    struct client_attempt *prev, *next;
+    struct client_attempt *chain; /* in the table of open ids */
 };
 
-#define CLIENT_TRIES_MAX   3 /* servers a request is sent to */
-#define CLIENT_LOST_MAX    8 /* channels that a request may lose, one after the other */
-#define CLIENT_FLIGHTS_MAX 2 /* of them at the same time */
+#define CLIENT_TRIES_MAX    3 /* servers a request is sent to */
+#define CLIENT_LOST_MAX     8 /* channels that a request may lose, one after the other */
+#define CLIENT_ATTEMPTS_MAX 2 /* of them at the same time */
 
 /* One request, embedded in its owner, who zeroes it once and keeps it alive from client_submit until
  * on_answer or client_cancel. */
@@ -124,7 +124,7 @@ struct client_request {
     bool waiting; /* for a server: in the client's queue */
     bool retried; /* after an answer that was none */
     bool hedged;  /* sent to a second server while the first was due */
-    struct client_flight flights[CLIENT_FLIGHTS_MAX];
+    struct client_attempt attempts[CLIENT_ATTEMPTS_MAX];
     const struct link *tried[CLIENT_TRIES_MAX]; /* the last ones it was given to */
     unsigned tried_count;
     const struct link *only; /* may go nowhere else; NULL = to any */

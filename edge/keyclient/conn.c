@@ -29,11 +29,11 @@ struct conn *conn_new(const struct conn_setup *setup, const struct address *addr
     conn->setup = setup;
     conn->user = user;
     random_bytes(&conn->next_id, sizeof conn->next_id);
-    if (flights_init(&conn->table) == 0)
+    if (attempts_init(&conn->table) == 0)
         conn->channel = channel_connect(setup->loop, address, setup->identity, setup->server->key,
                                         setup->server->psk, &setup->channel, &handlers, conn);
     if (conn->channel == NULL) {
-        flights_clear(&conn->table);
+        attempts_clear(&conn->table);
         free(conn);
         return NULL;
     }
@@ -69,11 +69,11 @@ static void on_close(struct channel *channel, int why, void *user)
     (void)channel;
     end(conn, why);
     conn->setup->events->on_gone(conn, conn->user);
-    flights_clear(&conn->table);
+    attempts_clear(&conn->table);
     free(conn);
 }
 
-/* ---- flights ---- */
+/* ---- attempts ---- */
 
 size_t conn_in_flight(const struct conn *conn)
 {
@@ -85,31 +85,31 @@ bool conn_has_room(const struct conn *conn)
     return conn->state == CONN_OPEN && !conn->blocked && conn_in_flight(conn) < conn->window;
 }
 
-void conn_put(struct conn *conn, struct client_flight *flight)
+void conn_put(struct conn *conn, struct client_attempt *attempt)
 {
-    assert(flight->conn == NULL && conn->state == CONN_OPEN);
-    flight->conn = conn;
-    flight->id = conn->next_id++;
-    flight->sent_ns = 0;
-    flights_put(&conn->table, flight);
-    DL_APPEND(conn->queued, flight);
+    assert(attempt->conn == NULL && conn->state == CONN_OPEN);
+    attempt->conn = conn;
+    attempt->id = conn->next_id++;
+    attempt->sent_ns = 0;
+    attempts_put(&conn->table, attempt);
+    DL_APPEND(conn->queued, attempt);
     conn->queued_count++;
     counter_add(&conn->setup->stats->in_flight, 1);
 }
 
-void conn_take(struct client_flight *flight)
+void conn_take(struct client_attempt *attempt)
 {
-    struct conn *conn = flight->conn;
+    struct conn *conn = attempt->conn;
 
-    flights_remove(&conn->table, flight);
-    if (flight->sent_ns == 0) {
-        DL_DELETE(conn->queued, flight);
+    attempts_remove(&conn->table, attempt);
+    if (attempt->sent_ns == 0) {
+        DL_DELETE(conn->queued, attempt);
         conn->queued_count--;
     } else {
-        DL_DELETE(conn->sent, flight);
+        DL_DELETE(conn->sent, attempt);
         conn->sent_count--;
     }
-    flight->conn = NULL;
+    attempt->conn = NULL;
     counter_add(&conn->setup->stats->in_flight, (uint64_t)-1);
 }
 
@@ -141,16 +141,16 @@ static uint32_t time_left_ms(uint64_t deadline_ns, uint64_t now)
 }
 
 /* Copies what stands first in the queue; returns how many, at most ROOM. */
-static size_t fill(struct conn_batch *batch, const struct client_flight *flight, size_t room, uint64_t now)
+static size_t fill(struct conn_batch *batch, const struct client_attempt *attempt, size_t room, uint64_t now)
 {
     size_t count = 0;
 
-    for (; flight != NULL && count < room; flight = flight->next, count++) {
+    for (; attempt != NULL && count < room; attempt = attempt->next, count++) {
         struct msg_request *out = &batch->requests[count];
-        out->id = flight->id;
-        out->deadline_ms = time_left_ms(flight->request->deadline_ns, now);
-        out->trace = flight->request->trace;
-        out->operation = flight->request->operation;
+        out->id = attempt->id;
+        out->deadline_ms = time_left_ms(attempt->request->deadline_ns, now);
+        out->trace = attempt->request->trace;
+        out->operation = attempt->request->operation;
     }
     return count;
 }
@@ -169,12 +169,12 @@ static int send_batch(struct conn *conn, size_t count)
 static void mark_sent(struct conn *conn, size_t count, uint64_t now)
 {
     while (count-- > 0) {
-        struct client_flight *flight = conn->queued;
-        DL_DELETE(conn->queued, flight);
-        DL_APPEND(conn->sent, flight);
-        flight->sent_ns = flight->request->sent_ns = now;
-        flight->request->tries++;
-        counter_add(&conn->setup->stats->requests[flight->request->operation.kind], 1);
+        struct client_attempt *attempt = conn->queued;
+        DL_DELETE(conn->queued, attempt);
+        DL_APPEND(conn->sent, attempt);
+        attempt->sent_ns = attempt->request->sent_ns = now;
+        attempt->request->tries++;
+        counter_add(&conn->setup->stats->requests[attempt->request->operation.kind], 1);
         conn->queued_count--;
         conn->sent_count++;
     }
@@ -250,22 +250,22 @@ static int take_hello(struct conn *conn, const struct msg *msg)
 static void take_answer(struct conn *conn, const struct msg_answer *answer)
 {
     struct client_server_stats *stats = conn->setup->stats;
-    struct client_flight *flight = flights_find(&conn->table, answer->id);
+    struct client_attempt *attempt = attempts_find(&conn->table, answer->id);
 
-    if (flight == NULL || flight->sent_ns == 0) {
+    if (attempt == NULL || attempt->sent_ns == 0) {
         counter_add(&stats->stray, 1);
         return;
     }
-    enum operation_kind kind = flight->request->operation.kind;
+    enum operation_kind kind = attempt->request->operation.kind;
     if (answer_check(kind, answer) != 0) {
         counter_add(&stats->malformed, 1);
         answer = NULL;
     } else if (!answer->more) {
         counter_add(&stats->answers[kind][answer->outcome.status], 1);
         if (answer->outcome.status == STATUS_OK && answer->outcome.length > 0)
-            histogram_add(&stats->latency, clock_ns() - flight->sent_ns);
+            histogram_add(&stats->latency, clock_ns() - attempt->sent_ns);
     }
-    conn->setup->events->on_answer(conn, flight, answer, conn->user);
+    conn->setup->events->on_answer(conn, attempt, answer, conn->user);
 }
 
 /* What a server says after its hello: answers and epochs. */

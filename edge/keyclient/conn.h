@@ -6,7 +6,7 @@
 #define EDGE_KEYCLIENT_CONN_H
 
 #include "common/channel.h"
-#include "edge/keyclient/flights.h"
+#include "edge/keyclient/attempts.h"
 #include "proto/msg.h"
 
 enum conn_state {
@@ -25,8 +25,8 @@ struct conn {
     bool suspect;    /* seems silent; certain when it still does after one more turn of the loop */
     uint32_t window; /* requests the server lets us have open */
     uint64_t next_id;
-    struct flights table;                /* everything below by id */
-    struct client_flight *queued, *sent; /* lists, oldest first; borrowed */
+    struct attempts table;                /* everything below by id */
+    struct client_attempt *queued, *sent; /* lists, oldest first; borrowed */
     size_t queued_count, sent_count;
     char software[MSG_SOFTWARE_MAX]; /* of the server, for logs */
     struct conn *prev, *next;        /* of the owner */
@@ -35,15 +35,15 @@ struct conn {
 struct conn_events {
     /* The server's hello is here: requests may go. */
     void (*on_open)(struct conn *conn, void *user);
-    /* An answer to FLIGHT, which is still in the table; NULL when what came cannot be an answer to it. The
-     * handler takes the flight out with conn_take() unless more follows. */
-    void (*on_answer)(struct conn *conn, struct client_flight *flight, const struct msg_answer *answer,
+    /* An answer to ATTEMPT, which is still in the table; NULL when what came cannot be an answer to it. The
+     * handler takes the attempt out with conn_take() unless more follows. */
+    void (*on_answer)(struct conn *conn, struct client_attempt *attempt, const struct msg_answer *answer,
                       void *user);
     /* The server has announced an epoch; EPOCH is wiped after the call. */
     void (*on_epoch)(struct conn *conn, const struct msg_epoch *epoch, void *user);
     /* There may be room for more requests. */
     void (*on_room)(struct conn *conn, void *user);
-    /* The channel is lost; its flights are still in it and are the handler's to take. Not after conn_close.
+    /* The channel is lost; its attempts are still in it and are the handler's to take. Not after conn_close.
      */
     void (*on_end)(struct conn *conn, int why, void *user);
     /* The last event, in every case: the connection is freed after it. */
@@ -70,16 +70,16 @@ struct conn_batch {
 
 /* Starts connecting to ADDRESS, one of the server's; NULL without memory. No event comes from inside. */
 struct conn *conn_new(const struct conn_setup *setup, const struct address *address, void *user);
-/* Closes the channel explicitly; on_gone follows later. Its flights must have been taken. Calling again is
+/* Closes the channel explicitly; on_gone follows later. Its attempts must have been taken. Calling again is
  * allowed. */
 void conn_close(struct conn *conn);
 /* Gives the channel up for a reason of ours: on_end(WHY) now, on_gone later. */
 void conn_fail(struct conn *conn, int why);
 
-/* Gives FLIGHT, which is in no connection, the next id and queues it for the next conn_flush(). */
-void conn_put(struct conn *conn, struct client_flight *flight);
-/* Takes FLIGHT out of its connection; a later answer to it is a stray one. */
-void conn_take(struct client_flight *flight);
+/* Gives ATTEMPT, which is in no connection, the next id and queues it for the next conn_flush(). */
+void conn_put(struct conn *conn, struct client_attempt *attempt);
+/* Takes ATTEMPT out of its connection; a later answer to it is a stray one. */
+void conn_take(struct client_attempt *attempt);
 /* Sends what is queued, in batches, as far as the server's window and the channel's buffer go. */
 void conn_flush(struct conn *conn);
 

@@ -135,14 +135,15 @@ static void on_timer(uv_timer_t *timer)
 
 /* ---- what happens to a connection ---- */
 
-/* Hands all flights of CONN back; returns how many will be sent again. */
-static size_t give_up_flights(struct link *link, struct conn *conn)
+/* Hands all attempts of CONN back; returns how many will be sent again. */
+static size_t give_up_attempts(struct link *link, struct conn *conn)
 {
     size_t again = 0;
 
-    for (struct client_flight *flight; (flight = conn->sent != NULL ? conn->sent : conn->queued) != NULL;) {
-        conn_take(flight);
-        if (link->events->on_lost(link, flight, link->user))
+    for (struct client_attempt *attempt;
+         (attempt = conn->sent != NULL ? conn->sent : conn->queued) != NULL;) {
+        conn_take(attempt);
+        if (link->events->on_lost(link, attempt, link->user))
             again++;
     }
     return again;
@@ -159,7 +160,7 @@ static void replace(struct link *link, struct conn *replaced)
     if (silent) {
         size_t in_flight = conn_in_flight(replaced);
         link->stalled = false;
-        size_t again = give_up_flights(link, replaced);
+        size_t again = give_up_attempts(link, replaced);
         link_log_replaced(link, in_flight, again);
     }
     link->events->on_work(link, link->user); /* link_flush() closes REPLACED when nothing is open there */
@@ -205,7 +206,7 @@ static void on_current_lost(struct link *link, struct conn *conn, int why)
     if (link->fresh == NULL)
         set_timer(link, backoff_next(&link->backoff, balance_random(&link->random)));
     link->events->on_closed(link, link->user);
-    size_t again = give_up_flights(link, conn);
+    size_t again = give_up_attempts(link, conn);
     link_log_lost(link, why, in_flight, again);
 }
 
@@ -219,11 +220,11 @@ static void on_conn_end(struct conn *conn, int why, void *user)
     } else if (conn == link->current) {
         on_current_lost(link, conn, why);
     } else {
-        give_up_flights(link, conn);
+        give_up_attempts(link, conn);
     }
 }
 
-static void on_conn_answer(struct conn *conn, struct client_flight *flight, const struct msg_answer *answer,
+static void on_conn_answer(struct conn *conn, struct client_attempt *attempt, const struct msg_answer *answer,
                            void *user)
 {
     struct link *link = user;
@@ -237,7 +238,7 @@ static void on_conn_answer(struct conn *conn, struct client_flight *flight, cons
             log_event(LOG_INFO, "key_server_answers", "server=%s", link_name(link));
         }
     }
-    link->events->on_answer(link, flight, answer, link->user);
+    link->events->on_answer(link, attempt, answer, link->user);
 }
 
 /* A connection that was replaced has nothing to say that the current one does not say too. */
@@ -370,11 +371,11 @@ const char *link_name(const struct link *link)
     return link->setup.server->name;
 }
 
-void link_put(struct link *link, struct client_flight *flight, uint64_t now_ns)
+void link_put(struct link *link, struct client_attempt *attempt, uint64_t now_ns)
 {
     if (link->stalled)
         link->probe_ns = now_ns + link->probe_interval_ns;
-    conn_put(link->current, flight);
+    conn_put(link->current, attempt);
 }
 
 void link_flush(struct link *link)
@@ -418,7 +419,7 @@ static void set_heard(struct link *link)
 /* The current connection takes what is open on CONN; link_flush() closes it. */
 static void give_up_draining(struct link *link, struct conn *conn)
 {
-    (void)give_up_flights(link, conn);
+    (void)give_up_attempts(link, conn);
     link->events->on_work(link, link->user);
 }
 

@@ -19,12 +19,12 @@ struct link_events {
     void (*on_closed)(struct link *link, void *user); /* was usable, is not any more */
     void (*on_work)(struct link *link, void *user);   /* link_flush() may have something to do */
     /* As conn_events.on_answer. */
-    void (*on_answer)(struct link *link, struct client_flight *flight, const struct msg_answer *answer,
+    void (*on_answer)(struct link *link, struct client_attempt *attempt, const struct msg_answer *answer,
                       void *user);
     /* As conn_events.on_epoch; only from a usable link. */
     void (*on_epoch)(struct link *link, const struct msg_epoch *epoch, void *user);
-    /* FLIGHT, already taken out, has lost its channel. True when its request will be sent again. */
-    bool (*on_lost)(struct link *link, struct client_flight *flight, void *user);
+    /* ATTEMPT, already taken out, has lost its channel. True when its request will be sent again. */
+    bool (*on_lost)(struct link *link, struct client_attempt *attempt, void *user);
     /* One more handle or connection of the link is gone; see link_close(). */
     void (*on_gone)(struct link *link, void *user);
 };
@@ -75,8 +75,8 @@ void link_start(struct link *link);
 void link_resolved(struct link *link);
 /* Somebody waits and no server is usable: brings a connect that is far off nearer. */
 void link_hurry(struct link *link);
-/* Closes everything; on_gone comes for each part (`parts` says how many are left). The flights must have been
- * taken. */
+/* Closes everything; on_gone comes for each part (`parts` says how many are left). The attempts must have
+ * been taken. */
 void link_close(struct link *link);
 
 bool link_usable(const struct link *link);   /* an open channel */
@@ -85,8 +85,8 @@ bool link_has_room(const struct link *link); /* and one more request could leave
 size_t link_in_flight(const struct link *link);
 const char *link_name(const struct link *link);
 
-/* Queues FLIGHT on the current connection; the link is usable. */
-void link_put(struct link *link, struct client_flight *flight, uint64_t now_ns);
+/* Queues ATTEMPT on the current connection; the link is usable. */
+void link_put(struct link *link, struct client_attempt *attempt, uint64_t now_ns);
 /* Sends what is queued; closes replaced connections whose last request is answered. */
 void link_flush(struct link *link);
 /* Takes over the round trip of the last ping. */

@@ -14,11 +14,11 @@
 
 /* ---- where it is and where it was ---- */
 
-static struct client_flight *find_flight(struct client_request *request)
+static struct client_attempt *find_attempt(struct client_request *request)
 {
-    for (size_t i = 0; i < CLIENT_FLIGHTS_MAX; i++)
-        if (request->flights[i].conn != NULL)
-            return &request->flights[i];
+    for (size_t i = 0; i < CLIENT_ATTEMPTS_MAX; i++)
+        if (request->attempts[i].conn != NULL)
+            return &request->attempts[i];
     return NULL;
 }
 
@@ -41,14 +41,14 @@ static bool used_up(const struct client_request *request)
 
 static void give(struct client_request *request, struct link *link, uint64_t now)
 {
-    struct client_flight *flight = request->flights;
+    struct client_attempt *attempt = request->attempts;
 
-    while (flight->conn != NULL)
-        flight++;
-    assert(flight < request->flights + CLIENT_FLIGHTS_MAX);
-    flight->request = request;
+    while (attempt->conn != NULL)
+        attempt++;
+    assert(attempt < request->attempts + CLIENT_ATTEMPTS_MAX);
+    attempt->request = request;
     remember(request, link);
-    link_put(link, flight, now);
+    link_put(link, attempt, now);
 }
 
 /* ---- queue ---- */
@@ -174,8 +174,8 @@ int route_open(struct client *client, struct client_request *request, const stru
 
 void route_forget(struct client *client, struct client_request *request)
 {
-    for (struct client_flight *flight; (flight = find_flight(request)) != NULL;)
-        conn_take(flight);
+    for (struct client_attempt *attempt; (attempt = find_attempt(request)) != NULL;)
+        conn_take(attempt);
     if (request->waiting)
         wait_end(client, request);
     deadlines_remove(&client->deadlines, request);
@@ -247,11 +247,11 @@ static bool is_final(enum operation_status status)
     return status == STATUS_OK || status == STATUS_REFUSED;
 }
 
-void route_answer(struct client *client, struct link *link, struct client_flight *flight,
+void route_answer(struct client *client, struct link *link, struct client_attempt *attempt,
                   const struct msg_answer *answer)
 {
     static const struct outcome unavailable = {.status = STATUS_UNAVAILABLE};
-    struct client_request *request = flight->request;
+    struct client_request *request = attempt->request;
     const struct outcome *outcome = answer != NULL ? &answer->outcome : &unavailable;
 
     if (answer != NULL && answer->key_count > 0 && request->on_part != NULL &&
@@ -259,11 +259,11 @@ void route_answer(struct client *client, struct link *link, struct client_flight
         outcome = &unavailable;
     else if (answer != NULL && answer->more)
         return;
-    conn_take(flight);
+    conn_take(attempt);
     if (outcome->status == STATUS_REFUSED && request->operation.kind != OP_KEYS)
         client_grants_stir(client, link);
     if (!is_final(outcome->status)) {
-        if (find_flight(request) != NULL)
+        if (find_attempt(request) != NULL)
             return;
         bool unable = outcome != &unavailable && outcome->status == STATUS_UNAVAILABLE;
         if (outcome->status != STATUS_EXPIRED && retry(client, request, link, unable))
@@ -277,14 +277,14 @@ void route_answer(struct client *client, struct link *link, struct client_flight
 /* The request only moves, the lost server works no longer: no budget, which would fail requests exactly when
  * the second server is needed. One that loses channel after channel rests in between, and CLIENT_LOST_MAX
  * bounds what it can do to a fleet. */
-bool route_lost(struct client *client, struct link *link, struct client_flight *flight)
+bool route_lost(struct client *client, struct link *link, struct client_attempt *attempt)
 {
-    struct client_request *request = flight->request;
+    struct client_request *request = attempt->request;
     uint64_t now = clock_ns();
 
-    if (flight->sent_ns != 0)
+    if (attempt->sent_ns != 0)
         request->lost++;
-    if (find_flight(request) != NULL)
+    if (find_attempt(request) != NULL)
         return false; /* it is already with another server */
     if (request->only != NULL || used_up(request) || request->deadline_ns <= now) {
         route_fail(client, request);
@@ -303,13 +303,13 @@ bool route_lost(struct client *client, struct link *link, struct client_flight *
 
 static void expire(struct client *client, struct client_request *request, uint64_t now)
 {
-    for (size_t i = 0; i < CLIENT_FLIGHTS_MAX; i++) {
-        struct client_flight *flight = &request->flights[i];
-        if (flight->conn == NULL)
+    for (size_t i = 0; i < CLIENT_ATTEMPTS_MAX; i++) {
+        struct client_attempt *attempt = &request->attempts[i];
+        if (attempt->conn == NULL)
             continue;
-        struct link *link = flight->conn->user;
+        struct link *link = attempt->conn->user;
         counter_add(&link->setup.stats->timeouts, 1);
-        if (flight->sent_ns != 0 && link_silent(link, flight->sent_ns))
+        if (attempt->sent_ns != 0 && link_silent(link, attempt->sent_ns))
             link_set_stalled(link, now);
     }
     route_fail(client, request);
@@ -321,14 +321,14 @@ static bool shows_life(const struct link *link, uint64_t since_ns)
     return !link_silent(link, since_ns) || link_in_flight(link) == 0;
 }
 
-/* A second server for REQUEST, whose first one at FLIGHT has had its time. The budget does not count when the
- * first answers nobody and the second does: then nothing is doubled. */
-static void hedge(struct client *client, struct client_request *request, struct client_flight *flight,
+/* A second server for REQUEST, whose first one at ATTEMPT has had its time. The budget does not count when
+ * the first answers nobody and the second does: then nothing is doubled. */
+static void hedge(struct client *client, struct client_request *request, struct client_attempt *attempt,
                   uint64_t now)
 {
-    struct link *first = flight->conn->user;
-    bool unsent = flight->sent_ns == 0;
-    bool silent = !unsent && link_silent(first, flight->sent_ns);
+    struct link *first = attempt->conn->user;
+    bool unsent = attempt->sent_ns == 0;
+    bool silent = !unsent && link_silent(first, attempt->sent_ns);
 
     if (silent) {
         link_set_stalled(first, now);
@@ -337,11 +337,11 @@ static void hedge(struct client *client, struct client_request *request, struct 
     struct link *second = choice_find(client, request, now);
     if (second == NULL)
         return;
-    bool free_of_charge = unsent || (silent && shows_life(second, flight->sent_ns));
+    bool free_of_charge = unsent || (silent && shows_life(second, attempt->sent_ns));
     if (!free_of_charge && !budget_take(&client->budget, now))
         return;
     if (unsent)
-        conn_take(flight);
+        conn_take(attempt);
     else
         request->hedged = true;
     counter_add(&first->setup.stats->retried, 1);
@@ -350,15 +350,15 @@ static void hedge(struct client *client, struct client_request *request, struct 
 }
 
 /* When to look again: half of the time the present server has, or of what is left. */
-static uint64_t next_look(const struct client_request *request, const struct client_flight *flight,
+static uint64_t next_look(const struct client_request *request, const struct client_attempt *attempt,
                           uint64_t now)
 {
     uint64_t end = request->deadline_ns;
 
     if (request->hedged || used_up(request))
         return end;
-    if (flight != NULL && flight->sent_ns != 0) {
-        uint64_t half = flight->sent_ns + (end - flight->sent_ns + 1) / 2;
+    if (attempt != NULL && attempt->sent_ns != 0) {
+        uint64_t half = attempt->sent_ns + (end - attempt->sent_ns + 1) / 2;
         if (half > now)
             return half;
     }
@@ -374,14 +374,14 @@ void route_due(struct client *client, struct client_request *request, uint64_t n
         expire(client, request, now_ns);
         return;
     }
-    struct client_flight *flight = find_flight(request);
-    bool had_time = flight != NULL &&
-                    (flight->sent_ns == 0 || now_ns - flight->sent_ns >= request->deadline_ns - now_ns);
-    if (flight == NULL && !request->waiting) { /* its rest is over */
+    struct client_attempt *attempt = find_attempt(request);
+    bool had_time = attempt != NULL &&
+                    (attempt->sent_ns == 0 || now_ns - attempt->sent_ns >= request->deadline_ns - now_ns);
+    if (attempt == NULL && !request->waiting) { /* its rest is over */
         wait_last(client, request);
         route_wake(client);
     }
     if (had_time && !request->hedged && !used_up(request))
-        hedge(client, request, flight, now_ns);
-    deadlines_move(&client->deadlines, request, next_look(request, find_flight(request), now_ns));
+        hedge(client, request, attempt, now_ns);
+    deadlines_move(&client->deadlines, request, next_look(request, find_attempt(request), now_ns));
 }

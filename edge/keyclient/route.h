@@ -76,11 +76,12 @@ void route_fail(struct client *client, struct client_request *request);
 /* Has the loop send what is queued before it sleeps. Idle handles run before prepare handles, in which the
  * channels write: what is given to them there would stay until the next event. */
 void route_wake(struct client *client);
-/* An answer to FLIGHT came through LINK; NULL when it was malformed. */
-void route_answer(struct client *client, struct link *link, struct client_flight *flight,
+/* An answer to ATTEMPT came through LINK; NULL when it was malformed. */
+void route_answer(struct client *client, struct link *link, struct client_attempt *attempt,
                   const struct msg_answer *answer);
-/* FLIGHT, already taken out of its connection, lost its channel. True when its request will be sent again. */
-bool route_lost(struct client *client, struct link *link, struct client_flight *flight) MUST_USE;
+/* ATTEMPT, already taken out of its connection, lost its channel. True when its request will be sent again.
+ */
+bool route_lost(struct client *client, struct link *link, struct client_attempt *attempt) MUST_USE;
 /* Something is due for REQUEST, the first of the deadlines: its end, or a second server. */
 void route_due(struct client *client, struct client_request *request, uint64_t now_ns);
 

@@ -5,7 +5,7 @@
 void audit_follow_file(struct audit_follow *follow, bool anywhere)
 {
     follow->records = follow->lines = 0;
-    follow->quotas_due = 0;
+    follow->quota_replay_due = 0;
     follow->headed = follow->closed = follow->skipping = false;
     follow->checkpoint.length = 0;
     follow->anywhere = anywhere;
@@ -16,7 +16,7 @@ void audit_follow_file(struct audit_follow *follow, bool anywhere)
 
 bool audit_follow_is_ready(const struct audit_follow *follow)
 {
-    return follow->headed && follow->quotas_due == 0;
+    return follow->headed && follow->quota_replay_due == 0;
 }
 
 static void note_wound(struct audit_follow *follow, const char *what)
@@ -38,16 +38,16 @@ static void note_record(struct audit_follow *follow, const struct audit_record *
     follow->records++;
     if (record->type == AUDIT_SEGMENT) {
         follow->headed = true;
-        follow->quotas_due = record->quotas;
+        follow->quota_replay_due = record->quotas;
         memcpy(follow->public_key, record->public_key, sizeof follow->public_key);
-    } else if (follow->quotas_due > 0) {
-        follow->quotas_due = of_head ? follow->quotas_due - 1 : 0;
+    } else if (follow->quota_replay_due > 0) {
+        follow->quota_replay_due = of_head ? follow->quota_replay_due - 1 : 0;
     }
     if (record->type == AUDIT_CHECKPOINT)
         follow->checkpoint_seq = record->seq;
     follow->closed = record->type == AUDIT_ROTATE;
     follow->epoch_ms = later(follow->epoch_ms, later(record->epoch_ms, record->time_ms));
-    bool wanted = record->type == AUDIT_USE || (of_head && follow->quotas_wanted);
+    bool wanted = record->type == AUDIT_USE || (of_head && follow->quota_replay_wanted);
     if (follow->on_record != NULL && wanted)
         follow->on_record(follow->context, record, follow->epoch_ms);
 }

@@ -20,11 +20,11 @@ struct audit_wound {
 
 struct audit_follow {
     struct audit_hasher *hasher; /* borrowed */
-    /* Is told of every `use` that is read, and of every `quota` and `rate` while `quotas_wanted`, with the
-     * `epoch_ms` that was reached by then; may be NULL. */
+    /* Is told of every `use` that is read, and of every `quota` and `rate` while `quota_replay_wanted`, with
+     * the `epoch_ms` that was reached by then; may be NULL. */
     void (*on_record)(void *context, const struct audit_record *record, uint64_t epoch_ms);
     void *context;
-    bool quotas_wanted;
+    bool quota_replay_wanted;
     struct audit_link anchor; /* a record that was noted elsewhere and must be like that; seq 0 = none */
 
     struct audit_link link;               /* the last record that fits */
@@ -32,7 +32,7 @@ struct audit_follow {
     uint64_t checkpoint_seq;              /* of the last checkpoint; 0 = none was seen */
     uint8_t public_key[SIGN_PUBLIC_SIZE]; /* of this file */
     uint64_t records, lines;              /* of this file; the first are those that fit */
-    uint64_t quotas_due;                  /* records of its head part that are still to come */
+    uint64_t quota_replay_due;            /* records of its head part that are still to come */
     bool headed;                          /* its head was read */
     bool closed;                          /* it ends with a `rotate` */
     bool anywhere;                        /* nothing is known of what comes before this file */

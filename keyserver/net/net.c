@@ -6,8 +6,8 @@
 #include "common/process.h"
 #include "common/sandbox.h"
 #include "common/secret.h"
+#include "keyserver/net/admission.h"
 #include "keyserver/net/control.h"
-#include "keyserver/net/door.h"
 #include "keyserver/net/server_status.h"
 #include "keyserver/rules/authorized_snapshot.h"
 
@@ -20,7 +20,7 @@ struct net {
     struct authorized *coming;          /* owned; what the next vault goes by; NULL = the same */
     uv_loop_t loop;
     struct service *service; /* owned */
-    struct door door;
+    struct admission admission;
     struct channel_listener *listeners[SERVER_LISTENERS_MAX]; /* owned */
     struct admin *admin;                                      /* owned; NULL = none */
     struct server_status status;
@@ -90,7 +90,7 @@ static void change_edges(struct net *net)
     if (net->coming == NULL)
         return;
     net->authorized = net->coming;
-    net->door.authorized = net->authorized;
+    net->admission.authorized = net->authorized;
     net->coming = NULL;
     for (size_t i = 0; i < SERVER_LISTENERS_MAX; i++) {
         if (net->listeners[i] != NULL)
@@ -190,14 +190,14 @@ static int start_listeners(struct net *net, const int *fds, size_t count, struct
 {
     struct channel_listener_settings settings;
 
-    net->door = (struct door){.service = net->service,
-                              .authorized = net->authorized,
-                              .authorized_file = net->config->authorized_edges};
-    door_settings(&settings, net->config);
+    net->admission = (struct admission){.service = net->service,
+                                        .authorized = net->authorized,
+                                        .authorized_file = net->config->authorized_edges};
+    admission_settings(&settings, net->config);
     settings.turns = service_turns(net->service);
     for (size_t i = 0; i < count; i++) {
         int r = channel_listener_start(&net->listeners[i], &net->loop, fds[i], net->identity, &settings,
-                                       &door_handlers, &net->door);
+                                       &admission_handlers, &net->admission);
         if (r != 0)
             return fault_set(fault, r, "a listener cannot be served: %s", err_string(r));
     }

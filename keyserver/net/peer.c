@@ -10,7 +10,7 @@
 #define ANSWERS_FIRST     8
 #define CHANNEL_NAME_SIZE 8 /* bytes */
 
-struct peer *peer_new(struct channel *channel, struct account *account, uint32_t in_flight_max,
+struct peer *peer_new(struct channel *channel, struct edge_state *edge_state, uint32_t in_flight_max,
                       struct net_counters *counters, const struct peer_handlers *handlers, void *user)
 {
     struct peer *peer = calloc(1, sizeof *peer);
@@ -18,7 +18,7 @@ struct peer *peer_new(struct channel *channel, struct account *account, uint32_t
     if (peer == NULL)
         return NULL;
     peer->channel = channel;
-    peer->account = account;
+    peer->edge_state = edge_state;
     peer->in_flight_max = in_flight_max;
     peer->counters = counters;
     peer->handlers = handlers;
@@ -54,7 +54,7 @@ static void log_connected(const struct peer *peer)
     char name[2 * CHANNEL_NAME_SIZE + 1];
 
     log_event(LOG_INFO, "edge_connected", "edge=%s address=%s channel=%s software=\"%s\"",
-              peer->account->name, peer->address, channel_name(peer, name), peer->software);
+              peer->edge_state->name, peer->address, channel_name(peer, name), peer->software);
 }
 
 /* A stable word for what ended a channel from below. */
@@ -80,7 +80,7 @@ void peer_log_end(const struct peer *peer, int why)
     char name[2 * CHANNEL_NAME_SIZE + 1];
 
     log_event(LOG_INFO, "edge_disconnected", "edge=%s address=%s channel=%s reason=%s requests=%llu open=%u",
-              peer->account->name, peer->address, channel_name(peer, name),
+              peer->edge_state->name, peer->address, channel_name(peer, name),
               peer->why != NULL ? peer->why : end_word(why), (unsigned long long)peer->requests,
               peer->open.count);
 }
@@ -265,7 +265,7 @@ static int take_hello(struct peer *peer, const struct msg_hello *theirs)
     if (msg_version_choose(&ours, theirs) < 0) {
         log_event(LOG_WARN, "edge_version",
                   "edge=%s address=%s versions=%u-%u ours=%u-%u hint=\"update the older of the two\"",
-                  peer->account->name, peer->address, theirs->version_min, theirs->version_max,
+                  peer->edge_state->name, peer->address, theirs->version_min, theirs->version_max,
                   ours.version_min, ours.version_max);
         peer_close(peer, "version");
         return 0;
@@ -316,7 +316,7 @@ void peer_message(struct peer *peer, const uint8_t *bytes, size_t length)
         return;
     }
     counter_add(&peer->counters->malformed_messages, 1);
-    log_event(LOG_WARN, "edge_malformed", "edge=%s address=%s bytes=%zu error=\"%s\"", peer->account->name,
+    log_event(LOG_WARN, "edge_malformed", "edge=%s address=%s bytes=%zu error=\"%s\"", peer->edge_state->name,
               peer->address, length, err_string(r));
     peer_close(peer, "malformed");
 }

@@ -6,7 +6,7 @@
 #ifndef KEYSERVER_NET_PEER_H
 #define KEYSERVER_NET_PEER_H
 
-#include "keyserver/net/account.h"
+#include "keyserver/net/edge_state.h"
 #include "keyserver/net/net_counters.h"
 #include "keyserver/net/requests.h"
 #include "proto/msg.h"
@@ -23,8 +23,8 @@ struct peer_handlers {
 
 struct peer {
     struct channel *channel;       /* borrowed; outlives the peer */
-    struct account *account;       /* borrowed; who it is, and what it has in all */
-    struct peer *beside;           /* the next channel of the same account */
+    struct edge_state *edge_state; /* borrowed; who it is, and what it has in all */
+    struct peer *beside;           /* the next channel of the same edge */
     struct net_counters *counters; /* borrowed */
     const struct peer_handlers *handlers;
     void *user;                /* borrowed */
@@ -34,7 +34,7 @@ struct peer {
     struct peer *after;
     struct peer *next_gathered; /* the owner's list of peers to flush */
     bool gathered;              /* in that list */
-    size_t unsent;              /* its part of the account's */
+    size_t unsent;              /* its part of the edge's */
     uint32_t in_flight_max;     /* told in our hello */
     uint64_t since_ns;          /* connected */
     uint64_t requests;          /* received */
@@ -50,7 +50,7 @@ struct peer {
 };
 
 /* A peer of ACCOUNT for a channel that has just opened. NULL without memory. */
-struct peer *peer_new(struct channel *channel, struct account *account, uint32_t in_flight_max,
+struct peer *peer_new(struct channel *channel, struct edge_state *edge_state, uint32_t in_flight_max,
                       struct net_counters *counters, const struct peer_handlers *handlers, void *user);
 /* Says in the log that its channel ended, for the reason WHY of channel_handlers.on_close. */
 void peer_log_end(const struct peer *peer, int why);

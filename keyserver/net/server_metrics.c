@@ -63,7 +63,7 @@ static void write_edges(struct buffer *out, const struct server_status *status)
         channels++;
     gauge(out, P "channels", "Open channels.", (double)channels);
     gauge(out, P "connected_edges", "Edges with at least one open channel.",
-          (double)accounts_count(service_accounts(status->service)));
+          (double)edge_states_count(service_edge_states(status->service)));
     total(out, P "channels_accepted_total", "Channels that were authenticated and greeted.",
           &counters->channels_accepted);
     metrics_family(out, P "connections_dropped_total", METRIC_COUNTER,

@@ -110,7 +110,7 @@ static json_t *json_of_peer(const struct peer *peer, uint64_t now)
 {
     uint64_t rtt = channel_rtt_ns(peer->channel);
 
-    return json_pack("{s:s, s:s, s:s, s:f, s:I, s:I, s:I, s:o}", "name", peer->account->name, "address",
+    return json_pack("{s:s, s:s, s:s, s:f, s:I, s:I, s:I, s:o}", "name", peer->edge_state->name, "address",
                      peer->address, "software", peer->software, "connected_seconds",
                      (double)(now - peer->since_ns) / 1e9, "requests", (json_int_t)peer->requests, "refused",
                      (json_int_t)peer->refused, "in_flight", (json_int_t)peer->open.count, "rtt_seconds",

@@ -41,8 +41,8 @@ struct service *service_new(uv_loop_t *loop, const struct server_config *config)
         free(service);
         return NULL;
     }
-    service->crowd.link = service->link;
-    service->crowd.unsent_max = service_unsent_max(config);
+    service->registry.link = service->link;
+    service->registry.unsent_max = service_unsent_max(config);
     uv_check_init(loop, &service->turn); /* these three cannot fail */
     uv_timer_init(loop, &service->sweep);
     uv_timer_init(loop, &service->drain);
@@ -90,7 +90,7 @@ static uint64_t deadline_of(const struct service *service, const struct msg_requ
 int service_submit(struct service *service, struct request *request, const struct msg_request *sent)
 {
     const struct peer *peer = request->peer;
-    const struct slot_origin origin = {.edge_key = peer->account->key,
+    const struct slot_origin origin = {.edge_key = peer->edge_state->key,
                                        .channel_hash = channel_hash(peer->channel),
                                        .from = channel_address(peer->channel)};
     struct wall_request slot;
@@ -116,7 +116,7 @@ static enum operation_status submit(struct service *service, struct peer *peer,
         return STATUS_BUSY;
     int r = waits ? 0 : service_submit(service, entry, request);
     if (r == 0) {
-        peer->account->open++;
+        peer->edge_state->open++;
         if (waits)
             service_want_list(service, peer);
         return STATUS_OK;
@@ -128,10 +128,10 @@ static enum operation_status submit(struct service *service, struct peer *peer,
 /* REQUEST is open no more. */
 static void forget(struct service *service, struct request *request)
 {
-    struct account *account = request->peer->account;
+    struct edge_state *edge_state = request->peer->edge_state;
 
-    account->open--;
-    account->lists -= request->kind == OP_KEYS && request->owner == &request->peer->open;
+    edge_state->open--;
+    edge_state->lists -= request->kind == OP_KEYS && request->owner == &request->peer->open;
     requests_remove(service->requests, request);
 }
 
@@ -150,7 +150,7 @@ static void on_request(struct peer *peer, const struct msg_request *request, uin
         status = STATUS_REFUSED;
     else if (service->draining)
         status = STATUS_UNAVAILABLE;
-    else if (peer->account->open >= peer->in_flight_max) /* over all of the edge's channels */
+    else if (peer->edge_state->open >= peer->in_flight_max) /* over all of the edge's channels */
         status = STATUS_BUSY;
     else
         status = submit(service, peer, request, received_ns);
@@ -176,7 +176,7 @@ static void on_greeted(struct peer *peer, void *user)
 {
     struct service *service = user;
 
-    crowd_greet(&service->crowd, peer);
+    registry_greet(&service->registry, peer);
 }
 
 static const struct peer_handlers peer_handlers = {
@@ -256,7 +256,7 @@ static void on_epoch(const struct wall_answer *answer, void *user)
 {
     struct service *service = user;
 
-    crowd_give_epoch(&service->crowd, answer);
+    registry_give_epoch(&service->registry, answer);
 }
 
 static void on_stats(void *user)
@@ -266,7 +266,7 @@ static void on_stats(void *user)
 
     service->heard_ms = clock_ms();
     vault_link_stats(service->link, &stats);
-    crowd_begin_epoch(&service->crowd, stats.epoch);
+    registry_begin_epoch(&service->registry, stats.epoch);
 }
 
 static const struct vault_link_handlers link_handlers = {
@@ -282,7 +282,7 @@ void service_adopt_wall(struct service *service, int fd, enum control_wall_cause
         return;
     }
     service->heard_ms = clock_ms();
-    crowd_begin_epoch(&service->crowd, 0); /* its first figures say which it is in */
+    registry_begin_epoch(&service->registry, 0); /* its first figures say which it is in */
     if (cause == CONTROL_WALL_RESTART)
         counter_add(&service->counters.vault_restarts, 1);
     else if (cause == CONTROL_WALL_RELOAD)
@@ -294,16 +294,16 @@ void service_adopt_wall(struct service *service, int fd, enum control_wall_cause
 struct peer *service_attach(struct service *service, struct channel *channel,
                             const struct authorized_edge *edge)
 {
-    struct account *account = service->draining ? NULL : crowd_admit(&service->crowd, edge);
+    struct edge_state *edge_state = service->draining ? NULL : registry_admit(&service->registry, edge);
 
-    if (account == NULL)
+    if (edge_state == NULL)
         return NULL;
-    struct peer *peer = peer_new(channel, account, (uint32_t)service->config->in_flight_per_edge,
+    struct peer *peer = peer_new(channel, edge_state, (uint32_t)service->config->in_flight_per_edge,
                                  &service->counters, &peer_handlers, service);
     if (peer != NULL)
-        crowd_enter(&service->crowd, peer);
+        registry_enter(&service->registry, peer);
     else
-        crowd_turn_away(&service->crowd, account);
+        registry_turn_away(&service->registry, edge_state);
     return peer;
 }
 
@@ -334,16 +334,16 @@ void service_detach(struct service *service, struct peer *peer)
             at = &(*at)->next_gathered;
         *at = peer->next_gathered;
     }
-    if (peer->account->channels == 1)
-        service_drop_account(service, peer->account);
-    crowd_leave(&service->crowd, peer);
+    if (peer->edge_state->channels == 1)
+        service_drop_edge_state(service, peer->edge_state);
+    registry_leave(&service->registry, peer);
     peer_free(peer);
 }
 
 void service_revoke(struct service *service, const struct authorized *edges, const struct authorized *before)
 {
-    for (struct peer *peer = service->crowd.peers; peer != NULL; peer = peer->after) {
-        const char *why = crowd_revoked(peer, edges, before);
+    for (struct peer *peer = service->registry.peers; peer != NULL; peer = peer->after) {
+        const char *why = registry_revoked(peer, edges, before);
         if (why == NULL)
             continue;
         peer_close(peer, why);
@@ -354,9 +354,9 @@ void service_revoke(struct service *service, const struct authorized *edges, con
 /* ---- the turn of the loop ---- */
 
 /* An edge that lets answers pile up, over all of its channels, loses the one that it reads least. */
-static void limit_unread(struct service *service, struct peer *peer)
+static void rate_limit_unread(struct service *service, struct peer *peer)
 {
-    struct peer *slowest = crowd_find_slowest(&service->crowd, peer);
+    struct peer *slowest = registry_find_slowest(&service->registry, peer);
 
     if (slowest == NULL)
         return;
@@ -372,7 +372,7 @@ static void flush_peers(struct service *service)
         service->gathered = peer->next_gathered;
         peer->gathered = false;
         peer_flush(peer);
-        limit_unread(service, peer);
+        rate_limit_unread(service, peer);
         if (peer->closing) /* it will not hear the rest */
             cancel_all(service, peer);
     }
@@ -425,7 +425,7 @@ void service_free(struct service *service)
 {
     if (service == NULL)
         return;
-    assert(service->crowd.peers == NULL && service->link == NULL);
+    assert(service->registry.peers == NULL && service->link == NULL);
     requests_free(service->requests);
     free(service);
 }

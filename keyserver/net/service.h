@@ -57,7 +57,7 @@ uint64_t service_vault_silent_ms(const struct service *service);
 /* True when there is a vault that has its keys, and it is not silent. */
 bool service_vault_serves(const struct service *service);
 const struct vault_link *service_link(const struct service *service);
-const struct accounts *service_accounts(const struct service *service);
+const struct edge_states *service_edge_states(const struct service *service);
 const struct peer *service_peers(const struct service *service); /* the first; follow `after` */
 size_t service_open(const struct service *service);              /* requests being worked on */
 bool service_draining(const struct service *service);

@@ -2,7 +2,7 @@
 
 static void close_peers(struct service *service, const char *why)
 {
-    for (struct peer *peer = service->crowd.peers; peer != NULL; peer = peer->after)
+    for (struct peer *peer = service->registry.peers; peer != NULL; peer = peer->after)
         peer_close(peer, why);
 }
 
@@ -14,7 +14,7 @@ void service_drain_check(struct service *service)
         service->drain_over = true;
         close_peers(service, "draining");
     }
-    if (service->drain_over && service->crowd.peers == NULL && service->on_drained != NULL) {
+    if (service->drain_over && service->registry.peers == NULL && service->on_drained != NULL) {
         void (*on_drained)(void *user) = service->on_drained;
         service->on_drained = NULL;
         on_drained(service->drained_user);
@@ -27,7 +27,7 @@ static void on_drain_deadline(uv_timer_t *timer)
     struct request *request;
     size_t count = 0;
 
-    for (struct peer *peer = service->crowd.peers; peer != NULL; peer = peer->after) {
+    for (struct peer *peer = service->registry.peers; peer != NULL; peer = peer->after) {
         while ((request = requests_first(service->requests, &peer->open)) != NULL ||
                (request = requests_first(service->requests, &peer->lists)) != NULL) {
             service_give_up(service, request, STATUS_UNAVAILABLE, true);

@@ -22,14 +22,14 @@ const struct vault_link *service_link(const struct service *service)
     return service->link;
 }
 
-const struct accounts *service_accounts(const struct service *service)
+const struct edge_states *service_edge_states(const struct service *service)
 {
-    return &service->crowd.accounts;
+    return &service->registry.edge_states;
 }
 
 const struct peer *service_peers(const struct service *service)
 {
-    return service->crowd.peers;
+    return service->registry.peers;
 }
 
 size_t service_open(const struct service *service)

@@ -4,7 +4,7 @@
 #ifndef KEYSERVER_NET_SERVICE_INSIDE_H
 #define KEYSERVER_NET_SERVICE_INSIDE_H
 
-#include "keyserver/net/crowd.h"
+#include "keyserver/net/registry.h"
 #include "keyserver/net/service.h"
 
 struct service {
@@ -13,15 +13,15 @@ struct service {
     struct requests *requests;          /* owned */
     struct vault_link *link;            /* owned */
     struct net_counters counters;
-    uint64_t now_ns;    /* of clock_ns(), as answers are taken */
-    uint64_t heard_ms;  /* of clock_ms(): a vault's last sign of life */
-    struct crowd crowd; /* every channel that is open */
+    uint64_t now_ns;          /* of clock_ns(), as answers are taken */
+    uint64_t heard_ms;        /* of clock_ms(): a vault's last sign of life */
+    struct registry registry; /* every channel that is open */
     struct channel_turns turns;
-    struct peer *gathered;   /* those with answers to flush */
-    struct account *wanting; /* those with lists of keys that wait for their turn */
-    uv_check_t turn;         /* after the events of a turn: everything leaves in batches */
-    uv_timer_t sweep;        /* runs while a request is open */
-    uv_timer_t drain;        /* the deadline */
+    struct peer *gathered;      /* those with answers to flush */
+    struct edge_state *wanting; /* those with lists of keys that wait for their turn */
+    uv_check_t turn;            /* after the events of a turn: everything leaves in batches */
+    uv_timer_t sweep;           /* runs while a request is open */
+    uv_timer_t drain;           /* the deadline */
     bool draining;
     bool drain_over;                          /* nothing is waited for any more but the channels to close */
     void (*on_vault)(bool there, void *user); /* NULL = nobody watches */
@@ -44,7 +44,7 @@ void service_want_list(struct service *service, struct peer *peer);
 /* Asks the vault for the lists whose turn has come. */
 void service_begin_lists(struct service *service);
 /* ACCOUNT goes. */
-void service_drop_account(struct service *service, struct account *account);
+void service_drop_edge_state(struct service *service, struct edge_state *edge_state);
 
 /* Answers REQUEST with STATUS and forgets it; WANTED_NO_MORE tells the vault so. */
 void service_give_up(struct service *service, struct request *request, enum operation_status status,

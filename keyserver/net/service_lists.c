@@ -7,32 +7,32 @@
 
 void service_want_list(struct service *service, struct peer *peer)
 {
-    struct account *account = peer->account;
+    struct edge_state *edge_state = peer->edge_state;
 
-    if (account->wants_lists)
+    if (edge_state->wants_lists)
         return;
-    account->wants_lists = true;
-    account->wants_after = service->wanting;
-    service->wanting = account;
+    edge_state->wants_lists = true;
+    edge_state->wants_after = service->wanting;
+    service->wanting = edge_state;
 }
 
-void service_drop_account(struct service *service, struct account *account)
+void service_drop_edge_state(struct service *service, struct edge_state *edge_state)
 {
-    if (!account->wants_lists)
+    if (!edge_state->wants_lists)
         return;
-    struct account **at = &service->wanting;
-    while (*at != account)
+    struct edge_state **at = &service->wanting;
+    while (*at != edge_state)
         at = &(*at)->wants_after;
-    *at = account->wants_after;
-    account->wants_lists = false;
+    *at = edge_state->wants_after;
+    edge_state->wants_lists = false;
 }
 
 /* The request for a list that waits for longest, or NULL. */
-static struct request *oldest_of(struct service *service, const struct account *account)
+static struct request *oldest_of(struct service *service, const struct edge_state *edge_state)
 {
     struct request *oldest = NULL;
 
-    for (struct peer *peer = account->peers; peer != NULL; peer = peer->beside) {
+    for (struct peer *peer = edge_state->peers; peer != NULL; peer = peer->beside) {
         struct request *first = requests_first(service->requests, &peer->lists);
         if (first != NULL && (oldest == NULL || first->received_ns < oldest->received_ns))
             oldest = first;
@@ -41,11 +41,11 @@ static struct request *oldest_of(struct service *service, const struct account *
 }
 
 /* A list that alone is longer than the room is begun when nothing is unread. */
-static bool has_room(struct account *account, size_t list_size)
+static bool has_room(struct edge_state *edge_state, size_t list_size)
 {
-    if (account->lists > 0)
+    if (edge_state->lists > 0)
         return false;
-    size_t unsent = crowd_unsent(account);
+    size_t unsent = registry_unsent(edge_state);
     return unsent == 0 || unsent + list_size <= SERVICE_LISTS_UNSENT;
 }
 
@@ -59,28 +59,29 @@ static void begin(struct service *service, struct request *request)
         service_give_up(service, request, r == ERR_BUSY ? STATUS_BUSY : STATUS_UNAVAILABLE, false);
         return;
     }
-    request->peer->account->lists++;
+    request->peer->edge_state->lists++;
     requests_move(service->requests, request, &request->peer->open);
 }
 
 void service_begin_lists(struct service *service)
 {
-    struct account **at = &service->wanting;
+    struct edge_state **at = &service->wanting;
     struct wall_stats stats;
 
     if (*at == NULL)
         return;
     vault_link_stats(service->link, &stats);
     while (*at != NULL) {
-        struct account *account = *at;
+        struct edge_state *edge_state = *at;
         struct request *oldest;
-        while ((oldest = oldest_of(service, account)) != NULL && has_room(account, stats.keys * KEY_SIZE_MAX))
+        while ((oldest = oldest_of(service, edge_state)) != NULL &&
+               has_room(edge_state, stats.keys * KEY_SIZE_MAX))
             begin(service, oldest);
         if (oldest != NULL) {
-            at = &account->wants_after;
+            at = &edge_state->wants_after;
             continue;
         }
-        *at = account->wants_after;
-        account->wants_lists = false;
+        *at = edge_state->wants_after;
+        edge_state->wants_lists = false;
     }
 }

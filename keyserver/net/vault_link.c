@@ -187,7 +187,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     end->lost |= status < 0;
 }
 
-static void limit_ends(struct vault_link *link)
+static void rate_limit_ends(struct vault_link *link)
 {
     size_t count = 1;
     struct wall_end *oldest = link->newest;
@@ -226,7 +226,7 @@ int vault_link_adopt(struct vault_link *link, int fd)
         end_remove(end);
         return ERR_SYSTEM;
     }
-    limit_ends(link);
+    rate_limit_ends(link);
     return 0;
 }
 

@@ -7,7 +7,7 @@
  * `ops=` (default: sign_tls12,sign_tls13,rsa_master; rsa_premaster only where it is listed), `from=`
  * (networks; default: anywhere), `not_before=` and `not_after=` (dates; default: always), `rate=` and
  * `quota=` (uses of all keys together; default: any number). A word that begins with `#` begins a comment.
- * The file holds secrets: its mode is checked. A bad line is reported with file, line and mend. Pure once
+ * The file holds secrets: its mode is checked. A bad line is reported with file, line and hint. Pure once
  * read; immutable, so any thread may look up. */
 #ifndef KEYSERVER_RULES_AUTHORIZED_H
 #define KEYSERVER_RULES_AUTHORIZED_H
@@ -15,7 +15,7 @@
 #include "common/address.h"
 #include "common/date.h"
 #include "common/identity.h"
-#include "keyserver/rules/limit.h"
+#include "keyserver/rules/rate_limit.h"
 #include "proto/operation.h"
 
 #define AUTHORIZED_NAME_MAX 64
@@ -47,7 +47,7 @@ struct authorized_edge {
     struct network *from; /* owned; none = anywhere */
     size_t from_count;
     struct date_span valid;
-    struct limit rate, quota;
+    struct rate_limit rate, quota;
 };
 
 struct authorized;

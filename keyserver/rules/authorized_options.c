@@ -125,16 +125,16 @@ static int parse_not_after(struct authorized_edge *edge, char *value, struct fau
 
 static int parse_rate(struct authorized_edge *edge, char *value, struct fault *fault)
 {
-    return limit_parse_rate(&edge->rate, value) == 0
+    return rate_limit_parse_rate(&edge->rate, value) == 0
                ? 0
-               : fault_set(fault, ERR_CONFIG, "rate= is %s", limit_rate_form);
+               : fault_set(fault, ERR_CONFIG, "rate= is %s", rate_limit_rate_form);
 }
 
 static int parse_quota(struct authorized_edge *edge, char *value, struct fault *fault)
 {
-    return limit_parse_quota(&edge->quota, value) == 0
+    return rate_limit_parse_quota(&edge->quota, value) == 0
                ? 0
-               : fault_set(fault, ERR_CONFIG, "quota= is %s", limit_quota_form);
+               : fault_set(fault, ERR_CONFIG, "quota= is %s", rate_limit_quota_form);
 }
 
 /* ---- all of them ---- */

@@ -16,7 +16,7 @@ int authorized_snapshot_take(const char *file, struct fault *fault)
     int fd = sealed_make("authorized_edges", buffer_bytes(&text), buffer_length(&text));
     if (fd < 0)
         fd = fault_set(fault, fd, "%s: cannot be kept in memory: %s%s", file, strerror(errno),
-                       process_limit_mend(errno));
+                       process_limit_hint(errno));
     buffer_clear(&text);
     return fd;
 }

@@ -23,7 +23,7 @@ struct policy {
 
 /* ---- from one section to a rule, option by option ---- */
 
-static int take_operations(struct policy_rule *rule, const struct server_key *from)
+static int take_operations(struct policy_rule *rule, const struct key_rules *from)
 {
     enum operation_kind kind;
     for (size_t i = 0; i < from->operations.count; i++) {
@@ -34,20 +34,20 @@ static int take_operations(struct policy_rule *rule, const struct server_key *fr
     return 0;
 }
 
-static int take_modes(struct policy_rule *rule, const struct server_key *from)
+static int take_modes(struct policy_rule *rule, const struct key_rules *from)
 {
     for (size_t i = 0; i < from->modes.count; i++)
         rule->modes |= strcmp(from->modes.item[i], "plain") == 0 ? POLICY_PLAIN : POLICY_BOUND;
     return 0;
 }
 
-static int take_names(struct policy_rule *rule, const struct server_key *from)
+static int take_names(struct policy_rule *rule, const struct key_rules *from)
 {
     rule->names = &from->names;
     return 0;
 }
 
-static int take_from(struct policy_rule *rule, const struct server_key *from)
+static int take_from(struct policy_rule *rule, const struct key_rules *from)
 {
     rule->from = calloc(from->from.count + 1, sizeof *rule->from);
     if (rule->from == NULL)
@@ -58,37 +58,38 @@ static int take_from(struct policy_rule *rule, const struct server_key *from)
     return 0;
 }
 
-static int take_not_before(struct policy_rule *rule, const struct server_key *from)
+static int take_not_before(struct policy_rule *rule, const struct key_rules *from)
 {
-    return from->not_before == NULL ? 0 : server_key_date(&rule->valid.first, from->not_before);
+    return from->not_before == NULL ? 0 : key_rules_date(&rule->valid.first, from->not_before);
 }
 
-static int take_not_after(struct policy_rule *rule, const struct server_key *from)
+static int take_not_after(struct policy_rule *rule, const struct key_rules *from)
 {
-    return from->not_after == NULL ? 0 : server_key_date(&rule->valid.last, from->not_after);
+    return from->not_after == NULL ? 0 : key_rules_date(&rule->valid.last, from->not_after);
 }
 
-static int take_rate(struct policy_rule *rule, const struct server_key *from)
+static int take_rate(struct policy_rule *rule, const struct key_rules *from)
 {
-    return from->rate == NULL ? 0 : limit_parse_rate(&rule->rate, from->rate);
+    return from->rate == NULL ? 0 : rate_limit_parse_rate(&rule->rate, from->rate);
 }
 
-static int take_quota(struct policy_rule *rule, const struct server_key *from)
+static int take_quota(struct policy_rule *rule, const struct key_rules *from)
 {
-    return from->quota == NULL ? 0 : limit_parse_quota(&rule->quota, from->quota);
+    return from->quota == NULL ? 0 : rate_limit_parse_quota(&rule->quota, from->quota);
 }
 
-static int take_rate_per_edge(struct policy_rule *rule, const struct server_key *from)
+static int take_rate_per_edge(struct policy_rule *rule, const struct key_rules *from)
 {
-    return from->rate_per_edge == NULL ? 0 : limit_parse_rate(&rule->rate_per_edge, from->rate_per_edge);
+    return from->rate_per_edge == NULL ? 0 : rate_limit_parse_rate(&rule->rate_per_edge, from->rate_per_edge);
 }
 
-static int take_quota_per_edge(struct policy_rule *rule, const struct server_key *from)
+static int take_quota_per_edge(struct policy_rule *rule, const struct key_rules *from)
 {
-    return from->quota_per_edge == NULL ? 0 : limit_parse_quota(&rule->quota_per_edge, from->quota_per_edge);
+    return from->quota_per_edge == NULL ? 0
+                                        : rate_limit_parse_quota(&rule->quota_per_edge, from->quota_per_edge);
 }
 
-static int (*const takes[KEY_OPTIONS])(struct policy_rule *rule, const struct server_key *from) = {
+static int (*const takes[KEY_OPTIONS])(struct policy_rule *rule, const struct key_rules *from) = {
     [KEY_OPERATIONS] = take_operations,
     [KEY_MODES] = take_modes,
     [KEY_NAMES] = take_names,
@@ -130,13 +131,13 @@ static int check_modes(const struct policy_rule *rule, struct fault *fault)
 }
 
 /* What SECTION leaves unset is as in COMMON. The values were checked where they were read. */
-static int compile(struct policy_rule *rule, const struct server_key *section,
-                   const struct server_key *common, struct fault *fault)
+static int compile(struct policy_rule *rule, const struct key_rules *section, const struct key_rules *common,
+                   struct fault *fault)
 {
     struct fault why;
     *rule = (struct policy_rule){.title = section->title, .valid = DATE_ALWAYS};
     for (size_t i = 0; i < KEY_OPTIONS; i++) {
-        const struct server_key *from = section->place[i] != NULL ? section : common;
+        const struct key_rules *from = section->place[i] != NULL ? section : common;
         int err = takes[i](rule, from);
         if (err != 0)
             return fail(rule, err, err_string(err), fault);
@@ -167,8 +168,8 @@ static int compare_title(const void *title, const void *entry)
     return strcmp(title, ((const struct entry *)entry)->title);
 }
 
-static int add_section(struct policy *policy, const struct server_key *section,
-                       const struct server_key *common, struct fault *fault)
+static int add_section(struct policy *policy, const struct key_rules *section, const struct key_rules *common,
+                       struct fault *fault)
 {
     struct entry *entry = &policy->sections[policy->count];
     entry->title = strdup(section->title);
@@ -192,10 +193,10 @@ static int sort(struct policy *policy, struct fault *fault)
     return 0;
 }
 
-int policy_new(struct policy **out, const struct server_key *common, const struct config_sections *keys,
+int policy_new(struct policy **out, const struct key_rules *common, const struct config_sections *keys,
                struct fault *fault)
 {
-    const struct server_key *sections = keys->item;
+    const struct key_rules *sections = keys->item;
     struct policy *policy = calloc(1, sizeof *policy);
     if (policy != NULL)
         policy->sections = calloc(keys->count + 1, sizeof *policy->sections);

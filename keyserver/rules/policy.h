@@ -7,8 +7,8 @@
 
 #include "common/address.h"
 #include "common/date.h"
-#include "keyserver/rules/limit.h"
-#include "keyserver/rules/server_keys.h"
+#include "keyserver/rules/key_rules.h"
+#include "keyserver/rules/rate_limit.h"
 #include "proto/operation.h"
 
 /* How RSA key exchange is served, as bits. */
@@ -25,16 +25,16 @@ struct policy_rule {
     struct network *from;               /* owned; none = any */
     size_t from_count;
     struct date_span valid;
-    struct limit rate, quota;                   /* of the key, over all edges */
-    struct limit rate_per_edge, quota_per_edge; /* of each edge on the key */
+    struct rate_limit rate, quota;                   /* of the key, over all edges */
+    struct rate_limit rate_per_edge, quota_per_edge; /* of each edge on the key */
     const char *place[KEY_OPTIONS]; /* borrowed; where each of it was set, "server.conf:14"; NULL: nowhere */
 };
 
 struct policy;
 
-/* Compiles what holds for every key (COMMON) and the sections of single keys (KEYS, of struct server_key),
+/* Compiles what holds for every key (COMMON) and the sections of single keys (KEYS, of struct key_rules),
  * both borrowed as long as the policy is. ERR_CONFIG with a fault for what contradicts itself. */
-int policy_new(struct policy **out, const struct server_key *common, const struct config_sections *keys,
+int policy_new(struct policy **out, const struct key_rules *common, const struct config_sections *keys,
                struct fault *fault) MUST_USE;
 void policy_free(struct policy *policy); /* NULL is allowed */
 

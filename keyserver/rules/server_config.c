@@ -110,10 +110,10 @@ const struct config_option server_config_table[] = {
     {.name = "access_log", .type = CONFIG_BOOL, .offset = FIELD(access_log), .fallback = "on",
      .help = "One line a use of a key, beside its record in the audit log."},
     {.name = "key_default", .type = CONFIG_SECTION, .offset = FIELD(key_default),
-     .options = server_key_default_table,
+     .options = key_rules_default_table,
      .help = "What every key may be used for, unless its own section says otherwise: key NAME { … }."},
-    {.name = "key", .type = CONFIG_SECTIONS, .offset = FIELD(key_sections), .options = server_key_table,
-     .size = sizeof(struct server_key),
+    {.name = "key", .type = CONFIG_SECTIONS, .offset = FIELD(key_sections), .options = key_rules_table,
+     .size = sizeof(struct key_rules),
      .help = "The same of one key, by its file's name without extension, or its id in hex."},
     {.name = "audit", .type = CONFIG_SECTION, .offset = FIELD(audit), .options = audit_table,
      .help = "The record of every use of a key."},
@@ -149,7 +149,7 @@ const char *server_config_file(void)
 /* One of the two, so that nobody has to know which counts. */
 static int check_passphrases(const struct server_config *config, const char *file, struct fault *fault)
 {
-    const struct server_key *sections = config->key_sections.item, *both = NULL;
+    const struct key_rules *sections = config->key_sections.item, *both = NULL;
     if (config->key_default.passphrase_file != NULL && config->key_default.passphrase_credential != NULL)
         both = &config->key_default;
     for (size_t i = 0; i < config->key_sections.count && both == NULL; i++)
@@ -203,7 +203,7 @@ static int check_addresses(const struct server_config *config, const char *file,
 }
 
 /* Keys may have one passphrase together, but the file is for nothing else. */
-static int check_passphrase_file(const struct server_config *config, const struct server_key *section,
+static int check_passphrase_file(const struct server_config *config, const struct key_rules *section,
                                  const char *file, struct fault *fault)
 {
     char option[sizeof "passphrase_file of key " + CONFIG_TITLE_MAX];
@@ -223,7 +223,7 @@ static int check_secrets(const struct server_config *config, const char *file, s
     const struct identity_file secrets[] = {{"identity", config->identity},
                                             {"group_secret", config->group_secret},
                                             {"key of audit { }", config->audit.key}};
-    const struct server_key *sections = config->key_sections.item;
+    const struct key_rules *sections = config->key_sections.item;
     int err = identity_check_apart(file, secrets, sizeof secrets / sizeof secrets[0], fault);
     if (err == 0)
         err = check_passphrase_file(config, &config->key_default, file, fault);

@@ -5,7 +5,7 @@
 #include "common/config.h"
 #include "common/identity.h"
 #include "common/log.h"
-#include "keyserver/rules/server_keys.h"
+#include "keyserver/rules/key_rules.h"
 
 #define SERVER_DEFAULT_PORT       2407
 #define SERVER_ADMIN_DEFAULT_PORT 2406
@@ -26,32 +26,32 @@ struct server_audit {
 };
 
 struct server_config {
-    struct config_strings listen;  /* "127.0.0.1:2407", "unix:/run/…" */
-    char *admin;                   /* "127.0.0.1:2406"; "off" = none */
-    char *identity;                /* path of the X25519 secret key */
-    char *authorized_edges;        /* path */
-    char *keys;                    /* path of the folder of private keys */
-    char *group_secret;            /* path; made at first start */
-    int secret_files;              /* enum closed_readers: who may read what is secret; their owner */
-    char *user;                    /* to become when started as root */
-    int workers;                   /* 0 = one per core */
-    int queue_max;                 /* requests waiting in the vault before it answers busy; 4,096 */
-    int in_flight_per_edge;        /* open requests of one edge; 4,096 */
-    uint64_t epoch;                /* ms: how long bound mode uses one epoch key; 30,000 */
-    uint64_t deadline_max;         /* ms: longest a request may wait, whatever the edge asks; 10,000 */
-    uint64_t handshake_timeout;    /* ms: a connection that is not authenticated by then is dropped; 5,000 */
-    uint64_t idle_timeout;         /* ms without a message; 60,000 */
-    uint64_t drain_timeout;        /* ms from SIGTERM to exit at the latest; 10,000 */
-    int half_open_max;             /* 1,024 */
-    int handshakes_per_second;     /* per source address; 50 */
-    int log_level;                 /* enum log_level */
-    int log_format;                /* enum log_format */
-    bool access_log;               /* one line a use of a key; on */
-    int sandbox;                   /* enum sandbox_mode: whether calls that no process makes are refused */
-    int memory;                    /* enum server_memory: what keys that cannot be locked are */
-    bool lanes;                    /* several operations at once where the processor can; on */
-    struct server_key key_default; /* of every key, unless its own section says otherwise */
-    struct config_sections key_sections; /* struct server_key, by name or id of the key */
+    struct config_strings listen; /* "127.0.0.1:2407", "unix:/run/…" */
+    char *admin;                  /* "127.0.0.1:2406"; "off" = none */
+    char *identity;               /* path of the X25519 secret key */
+    char *authorized_edges;       /* path */
+    char *keys;                   /* path of the folder of private keys */
+    char *group_secret;           /* path; made at first start */
+    int secret_files;             /* enum closed_readers: who may read what is secret; their owner */
+    char *user;                   /* to become when started as root */
+    int workers;                  /* 0 = one per core */
+    int queue_max;                /* requests waiting in the vault before it answers busy; 4,096 */
+    int in_flight_per_edge;       /* open requests of one edge; 4,096 */
+    uint64_t epoch;               /* ms: how long bound mode uses one epoch key; 30,000 */
+    uint64_t deadline_max;        /* ms: longest a request may wait, whatever the edge asks; 10,000 */
+    uint64_t handshake_timeout;   /* ms: a connection that is not authenticated by then is dropped; 5,000 */
+    uint64_t idle_timeout;        /* ms without a message; 60,000 */
+    uint64_t drain_timeout;       /* ms from SIGTERM to exit at the latest; 10,000 */
+    int half_open_max;            /* 1,024 */
+    int handshakes_per_second;    /* per source address; 50 */
+    int log_level;                /* enum log_level */
+    int log_format;               /* enum log_format */
+    bool access_log;              /* one line a use of a key; on */
+    int sandbox;                  /* enum sandbox_mode: whether calls that no process makes are refused */
+    int memory;                   /* enum server_memory: what keys that cannot be locked are */
+    bool lanes;                   /* several operations at once where the processor can; on */
+    struct key_rules key_default; /* of every key, unless its own section says otherwise */
+    struct config_sections key_sections; /* struct key_rules, by name or id of the key */
     struct server_audit audit;
     struct {
         char *listen, *admin, *idle_timeout;

@@ -109,11 +109,11 @@ static bool do_epochs(struct desk *desk)
 
 /* ---- requests ---- */
 
-static void refuse(struct desk *desk, const struct wall_request *request, const struct claim *claim,
-                   enum wall_refusal refusal)
+static void refuse(struct desk *desk, const struct wall_request *request,
+                   const struct request_identity *identity, enum wall_refusal refusal)
 {
     desk->stats.refusals[refusal]++;
-    ledger_add_refusal(&desk->ledger, request, claim, refusal);
+    ledger_add_refusal(&desk->ledger, request, identity, refusal);
     answer_status(desk, request->token, request->operation.kind, STATUS_REFUSED);
 }
 
@@ -132,19 +132,19 @@ static void refuse_unrecorded(struct desk *desk, const struct wall_request *requ
     answer_status(desk, request->token, request->operation.kind, STATUS_UNAVAILABLE);
 }
 
-static void answer_busy(struct desk *desk, uint64_t token, const struct claim *claim)
+static void answer_busy(struct desk *desk, uint64_t token, const struct request_identity *identity)
 {
-    ledger_add(&desk->ledger, claim, AUDIT_BUSY, &desk->now);
-    answer_status(desk, token, claim->kind, STATUS_BUSY);
+    ledger_add(&desk->ledger, identity, AUDIT_BUSY, &desk->now);
+    answer_status(desk, token, identity->kind, STATUS_BUSY);
 }
 
 /* Somebody's oldest job made way. */
 static void answer_lost(struct desk *desk, struct job *lost)
 {
     if (lost->cancelled)
-        ledger_add(&desk->ledger, &lost->claim, AUDIT_CANCELLED, &desk->now);
+        ledger_add(&desk->ledger, &lost->identity, AUDIT_CANCELLED, &desk->now);
     else
-        answer_busy(desk, lost->token, &lost->claim);
+        answer_busy(desk, lost->token, &lost->identity);
     wipe(lost, sizeof *lost);
 }
 
@@ -152,14 +152,14 @@ static void enqueue(struct desk *desk, const struct wall_request *request, const
 {
     const struct job order = {.token = request->token,
                               .deadline_ns = request->deadline_ns,
-                              .claim = judgement->claim,
-                              .task = judgement->task};
+                              .identity = judgement->identity,
+                              .input = judgement->input};
     struct job lost UNINITIALIZED;
     int result = workers_submit(desk->workers, &order, &lost);
     if (result == 1)
         answer_lost(desk, &lost);
     else if (result != 0)
-        answer_busy(desk, request->token, &judgement->claim);
+        answer_busy(desk, request->token, &judgement->identity);
 }
 
 /* A list of keys is no use of one: neither recorded nor counted, but it has its turn and its deadline. */
@@ -183,8 +183,8 @@ static void take_operation(struct desk *desk, const struct wall_request *request
     }
     judge_request(&desk->judge, request, &desk->now, &judgement);
     if (judgement.refusal != REFUSAL_NONE)
-        refuse(desk, request, &judgement.claim, judgement.refusal);
-    else if (judgement.claim.kind == OP_KEYS)
+        refuse(desk, request, &judgement.identity, judgement.refusal);
+    else if (judgement.identity.kind == OP_KEYS)
         enqueue_list(desk, request, &judgement);
     else
         enqueue(desk, request, &judgement);
@@ -238,15 +238,15 @@ static enum audit_result result_of(const struct job *job)
 
 static void finish(struct desk *desk, const struct job *job)
 {
-    enum operation_kind kind = job->claim.kind;
+    enum operation_kind kind = job->identity.kind;
     desk->stats.busy_ns[kind] += job->spent_ns;
     desk->stats.faults += job->faulty;
     if (job->faulty)
         log_event(LOG_ERROR, "operation_faulty",
                   "key=%s op=%s hint=\"a result did not pass its check and was not released; is the "
                   "hardware sound?\"",
-                  job->claim.key->name, operation_name(kind));
-    ledger_add(&desk->ledger, &job->claim, result_of(job), &desk->now);
+                  job->identity.key->name, operation_name(kind));
+    ledger_add(&desk->ledger, &job->identity, result_of(job), &desk->now);
     if (!job->cancelled)
         answer(desk, job->token, kind, &job->outcome);
 }
@@ -319,7 +319,7 @@ static uint64_t latest(const struct desk *desk, uint64_t unix_ms)
 void desk_tick(struct desk *desk)
 {
     uint64_t before = desk->now.epoch, unix_ms = clock_unix_ms();
-    desk->now = (struct moment){.mono_ns = clock_ns(), .unix_s = (int64_t)(unix_ms / 1000)};
+    desk->now = (struct now){.mono_ns = clock_ns(), .unix_s = (int64_t)(unix_ms / 1000)};
     desk->now.epoch = epoch_clock_turn(&desk->epochs, latest(desk, unix_ms), desk->now.mono_ns / NS_PER_MS);
     desk->now.reached_s = (int64_t)(desk->epochs.time_ms / 1000);
     tick_audit(desk, unix_ms);

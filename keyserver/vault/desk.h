@@ -21,7 +21,7 @@ struct desk {
     struct listing *listing; /* owned */
     struct ledger ledger;
     struct epoch_clock epochs;
-    struct moment now;
+    struct now now;
     struct outbox outbox;
     struct wall_stats stats;
     uint64_t stats_due_ms; /* of clock_ms() */

@@ -45,7 +45,7 @@ static int load_keys(struct loaded *loaded, const struct keystore *before, enum 
     uint8_t *group_secret = secret_new(32);
     loaded->epoch_secret = secret_new(32);
     int err = group_secret == NULL || loaded->epoch_secret == NULL
-                  ? fault_set(fault, ERR_MEMORY, "no guarded memory%s", process_limit_mend(ENOMEM))
+                  ? fault_set(fault, ERR_MEMORY, "no guarded memory%s", process_limit_hint(ENOMEM))
                   : load_group_secret(group_secret, config->group_secret, use, fault);
     if (err == 0) {
         epoch_secret(loaded->epoch_secret, group_secret, config->epoch);

@@ -6,7 +6,7 @@
 
 #include "keyserver/rules/authorized.h"
 #include "keyserver/rules/policy.h"
-#include "keyserver/vault/judge/rules.h"
+#include "keyserver/vault/judge/rules_digest.h"
 #include "keyserver/vault/keys/keystore.h"
 
 struct loaded {

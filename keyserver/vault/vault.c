@@ -21,11 +21,11 @@
 
 struct vault {
     struct wall wall;
-    struct loaded loaded;  /* owned, unless */
-    bool forked;           /* it came with the fork */
-    struct limits *limits; /* owned */
+    struct loaded loaded; /* owned, unless */
+    bool forked;          /* it came with the fork */
+    struct usage *usage;  /* owned */
     struct hasher hasher;
-    struct quotas quotas;
+    struct quota_replay quotas;
     struct audit *audit;     /* owned; NULL: nothing is recorded */
     struct workers *workers; /* owned */
     struct desk desk;
@@ -55,8 +55,8 @@ static int vault_prepare(struct vault *vault, struct fault *fault)
     if (err != 0)
         return err;
     keystore_number(vault->loaded.keys);
-    vault->limits = limits_new(vault->loaded.edges, vault->loaded.keys, vault->loaded.policy);
-    return vault->limits != NULL ? 0 : fault_set(fault, ERR_MEMORY, "the limits: %s", err_string(ERR_MEMORY));
+    vault->usage = usage_new(vault->loaded.edges, vault->loaded.keys, vault->loaded.policy);
+    return vault->usage != NULL ? 0 : fault_set(fault, ERR_MEMORY, "the limits: %s", err_string(ERR_MEMORY));
 }
 
 static struct audit_time now(void)
@@ -71,8 +71,8 @@ static int open_audit(struct vault *vault, const struct server_config *config, e
     const struct audit_time at = now();
     if (purpose == TO_TRY)
         return audit_try(&config->audit, config->user, &at, fault);
-    int err = quotas_init(&vault->quotas, vault->limits, vault->loaded.edges, vault->loaded.keys,
-                          vault->loaded.policy);
+    int err = quota_replay_init(&vault->quotas, vault->usage, vault->loaded.edges, vault->loaded.keys,
+                                vault->loaded.policy);
     if (err != 0)
         return fault_set(fault, err, "the quotas: %s", err_string(err));
     return audit_open(&vault->audit, &config->audit, config->user, &vault->quotas.audit, &at, fault);
@@ -140,8 +140,8 @@ static void vault_clear(struct vault *vault)
 {
     workers_free(vault->workers);
     audit_close(vault->audit);
-    quotas_clear(&vault->quotas);
-    limits_free(vault->limits);
+    quota_replay_clear(&vault->quotas);
+    usage_free(vault->usage);
     if (!vault->forked || PROCESS_SANITIZED) /* the search for leaks does not look into guarded memory */
         loaded_clear(&vault->loaded);
     desk_clear(&vault->desk);
@@ -204,7 +204,7 @@ static struct judge judge_of(const struct vault *vault)
     return (struct judge){.edges = vault->loaded.edges,
                           .keys = vault->loaded.keys,
                           .policy = vault->loaded.policy,
-                          .limits = vault->limits,
+                          .usage = vault->usage,
                           .epoch_secret = vault->loaded.epoch_secret,
                           .hasher = &vault->hasher};
 }

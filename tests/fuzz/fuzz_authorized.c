@@ -14,17 +14,18 @@ static void must(bool holds)
 }
 
 /* A limit reads back, and lets a first one pass. */
-static void check_limit(const struct authorized_edge *edge, const struct limit *limit,
+static void check_limit(const struct authorized_edge *edge, const struct rate_limit *limit,
                         enum authorized_option option)
 {
-    const struct limit_bucket bucket = {.debt = 0};
-    const struct limit_window window = {.start = 0};
-    char text[LIMIT_TEXT_SIZE];
-    struct limit again;
-    limit_text(text, limit);
-    must(limit_parse_rate(&again, text) == 0 || limit_parse_quota(&again, text) == 0);
+    const struct rate_limit_bucket bucket = {.debt = 0};
+    const struct rate_limit_window window = {.start = 0};
+    char text[RATE_LIMIT_TEXT_SIZE];
+    struct rate_limit again;
+    rate_limit_text(text, limit);
+    must(rate_limit_parse_rate(&again, text) == 0 || rate_limit_parse_quota(&again, text) == 0);
     must(again.count == limit->count && again.seconds == limit->seconds);
-    must(limit_bucket_check(&bucket, limit, UINT64_MAX) && limit_window_check(&window, limit, INT64_MAX / 2));
+    must(rate_limit_bucket_check(&bucket, limit, UINT64_MAX) &&
+         rate_limit_window_check(&window, limit, INT64_MAX / 2));
     must(limit->count == 0 || edge->given & 1u << option);
 }
 

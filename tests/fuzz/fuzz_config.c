@@ -38,7 +38,7 @@ static int load(const struct config_option *table, union config *out, const void
     return err;
 }
 
-static void check_key(const struct server_key *key)
+static void check_key(const struct key_rules *key)
 {
     for (size_t i = 0; i < KEY_OPTIONS; i++)
         must(key->place[i] == NULL || strncmp(key->place[i], "/proc/self/fd/", 14) == 0);
@@ -51,7 +51,7 @@ static void check_policy(const struct server_config *config)
     static const uint8_t id[KEY_ID_SIZE];
     struct fault fault = {{0}};
     struct policy *policy;
-    const struct server_key *sections = config->key_sections.item;
+    const struct key_rules *sections = config->key_sections.item;
     check_key(&config->key_default);
     for (size_t i = 0; i < config->key_sections.count; i++)
         check_key(&sections[i]);

@@ -45,25 +45,25 @@ static void check_tls12(const struct operation *operation, const uint8_t *conten
     must(known && reader_bytes(&r, size) != NULL && reader_done(&r));
 }
 
-static void check_ciphertext(const struct task *task, const struct key *key)
+static void check_ciphertext(const struct crypto_input *input, const struct key *key)
 {
-    must(key->type == KEY_RSA && task->u.exchange.ciphertext_length == key->result_size);
-    must(memcmp(task->u.exchange.ciphertext, key->modulus, key->result_size) < 0);
+    must(key->type == KEY_RSA && input->u.exchange.ciphertext_length == key->result_size);
+    must(memcmp(input->u.exchange.ciphertext, key->modulus, key->result_size) < 0);
 }
 
-static void check_master(const struct operation *operation, const struct task *task,
+static void check_master(const struct operation *operation, const struct crypto_input *input,
                          const struct transcript *seen)
 {
     uint8_t hash[32];
     const uint8_t *begin = operation->u.rsa_master.messages, *end = begin + operation->u.rsa_master.length;
-    must(task->u.exchange.client_version == 0x0303 && seen->session_id > begin &&
+    must(input->u.exchange.client_version == 0x0303 && seen->session_id > begin &&
          seen->session_id + SESSION_ID_SIZE < end);
-    must(memcmp(end - task->u.exchange.ciphertext_length, task->u.exchange.ciphertext,
-                task->u.exchange.ciphertext_length) == 0); /* it is the last there is */
-    must(task->u.exchange.prf_bits == 256 || task->u.exchange.prf_bits == 384);
+    must(memcmp(end - input->u.exchange.ciphertext_length, input->u.exchange.ciphertext,
+                input->u.exchange.ciphertext_length) == 0); /* it is the last there is */
+    must(input->u.exchange.prf_bits == 256 || input->u.exchange.prf_bits == 384);
     sha256(hash, begin, operation->u.rsa_master.length);
-    must((memcmp(hash, task->u.exchange.session_hash, sizeof hash) == 0) ==
-         (task->u.exchange.prf_bits == 256));
+    must((memcmp(hash, input->u.exchange.session_hash, sizeof hash) == 0) ==
+         (input->u.exchange.prf_bits == 256));
 }
 
 /* The operation as it lies in memory, or how to build a transcript. */
@@ -84,7 +84,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
     static bool started;
     struct operation operation;
     struct key key = {.result_size = 256};
-    struct task task;
+    struct crypto_input input;
     struct transcript seen;
     if (!started) {
         must(gate_start() == 0);
@@ -102,16 +102,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
         (operation.kind == OP_SIGN_TLS12 && operation.u.sign_tls12.params_length > KEY_EXCHANGE_PARAMS_MAX) ||
         (operation.kind == OP_RSA_PREMASTER && operation.u.rsa_premaster.ciphertext_length > RSA_MODULUS_MAX))
         return 0; /* the wall's check has refused it */
-    if (gate_pass(&operation, &key, &task, &seen) != REFUSAL_NONE)
+    if (gate_pass(&operation, &key, &input, &seen) != REFUSAL_NONE)
         return 0;
-    must(task.kind == operation.kind);
+    must(input.kind == operation.kind);
     if (operation.kind == OP_SIGN_TLS13)
-        check_tls13(&operation, task.u.sign.content, task.u.sign.length);
+        check_tls13(&operation, input.u.sign.content, input.u.sign.length);
     else if (operation.kind == OP_SIGN_TLS12)
-        check_tls12(&operation, task.u.sign.content, task.u.sign.length);
+        check_tls12(&operation, input.u.sign.content, input.u.sign.length);
     else
-        check_ciphertext(&task, &key);
+        check_ciphertext(&input, &key);
     if (operation.kind == OP_RSA_MASTER)
-        check_master(&operation, &task, &seen);
+        check_master(&operation, &input, &seen);
     return 0;
 }

@@ -26,7 +26,7 @@ static struct hasher hasher;
 static struct keystore *keys;
 static struct authorized *edges;
 static struct policy *policy;
-static struct limits *limits;
+static struct usage *usage;
 
 static void must(bool holds)
 {
@@ -46,7 +46,7 @@ static void write_key(const char *folder, const char *name, EVP_PKEY *pkey)
 
 static void unload(void)
 {
-    limits_free(limits);
+    usage_free(usage);
     policy_free(policy);
     keystore_free(keys);
     authorized_free(edges);
@@ -65,8 +65,8 @@ static void load_policy(void)
                                                           .place = {[KEY_QUOTA_PER_EDGE] = place}}};
     struct fault fault;
     must(policy_new(&policy, &config.key_default, &config.key_sections, &fault) == 0);
-    limits = limits_new(edges, keys, policy);
-    must(limits != NULL);
+    usage = usage_new(edges, keys, policy);
+    must(usage != NULL);
 }
 
 static void load(void)
@@ -110,16 +110,16 @@ static void put_right(struct wall_request *slot, uint8_t what)
 }
 
 /* What a worker would be given. */
-static void look_at(const struct wall_request *slot, const struct key *key, const struct task *task)
+static void look_at(const struct wall_request *slot, const struct key *key, const struct crypto_input *input)
 {
-    must(task->kind == slot->operation.kind);
-    if (task->kind == OP_RSA_PREMASTER || task->kind == OP_RSA_MASTER) {
-        must(key->type == KEY_RSA && task->u.exchange.ciphertext_length == key->result_size);
+    must(input->kind == slot->operation.kind);
+    if (input->kind == OP_RSA_PREMASTER || input->kind == OP_RSA_MASTER) {
+        must(key->type == KEY_RSA && input->u.exchange.ciphertext_length == key->result_size);
         return;
     }
-    size_t length = task->u.sign.length;
-    const uint8_t *content = task->u.sign.content;
-    must(length > 64 && length <= sizeof task->u.sign.content);
+    size_t length = input->u.sign.length;
+    const uint8_t *content = input->u.sign.content;
+    must(length > 64 && length <= sizeof input->u.sign.content);
     if (slot->operation.kind == OP_SIGN_TLS13)
         must(length == 98u + slot->operation.u.sign_tls13.hash_length && content[0] == 0x20);
     else
@@ -153,20 +153,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
     const struct judge judge = {.edges = edges,
                                 .keys = keys,
                                 .policy = policy,
-                                .limits = limits,
+                                .usage = usage,
                                 .epoch_secret = group_secret,
                                 .hasher = &hasher};
-    const struct moment now = {.epoch = 7};
+    const struct now now = {.epoch = 7};
     struct judgement judgement;
     judge_request(&judge, &slot, &now, &judgement);
     must(strcmp(wall_refusal_name(judgement.refusal), "unknown") != 0);
     if (judgement.refusal != REFUSAL_NONE || slot.operation.kind == OP_KEYS)
         return 0;
-    const struct claim *claim = &judgement.claim;
-    must(claim->edge != NULL && claim->key != NULL);
-    must(judge_grants(&judge, claim->edge, claim->key) & 1u << slot.operation.kind);
-    must(judge_reaches(&judge, claim->key, &judgement.from, &now));
-    must(limits_pairs(limits) <= keystore_count(keys));
-    look_at(&slot, claim->key, &judgement.task);
+    const struct request_identity *identity = &judgement.identity;
+    must(identity->edge != NULL && identity->key != NULL);
+    must(judge_grants(&judge, identity->edge, identity->key) & 1u << slot.operation.kind);
+    must(judge_reaches(&judge, identity->key, &judgement.from, &now));
+    must(usage_pairs(usage) <= keystore_count(keys));
+    look_at(&slot, identity->key, &judgement.input);
     return 0;
 }

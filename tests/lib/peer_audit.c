@@ -79,38 +79,38 @@ static void end(struct world *w)
     authorized_free(w->edges);
 }
 
-static struct claim claim_of(const struct world *w, uint64_t number)
+static struct request_identity identity_of(const struct world *w, uint64_t number)
 {
     const struct key *key = keystore_at(w->keys, number % keystore_count(w->keys));
-    struct claim claim = {.edge = authorized_at(w->edges, number % EDGES),
-                          .key = key,
-                          .kind = key->type == KEY_RSA ? OP_RSA_MASTER : OP_SIGN_TLS13,
-                          .scheme = key->type == KEY_RSA ? 0 : SCHEME_ECDSA_P256_SHA256,
-                          .channel = {1, 2, 3, 4}};
-    memcpy(claim.trace.bytes, &number, sizeof number);
-    claim.trace.bytes[15] = 1;
-    memset(claim.digest, 0x5a, sizeof claim.digest);
+    struct request_identity identity = {.edge = authorized_at(w->edges, number % EDGES),
+                                        .key = key,
+                                        .kind = key->type == KEY_RSA ? OP_RSA_MASTER : OP_SIGN_TLS13,
+                                        .scheme = key->type == KEY_RSA ? 0 : SCHEME_ECDSA_P256_SHA256,
+                                        .channel = {1, 2, 3, 4}};
+    memcpy(identity.trace.bytes, &number, sizeof number);
+    identity.trace.bytes[15] = 1;
+    memset(identity.digest, 0x5a, sizeof identity.digest);
     if (key->type == KEY_RSA)
-        strcpy(claim.server_name, "www.example.com");
-    return claim;
+        strcpy(identity.server_name, "www.example.com");
+    return identity;
 }
 
 /* ---- write ---- */
 
 static void write_one(struct world *w, uint64_t number)
 {
-    struct claim claim = claim_of(w, number);
+    struct request_identity identity = identity_of(w, number);
     struct wall_request request = {.token = 1, .edge_key = {9}, .operation = {.key_id = {8}}};
     set_time(w);
     audit_tick(w->audit, &w->now);
     if (number % 7 == 3) {
-        audit_add_refusal(w->audit, &claim, &request, REFUSAL_KEY_NOT_GRANTED);
+        audit_add_refusal(w->audit, &identity, &request, REFUSAL_KEY_NOT_GRANTED);
     } else if (number % 7 == 5) {
-        claim.edge = NULL;
-        claim.key = NULL;
-        audit_add_refusal(w->audit, &claim, &request, REFUSAL_UNKNOWN_EDGE);
+        identity.edge = NULL;
+        identity.key = NULL;
+        audit_add_refusal(w->audit, &identity, &request, REFUSAL_UNKNOWN_EDGE);
     } else {
-        audit_add(w->audit, &claim, number % 7 == 6 ? AUDIT_BUSY : AUDIT_OK);
+        audit_add(w->audit, &identity, number % 7 == 6 ? AUDIT_BUSY : AUDIT_OK);
     }
     must(audit_commit(w->audit) == 0, "it cannot be recorded");
     if (number % 10 == 9) { /* as if a second had passed */
@@ -155,8 +155,8 @@ static int run_bench(struct world *w, uint64_t count, uint64_t batch, bool alway
         set_time(w);
         audit_tick(w->audit, &w->now);
         for (uint64_t k = 0; k < batch; k++) {
-            const struct claim claim = claim_of(w, i + k);
-            audit_add(w->audit, &claim, AUDIT_OK);
+            const struct request_identity identity = identity_of(w, i + k);
+            audit_add(w->audit, &identity, AUDIT_OK);
         }
         must(audit_commit(w->audit) == 0, "it cannot be recorded");
     }

@@ -10,7 +10,7 @@ import sys
 
 PAGES = (
     ("docs/man/keyless-edge.conf.5.scd", ("edge/config/edge_config.c",), ()),
-    ("docs/man/keyless-server.conf.5.scd", ("keyserver/rules/server_config.c", "keyserver/rules/server_keys.c"),
+    ("docs/man/keyless-server.conf.5.scd", ("keyserver/rules/server_config.c", "keyserver/rules/key_rules.c"),
      ("keyserver/rules/authorized_options.c",)),
 )
 # A daemon's page, and the folders whose events it tells; those of common are told by both.

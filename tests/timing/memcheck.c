@@ -3,7 +3,7 @@
  * Under valgrind, with what is secret marked undefined: the result of the operation, so that the plaintext
  * is, and the secret of the fallback. The signer's own path runs then, for both operations, until the answer
  * is complete; valgrind reports every jump and every address that depends on an undefined byte. That
- * OpenSSL's part before it sees random numbers only is shown by test_signer_faults.c. What rsa_alone.c does
+ * OpenSSL's part before it sees random numbers only is shown by test_signer_faults.c. What rsa_single.c does
  * around that part runs once more with the factors marked as well. */
 #include <openssl/evp.h>
 #include <valgrind/memcheck.h>
@@ -14,7 +14,7 @@ static void reveal_secret(const struct blinding *blinding, uint8_t *plain, const
 
 #define blinding_reveal reveal_secret
 #include "keyserver/vault/compute/signer.c"
-#include "keyserver/vault/keys/rsa_alone.c"
+#include "keyserver/vault/keys/rsa_single.c"
 #undef blinding_reveal
 
 #include <stdio.h>
@@ -44,17 +44,17 @@ static bool has_secret(const uint8_t *bytes, size_t length)
 /* Any ciphertext will do: with an undefined plaintext every padding is tried at once. */
 static int perform(struct signer *signer, const struct key *key, enum operation_kind kind, uint16_t prf_bits)
 {
-    struct task task = {.kind = kind};
+    struct crypto_input input = {.kind = kind};
     struct outcome outcome;
-    task.u.exchange.client_version = 0x0303;
-    task.u.exchange.ciphertext_length = key->result_size;
-    task.u.exchange.prf_bits = prf_bits;
-    random_bytes(task.u.exchange.ciphertext, key->result_size);
-    random_bytes(task.u.exchange.session_hash, prf_bits / 8);
-    task.u.exchange.ciphertext[0] = 0;
+    input.u.exchange.client_version = 0x0303;
+    input.u.exchange.ciphertext_length = key->result_size;
+    input.u.exchange.prf_bits = prf_bits;
+    random_bytes(input.u.exchange.ciphertext, key->result_size);
+    random_bytes(input.u.exchange.session_hash, prf_bits / 8);
+    input.u.exchange.ciphertext[0] = 0;
     modulus_size = key->result_size;
     (void)VALGRIND_MAKE_MEM_UNDEFINED(key->fallback_secret, 32);
-    struct signer_item item = {.key = key, .task = &task, .outcome = &outcome};
+    struct signer_item item = {.key = key, .input = &input, .outcome = &outcome};
     signer_perform(signer, &item, 1);
     bool secret = has_secret(outcome.bytes, TLS_PREMASTER_SIZE);
     (void)VALGRIND_MAKE_MEM_DEFINED(&outcome, sizeof outcome);
@@ -75,7 +75,7 @@ static void hide_modulus(struct modulus *m)
 static int take_apart(const struct key *loaded)
 {
     uint8_t in[RSA_MODULUS_MAX], out[RSA_MODULUS_MAX];
-    struct rsa_alone key = *loaded->rsa_alone;
+    struct rsa_single key = *loaded->rsa_single;
     struct residue number, again;
     struct residues of;
     random_bytes(in, loaded->result_size);
@@ -105,7 +105,7 @@ int main(int argc, char *argv[])
                 fault.text[0] ? fault.text : "usage: valgrind … memcheck FOLDER_OF_RSA_KEYS");
         return 2;
     }
-    struct signer *signer = signer_new(store, WORKS_ALL);
+    struct signer *signer = signer_new(store, BATCH_ALL);
     int err = signer == NULL ? ERR_MEMORY : 0;
     for (size_t i = 0; err == 0 && i < keystore_count(store); i++) {
         const struct key *key = keystore_at(store, i);

@@ -20,7 +20,7 @@ bool audit_is_failing(const struct audit *audit)
     return audit->failing && audit->config->on_failure == SERVER_AUDIT_REFUSE;
 }
 
-static const char *mend_of(int why)
+static const char *hint_of(int why)
 {
     if (why == ENOSPC || why == EDQUOT || why == EFBIG)
         return "make room on its disk";
@@ -41,7 +41,7 @@ void audit_note_failure(struct audit *audit, int why)
     audit->complained_ms = now;
     log_event(LOG_ERROR, "audit_failing", "folder=%s error=\"%s\" uses=%s hint=\"%s\"", audit->config->folder,
               strerror(why), audit->config->on_failure == SERVER_AUDIT_SERVE ? "unrecorded" : "refused",
-              mend_of(why));
+              hint_of(why));
 }
 
 static void note_success(struct audit *audit)
@@ -191,32 +191,32 @@ static int write_out(struct audit *audit, enum occasion occasion)
 
 /* ---- use ---- */
 
-void audit_add(struct audit *audit, const struct claim *claim, enum audit_result result)
+void audit_add(struct audit *audit, const struct request_identity *identity, enum audit_result result)
 {
-    struct audit_entry entry = {.edge = claim->edge, .key = claim->key, .result = result};
+    struct audit_entry entry = {.edge = identity->edge, .key = identity->key, .result = result};
     struct audit_record record;
-    if (!audit_tally_is_use(result) && !audit_tally_admit(&audit->tally, place_of(audit, claim->edge))) {
-        audit_tally_count(&audit->tally, place_of(audit, claim->edge),
+    if (!audit_tally_is_use(result) && !audit_tally_admit(&audit->tally, place_of(audit, identity->edge))) {
+        audit_tally_count(&audit->tally, place_of(audit, identity->edge),
                           audit_tally_kind(result, REFUSAL_NONE));
         return;
     }
-    audit_use_describe(&record, claim, NULL, result, REFUSAL_NONE);
+    audit_use_describe(&record, identity, NULL, result, REFUSAL_NONE);
     record.time_ms = audit->now.unix_ms;
     audit_batch_add(&audit->batch, &entry, &record);
 }
 
-void audit_add_refusal(struct audit *audit, const struct claim *claim, const struct wall_request *request,
-                       enum wall_refusal refusal)
+void audit_add_refusal(struct audit *audit, const struct request_identity *identity,
+                       const struct wall_request *request, enum wall_refusal refusal)
 {
     struct audit_entry entry = {
-        .edge = claim->edge, .key = claim->key, .result = AUDIT_REFUSED, .refusal = refusal};
+        .edge = identity->edge, .key = identity->key, .result = AUDIT_REFUSED, .refusal = refusal};
     struct audit_record record;
-    if (!audit_tally_admit(&audit->tally, place_of(audit, claim->edge))) {
-        audit_tally_count(&audit->tally, place_of(audit, claim->edge),
+    if (!audit_tally_admit(&audit->tally, place_of(audit, identity->edge))) {
+        audit_tally_count(&audit->tally, place_of(audit, identity->edge),
                           audit_tally_kind(AUDIT_REFUSED, refusal));
         return;
     }
-    audit_use_describe(&record, claim, request, AUDIT_REFUSED, refusal);
+    audit_use_describe(&record, identity, request, AUDIT_REFUSED, refusal);
     record.time_ms = audit->now.unix_ms;
     audit_batch_add(&audit->batch, &entry, &record);
 }

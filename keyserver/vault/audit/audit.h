@@ -13,8 +13,8 @@
 
 #include "keyserver/audit/audit_record.h"
 #include "keyserver/rules/server_config.h"
-#include "keyserver/vault/request/claim.h"
-#include "keyserver/vault/request/moment.h"
+#include "keyserver/vault/request/now.h"
+#include "keyserver/vault/request/request_identity.h"
 
 struct audit;
 
@@ -50,13 +50,13 @@ struct audit_quotas {
      * used). Called when a file begins, twice with the same NOW and result, so that the file holds all that
      * is needed to count on. `used` is what stands in the log so far: not what was added but not committed
      * yet, which is counted from its record. */
-    void (*each)(void *context, const struct moment *now, audit_tell *tell, void *user);
+    void (*each)(void *context, const struct now *now, audit_tell *tell, void *user);
 };
 
 /* Opens the log that CONFIG tells of (borrowed, as QUOTAS is, which may be NULL), makes what is missing
  * (folder, key, first file), verifies its newest file and finds its end; whatever is wrong with it is logged
  * (audit_damaged) and recorded, and it goes on in a new file. As root, files are made for USER, who may be
- * NULL. ERR_CONFIG, ERR_SYSTEM, ERR_BUSY, ERR_MEMORY with the mend; that nothing can be written is one unless
+ * NULL. ERR_CONFIG, ERR_SYSTEM, ERR_BUSY, ERR_MEMORY with the hint; that nothing can be written is one unless
  * CONFIG says serve. */
 int audit_open(struct audit **out, const struct server_audit *config, const char *user,
                const struct audit_quotas *quotas, const struct audit_time *now, struct fault *fault) MUST_USE;
@@ -79,11 +79,11 @@ uint64_t audit_epoch(const struct audit *audit);
 
 /* Adds the record of a granted request that ended with RESULT, anything but AUDIT_REFUSED. Never fails: if
  * there is no room, the commit does. */
-void audit_add(struct audit *audit, const struct claim *claim, enum audit_result result);
-/* Adds that of REQUEST, refused for the reason REFUSAL; of CLAIM, edge and key may be NULL. An edge that is
- * refused very often has them counted instead. */
-void audit_add_refusal(struct audit *audit, const struct claim *claim, const struct wall_request *request,
-                       enum wall_refusal refusal);
+void audit_add(struct audit *audit, const struct request_identity *identity, enum audit_result result);
+/* Adds that of REQUEST, refused for the reason REFUSAL; of IDENTITY, edge and key may be NULL. An edge that
+ * is refused very often has them counted instead. */
+void audit_add_refusal(struct audit *audit, const struct request_identity *identity,
+                       const struct wall_request *request, enum wall_refusal refusal);
 /* Writes what was added. When it fails (and CONFIG says refuse) nothing of it stands in the log, and no
  * answer that was added since the last commit may leave: they become "unavailable". Quick when nothing was
  * added. */

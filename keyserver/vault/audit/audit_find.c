@@ -90,11 +90,11 @@ static int take_up(struct audit_log *log, uint64_t seq, bool *begun)
     if (err == 0 && (err = settled_size(&log->segment, &size)) == 0)
         err = has_begun(log, size, begun);
     if (err == 0 && *begun) {
-        log->follow.quotas_wanted = true;
+        log->follow.quota_replay_wanted = true;
         audit_follow_file(&log->follow, true);
         err = audit_segment_read(&log->segment, &log->follow, size, false);
         audit_follow_check(&log->follow);
-        log->follow.quotas_wanted = false;
+        log->follow.quota_replay_wanted = false;
     }
     if (err == 0 && *begun && log->follow.records > 0)
         return 0;

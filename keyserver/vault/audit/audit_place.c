@@ -54,7 +54,7 @@ static bool find_other(int folder, bool (*expected)(const char *name), char out[
 }
 
 /* Where it has the files of others it is theirs: to give it to the vault would take it from them. */
-static int refuse_folder(int fd, const char *path, const char *what, const char *mend, struct fault *fault)
+static int refuse_folder(int fd, const char *path, const char *what, const char *hint, struct fault *fault)
 {
     char other[NAME_MAX + 1];
     if (find_other(fd, is_of_log, other))
@@ -62,27 +62,27 @@ static int refuse_folder(int fd, const char *path, const char *what, const char 
                          "%s: %s, and holds what is no audit log's ('%.100s'); the log needs a folder of its "
                          "own: name one that a start can make, like folder = '%s/keyless-audit'",
                          path, what, other, path);
-    return fault_set(fault, ERR_CONFIG, "%s: %s; run: %s %s", path, what, mend, SHELL_WORD(path));
+    return fault_set(fault, ERR_CONFIG, "%s: %s; run: %s %s", path, what, hint, SHELL_WORD(path));
 }
 
 static int check_folder(int fd, const char *path, bool give, uid_t uid, struct fault *fault)
 {
     struct stat info;
     unsigned owner = give ? uid : geteuid(), mode;
-    char what[96] = "", mend[32] = "chmod 0700";
+    char what[96] = "", hint[32] = "chmod 0700";
     if (fstat(fd, &info) != 0)
         return fault_set(fault, ERR_SYSTEM, "%s: %s", path, strerror(errno));
     mode = (unsigned)info.st_mode & 07777u;
     if (info.st_uid != owner) {
         snprintf(what, sizeof what, "owned by uid %u, but the vault, which writes there, is uid %u",
                  (unsigned)info.st_uid, owner);
-        snprintf(mend, sizeof mend, "chown -R %u", owner);
+        snprintf(hint, sizeof hint, "chown -R %u", owner);
     } else if ((mode & 077) != 0) {
         snprintf(what, sizeof what, "mode %04o lets others into the audit log", mode);
     } else if ((mode & 0300) != 0300) {
         snprintf(what, sizeof what, "mode %04o keeps its owner, the vault, from making files there", mode);
     }
-    return what[0] == 0 ? 0 : refuse_folder(fd, path, what, mend, fault);
+    return what[0] == 0 ? 0 : refuse_folder(fd, path, what, hint, fault);
 }
 
 /* A start that was killed has made the folder and not given it away. */

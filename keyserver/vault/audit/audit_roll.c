@@ -37,8 +37,8 @@ static void add_quota(struct audit_record *quota, void *log)
 
 static void each_quota(struct audit_log *log, audit_tell *tell, void *user)
 {
-    const struct moment now = {.mono_ns = log->mono_ms * NS_PER_MS,
-                               .reached_s = (int64_t)(audit_log_epoch(log) / 1000)};
+    const struct now now = {.mono_ns = log->mono_ms * NS_PER_MS,
+                            .reached_s = (int64_t)(audit_log_epoch(log) / 1000)};
     if (log->quotas->each != NULL)
         log->quotas->each(log->quotas->context, &now, tell, user);
 }

@@ -17,7 +17,7 @@ struct audit_sync {
     int folder; /* borrowed */
     pthread_t thread;
     pthread_mutex_t lock;     /* of all that follows */
-    pthread_cond_t work;      /* something is wanted, or it is the end */
+    pthread_cond_t wanted;    /* something is wanted, or it is the end */
     pthread_cond_t room;      /* one that was retired is closed */
     int fd;                   /* wanted; borrowed; -1 = none */
     int retired[RETIRED_MAX]; /* owned; the first is the oldest */
@@ -124,7 +124,7 @@ static void *sync_main(void *argument)
     pthread_mutex_lock(&sync->lock);
     for (;;) {
         while (!has_errand(sync) && !sync->stopping)
-            pthread_cond_wait(&sync->work, &sync->lock);
+            pthread_cond_wait(&sync->wanted, &sync->lock);
         if (!has_errand(sync))
             break;
         struct errand errand = take_errand(sync);
@@ -152,7 +152,7 @@ static int start_thread(struct audit_sync *sync)
 static void clear(struct audit_sync *sync)
 {
     pthread_cond_destroy(&sync->room);
-    pthread_cond_destroy(&sync->work);
+    pthread_cond_destroy(&sync->wanted);
     pthread_mutex_destroy(&sync->lock);
     free(sync);
 }
@@ -165,7 +165,7 @@ struct audit_sync *audit_sync_new(int folder)
     sync->folder = folder;
     sync->fd = -1;
     pthread_mutex_init(&sync->lock, NULL);
-    pthread_cond_init(&sync->work, NULL);
+    pthread_cond_init(&sync->wanted, NULL);
     pthread_cond_init(&sync->room, NULL);
     if (start_thread(sync) == 0)
         return sync;
@@ -179,7 +179,7 @@ void audit_sync_free(struct audit_sync *sync)
         return;
     pthread_mutex_lock(&sync->lock);
     sync->stopping = true;
-    pthread_cond_signal(&sync->work);
+    pthread_cond_signal(&sync->wanted);
     pthread_mutex_unlock(&sync->lock);
     pthread_join(sync->thread, NULL);
     clear(sync);
@@ -191,7 +191,7 @@ void audit_sync_want(struct audit_sync *sync, int fd, const struct audit_head *h
     sync->fd = fd;
     if (head != NULL)
         sync->head = *head;
-    pthread_cond_signal(&sync->work);
+    pthread_cond_signal(&sync->wanted);
     pthread_mutex_unlock(&sync->lock);
 }
 
@@ -202,7 +202,7 @@ void audit_sync_retire(struct audit_sync *sync, int fd)
     sync->retired[sync->retired_count++] = fd;
     if (sync->fd == fd)
         sync->fd = -1;
-    pthread_cond_signal(&sync->work);
+    pthread_cond_signal(&sync->wanted);
     pthread_mutex_unlock(&sync->lock);
 }
 

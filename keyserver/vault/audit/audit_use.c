@@ -8,7 +8,7 @@ _Static_assert(AUDIT_EDGE_NAME_SIZE == AUTHORIZED_NAME_MAX && AUDIT_KEY_NAME_SIZ
                "every name fits");
 _Static_assert(AUDIT_KEY_SIZE == IDENTITY_KEY_SIZE && AUDIT_KEY_SIZE == KEY_ID_SIZE &&
                    AUDIT_TRACE_SIZE == TRACE_ID_SIZE && AUDIT_CHANNEL_SIZE == WALL_CHANNEL_SIZE &&
-                   AUDIT_DIGEST_SIZE == CLAIM_DIGEST_SIZE,
+                   AUDIT_DIGEST_SIZE == REQUEST_DIGEST_SIZE,
                "and so does everything else");
 
 /* SIZE is that of OUT. */
@@ -34,51 +34,51 @@ static void put_scheme(struct audit_record *out, uint16_t scheme)
         snprintf(out->scheme, sizeof out->scheme, "0x%04x", scheme);
 }
 
-static void put_parties(struct audit_record *out, const struct claim *claim,
+static void put_parties(struct audit_record *out, const struct request_identity *identity,
                         const struct wall_request *request)
 {
-    if (claim->edge != NULL) {
-        copy_text(out->edge, claim->edge->name, sizeof out->edge);
+    if (identity->edge != NULL) {
+        copy_text(out->edge, identity->edge->name, sizeof out->edge);
     } else if (request != NULL) {
         memcpy(out->edge_key, request->edge_key, sizeof out->edge_key);
         out->has |= AUDIT_HAS_EDGE_KEY;
     }
-    if (claim->key != NULL) {
-        copy_text(out->key, claim->key->name, sizeof out->key);
+    if (identity->key != NULL) {
+        copy_text(out->key, identity->key->name, sizeof out->key);
     } else if (request != NULL && request->no_key_id == 0) {
         memcpy(out->key_id, request->operation.key_id, sizeof out->key_id);
         out->has |= AUDIT_HAS_KEY_ID;
     }
 }
 
-static void put_names(struct audit_record *out, const struct claim *claim)
+static void put_names(struct audit_record *out, const struct request_identity *identity)
 {
-    memcpy(out->channel, claim->channel, sizeof out->channel);
+    memcpy(out->channel, identity->channel, sizeof out->channel);
     out->has |= AUDIT_HAS_CHANNEL;
-    if (!claim->no_trace) {
-        memcpy(out->trace, claim->trace.bytes, sizeof out->trace);
+    if (!identity->no_trace) {
+        memcpy(out->trace, identity->trace.bytes, sizeof out->trace);
         out->has |= AUDIT_HAS_TRACE;
     }
-    if (claim->key != NULL) { /* else none was made */
-        memcpy(out->digest, claim->digest, sizeof out->digest);
+    if (identity->key != NULL) { /* else none was made */
+        memcpy(out->digest, identity->digest, sizeof out->digest);
         out->has |= AUDIT_HAS_DIGEST;
     }
 }
 
-void audit_use_describe(struct audit_record *out, const struct claim *claim,
+void audit_use_describe(struct audit_record *out, const struct request_identity *identity,
                         const struct wall_request *request, enum audit_result result,
                         enum wall_refusal refusal)
 {
-    const char *operation = operation_name(claim->kind);
+    const char *operation = operation_name(identity->kind);
     memset(out, 0, sizeof *out);
     out->type = AUDIT_USE;
-    put_parties(out, claim, request);
+    put_parties(out, identity, request);
     copy_text(out->op, operation != NULL ? operation : "unknown", sizeof out->op);
-    copy_text(out->mode, mode_of(claim->kind), sizeof out->mode);
-    if (claim->kind == OP_SIGN_TLS13 || claim->kind == OP_SIGN_TLS12 || claim->scheme != 0)
-        put_scheme(out, claim->scheme); /* of a signature it may be 0, too */
-    copy_text(out->name, claim->server_name, sizeof out->name);
-    put_names(out, claim);
+    copy_text(out->mode, mode_of(identity->kind), sizeof out->mode);
+    if (identity->kind == OP_SIGN_TLS13 || identity->kind == OP_SIGN_TLS12 || identity->scheme != 0)
+        put_scheme(out, identity->scheme); /* of a signature it may be 0, too */
+    copy_text(out->name, identity->server_name, sizeof out->name);
+    put_names(out, identity);
     out->result = result;
     if (result == AUDIT_REFUSED)
         copy_text(out->reason, wall_refusal_name(refusal), sizeof out->reason);

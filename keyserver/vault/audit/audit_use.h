@@ -3,10 +3,10 @@
 #define KEYSERVER_VAULT_AUDIT_USE_H
 
 #include "keyserver/audit/audit_record.h"
-#include "keyserver/vault/request/claim.h"
+#include "keyserver/vault/request/request_identity.h"
 
-/* The record of a claim's result. REQUEST may be NULL where edge and key of CLAIM are known. */
-void audit_use_describe(struct audit_record *out, const struct claim *claim,
+/* The record of an operation's result. REQUEST may be NULL where edge and key of IDENTITY are known. */
+void audit_use_describe(struct audit_record *out, const struct request_identity *identity,
                         const struct wall_request *request, enum audit_result result,
                         enum wall_refusal refusal);
 /* What the names of an edge and of a key stand for. */

@@ -5,8 +5,8 @@
 #include "keyserver/vault/judge/judge.h"
 
 struct entry {
-    struct claim claim;
-    struct moment then;
+    struct request_identity identity;
+    struct now then;
     enum audit_result result;
 };
 
@@ -29,30 +29,31 @@ static const char *key_id_text(const struct wall_request *request, char out[stat
 }
 
 /* RESULT is a word. */
-static void log_use(const struct claim *claim, const char *result)
+static void log_use(const struct request_identity *identity, const char *result)
 {
     char trace[2 * TRACE_ID_SIZE + 1];
     const struct log_field fields[] = {
-        {"edge", claim->edge->name},
-        {"op", operation_name(claim->kind)},
-        {"key", claim->key->name},
-        {"scheme", or_none(scheme_name(claim->scheme))},
-        {"sni", or_none(claim->server_name)},
+        {"edge", identity->edge->name},
+        {"op", operation_name(identity->kind)},
+        {"key", identity->key->name},
+        {"scheme", or_none(scheme_name(identity->scheme))},
+        {"sni", or_none(identity->server_name)},
         {"result", result},
-        {"trace", trace_text(&claim->trace, claim->no_trace, trace)},
+        {"trace", trace_text(&identity->trace, identity->no_trace, trace)},
     };
     log_record_fields("request", fields, sizeof fields / sizeof fields[0]);
 }
 
-static void log_refusal(const struct wall_request *request, const struct claim *claim,
+static void log_refusal(const struct wall_request *request, const struct request_identity *identity,
                         enum wall_refusal refusal)
 {
     char trace[2 * TRACE_ID_SIZE + 1], id[2 * KEY_ID_SIZE + 1];
     const char *operation = operation_name(request->operation.kind);
-    log_event(LOG_WARN, "request_refused", "edge=%s op=%s key=%s reason=%s hint=\"%s\" trace=%s",
-              claim->edge != NULL ? claim->edge->name : "unknown", operation != NULL ? operation : "unknown",
-              claim->key != NULL ? claim->key->name : key_id_text(request, id), wall_refusal_name(refusal),
-              judge_mend(refusal), trace_text(&request->trace, request->no_trace != 0, trace));
+    log_event(
+        LOG_WARN, "request_refused", "edge=%s op=%s key=%s reason=%s hint=\"%s\" trace=%s",
+        identity->edge != NULL ? identity->edge->name : "unknown", operation != NULL ? operation : "unknown",
+        identity->key != NULL ? identity->key->name : key_id_text(request, id), wall_refusal_name(refusal),
+        judge_hint(refusal), trace_text(&request->trace, request->no_trace != 0, trace));
 }
 
 /* ---- entries ---- */
@@ -70,25 +71,25 @@ bool ledger_is_open(const struct ledger *ledger)
 static void settle_one(struct ledger *ledger, const struct entry *entry, bool recorded)
 {
     if (recorded && entry->result == AUDIT_OK)
-        quotas_note(ledger->quotas, &entry->claim, &entry->then);
+        quota_replay_note(ledger->quotas, &entry->identity, &entry->then);
     if (ledger->access_log)
-        log_use(&entry->claim, recorded ? audit_result_name(entry->result) : "withheld");
+        log_use(&entry->identity, recorded ? audit_result_name(entry->result) : "withheld");
 }
 
-void ledger_add(struct ledger *ledger, const struct claim *claim, enum audit_result result,
-                const struct moment *now)
+void ledger_add(struct ledger *ledger, const struct request_identity *identity, enum audit_result result,
+                const struct now *now)
 {
-    const struct entry entry = {.claim = *claim, .then = *now, .result = result};
-    audit_add(ledger->audit, claim, result);
+    const struct entry entry = {.identity = *identity, .then = *now, .result = result};
+    audit_add(ledger->audit, identity, result);
     if (buffer_put(&ledger->entries, &entry, sizeof entry) != 0)
         settle_one(ledger, &entry, true); /* it will most likely be */
 }
 
-void ledger_add_refusal(struct ledger *ledger, const struct wall_request *request, const struct claim *claim,
-                        enum wall_refusal refusal)
+void ledger_add_refusal(struct ledger *ledger, const struct wall_request *request,
+                        const struct request_identity *identity, enum wall_refusal refusal)
 {
-    audit_add_refusal(ledger->audit, claim, request, refusal);
-    log_refusal(request, claim, refusal);
+    audit_add_refusal(ledger->audit, identity, request, refusal);
+    log_refusal(request, identity, refusal);
 }
 
 int ledger_settle(struct ledger *ledger)

@@ -7,11 +7,11 @@
 
 #include "common/bytes.h"
 #include "keyserver/vault/audit/audit.h"
-#include "keyserver/vault/audit/quotas.h"
+#include "keyserver/vault/audit/quota_replay.h"
 
 struct ledger {
-    struct audit *audit;   /* borrowed */
-    struct quotas *quotas; /* borrowed */
+    struct audit *audit;         /* borrowed */
+    struct quota_replay *quotas; /* borrowed */
     bool access_log;
     struct buffer entries; /* of uses that are not settled yet */
 };
@@ -21,11 +21,11 @@ void ledger_read_on(struct ledger *ledger);
 /* False while uses cannot be recorded: then none should be granted. */
 bool ledger_is_open(const struct ledger *ledger);
 /* A granted request ended with RESULT at NOW. */
-void ledger_add(struct ledger *ledger, const struct claim *claim, enum audit_result result,
-                const struct moment *now);
-/* REQUEST was refused. Of CLAIM, edge and key may be NULL. */
-void ledger_add_refusal(struct ledger *ledger, const struct wall_request *request, const struct claim *claim,
-                        enum wall_refusal refusal);
+void ledger_add(struct ledger *ledger, const struct request_identity *identity, enum audit_result result,
+                const struct now *now);
+/* REQUEST was refused. Of IDENTITY, edge and key may be NULL. */
+void ledger_add_refusal(struct ledger *ledger, const struct wall_request *request,
+                        const struct request_identity *identity, enum wall_refusal refusal);
 /* Puts on record what was added since the last time. When it fails, no answer to any of it may leave. */
 int ledger_settle(struct ledger *ledger) MUST_USE;
 void ledger_clear(struct ledger *ledger);

@@ -40,8 +40,8 @@ static void leave_round(struct fair_queue *queue, const struct fair_turn *turn)
 
 void fair_queue_put(struct fair_queue *queue, struct job *job)
 {
-    assert(job->claim.edge->index < queue->edge_count);
-    struct fair_turn *turn = &queue->turns[job->claim.edge->index];
+    assert(job->identity.edge->index < queue->edge_count);
+    struct fair_turn *turn = &queue->turns[job->identity.edge->index];
     if (turn->jobs.length == 0)
         join_round(queue, turn);
     job_queue_put(&turn->jobs, job);

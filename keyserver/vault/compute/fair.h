@@ -23,7 +23,7 @@ struct fair_queue {
 int fair_queue_init(struct fair_queue *queue, size_t edge_count) MUST_USE;
 void fair_queue_clear(struct fair_queue *queue); /* the jobs are their owner's */
 
-/* Behind the others of its claim's edge. */
+/* Behind the others of its identity's edge. */
 void fair_queue_put(struct fair_queue *queue, struct job *job);
 struct job *fair_queue_take(struct fair_queue *queue); /* NULL when empty */
 /* What fair_queue_take() would take. */

@@ -3,16 +3,16 @@
 #ifndef KEYSERVER_VAULT_COMPUTE_JOB_H
 #define KEYSERVER_VAULT_COMPUTE_JOB_H
 
-#include "keyserver/vault/request/claim.h"
-#include "keyserver/vault/request/task.h"
+#include "keyserver/vault/request/crypto_input.h"
+#include "keyserver/vault/request/request_identity.h"
 
 struct job {
     struct job *next;        /* in a queue, in the free list or among the done */
     struct job *same_bucket; /* waiting jobs whose tokens share a bucket */
     uint64_t token;          /* the net side's name for it */
     uint64_t deadline_ns;    /* of clock_ns() */
-    struct claim claim;
-    struct task task;
+    struct request_identity identity;
+    struct crypto_input input;
     struct outcome outcome; /* once done; wiped with the job */
     bool cancelled;         /* nobody waits for it any more */
     bool faulty;            /* its result did not pass the check */

@@ -11,7 +11,7 @@
 #include "keyserver/lanes/ed_lanes.h"
 #include "keyserver/lanes/lanes.h"
 #include "keyserver/vault/compute/blinding.h"
-#include "keyserver/vault/compute/rsa_task.h"
+#include "keyserver/vault/compute/rsa_codec.h"
 
 /* What a thread keeps for one key; all of it is owned and made at first use. */
 struct tools {
@@ -24,11 +24,11 @@ struct signer {
     struct tools *tools; /* owned; one a key, by its index */
     size_t count;
     struct hasher hasher;
-    EVP_KDF_CTX *prf;                /* owned; of TLS 1.2 */
-    struct rsa_alone_scratch *alone; /* owned; what RSA alone works in */
-    struct rsa_lanes_scratch *rsa;   /* owned; NULL where the lanes are not used */
-    struct ec_scratch *ec[WORKS];    /* owned; the same, by kind of work */
-    struct ed_scratch *ed;           /* owned; the same, for Ed25519 */
+    EVP_KDF_CTX *prf;                     /* owned; of TLS 1.2 */
+    struct rsa_single_scratch *alone;     /* owned; what RSA alone works in */
+    struct rsa_lanes_scratch *rsa;        /* owned; NULL where the lanes are not used */
+    struct ec_scratch *ec[BATCH_CLASSES]; /* owned; the same, by batch class */
+    struct ed_scratch *ed;                /* owned; the same, for Ed25519 */
 };
 
 /* ---- which kinds are computed in lanes, and how many at once ---- */
@@ -37,21 +37,21 @@ struct signer {
 static const struct {
     struct batch_size size;
     enum lanes_id lanes;
-} by_kind[WORKS] = {
-    [WORK_P256] = {{1, EC_LANES_MAX, 0}, LANES_P256},
-    [WORK_P384] = {{1, EC_LANES_MAX, 0}, LANES_P384},
-    [WORK_ED25519] = {{1, ED_LANES_MAX, 0}, LANES_ED25519},
-    [WORK_RSA_2048] = {{2, LANES, LANES / 2}, LANES_RSA},
-    [WORK_RSA_3072] = {{1, LANES, LANES / 2}, LANES_RSA},
-    [WORK_RSA_4096] = {{1, LANES, LANES / 2}, LANES_RSA},
+} by_kind[BATCH_CLASSES] = {
+    [BATCH_P256] = {{1, EC_LANES_MAX, 0}, LANES_P256},
+    [BATCH_P384] = {{1, EC_LANES_MAX, 0}, LANES_P384},
+    [BATCH_ED25519] = {{1, ED_LANES_MAX, 0}, LANES_ED25519},
+    [BATCH_RSA_2048] = {{2, LANES, LANES / 2}, LANES_RSA},
+    [BATCH_RSA_3072] = {{1, LANES, LANES / 2}, LANES_RSA},
+    [BATCH_RSA_4096] = {{1, LANES, LANES / 2}, LANES_RSA},
 };
 
-static bool has_lanes(enum work work)
+static bool has_lanes(enum batch_class work)
 {
     return by_kind[work].size.most > 0 && lanes_state(by_kind[work].lanes) == LANES_READY;
 }
 
-struct batch_size signer_batch(enum work work)
+struct batch_size signer_batch(enum batch_class work)
 {
     return has_lanes(work) ? by_kind[work].size : (struct batch_size){1, 1, 0};
 }
@@ -62,12 +62,12 @@ struct batch_size signer_batch(enum work work)
 static bool make_scratches(struct signer *signer, unsigned kinds)
 {
     bool whole = true;
-    for (size_t i = 0; i < WORKS; i++) {
-        if ((kinds & WORK_BIT(i)) == 0 || !has_lanes((enum work)i))
+    for (size_t i = 0; i < BATCH_CLASSES; i++) {
+        if ((kinds & BATCH_BIT(i)) == 0 || !has_lanes((enum batch_class)i))
             continue;
-        if (i == WORK_ED25519)
+        if (i == BATCH_ED25519)
             whole = (signer->ed = ed_scratch_new(lanes_ed())) != NULL && whole;
-        else if (!work_is_slow((enum work)i))
+        else if (!batch_is_slow((enum batch_class)i))
             whole = (signer->ec[i] = ec_scratch_new(lanes_ec(by_kind[i].lanes))) != NULL && whole;
         else if (signer->rsa == NULL) /* one for all sizes */
             whole = (signer->rsa = rsa_lanes_scratch_new(lanes_rsa())) != NULL && whole;
@@ -85,7 +85,7 @@ struct signer *signer_new(const struct keystore *store, unsigned kinds)
     EVP_KDF *prf = EVP_KDF_fetch(NULL, "TLS1-PRF", NULL);
     signer->prf = EVP_KDF_CTX_new(prf);
     EVP_KDF_free(prf);
-    if (rsa_alone_scratch_new(&signer->alone) == 0 && hasher_init(&signer->hasher) == 0 &&
+    if (rsa_single_scratch_new(&signer->alone) == 0 && hasher_init(&signer->hasher) == 0 &&
         make_scratches(signer, kinds) && signer->tools != NULL && signer->prf != NULL)
         return signer;
     signer_free(signer);
@@ -108,9 +108,9 @@ void signer_free(struct signer *signer)
     free(signer->tools);
     hasher_clear(&signer->hasher);
     EVP_KDF_CTX_free(signer->prf);
-    rsa_alone_scratch_free(signer->alone);
+    rsa_single_scratch_free(signer->alone);
     rsa_lanes_scratch_free(signer->rsa);
-    for (size_t i = 0; i < WORKS; i++)
+    for (size_t i = 0; i < BATCH_CLASSES; i++)
         ec_scratch_free(signer->ec[i]);
     ed_scratch_free(signer->ed);
     free(signer);
@@ -124,13 +124,13 @@ static struct tools *tools_of(struct signer *signer, const struct signer_item *i
 /* ---- RSA ---- */
 
 /* RESULT = HIDDEN ^ d, if RESULT ^ e is HIDDEN again. */
-static int hidden_operation(const struct rsa_alone *key, struct rsa_alone_scratch *scratch,
+static int hidden_operation(const struct rsa_single *key, struct rsa_single_scratch *scratch,
                             const uint8_t *hidden, uint8_t *result, size_t size)
 {
     uint8_t again[RSA_MODULUS_MAX] UNINITIALIZED;
-    int err = rsa_alone_private(key, scratch, result, hidden);
+    int err = rsa_single_private(key, scratch, result, hidden);
     if (err == 0)
-        err = rsa_alone_public(key, scratch, again, result);
+        err = rsa_single_public(key, scratch, again, result);
     if (err == 0 && !same_bytes(again, hidden, size))
         err = ERR_CRYPTO;
     wipe(again, size); /* of a faulty result it tells as much as that does */
@@ -149,7 +149,7 @@ static int private_operation(struct signer *signer, const struct signer_item *it
         tools->blinding = blinding_new(key);
     int err = tools->blinding == NULL ? ERR_CRYPTO : blinding_hide(tools->blinding, hidden, number);
     if (err == 0)
-        err = hidden_operation(key->rsa_alone, signer->alone, hidden, result, key->result_size);
+        err = hidden_operation(key->rsa_single, signer->alone, hidden, result, key->result_size);
     if (err == 0) {
         blinding_reveal(tools->blinding, number, result);
     } else {
@@ -191,7 +191,7 @@ static void perform_rsa(struct signer *signer, struct signer_item *items, size_t
 {
     rsa_number numbers[LANES] UNINITIALIZED;
     for (size_t i = 0; i < count; i++)
-        items[i].err = rsa_task_open(items[i].task, items[i].key, &signer->hasher, numbers[i]);
+        items[i].err = rsa_codec_encode(items[i].input, items[i].key, &signer->hasher, numbers[i]);
     if (in_lanes)
         operations_in_lanes(signer, items, numbers, count);
     for (size_t i = 0; i < count; i++) {
@@ -199,7 +199,7 @@ static void perform_rsa(struct signer *signer, struct signer_item *items, size_t
         if (item->err == 0 && !in_lanes)
             item->err = private_operation(signer, item, numbers[i]);
         if (item->err == 0)
-            item->err = rsa_task_close(item->task, item->key, signer->prf, numbers[i], item->outcome);
+            item->err = rsa_codec_decode(item->input, item->key, signer->prf, numbers[i], item->outcome);
     }
     wipe(numbers, count * sizeof numbers[0]);
 }
@@ -208,15 +208,15 @@ static void perform_rsa(struct signer *signer, struct signer_item *items, size_t
 
 static int hash_of(struct signer *signer, const struct signer_item *item, uint8_t hash[static HASH_MAX])
 {
-    const struct scheme_info *scheme = scheme_find(item->task->u.sign.scheme);
-    return scheme != NULL ? hasher_hash(&signer->hasher, hash, scheme->hash_bits, item->task->u.sign.content,
-                                        item->task->u.sign.length, NULL, 0)
+    const struct scheme_info *scheme = scheme_find(item->input->u.sign.scheme);
+    return scheme != NULL ? hasher_hash(&signer->hasher, hash, scheme->hash_bits, item->input->u.sign.content,
+                                        item->input->u.sign.length, NULL, 0)
                           : ERR_CRYPTO;
 }
 
 static size_t hash_length(const struct signer_item *item)
 {
-    return scheme_find(item->task->u.sign.scheme)->hash_bits / 8;
+    return scheme_find(item->input->u.sign.scheme)->hash_bits / 8;
 }
 
 static int sign_ecdsa(struct signer *signer, const struct signer_item *item)
@@ -239,8 +239,8 @@ static int sign_ecdsa(struct signer *signer, const struct signer_item *item)
 
 static int sign_ed25519(const struct signer_item *item)
 {
-    const struct task *task = item->task;
-    sign_message(item->outcome->bytes, item->key->ed25519, task->u.sign.content, task->u.sign.length);
+    const struct crypto_input *input = item->input;
+    sign_message(item->outcome->bytes, item->key->ed25519, input->u.sign.content, input->u.sign.length);
     item->outcome->length = SIGN_SIZE;
     return 0;
 }
@@ -274,7 +274,7 @@ static void perform_ecdsa(struct signer *signer, struct signer_item *items, size
         work[used] = (struct ec_item){.key = items[i].key->scalar, .hash = hashes[used]};
         of[used++] = i;
     }
-    int err = used > 0 ? ec_lanes_sign(signer->ec[items[0].key->work], work, used) : 0;
+    int err = used > 0 ? ec_lanes_sign(signer->ec[items[0].key->class], work, used) : 0;
     for (size_t i = 0; i < used; i++) {
         struct signer_item *item = &items[of[i]];
         item->err = err;
@@ -289,8 +289,8 @@ static void perform_ed25519(struct signer *signer, struct signer_item *items, si
     struct ed_item work[ED_LANES_MAX];
     for (size_t i = 0; i < count; i++)
         work[i] = (struct ed_item){.key = items[i].key->ed25519_lanes,
-                                   .message = items[i].task->u.sign.content,
-                                   .length = items[i].task->u.sign.length};
+                                   .message = items[i].input->u.sign.content,
+                                   .length = items[i].input->u.sign.length};
     int err = ed_lanes_sign(signer->ed, work, count);
     for (size_t i = 0; i < count; i++) {
         items[i].err = err;
@@ -305,13 +305,13 @@ static void perform_ed25519(struct signer *signer, struct signer_item *items, si
 
 void signer_perform(struct signer *signer, struct signer_item *items, size_t count)
 {
-    enum work work = items[0].key->work;
+    enum batch_class work = items[0].key->class;
     bool in_lanes = has_lanes(work) && count >= by_kind[work].size.least;
     for (size_t i = 0; i < count; i++)
         *items[i].outcome = (struct outcome){.status = STATUS_OK};
-    if (work_is_slow(work))
+    if (batch_is_slow(work))
         perform_rsa(signer, items, count, in_lanes);
-    else if (in_lanes && work == WORK_ED25519)
+    else if (in_lanes && work == BATCH_ED25519)
         perform_ed25519(signer, items, count);
     else if (in_lanes)
         perform_ecdsa(signer, items, count);

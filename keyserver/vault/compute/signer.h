@@ -8,7 +8,7 @@
 #define KEYSERVER_VAULT_COMPUTE_SIGNER_H
 
 #include "keyserver/vault/keys/keystore.h"
-#include "keyserver/vault/request/task.h"
+#include "keyserver/vault/request/crypto_input.h"
 
 struct signer;
 
@@ -20,7 +20,7 @@ void signer_free(struct signer *signer); /* NULL is allowed */
 /* One operation of a batch. */
 struct signer_item {
     const struct key *key;
-    const struct task *task;
+    const struct crypto_input *input;
     struct outcome *outcome; /* filled: a signature of the form TLS wants (RFC 8446, 4.2.3), the 48 bytes of a
                                 pre-master secret, or those of a master secret, of which the pre-master does
                                 not leave this call (RFC 7627, 4) */
@@ -30,9 +30,9 @@ struct signer_item {
 
 /* How many operations of a kind of work should be performed together. The same as long as the process runs.
  */
-struct batch_size signer_batch(enum work work);
+struct batch_size signer_batch(enum batch_class class);
 
-/* Performs the tasks of COUNT (1 … WORK_BATCH_MAX) items, of keys of one kind of work. */
+/* Performs the inputs of COUNT (1 … BATCH_MAX) items, of keys of one batch class. */
 void signer_perform(struct signer *signer, struct signer_item *items, size_t count);
 
 #endif

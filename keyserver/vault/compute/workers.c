@@ -9,8 +9,8 @@
 #include "common/clock.h"
 #include "common/process.h"
 #include "common/secret.h"
+#include "keyserver/vault/compute/scheduler.h"
 #include "keyserver/vault/compute/signer.h"
-#include "keyserver/vault/compute/waiting.h"
 
 #define THREADS_MAX 256
 #define BUCKETS     4096
@@ -24,12 +24,12 @@ enum rank { RANK_ANY, RANK_QUICK, RANKS };
 struct workers {
     const struct keystore *store; /* borrowed */
     pthread_mutex_t lock;         /* of all that follows, down to `idle` */
-    pthread_cond_t work[RANKS];   /* something waits for a thread of this rank, or the pool stops */
+    pthread_cond_t wanted[RANKS]; /* something waits for a thread of this rank, or the pool stops */
     unsigned resting[RANKS];      /* threads that wait for that */
     pthread_cond_t ready;         /* one more thread has begun or failed */
     unsigned ranked;              /* threads that know their rank */
     unsigned begun, failed;       /* threads */
-    struct waiting waiting;
+    struct scheduler scheduler;
     struct job_queue done;
     bool untold;                 /* `done` has something, and the I/O thread has not been woken for it */
     uint64_t tell_by_ns;         /* when it must have been */
@@ -67,9 +67,9 @@ static void forget_token(struct workers *workers, struct job *job)
 }
 
 /* The jobs that are next; locked. */
-static size_t take_next(struct workers *workers, struct job *batch[static WORK_BATCH_MAX], unsigned kinds)
+static size_t take_next(struct workers *workers, struct job *batch[static BATCH_MAX], unsigned kinds)
 {
-    size_t count = waiting_take(&workers->waiting, batch, kinds);
+    size_t count = scheduler_take(&workers->scheduler, batch, kinds);
     for (size_t i = 0; i < count; i++)
         forget_token(workers, batch[i]);
     return count;
@@ -78,8 +78,8 @@ static size_t take_next(struct workers *workers, struct job *batch[static WORK_B
 /* Those of JOBS that somebody still waits for. Returns when it was done. */
 static uint64_t perform(struct signer *signer, struct job *const *jobs, size_t count)
 {
-    struct signer_item items[WORK_BATCH_MAX] UNINITIALIZED;
-    struct job *live[WORK_BATCH_MAX] UNINITIALIZED;
+    struct signer_item items[BATCH_MAX] UNINITIALIZED;
+    struct job *live[BATCH_MAX] UNINITIALIZED;
     uint64_t begun = clock_ns();
     size_t wanted = 0;
     for (size_t i = 0; i < count; i++) {
@@ -91,7 +91,7 @@ static uint64_t perform(struct signer *signer, struct job *const *jobs, size_t c
             continue;
         }
         items[wanted] = (struct signer_item){
-            .key = job->claim.key, .task = &job->task, .outcome = &job->outcome};
+            .key = job->identity.key, .input = &job->input, .outcome = &job->outcome};
         live[wanted++] = job;
     }
     if (wanted == 0)
@@ -110,7 +110,7 @@ static uint64_t perform(struct signer *signer, struct job *const *jobs, size_t c
  * to. */
 static uint64_t patience_of(const struct workers *workers, const struct job *job)
 {
-    uint64_t patience = waiting_of(&workers->waiting, job->claim.edge->index) * HOLD_EACH /
+    uint64_t patience = scheduler_of(&workers->scheduler, job->identity.edge->index) * HOLD_EACH /
                         (workers->thread_count - workers->quick_threads);
     return patience < HOLD_NS ? patience : HOLD_NS;
 }
@@ -146,23 +146,23 @@ static void tell(struct workers *workers)
 /* Until there is work for RANK, or the pool stops; locked. */
 static void await_work(struct workers *workers, enum rank rank)
 {
-    while (!workers->stopping && !waiting_has(&workers->waiting, workers->kinds[rank])) {
+    while (!workers->stopping && !scheduler_has(&workers->scheduler, workers->kinds[rank])) {
         if (workers->untold) {
             tell(workers);
             continue;
         }
         workers->resting[rank]++;
-        pthread_cond_wait(&workers->work[rank], &workers->lock);
+        pthread_cond_wait(&workers->wanted[rank], &workers->lock);
         workers->resting[rank]--;
     }
 }
 
 /* Takes, computes, hands back, until the pool stops. What is done need not be told at once when the next
  * batch will be there in time, being of the same kind. */
-static void work(struct workers *workers, struct signer *signer, enum rank rank)
+static void run_jobs(struct workers *workers, struct signer *signer, enum rank rank)
 {
-    struct job *batch[WORK_BATCH_MAX];
-    enum work before = WORKS;
+    struct job *batch[BATCH_MAX];
+    enum batch_class before = BATCH_CLASSES;
     uint64_t begun = 0, ended = 0;
     pthread_mutex_lock(&workers->lock);
     for (;;) {
@@ -170,7 +170,7 @@ static void work(struct workers *workers, struct signer *signer, enum rank rank)
         if (workers->stopping)
             break;
         size_t count = take_next(workers, batch, workers->kinds[rank]);
-        enum work kind = batch[0]->claim.key->work;
+        enum batch_class kind = batch[0]->identity.key->class;
         workers->working += (unsigned)count;
         if (kind != before || ended + (ended - begun) > workers->tell_by_ns)
             tell(workers);
@@ -198,7 +198,7 @@ static void *worker_main(void *argument)
     pthread_cond_signal(&workers->ready);
     pthread_mutex_unlock(&workers->lock);
     if (signer != NULL)
-        work(workers, signer, rank);
+        run_jobs(workers, signer, rank);
     signer_free(signer);
     return NULL;
 }
@@ -238,13 +238,13 @@ static unsigned thread_number(unsigned wanted)
  * thread does them itself: to hand them over costs more. */
 static void set_kinds(struct workers *workers)
 {
-    for (size_t i = 0; i < WORKS; i++) {
-        workers->waiting.batch[i] = signer_batch((enum work)i);
-        if (workers->waiting.batch[i].most > 1)
-            workers->short_kinds |= WORK_BIT(i) & WORKS_QUICK;
+    for (size_t i = 0; i < BATCH_CLASSES; i++) {
+        workers->scheduler.batch[i] = signer_batch((enum batch_class)i);
+        if (workers->scheduler.batch[i].most > 1)
+            workers->short_kinds |= BATCH_BIT(i) & BATCH_QUICK;
     }
-    workers->kinds[RANK_ANY] = WORKS_ALL & ~workers->short_kinds;
-    workers->kinds[RANK_QUICK] = WORKS_QUICK & ~workers->short_kinds;
+    workers->kinds[RANK_ANY] = BATCH_ALL & ~workers->short_kinds;
+    workers->kinds[RANK_QUICK] = BATCH_QUICK & ~workers->short_kinds;
 }
 
 struct workers *workers_new(const struct keystore *store, const struct workers_settings *settings)
@@ -258,12 +258,12 @@ struct workers *workers_new(const struct keystore *store, const struct workers_s
     workers->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pthread_mutex_init(&workers->lock, NULL);
     for (size_t i = 0; i < RANKS; i++)
-        pthread_cond_init(&workers->work[i], NULL);
+        pthread_cond_init(&workers->wanted[i], NULL);
     pthread_cond_init(&workers->ready, NULL);
     workers->threads = calloc(threads, sizeof *workers->threads);
     workers->jobs = calloc(settings->queue_max, sizeof *workers->jobs);
     bool whole = workers->event >= 0 && workers->threads != NULL && workers->jobs != NULL &&
-                 waiting_init(&workers->waiting, settings->edge_count) == 0;
+                 scheduler_init(&workers->scheduler, settings->edge_count) == 0;
     if (whole) {
         set_kinds(workers);
         workers->signer = workers->short_kinds != 0 ? signer_new(store, workers->short_kinds) : NULL;
@@ -286,7 +286,7 @@ static void stop_threads(struct workers *workers)
     pthread_mutex_lock(&workers->lock);
     workers->stopping = true;
     for (size_t i = 0; i < RANKS; i++)
-        pthread_cond_broadcast(&workers->work[i]);
+        pthread_cond_broadcast(&workers->wanted[i]);
     pthread_mutex_unlock(&workers->lock);
     for (unsigned i = 0; i < workers->thread_count; i++)
         pthread_join(workers->threads[i], NULL);
@@ -302,10 +302,10 @@ void workers_free(struct workers *workers)
     if (workers->jobs != NULL)
         wipe(workers->jobs, (workers->job_count - workers->untouched) * sizeof *workers->jobs);
     for (size_t i = 0; i < RANKS; i++)
-        pthread_cond_destroy(&workers->work[i]);
+        pthread_cond_destroy(&workers->wanted[i]);
     pthread_cond_destroy(&workers->ready);
     pthread_mutex_destroy(&workers->lock);
-    waiting_clear(&workers->waiting);
+    scheduler_clear(&workers->scheduler);
     signer_free(workers->signer);
     free(workers->jobs);
     free(workers->threads);
@@ -320,13 +320,13 @@ int workers_fd(const struct workers *workers)
 /* Queues JOB, and one more of CALLS for a thread that rests and takes it; locked. */
 static void enqueue(struct workers *workers, struct job *job, unsigned calls[static RANKS])
 {
-    enum work kind = job->claim.key->work;
+    enum batch_class kind = job->identity.key->class;
     struct job **bucket = bucket_of(workers, job->token);
     job->same_bucket = *bucket;
     *bucket = job;
-    waiting_put(&workers->waiting, job);
+    scheduler_put(&workers->scheduler, job);
     for (size_t rank = RANKS; rank-- > 0;)
-        if ((workers->kinds[rank] & WORK_BIT(kind)) != 0 && calls[rank] < workers->resting[rank]) {
+        if ((workers->kinds[rank] & BATCH_BIT(kind)) != 0 && calls[rank] < workers->resting[rank]) {
             calls[rank]++;
             return;
         }
@@ -344,12 +344,12 @@ void workers_begin(struct workers *workers)
     pthread_mutex_unlock(&workers->lock);
     for (size_t rank = 0; rank < RANKS; rank++)
         while (calls[rank]-- > 0)
-            pthread_cond_signal(&workers->work[rank]);
+            pthread_cond_signal(&workers->wanted[rank]);
 }
 
 bool workers_do_short(struct workers *workers)
 {
-    struct job *batch[WORK_BATCH_MAX];
+    struct job *batch[BATCH_MAX];
     bool more = false;
     if (workers->short_kinds == 0)
         return false;
@@ -364,7 +364,7 @@ bool workers_do_short(struct workers *workers)
         for (size_t i = 0; i < count; i++)
             job_queue_put(&workers->done, batch[i]);
     }
-    more = waiting_has(&workers->waiting, workers->short_kinds);
+    more = scheduler_has(&workers->scheduler, workers->short_kinds);
     pthread_mutex_unlock(&workers->lock);
     return more;
 }
@@ -374,7 +374,7 @@ static struct job *take_place(struct workers *workers, size_t edge, struct job *
 {
     workers_begin(workers);
     pthread_mutex_lock(&workers->lock);
-    struct job *job = waiting_take_from_longest(&workers->waiting, edge);
+    struct job *job = scheduler_take_from_longest(&workers->scheduler, edge);
     if (job != NULL) {
         forget_token(workers, job);
         *lost = *job;
@@ -398,12 +398,14 @@ int workers_submit(struct workers *workers, const struct job *order, struct job 
 {
     struct job *job = take_idle(workers);
     int result = 0;
-    if (job == NULL && (job = take_place(workers, order->claim.edge->index, lost)) != NULL)
+    if (job == NULL && (job = take_place(workers, order->identity.edge->index, lost)) != NULL)
         result = 1;
     if (job == NULL)
         return ERR_BUSY;
-    *job = (struct job){
-        .token = order->token, .deadline_ns = order->deadline_ns, .claim = order->claim, .task = order->task};
+    *job = (struct job){.token = order->token,
+                        .deadline_ns = order->deadline_ns,
+                        .identity = order->identity,
+                        .input = order->input};
     job_queue_put(&workers->fresh, job);
     return result;
 }
@@ -440,7 +442,7 @@ void workers_release(struct workers *workers, struct job *job)
 void workers_get_load(struct workers *workers, struct workers_load *out)
 {
     pthread_mutex_lock(&workers->lock);
-    out->queued = (uint32_t)(workers->waiting.length + workers->fresh.length);
+    out->queued = (uint32_t)(workers->scheduler.length + workers->fresh.length);
     out->working = workers->working;
     out->threads = workers->thread_count;
     pthread_mutex_unlock(&workers->lock);

@@ -1,5 +1,5 @@
 /* The workers: a pool of threads that take what waits, compute and hand it back; together what can be
- * computed together (waiting.h). Bounded; elliptic curves do not wait behind RSA, and edges take turns.
+ * computed together (scheduler.h). Bounded; elliptic curves do not wait behind RSA, and edges take turns.
  *
  * submit, begin, do_short, cancel, collect and free are the I/O thread's; the threads inside are nobody's
  * business. */
@@ -32,7 +32,7 @@ void workers_free(struct workers *workers);
 /* Readable when workers_collect() has something; up to a millisecond after it has while much work waits, so
  * that several results are told at once. */
 int workers_fd(const struct workers *workers);
-/* Takes a copy of ORDER: token, deadline_ns, claim and task of a judged request; workers_begin() follows.
+/* Takes a copy of ORDER: token, deadline_ns, identity and input of a judged request; workers_begin() follows.
  * When queue_max jobs are there, the edge with the most that wait loses its oldest: it is copied to LOST
  * (tell its edge that it is busy; wipe it) and 1 is returned. If that would be this very edge, ERR_BUSY: what
  * one edge may have waiting does not depend on how much another asks. */

@@ -14,7 +14,7 @@ struct account {
     const struct question *question;
     const struct explain_files *files;
     FILE *out;
-    struct hearing hearing;
+    struct judge_context context;
     char line[PATH_MAX + 16]; /* where the edge's stands */
     size_t unsaid;            /* steps that the question left open */
 };
@@ -40,12 +40,12 @@ static const char *operation_of(const struct account *a)
 
 static bool edge_says(const struct account *a, enum authorized_option option)
 {
-    return (a->hearing.edge->given & 1u << option) != 0;
+    return (a->context.edge->given & 1u << option) != 0;
 }
 
 static const char *key_place(const struct account *a, enum key_option option)
 {
-    const char *place = a->hearing.rule->place[option];
+    const char *place = a->context.rule->place[option];
     return place != NULL ? place : "default";
 }
 
@@ -56,12 +56,12 @@ static void tell_edge(const struct account *a, const char *step, enum answer ans
     if (answer == REFUSED)
         say(a, answer, step, a->files->edges, "no line has the name or the key '%s'", a->question->edge);
     else
-        say(a, answer, step, a->line, "the edge %s", a->hearing.edge->name);
+        say(a, answer, step, a->line, "the edge %s", a->context.edge->name);
 }
 
 static void tell_edge_from(const struct account *a, const char *step, enum answer answer)
 {
-    if (a->hearing.edge->from_count == 0)
+    if (a->context.edge->from_count == 0)
         say(a, answer, step, "default", "from= is not there: any address");
     else if (answer == OPEN)
         say(a, answer, step, a->line, "from= says which addresses; try one with --from");
@@ -72,7 +72,7 @@ static void tell_edge_from(const struct account *a, const char *step, enum answe
 
 static void tell_edge_valid(const struct account *a, const char *step, enum answer answer)
 {
-    const struct date_span *valid = &a->hearing.edge->valid;
+    const struct date_span *valid = &a->context.edge->valid;
     char at[DATE_TEXT_SIZE], limit[DATE_TEXT_SIZE];
     date_text(at, a->question->at);
     if (!edge_says(a, AUTHORIZED_NOT_BEFORE) && !edge_says(a, AUTHORIZED_NOT_AFTER))
@@ -92,7 +92,7 @@ static void tell_keys(const struct account *a, const char *step, enum answer ans
         say(a, answer, step, "default", "keys= is not there: every key");
     else
         say(a, answer, step, a->line, "keys= %s %s", answer == GRANTED ? "lists" : "does not list",
-            a->hearing.key->name);
+            a->context.key->name);
 }
 
 static void tell_ops(const struct account *a, const char *step, enum answer answer)
@@ -110,7 +110,7 @@ static void tell_ops(const struct account *a, const char *step, enum answer answ
 static void tell_key(const struct account *a, const char *step, enum answer answer)
 {
     char id[2 * KEY_ID_SIZE + 1];
-    const struct key *key = a->hearing.key;
+    const struct key *key = a->context.key;
     if (answer == REFUSED)
         say(a, answer, step, a->files->keys, "no key has the name or the id '%s'", a->question->key);
     else
@@ -121,7 +121,7 @@ static void tell_key(const struct account *a, const char *step, enum answer answ
 static void tell_key_from(const struct account *a, const char *step, enum answer answer)
 {
     const char *place = key_place(a, KEY_FROM);
-    if (a->hearing.rule->from_count == 0)
+    if (a->context.rule->from_count == 0)
         say(a, answer, step, place, "from lists no networks: any address");
     else if (answer == OPEN)
         say(a, answer, step, place, "from says which addresses; try one with --from");
@@ -132,12 +132,12 @@ static void tell_key_from(const struct account *a, const char *step, enum answer
 
 static void tell_key_valid(const struct account *a, const char *step, enum answer answer)
 {
-    const struct date_span *valid = &a->hearing.rule->valid;
+    const struct date_span *valid = &a->context.rule->valid;
     const char *before = key_place(a, KEY_NOT_BEFORE), *after = key_place(a, KEY_NOT_AFTER);
     char at[DATE_TEXT_SIZE], limit[DATE_TEXT_SIZE];
     date_text(at, a->question->at);
     if (valid->first == INT64_MIN && valid->last == INT64_MAX)
-        say(a, answer, step, a->hearing.rule->place[KEY_NOT_AFTER] != NULL ? after : before,
+        say(a, answer, step, a->context.rule->place[KEY_NOT_AFTER] != NULL ? after : before,
             "neither not_before nor not_after limits it: always");
     else if (answer == GRANTED)
         say(a, answer, step, valid->last != INT64_MAX ? after : before, "%s is within its time", at);
@@ -160,12 +160,12 @@ static void tell_mode(const struct account *a, const char *step, enum answer ans
         [0] = "none", [POLICY_BOUND] = "bound only", [POLICY_PLAIN] = "plain only"};
     const char *granted = a->question->operation == OP_RSA_MASTER ? "bound" : "plain";
     say(a, answer, step, key_place(a, KEY_MODES), "modes lists %s",
-        answer == GRANTED ? granted : refused[a->hearing.rule->modes]);
+        answer == GRANTED ? granted : refused[a->context.rule->modes]);
 }
 
 static void tell_type(const struct account *a, const char *step, enum answer answer)
 {
-    say(a, answer, step, a->files->keys, "a key of type %s %s do %s", key_type_name(a->hearing.key->type),
+    say(a, answer, step, a->files->keys, "a key of type %s %s do %s", key_type_name(a->context.key->type),
         answer == GRANTED ? "can" : "cannot", operation_of(a));
 }
 
@@ -185,7 +185,7 @@ static void tell_session(const struct account *a, const char *step, enum answer 
 static void tell_name(const struct account *a, const char *step, enum answer answer)
 {
     const char *place = key_place(a, KEY_NAMES), *name = a->question->name;
-    if (a->hearing.rule->names->count == 0)
+    if (a->context.rule->names->count == 0)
         say(a, answer, step, place, "names lists none: any name, or none at all");
     else if (answer == OPEN)
         say(a, answer, step, place, "names says which server names; try one with --name");
@@ -198,35 +198,35 @@ static void tell_name(const struct account *a, const char *step, enum answer ans
 /* ---- limits: there is nothing to judge but what there is ---- */
 
 static size_t tell_limit(const struct account *a, const char *step, const char *where, const char *option,
-                         const struct limit *limit, const char *of)
+                         const struct rate_limit *limit, const char *of)
 {
-    char text[LIMIT_TEXT_SIZE];
+    char text[RATE_LIMIT_TEXT_SIZE];
     if (limit->count > 0)
-        say(a, OPEN, step, where, "%s is %s, %s", option, limit_text(text, limit), of);
+        say(a, OPEN, step, where, "%s is %s, %s", option, rate_limit_text(text, limit), of);
     return limit->count > 0;
 }
 
 static void tell_rate(const struct account *a, const char *step, enum answer answer)
 {
-    const struct policy_rule *rule = a->hearing.rule;
-    size_t limits =
-        tell_limit(a, step, a->line, "rate=", &a->hearing.edge->rate, "of this edge on all keys") +
-        tell_limit(a, step, key_place(a, KEY_RATE), "rate", &rule->rate, "of the key by all edges") +
-        tell_limit(a, step, key_place(a, KEY_RATE_PER_EDGE), "rate_per_edge", &rule->rate_per_edge,
-                   "of this edge on the key");
-    if (limits == 0)
+    const struct policy_rule *rule = a->context.rule;
+    size_t usage = tell_limit(a, step, a->line, "rate=", &a->context.edge->rate, "of this edge on all keys") +
+                   tell_limit(a, step, key_place(a, KEY_RATE), "rate", &rule->rate,
+                              "of the key by all edges") +
+                   tell_limit(a, step, key_place(a, KEY_RATE_PER_EDGE), "rate_per_edge", &rule->rate_per_edge,
+                              "of this edge on the key");
+    if (usage == 0)
         say(a, answer, step, "default", "no rate is limited");
 }
 
 static void tell_quota(const struct account *a, const char *step, enum answer answer)
 {
-    const struct policy_rule *rule = a->hearing.rule;
-    size_t limits =
-        tell_limit(a, step, a->line, "quota=", &a->hearing.edge->quota, "of this edge on all keys") +
+    const struct policy_rule *rule = a->context.rule;
+    size_t usage =
+        tell_limit(a, step, a->line, "quota=", &a->context.edge->quota, "of this edge on all keys") +
         tell_limit(a, step, key_place(a, KEY_QUOTA), "quota", &rule->quota, "of the key by all edges") +
         tell_limit(a, step, key_place(a, KEY_QUOTA_PER_EDGE), "quota_per_edge", &rule->quota_per_edge,
                    "of this edge on the key");
-    if (limits == 0)
+    if (usage == 0)
         say(a, answer, step, "default", "no quota is set");
 }
 
@@ -241,14 +241,14 @@ enum manner {
 
 static enum manner edge_from_manner(const struct account *a)
 {
-    return a->question->from_text == NULL && a->hearing.edge->from_count > 0 ? UNSAID : ASKED;
+    return a->question->from_text == NULL && a->context.edge->from_count > 0 ? UNSAID : ASKED;
 }
 
 static enum manner key_from_manner(const struct account *a)
 {
-    if (a->hearing.rule == NULL)
+    if (a->context.rule == NULL)
         return LEFT_OUT;
-    return a->question->from_text == NULL && a->hearing.rule->from_count > 0 ? UNSAID : ASKED;
+    return a->question->from_text == NULL && a->context.rule->from_count > 0 ? UNSAID : ASKED;
 }
 
 /* A question that could be read is about an operation that there is. */
@@ -279,7 +279,7 @@ static enum manner name_manner(const struct account *a)
 {
     if (a->question->operation != OP_RSA_MASTER)
         return LEFT_OUT;
-    return a->question->name == NULL && a->hearing.rule->names->count > 0 ? UNSAID : ASKED;
+    return a->question->name == NULL && a->context.rule->names->count > 0 ? UNSAID : ASKED;
 }
 
 static const struct words {
@@ -323,7 +323,7 @@ static enum wall_refusal tell_step(struct account *a, enum judge_step_number num
     if (manner == LEFT_OUT)
         return REFUSAL_NONE;
     if (manner == ASKED)
-        refusal = step->ask(&a->hearing);
+        refusal = step->ask(&a->context);
     a->unsaid += manner == UNSAID;
     words[number].tell(a, step->name, manner != ASKED ? OPEN : refusal == REFUSAL_NONE ? GRANTED : REFUSED);
     if (refusal != REFUSAL_NONE && words[number].fix != NULL)
@@ -334,10 +334,10 @@ static enum wall_refusal tell_step(struct account *a, enum judge_step_number num
 static void tell_verdict(const struct account *a, enum wall_refusal refusal)
 {
     if (refusal != REFUSAL_NONE)
-        say(a, REFUSED, "verdict", wall_refusal_name(refusal), "%s", judge_mend(refusal));
+        say(a, REFUSED, "verdict", wall_refusal_name(refusal), "%s", judge_hint(refusal));
     else
-        say(a, GRANTED, "verdict", a->hearing.edge->name, "may ask %s of %s%s", operation_of(a),
-            a->hearing.key->name, a->unsaid > 0 ? ", where what is open above holds" : "");
+        say(a, GRANTED, "verdict", a->context.edge->name, "may ask %s of %s%s", operation_of(a),
+            a->context.key->name, a->unsaid > 0 ? ", where what is open above holds" : "");
 }
 
 static enum wall_refusal walk(struct account *a)
@@ -381,17 +381,17 @@ static void find_key_id(const struct judge *judge, const char *text, uint8_t out
 bool explain(const struct judge *judge, const struct explain_files *files, const struct question *question,
              FILE *out)
 {
-    const struct moment now = {.unix_s = question->at, .reached_s = question->at};
+    const struct now now = {.unix_s = question->at, .reached_s = question->at};
     struct operation operation = {.kind = question->operation};
     struct account a = {.question = question, .files = files, .out = out};
     const struct authorized_edge *edge = find_edge(judge, question->edge);
     find_key_id(judge, question->key, operation.key_id);
-    judge_open(&a.hearing, judge, edge, &operation, &question->from, &now);
+    judge_open(&a.context, judge, edge, &operation, &question->from, &now);
     if (edge != NULL)
         snprintf(a.line, sizeof a.line, "%s:%u", files->edges, edge->line);
     /* as the transcript would have it */
     for (size_t i = 0; question->name != NULL && question->name[i] != 0 && i < TRANSCRIPT_NAME_SIZE - 1; i++)
-        a.hearing.seen.server_name[i] = (char)tolower((unsigned char)question->name[i]);
+        a.context.seen.server_name[i] = (char)tolower((unsigned char)question->name[i]);
     enum wall_refusal refusal = walk(&a);
     tell_verdict(&a, refusal);
     return refusal == REFUSAL_NONE;

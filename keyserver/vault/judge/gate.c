@@ -36,7 +36,7 @@ static const uint8_t spaces[64] = "                                             
 static const char context[] = "TLS 1.3, server CertificateVerify"; /* its final zero is the separator */
 
 static enum wall_refusal pass_tls13(const struct operation *operation, const struct key *key,
-                                    struct task *out)
+                                    struct crypto_input *out)
 {
     const struct scheme_info *scheme = scheme_find(operation->u.sign_tls13.scheme);
     uint16_t length = operation->u.sign_tls13.hash_length;
@@ -67,7 +67,7 @@ static bool params_good(const uint8_t *params, size_t params_length)
 }
 
 static enum wall_refusal pass_tls12(const struct operation *operation, const struct key *key,
-                                    struct task *out)
+                                    struct crypto_input *out)
 {
     const struct scheme_info *scheme = scheme_find(operation->u.sign_tls12.scheme);
     size_t length = operation->u.sign_tls12.params_length;
@@ -86,7 +86,7 @@ static enum wall_refusal pass_tls12(const struct operation *operation, const str
 }
 
 static enum wall_refusal pass_ciphertext(uint16_t client_version, const uint8_t *ciphertext, size_t length,
-                                         const struct key *key, struct task *out)
+                                         const struct key *key, struct crypto_input *out)
 {
     if (ciphertext_check(ciphertext, length, key->modulus, key->result_size) != 0)
         return REFUSAL_STRUCTURE;
@@ -97,7 +97,7 @@ static enum wall_refusal pass_ciphertext(uint16_t client_version, const uint8_t 
 }
 
 static enum wall_refusal pass_premaster(const struct operation *operation, const struct key *key,
-                                        struct task *out)
+                                        struct crypto_input *out)
 {
     if (key->type != KEY_RSA)
         return REFUSAL_SCHEME;
@@ -106,7 +106,7 @@ static enum wall_refusal pass_premaster(const struct operation *operation, const
 }
 
 static enum wall_refusal pass_master(const struct operation *operation, const struct key *key,
-                                     struct task *out, struct transcript *seen)
+                                     struct crypto_input *out, struct transcript *seen)
 {
     if (key->type != KEY_RSA)
         return REFUSAL_SCHEME;
@@ -117,8 +117,8 @@ static enum wall_refusal pass_master(const struct operation *operation, const st
     return pass_ciphertext(seen->client_version, seen->ciphertext, seen->ciphertext_length, key, out);
 }
 
-enum wall_refusal gate_pass(const struct operation *operation, const struct key *key, struct task *out,
-                            struct transcript *seen)
+enum wall_refusal gate_pass(const struct operation *operation, const struct key *key,
+                            struct crypto_input *out, struct transcript *seen)
 {
     out->kind = operation->kind;
     switch (operation->kind) {

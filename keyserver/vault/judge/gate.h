@@ -1,11 +1,11 @@
-/* The gate: typed fields in, a task out. What does not have the form that TLS gives it is refused; there is
+/* The gate: typed fields in, an input out. What does not have the form that TLS gives it is refused; there is
  * no other way to a private-key operation. Pure but for OpenSSL's curve arithmetic and hashes; any thread
  * after gate_start(). */
 #ifndef KEYSERVER_VAULT_JUDGE_GATE_H
 #define KEYSERVER_VAULT_JUDGE_GATE_H
 
 #include "keyserver/vault/keys/keystore.h"
-#include "keyserver/vault/request/task.h"
+#include "keyserver/vault/request/crypto_input.h"
 #include "keyserver/vault/request/transcript.h"
 #include "keyserver/wall/wall.h"
 
@@ -13,7 +13,7 @@
 int gate_start(void) MUST_USE;
 void gate_stop(void);
 
-/* May KEY do OPERATION, and are all of its fields what TLS would put there? REFUSAL_NONE with the task in
+/* May KEY do OPERATION, and are all of its fields what TLS would put there? REFUSAL_NONE with the input in
  * OUT, else REFUSAL_SCHEME or REFUSAL_STRUCTURE.
  *
  * sign_tls13 (RFC 8446, 4.4.3): a TLS 1.3 scheme of the key's very type, a hash of 32 or 48 bytes. sign_tls12
@@ -21,7 +21,7 @@ void gate_stop(void);
  * length whose point is on the curve, uncompressed, not of low order. rsa_premaster: a ciphertext as long as
  * the modulus with a value above 1 and below n - 1. rsa_master: the same, out of a transcript that parses;
  * SEEN receives it, pointing into the operation's messages. */
-enum wall_refusal gate_pass(const struct operation *operation, const struct key *key, struct task *out,
-                            struct transcript *seen);
+enum wall_refusal gate_pass(const struct operation *operation, const struct key *key,
+                            struct crypto_input *out, struct transcript *seen);
 
 #endif

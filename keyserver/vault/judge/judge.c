@@ -30,41 +30,41 @@ static uint16_t scheme_of(const struct operation *operation)
 }
 
 /* Asks step by step, but for those that depend on what is LEFT_OUT, until one says no. */
-static enum wall_refusal walk(struct hearing *hearing, unsigned left_out)
+static enum wall_refusal walk(struct judge_context *context, unsigned left_out)
 {
-    bool about_key = judge_about_key(hearing);
+    bool about_key = judge_about_key(context);
     for (size_t i = 0; i < STEPS; i++) {
         const struct judge_step *step = &judge_steps[i];
         if ((step->depends & left_out) != 0 || (!about_key && (step->depends & STEP_OF_ALL) == 0))
             continue;
-        enum wall_refusal refusal = step->ask(hearing);
+        enum wall_refusal refusal = step->ask(context);
         if (refusal != REFUSAL_NONE)
             return refusal;
     }
     return REFUSAL_NONE;
 }
 
-void judge_request(const struct judge *judge, const struct wall_request *request, const struct moment *now,
+void judge_request(const struct judge *judge, const struct wall_request *request, const struct now *now,
                    struct judgement *out)
 {
     const struct operation *operation = &request->operation;
-    struct hearing hearing;
+    struct judge_context context;
     *out = (struct judgement){.from = address_of(request),
-                              .claim = {.kind = operation->kind,
-                                        .scheme = scheme_of(operation),
-                                        .trace = request->trace,
-                                        .no_trace = request->no_trace != 0}};
-    memcpy(out->claim.channel, request->channel, sizeof out->claim.channel);
-    judge_open(&hearing, judge, authorized_find(judge->edges, request->edge_key), operation, &out->from, now);
-    hearing.task = &out->task;
-    out->claim.edge = hearing.edge;
-    out->claim.key = hearing.key;
-    if (hearing.key != NULL)
-        claim_digest(judge->hasher, out->claim.digest, operation);
-    out->refusal = walk(&hearing, 0);
-    memcpy(out->claim.server_name, hearing.seen.server_name, sizeof out->claim.server_name);
-    if (out->refusal == REFUSAL_NONE && hearing.key != NULL)
-        limits_take(&hearing.use, now);
+                              .identity = {.kind = operation->kind,
+                                           .scheme = scheme_of(operation),
+                                           .trace = request->trace,
+                                           .no_trace = request->no_trace != 0}};
+    memcpy(out->identity.channel, request->channel, sizeof out->identity.channel);
+    judge_open(&context, judge, authorized_find(judge->edges, request->edge_key), operation, &out->from, now);
+    context.input = &out->input;
+    out->identity.edge = context.edge;
+    out->identity.key = context.key;
+    if (context.key != NULL)
+        request_digest(judge->hasher, out->identity.digest, operation);
+    out->refusal = walk(&context, 0);
+    memcpy(out->identity.server_name, context.seen.server_name, sizeof out->identity.server_name);
+    if (out->refusal == REFUSAL_NONE && context.key != NULL)
+        usage_take(&context.use, now);
 }
 
 /* True when EDGE could be granted an operation of KIND on KEY, be it elsewhere or at another time. */
@@ -72,10 +72,10 @@ static bool grants(const struct judge *judge, const struct authorized_edge *edge
                    enum operation_kind kind)
 {
     struct operation operation = {.kind = kind};
-    struct hearing hearing;
+    struct judge_context context;
     memcpy(operation.key_id, key->id, KEY_ID_SIZE);
-    judge_open(&hearing, judge, edge, &operation, NULL, NULL);
-    return walk(&hearing, STEP_WHERE | STEP_WHEN | STEP_CONTENT | STEP_COUNT) == REFUSAL_NONE;
+    judge_open(&context, judge, edge, &operation, NULL, NULL);
+    return walk(&context, STEP_WHERE | STEP_WHEN | STEP_CONTENT | STEP_COUNT) == REFUSAL_NONE;
 }
 
 uint32_t judge_grants(const struct judge *judge, const struct authorized_edge *edge, const struct key *key)
@@ -90,14 +90,14 @@ uint32_t judge_grants(const struct judge *judge, const struct authorized_edge *e
 }
 
 bool judge_reaches(const struct judge *judge, const struct key *key, const struct address *from,
-                   const struct moment *now)
+                   const struct now *now)
 {
-    struct hearing hearing = {.judge = judge, .now = now, .from = from, .key = key};
-    hearing.rule = policy_rule_of(judge->policy, key->id, key->name);
+    struct judge_context context = {.judge = judge, .now = now, .from = from, .key = key};
+    context.rule = policy_rule_of(judge->policy, key->id, key->name);
     for (size_t i = 0; i < STEPS; i++) {
         const struct judge_step *step = &judge_steps[i];
         if ((step->depends & (STEP_WHERE | STEP_WHEN)) != 0 && (step->depends & STEP_OF_ALL) == 0 &&
-            step->ask(&hearing) != REFUSAL_NONE)
+            step->ask(&context) != REFUSAL_NONE)
             return false;
     }
     return true;
@@ -108,7 +108,7 @@ bool judge_grants_epoch(const struct judge *judge, const struct authorized_edge 
     return grants(judge, edge, key, OP_RSA_MASTER);
 }
 
-static const char *const mends[REFUSAL_KINDS] = {
+static const char *const hints[REFUSAL_KINDS] = {
     [REFUSAL_MALFORMED_SLOT] = "report it: the net process sent what it never should",
     [REFUSAL_UNKNOWN_EDGE] = "add its line to authorized_edges and reload",
     [REFUSAL_FROM] = "widen from= of its line in authorized_edges, or from of the key's section in "
@@ -138,7 +138,7 @@ static const char *const mends[REFUSAL_KINDS] = {
     [REFUSAL_AUDIT] = "make room for the audit log",
 };
 
-const char *judge_mend(enum wall_refusal refusal)
+const char *judge_hint(enum wall_refusal refusal)
 {
-    return refusal < REFUSAL_KINDS && mends[refusal] != NULL ? mends[refusal] : "";
+    return refusal < REFUSAL_KINDS && hints[refusal] != NULL ? hints[refusal] : "";
 }

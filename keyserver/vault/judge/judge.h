@@ -3,42 +3,42 @@
 #ifndef KEYSERVER_VAULT_JUDGE_JUDGE_H
 #define KEYSERVER_VAULT_JUDGE_JUDGE_H
 
-#include "keyserver/vault/judge/limits.h"
-#include "keyserver/vault/request/claim.h"
-#include "keyserver/vault/request/moment.h"
-#include "keyserver/vault/request/task.h"
+#include "keyserver/vault/judge/usage.h"
+#include "keyserver/vault/request/crypto_input.h"
+#include "keyserver/vault/request/now.h"
+#include "keyserver/vault/request/request_identity.h"
 
 /* What it judges by; everything is borrowed. */
 struct judge {
     const struct authorized *edges;
     const struct keystore *keys;
     const struct policy *policy;
-    struct limits *limits;       /* counts what is granted */
+    struct usage *usage;         /* counts what is granted */
     const uint8_t *epoch_secret; /* 32 bytes; see epoch_secret() */
     const struct hasher *hasher;
 };
 
 struct judgement {
-    enum wall_refusal refusal; /* REFUSAL_NONE: granted */
-    struct address from;       /* where the edge asks from */
-    struct claim claim;        /* edge and key are NULL as long as they are not known */
-    struct task task;          /* when granted and the operation is one on a key */
+    enum wall_refusal refusal;        /* REFUSAL_NONE: granted */
+    struct address from;              /* where the edge asks from */
+    struct request_identity identity; /* edge and key are NULL as long as they are not known */
+    struct crypto_input input;        /* when granted and the operation is one on a key */
 };
 
 /* Judges a slot that passed wall_request_check(). What is granted on a key is counted against its limits. */
-void judge_request(const struct judge *judge, const struct wall_request *request, const struct moment *now,
+void judge_request(const struct judge *judge, const struct wall_request *request, const struct now *now,
                    struct judgement *out);
 /* The operations that could be granted to EDGE on KEY, by the same steps, be it elsewhere or at another time:
  * bits (1 << enum operation_kind). It holds as long as the rules do. */
 uint32_t judge_grants(const struct judge *judge, const struct authorized_edge *edge, const struct key *key);
 /* True when KEY may be used now from FROM, by the same steps. */
 bool judge_reaches(const struct judge *judge, const struct key *key, const struct address *from,
-                   const struct moment *now);
+                   const struct now *now);
 /* True when EDGE may have an epoch key for the sake of KEY: rsa_master could be granted to it there, by the
  * same steps, be it elsewhere or at another time. */
 bool judge_grants_epoch(const struct judge *judge, const struct authorized_edge *edge, const struct key *key);
 /* What the owner does about a refusal, if this edge shall have what it asked for: names the option to change.
  * "" where there is none. */
-const char *judge_mend(enum wall_refusal refusal);
+const char *judge_hint(enum wall_refusal refusal);
 
 #endif

@@ -3,83 +3,83 @@
 #include "keyserver/vault/judge/epoch.h"
 #include "keyserver/vault/judge/gate.h"
 
-static uint32_t bit(const struct hearing *h)
+static uint32_t bit(const struct judge_context *h)
 {
     return 1u << h->operation->kind;
 }
 
 /* ---- who asks, from where, when ---- */
 
-static enum wall_refusal ask_edge(struct hearing *h)
+static enum wall_refusal ask_edge(struct judge_context *h)
 {
     return h->edge != NULL ? REFUSAL_NONE : REFUSAL_UNKNOWN_EDGE;
 }
 
-static enum wall_refusal ask_edge_from(struct hearing *h)
+static enum wall_refusal ask_edge_from(struct judge_context *h)
 {
     return authorized_from(h->edge, h->from) ? REFUSAL_NONE : REFUSAL_FROM;
 }
 
-static enum wall_refusal ask_key_from(struct hearing *h)
+static enum wall_refusal ask_key_from(struct judge_context *h)
 {
     return h->rule == NULL || policy_rule_from(h->rule, h->from) ? REFUSAL_NONE : REFUSAL_FROM;
 }
 
-static enum wall_refusal ask_edge_valid(struct hearing *h)
+static enum wall_refusal ask_edge_valid(struct judge_context *h)
 {
     return date_span_has(&h->edge->valid, h->now->unix_s) ? REFUSAL_NONE : REFUSAL_VALIDITY;
 }
 
 /* ---- for what ---- */
 
-static enum wall_refusal ask_operation(struct hearing *h)
+static enum wall_refusal ask_operation(struct judge_context *h)
 {
     return h->operation->kind == OP_KEYS || judge_about_key(h) ? REFUSAL_NONE : REFUSAL_UNKNOWN_OPERATION;
 }
 
-static enum wall_refusal ask_key(struct hearing *h)
+static enum wall_refusal ask_key(struct judge_context *h)
 {
     return h->key != NULL ? REFUSAL_NONE : REFUSAL_UNKNOWN_KEY;
 }
 
-static enum wall_refusal ask_key_valid(struct hearing *h)
+static enum wall_refusal ask_key_valid(struct judge_context *h)
 {
     return date_span_has(&h->rule->valid, h->now->unix_s) ? REFUSAL_NONE : REFUSAL_VALIDITY;
 }
 
-static enum wall_refusal ask_keys(struct hearing *h)
+static enum wall_refusal ask_keys(struct judge_context *h)
 {
     return authorized_for_key(h->edge, h->key->id, h->key->name) ? REFUSAL_NONE : REFUSAL_KEY_NOT_GRANTED;
 }
 
-static enum wall_refusal ask_ops(struct hearing *h)
+static enum wall_refusal ask_ops(struct judge_context *h)
 {
     return (h->edge->operations & bit(h)) != 0 ? REFUSAL_NONE : REFUSAL_OPERATION_NOT_GRANTED;
 }
 
-static enum wall_refusal ask_operations(struct hearing *h)
+static enum wall_refusal ask_operations(struct judge_context *h)
 {
     return (h->rule->operations & bit(h)) != 0 ? REFUSAL_NONE : REFUSAL_OPERATION_NOT_GRANTED;
 }
 
-static enum wall_refusal ask_mode(struct hearing *h)
+static enum wall_refusal ask_mode(struct judge_context *h)
 {
     return policy_rule_mode(h->rule, h->operation->kind) ? REFUSAL_NONE : REFUSAL_MODE;
 }
 
-static enum wall_refusal ask_type(struct hearing *h)
+static enum wall_refusal ask_type(struct judge_context *h)
 {
     return (keystore_operations(h->key->type) & bit(h)) != 0 ? REFUSAL_NONE : REFUSAL_SCHEME;
 }
 
 /* ---- is it what it should be? ---- */
 
-static enum wall_refusal ask_form(struct hearing *h)
+static enum wall_refusal ask_form(struct judge_context *h)
 {
-    return gate_pass(h->operation, h->key, h->task, &h->seen);
+    return gate_pass(h->operation, h->key, h->input, &h->seen);
 }
 
-static enum wall_refusal ask_session(struct hearing *h)
+static enum wall_refusal ask_session(struct judge_context *h)
 {
     return h->operation->kind != OP_RSA_MASTER ||
                    epoch_accepts(h->seen.session_id, h->judge->epoch_secret, h->edge->key, h->now->epoch)
@@ -87,7 +87,7 @@ static enum wall_refusal ask_session(struct hearing *h)
                : REFUSAL_SESSION_ID;
 }
 
-static enum wall_refusal ask_name(struct hearing *h)
+static enum wall_refusal ask_name(struct judge_context *h)
 {
     return h->operation->kind != OP_RSA_MASTER || policy_rule_name(h->rule, h->seen.server_name)
                ? REFUSAL_NONE
@@ -97,17 +97,17 @@ static enum wall_refusal ask_name(struct hearing *h)
 /* ---- and not too often ---- */
 
 /* What cannot be counted does not pass. */
-static enum wall_refusal ask_rate(struct hearing *h)
+static enum wall_refusal ask_rate(struct judge_context *h)
 {
-    return limits_open(h->judge->limits, &h->use, h->edge, h->key, h->now) == 0 &&
-                   limits_check_rate(&h->use, h->now)
+    return usage_open(h->judge->usage, &h->use, h->edge, h->key, h->now) == 0 &&
+                   usage_check_rate(&h->use, h->now)
                ? REFUSAL_NONE
                : REFUSAL_RATE;
 }
 
-static enum wall_refusal ask_quota(struct hearing *h)
+static enum wall_refusal ask_quota(struct judge_context *h)
 {
-    return limits_check_quota(&h->use, h->now) ? REFUSAL_NONE : REFUSAL_QUOTA;
+    return usage_check_quota(&h->use, h->now) ? REFUSAL_NONE : REFUSAL_QUOTA;
 }
 
 const struct judge_step judge_steps[STEPS] = {
@@ -130,21 +130,21 @@ const struct judge_step judge_steps[STEPS] = {
     [STEP_QUOTA] = {"quota", STEP_COUNT, ask_quota},
 };
 
-bool judge_about_key(const struct hearing *hearing)
+bool judge_about_key(const struct judge_context *context)
 {
-    enum operation_kind kind = hearing->operation->kind;
+    enum operation_kind kind = context->operation->kind;
     return kind == OP_SIGN_TLS13 || kind == OP_SIGN_TLS12 || kind == OP_RSA_PREMASTER ||
            kind == OP_RSA_MASTER;
 }
 
-void judge_open(struct hearing *hearing, const struct judge *judge, const struct authorized_edge *edge,
-                const struct operation *operation, const struct address *from, const struct moment *now)
+void judge_open(struct judge_context *context, const struct judge *judge, const struct authorized_edge *edge,
+                const struct operation *operation, const struct address *from, const struct now *now)
 {
-    *hearing = (struct hearing){
+    *context = (struct judge_context){
         .judge = judge, .now = now, .operation = operation, .from = from, .edge = edge};
-    if (edge == NULL || !judge_about_key(hearing))
+    if (edge == NULL || !judge_about_key(context))
         return;
-    hearing->key = keystore_find(judge->keys, operation->key_id);
-    if (hearing->key != NULL)
-        hearing->rule = policy_rule_of(judge->policy, hearing->key->id, hearing->key->name);
+    context->key = keystore_find(judge->keys, operation->key_id);
+    if (context->key != NULL)
+        context->rule = policy_rule_of(judge->policy, context->key->id, context->key->name);
 }

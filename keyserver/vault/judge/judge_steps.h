@@ -1,7 +1,7 @@
 /* The steps of a judgement: everything that is asked about a request, in this order. The judge walks the
  * table until an answer is no; explain.h walks the same table with words, so that the two cannot disagree.
  *
- * For these two only. Pure but for what limits.h counts; one thread at a time. */
+ * For these two only. Pure but for what usage.h counts; one thread at a time. */
 #ifndef KEYSERVER_VAULT_JUDGE_JUDGE_STEPS_H
 #define KEYSERVER_VAULT_JUDGE_JUDGE_STEPS_H
 
@@ -38,32 +38,32 @@ enum {
 };
 
 /* One request before the judge, and what is found out about it on the way. */
-struct hearing {
+struct judge_context {
     const struct judge *judge;
-    const struct moment *now;
+    const struct now *now;
     const struct operation *operation;
     const struct address *from;
     const struct authorized_edge *edge; /* NULL: not known */
     const struct key *key;              /* NULL: not known, or the request is about none */
     const struct policy_rule *rule;     /* the key's */
     struct transcript seen;             /* of an rsa_master, from STEP_FORM on */
-    struct task *task;                  /* filled by STEP_FORM; NULL when no step on contents is asked */
-    struct limits_use use;              /* from STEP_RATE on */
+    struct crypto_input *input;         /* filled by STEP_FORM; NULL when no step on contents is asked */
+    struct usage_charge use;            /* from STEP_RATE on */
 };
 
 struct judge_step {
     const char *name; /* stable, for people and programs */
     unsigned depends; /* bits of the enum above */
-    enum wall_refusal (*ask)(struct hearing *hearing);
+    enum wall_refusal (*ask)(struct judge_context *context);
 };
 
 extern const struct judge_step judge_steps[STEPS];
 
 /* Begins: EDGE asks for OPERATION from FROM; everything is borrowed. Looks the key up that it is about, if
  * any. */
-void judge_open(struct hearing *hearing, const struct judge *judge, const struct authorized_edge *edge,
-                const struct operation *operation, const struct address *from, const struct moment *now);
+void judge_open(struct judge_context *context, const struct judge *judge, const struct authorized_edge *edge,
+                const struct operation *operation, const struct address *from, const struct now *now);
 /* True when the steps that are not of all are asked: the request is about a key. */
-bool judge_about_key(const struct hearing *hearing);
+bool judge_about_key(const struct judge_context *context);
 
 #endif

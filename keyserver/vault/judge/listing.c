@@ -90,7 +90,7 @@ static bool make_place(struct listing *listing, size_t edge, uint64_t *lost)
 int listing_add(struct listing *listing, const struct wall_request *request,
                 const struct judgement *judgement, uint64_t *lost)
 {
-    const struct authorized_edge *edge = judgement->claim.edge;
+    const struct authorized_edge *edge = judgement->identity.edge;
     struct want *want = take_place(listing);
     int result = 0;
     *lost = 0;
@@ -101,7 +101,7 @@ int listing_add(struct listing *listing, const struct wall_request *request,
     if (want == NULL)
         return ERR_BUSY;
     *want = (struct want){
-        .job = {.token = request->token, .deadline_ns = request->deadline_ns, .claim = {.edge = edge}},
+        .job = {.token = request->token, .deadline_ns = request->deadline_ns, .identity = {.edge = edge}},
         .from = judgement->from};
     listing->tokens[want - listing->wants] = request->token;
     fair_queue_put(&listing->queue, &want->job);
@@ -140,11 +140,11 @@ static void fail_first(struct listing *listing, enum operation_status status, st
 }
 
 /* Fills OUT with what WANT has not been told yet. */
-static void tell_part(struct listing *listing, struct want *want, const struct moment *now,
+static void tell_part(struct listing *listing, struct want *want, const struct now *now,
                       struct wall_answer *out)
 {
     size_t count;
-    const struct grant *grants = grants_of(listing->grants, want->job.claim.edge, &count);
+    const struct grant *grants = grants_of(listing->grants, want->job.identity.edge, &count);
     out->kind = WALL_KEYS;
     out->token = want->job.token;
     for (size_t looked_at = 0; want->next < count && looked_at < LISTING_KEYS_A_STEP; looked_at++) {
@@ -163,7 +163,7 @@ static void tell_part(struct listing *listing, struct want *want, const struct m
     out->more = want->next < count;
 }
 
-bool listing_step(struct listing *listing, const struct moment *now, struct wall_answer *out)
+bool listing_step(struct listing *listing, const struct now *now, struct wall_answer *out)
 {
     struct job *job;
     while ((job = fair_queue_first(&listing->queue)) != NULL && job->cancelled)
@@ -175,7 +175,7 @@ bool listing_step(struct listing *listing, const struct moment *now, struct wall
         fail_first(listing, STATUS_EXPIRED, out);
         return true;
     }
-    int whole = grants_prepare(listing->grants, job->claim.edge);
+    int whole = grants_prepare(listing->grants, job->identity.edge);
     if (whole < 0) {
         fail_first(listing, STATUS_UNAVAILABLE, out);
         return true;

@@ -27,7 +27,7 @@ int listing_add(struct listing *listing, const struct wall_request *request,
 bool listing_cancel(struct listing *listing, uint64_t token);
 /* One step for the edge whose turn it is. True when OUT was filled: a part of a list (WALL_KEYS), or a
  * WALL_OUTCOME when its deadline passed before it was begun or there is no memory. */
-bool listing_step(struct listing *listing, const struct moment *now, struct wall_answer *out);
+bool listing_step(struct listing *listing, const struct now *now, struct wall_answer *out);
 /* True while a list is wanted. */
 bool listing_waits(const struct listing *listing);
 

@@ -12,7 +12,7 @@
 #include "common/identity.h"
 #include "common/secret.h"
 #include "common/shell.h"
-#include "keyserver/rules/key_mend.h"
+#include "keyserver/rules/key_hint.h"
 #include "keyserver/vault/keys/rsa_check.h"
 
 static const struct {
@@ -76,9 +76,9 @@ static int explain(const char *path, const struct buffer *content, const struct 
         return fault_set(fault, ERR_CONFIG, "%s: is empty; put the key here, or take the file away", path);
     unsigned contents = contents_tell(buffer_bytes(content), length);
     if (!asked->encrypted && (contents & CONTENTS_ENCRYPTED) == 0)
-        return key_mend_form(path, contents, fault);
+        return key_hint_form(path, contents, fault);
     if (!passphrase_is_given(place))
-        return key_mend_encrypted(path, place->key, place->length, fault);
+        return key_hint_encrypted(path, place->key, place->length, fault);
     return fault_set(
         fault, ERR_CONFIG,
         "%s: encrypted, and its passphrase is not that of passphrase_%s %s (or the file is damaged); "
@@ -115,7 +115,7 @@ static int check_named_curve(const struct key *key, const char *path, struct fau
     if (EVP_PKEY_get_int_param(key->pkey, OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS, &is_explicit) ==
             1 &&
         is_explicit != 0)
-        return key_mend_explicit(path, fault);
+        return key_hint_explicit(path, fault);
     return 0;
 }
 
@@ -173,7 +173,7 @@ static int decode_file(struct key *key, const char *path, const struct buffer *c
     struct passphrase passphrase = {.length = 0};
     struct asked asked = {.passphrase = &passphrase};
     if (count > 1)
-        return key_mend_several(path, count, fault);
+        return key_hint_several(path, count, fault);
     int err = (contents_tell(bytes, length) & CONTENTS_ENCRYPTED) != 0 && passphrase_is_given(place)
                   ? passphrase_read(place, &passphrase, fault)
                   : 0;

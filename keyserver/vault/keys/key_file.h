@@ -1,4 +1,4 @@
-/* One key file: bytes in PEM or DER become a struct key, or a reason why not with its mend. Start-up only. */
+/* One key file: bytes in PEM or DER become a struct key, or a reason why not with its hint. Start-up only. */
 #ifndef KEYSERVER_VAULT_KEYS_KEY_FILE_H
 #define KEYSERVER_VAULT_KEYS_KEY_FILE_H
 

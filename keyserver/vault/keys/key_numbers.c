@@ -39,17 +39,17 @@ static bool get_exponent(const EVP_PKEY *pkey, uint64_t *out)
     return done;
 }
 
-static enum work rsa_work(const struct key *key)
+static enum batch_class rsa_class(const struct key *key)
 {
     switch (key->rsa != NULL ? rsa_lanes_key_size(key->rsa) : 0) {
     case 256:
-        return WORK_RSA_2048;
+        return BATCH_RSA_2048;
     case 384:
-        return WORK_RSA_3072;
+        return BATCH_RSA_3072;
     case 512:
-        return WORK_RSA_4096;
+        return BATCH_RSA_4096;
     default:
-        return WORK_RSA_ALONE;
+        return BATCH_RSA_SINGLE;
     }
 }
 
@@ -82,19 +82,19 @@ static int make_rsa_lanes(struct key *key)
 
 static int make_rsa(struct key *key)
 {
-    int err = rsa_alone_new(&key->rsa_alone, key->pkey);
+    int err = rsa_single_new(&key->rsa_single, key->pkey);
     if (err == 0 && lanes_state(LANES_RSA) == LANES_READY)
         err = make_rsa_lanes(key);
-    key->work = rsa_work(key);
+    key->class = rsa_class(key);
     return err;
 }
 
 /* ---- curves ---- */
 
-static int make_scalar(struct key *key, enum work work, enum lanes_id lanes)
+static int make_scalar(struct key *key, enum batch_class class, enum lanes_id lanes)
 {
     size_t size = key->bits / 8;
-    key->work = work;
+    key->class = class;
     if (lanes_state(lanes) != LANES_READY)
         return 0;
     key->scalar = secret_slot_new(size);
@@ -121,7 +121,7 @@ static int make_ed25519(struct key *key)
 {
     uint8_t seed[SIGN_SEED_SIZE];
     size_t size = sizeof seed;
-    key->work = WORK_ED25519;
+    key->class = BATCH_ED25519;
     bool done = EVP_PKEY_get_raw_private_key(key->pkey, seed, &size) == 1 && size == sizeof seed;
     int err = done ? derive_ed25519(key, seed) : ERR_CRYPTO;
     wipe(seed, sizeof seed);
@@ -134,9 +134,9 @@ int key_numbers_make(struct key *key)
     case KEY_RSA:
         return make_rsa(key);
     case KEY_EC_P256:
-        return make_scalar(key, WORK_P256, LANES_P256);
+        return make_scalar(key, BATCH_P256, LANES_P256);
     case KEY_EC_P384:
-        return make_scalar(key, WORK_P384, LANES_P384);
+        return make_scalar(key, BATCH_P384, LANES_P384);
     case KEY_ED25519:
         return make_ed25519(key);
     default:
@@ -146,7 +146,7 @@ int key_numbers_make(struct key *key)
 
 void key_numbers_free(struct key *key)
 {
-    rsa_alone_free(key->rsa_alone);
+    rsa_single_free(key->rsa_single);
     rsa_lanes_key_free(key->rsa);
     secret_slot_free(key->scalar);
     secret_slot_free(key->ed25519);

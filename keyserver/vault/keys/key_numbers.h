@@ -4,7 +4,7 @@
 
 #include "keyserver/vault/keys/keystore.h"
 
-/* Sets key->work and makes what is faster than key->pkey, in guarded memory: what the lanes want, where they
+/* Sets key->class and makes what is faster than key->pkey, in guarded memory: what the lanes want, where they
  * are ready (lanes.h); for Ed25519 otherwise what libsodium wants. Nothing is held that nobody would use.
  * ERR_MEMORY, ERR_CRYPTO. */
 int key_numbers_make(struct key *key) MUST_USE;

@@ -11,8 +11,8 @@
 #include "common/sign.h"
 #include "keyserver/lanes/rsa_lanes.h"
 #include "keyserver/rules/server_config.h"
-#include "keyserver/vault/keys/rsa_alone.h"
-#include "keyserver/vault/keys/work.h"
+#include "keyserver/vault/keys/batch_class.h"
+#include "keyserver/vault/keys/rsa_single.h"
 #include "proto/operation.h"
 
 #define KEY_NAME_MAX 128
@@ -21,7 +21,7 @@ struct key {
     char name[KEY_NAME_MAX]; /* path of its file beneath the folder, no extension */
     uint8_t id[KEY_ID_SIZE]; /* SHA-256 of the DER SubjectPublicKeyInfo */
     enum key_type type;
-    enum work work;                   /* what its operations can be computed together with */
+    enum batch_class class;           /* what its operations can be computed together with */
     uint16_t bits;                    /* of the modulus or the curve */
     uint16_t result_size;             /* bytes of its longest signature; for RSA, of its modulus */
     size_t index;                     /* place in the store; names its slot in per-thread caches */
@@ -30,17 +30,17 @@ struct key {
     EVP_PKEY *pkey;                   /* owned */
     unsigned references;              /* stores that hold it */
     /* Owned, in guarded memory; NULL unless they are used instead of pkey (key_numbers.h): */
-    struct rsa_alone *rsa_alone;  /* RSA */
-    struct rsa_lanes_key *rsa;    /* RSA that fits the lanes */
-    uint8_t *scalar;              /* P-256, P-384, for the lanes: d, big-endian */
-    struct sign_key *ed25519;     /* Ed25519, for libsodium */
-    struct ed_key *ed25519_lanes; /* Ed25519, for the lanes */
+    struct rsa_single *rsa_single; /* RSA */
+    struct rsa_lanes_key *rsa;     /* RSA that fits the lanes */
+    uint8_t *scalar;               /* P-256, P-384, for the lanes: d, big-endian */
+    struct sign_key *ed25519;      /* Ed25519, for libsodium */
+    struct ed_key *ed25519_lanes;  /* Ed25519, for the lanes */
 };
 
 struct keystore;
 
 /* Loads every *.pem, *.key and *.der of FOLDER and its sub-folders (key_folder.h): RSA of 2048 to 4096 bits,
- * P-256, P-384, Ed25519. A bad file or a loose mode is logged with its mend ("key_skipped")
+ * P-256, P-384, Ed25519. A bad file or a loose mode is logged with its hint ("key_skipped")
  * and passed over; so is a second file with the same key, or with another key of the same name. No key at all
  * is not an error. What the lanes want is made where they are ready: lanes_start() comes before, and does not
  * come again. GROUP_SECRET seeds the per-key fallback secrets. ERR_CONFIG when the folder cannot be read. */

@@ -10,7 +10,7 @@
 #include "common/contents.h"
 #include "common/log.h"
 #include "common/path.h"
-#include "keyserver/rules/key_mend.h"
+#include "keyserver/rules/key_hint.h"
 #include "keyserver/vault/keys/key_file.h"
 #include "keyserver/vault/keys/keystore_inside.h"
 
@@ -56,9 +56,9 @@ static bool judge(const char *path, const struct buffer *content, int unread, en
                   "%s: its name is that of a key store, and it cannot be read: %s; take it away", path,
                   strerror(unread));
     } else if ((contents & CONTENTS_KEYS) != 0) {
-        key_mend_ignored(path, contents, contents_count_keys(bytes, length) > 0, why);
+        key_hint_ignored(path, contents, contents_count_keys(bytes, length) > 0, why);
     } else if (named != 0) {
-        key_mend_form(path, named, why);
+        key_hint_form(path, named, why);
     } else if ((contents & (CONTENTS_CERTIFICATE | CONTENTS_TRUSTED)) != 0) {
         *level = LOG_INFO;
         fault_set(why, ERR_CONFIG, "%s: holds a certificate, which is for the edge, and is not read", path);

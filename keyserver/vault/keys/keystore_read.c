@@ -87,7 +87,7 @@ static int load_one(struct key **out, const struct loading *loading, const char 
     if (err == 0)
         err = key_file_load(key, path, &place, fault);
     if (err == 0 && (make_fallback_secret(key, loading->group_secret) != 0 || key_numbers_make(key) != 0))
-        err = fault_set(fault, ERR_MEMORY, "%s: no guarded memory%s", path, process_limit_mend(ENOMEM));
+        err = fault_set(fault, ERR_MEMORY, "%s: no guarded memory%s", path, process_limit_hint(ENOMEM));
     if (err != 0) {
         keystore_release(key);
         return err;

@@ -9,11 +9,11 @@
 
 struct passphrase_place passphrase_place(const struct server_config *config, const char *name, size_t length)
 {
-    const struct server_key *found = NULL;
+    const struct key_rules *found = NULL;
     struct passphrase_place place = {.key = name, .length = length};
     if (config == NULL)
         return place;
-    const struct server_key *sections = config->key_sections.item;
+    const struct key_rules *sections = config->key_sections.item;
     for (size_t i = 0; i < config->key_sections.count; i++)
         if (strlen(sections[i].title) == length && memcmp(sections[i].title, name, length) == 0)
             found = &sections[i];

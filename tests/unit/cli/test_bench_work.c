@@ -39,12 +39,12 @@ static enum wall_refusal judged(const struct operation *operation, const struct 
                                 struct transcript *seen)
 {
     static struct key key;
-    struct task task;
+    struct crypto_input input;
     key = (struct key){.type = (enum key_type)one->key.type, .bits = one->key.bits};
     key.result_size = (uint16_t)(one->key.bits / 8);
     memset(key.modulus, 0xff, sizeof key.modulus);
     key.modulus[0] = 0x80; /* as small as it may be */
-    return gate_pass(operation, &key, &task, seen);
+    return gate_pass(operation, &key, &input, seen);
 }
 
 static void every_operation_passes_the_gate_with_every_key(void **state)

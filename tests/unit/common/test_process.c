@@ -223,28 +223,31 @@ static void a_stack_that_cannot_be_raised_is_said(void **state)
 static void a_limit_is_named_where_there_is_one(void **state)
 {
     (void)state;
-    assert_non_null(strstr(process_limit_mend(EFBIG), "RLIMIT_FSIZE"));
-    assert_non_null(strstr(process_limit_mend(EAGAIN), "RLIMIT_NPROC"));
-    assert_non_null(strstr(process_limit_mend(EMFILE), "RLIMIT_NOFILE"));
-    assert_non_null(strstr(process_limit_mend(ENOMEM), "RLIMIT_AS"));
-    assert_string_equal(process_limit_mend(EACCES), "");
+    assert_non_null(strstr(process_limit_hint(EFBIG), "RLIMIT_FSIZE"));
+    assert_non_null(strstr(process_limit_hint(EAGAIN), "RLIMIT_NPROC"));
+    assert_non_null(strstr(process_limit_hint(EMFILE), "RLIMIT_NOFILE"));
+    assert_non_null(strstr(process_limit_hint(ENOMEM), "RLIMIT_AS"));
+    assert_string_equal(process_limit_hint(EACCES), "");
 }
 
 /* With what is set here, and only what can be met. */
 static int name_values(void)
 {
     struct fault fault = {.text = ""}, named = {.text = "1; RLIMIT_DATA is 2"};
-    struct rlimit files = {.rlim_cur = 77, .rlim_max = 77}, memory = {.rlim_cur = 1ull << 45, .rlim_max = 1ull << 45};
+    struct rlimit files = {.rlim_cur = 77, .rlim_max = 77},
+                  memory = {.rlim_cur = 1ull << 45, .rlim_max = 1ull << 45};
     if (setrlimit(RLIMIT_NOFILE, &files) != 0 || setrlimit(RLIMIT_AS, &memory) != 0)
         return 77;
-    if (strstr(process_limit_mend(EMFILE), "(RLIMIT_NOFILE is 77), with LimitNOFILE= ") == NULL)
+    if (strstr(process_limit_hint(EMFILE), "(RLIMIT_NOFILE is 77), with LimitNOFILE= ") == NULL)
         return 1;
-    if (strstr(process_limit_mend(ENOMEM), "(RLIMIT_AS is 35184372088832; or the control group's, MemoryMax=)") == NULL)
+    if (strstr(process_limit_hint(ENOMEM),
+               "(RLIMIT_AS is 35184372088832; or the control group's, MemoryMax=)") == NULL)
         return 2;
     if (process_name_limit(&fault, ERR_MEMORY) != ERR_MEMORY ||
         strncmp(fault.text, "out of memory; raise the limit of memory (RLIMIT_AS is 35184372088832", 68) != 0)
         return 3;
-    if (process_name_limit(&named, ERR_MEMORY) != ERR_MEMORY || strcmp(named.text, "1; RLIMIT_DATA is 2") != 0)
+    if (process_name_limit(&named, ERR_MEMORY) != ERR_MEMORY ||
+        strcmp(named.text, "1; RLIMIT_DATA is 2") != 0)
         return 4;
     memset(fault.text, 'x', sizeof fault.text - 1);
     if (process_name_limit(&fault, ERR_MEMORY) != ERR_MEMORY || strstr(fault.text, "ulimit -v)") == NULL)

@@ -64,7 +64,7 @@ static void a_folder_that_others_write_to_is_none_for_secrets(void **state)
     assert_int_equal(chmod("open", 0700), 0);
 }
 
-/* As nobody, who may not write to the folder: the mend makes what is missing, and gives no folder away. */
+/* As nobody, who may not write to the folder: the hint makes what is missing, and gives no folder away. */
 static int look_as_nobody(void)
 {
     struct fault fault = {.text = ""};

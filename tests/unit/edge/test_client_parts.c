@@ -8,9 +8,9 @@
 #include <cmocka.h>
 
 #include "edge/keyclient/answer.h"
+#include "edge/keyclient/attempts.h"
 #include "edge/keyclient/budget.h"
 #include "edge/keyclient/deadlines.h"
-#include "edge/keyclient/flights.h"
 
 /* ---- budget ---- */
 
@@ -84,33 +84,33 @@ static void deadlines_come_out_in_order(void **state)
     free(requests);
 }
 
-/* ---- flights ---- */
+/* ---- attempts ---- */
 
-static void flights_are_found_by_id_while_they_are_open(void **state)
+static void attempts_are_found_by_id_while_they_are_open(void **state)
 {
     (void)state;
-    struct flights f;
-    struct client_flight *flights = calloc(MANY, sizeof *flights);
+    struct attempts f;
+    struct client_attempt *attempts = calloc(MANY, sizeof *attempts);
     uint64_t start = UINT64_MAX - MANY / 2; /* the ids run over */
 
-    assert_int_equal(flights_init(&f), 0);
+    assert_int_equal(attempts_init(&f), 0);
     for (size_t i = 0; i < MANY; i++) {
-        flights[i].id = start + i;
-        flights_put(&f, &flights[i]);
+        attempts[i].id = start + i;
+        attempts_put(&f, &attempts[i]);
     }
     assert_int_equal(f.count, MANY);
     assert_true(f.size >= MANY); /* it has grown */
     for (size_t i = 0; i < MANY; i++)
-        assert_ptr_equal(flights_find(&f, start + i), &flights[i]);
-    assert_null(flights_find(&f, start - 1));
-    assert_null(flights_find(&f, start + MANY));
+        assert_ptr_equal(attempts_find(&f, start + i), &attempts[i]);
+    assert_null(attempts_find(&f, start - 1));
+    assert_null(attempts_find(&f, start + MANY));
     for (size_t i = 0; i < MANY; i += 2)
-        flights_remove(&f, &flights[i]);
+        attempts_remove(&f, &attempts[i]);
     for (size_t i = 0; i < MANY; i++)
-        assert_ptr_equal(flights_find(&f, start + i), i % 2 == 0 ? NULL : &flights[i]);
+        assert_ptr_equal(attempts_find(&f, start + i), i % 2 == 0 ? NULL : &attempts[i]);
     assert_int_equal(f.count, MANY / 2);
-    flights_clear(&f);
-    free(flights);
+    attempts_clear(&f);
+    free(attempts);
 }
 
 /* ---- answers ---- */
@@ -184,7 +184,7 @@ int main(void)
         cmocka_unit_test(budget_is_ten_and_a_fifth_of_recent_requests),
         cmocka_unit_test(budget_forgets_after_two_periods),
         cmocka_unit_test(deadlines_come_out_in_order),
-        cmocka_unit_test(flights_are_found_by_id_while_they_are_open),
+        cmocka_unit_test(attempts_are_found_by_id_while_they_are_open),
         cmocka_unit_test(a_premaster_is_exactly_48_bytes),
         cmocka_unit_test(a_signature_has_1_to_512_bytes),
         cmocka_unit_test(ping_and_keys_have_no_bytes),

@@ -70,36 +70,36 @@ static void a_use_says_who_what_how_and_what_came_of_it(void **state)
     struct rig_records records;
     (void)state;
     rig_open(&rig);
-    struct claim claim = rig_claim(&rig, 4);
-    claim.kind = OP_RSA_MASTER;
-    claim.scheme = 0;
-    strcpy(claim.server_name, "www.example.com");
+    struct request_identity identity = rig_identity(&rig, 4);
+    identity.kind = OP_RSA_MASTER;
+    identity.scheme = 0;
+    strcpy(identity.server_name, "www.example.com");
     rig.now.unix_ms += 77;
     audit_tick(rig.audit, &rig.now);
-    audit_add(rig.audit, &claim, AUDIT_OK);
+    audit_add(rig.audit, &identity, AUDIT_OK);
     assert_int_equal(audit_commit(rig.audit), 0);
     rig_close(&rig);
     rig_records(&rig, &records);
     const struct audit_record *use = find(&records, AUDIT_USE);
     assert_int_equal(use->time_ms, RIG_START_MS + 77);
     assert_string_equal(use->edge, "edge1");
-    assert_string_equal(use->key, claim.key->name);
+    assert_string_equal(use->key, identity.key->name);
     assert_string_equal(use->op, "rsa_master");
     assert_string_equal(use->mode, "bound");
     assert_string_equal(use->scheme, "");
     assert_string_equal(use->name, "www.example.com");
-    assert_memory_equal(use->trace, claim.trace.bytes, TRACE_ID_SIZE);
-    assert_memory_equal(use->channel, claim.channel, WALL_CHANNEL_SIZE);
-    assert_memory_equal(use->digest, claim.digest, CLAIM_DIGEST_SIZE);
+    assert_memory_equal(use->trace, identity.trace.bytes, TRACE_ID_SIZE);
+    assert_memory_equal(use->channel, identity.channel, WALL_CHANNEL_SIZE);
+    assert_memory_equal(use->digest, identity.digest, REQUEST_DIGEST_SIZE);
     assert_int_equal(use->result, AUDIT_OK);
     assert_string_equal(use->reason, "");
     const struct audit_record *edge = find(&records, AUDIT_EDGE), *key = find(&records, AUDIT_KEY);
     assert_string_equal(edge->edge, "edge1");
-    assert_memory_equal(edge->edge_key, claim.edge->key, sizeof edge->edge_key);
-    assert_string_equal(key->key, claim.key->name);
-    assert_memory_equal(key->key_id, claim.key->id, sizeof key->key_id);
+    assert_memory_equal(edge->edge_key, identity.edge->key, sizeof edge->edge_key);
+    assert_string_equal(key->key, identity.key->name);
+    assert_memory_equal(key->key_id, identity.key->id, sizeof key->key_id);
     assert_string_equal(key->kind, "ed25519");
-    assert_int_equal(key->bits, claim.key->bits);
+    assert_int_equal(key->bits, identity.key->bits);
     assert_true(edge < use && key < use);
     free(records.item);
 }
@@ -124,7 +124,7 @@ static void a_refusal_of_nobody_known_has_the_keys_that_were_sent(void **state)
 {
     struct rig_records records;
     struct wall_request request = {.token = 0};
-    const struct claim nobody = {.kind = (enum operation_kind)99, .scheme = 0x9999};
+    const struct request_identity nobody = {.kind = (enum operation_kind)99, .scheme = 0x9999};
     (void)state;
     rig_open(&rig);
     memset(request.edge_key, 0x55, sizeof request.edge_key);
@@ -150,10 +150,10 @@ static void zeros_that_were_sent_are_on_record(void **state)
     for (unsigned none = 0; none < 2; none++) {
         struct rig_records records;
         const struct wall_request request = {.no_trace = (uint8_t)none, .no_key_id = (uint8_t)none};
-        const struct claim claim = {.kind = OP_SIGN_TLS13, .no_trace = none != 0};
+        const struct request_identity identity = {.kind = OP_SIGN_TLS13, .no_trace = none != 0};
         (void)state;
         rig_open(&rig);
-        audit_add_refusal(rig.audit, &claim, &request, REFUSAL_UNKNOWN_KEY);
+        audit_add_refusal(rig.audit, &identity, &request, REFUSAL_UNKNOWN_KEY);
         assert_int_equal(audit_commit(rig.audit), 0);
         rig_close(&rig);
         rig_records(&rig, &records);
@@ -288,7 +288,7 @@ static void count_record(void *context, const struct audit_record *record, uint6
     }
 }
 
-static void each_quota(void *context, const struct moment *now, audit_tell *tell, void *user)
+static void each_quota(void *context, const struct now *now, audit_tell *tell, void *user)
 {
     const struct counters *c = context;
     assert_in_range(now->reached_s, 1769817600, 1769817600 + 86399);

@@ -317,7 +317,7 @@ static void a_chain_made_anew_without_the_key_is_recorded(void **state)
 
 /* ---- between two files ---- */
 
-static void some_quotas(void *context, const struct moment *now, audit_tell *tell, void *user)
+static void some_quotas(void *context, const struct now *now, audit_tell *tell, void *user)
 {
     (void)context;
     (void)now;
@@ -328,13 +328,13 @@ static void some_quotas(void *context, const struct moment *now, audit_tell *tel
     }
 }
 
-static unsigned quotas_told;
+static unsigned quota_replay_told;
 
 static void tell_quota(void *context, const struct audit_record *record, uint64_t reached_ms)
 {
     (void)reached_ms;
     (void)context;
-    quotas_told += record->type == AUDIT_QUOTA;
+    quota_replay_told += record->type == AUDIT_QUOTA;
 }
 
 /* Whatever of a head part a writer was killed in, the next one makes it whole. */
@@ -359,9 +359,9 @@ static void a_head_part_that_is_not_complete_is_made_anew(void **state)
     unlink(rig_path(&rig, "head"));
     for (size_t kept = 0; kept < head_part; kept += 41) {
         rig_write_file(rig_path(&rig, newest), text, kept);
-        quotas_told = 0;
+        quota_replay_told = 0;
         assert_int_equal(rig_try_open(&rig, &quotas), 0);
-        assert_int_equal(quotas_told, 3);
+        assert_int_equal(quota_replay_told, 3);
         rig_close(&rig);
         assert_int_equal(rig_count(&rig, AUDIT_SEGMENT), 3);
         assert_int_equal(verify(), FLAW_NONE);

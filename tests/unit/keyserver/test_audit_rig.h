@@ -127,24 +127,24 @@ static inline void rig_pass(struct rig *rig, uint64_t ms)
     audit_tick(rig->audit, &rig->now);
 }
 
-/* A claim of edge NUMBER % RIG_EDGES whose trace id is NUMBER. */
-static inline struct claim rig_claim(const struct rig *rig, uint64_t number)
+/* The identity of a request of edge NUMBER % RIG_EDGES whose trace id is NUMBER. */
+static inline struct request_identity rig_identity(const struct rig *rig, uint64_t number)
 {
-    struct claim claim = {.edge = authorized_at(rig->edges, number % RIG_EDGES),
-                          .key = keystore_at(rig->keys, number % RIG_KEYS),
-                          .kind = OP_SIGN_TLS13,
-                          .scheme = SCHEME_ED25519,
-                          .channel = {1, 2, 3}};
-    memcpy(claim.trace.bytes, &number, sizeof number);
-    claim.trace.bytes[15] = 1;
-    claim.digest[0] = 9;
-    return claim;
+    struct request_identity identity = {.edge = authorized_at(rig->edges, number % RIG_EDGES),
+                                        .key = keystore_at(rig->keys, number % RIG_KEYS),
+                                        .kind = OP_SIGN_TLS13,
+                                        .scheme = SCHEME_ED25519,
+                                        .channel = {1, 2, 3}};
+    memcpy(identity.trace.bytes, &number, sizeof number);
+    identity.trace.bytes[15] = 1;
+    identity.digest[0] = 9;
+    return identity;
 }
 
 static inline void rig_add(struct rig *rig, uint64_t number, enum audit_result result)
 {
-    struct claim claim = rig_claim(rig, number);
-    audit_add(rig->audit, &claim, result);
+    struct request_identity identity = rig_identity(rig, number);
+    audit_add(rig->audit, &identity, result);
 }
 
 /* One use, committed. */
@@ -162,9 +162,9 @@ static inline void rig_use_many(struct rig *rig, uint64_t first, uint64_t count)
 
 static inline void rig_refuse(struct rig *rig, unsigned edge, enum wall_refusal refusal)
 {
-    struct claim claim = rig_claim(rig, edge);
+    struct request_identity identity = rig_identity(rig, edge);
     const struct wall_request request = {.token = 1};
-    audit_add_refusal(rig->audit, &claim, &request, refusal);
+    audit_add_refusal(rig->audit, &identity, &request, refusal);
 }
 
 /* ---- reading back ---- */

@@ -26,18 +26,18 @@ static EVP_PKEY *rsa, *p256;
 static struct authorized *edges;
 static struct server_config config;
 static struct policy *policy;
-static struct limits *limits;
+static struct usage *usage;
 static struct hasher hasher;
 static struct judge judge;
 static char said[8192];
 
 static void unload(void)
 {
-    limits_free(limits);
+    usage_free(usage);
     policy_free(policy);
     authorized_free(edges);
     server_config_clear(&config);
-    limits = NULL;
+    usage = NULL;
     policy = NULL;
     edges = NULL;
 }
@@ -61,11 +61,11 @@ static void load(const char *text, const char *options)
         policy_new(&policy, &config.key_default, &config.key_sections, &fault) != 0 ||
         authorized_parse(&edges, lines, strlen(lines), "authorized_edges", &fault) != 0)
         fail_msg("%s", fault.text);
-    limits = limits_new(edges, keys, policy);
+    usage = usage_new(edges, keys, policy);
     judge = (struct judge){.edges = edges,
                            .keys = keys,
                            .policy = policy,
-                           .limits = limits,
+                           .usage = usage,
                            .epoch_secret = group_secret,
                            .hasher = &hasher};
 }
@@ -351,7 +351,7 @@ static enum wall_refusal judged(const struct question *question, const struct op
 {
     struct wall_request request = {
         .token = 1, .kind = WALL_OPERATION, .from_family = AF_INET, .operation = *operation};
-    const struct moment now = {.unix_s = question->at, .reached_s = question->at, .epoch = EPOCH};
+    const struct now now = {.unix_s = question->at, .reached_s = question->at, .epoch = EPOCH};
     struct judgement judgement;
     memset(request.edge_key, 1, sizeof request.edge_key);
     memcpy(request.from, &question->from.u.v4.sin_addr, 4);

@@ -41,20 +41,20 @@ static int stop(void **state)
 
 static enum wall_refusal gate_check(const struct operation *operation, const struct key *key)
 {
-    struct task task;
+    struct crypto_input input;
     struct transcript seen;
-    return gate_pass(operation, key, &task, &seen);
+    return gate_pass(operation, key, &input, &seen);
 }
 
 /* What KEY would sign for OPERATION, which passes; returns its length. */
 static size_t build(const struct operation *operation, const struct key *key, uint8_t out[static 256])
 {
-    struct task task;
+    struct crypto_input input;
     struct transcript seen;
-    assert_int_equal(gate_pass(operation, key, &task, &seen), REFUSAL_NONE);
-    assert_int_equal(task.kind, operation->kind);
-    memcpy(out, task.u.sign.content, task.u.sign.length);
-    return task.u.sign.length;
+    assert_int_equal(gate_pass(operation, key, &input, &seen), REFUSAL_NONE);
+    assert_int_equal(input.kind, operation->kind);
+    memcpy(out, input.u.sign.content, input.u.sign.length);
+    return input.u.sign.length;
 }
 
 /* ---- schemes ---- */

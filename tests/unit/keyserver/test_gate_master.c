@@ -14,7 +14,7 @@ static EVP_PKEY *pkeys[2];            /* RSA-2048 and RSA-3072 */
 static struct key keys[2], other_key; /* their public halves */
 static struct handshake shakes[2];
 static struct composed made;
-static struct task task;
+static struct crypto_input input;
 static struct transcript seen;
 
 static int start(void **state)
@@ -52,9 +52,9 @@ static enum wall_refusal pass(const struct key *key, const uint8_t *messages, si
     struct operation operation = {.kind = OP_RSA_MASTER};
     operation.u.rsa_master.messages = messages;
     operation.u.rsa_master.length = (uint32_t)length;
-    memset(&task, 0x5a, sizeof task);
+    memset(&input, 0x5a, sizeof input);
     memset(&seen, 0x5a, sizeof seen);
-    return gate_pass(&operation, key, &task, &seen);
+    return gate_pass(&operation, key, &input, &seen);
 }
 
 static void the_task_is_what_the_handshake_says(void **state)
@@ -66,31 +66,31 @@ static void the_task_is_what_the_handshake_says(void **state)
         unsigned hash_bits = i == 0 ? 256 : 384;
         assert_int_equal(pass(&keys[i], shakes[i].messages, shakes[i].length), REFUSAL_NONE);
         split_parts(&parts, shakes[i].messages, shakes[i].length);
-        assert_int_equal(task.kind, OP_RSA_MASTER);
-        assert_int_equal(task.u.exchange.client_version, 0x0303);
-        assert_int_equal(task.u.exchange.ciphertext_length, keys[i].result_size);
-        assert_memory_equal(task.u.exchange.ciphertext, parts.ciphertext.bytes, keys[i].result_size);
-        assert_int_equal(task.u.exchange.prf_bits, hash_bits);
+        assert_int_equal(input.kind, OP_RSA_MASTER);
+        assert_int_equal(input.u.exchange.client_version, 0x0303);
+        assert_int_equal(input.u.exchange.ciphertext_length, keys[i].result_size);
+        assert_memory_equal(input.u.exchange.ciphertext, parts.ciphertext.bytes, keys[i].result_size);
+        assert_int_equal(input.u.exchange.prf_bits, hash_bits);
         assert_int_equal(EVP_Digest(shakes[i].messages, shakes[i].length, hash, NULL,
                                     hash_bits == 256 ? EVP_sha256() : EVP_sha384(), NULL),
                          1);
-        assert_memory_equal(task.u.exchange.session_hash, hash, hash_bits / 8);
+        assert_memory_equal(input.u.exchange.session_hash, hash, hash_bits / 8);
         assert_ptr_equal(seen.session_id, parts.server.session_id.bytes);
         assert_string_equal(seen.server_name, "www.example.com");
     }
 }
 
-/* The task outlives the messages: nothing in it points to them. */
+/* The input outlives the messages: nothing in it points to them. */
 static void the_task_is_a_copy(void **state)
 {
     static uint8_t messages[HANDSHAKE_MAX];
     (void)state;
     memcpy(messages, shakes[0].messages, shakes[0].length);
     assert_int_equal(pass(&keys[0], messages, shakes[0].length), REFUSAL_NONE);
-    struct task kept = task;
+    struct crypto_input kept = input;
     memset(messages, 0, sizeof messages);
     assert_int_equal(pass(&keys[0], shakes[0].messages, shakes[0].length), REFUSAL_NONE);
-    assert_memory_equal(&kept, &task, sizeof kept);
+    assert_memory_equal(&kept, &input, sizeof kept);
 }
 
 static void only_an_rsa_key_has_a_pre_master(void **state)

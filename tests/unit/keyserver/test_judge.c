@@ -23,7 +23,7 @@ static const enum operation_kind kinds[] = {OP_SIGN_TLS13, OP_SIGN_TLS12, OP_RSA
 #define KINDS (sizeof kinds / sizeof kinds[0])
 static const uint8_t group_secret[32] = {1};
 static struct hasher hasher;
-static const struct moment now = {.mono_ns = 5, .unix_s = NOON, .reached_s = NOON, .epoch = EPOCH};
+static const struct now now = {.mono_ns = 5, .unix_s = NOON, .reached_s = NOON, .epoch = EPOCH};
 static char place[] = "server.conf:1";
 
 static char folder[KEYS_PATH_SIZE];
@@ -101,11 +101,23 @@ struct key_case {
 static const struct key_case good_key = {.operations = (1u << KINDS) - 1,
                                          .modes = POLICY_BOUND | POLICY_PLAIN};
 
+/* Operations that no mode lets be done are no policy. */
+static bool is_policy(unsigned operations, unsigned modes)
+{
+    bool any = operations == 0;
+    for (size_t i = 0; i < KINDS; i++)
+        if (operations & 1u << i)
+            any = any || (kinds[i] == OP_RSA_MASTER      ? (modes & POLICY_BOUND) != 0
+                          : kinds[i] == OP_RSA_PREMASTER ? (modes & POLICY_PLAIN) != 0
+                                                         : true);
+    return any;
+}
+
 struct world {
     char *operations[KINDS], *modes[2], *names[1], *from[1];
     struct server_config config;
     struct policy *policy;
-    struct limits *limits;
+    struct usage *usage;
     struct judge judge;
 };
 
@@ -115,7 +127,7 @@ static void put(struct config_strings *list, char **items, const char *item)
     items[list->count++] = strdup(item);
 }
 
-static void put_text(struct server_key *key, char **text, enum key_option option, const char *value)
+static void put_text(struct key_rules *key, char **text, enum key_option option, const char *value)
 {
     *text = strdup(value);
     key->place[option] = place;
@@ -126,7 +138,7 @@ static void make_world(struct world *world, const struct key_case *is, const cha
 {
     struct fault fault;
     *world = (struct world){.policy = NULL};
-    struct server_key *key = &world->config.key_default;
+    struct key_rules *key = &world->config.key_default;
     for (size_t i = 0; i < KINDS; i++)
         if (is->operations & 1u << i)
             put(&key->operations, world->operations, operation_name(kinds[i]));
@@ -146,11 +158,11 @@ static void make_world(struct world *world, const struct key_case *is, const cha
     put_text(key, &key->quota_per_edge, KEY_QUOTA_PER_EDGE, "100000/h");
     assert_int_equal(
         policy_new(&world->policy, &world->config.key_default, &world->config.key_sections, &fault), 0);
-    world->limits = limits_new(edges, keys, world->policy);
+    world->usage = usage_new(edges, keys, world->policy);
     world->judge = (struct judge){.edges = edges,
                                   .keys = keys,
                                   .policy = world->policy,
-                                  .limits = world->limits,
+                                  .usage = world->usage,
                                   .epoch_secret = group_secret,
                                   .hasher = &hasher};
 }
@@ -163,8 +175,8 @@ static void free_strings(const struct config_strings *list)
 
 static void unmake_world(struct world *world)
 {
-    struct server_key *key = &world->config.key_default;
-    limits_free(world->limits);
+    struct key_rules *key = &world->config.key_default;
+    usage_free(world->usage);
     policy_free(world->policy);
     free_strings(&key->operations);
     free_strings(&key->modes);
@@ -212,7 +224,7 @@ static struct wall_request request_of(unsigned edge, const struct operation *ope
 }
 
 static enum wall_refusal judge_at(const struct world *world, const struct wall_request *request,
-                                  const struct moment *when)
+                                  const struct now *when)
 {
     struct judgement judgement;
     assert_int_equal(wall_request_check(request), 0);
@@ -257,7 +269,7 @@ struct told {
     uint64_t edge[EDGES], pair[EDGES], key;
 };
 
-static void note(const struct limits_quota *quota, void *user)
+static void note(const struct usage_quota *quota, void *user)
 {
     struct told *told = user;
     unsigned edge = EDGES;
@@ -286,7 +298,7 @@ static unsigned ask_all(const struct key_case *key, struct wall_request (*reques
                 granted[edge] += refusal == REFUSAL_NONE;
             }
     memset(&told, 0, sizeof told);
-    limits_each_quota(world.limits, NOON, note, &told);
+    usage_each_quota(world.usage, NOON, note, &told);
     for (unsigned edge = 0; edge < EDGES; edge++) {
         assert_int_equal(told.edge[edge], granted[edge]);
         assert_int_equal(told.pair[edge], granted[edge]);
@@ -312,7 +324,7 @@ static void every_combination_is_refused_for_its_first_cause_and_counted_when_gr
             }
     for (unsigned operations = 0; operations < 1u << KINDS; operations++)
         for (unsigned modes = 0; modes <= (POLICY_BOUND | POLICY_PLAIN); modes++)
-            for (unsigned rest = 0; rest < 2 * 2 * WHENS; rest++) {
+            for (unsigned rest = 0; is_policy(operations, modes) && rest < 2 * 2 * WHENS; rest++) {
                 const struct key_case key = {.operations = operations,
                                              .modes = modes,
                                              .named = rest % 2,
@@ -321,7 +333,7 @@ static void every_combination_is_refused_for_its_first_cause_and_counted_when_gr
                 granted += ask_all(&key, requests);
                 policies++;
             }
-    assert_int_equal(policies, 768);
+    assert_int_equal(policies, 768 - 5 * 2 * 2 * WHENS);
     /* Of the edges 8 of 192 grant each operation, and of the policies with right network and time, two by
      * names: half list it, and for RSA key exchange half of these have the mode. Bound mode: three names, one
      * when named. */
@@ -433,7 +445,7 @@ static void a_refused_request_leaves_every_limit_as_it_was(void **state)
     struct operation good = good_operation(OP_SIGN_TLS13, GOOD_EDGE, NULL, NULL), bad = good;
     struct wall_request right = request_of(GOOD_EDGE, &good), wrong;
     struct world world;
-    struct moment later = now;
+    struct now later = now;
     (void)state;
     make_world(&world, &good_key, "3/s", "5/h");
     bad.u.sign_tls13.hash_length = 31;
@@ -466,7 +478,7 @@ static void a_session_is_good_in_its_epoch_and_beside_it(void **state)
     (void)state;
     make_world(&world, &good_key, "off", "off");
     for (uint64_t epoch = EPOCH - 3; epoch <= EPOCH + 3; epoch++) {
-        const struct moment when = {.unix_s = NOON, .epoch = epoch};
+        const struct now when = {.unix_s = NOON, .epoch = epoch};
         assert_int_equal(judge_at(&world, &request, &when),
                          epoch + 1 < EPOCH || epoch > EPOCH + 1 ? REFUSAL_SESSION_ID : REFUSAL_NONE);
     }
@@ -487,7 +499,7 @@ static void epochs_are_for_edges_that_some_key_could_grant_rsa_master(void **sta
     (void)state;
     for (unsigned operations = 0; operations < 1u << KINDS; operations++)
         for (unsigned modes = 0; modes <= (POLICY_BOUND | POLICY_PLAIN); modes++)
-            for (unsigned rest = 0; rest < 2 * WHENS; rest++) {
+            for (unsigned rest = 0; is_policy(operations, modes) && rest < 2 * WHENS; rest++) {
                 const struct key_case key = {
                     .operations = operations, .modes = modes, .elsewhere = rest % 2, .when = rest / 2};
                 struct world world;
@@ -532,33 +544,33 @@ static void a_judgement_names_edge_and_key_as_far_as_they_are_known(void **state
     struct wall_request request = request_of(GOOD_EDGE, &operation);
     struct judgement judgement;
     struct world world;
-    uint8_t digest[CLAIM_DIGEST_SIZE];
+    uint8_t digest[REQUEST_DIGEST_SIZE];
     (void)state;
     make_world(&world, &good_key, "off", "off");
     request.trace.bytes[3] = 9;
     request.channel[2] = 8;
     judge_request(&world.judge, &request, &now, &judgement);
     assert_int_equal(judgement.refusal, REFUSAL_NONE);
-    assert_string_equal(judgement.claim.edge->name, authorized_at(edges, GOOD_EDGE)->name);
-    assert_string_equal(judgement.claim.key->name, "www");
-    assert_int_equal(judgement.claim.kind, OP_RSA_MASTER);
-    assert_string_equal(judgement.claim.server_name, "www.example.com");
-    assert_memory_equal(&judgement.claim.trace, &request.trace, sizeof request.trace);
-    assert_memory_equal(judgement.claim.channel, request.channel, sizeof request.channel);
-    claim_digest(&hasher, digest, &operation);
-    assert_memory_equal(judgement.claim.digest, digest, sizeof digest);
-    assert_int_equal(judgement.task.kind, OP_RSA_MASTER);
+    assert_string_equal(judgement.identity.edge->name, authorized_at(edges, GOOD_EDGE)->name);
+    assert_string_equal(judgement.identity.key->name, "www");
+    assert_int_equal(judgement.identity.kind, OP_RSA_MASTER);
+    assert_string_equal(judgement.identity.server_name, "www.example.com");
+    assert_memory_equal(&judgement.identity.trace, &request.trace, sizeof request.trace);
+    assert_memory_equal(judgement.identity.channel, request.channel, sizeof request.channel);
+    request_digest(&hasher, digest, &operation);
+    assert_memory_equal(judgement.identity.digest, digest, sizeof digest);
+    assert_int_equal(judgement.input.kind, OP_RSA_MASTER);
     assert_int_equal(judgement.from.u.any.sa_family, AF_INET);
     request.operation.key_id[0] ^= 1;
     judge_request(&world.judge, &request, &now, &judgement);
-    assert_string_equal(judgement.claim.edge->name, authorized_at(edges, GOOD_EDGE)->name);
-    assert_null(judgement.claim.key);
-    assert_string_equal(judgement.claim.server_name, "");
+    assert_string_equal(judgement.identity.edge->name, authorized_at(edges, GOOD_EDGE)->name);
+    assert_null(judgement.identity.key);
+    assert_string_equal(judgement.identity.server_name, "");
     request.operation.key_id[0] ^= 1;
     request.edge_key[5] ^= 1;
     judge_request(&world.judge, &request, &now, &judgement);
-    assert_null(judgement.claim.edge);
-    assert_null(judgement.claim.key);
+    assert_null(judgement.identity.edge);
+    assert_null(judgement.identity.key);
     unmake_world(&world);
 }
 
@@ -579,7 +591,7 @@ static void keys_may_be_asked_by_every_known_edge_in_time_from_its_network(void 
                                                       : edge.when != IN_TIME ? REFUSAL_VALIDITY
                                                                              : REFUSAL_NONE);
         }
-    assert_int_equal(limits_pairs(world.limits), 0);
+    assert_int_equal(usage_pairs(world.usage), 0);
     unmake_world(&world);
 }
 
@@ -635,7 +647,7 @@ static uint32_t listed(const struct world *world, const struct judgement *asked,
 {
     if (asked->refusal != REFUSAL_NONE || !judge_reaches(&world->judge, key, &asked->from, &now))
         return 0;
-    return judge_grants(&world->judge, asked->claim.edge, key);
+    return judge_grants(&world->judge, asked->identity.edge, key);
 }
 
 /* What `keys` tells of a key is what would be granted, in every combination. */
@@ -653,6 +665,8 @@ static void grants_are_what_would_be_granted(void **state)
                                      .elsewhere = number >> (KINDS + 2) & 1,
                                      .when = number >> (KINDS + 3)};
         struct world world;
+        if (!is_policy(key.operations, key.modes))
+            continue;
         make_world(&world, &key, "1/h", "1/d");
         for (unsigned edge = 0; edge < EDGES; edge++) {
             struct wall_request request = request_of(edge, &list);
@@ -665,7 +679,7 @@ static void grants_are_what_would_be_granted(void **state)
             assert_int_equal(listed(&world, &asked, www), sign | all);
             assert_int_equal(listed(&world, &asked, ec), sign);
         }
-        assert_int_equal(limits_pairs(world.limits), 0);
+        assert_int_equal(usage_pairs(world.usage), 0);
         unmake_world(&world);
     }
 }
@@ -673,11 +687,11 @@ static void grants_are_what_would_be_granted(void **state)
 static void every_refusal_of_the_judge_has_a_mend(void **state)
 {
     (void)state;
-    assert_string_equal(judge_mend(REFUSAL_NONE), "");
-    assert_string_equal(judge_mend(REFUSAL_KINDS), "");
+    assert_string_equal(judge_hint(REFUSAL_NONE), "");
+    assert_string_equal(judge_hint(REFUSAL_KINDS), "");
     for (enum wall_refusal refusal = REFUSAL_NONE + 1; refusal < REFUSAL_KINDS; refusal++) {
-        assert_true(strlen(judge_mend(refusal)) > 10);
-        assert_null(strchr(judge_mend(refusal), '"')); /* it stands in quotes in the log */
+        assert_true(strlen(judge_hint(refusal)) > 10);
+        assert_null(strchr(judge_hint(refusal), '"')); /* it stands in quotes in the log */
     }
 }
 

@@ -33,7 +33,7 @@
 #include <cmocka.h>
 
 #include "common/secret.h"
-#include "keyserver/vault/request/task.h"
+#include "keyserver/vault/request/crypto_input.h"
 #include "proto/operation.h"
 #include "tests/unit/keyserver/test_primes.h"
 
@@ -301,23 +301,23 @@ static inline size_t keys_content(const struct operation *operation, uint8_t out
     return 64 + (size_t)operation->u.sign_tls12.params_length;
 }
 
-/* The task that the gate should make of OPERATION, but for rsa_master. */
-static inline struct task keys_task(const struct operation *operation)
+/* The input that the gate should make of OPERATION, but for rsa_master. */
+static inline struct crypto_input keys_input(const struct operation *operation)
 {
-    struct task task = {.kind = operation->kind};
+    struct crypto_input input = {.kind = operation->kind};
     uint8_t content[256];
     if (operation->kind == OP_RSA_PREMASTER) {
-        task.u.exchange.client_version = operation->u.rsa_premaster.client_version;
-        task.u.exchange.ciphertext_length = operation->u.rsa_premaster.ciphertext_length;
-        memcpy(task.u.exchange.ciphertext, operation->u.rsa_premaster.ciphertext,
+        input.u.exchange.client_version = operation->u.rsa_premaster.client_version;
+        input.u.exchange.ciphertext_length = operation->u.rsa_premaster.ciphertext_length;
+        memcpy(input.u.exchange.ciphertext, operation->u.rsa_premaster.ciphertext,
                operation->u.rsa_premaster.ciphertext_length);
-        return task;
+        return input;
     }
-    task.u.sign.scheme = operation->kind == OP_SIGN_TLS13 ? operation->u.sign_tls13.scheme
-                                                          : operation->u.sign_tls12.scheme;
-    task.u.sign.length = (uint16_t)keys_content(operation, content);
-    memcpy(task.u.sign.content, content, task.u.sign.length);
-    return task;
+    input.u.sign.scheme = operation->kind == OP_SIGN_TLS13 ? operation->u.sign_tls13.scheme
+                                                           : operation->u.sign_tls12.scheme;
+    input.u.sign.length = (uint16_t)keys_content(operation, content);
+    memcpy(input.u.sign.content, content, input.u.sign.length);
+    return input;
 }
 
 /* True when SIGNATURE is one of PKEY for OPERATION by SCHEME, as a TLS client would find. */

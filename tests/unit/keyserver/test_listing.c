@@ -27,7 +27,7 @@ static char *operations[] = {words[0], words[1]}, *modes[] = {words[2]};
 static struct server_config config = {.key_default = {.operations = {operations, 2}, .modes = {modes, 1}}};
 static struct grants *grants;
 static struct listing *listing;
-static struct moment now = {.mono_ns = 1000, .unix_s = 1798718400};
+static struct now now = {.mono_ns = 1000, .unix_s = 1798718400};
 
 static int load(void **state)
 {
@@ -72,10 +72,10 @@ static int want_until(size_t edge, uint64_t token, uint64_t deadline_ns, uint64_
     uint8_t key[32];
     many_edge_key(key, edge);
     const struct wall_request request = {.token = token, .deadline_ns = deadline_ns};
-    struct judgement judgement = {.claim = {.edge = authorized_find(many.edges, key)}};
+    struct judgement judgement = {.identity = {.edge = authorized_find(many.edges, key)}};
     judgement.from.u.v4.sin_family = AF_INET;
     judgement.from.length = sizeof judgement.from.u.v4;
-    assert_non_null(judgement.claim.edge);
+    assert_non_null(judgement.identity.edge);
     return listing_add(listing, &request, &judgement, lost);
 }
 

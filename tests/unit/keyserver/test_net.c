@@ -319,13 +319,13 @@ static void without_descriptors_it_says_so_and_recovers(void **state)
 {
     struct fixture *f = *state;
     struct test_edge edge;
-    int crowd[CROWD];
+    int registry[CROWD];
 
     give_wall(f, CONTROL_WALL_START, NULL);
     until_ready(f);
     for (size_t i = 0; i < CROWD; i++) {
-        crowd[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        assert_int_equal(connect(crowd[i], &f->listen.u.any, f->listen.length), 0);
+        registry[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(connect(registry[i], &f->listen.u.any, f->listen.length), 0);
     }
     until_metric(f, "keyless_server_accept_paused_total", 1);
     give_wall(f, CONTROL_WALL_RESTART, NULL);
@@ -333,7 +333,7 @@ static void without_descriptors_it_says_so_and_recovers(void **state)
     assert_int_equal(admin_status(f, "/ready"), 200);
     assert_true(metric(f, "keyless_server_accept_paused_total") == 1); /* once, not each time it looks */
     for (size_t i = 0; i < CROWD; i++)
-        close(crowd[i]);
+        close(registry[i]);
     connect_edge(f, &edge, 0);
     edge_end(&edge);
 }

@@ -264,7 +264,7 @@ static void operations_that_no_mode_lets_be_done_are_an_error(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char *operation = cases[i].operation, *mode = cases[i].mode;
         const struct config_sections none = {.count = 0};
-        const struct server_key common = {
+        const struct key_rules common = {
             .operations = {&operation, 1}, .modes = {&mode, 1}, .place = {[KEY_OPERATIONS] = here}};
         assert_int_equal(policy_new(&made, &common, &none, &fault), cases[i].good ? 0 : ERR_CONFIG);
         policy_free(made);

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "keyserver/net/crowd.h"
+#include "keyserver/net/registry.h"
 #include "tests/unit/keyserver/test_world.h"
 
 /* What the file says now becomes the list, with a new vault. */
@@ -173,7 +173,7 @@ static void in_flight_counts_over_all_channels_of_an_edge(void **state)
 /* More channels than any edge needs are one that was stolen, or a mistake: they are let go at once. */
 static void an_edge_has_a_limited_number_of_channels(void **state)
 {
-    enum { MANY = CROWD_CHANNELS_MAX };
+    enum { MANY = REGISTRY_CHANNELS_MAX };
     struct fixture *f = *state;
     struct test_edge *edges = calloc(MANY + 1, sizeof *edges), other;
 

@@ -149,10 +149,10 @@ int BN_mod_exp_mont_consttime_x2(BIGNUM *rr1, const BIGNUM *a1, const BIGNUM *p1
 
 /* ---- what is run ---- */
 
-static struct task tasks[KEY_COUNT];
+static struct crypto_input inputs[KEY_COUNT];
 static struct outcome results[KEY_COUNT];
 
-static void make_tasks(void)
+static void make_inputs(void)
 {
     uint8_t block[RSA_MODULUS_MAX];
     static struct operation operations[KEY_COUNT];
@@ -170,7 +170,7 @@ static void make_tasks(void)
         } else {
             operations[i] = keys_tls13(pkeys[i], scheme, 32);
         }
-        tasks[i] = keys_task(&operations[i]);
+        inputs[i] = keys_input(&operations[i]);
     }
 }
 
@@ -178,12 +178,12 @@ static void compute(void *user)
 {
     size_t which = *(const size_t *)user;
     const struct key *key = key_of(which);
-    static struct signer_item items[WORK_BATCH_MAX];
-    static struct outcome others[WORK_BATCH_MAX];
-    size_t count = signer_batch(key->work).least;
+    static struct signer_item items[BATCH_MAX];
+    static struct outcome others[BATCH_MAX];
+    size_t count = signer_batch(key->class).least;
     for (size_t i = 0; i < count; i++)
         items[i] = (struct signer_item){
-            .key = key, .task = &tasks[which], .outcome = i == 0 ? &results[which] : &others[i], .err = 1};
+            .key = key, .input = &inputs[which], .outcome = i == 0 ? &results[which] : &others[i], .err = 1};
     signer_perform(signer, items, count);
 }
 
@@ -264,7 +264,7 @@ static int start_here(void **state)
     stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
     for (size_t i = 0; i < KEY_COUNT; i++)
         add_key(pkeys[i]);
-    make_tasks();
+    make_inputs();
     return stack == MAP_FAILED ? -1 : 0;
 }
 

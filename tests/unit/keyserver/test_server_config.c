@@ -133,7 +133,7 @@ static void dump_is_read_back(void **state)
     assert_int_equal(second.key_default.modes.count, 0);
     assert_string_equal(second.key_default.not_after, "off");
     assert_int_equal(second.key_sections.count, 2);
-    const struct server_key *sections = second.key_sections.item;
+    const struct key_rules *sections = second.key_sections.item;
     assert_string_equal(sections[0].title, "www");
     assert_string_equal(sections[0].names.item[0], "*.example.com");
     for (size_t i = 0; i < KEY_OPTIONS;
@@ -230,13 +230,13 @@ static void the_options_of_keys_stand_in_the_order_of_their_numbers(void **state
 {
     (void)state;
     for (size_t i = 0; i < KEY_OPTIONS; i++) {
-        const struct config_option *common = &server_key_default_table[i], *own = &server_key_table[i];
+        const struct config_option *common = &key_rules_default_table[i], *own = &key_rules_table[i];
         assert_string_equal(common->name, own->name);
-        assert_int_equal(common->place_offset, offsetof(struct server_key, place) + i * sizeof(char *));
+        assert_int_equal(common->place_offset, offsetof(struct key_rules, place) + i * sizeof(char *));
         assert_int_equal(own->place_offset, common->place_offset);
         assert_null(own->fallback); /* it would hide what key_default says */
     }
-    for (const struct config_option *rest = &server_key_table[KEY_OPTIONS]; rest->name != NULL; rest++)
+    for (const struct config_option *rest = &key_rules_table[KEY_OPTIONS]; rest->name != NULL; rest++)
         assert_int_equal(rest->place_offset, 0); /* where a passphrase is: no rule */
 }
 

@@ -162,9 +162,9 @@ static void a_signature_block_as_ciphertext_gives_no_signature(void **state)
     sha256(block + 224, content, length);
     decrypt.u.rsa_premaster.ciphertext_length = 256;
     decrypt.u.rsa_premaster.client_version = 0x0303;
-    struct task task;
+    struct crypto_input input;
     struct transcript seen;
-    assert_int_equal(gate_pass(&decrypt, key_of(RSA2048), &task, &seen), REFUSAL_NONE);
+    assert_int_equal(gate_pass(&decrypt, key_of(RSA2048), &input, &seen), REFUSAL_NONE);
     struct outcome outcome = perform(RSA2048, &decrypt), signature = perform(RSA2048, &sign);
     assert_int_equal(outcome.length, TLS_PREMASTER_SIZE);
     uint8_t check[RSA_MODULUS_MAX];
@@ -179,7 +179,7 @@ static void a_signature_block_as_ciphertext_gives_no_signature(void **state)
 
 static void *sign_many(void *argument)
 {
-    struct signer *own = signer_new(store, WORKS_ALL);
+    struct signer *own = signer_new(store, BATCH_ALL);
     size_t *bad = argument;
     for (int round = 0; round < 30; round++) {
         static const uint16_t first[] = {SCHEME_RSA_PSS_RSAE_SHA256, 0, 0,
@@ -187,9 +187,9 @@ static void *sign_many(void *argument)
         static const size_t order[] = {RSA2048, P256, ED25519};
         size_t which = order[round % 3];
         struct operation operation = keys_tls13(pkeys[which], first[which], 32);
-        const struct task task = keys_task(&operation);
+        const struct crypto_input input = keys_input(&operation);
         struct outcome outcome;
-        *bad += perform_with(own, which, &task, &outcome) != 0 ||
+        *bad += perform_with(own, which, &input, &outcome) != 0 ||
                 !keys_verify(pkeys[which], &operation, first[which], outcome.bytes, outcome.length);
     }
     signer_free(own);

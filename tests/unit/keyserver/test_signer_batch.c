@@ -1,4 +1,4 @@
-/* Batches: different tasks of different keys in one call. */
+/* Batches: different inputs of different keys in one call. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,22 +10,22 @@
 #include "tests/unit/keyserver/test_signer_rig.h"
 #include "tests/unit/skip.h"
 
-static struct signer_item items[WORK_BATCH_MAX];
-static struct task tasks[WORK_BATCH_MAX];
-static struct outcome outcomes[WORK_BATCH_MAX];
-static struct operation operations[WORK_BATCH_MAX];
-static uint8_t secrets[WORK_BATCH_MAX][TLS_PREMASTER_SIZE];
+static struct signer_item items[BATCH_MAX];
+static struct crypto_input inputs[BATCH_MAX];
+static struct outcome outcomes[BATCH_MAX];
+static struct operation operations[BATCH_MAX];
+static uint8_t secrets[BATCH_MAX][TLS_PREMASTER_SIZE];
 
 static void take(size_t place, size_t which, struct operation operation)
 {
     operations[place] = operation;
-    tasks[place] = keys_task(&operation);
+    inputs[place] = keys_input(&operation);
     memset(&outcomes[place], 0x5a, sizeof outcomes[place]);
     items[place] = (struct signer_item){
-        .key = key_of(which), .task = &tasks[place], .outcome = &outcomes[place], .err = 1};
+        .key = key_of(which), .input = &inputs[place], .outcome = &outcomes[place], .err = 1};
 }
 
-/* The kinds of RSA tasks, in turn. */
+/* The kinds of RSA inputs, in turn. */
 static void take_rsa(size_t place, size_t which)
 {
     uint8_t block[RSA_MODULUS_MAX];
@@ -57,7 +57,7 @@ static void signatures_and_secrets_of_one_size_go_together(void **state)
 {
     (void)state;
     for (size_t which = RSA2048; which <= RSA4096; which++) {
-        for (size_t count = 1; count <= signer_batch(key_of(which)->work).most; count++) {
+        for (size_t count = 1; count <= signer_batch(key_of(which)->class).most; count++) {
             for (size_t i = 0; i < count; i++)
                 take_rsa(i, which);
             signer_perform(signer, items, count);
@@ -69,13 +69,13 @@ static void signatures_and_secrets_of_one_size_go_together(void **state)
 
 static void what_cannot_be_encoded_fails_alone(void **state)
 {
-    size_t count = signer_batch(key_of(RSA2048)->work).most;
+    size_t count = signer_batch(key_of(RSA2048)->class).most;
     (void)state;
     if (count == 1)
         SKIP_FOR("no RSA lanes on this processor");
     for (size_t i = 0; i < count; i++)
         take_rsa(i, RSA2048);
-    tasks[3].u.sign.scheme = 0x9999;
+    inputs[3].u.sign.scheme = 0x9999;
     signer_perform(signer, items, count);
     for (size_t i = 0; i < count; i++)
         assert_int_equal(is_right(i, RSA2048), i != 3);
@@ -92,10 +92,10 @@ static void curves_of_one_kind_go_together(void **state)
     (void)state;
     for (size_t j = 0; j < 2; j++) {
         size_t which = curves[j].which;
-        for (size_t count = 1; count <= signer_batch(key_of(which)->work).most; count++) {
+        for (size_t count = 1; count <= signer_batch(key_of(which)->class).most; count++) {
             for (size_t i = 0; i < count; i++)
                 take(i, which, keys_tls13(pkeys[which], curves[j].scheme, 48));
-            tasks[0].u.sign.content[0] ^= 1; /* another content: also another hash */
+            inputs[0].u.sign.content[0] ^= 1; /* another content: also another hash */
             signer_perform(signer, items, count);
             for (size_t i = 0; i < count; i++) {
                 assert_int_equal(items[i].err, 0);
@@ -114,7 +114,8 @@ static void expect_ed25519_of_openssl(size_t place)
     EVP_MD_CTX *context = EVP_MD_CTX_new();
     assert_int_equal(EVP_DigestSignInit(context, NULL, NULL, NULL, pkeys[ED25519]), 1);
     assert_int_equal(
-        EVP_DigestSign(context, expected, &size, tasks[place].u.sign.content, tasks[place].u.sign.length), 1);
+        EVP_DigestSign(context, expected, &size, inputs[place].u.sign.content, inputs[place].u.sign.length),
+        1);
     EVP_MD_CTX_free(context);
     assert_int_equal(items[place].err, 0);
     assert_int_equal(outcomes[place].length, SIGN_SIZE);
@@ -124,9 +125,9 @@ static void expect_ed25519_of_openssl(size_t place)
 /* Contents of both versions of TLS, which differ in length, in one call. */
 static void ed25519_is_that_of_openssl(void **state)
 {
-    size_t most = signer_batch(WORK_ED25519).most;
+    size_t most = signer_batch(BATCH_ED25519).most;
     (void)state;
-    assert_int_equal(most, lanes_state(LANES_ED25519) == LANES_READY ? WORK_BATCH_MAX : 1);
+    assert_int_equal(most, lanes_state(LANES_ED25519) == LANES_READY ? BATCH_MAX : 1);
     for (size_t count = 1; count <= most; count++) {
         for (size_t i = 0; i < count; i++)
             take(i, ED25519,
@@ -142,15 +143,15 @@ static void switched_off_everything_is_one_by_one(void **state)
 {
     (void)state;
     lanes_start(false, LANES_EVERYTHING);
-    for (size_t i = 0; i < WORKS; i++) {
-        assert_int_equal(signer_batch((enum work)i).least, 1);
-        assert_int_equal(signer_batch((enum work)i).most, 1);
+    for (size_t i = 0; i < BATCH_CLASSES; i++) {
+        assert_int_equal(signer_batch((enum batch_class)i).least, 1);
+        assert_int_equal(signer_batch((enum batch_class)i).most, 1);
     }
     static const uint8_t group_secret[32] = {3};
     struct keystore *with_lanes = store;
     struct fault fault;
     assert_int_equal(keystore_load(&store, folder, group_secret, &fault), 0);
-    struct signer *plain = signer_new(store, WORKS_ALL);
+    struct signer *plain = signer_new(store, BATCH_ALL);
     for (size_t which = RSA2048; which <= RSA4096; which++) {
         take_rsa(2, which);
         signer_perform(plain, &items[2], 1);

@@ -13,13 +13,13 @@
 
 static int test_sign(EVP_PKEY_CTX *context, unsigned char *out, size_t *size, const unsigned char *hash,
                      size_t length);
-static int test_private(const struct rsa_alone *key, struct rsa_alone_scratch *scratch, uint8_t *out,
+static int test_private(const struct rsa_single *key, struct rsa_single_scratch *scratch, uint8_t *out,
                         const uint8_t *in);
-#define EVP_PKEY_sign     test_sign
-#define rsa_alone_private test_private
+#define EVP_PKEY_sign      test_sign
+#define rsa_single_private test_private
 #include "keyserver/vault/compute/signer.c"
 #undef EVP_PKEY_sign
-#undef rsa_alone_private
+#undef rsa_single_private
 
 #include <openssl/bn.h>
 
@@ -97,21 +97,21 @@ static int test_sign(EVP_PKEY_CTX *context, unsigned char *out, size_t *size, co
     return damage(EVP_PKEY_CTX_get0_pkey(context), err, out, *size) == 0 ? 1 : -1;
 }
 
-static EVP_PKEY *pkey_of(const struct rsa_alone *key)
+static EVP_PKEY *pkey_of(const struct rsa_single *key)
 {
     for (size_t i = RSA2048; i <= RSA4096; i++)
-        if (key_of(i)->rsa_alone == key)
+        if (key_of(i)->rsa_single == key)
             return pkeys[i];
     fail_msg("an operation with a key that is none of this test's");
     return NULL;
 }
 
-static int test_private(const struct rsa_alone *key, struct rsa_alone_scratch *scratch, uint8_t *out,
+static int test_private(const struct rsa_single *key, struct rsa_single_scratch *scratch, uint8_t *out,
                         const uint8_t *in)
 {
     EVP_PKEY *pkey = pkey_of(key);
     size_t size = (size_t)EVP_PKEY_get_size(pkey);
-    int err = rsa_alone_private(key, scratch, out, in);
+    int err = rsa_single_private(key, scratch, out, in);
     memcpy(last_in, in, size);
     memcpy(last_out, out, size);
     return damage(pkey, err, out, size);
@@ -119,10 +119,10 @@ static int test_private(const struct rsa_alone *key, struct rsa_alone_scratch *s
 
 /* ---- what is asked ---- */
 
-enum { TASKS = 5 };
+enum { INPUTS = 5 };
 
 /* A signature by PKCS#1 and two by PSS, a pre-master and a master secret. */
-static void make_tasks(struct task out[TASKS], size_t which)
+static void make_inputs(struct crypto_input out[INPUTS], size_t which)
 {
     uint8_t block[RSA_MODULUS_MAX], secret[TLS_PREMASTER_SIZE] = {3, 3};
     keys_pad(block, (size_t)EVP_PKEY_get_size(pkeys[which]), secret);
@@ -132,29 +132,29 @@ static void make_tasks(struct task out[TASKS], size_t which)
         keys_tls13(pkeys[which], SCHEME_RSA_PSS_RSAE_SHA256, 32),
         keys_premaster(pkeys[which], 0x0303, block),
     };
-    for (size_t i = 0; i < TASKS - 1; i++)
-        out[i] = keys_task(&operations[i]);
-    out[TASKS - 1] = out[TASKS - 2];
-    out[TASKS - 1].kind = OP_RSA_MASTER;
-    out[TASKS - 1].u.exchange.prf_bits = 256;
-    random_bytes(out[TASKS - 1].u.exchange.session_hash, 32);
+    for (size_t i = 0; i < INPUTS - 1; i++)
+        out[i] = keys_input(&operations[i]);
+    out[INPUTS - 1] = out[INPUTS - 2];
+    out[INPUTS - 1].kind = OP_RSA_MASTER;
+    out[INPUTS - 1].u.exchange.prf_bits = 256;
+    random_bytes(out[INPUTS - 1].u.exchange.session_hash, 32);
 }
 
 static void results_with_flipped_bits_or_none_are_withheld(void **state)
 {
-    struct task tasks[TASKS];
+    struct crypto_input inputs[INPUTS];
     (void)state;
     for (size_t which = RSA2048; which <= RSA4096; which++) {
-        make_tasks(tasks, which);
-        for (size_t i = 0; i < TASKS; i++)
+        make_inputs(inputs, which);
+        for (size_t i = 0; i < INPUTS; i++)
             for (fault_kind = FLIP_FIRST; fault_kind <= FAIL; fault_kind++) {
                 unsigned before = private_operations;
-                assert_withheld(which, &tasks[i]);
+                assert_withheld(which, &inputs[i]);
                 assert_int_equal(private_operations, before + 1); /* not tried again with the same numbers */
             }
         fault_kind = NO_FAULT;
-        for (size_t i = 0; i < TASKS; i++) /* and nothing of it stays */
-            (void)perform_task(which, &tasks[i]);
+        for (size_t i = 0; i < INPUTS; i++) /* and nothing of it stays */
+            (void)perform_input(which, &inputs[i]);
     }
 }
 
@@ -163,16 +163,16 @@ static void results_with_flipped_bits_or_none_are_withheld(void **state)
 static void a_thousand_faults_in_one_half_are_withheld_and_each_would_have_given_the_key_away(void **state)
 {
     static const unsigned rounds[] = {[RSA2048] = 80, [RSA3072] = 15, [RSA4096] = 5};
-    struct task tasks[TASKS];
+    struct crypto_input inputs[INPUTS];
     unsigned withheld = 0;
     (void)state;
     factors_found = 0;
     for (size_t which = RSA2048; which <= RSA4096; which++)
         for (unsigned round = 0; round < rounds[which]; round++) {
-            make_tasks(tasks, which);
-            for (size_t i = 0; i < TASKS; i++)
+            make_inputs(inputs, which);
+            for (size_t i = 0; i < INPUTS; i++)
                 for (fault_kind = WRONG_P; fault_kind <= WRONG_Q; fault_kind++) {
-                    assert_withheld(which, &tasks[i]);
+                    assert_withheld(which, &inputs[i]);
                     withheld++;
                 }
             fault_kind = NO_FAULT;
@@ -180,19 +180,19 @@ static void a_thousand_faults_in_one_half_are_withheld_and_each_would_have_given
     assert_int_equal(withheld, 1000);
     assert_int_equal(factors_found, 1000);
     for (size_t which = RSA2048; which <= RSA4096; which++) {
-        make_tasks(tasks, which);
-        for (size_t i = 0; i < TASKS; i++)
-            (void)perform_task(which, &tasks[i]);
+        make_inputs(inputs, which);
+        for (size_t i = 0; i < INPUTS; i++)
+            (void)perform_input(which, &inputs[i]);
     }
 }
 
 /* What the last decryption's input was made from the ciphertext by: r^e. */
-static BIGNUM *blinding_factor(const struct task *task)
+static BIGNUM *blinding_factor(const struct crypto_input *input)
 {
     BN_CTX *scratch = BN_CTX_new();
     BIGNUM *n = number_of(pkeys[RSA2048], OSSL_PKEY_PARAM_RSA_N), *factor = BN_new();
     BIGNUM *hidden = BN_bin2bn(last_in, RSA_MODULUS_MIN, NULL);
-    BIGNUM *ciphertext = BN_bin2bn(task->u.exchange.ciphertext, RSA_MODULUS_MIN, NULL);
+    BIGNUM *ciphertext = BN_bin2bn(input->u.exchange.ciphertext, RSA_MODULUS_MIN, NULL);
     assert_non_null(BN_mod_inverse(factor, ciphertext, n, scratch));
     assert_int_equal(BN_mod_mul(factor, factor, hidden, n, scratch), 1);
     BIGNUM *all[] = {n, hidden, ciphertext};
@@ -221,18 +221,18 @@ static void after_a_fault_the_blinding_is_another_and_the_pre_master_comes_out_r
     (void)state;
     keys_pad(block, 256, secret);
     const struct operation operation = keys_premaster(pkeys[RSA2048], 0x0303, block);
-    const struct task task = keys_task(&operation);
+    const struct crypto_input input = keys_input(&operation);
     for (int round = 0; round < 30; round++) {
         fault_kind = round % 3 == 0 ? NO_FAULT : round % 3 == 1 ? WRONG_P : FAIL;
         if (fault_kind == NO_FAULT)
-            (void)perform_task(RSA2048, &task);
+            (void)perform_input(RSA2048, &input);
         else
-            assert_withheld(RSA2048, &task);
-        BIGNUM *before = blinding_factor(&task);
+            assert_withheld(RSA2048, &input);
+        BIGNUM *before = blinding_factor(&input);
         bool faulty = fault_kind != NO_FAULT;
         fault_kind = NO_FAULT;
-        struct outcome outcome = perform_task(RSA2048, &task);
-        BIGNUM *after = blinding_factor(&task);
+        struct outcome outcome = perform_input(RSA2048, &input);
+        BIGNUM *after = blinding_factor(&input);
         assert_int_equal(follows(before, after), !faulty);
         assert_memory_equal(outcome.bytes, secret, sizeof secret);
         BN_free(before);
@@ -249,12 +249,12 @@ static void openssl_never_sees_what_was_sent_or_what_it_means(void **state)
     (void)state;
     keys_pad(block, RSA_MODULUS_MIN, secret);
     const struct operation operation = keys_premaster(pkeys[RSA2048], 0x0303, block);
-    const struct task task = keys_task(&operation);
+    const struct crypto_input input = keys_input(&operation);
     for (size_t i = 0; i < sizeof seen / sizeof seen[0]; i++) {
-        (void)perform_task(RSA2048, &task);
+        (void)perform_input(RSA2048, &input);
         memcpy(seen[i][0], last_in, RSA_MODULUS_MIN);
         memcpy(seen[i][1], last_out, RSA_MODULUS_MIN);
-        assert_memory_not_equal(seen[i][0], task.u.exchange.ciphertext, RSA_MODULUS_MIN);
+        assert_memory_not_equal(seen[i][0], input.u.exchange.ciphertext, RSA_MODULUS_MIN);
         assert_memory_not_equal(seen[i][1], block, RSA_MODULUS_MIN);
         for (size_t j = 0; j < i; j++)
             for (size_t side = 0; side < 2; side++)
@@ -265,12 +265,12 @@ static void openssl_never_sees_what_was_sent_or_what_it_means(void **state)
 static void a_failing_elliptic_operation_is_withheld(void **state)
 {
     const struct operation operation = keys_tls13(pkeys[P256], SCHEME_ECDSA_P256_SHA256, 32);
-    const struct task task = keys_task(&operation);
+    const struct crypto_input input = keys_input(&operation);
     (void)state;
     fault_kind = FAIL;
-    assert_withheld(P256, &task);
+    assert_withheld(P256, &input);
     fault_kind = NO_FAULT;
-    (void)perform_task(P256, &task);
+    (void)perform_input(P256, &input);
 }
 
 int main(void)

@@ -36,23 +36,23 @@ static int stop_all(void **state)
 }
 
 /* The vault's path: what the gate makes of MESSAGES. */
-static struct task pass(size_t which, const uint8_t *messages, size_t length)
+static struct crypto_input pass(size_t which, const uint8_t *messages, size_t length)
 {
     struct operation operation = {.kind = OP_RSA_MASTER};
-    struct task task;
+    struct crypto_input input;
     struct transcript seen;
     operation.u.rsa_master.messages = messages;
     operation.u.rsa_master.length = (uint32_t)length;
     keys_id(pkeys[which], operation.key_id);
-    assert_int_equal(gate_pass(&operation, key_of(which), &task, &seen), REFUSAL_NONE);
-    assert_int_equal(task.kind, OP_RSA_MASTER);
-    return task;
+    assert_int_equal(gate_pass(&operation, key_of(which), &input, &seen), REFUSAL_NONE);
+    assert_int_equal(input.kind, OP_RSA_MASTER);
+    return input;
 }
 
 static struct outcome master_of(size_t which, const uint8_t *messages, size_t length)
 {
-    const struct task task = pass(which, messages, length);
-    struct outcome outcome = perform_task(which, &task);
+    const struct crypto_input input = pass(which, messages, length);
+    struct outcome outcome = perform_input(which, &input);
     static const uint8_t nothing[RESULT_MAX];
     assert_int_equal(outcome.length, TLS_MASTER_SIZE);
     assert_memory_equal(outcome.bytes + TLS_MASTER_SIZE, nothing, RESULT_MAX - TLS_MASTER_SIZE);
@@ -85,12 +85,12 @@ static void both_ends_of_a_handshake_have_the_secret_that_the_vault_finds(void *
 
 static void it_follows_from_the_pre_master_that_the_other_operation_gives(void **state)
 {
-    struct task task = pass(RSA2048, shake.messages, shake.length);
+    struct crypto_input input = pass(RSA2048, shake.messages, shake.length);
     uint8_t master[TLS_MASTER_SIZE];
     (void)state;
-    task.kind = OP_RSA_PREMASTER;
-    struct outcome premaster = perform_task(RSA2048, &task);
-    handshake_derive(master, premaster.bytes, task.u.exchange.session_hash, task.u.exchange.prf_bits);
+    input.kind = OP_RSA_PREMASTER;
+    struct outcome premaster = perform_input(RSA2048, &input);
+    handshake_derive(master, premaster.bytes, input.u.exchange.session_hash, input.u.exchange.prf_bits);
     assert_memory_equal(master, shake.server_master, sizeof master);
 }
 
@@ -166,27 +166,27 @@ static void exchange(const uint8_t *block)
 static void a_bad_padding_gives_the_same_secret_at_every_replica_and_a_useless_one(void **state)
 {
     uint8_t block[RSA_MODULUS_MAX], premaster[TLS_PREMASTER_SIZE] = {3, 3, 0x77}, expected[TLS_MASTER_SIZE];
-    struct signer *replica = signer_new(store, WORKS_ALL), *kept = signer;
+    struct signer *replica = signer_new(store, BATCH_ALL), *kept = signer;
     (void)state;
     for (unsigned kind = 0; kind <= KEYS_SPOILT; kind++) {
         keys_pad(block, RSA_MODULUS_MIN, premaster);
         if (kind < KEYS_SPOILT)
             keys_spoil(block, RSA_MODULUS_MIN, kind);
         exchange(block);
-        const struct task task = pass(RSA2048, made.bytes, made.length);
-        struct outcome outcome = perform_task(RSA2048, &task), again = perform_task(RSA2048, &task);
+        const struct crypto_input input = pass(RSA2048, made.bytes, made.length);
+        struct outcome outcome = perform_input(RSA2048, &input), again = perform_input(RSA2048, &input);
         assert_memory_equal(outcome.bytes, again.bytes, TLS_MASTER_SIZE);
         signer = replica;
-        again = perform_task(RSA2048, &task);
+        again = perform_input(RSA2048, &input);
         signer = kept;
         assert_memory_equal(outcome.bytes, again.bytes, TLS_MASTER_SIZE);
-        const uint8_t *hash = task.u.exchange.session_hash;
-        handshake_derive(expected, premaster, hash, task.u.exchange.prf_bits); /* if it were good */
+        const uint8_t *hash = input.u.exchange.session_hash;
+        handshake_derive(expected, premaster, hash, input.u.exchange.prf_bits); /* if it were good */
         assert_int_equal(memcmp(outcome.bytes, expected, sizeof expected) == 0, kind == KEYS_SPOILT);
         uint8_t fallback[TLS_PREMASTER_SIZE];
-        premaster_fallback(fallback, key_of(RSA2048)->fallback_secret, 0x0303, task.u.exchange.ciphertext,
+        premaster_fallback(fallback, key_of(RSA2048)->fallback_secret, 0x0303, input.u.exchange.ciphertext,
                            RSA_MODULUS_MIN);
-        handshake_derive(expected, fallback, hash, task.u.exchange.prf_bits);
+        handshake_derive(expected, fallback, hash, input.u.exchange.prf_bits);
         assert_int_equal(memcmp(outcome.bytes, expected, sizeof expected) == 0, kind < KEYS_SPOILT);
     }
     signer_free(replica);
@@ -219,9 +219,9 @@ static void a_pre_master_of_another_version_is_bad_padding(void **state)
         memcpy(premaster, versions[i], 2);
         keys_pad(block, RSA_MODULUS_MIN, premaster);
         exchange(block);
-        const struct task task = pass(RSA2048, made.bytes, made.length);
-        struct outcome outcome = perform_task(RSA2048, &task);
-        handshake_derive(expected, premaster, task.u.exchange.session_hash, task.u.exchange.prf_bits);
+        const struct crypto_input input = pass(RSA2048, made.bytes, made.length);
+        struct outcome outcome = perform_input(RSA2048, &input);
+        handshake_derive(expected, premaster, input.u.exchange.session_hash, input.u.exchange.prf_bits);
         assert_memory_not_equal(outcome.bytes, expected, sizeof expected);
     }
 }
@@ -230,12 +230,12 @@ static void a_pre_master_of_another_version_is_bad_padding(void **state)
 
 static void *derive_many(void *argument)
 {
-    struct signer *own = signer_new(store, WORKS_ALL);
+    struct signer *own = signer_new(store, BATCH_ALL);
     size_t *bad = argument;
-    const struct task task = pass(RSA2048, shake.messages, shake.length);
+    const struct crypto_input input = pass(RSA2048, shake.messages, shake.length);
     for (int round = 0; round < 150; round++) { /* with a renewal of the blinding */
         struct outcome outcome;
-        *bad += perform_with(own, RSA2048, &task, &outcome) != 0 ||
+        *bad += perform_with(own, RSA2048, &input, &outcome) != 0 ||
                 memcmp(outcome.bytes, shake.server_master, TLS_MASTER_SIZE) != 0;
     }
     signer_free(own);

@@ -1,5 +1,5 @@
 /* Keys of every type in a store, and a signer for them. With RIG_IN_LANES it computes in lanes what it can:
- * each task as one of several. Not a test program by itself. */
+ * each input as one of several. Not a test program by itself. */
 #ifndef TESTS_UNIT_KEYSERVER_TEST_SIGNER_RIG_H
 #define TESTS_UNIT_KEYSERVER_TEST_SIGNER_RIG_H
 
@@ -42,7 +42,7 @@ static inline int start(void **state)
     }
     assert_int_equal(keystore_load(&store, folder, group_secret, &fault), 0);
     assert_int_equal(keystore_count(store), KEY_COUNT);
-    signer = signer_new(store, WORKS_ALL);
+    signer = signer_new(store, BATCH_ALL);
     return signer == NULL;
 }
 
@@ -66,29 +66,29 @@ static inline const struct key *key_of(size_t which)
 }
 
 /* OUTCOME is that of one among as many as are worth computing together, up to as many as can be. */
-static inline int perform_with(struct signer *own, size_t which, const struct task *task,
+static inline int perform_with(struct signer *own, size_t which, const struct crypto_input *input,
                                struct outcome *outcome)
 {
-    struct signer_item items[WORK_BATCH_MAX];
-    struct outcome others[WORK_BATCH_MAX];
+    struct signer_item items[BATCH_MAX];
+    struct outcome others[BATCH_MAX];
     const struct key *key = key_of(which);
-    const struct batch_size batch = signer_batch(key->work);
+    const struct batch_size batch = signer_batch(key->class);
     size_t count = batch.least + random_below((uint32_t)(batch.most - batch.least + 1));
     size_t place = random_below((uint32_t)count);
     for (size_t i = 0; i < count; i++)
         items[i] = (struct signer_item){
-            .key = key, .task = task, .outcome = i == place ? outcome : &others[i], .err = 1};
+            .key = key, .input = input, .outcome = i == place ? outcome : &others[i], .err = 1};
     signer_perform(own, items, count);
     for (size_t i = 0; i < count; i++)
         assert_int_equal(items[i].err, items[place].err);
     return items[place].err;
 }
 
-static inline struct outcome perform_task(size_t which, const struct task *task)
+static inline struct outcome perform_input(size_t which, const struct crypto_input *input)
 {
     struct outcome outcome;
     memset(&outcome, 0x5a, sizeof outcome);
-    assert_int_equal(perform_with(signer, which, task, &outcome), 0);
+    assert_int_equal(perform_with(signer, which, input, &outcome), 0);
     assert_int_equal(outcome.status, STATUS_OK);
     assert_int_equal(ERR_peek_error(), 0);
     return outcome;
@@ -96,17 +96,17 @@ static inline struct outcome perform_task(size_t which, const struct task *task)
 
 static inline struct outcome perform(size_t which, const struct operation *operation)
 {
-    const struct task task = keys_task(operation);
-    return perform_task(which, &task);
+    const struct crypto_input input = keys_input(operation);
+    return perform_input(which, &input);
 }
 
 /* Nothing is released. */
-static inline void assert_withheld(size_t which, const struct task *task)
+static inline void assert_withheld(size_t which, const struct crypto_input *input)
 {
     struct outcome outcome;
     static const struct outcome nothing = {.status = STATUS_UNAVAILABLE};
     memset(&outcome, 0x5a, sizeof outcome);
-    assert_int_equal(perform_with(signer, which, task, &outcome), ERR_CRYPTO);
+    assert_int_equal(perform_with(signer, which, input, &outcome), ERR_CRYPTO);
     assert_int_equal(outcome.status, STATUS_UNAVAILABLE);
     assert_int_equal(outcome.length, 0);
     assert_memory_equal(outcome.bytes, nothing.bytes, sizeof nothing.bytes);

@@ -18,8 +18,8 @@
 
 #include "common/log.h"
 #include "common/process.h"
+#include "keyserver/supervisor/dry_run.h"
 #include "keyserver/supervisor/supervisor.h"
-#include "keyserver/supervisor/trial.h"
 #include "tests/unit/keyserver/test_edge.h"
 
 #define LOG_SIZE 65536

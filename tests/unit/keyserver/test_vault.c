@@ -274,7 +274,7 @@ static void sections_of_keys_are_followed_and_idle_ones_told(void **state)
     char name[] = "p256", nobody[] = "nobody", place[] = "server.conf:1";
     char id[2 * KEY_ID_SIZE + 1], title[sizeof id + 16];
     uint8_t key_id[KEY_ID_SIZE];
-    struct server_key sections[3] = {{.title = name}, {.title = nobody}, {.title = id}};
+    struct key_rules sections[3] = {{.title = name}, {.title = nobody}, {.title = id}};
     struct operation p256 = signature_operation(3), ed25519 = signature_operation(5),
                      rsa = signature_operation(0);
     (void)state;
@@ -295,7 +295,7 @@ static void two_sections_for_one_key_end_it_with_2(void **state)
 {
     char name[] = "rsa", id[2 * KEY_ID_SIZE + 1];
     uint8_t key_id[KEY_ID_SIZE];
-    struct server_key sections[2] = {{.title = id}, {.title = name}};
+    struct key_rules sections[2] = {{.title = id}, {.title = name}};
     (void)state;
     keys_id(rig.pkey[HAS_RSA], key_id);
     hex_encode(id, key_id, sizeof key_id);

@@ -6,7 +6,7 @@
 
 #include "keyserver/audit/audit_record.h"
 #include "keyserver/vault/audit/audit.h"
-#include "keyserver/vault/request/claim.h"
+#include "keyserver/vault/request/request_identity.h"
 
 static struct rig rig;
 static uint64_t next_token = 5000;
@@ -126,7 +126,7 @@ static void assert_same_trace(const char *event)
 static void a_use_is_recorded_with_all_that_names_it(void **state)
 {
     struct operation operation = signing();
-    uint8_t digest[CLAIM_DIGEST_SIZE];
+    uint8_t digest[REQUEST_DIGEST_SIZE];
     (void)state;
     assert_int_equal(ask(EDGE_SIGNER, &operation), STATUS_OK);
     const struct audit_record *use = find(AUDIT_USE, next_token);
@@ -140,7 +140,7 @@ static void a_use_is_recorded_with_all_that_names_it(void **state)
     assert_memory_equal(use->channel, "channel1", WALL_CHANNEL_SIZE);
     struct hasher hasher;
     assert_int_equal(hasher_init(&hasher), 0);
-    claim_digest(&hasher, digest, &operation);
+    request_digest(&hasher, digest, &operation);
     hasher_clear(&hasher);
     assert_memory_equal(use->digest, digest, sizeof digest);
     assert_same_trace("event=request edge=edge1 op=sign_tls13 key=p256 scheme=ecdsa_secp256r1_sha256 sni=- "
@@ -253,7 +253,7 @@ static void what_nobody_waits_for_is_recorded_as_that(void **state)
         cancelled += records[i].type == AUDIT_USE && records[i].result == AUDIT_CANCELLED;
         ok += records[i].type == AUDIT_USE && records[i].result == AUDIT_OK;
     }
-    assert_in_range(ok, answered, answered + WORK_BATCH_MAX); /* another thread's may come after the last */
+    assert_in_range(ok, answered, answered + BATCH_MAX); /* another thread's may come after the last */
     assert_true(first + cancelled + ok <= next_token + 1);
     assert_true(cancelled > 0);
 }

@@ -28,9 +28,9 @@ static int result;          /* of the signers */
 static unsigned made, freed, fail_at;
 static size_t calls[LOG]; /* how many tokens each call had */
 static size_t call_count;
-static struct key rsa = {.type = KEY_RSA, .work = WORK_RSA_2048},
-                  ec = {.type = KEY_EC_P256, .work = WORK_P256},
-                  ed = {.type = KEY_ED25519, .work = WORK_ED25519};
+static struct key rsa = {.type = KEY_RSA, .class = BATCH_RSA_2048},
+                  ec = {.type = KEY_EC_P256, .class = BATCH_P256},
+                  ed = {.type = KEY_ED25519, .class = BATCH_ED25519};
 static struct batch_size batches; /* of RSA-2048 and P-256 */
 static const struct authorized_edge edges[EDGES] = {{.index = 0}, {.index = 1}, {.index = 2}};
 static struct workers *pool;
@@ -53,16 +53,16 @@ void test_signer_free(struct signer *signer)
     free(signer);
 }
 
-struct batch_size test_signer_batch(enum work work)
+struct batch_size test_signer_batch(enum batch_class work)
 {
-    return work == WORK_P256 || work == WORK_RSA_2048 ? batches : (struct batch_size){1, 1, 0};
+    return work == BATCH_P256 || work == BATCH_RSA_2048 ? batches : (struct batch_size){1, 1, 0};
 }
 
 static void perform_one(struct signer_item *item, int now)
 {
     item->err = now;
     *item->outcome = (struct outcome){.status = now == 0 ? STATUS_OK : STATUS_UNAVAILABLE};
-    memcpy(item->outcome->bytes, item->task->u.sign.content, sizeof(uint64_t));
+    memcpy(item->outcome->bytes, item->input->u.sign.content, sizeof(uint64_t));
 }
 
 void test_signer_perform(struct signer *signer, struct signer_item *items, size_t count)
@@ -71,7 +71,7 @@ void test_signer_perform(struct signer *signer, struct signer_item *items, size_
     pthread_mutex_lock(&lock);
     calls[call_count++ % LOG] = count;
     for (size_t i = 0; i < count; i++)
-        memcpy(&order[entered++ % LOG], items[i].task->u.sign.content, sizeof order[0]);
+        memcpy(&order[entered++ % LOG], items[i].input->u.sign.content, sizeof order[0]);
     pthread_cond_broadcast(&changed);
     while (held)
         pthread_cond_wait(&changed, &lock);
@@ -134,9 +134,9 @@ static int put(size_t edge, uint64_t token, const struct key *key, uint64_t dead
 {
     struct job job = {.token = token,
                       .deadline_ns = deadline_ns,
-                      .claim = {.edge = &edges[edge], .key = key, .kind = OP_SIGN_TLS13},
-                      .task.kind = OP_SIGN_TLS13};
-    memcpy(job.task.u.sign.content, &token, sizeof token);
+                      .identity = {.edge = &edges[edge], .key = key, .kind = OP_SIGN_TLS13},
+                      .input.kind = OP_SIGN_TLS13};
+    memcpy(job.input.u.sign.content, &token, sizeof token);
     return workers_submit(pool, &job, lost);
 }
 
@@ -264,7 +264,7 @@ static void rsa_is_not_starved_by_elliptic_curves(void **state)
     collect(done, 101);
     while (done[place].token != 2000)
         place++;
-    assert_int_equal(place, 1 + WAITING_QUICK_IN_A_ROW);
+    assert_int_equal(place, 1 + SCHEDULER_QUICK_IN_A_ROW);
 }
 
 static void what_waits_can_be_cancelled_and_what_has_begun_cannot(void **state)
@@ -485,7 +485,7 @@ static void a_full_pool_takes_from_the_edge_that_has_most(void **state)
     for (uint64_t i = 0; i < 4; i++) {
         assert_int_equal(submit_as(1 + i % 2, 200 + i, &ec, FAR, &lost), 1);
         assert_int_equal(lost.token, victims[i]);
-        assert_ptr_equal(lost.claim.edge, &edges[0]);
+        assert_ptr_equal(lost.identity.edge, &edges[0]);
         workers_cancel(pool, lost.token); /* nothing is left to be cancelled */
     }
     assert_int_equal(submit_as(1, 300, &ec, FAR, &lost), 1); /* 4, 2, 2 → 3, 3, 2 */
@@ -633,14 +633,14 @@ static void results_wait_for_each_other_only_while_their_edge_has_more_waiting(v
     static struct job waiting[MANY], done[3];
     struct job *const first = &done[0], *const second = &done[1], *const third = &done[2];
     (void)state;
-    assert_int_equal(waiting_init(&some.waiting, EDGES), 0);
+    assert_int_equal(scheduler_init(&some.scheduler, EDGES), 0);
     for (size_t i = 0; i < MANY; i++) {
-        waiting[i].claim = (struct claim){.edge = &edges[0], .key = i % 2 ? &rsa : &ed};
+        waiting[i].identity = (struct request_identity){.edge = &edges[0], .key = i % 2 ? &rsa : &ed};
         assert_int_equal(patience_of(&some, &waiting[0]), i * 16 * US < 1000 * US ? i * 16 * US : 1000 * US);
-        waiting_put(&some.waiting, &waiting[i]);
+        scheduler_put(&some.scheduler, &waiting[i]);
     }
-    first->claim.edge = second->claim.edge = &edges[0];
-    third->claim.edge = &edges[1]; /* has nothing more waiting */
+    first->identity.edge = second->identity.edge = &edges[0];
+    third->identity.edge = &edges[1]; /* has nothing more waiting */
     hand_back(&some, &first, 1, 5000 * US);
     assert_true(some.untold);
     assert_int_equal(some.tell_by_ns, 6000 * US);
@@ -650,7 +650,7 @@ static void results_wait_for_each_other_only_while_their_edge_has_more_waiting(v
     assert_int_equal(some.tell_by_ns, 5500 * US); /* and so it is told at once, with those before it */
     some.thread_count = 11;                       /* what waits will be done sooner */
     assert_int_equal(patience_of(&some, &waiting[0]), MANY * 16 * US / 10);
-    waiting_clear(&some.waiting);
+    scheduler_clear(&some.scheduler);
 }
 
 static void short_work_is_done_by_who_asks(void **state)

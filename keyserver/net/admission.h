@@ -1,0 +1,21 @@
+/* Admission: which connections become edges. Looks a static key up, says in the log why a stranger was
+ * dropped and what would mend it, and joins what opened to the service. Loop thread only. */
+#ifndef KEYSERVER_NET_ADMISSION_H
+#define KEYSERVER_NET_ADMISSION_H
+
+#include "common/channel.h"
+#include "keyserver/net/service.h"
+
+struct admission {
+    struct service *service;             /* borrowed */
+    const struct authorized *authorized; /* borrowed */
+    const char *authorized_file;         /* borrowed; for the log */
+};
+
+/* For channel_listener_start(), with a `struct admission` as its user. */
+extern const struct channel_listener_handlers admission_handlers;
+
+/* What one edge is worth, from the configuration. */
+void admission_settings(struct channel_listener_settings *out, const struct server_config *config);
+
+#endif
