@@ -124,9 +124,10 @@ static void refuse_dead(int fd, size_t number, int status)
     char why[RESOLVER_WHY_SIZE] = "the look-up failed";
 
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
-        snprintf(why, sizeof why,
-                 "the sandbox ended the look-up: a module that /etc/nsswitch.conf names for hosts needs more; "
-                 "take it out, or set sandbox = log");
+        snprintf(
+            why, sizeof why,
+            "the sandbox ended the look-up: a module that /etc/nsswitch.conf names for hosts needs more; "
+            "take it out, or set sandbox = log");
     else if (WIFSIGNALED(status))
         snprintf(why, sizeof why,
                  "the look-up died of signal %d, in a module that /etc/nsswitch.conf names for hosts",

@@ -96,7 +96,8 @@ static int load(enum sandbox_role role, enum sandbox_mode mode, int folder)
 static bool calls_fail;              /* in this process, instead of ending it */
 static const char *first_that_fails; /* static; NULL = none yet */
 
-/* Makes the call that CONTEXT comes from return EPERM; false on a machine whose registers are not known here. */
+/* Makes the call that CONTEXT comes from return EPERM; false on a machine whose registers are not known here.
+ */
 static bool make_it_fail(ucontext_t *context)
 {
 #if defined __x86_64__
@@ -111,8 +112,8 @@ static bool make_it_fail(ucontext_t *context)
 #endif
 }
 
-/* While this signal is handled it is blocked, and a refused call made then ends the process by it, whatever the
- * handler is: no role lists this one. */
+/* While this signal is handled it is blocked, and a refused call made then ends the process by it, whatever
+ * the handler is: no role lists this one. */
 static _Noreturn void die_of_it(void)
 {
     syscall(SYS_bpf, -1, NULL, 0);
@@ -136,13 +137,13 @@ static void on_refused(int number, siginfo_t *info, void *context)
     die_of_it();
 }
 
-/* Where no call is to fail, the signal has its default action back while the line is written: then the process
- * dies at once of what another thread does. */
+/* Where no call is to fail, the signal has its default action back while the line is written: then the
+ * process dies at once of what another thread does. */
 static int catch_refusals(enum sandbox_role role)
 {
-    const struct sigaction action = {
-        .sa_sigaction = on_refused,
-        .sa_flags = role == SANDBOX_NAMES ? SA_SIGINFO : (int)(SA_SIGINFO | SA_RESETHAND)};
+    const struct sigaction action = {.sa_sigaction = on_refused,
+                                     .sa_flags = role == SANDBOX_NAMES ? SA_SIGINFO
+                                                                       : (int)(SA_SIGINFO | SA_RESETHAND)};
     sigset_t refused;
     sigemptyset(&refused);
     sigaddset(&refused, SIGSYS);

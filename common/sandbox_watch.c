@@ -51,7 +51,8 @@ static void say(void (*log)(const char *event, const struct log_field *fields, s
 void sandbox_watch_say_refused(int number)
 {
     say(log_crash_say, "sandbox_refused", number,
-        "if this came with a new C library or kernel, or with a module that OpenSSL's configuration loads, set "
+        "if this came with a new C library or kernel, or with a module that OpenSSL's configuration loads, "
+        "set "
         "sandbox = log and report the calls it shows; else look for who has taken the process over");
 }
 

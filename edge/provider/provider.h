@@ -1,10 +1,10 @@
 /* The provider: OpenSSL's view of a private key that is somewhere else.
  *
  * Offers RSA, EC and Ed25519 keys that consist of a public half and a key id, signature and RSA decryption
- * for them, and the key derivations of TLS (provider_kdf.c), where RSA key exchanges get a master secret that comes in
- * one step (bound mode); nothing else. It takes OpenSSL's to-be-signed bytes apart into typed fields (tbs.h)
- * and hands them to a transport; what does not come apart cleanly is refused here. It has no threads, no
- * credentials and no loop. Knows nothing of channels, messages and sessions. */
+ * for them, and the key derivations of TLS (provider_kdf.c), where RSA key exchanges get a master secret that
+ * comes in one step (bound mode); nothing else. It takes OpenSSL's to-be-signed bytes apart into typed fields
+ * (tbs.h) and hands them to a transport; what does not come apart cleanly is refused here. It has no threads,
+ * no credentials and no loop. Knows nothing of channels, messages and sessions. */
 #ifndef EDGE_PROVIDER_PROVIDER_H
 #define EDGE_PROVIDER_PROVIDER_H
 
@@ -14,8 +14,8 @@
 #include "common/err.h"
 #include "proto/operation.h"
 
-/* For SSL_CTX_new_ex: contexts with these properties have their secrets derived here (provider_kdf.c). Two clauses,
- * because each counts one, and so does the library context's preference for `default`. */
+/* For SSL_CTX_new_ex: contexts with these properties have their secrets derived here (provider_kdf.c). Two
+ * clauses, because each counts one, and so does the library context's preference for `default`. */
 #define PROVIDER_TLS_PROPERTIES "?keyless.kdf=yes,?keyless.tls=yes"
 
 /* HANDSHAKE_MAX without the longest ClientKeyExchange: header 4, length 2, ciphertext. */
