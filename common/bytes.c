@@ -59,16 +59,6 @@ uint32_t reader_u24(struct reader *r)
     return (uint32_t)read_big_endian(r, 3);
 }
 
-uint32_t reader_u32(struct reader *r)
-{
-    return (uint32_t)read_big_endian(r, 4);
-}
-
-uint64_t reader_u64(struct reader *r)
-{
-    return read_big_endian(r, 8);
-}
-
 bool reader_done(const struct reader *r)
 {
     return !r->bad && r->at == r->end;
@@ -115,11 +105,6 @@ void writer_u16(struct writer *w, uint16_t value)
 void writer_u24(struct writer *w, uint32_t value)
 {
     write_big_endian(w, value, 3);
-}
-
-void writer_u32(struct writer *w, uint32_t value)
-{
-    write_big_endian(w, value, 4);
 }
 
 void writer_u64(struct writer *w, uint64_t value)

@@ -22,8 +22,6 @@ void reader_init(struct reader *r, const void *bytes, size_t length);
 uint8_t reader_u8(struct reader *r);
 uint16_t reader_u16(struct reader *r);
 uint32_t reader_u24(struct reader *r);
-uint32_t reader_u32(struct reader *r);
-uint64_t reader_u64(struct reader *r);
 /* LENGTH bytes, borrowed from the input, or NULL when fewer are left. */
 const uint8_t *reader_bytes(struct reader *r, size_t length);
 size_t reader_left(const struct reader *r);
@@ -42,7 +40,6 @@ void writer_init(struct writer *w, void *bytes, size_t size);
 void writer_u8(struct writer *w, uint8_t value);
 void writer_u16(struct writer *w, uint16_t value);
 void writer_u24(struct writer *w, uint32_t value);
-void writer_u32(struct writer *w, uint32_t value);
 void writer_u64(struct writer *w, uint64_t value);
 void writer_bytes(struct writer *w, const void *bytes, size_t length);
 size_t writer_length(const struct writer *w);

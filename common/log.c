@@ -247,40 +247,25 @@ static int find_name(const char *const *names, size_t count, const char *text)
     return ERR_NOT_FOUND;
 }
 
-int log_level_parse(const char *text, enum log_level *level)
+/* What FILE sets OPTION to, as a place in NAMES; FALLBACK where it says nothing, or nothing that is one. */
+static int peek_name(const char *file, const char *option, const char *const *names, size_t count,
+                     int fallback)
 {
-    int found = find_name(level_names, sizeof level_names / sizeof level_names[0], text);
-    if (found < 0)
-        return found;
-    *level = (enum log_level)found;
-    return 0;
-}
-
-int log_format_parse(const char *text, enum log_format *format)
-{
-    int found = find_name(format_names, sizeof format_names / sizeof format_names[0], text);
-    if (found < 0)
-        return found;
-    *format = (enum log_format)found;
-    return 0;
+    char text[8];
+    int found = config_peek(file, option, text, sizeof text) ? find_name(names, count, text) : ERR_NOT_FOUND;
+    return found >= 0 ? found : fallback;
 }
 
 enum log_level log_level_peek(const char *file)
 {
-    char text[8];
-    enum log_level level = LEVEL_DEFAULT;
-    return config_peek(file, "log_level", text, sizeof text) && log_level_parse(text, &level) == 0
-               ? level
-               : LEVEL_DEFAULT;
+    return (enum log_level)peek_name(file, "log_level", level_names,
+                                     sizeof level_names / sizeof level_names[0], LEVEL_DEFAULT);
 }
 
 enum log_format log_format_peek(const char *file)
 {
-    char text[8];
-    enum log_format format = LOG_LOGFMT;
-    return config_peek(file, "log_format", text, sizeof text) && log_format_parse(text, &format) == 0
-               ? format
-               : LOG_LOGFMT;
+    return (enum log_format)peek_name(file, "log_format", format_names,
+                                      sizeof format_names / sizeof format_names[0], LOG_LOGFMT);
 }
 
 void log_start_failed(const char *why)

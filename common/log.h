@@ -22,9 +22,6 @@ enum log_format { LOG_LOGFMT, LOG_JSON };
 
 /* PROGRAM is borrowed for the life of the process ("keyless-edge", "keyless-server[vault]"). */
 void log_init(const char *program, enum log_level level, enum log_format format);
-/* Parses "error", "warn", "info", "debug"; ERR_NOT_FOUND otherwise. */
-int log_level_parse(const char *text, enum log_level *level) MUST_USE;
-int log_format_parse(const char *text, enum log_format *format) MUST_USE;
 /* What FILE, a configuration that is not read yet, sets (config_peek.h), and else the defaults. */
 enum log_level log_level_peek(const char *file);
 enum log_format log_format_peek(const char *file);

@@ -93,11 +93,6 @@ void random_bytes(void *out, size_t length)
     randombytes_buf(out, length);
 }
 
-uint32_t random_below(uint32_t limit)
-{
-    return randombytes_uniform(limit);
-}
-
 uint64_t short_hash(const uint8_t key[static 16], const void *bytes, size_t length)
 {
     uint64_t hash;

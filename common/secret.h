@@ -37,8 +37,6 @@ void wipe_registers(void);
 bool same_bytes(const void *a, const void *b, size_t length);
 
 void random_bytes(void *out, size_t length);
-/* Uniform below LIMIT (which is > 0). */
-uint32_t random_below(uint32_t limit);
 
 /* SipHash-2-4 (Aumasson, Bernstein 2012): for tables whose keys a stranger may choose. */
 uint64_t short_hash(const uint8_t key[static 16], const void *bytes, size_t length);

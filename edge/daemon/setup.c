@@ -11,6 +11,7 @@
 #include "common/privileges.h"
 #include "edge/provider/provider.h"
 #include "edge/tls/async.h"
+#include "edge/tls/tickets.h"
 #include "edge/tls/tls_context.h"
 
 static uint32_t verify_mask(const struct edge_config *config)
@@ -207,6 +208,7 @@ int setup_load(struct setup *out, const char *file, enum setup_use use, struct f
 void setup_clear(struct setup *setup)
 {
     tls_free(setup->tls);
+    tickets_stop();
     certs_free(setup->certs);
     grants_free(setup->grants);
     provider_context_free(setup->context);

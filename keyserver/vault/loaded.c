@@ -49,7 +49,7 @@ static int load_keys(struct loaded *loaded, const struct keystore *before, enum 
                   : load_group_secret(group_secret, config->group_secret, use, fault);
     if (err == 0) {
         epoch_secret(loaded->epoch_secret, group_secret, config->epoch);
-        err = keystore_reload(&loaded->keys, before, config->keys, group_secret, config, fault);
+        err = keystore_load(&loaded->keys, before, config->keys, group_secret, config, fault);
     }
     secret_free(group_secret);
     return err;

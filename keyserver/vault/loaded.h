@@ -27,7 +27,7 @@ enum loaded_use {
 int loaded_begin(const char *name, struct fault *fault) MUST_USE;
 /* Fills the zeroed OUT by CONFIG, which stays as long as OUT does, and by the snapshot EDGES_FD of
  * authorized_edges. What did not change since BEFORE (or NULL) is shared with it, and a key file that became
- * bad since then fails it (keystore_reload()). On failure OUT is cleared. */
+ * bad since then fails it (keystore_load()). On failure OUT is cleared. */
 int loaded_make(struct loaded *out, const struct server_config *config, int edges_fd,
                 const struct loaded *before, enum loaded_use use, struct fault *fault) MUST_USE;
 /* From here on the process computes as LOADED says, after it did as BEFORE (or NULL) says. */

@@ -56,6 +56,12 @@ static void parse_raw(const char *line, size_t length)
     (void)!audit_head_parse(&head, line, length);
 }
 
+static uint64_t take_u64(struct reader *r)
+{
+    uint64_t high = reader_u24(r), middle = reader_u24(r);
+    return high << 40 | middle << 16 | reader_u16(r);
+}
+
 /* Fields from the input, and what every type must have. */
 static void fill(struct audit_record *record, struct reader *r)
 {
@@ -81,9 +87,9 @@ static void fill(struct audit_record *record, struct reader *r)
             field[i] = 0;
     }
     record->type = type;
-    record->time_ms = reader_u64(r) % (AUDIT_TIME_MAX + 1);
+    record->time_ms = take_u64(r) % (AUDIT_TIME_MAX + 1);
     record->since_ms %= AUDIT_TIME_MAX + 1;
-    record->seq = 1 + reader_u64(r) % AUDIT_SEQ_MAX;
+    record->seq = 1 + take_u64(r) % AUDIT_SEQ_MAX;
 }
 
 static void pack_and_parse(const struct audit_record *record)

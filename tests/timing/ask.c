@@ -26,6 +26,7 @@
 #include "keyserver/vault/judge/epoch.h"
 #include "keyserver/vault/request/transcript.h"
 #include "proto/msg.h"
+#include "tests/lib/random_below.h"
 #include "tests/lib/transcript_seed.h"
 
 #define K               256 /* bytes of an RSA-2048 modulus */

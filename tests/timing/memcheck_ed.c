@@ -9,6 +9,7 @@
 
 #include "common/secret.h"
 #include "keyserver/lanes/ed_kernel.h"
+#include "tests/lib/random_below.h"
 
 #define MESSAGE_MAX 300
 

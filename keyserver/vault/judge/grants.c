@@ -189,8 +189,3 @@ const struct authorized_edge *grants_step_epoch(struct grants *grants, bool *may
     *may = want->yes;
     return want->edge;
 }
-
-uint64_t grants_judged(const struct grants *grants)
-{
-    return grants->judged;
-}

@@ -40,7 +40,4 @@ bool grants_epochs_wait(const struct grants *grants);
  * judge_grants_epoch() is true for some key; NULL: there is none yet. */
 const struct authorized_edge *grants_step_epoch(struct grants *grants, bool *may);
 
-/* How many keys were judged so far. */
-uint64_t grants_judged(const struct grants *grants);
-
 #endif

@@ -366,8 +366,3 @@ void usage_each_rate(const struct usage *usage, const struct now *now,
     struct teller teller = {.now = *now, .rate = tell, .user = user};
     each_place(usage, tell_rate, &teller);
 }
-
-size_t usage_pairs(const struct usage *usage)
-{
-    return usage->pair_count;
-}

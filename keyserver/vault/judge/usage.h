@@ -79,7 +79,5 @@ void usage_each_quota(const struct usage *usage, int64_t reached_s,
 /* Tells of every rate that has not made up for all uses at NOW, in no order. */
 void usage_each_rate(const struct usage *usage, const struct now *now,
                      void (*tell)(const struct usage_rate *rate, void *user), void *user);
-/* How many pairs of edge and key are remembered. */
-size_t usage_pairs(const struct usage *usage);
 
 #endif

@@ -203,9 +203,9 @@ static int load_store(struct keystore *store, const struct keystore *before, con
     return before != NULL ? refuse_news(store, before, folder, fault) : 0;
 }
 
-int keystore_reload(struct keystore **out, const struct keystore *before, const char *folder,
-                    const uint8_t group_secret[static 32], const struct server_config *phrases,
-                    struct fault *fault)
+int keystore_load(struct keystore **out, const struct keystore *before, const char *folder,
+                  const uint8_t group_secret[static 32], const struct server_config *phrases,
+                  struct fault *fault)
 {
     struct key_folder list;
     int err = key_folder_list(&list, folder, fault);
@@ -223,12 +223,6 @@ int keystore_reload(struct keystore **out, const struct keystore *before, const 
     tell(store, folder);
     *out = store;
     return 0;
-}
-
-int keystore_load(struct keystore **out, const char *folder, const uint8_t group_secret[static 32],
-                  struct fault *fault)
-{
-    return keystore_reload(out, NULL, folder, group_secret, NULL, fault);
 }
 
 void keystore_free(struct keystore *store)

@@ -43,17 +43,15 @@ struct keystore;
  * P-256, P-384, Ed25519. A bad file or a loose mode is logged with its hint ("key_skipped")
  * and passed over; so is a second file with the same key, or with another key of the same name. No key at all
  * is not an error. What the lanes want is made where they are ready: lanes_start() comes before, and does not
- * come again. GROUP_SECRET seeds the per-key fallback secrets. ERR_CONFIG when the folder cannot be read. */
-int keystore_load(struct keystore **out, const char *folder, const uint8_t group_secret[static 32],
-                  struct fault *fault) MUST_USE;
-/* The same once more: what BEFORE has of a file that did not change since is used by both, any other file is
- * read. A file that cannot be used fails it, unless it could not be used in BEFORE: ERR_CONFIG, with each
- * such file in the log ("key_unusable") and in the fault. A file that is gone is a key less. With NULL it is
- * keystore_load(). PHRASES (NULL: there are none) says where the passphrases of encrypted files are; another
+ * come again. GROUP_SECRET seeds the per-key fallback secrets. ERR_CONFIG when the folder cannot be read.
+ * With BEFORE (NULL: there was none) it is a reload: what BEFORE has of a file that did not change since is
+ * used by both, any other file is read. A file that cannot be used fails it, unless it could not be used in
+ * BEFORE: ERR_CONFIG, with each such file in the log ("key_unusable") and in the fault. A file that is gone
+ * is a key less. PHRASES (NULL: there are none) says where the passphrases of encrypted files are; another
  * passphrase alone is no reason to read a file again. One thread for all stores that have a key in common. */
-int keystore_reload(struct keystore **out, const struct keystore *before, const char *folder,
-                    const uint8_t group_secret[static 32], const struct server_config *phrases,
-                    struct fault *fault) MUST_USE;
+int keystore_load(struct keystore **out, const struct keystore *before, const char *folder,
+                  const uint8_t group_secret[static 32], const struct server_config *phrases,
+                  struct fault *fault) MUST_USE;
 /* Gives the keys their places in STORE, when another store that holds some of them was made since. */
 void keystore_number(struct keystore *store);
 /* Wipes and frees all but what another store holds; NULL is allowed. */

@@ -12,24 +12,22 @@
 static void reader_takes_numbers_in_network_order(void **state)
 {
     (void)state;
-    const uint8_t bytes[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18};
+    const uint8_t bytes[] = {1, 2, 3, 4, 5, 6};
     struct reader r;
     reader_init(&r, bytes, sizeof bytes);
     assert_int_equal(reader_u8(&r), 0x01);
     assert_int_equal(reader_u16(&r), 0x0203);
     assert_int_equal(reader_u24(&r), 0x040506);
-    assert_int_equal(reader_u32(&r), 0x0708090a);
-    assert_true(reader_u64(&r) == 0x0b0c0d0e0f101112u);
     assert_true(reader_done(&r));
 }
 
 static void reader_fails_once_and_for_all_past_the_end(void **state)
 {
     (void)state;
-    const uint8_t bytes[] = {1, 2, 3};
+    const uint8_t bytes[] = {1, 2};
     struct reader r;
     reader_init(&r, bytes, sizeof bytes);
-    assert_int_equal(reader_u32(&r), 0);
+    assert_int_equal(reader_u24(&r), 0);
     assert_true(r.bad);
     assert_int_equal(reader_u8(&r), 0);
     assert_null(reader_bytes(&r, 1));
@@ -61,17 +59,16 @@ static void reader_of_nothing_is_done(void **state)
 static void writer_mirrors_reader(void **state)
 {
     (void)state;
-    uint8_t bytes[18];
+    uint8_t bytes[14];
     struct writer w;
     writer_init(&w, bytes, sizeof bytes);
     writer_u8(&w, 0x01);
     writer_u16(&w, 0x0203);
     writer_u24(&w, 0x040506);
-    writer_u32(&w, 0x0708090a);
-    writer_u64(&w, 0x0b0c0d0e0f101112u);
+    writer_u64(&w, 0x0708090a0b0c0d0eu);
     assert_false(w.bad);
-    assert_int_equal(writer_length(&w), 18);
-    for (uint8_t i = 0; i < 18; i++)
+    assert_int_equal(writer_length(&w), 14);
+    for (uint8_t i = 0; i < 14; i++)
         assert_int_equal(bytes[i], i + 1);
 }
 

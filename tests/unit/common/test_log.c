@@ -459,22 +459,32 @@ static void fields_without_a_format_are_written_as_with_one(void **state)
     assert_int_equal(release(), 0);
 }
 
-static void levels_and_formats_are_parsed(void **state)
+static void a_configuration_says_level_and_format_before_it_is_read(void **state)
 {
+    static const struct {
+        const char *text;
+        enum log_level level;
+        enum log_format format;
+    } cases[] = {
+        {"log_level = \"debug\"\nlog_format = \"json\"\n", LOG_DEBUG, LOG_JSON},
+        {"log_level = \"error\"\nlog_format = \"logfmt\"\n", LOG_ERROR, LOG_LOGFMT},
+        {"log_level = \"Error\"\nlog_format = \"xml\"\n", LOG_INFO, LOG_LOGFMT},
+        {"log_level = \"\"\n", LOG_INFO, LOG_LOGFMT},
+        {"", LOG_INFO, LOG_LOGFMT},
+    };
+    char path[] = "/tmp/keyless-log-XXXXXX";
+    int fd = mkstemp(path);
     (void)state;
-    enum log_level level = LOG_ERROR;
-    enum log_format format = LOG_LOGFMT;
-    assert_int_equal(log_level_parse("debug", &level), 0);
-    assert_int_equal(level, LOG_DEBUG);
-    assert_int_equal(log_level_parse("error", &level), 0);
-    assert_int_equal(level, LOG_ERROR);
-    assert_int_equal(log_level_parse("Error", &level), ERR_NOT_FOUND);
-    assert_int_equal(log_level_parse("", &level), ERR_NOT_FOUND);
-    assert_int_equal(log_format_parse("json", &format), 0);
-    assert_int_equal(format, LOG_JSON);
-    assert_int_equal(log_format_parse("logfmt", &format), 0);
-    assert_int_equal(format, LOG_LOGFMT);
-    assert_int_equal(log_format_parse("xml", &format), ERR_NOT_FOUND);
+    assert_true(fd >= 0);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_int_equal(ftruncate(fd, 0), 0);
+        assert_int_equal(pwrite(fd, cases[i].text, strlen(cases[i].text), 0), strlen(cases[i].text));
+        assert_int_equal(log_level_peek(path), cases[i].level);
+        assert_int_equal(log_format_peek(path), cases[i].format);
+    }
+    close(fd);
+    unlink(path);
+    assert_int_equal(log_level_peek(path), LOG_INFO);
 }
 
 static void trace_ids_are_random_and_written_in_hex(void **state)
@@ -524,7 +534,7 @@ int main(void)
         cmocka_unit_test(records_do_not_wait_for_more_than_a_pipe_takes),
         cmocka_unit_test(without_asking_nothing_waits),
         cmocka_unit_test(fields_without_a_format_are_written_as_with_one),
-        cmocka_unit_test(levels_and_formats_are_parsed),
+        cmocka_unit_test(a_configuration_says_level_and_format_before_it_is_read),
         cmocka_unit_test(trace_ids_are_random_and_written_in_hex),
     };
     return cmocka_run_group_tests(tests, start, NULL);

@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/secret.h"
+#include "tests/lib/random_below.h"
 #include "tests/unit/skip.h"
 
 static void secret_memory_is_zeroed_and_writable(void **state)

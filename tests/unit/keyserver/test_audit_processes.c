@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 
 #include "common/sandbox.h"
+#include "tests/lib/random_below.h"
 #include "tests/unit/skip.h"
 
 #define LIVES_MAX  400

@@ -3,6 +3,7 @@
 static void noise_of_the_test(void *out, size_t length);
 #define random_bytes noise_of_the_test
 #include "keyserver/lanes/ec_lanes.c"
+#include "tests/lib/random_below.h"
 #undef random_bytes
 
 /* Signing with nonces of its own: that signatures are good, that nonces are as they must be whatever the

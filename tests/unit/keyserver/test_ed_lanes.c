@@ -14,6 +14,7 @@
 #include "keyserver/lanes/ed_lanes.c"
 #include "keyserver/lanes/ed_self_test.c"
 #include "keyserver/lanes/lanes.h"
+#include "tests/lib/random_below.h"
 #include "tests/unit/skip.h"
 
 #define MESSAGE_MAX 600

@@ -10,6 +10,7 @@
 #include "common/bytes.h"
 #include "common/secret.h"
 #include "keyserver/vault/judge/epoch.h"
+#include "tests/lib/random_below.h"
 
 #define LENGTH 30000
 #define DAY    86400000

@@ -10,6 +10,7 @@
 #include "common/bytes.h"
 #include "common/secret.h"
 #include "keyserver/vault/compute/premaster.h"
+#include "tests/lib/random_below.h"
 
 #define VERSION 0x0303
 

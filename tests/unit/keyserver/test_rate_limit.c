@@ -10,6 +10,7 @@
 
 #include "common/secret.h"
 #include "keyserver/rules/rate_limit.h"
+#include "tests/lib/random_below.h"
 
 #define S 1000000000ull /* ns */
 

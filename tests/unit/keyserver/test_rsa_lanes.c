@@ -18,6 +18,7 @@
 #include "keyserver/lanes/rsa_inside.h"
 #include "keyserver/lanes/rsa_kernel.h"
 #include "keyserver/lanes/rsa_lanes.h"
+#include "tests/lib/random_below.h"
 #include "tests/unit/keyserver/test_keys.h"
 
 #define HALF_MAX (RSA_LANES_SIZE_MAX / 2)

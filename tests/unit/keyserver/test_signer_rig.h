@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "keyserver/lanes/lanes.h"
 #include "keyserver/vault/compute/signer.h"
+#include "tests/lib/random_below.h"
 #include "tests/unit/keyserver/test_keys.h"
 
 enum { RSA2048, RSA3072, RSA4096, P256, P384, ED25519, KEY_COUNT };
@@ -40,7 +41,7 @@ static inline int start(void **state)
         snprintf(name, sizeof name, "%s.pem", key_names[i]);
         keys_write(folder, name, pkeys[i]);
     }
-    assert_int_equal(keystore_load(&store, folder, group_secret, &fault), 0);
+    assert_int_equal(keystore_load(&store, NULL, folder, group_secret, NULL, &fault), 0);
     assert_int_equal(keystore_count(store), KEY_COUNT);
     signer = signer_new(store, BATCH_ALL);
     return signer == NULL;

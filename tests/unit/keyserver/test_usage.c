@@ -9,7 +9,8 @@
 
 #include "common/log.h"
 #include "keyserver/vault/judge/epoch.h"
-#include "keyserver/vault/judge/usage.h"
+#include "keyserver/vault/judge/usage.c"
+#include "tests/lib/random_below.h"
 #include "tests/unit/keyserver/test_keys.h"
 
 #define S     1000000000ull /* ns */
@@ -140,7 +141,7 @@ static void without_limits_nothing_is_counted(void **state)
     (void)state;
     make("", nothing);
     assert_int_equal(use_all(0, KEY_A, S, NOON), 1000);
-    assert_int_equal(usage_pairs(usage), 0);
+    assert_int_equal(usage->pair_count, 0);
 }
 
 static void an_edge_is_limited_over_all_keys(void **state)
@@ -153,7 +154,7 @@ static void an_edge_is_limited_over_all_keys(void **state)
     assert_int_equal(use(0, KEY_C, 2 * S, NOON), 'q');
     assert_int_equal(use_all(1, KEY_A, 2 * S, NOON), 1000);
     assert_int_equal(use_all(0, KEY_C, 3 * S, NOON + HOUR), 5);
-    assert_int_equal(usage_pairs(usage), 0);
+    assert_int_equal(usage->pair_count, 0);
 }
 
 static void a_key_is_limited_over_all_edges(void **state)
@@ -181,7 +182,7 @@ static void an_edge_is_limited_on_one_key(void **state)
     assert_int_equal(use(0, KEY_C, 2 * S, NOON), '+');
     assert_int_equal(use(0, KEY_C, 2 * S, NOON), 'q');
     assert_int_equal(use(1, KEY_C, 2 * S, NOON), '+');
-    assert_int_equal(usage_pairs(usage), 2);
+    assert_int_equal(usage->pair_count, 2);
 }
 
 static void what_one_limit_refuses_is_counted_against_none(void **state)
@@ -286,10 +287,10 @@ static void pairs_are_made_on_use_and_stay_as_long_as_they_matter(void **state)
                 assert_int_equal(use(edge, key, S, NOON), round == 0 || key == KEY_B ? '+'
                                                           : key == KEY_A             ? 'r'
                                                                                      : 'q');
-    assert_int_equal(usage_pairs(usage), EDGES * TEST_KEYS); /* and never more */
+    assert_int_equal(usage->pair_count, EDGES * TEST_KEYS); /* and never more */
     for (size_t edge = 0; edge < EDGES; edge++)
         assert_int_equal(use(edge, KEY_B, 2 * S, NOON), 'q');
-    assert_int_equal(usage_pairs(usage), EDGES * TEST_KEYS);
+    assert_int_equal(usage->pair_count, EDGES * TEST_KEYS);
 }
 
 static void pairs_that_are_as_new_are_forgotten(void **state)
@@ -304,10 +305,10 @@ static void pairs_that_are_as_new_are_forgotten(void **state)
             for (size_t key = KEY_A; key <= KEY_B; key++)
                 assert_int_equal(use((hour * 25 + i) % EDGES, key, (1 + hour) * HOUR * S, NOON + hour * HOUR),
                                  '+');
-    assert_in_range(usage_pairs(usage), 50, 96); /* one hour's, and what the table holds before it is swept */
+    assert_in_range(usage->pair_count, 50, 96); /* one hour's, and what the table holds before it is swept */
     for (size_t edge = 0; edge < EDGES; edge++)
         assert_int_equal(use(edge, KEY_C, 1000 * HOUR * S, NOON + 1000 * HOUR), '+');
-    assert_in_range(usage_pairs(usage), EDGES, EDGES + 96);
+    assert_in_range(usage->pair_count, EDGES, EDGES + 96);
     for (size_t edge = 0; edge < EDGES; edge++)
         assert_int_equal(use(edge, KEY_C, 1000 * HOUR * S + 2 * S, NOON + 1000 * HOUR),
                          'q'); /* of none is lost */
@@ -499,7 +500,7 @@ static void names_that_are_gone_restore_nothing(void **state)
         assert_int_equal(usage_restore_quota(usage, &gone[i]), 0);
     usage_each_quota(usage, NOON, note, &told);
     assert_int_equal(told.count, 0);
-    assert_int_equal(usage_pairs(usage), 0);
+    assert_int_equal(usage->pair_count, 0);
 }
 
 static int start(void **state)
@@ -516,7 +517,7 @@ static int start(void **state)
         keys_write(folder, name, pkey);
         EVP_PKEY_free(pkey);
     }
-    return keystore_load(&keys, folder, group_secret, &fault);
+    return keystore_load(&keys, NULL, folder, group_secret, NULL, &fault);
 }
 
 static int stop(void **state)
