@@ -9,6 +9,7 @@
 
 #include "edge/config/edge_config.h"
 #include "keyserver/rules/policy.h"
+#include "keyserver/rules/server_config.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 
