@@ -1,7 +1,7 @@
 /* Work for a key server: requests as handshakes would make them, each with content of its own, so that
  * nothing is asked twice. What nobody checks is random: the point of a key exchange, and what a client has
  * encrypted, any value below the modulus being as much work as a good one (proto/PROTOCOL.md;
- * docs/TIMING.md).
+ * docs/security/timing.md).
  *
  * Sends nothing. One thread. */
 #ifndef CLI_BENCH_WORK_H

@@ -130,7 +130,7 @@ def test_in_bound_mode_the_master_secret_is_that_of_what_plain_mode_answers(repl
 
 # What differs between any two requests. The digest is a hash over the request, which the edge knows anyway.
 OWN = re.compile(r"""\d{4}-\d\d-\d\dT[\d:.]+Z|trace=[0-9a-f]{32}|"(trace|digest|hash)":"[0-9a-f]+"|"seq":\d+""")
-# Figures of the moment, and how long it took; that is measured elsewhere (docs/TIMING.md).
+# Figures of the moment, and how long it took; that is measured elsewhere (docs/security/timing.md).
 MOMENT = re.compile("_seconds(_bucket|_sum|_total)?{|_seconds$|_epoch|_audit_sequence|_vault_(queued|working)")
 
 

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 
-NAMING_FUNCTIONS = {"docs/SECURITY.md", "docs/model/README.md"}
+NAMING_FUNCTIONS = {"docs/ARCHITECTURE.md", "docs/security/threat-model.md", "docs/security/bound-mode.md", "docs/model/README.md"}
 SOURCE = r"[\w./-]+\.(?:c|h|py|pv|scd|proto)"
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""In the log one name means one thing: every field of a line stands in the table of docs/LOG.md, and every one of the table is used.
+"""In the log one name means one thing: every field of a line stands in the table of docs/reference/log.md, and every one of the table is used.
 
 Reads the formats of log_event() and its fellows in the daemons, texts that begin with a field in the files that call them, and the
 names of log_record_fields() and of lines that are put together field by field. Prints what is wrong; exit status 1 when anything is."""
@@ -7,7 +7,7 @@ import pathlib
 import re
 import sys
 
-TABLE = "docs/LOG.md"
+TABLE = "docs/reference/log.md"
 FOLDERS = ("common", "edge", "keyserver")
 # Not to be documented either: what stands for it in every line.
 SYNONYMS = {"operation": "op", "why": "reason", "err": "error", "mend": "hint", "peer": "client or edge", "ip": "client or address",
@@ -68,8 +68,8 @@ def main():
         wrong.append("no field found; has the form of the calls changed?")
     wrong += ["%s: %s is there twice" % (TABLE, name) for name in sorted(set(names)) if names.count(name) > 1]
     wrong += ["%s: %s is a field of no line" % (TABLE, name) for name in sorted(set(names) - seen)]
-    wrong += ["docs/OPERATIONS.md: %s= is not in the table of %s" % (name, TABLE) for name in
-              re.findall(r"^\| `(\w+)=`", pathlib.Path("docs/OPERATIONS.md").read_text(), re.M) if name not in names]
+    wrong += ["docs/operate/monitoring.md: %s= is not in the table of %s" % (name, TABLE) for name in
+              re.findall(r"^\| `(\w+)=`", pathlib.Path("docs/operate/monitoring.md").read_text(), re.M) if name not in names]
     for line in wrong:
         print(line)
     return 1 if wrong else 0

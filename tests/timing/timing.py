@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Does a key server's time tell what was wrong with a pre-master's padding? `make timing` runs this; docs/TIMING.md explains it.
+"""Does a key server's time tell what was wrong with a pre-master's padding? `make timing` runs this; docs/security/timing.md explains it.
 
     SECONDS=110 tests/timing/timing.py      for the measurement of the product; that of the control takes as long
 

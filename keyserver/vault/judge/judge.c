@@ -123,7 +123,7 @@ static const char *const hints[REFUSAL_KINDS] = {
         "list the operation in ops= of its line in authorized_edges, and in operations of the "
         "key's section in the configuration, and reload",
     [REFUSAL_MODE] = "list the mode in modes of the key's section in the configuration and reload; read "
-                     "docs/SECURITY.md first",
+                     "docs/security/threat-model.md first",
     [REFUSAL_UNKNOWN_OPERATION] = "update keyless-server if the edge is newer",
     [REFUSAL_SCHEME] = "compare the certificate of the edge with this key",
     [REFUSAL_STRUCTURE] = "look at the edge: no TLS handshake asks for this",
