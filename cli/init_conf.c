@@ -76,7 +76,7 @@ int init_conf_edge(struct buffer *out, const struct init_conf *conf)
         err = put_key_server(out, conf);
     return err != 0 ? err
                     : buffer_printf(out,
-                                    "tls {\n    # TLS 1.2 RSA key exchange has no forward secrecy; switch it "
+                                    "tls {\n    # RFC 10015 forbids TLS 1.2 RSA key exchange; switch it "
                                     "on only for clients that need it.\n    rsa_key_exchange = %s\n}\n",
                                     conf->trial ? "on" : "off");
 }

@@ -20,16 +20,26 @@ static const struct option options[] = {
     {"help", no_argument, NULL, 'h'},         {0},
 };
 
+static const char usage[] =
+    "Usage: keyless-edge [-c FILE] [-t | -T]\n"
+    "\n"
+    "Terminates TLS with certificates whose private keys it does not have: for the private-key operation\n"
+    "of each full handshake it asks a keyless-server. Relays the plain bytes to an origin. Runs in the\n"
+    "foreground and logs to standard error.\n"
+    "\n"
+    "  -c, --config FILE  the configuration (default: " DEFAULT_FILE ")\n"
+    "  -t, --test         test the configuration and every file it names, and end\n"
+    "  -T, --dump         print the effective configuration, defaults included, and end\n"
+    "  -V, --version      print the version and end\n"
+    "  -h, --help         print this and end\n"
+    "\n"
+    "Signals: TERM or INT drains and ends (a second one ends at once).\n"
+    "Exit status: 0 done, 1 failed, 2 usage or configuration.\n"
+    "Manual: keyless-edge(8), keyless-edge.conf(5).\n";
+
 static int help(FILE *to, int code)
 {
-    fputs("usage: keyless-edge [-c FILE] [-t | -T]\n"
-          "  -c, --config FILE  configuration (" DEFAULT_FILE ")\n"
-          "  -t, --test         check configuration, identity and certificates, then exit\n"
-          "  -T, --dump         print the effective configuration, then exit\n"
-          "  -V, --version      print the version\n"
-          "  -h, --help         print this\n"
-          "It stays in the foreground. SIGTERM drains, a second one ends at once.\n",
-          to);
+    fputs(usage, to);
     return code;
 }
 

@@ -27,7 +27,9 @@ static const char usage[] =
     "       keyless-server [-c FILE] --explain EDGE KEY OPERATION [--from ADDRESS] [--name NAME]\n"
     "                      [--at TIME]\n"
     "\n"
-    "Holds TLS private keys and uses them for the edges it knows. Runs in the foreground.\n"
+    "Holds TLS private keys and uses them for authorized edges, which terminate TLS without keys: judges\n"
+    "each request by the owner's policy, records it, and answers with a signature or a secret, never the\n"
+    "key. Runs in the foreground and logs to standard error.\n"
     "\n"
     "  -c, --config FILE  the configuration (default: " DEFAULT_FILE ")\n"
     "  -t, --test         test the configuration and every file it names, and end\n"
@@ -40,7 +42,8 @@ static const char usage[] =
     "  -h, --help         print this and end\n"
     "\n"
     "Signals: TERM or INT drains and ends (a second one ends at once), HUP loads keys and rights anew.\n"
-    "Exit status: 0 done, 1 failed, 2 usage or configuration, 4 refused (--explain).\n";
+    "Exit status: 0 done, 1 failed, 2 usage or configuration, 4 refused (--explain).\n"
+    "Manual: keyless-server(8), keyless-server.conf(5), authorized_edges(5).\n";
 
 struct command {
     enum { RUN, TEST, DUMP, ASK, SAID } action; /* SAID: all is said already */

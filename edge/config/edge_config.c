@@ -53,7 +53,7 @@ static const struct config_option tls_table[] = {
      .help = "Newest version clients may use: tls1.2 or tls1.3."},
     {.name = "rsa_key_exchange", .type = CONFIG_BOOL, .offset = TLS_FIELD(rsa_key_exchange),
      .fallback = "off",
-     .help = "TLS 1.2 RSA key exchange, which has no forward secrecy, for clients that know nothing else."},
+     .help = "TLS 1.2 RSA key exchange, which RFC 10015 forbids, for clients that know nothing else."},
     {.name = "ciphers", .type = CONFIG_STRING, .offset = TLS_FIELD(ciphers),
      .help = "OpenSSL cipher list for TLS 1.2; the library's default when left out."},
     {.name = "ciphersuites", .type = CONFIG_STRING, .offset = TLS_FIELD(ciphersuites),

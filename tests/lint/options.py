@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Every option and every event of the log stands in its manual page, and every one of the pages is one.
+"""Every option and every event of the log stands in its manual page, and every one of the pages is one; no page lacks a heading.
 
 An option's paragraph begins in the first column with its name in stars: *name* = VALUE, or of authorized_edges *name=*VALUE.
 A section is mentioned: *name { ... }*, or *name* in the text. An event stands in stars in a line of its own
@@ -10,9 +10,13 @@ import sys
 
 PAGES = (
     ("docs/man/keyless-edge.conf.5.scd", ("edge/config/edge_config.c",), ()),
-    ("docs/man/keyless-server.conf.5.scd", ("keyserver/rules/server_config.c", "keyserver/rules/key_rules.c"),
-     ("keyserver/rules/authorized_options.c",)),
+    ("docs/man/keyless-server.conf.5.scd", ("keyserver/rules/server_config.c", "keyserver/rules/key_rules.c"), ()),
+    ("docs/man/authorized_edges.5.scd", (), ("keyserver/rules/authorized_options.c",)),
 )
+# What a reader of a manual page looks for, by its section.
+HEADINGS = {"1": ("NAME", "SYNOPSIS", "DESCRIPTION", "EXIT STATUS", "FILES", "EXAMPLES", "SEE ALSO"),
+            "5": ("NAME", "SYNOPSIS", "DESCRIPTION", "FILES", "EXAMPLES", "SEE ALSO")}
+HEADINGS["8"] = HEADINGS["1"]
 # A daemon's page, and the folders whose events it tells; those of common are told by both.
 EVENT_PAGES = (("docs/man/keyless-edge.8.scd", "edge"), ("docs/man/keyless-server.8.scd", "keyserver"))
 SECTION_TYPES = ("CONFIG_SECTION", "CONFIG_SECTIONS")
@@ -46,7 +50,7 @@ def differences(page, sources, line_sources):
     for source in line_sources:
         words.update(re.findall(r'= \{"(\w+)", parse_\w+\}', pathlib.Path(source).read_text()))
     text, names, written = documented(page)
-    if not options or (line_sources and not words):
+    if (sources and not options) or (line_sources and not words):
         yield "%s: no options found in %s; has the form of the tables changed?" % (page, ", ".join(sources + line_sources))
     for name in sorted(options - names):
         yield "%s: the option %s is not described" % (page, name)
@@ -74,8 +78,15 @@ def event_differences(page, folder):
             yield "%s: describes the event %s, which %s does not log" % (page, name, folder)
 
 
+def heading_differences(path):
+    """What is missing of the headings of a manual page."""
+    found = re.findall(r"^# (.*)$", path.read_text(), re.M)
+    return ["%s: has no section %s" % (path, name) for name in HEADINGS[path.name.split(".")[-2]] if name not in found]
+
+
 def main():
-    missing = [line for page in PAGES for line in differences(*page)]
+    missing = [line for path in sorted(pathlib.Path("docs/man").glob("*.scd")) for line in heading_differences(path)]
+    missing += [line for page in PAGES for line in differences(*page)]
     missing += [line for page in EVENT_PAGES for line in event_differences(*page)]
     for line in missing:
         print(line)
