@@ -3,7 +3,7 @@
 
 #include "cli/audit_verbs.h"
 
-static int run(int argc, char *argv[])
+static int run_audit(int argc, char *argv[])
 {
     static const struct cli_verb *const halves[] = {&cli_audit_verify, &cli_audit_tail};
     for (size_t i = 0; argc > 1 && i < sizeof halves / sizeof halves[0]; i++)
@@ -23,5 +23,5 @@ const struct cli_verb cli_audit = {
     .help = "  keyless audit verify FOLDER    is it complete and unaltered?\n"
             "  keyless audit tail -f FOLDER   what is being recorded?\n\n"
             "`keyless audit verify --help` and `keyless audit tail --help` tell more.\n",
-    .run = run,
+    .run = run_audit,
 };

@@ -107,7 +107,7 @@ void audit_lines_close(struct audit_lines *lines)
 }
 
 /* More bytes behind what is there; 0 at the end of the file. */
-static ssize_t fill(struct audit_lines *lines)
+static ssize_t read_more(struct audit_lines *lines)
 {
     memmove(lines->bytes, lines->bytes + lines->start, lines->end - lines->start);
     lines->end -= lines->start;
@@ -123,7 +123,7 @@ static ssize_t fill(struct audit_lines *lines)
 }
 
 /* Takes a line, or the beginning of one that is too long; false when there is none in the window. */
-static bool take(struct audit_lines *lines, const char **line, size_t *length)
+static bool take_line(struct audit_lines *lines, const char **line, size_t *length)
 {
     const char *begin = lines->bytes + lines->start;
     size_t left = lines->end - lines->start;
@@ -137,13 +137,13 @@ static bool take(struct audit_lines *lines, const char **line, size_t *length)
     lines->taken += used;
     *line = begin;
     *length = whole;
-    return !rest || take(lines, line, length);
+    return !rest || take_line(lines, line, length);
 }
 
 int audit_lines_next(struct audit_lines *lines, const char **line, size_t *length)
 {
-    while (!take(lines, line, length)) {
-        ssize_t got = fill(lines);
+    while (!take_line(lines, line, length)) {
+        ssize_t got = read_more(lines);
         if (got <= 0)
             return got < 0 ? ERR_SYSTEM : 0;
     }

@@ -259,7 +259,7 @@ static int find_files(struct tail *tail, const char *path, struct fault *fault)
     return audit_files_add(&tail->files, path);
 }
 
-static int run(int argc, char *argv[])
+static int run_tail(int argc, char *argv[])
 {
     static const struct option options[] = {{"edge", required_argument, NULL, EDGE},
                                             {"key", required_argument, NULL, KEY},
@@ -308,5 +308,5 @@ const struct cli_verb cli_audit_tail = {
             "      --json           the records as they stand in the log\n\n"
             "It does not verify what it shows: that is for `keyless audit verify`.\n\n"
             "  keyless audit tail -f --result refused /etc/keyless/audit\n",
-    .run = run,
+    .run = run_tail,
 };

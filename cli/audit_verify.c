@@ -31,7 +31,7 @@ struct verify {
 
 /* ---- what is in it ---- */
 
-static void note(struct verify *v, const struct audit_record *record)
+static void note_finding(struct verify *v, const struct audit_record *record)
 {
     v->note_count++;
     if (v->note_count > NOTES_MAX)
@@ -57,7 +57,7 @@ static void count_record(void *context, const struct audit_record *record)
     else if (record->type == AUDIT_GAP)
         v->unrecorded += record->unrecorded;
     if (record->type == AUDIT_GAP || record->type == AUDIT_DAMAGE)
-        note(v, record);
+        note_finding(v, record);
 }
 
 /* ---- progress ---- */
@@ -272,7 +272,7 @@ static void print_json(const struct verify *v, const char *kind, const struct fa
 }
 
 /* The verdict: RESULT of verify_all(), or what the head is worth. */
-static int tell(const struct verify *v, int result)
+static int print_verdict(const struct verify *v, int result)
 {
     char where[300] = "";
     struct fault fault = {""};
@@ -385,10 +385,11 @@ static int verify(struct verify *v, char *const *names, int count)
     if (result != 0)
         return result;
     result = verify_all(v, &fault);
-    return result < 0 ? cli_fail(&cli_audit_verify, cli_exit_of(result), "%s", fault.text) : tell(v, result);
+    return result < 0 ? cli_fail(&cli_audit_verify, cli_exit_of(result), "%s", fault.text)
+                      : print_verdict(v, result);
 }
 
-static int run(int argc, char *argv[])
+static int run_verify(int argc, char *argv[])
 {
     static const struct option options[] = {
         {"key", required_argument, NULL, KEY}, {"head", required_argument, NULL, HEAD},
@@ -429,5 +430,5 @@ const struct cli_verb cli_audit_verify = {
         "FILEs are read in the order given. A FOLDER has a note of its last checkpoint, `head`, too.\n\n"
         "Exit status: 0 good, 1 bad, 2 usage.\n\n"
         "  keyless audit verify --live --key audit.pub /etc/keyless/audit\n",
-    .run = run,
+    .run = run_verify,
 };

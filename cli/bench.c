@@ -285,7 +285,7 @@ static int read_options(struct bench *bench, int argc, char *argv[])
     return argc - optind > 1 ? cli_usage(&cli_bench, "one SERVER at most") : 0;
 }
 
-static int run(int argc, char *argv[])
+static int run_bench(int argc, char *argv[])
 {
     static struct bench bench; /* too large for a stack */
     bench.each = 1;
@@ -333,5 +333,5 @@ const struct cli_verb cli_bench = {
         "      --admin ADDRESS      the key server's admin endpoint, if it runs on this machine: CPU time\n"
         "                           (127.0.0.1:2406 is tried)\n"
         "      --json\n",
-    .run = run,
+    .run = run_bench,
 };

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "common/admin.h"
+#include "common/clock.h"
 
 #define TIMEOUT_MS      5000
 #define PROGRAM         "keyless-server"
@@ -37,7 +38,7 @@ static bool read_stat(pid_t pid, char name[static BENCH_PROCESS_SIZE], pid_t *pa
     return true;
 }
 
-static void add(struct bench_cpu *cpu, pid_t pid, const char *name)
+static void add_process(struct bench_cpu *cpu, pid_t pid, const char *name)
 {
     if (cpu->count == BENCH_PROCESSES_MAX)
         return;
@@ -54,7 +55,7 @@ static void add_children(struct bench_cpu *cpu, pid_t supervisor)
         pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10), parent;
         if (pid > 0 && read_stat(pid, name, &parent) && parent == supervisor &&
             strncmp(name, PREFIX, strlen(PREFIX)) == 0)
-            add(cpu, pid, name + strlen(PREFIX));
+            add_process(cpu, pid, name + strlen(PREFIX));
     }
     if (all != NULL)
         closedir(all);
@@ -122,7 +123,7 @@ static int find_processes(struct bench_cpu *out, const json_t *status, const cha
         return fault_set(fault, ERR_NOT_FOUND,
                          "%s: its processes cannot be seen from here; run keyless bench where they run",
                          admin);
-    add(out, pid, SUPERVISOR_NAME);
+    add_process(out, pid, SUPERVISOR_NAME);
     add_children(out, pid);
     return 0;
 }
@@ -155,7 +156,7 @@ bool bench_cpu_read(const struct bench_cpu *cpu, struct bench_cpu_times *times)
         clockid_t clock; /* of the whole process, threads that have ended included */
         if (clock_getcpuclockid(cpu->process[i].pid, &clock) != 0 || clock_gettime(clock, &t) != 0)
             return false;
-        times->ns[i] = (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+        times->ns[i] = (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
     }
     return cpu->count > 0;
 }

@@ -37,7 +37,7 @@ struct load {
 
 /* ---- phases ---- */
 
-static void begin(struct load *load)
+static void begin_measuring(struct load *load)
 {
     load->phase = MEASURING;
     load->begin_ns = clock_ns();
@@ -68,9 +68,9 @@ static void on_turn(uv_timer_t *timer)
 {
     struct load *load = timer->data;
     if (load->phase == WARM_UP) {
-        begin(load);
+        begin_measuring(load);
         uv_update_time(&load->channels->loop);
-        uv_timer_start(timer, on_turn, load->settings->measure_ns / 1000000u, 0);
+        uv_timer_start(timer, on_turn, load->settings->measure_ns / NS_PER_MS, 0);
         return;
     }
     end(load);
@@ -149,7 +149,7 @@ static void start(struct load *load, unsigned depth)
     uv_timer_init(loop, &load->ticks);
     load->turn.data = load->ticks.data = load;
     uv_update_time(loop);
-    uv_timer_start(&load->turn, on_turn, load->settings->warm_up_ns / 1000000u, 0);
+    uv_timer_start(&load->turn, on_turn, load->settings->warm_up_ns / NS_PER_MS, 0);
     if (load->settings->on_progress != NULL)
         uv_timer_start(&load->ticks, on_tick, PROGRESS_MS, PROGRESS_MS);
     load->started_ns = clock_ns();
@@ -168,7 +168,7 @@ static void on_closed(uv_handle_t *timer)
     load->timers--;
 }
 
-static void finish(struct load *load)
+static void finish_load(struct load *load)
 {
     load->timers = 2;
     uv_close((uv_handle_t *)&load->turn, on_closed);
@@ -189,7 +189,7 @@ int bench_load_run(struct bench_channels *channels, const struct bench_case *one
     start(&load, depth);
     if (load.phase != ENDING || load.open > 0)
         uv_run(&channels->loop, UV_RUN_DEFAULT);
-    finish(&load);
+    finish_load(&load);
     return 0;
 }
 

@@ -231,7 +231,7 @@ static void list_files(const struct wanted *wanted, char *out, size_t size)
                  wanted->online ? ", and asked the key servers" : "");
 }
 
-static int run(int argc, char *argv[])
+static int run_check(int argc, char *argv[])
 {
     struct wanted wanted = {.count = 0};
     int result = read_wanted(&wanted, argc, argv);
@@ -276,5 +276,5 @@ const struct cli_verb cli_check = {
             "      --at TIME       … at another time than now, like 2026-12-31 or 2026-12-31T12:00:00Z\n\n"
             "Exit status: 0 nothing worse than a warning, 1 errors, 2 usage, 3 a key server did not answer;\n"
             "with --explain 0 granted, 4 refused.\n",
-    .run = run,
+    .run = run_check,
 };

@@ -102,7 +102,7 @@ int check_daemon_run(const char *const arguments[], bool with_errors, struct buf
 /* ---- what it says ---- */
 
 /* Puts "ERROR; HINT" in place of LINE, which has at least its size; HINT may be NULL. */
-static void join(char *line, const char *error, const char *hint)
+static void join_hint(char *line, const char *error, const char *hint)
 {
     size_t length = strlen(error), rest = hint != NULL ? strlen(hint) : 0;
     memmove(line, error, length);
@@ -145,7 +145,7 @@ static bool cut_logfmt_error(char *line, enum finding_level *level)
         unescape(hint);
     }
     unescape(start);
-    join(line, start, hint);
+    join_hint(line, start, hint);
     return true;
 }
 
@@ -158,7 +158,7 @@ static bool cut_json_error(char *line, size_t size, enum finding_level *level)
     bool found = text != NULL && strlen(text) + (hint != NULL ? strlen(hint) + 2 : 0) < size;
     *level = name != NULL && strcmp(name, "warn") == 0 ? FINDING_WARNING : FINDING_ERROR;
     if (found)
-        join(line, text, hint);
+        join_hint(line, text, hint);
     json_decref(event);
     return found;
 }

@@ -9,7 +9,7 @@
 #define PROGRAM "keyless-server"
 
 /* Lets the key server answer; its exit code, or a negative error. */
-static int ask(const char *file, const struct check_question *question, struct buffer *output)
+static int run_server(const char *file, const struct check_question *question, struct buffer *output)
 {
     const char *arguments[14] = {PROGRAM, "-c", file, "--explain"};
     size_t count = 4;
@@ -142,7 +142,7 @@ void check_explain_print(FILE *out, const char *text, bool colour)
 int check_explain(const char *file, const struct check_question *question, bool json)
 {
     struct buffer output = {0};
-    int code = ask(file, question, &output);
+    int code = run_server(file, question, &output);
     char *text = buffer_put(&output, "", 1) == 0 ? strdup((const char *)buffer_bytes(&output)) : NULL;
     if (code == 127)
         code = cli_fail(&cli_check, CLI_FAILED,

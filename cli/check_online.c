@@ -39,7 +39,7 @@ static void on_keys(const char *server, enum operation_status status, const stru
     said->count += count;
 }
 
-static int ask(struct asking *asking, void *user)
+static int ask_server(struct asking *asking, void *user)
 {
     struct online *online = user;
     struct said *said = &online->servers[online->count++];
@@ -167,7 +167,7 @@ void check_online_servers(struct findings *findings, const char *file, const str
     if (online.servers == NULL)
         findings_add(findings, FINDING_ERROR, "%s: no memory to ask its key servers", file);
     else
-        servers_each(&servers, &cli_check, ask, &online);
+        servers_each(&servers, &cli_check, ask_server, &online);
     for (size_t i = 0; i < certs->count; i++)
         compare(&online, &servers.config, certs->item[i]);
     for (size_t i = 0; i < online.count; i++)

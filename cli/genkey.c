@@ -41,7 +41,7 @@ static int print(const struct identity *identity, const char *file, bool json)
                : cli_fail(&cli_genkey, CLI_FAILED, "standard output cannot be written: %s", strerror(errno));
 }
 
-static int run(int argc, char *argv[])
+static int run_genkey(int argc, char *argv[])
 {
     static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {0}};
     bool json = false;
@@ -71,5 +71,5 @@ const struct cli_verb cli_genkey = {
             "      --json   the public key as well; the secret only without FILE\n\n"
             "  keyless genkey identity.key\n"
             "  keyless pubkey identity.key      # what the other side may know\n",
-    .run = run,
+    .run = run_genkey,
 };

@@ -87,7 +87,7 @@ struct kind {
 };
 
 /* A name that the daemon would not look at gets an extension that it does. */
-static int copy(const struct kind *kind, const char *file, const char *folder, struct fault *fault)
+static int copy_given(const struct kind *kind, const char *file, const char *folder, struct fault *fault)
 {
     struct files_content content;
     char name[FILES_PATH_MAX], path[FILES_PATH_MAX];
@@ -115,14 +115,14 @@ int given_cert_copy(const char *file, const char *folder, struct fault *fault)
 {
     static const char *const extensions[] = {".pem", ".crt", ".cer", NULL};
     static const struct kind kind = {.check = check_cert, .extensions = extensions, .mode = 0644};
-    return copy(&kind, file, folder, fault);
+    return copy_given(&kind, file, folder, fault);
 }
 
 int given_key_copy(const char *file, const char *folder, struct fault *fault)
 {
     static const char *const extensions[] = {".pem", ".key", ".der", NULL};
     static const struct kind kind = {.check = check_key, .extensions = extensions, .mode = 0400};
-    return copy(&kind, file, folder, fault);
+    return copy_given(&kind, file, folder, fault);
 }
 
 int given_text_check(const char *option, const char *text, struct fault *fault)

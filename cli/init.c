@@ -351,7 +351,7 @@ static int check_wishes(const struct wishes *wishes)
 
 /* All or nothing: what was made before something went wrong is removed again, and a
  * signal that asks for the end waits until all is there. */
-static int make(const struct wishes *wishes, struct fault *fault)
+static int make_files(const struct wishes *wishes, struct fault *fault)
 {
     sigset_t ends, before;
     sigemptyset(&ends);
@@ -370,7 +370,7 @@ static int make(const struct wishes *wishes, struct fault *fault)
     return err;
 }
 
-static int run(int argc, char *argv[])
+static int run_init(int argc, char *argv[])
 {
     struct wishes wishes = {.server_listen = NULL,
                             .edge_listen = NULL,
@@ -388,7 +388,7 @@ static int run(int argc, char *argv[])
     if (wishes.edge_listen == NULL)
         wishes.edge_listen = trial ? "127.0.0.1:8443" : "0.0.0.0:443";
     struct fault fault = {0};
-    int err = make(&wishes, &fault);
+    int err = make_files(&wishes, &fault);
     if (err != 0)
         return cli_fail(&cli_init, cli_exit_of(err) == CLI_DONE ? CLI_FAILED : cli_exit_of(err), "%s",
                         fault.text[0] ? fault.text : err_string(err));
@@ -415,5 +415,5 @@ const struct cli_verb cli_init = {
             "    --origin ADDR          where pages come from (127.0.0.1:8080)\n"
             "    --json                 says where everything is as JSON; the edge's holds a secret\n\n"
             "Nothing is overwritten, and of an init that fails nothing is left.\n",
-    .run = run,
+    .run = run_init,
 };

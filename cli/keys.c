@@ -55,7 +55,7 @@ static void on_keys(const char *server, enum operation_status status, const stru
     }
 }
 
-static int ask(struct asking *asking, void *user)
+static int list_keys(struct asking *asking, void *user)
 {
     struct keys *keys = user;
     const struct client_server *server = asking->server;
@@ -76,7 +76,7 @@ static int ask(struct asking *asking, void *user)
 
 enum { JSON = 1 };
 
-static int run(int argc, char *argv[])
+static int run_keys(int argc, char *argv[])
 {
     static const struct option options[] = {
         {"config", required_argument, NULL, 'c'}, {"json", no_argument, NULL, JSON}, {0}};
@@ -94,7 +94,7 @@ static int run(int argc, char *argv[])
     }
     int result = servers_open(&servers, &cli_keys, file, argv[optind]);
     if (result == 0) {
-        result = servers_each(&servers, &cli_keys, ask, &keys);
+        result = servers_each(&servers, &cli_keys, list_keys, &keys);
         servers_close(&servers);
     }
     if (keys.list != NULL) {
@@ -110,5 +110,5 @@ const struct cli_verb cli_keys = {
     .arguments = "[-c EDGE.CONF] [--json] [SERVER]",
     .summary = "Lists the keys that the key servers let this edge use, and for what.",
     .help = "  -c, --config FILE   the edge's configuration (/etc/keyless/edge.conf)\n      --json\n",
-    .run = run,
+    .run = run_keys,
 };

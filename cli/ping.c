@@ -8,7 +8,7 @@
 #include "common/clock.h"
 
 #define COUNT_MAX  100000
-#define TIMEOUT_NS (SERVERS_TIMEOUT_S * UINT64_C(1000000000))
+#define TIMEOUT_NS (SERVERS_TIMEOUT_S * NS_PER_S)
 
 struct ping {
     unsigned count; /* wanted */
@@ -56,7 +56,7 @@ static void ask_all(struct ping *ping, struct asking *asking)
                     ping->request.server != NULL);
 }
 
-static int ask(struct asking *asking, void *user)
+static int ping_server(struct asking *asking, void *user)
 {
     struct ping *ping = user;
     char address[ADDRESS_TEXT_SIZE], why[SERVERS_WHY_SIZE];
@@ -81,7 +81,7 @@ static int ask(struct asking *asking, void *user)
 
 enum { JSON = 1 };
 
-static int run(int argc, char *argv[])
+static int run_ping(int argc, char *argv[])
 {
     static const struct option options[] = {{"config", required_argument, NULL, 'c'},
                                             {"count", required_argument, NULL, 'n'},
@@ -107,7 +107,7 @@ static int run(int argc, char *argv[])
     if (result != 0)
         return result;
     ping.ns = calloc(ping.count, sizeof *ping.ns);
-    result = ping.ns == NULL ? CLI_FAILED : servers_each(&servers, &cli_ping, ask, &ping);
+    result = ping.ns == NULL ? CLI_FAILED : servers_each(&servers, &cli_ping, ping_server, &ping);
     if (ping.list != NULL) {
         json_dumpf(ping.list, stdout, JSON_INDENT(2));
         putchar('\n');
@@ -125,5 +125,5 @@ const struct cli_verb cli_ping = {
     .help = "  -c, --config FILE   the edge's configuration (/etc/keyless/edge.conf)\n"
             "  -n, --count N       pings for each server (10)\n"
             "      --json\n",
-    .run = run,
+    .run = run_ping,
 };

@@ -38,7 +38,7 @@ static int fail(const char *file, bool group, const struct fault *fault)
                     would_do ? file : "");
 }
 
-static int run(int argc, char *argv[])
+static int run_pubkey(int argc, char *argv[])
 {
     static const struct option options[] = {
         {"json", no_argument, NULL, 'j'}, {"group", no_argument, NULL, 'g'}, {0}};
@@ -76,5 +76,5 @@ const struct cli_verb cli_pubkey = {
     .help = "Reads FILE or standard input.\n\n"
             "      --group  FILE may be its group's, too, as with secret_files = \"group\"\n"
             "      --json\n\n  keyless genkey | tee identity.key | keyless pubkey\n",
-    .run = run,
+    .run = run_pubkey,
 };

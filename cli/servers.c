@@ -166,7 +166,7 @@ static void on_list(const char *server, enum operation_status status, const stru
 static enum operation_status connect_by_ping(struct asking *asking)
 {
     struct client_request ping = {.operation = {.kind = OP_PING},
-                                  .deadline_ns = clock_ns() + ANSWER_TIMEOUT_MS * UINT64_C(1000000),
+                                  .deadline_ns = clock_ns() + ANSWER_TIMEOUT_MS * NS_PER_MS,
                                   .on_answer = on_connected,
                                   .user = asking->loop};
     ping.outcome.status = STATUS_UNAVAILABLE;

@@ -65,7 +65,7 @@ static bool is_well(struct answer *answer, const struct address *address, const 
     return result == 200;
 }
 
-static int ask(struct answer *answer, const char *text)
+static int ask_daemon(struct answer *answer, const char *text)
 {
     struct fault fault = {0};
     struct address address;
@@ -101,7 +101,7 @@ static int ask_given(char *const *addresses, int count, json_t *list, const stru
     int worst = CLI_DONE;
     for (int i = 0; i < count; i++) {
         struct answer answer;
-        int result = ask(&answer, addresses[i]);
+        int result = ask_daemon(&answer, addresses[i]);
         if (result != 0)
             return result;
         show(&answer, list, view);
@@ -123,7 +123,7 @@ static int ask_usual(json_t *list, const struct status_view *view)
     size_t found = 0;
     for (size_t i = 0; i < USUAL_COUNT; i++) {
         struct answer answer;
-        int result = ask(&answer, usual[i]);
+        int result = ask_daemon(&answer, usual[i]);
         if (result != 0)
             return result;
         if (answer.status != NULL) {
@@ -144,7 +144,7 @@ static int ask_usual(json_t *list, const struct status_view *view)
 
 enum { JSON = 1, ALL };
 
-static int run(int argc, char *argv[])
+static int run_status(int argc, char *argv[])
 {
     static const struct option options[] = {
         {"json", no_argument, NULL, JSON}, {"all", no_argument, NULL, ALL}, {0}};
@@ -177,5 +177,5 @@ const struct cli_verb cli_status = {
             "      --all    every certificate and channel, not only the worst\n"
             "      --json   everything the daemons say\n\n"
             "Exit status: 0 ready, 1 not ready, 3 no answer.\n",
-    .run = run,
+    .run = run_status,
 };

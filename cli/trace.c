@@ -217,7 +217,7 @@ static void print_both(const struct wishes *wishes, const struct trace_run *far,
     json_decref(all);
 }
 
-static int run(int argc, char *argv[])
+static int run_trace(int argc, char *argv[])
 {
     struct wishes wishes = {.admin = ADMIN_ADDRESS};
     struct trace_run far = {0}, near = {0};
@@ -252,5 +252,5 @@ const struct cli_verb cli_trace = {
             "  --local-key FILE --local-cert FILE\n"
             "                      beside it the same handshake with a server that has the key\n"
             "  --json\n",
-    .run = run,
+    .run = run_trace,
 };

@@ -4,9 +4,8 @@
 
 #include "common/channel_internal.h"
 #include "common/channel_times.h"
+#include "common/clock.h"
 #include "common/secret.h"
-
-#define NS_PER_MS 1000000u
 
 void channel_settings_default(struct channel_settings *settings)
 {

@@ -89,7 +89,7 @@ static int answer(struct channel *c)
 }
 
 /* Connecting side: message 2 is complete. */
-static int finish(struct channel *c)
+static int finish_handshake(struct channel *c)
 {
     struct channel_opening *opening = c->opening;
     int err = noise_read_message2(&opening->noise, opening->psk, opening->input, NOISE_MESSAGE2_SIZE, NULL);
@@ -118,7 +118,7 @@ size_t channel_handshake_receive(struct channel *c, const uint8_t *bytes, size_t
         return used;
     /* An edge cannot have more to say before message 2: whoever does is turned away before any curve is
      * computed. */
-    int err = accepting && used < length ? ERR_FORMAT : accepting ? answer(c) : finish(c);
+    int err = accepting && used < length ? ERR_FORMAT : accepting ? answer(c) : finish_handshake(c);
     if (err != 0)
         channel_end(c, err);
     return used;

@@ -7,12 +7,12 @@ uint64_t clock_ns(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+    return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
 uint64_t clock_ms(void)
 {
-    return clock_ns() / 1000000u;
+    return clock_ns() / NS_PER_MS;
 }
 
 int64_t clock_unix(void)
@@ -26,7 +26,7 @@ uint64_t clock_unix_ms(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
-    return now.tv_sec < 0 ? 0 : (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u;
+    return now.tv_sec < 0 ? 0 : (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / NS_PER_MS;
 }
 
 char *clock_rfc3339(char out[static CLOCK_RFC3339_SIZE])

@@ -5,6 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define NS_PER_MS UINT64_C(1000000)
+#define NS_PER_S  UINT64_C(1000000000)
+
 /* Nanoseconds of CLOCK_MONOTONIC: the same clock in every process of one machine. */
 uint64_t clock_ns(void);
 uint64_t clock_ms(void);

@@ -202,7 +202,7 @@ static int scan_call(struct scan *s)
     return 0;
 }
 
-static int note(struct scan *s, const struct word *word, bool adds)
+static int note_place(struct scan *s, const struct word *word, bool adds)
 {
     int err = config_places_add(s->places, word->at, word->length, word->line, adds);
     return err == 0 ? 0 : fault_set(s->fault, err, "%s: %s", s->file, err_string(err));
@@ -211,7 +211,7 @@ static int note(struct scan *s, const struct word *word, bool adds)
 /* What stands before the sign is the name of an option; whether there is one is found later. */
 static int scan_assignment(struct scan *s, size_t length)
 {
-    int err = s->last == TOKEN_WORD ? note(s, &s->word, length > 1) : 0;
+    int err = s->last == TOKEN_WORD ? note_place(s, &s->word, length > 1) : 0;
     s->at += length;
     s->last = TOKEN_EQUAL;
     return err;
@@ -225,7 +225,7 @@ static int scan_brace(struct scan *s)
     if (*s->at == '}' && s->depth == 0)
         return fault_here(s, "this '}' closes nothing; remove it");
     if (*s->at == '{' && (s->last == TOKEN_WORD || s->last == TOKEN_STRING) && s->head.at != NULL)
-        err = note(s, &s->head, false);
+        err = note_place(s, &s->head, false);
     if (*s->at == '{')
         s->open[s->depth++] = s->line;
     else

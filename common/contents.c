@@ -90,7 +90,7 @@ static bool take_open(struct element *out, const uint8_t *at, const uint8_t *end
 }
 
 /* Takes one element off the front of *AT; false when there is no whole one. */
-static bool take(struct element *out, const uint8_t **at, const uint8_t *end)
+static bool take_element(struct element *out, const uint8_t **at, const uint8_t *end)
 {
     const uint8_t *p = *at;
     if (end - p < 2)
@@ -117,8 +117,8 @@ static bool is_encrypted_key(const struct element *first, const uint8_t *at, con
 {
     struct element inner, second;
     const uint8_t *in = first->content;
-    return first->tag == TAG_SEQUENCE && take(&inner, &in, first->content + first->length) &&
-           inner.tag == TAG_OID && take(&second, &at, end) && second.tag == TAG_OCTETS && at == end;
+    return first->tag == TAG_SEQUENCE && take_element(&inner, &in, first->content + first->length) &&
+           inner.tag == TAG_OID && take_element(&second, &at, end) && second.tag == TAG_OCTETS && at == end;
 }
 
 /* A private key begins with a version: 0 in PKCS #1 and PKCS #8, 1 in PKCS #8 with its public key and in
@@ -131,11 +131,11 @@ static unsigned tell_der(const uint8_t *bytes, size_t length)
     bool open = take_open(&outer, bytes, end);
     if (length >= sizeof java && memcmp(bytes, java, sizeof java) == 0)
         return CONTENTS_JAVA;
-    if ((!open && !take(&outer, &at, end)) || outer.tag != TAG_SEQUENCE)
+    if ((!open && !take_element(&outer, &at, end)) || outer.tag != TAG_SEQUENCE)
         return 0;
     at = outer.content;
     end = outer.content + outer.length;
-    if (!take(&first, &at, end))
+    if (!take_element(&first, &at, end))
         return 0;
     if (first.tag == TAG_INTEGER && first.length == 1 && first.content[0] == 3)
         return CONTENTS_PKCS12;

@@ -19,7 +19,7 @@ static bool take_number(const char **at, int width, int least, int most, int *ou
     return *out >= least && *out <= most;
 }
 
-static bool take(const char **at, char c)
+static bool take_char(const char **at, char c)
 {
     if (**at != c)
         return false;
@@ -30,8 +30,8 @@ static bool take(const char **at, char c)
 /* "T12:00:00" */
 static bool take_time(const char **at, struct tm *out)
 {
-    return take(at, 'T') && take_number(at, 2, 0, 23, &out->tm_hour) && take(at, ':') &&
-           take_number(at, 2, 0, 59, &out->tm_min) && take(at, ':') &&
+    return take_char(at, 'T') && take_number(at, 2, 0, 23, &out->tm_hour) && take_char(at, ':') &&
+           take_number(at, 2, 0, 59, &out->tm_min) && take_char(at, ':') &&
            take_number(at, 2, 0, 59, &out->tm_sec);
 }
 
@@ -40,10 +40,10 @@ static bool take_offset(const char **at, int *ahead)
 {
     int hours, minutes, sign = **at == '-' ? -1 : 1;
     *ahead = 0;
-    if (take(at, 'Z'))
+    if (take_char(at, 'Z'))
         return true;
-    if ((!take(at, '+') && !take(at, '-')) || !take_number(at, 2, 0, 23, &hours) || !take(at, ':') ||
-        !take_number(at, 2, 0, 59, &minutes))
+    if ((!take_char(at, '+') && !take_char(at, '-')) || !take_number(at, 2, 0, 23, &hours) ||
+        !take_char(at, ':') || !take_number(at, 2, 0, 59, &minutes))
         return false;
     *ahead = sign * (hours * 60 + minutes) * 60;
     return true;
@@ -53,8 +53,8 @@ int date_parse(int64_t *unix_s, const char *text)
 {
     struct tm parts = {.tm_sec = 0}, again;
     int year, ahead = 0;
-    if (!take_number(&text, 4, 1970, 9999, &year) || !take(&text, '-') ||
-        !take_number(&text, 2, 1, 12, &parts.tm_mon) || !take(&text, '-') ||
+    if (!take_number(&text, 4, 1970, 9999, &year) || !take_char(&text, '-') ||
+        !take_number(&text, 2, 1, 12, &parts.tm_mon) || !take_char(&text, '-') ||
         !take_number(&text, 2, 1, 31, &parts.tm_mday))
         return ERR_FORMAT;
     if (*text != 0 && (!take_time(&text, &parts) || !take_offset(&text, &ahead) || *text != 0))

@@ -14,7 +14,6 @@
 #include "common/clock.h"
 #include "common/shell.h"
 
-#define NS_PER_MS   1000000u
 #define PATIENCE_MS 5000
 #define AGAIN_MS    5
 

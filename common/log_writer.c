@@ -153,7 +153,7 @@ static void linger(void)
         continue;
 }
 
-static void *run(void *argument)
+static void *writer_main(void *argument)
 {
     (void)argument;
     pthread_mutex_lock(&writer.lock);
@@ -205,7 +205,7 @@ static int start_thread(void)
 
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int err = process_start_thread(&thread, STACK_SIZE, run, NULL);
+    int err = process_start_thread(&thread, STACK_SIZE, writer_main, NULL);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (err == 0)
         pthread_detach(thread);

@@ -128,7 +128,7 @@ void endpoint_prefer(const struct endpoint *endpoint, const struct address *addr
     pthread_mutex_unlock(&endpoint->names->lock);
 }
 
-static void tell(struct names *names)
+static void call_watches(struct names *names)
 {
     pthread_mutex_lock(&names->lock);
     for (struct names_watch *watch = names->watches; watch != NULL; watch = watch->next)
@@ -164,7 +164,7 @@ void names_put(struct names *names, size_t number, const struct address *address
     name->answered_ns = now_ns;
     name->asked_ns = 0;
     pthread_mutex_unlock(&names->lock);
-    tell(names);
+    call_watches(names);
 }
 
 size_t names_resolve(struct names *names, uint64_t now_ns)

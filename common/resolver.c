@@ -18,7 +18,6 @@
 #define LOOK_UPS_MAX 32    /* at once; further ones wait in the socket */
 #define LOOK_UP_MS   20000 /* the longest that one may take */
 #define TICK_MS      500   /* how often those that take too long are looked for */
-#define NS_PER_MS    1000000u
 
 /* Until the process is started again: twice as long each time, unless it has lived long enough meanwhile. */
 #define AGAIN_FIRST_MS  100
@@ -252,7 +251,7 @@ static void keep_going(int fd)
 
 /* Ends with its parent, not with a signal to the parent's terminal or group: a daemon that drains still
  * connects. */
-static void run(int fd, pid_t parent, const char *user, enum sandbox_mode mode)
+static void resolver_main(int fd, pid_t parent, const char *user, enum sandbox_mode mode)
 {
     struct sandbox_state sandbox = {.files_denied = false};
     struct fault fault = {.text = ""};
@@ -284,7 +283,7 @@ int resolver_start(struct resolver *r, const char *user, enum sandbox_mode sandb
     r->pid = fork();
     if (r->pid == 0) {
         close(ends[0]);
-        run(ends[1], self, user, sandbox);
+        resolver_main(ends[1], self, user, sandbox);
     }
     int why = errno;
     close(ends[1]);

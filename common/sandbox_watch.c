@@ -34,8 +34,8 @@ static bool is_known(int number)
     return number >= 0 && number < CALLS_MAX && names[number][0] != 0;
 }
 
-static void say(void (*log)(const char *event, const struct log_field *fields, size_t count),
-                const char *event, int number, const char *hint)
+static void say_refused(void (*log)(const char *event, const struct log_field *fields, size_t count),
+                        const char *event, int number, const char *hint)
 {
     char digits[12], *at = digits + sizeof digits - 1;
     unsigned rest = (unsigned)number;
@@ -50,7 +50,8 @@ static void say(void (*log)(const char *event, const struct log_field *fields, s
 
 void sandbox_watch_say_refused(int number)
 {
-    say(log_crash_say, "sandbox_refused", number,
+    say_refused(
+        log_crash_say, "sandbox_refused", number,
         "if this came with a new C library or kernel, or with a module that OpenSSL's configuration loads, "
         "set "
         "sandbox = log and report the calls it shows; else look for who has taken the process over");
@@ -61,7 +62,8 @@ const char *sandbox_watch_say_failed(int number)
     static bool said[CALLS_MAX + 1]; /* the last is for all that have no name */
     const size_t place = is_known(number) ? (size_t)number : CALLS_MAX;
     if (!said[place])
-        say(log_crash_warn, "sandbox_refused", number,
+        say_refused(
+            log_crash_warn, "sandbox_refused", number,
             "a look-up of a name made it, and it failed: if /etc/nsswitch.conf names a module for hosts that "
             "is none of the C library's, take it out, or set sandbox = log");
     said[place] = true;
@@ -90,15 +92,15 @@ static bool pass_one(void)
     (void)seccomp_notify_respond(watch.fd, watch.reply); /* gone, when its thread has a signal to handle */
     bool *said = number >= 0 && number < CALLS_MAX ? &watch.said[number] : NULL;
     if (said == NULL || !*said)
-        say(log_crash_warn, "sandbox_unlisted", number,
-            "not among the calls of this process; with sandbox = on it would end it");
+        say_refused(log_crash_warn, "sandbox_unlisted", number,
+                    "not among the calls of this process; with sandbox = on it would end it");
     if (said != NULL)
         *said = true;
     return true;
 }
 
 /* It is watched itself, so it may make no call that is not listed: it would wait for its own answer. */
-static void *run(void *argument)
+static void *watch_main(void *argument)
 {
     unsigned failures = 0;
     while (sem_wait(&watch.loaded) != 0)
@@ -118,7 +120,7 @@ static int start_thread(void)
         return -errno;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = process_start_thread(&thread, PROCESS_STACK_SIZE, run, NULL) == 0 ? 0 : errno;
+    int failed = process_start_thread(&thread, PROCESS_STACK_SIZE, watch_main, NULL) == 0 ? 0 : errno;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (failed == 0)
         pthread_detach(thread);

@@ -47,7 +47,7 @@ static size_t slot_size_for(size_t size)
     return LINE + (size + CANARY_SIZE + LINE - 1) / LINE * LINE;
 }
 
-static void fill(const struct region *region, uint8_t *slot)
+static void fill_slot(const struct region *region, uint8_t *slot)
 {
     size_t behind = LINE + region->size;
     memcpy(slot, all.canary, LINE);
@@ -154,7 +154,7 @@ static struct region **find_region(uintptr_t address)
 
 /* ---- all ---- */
 
-static void *take(size_t size)
+static void *take_slot(size_t size)
 {
     if (!all.has_canary) {
         random_bytes(all.canary, sizeof all.canary);
@@ -166,7 +166,7 @@ static void *take(size_t size)
     uint32_t number = region->free_slot[--region->free_count];
     uint8_t *slot = region->slots + number * region->slot_size;
     region->taken[number] = true;
-    fill(region, slot);
+    fill_slot(region, slot);
     return slot + LINE;
 }
 
@@ -175,7 +175,7 @@ void *secret_slot_new(size_t size)
     if (size > SECRET_SLOT_MAX)
         return NULL;
     pthread_mutex_lock(&all.lock);
-    void *secret = take(size);
+    void *secret = take_slot(size);
     pthread_mutex_unlock(&all.lock);
     return secret;
 }

@@ -78,7 +78,7 @@ int unmade_check_has_folder(const char *path, struct fault *fault)
 }
 
 /* Whether PATH could be made; HINT says what to do where this user may not. */
-static int check(const char *path, const char *hint, struct fault *fault)
+static int check_missing(const char *path, const char *hint, struct fault *fault)
 {
     char folder[PATH_MAX];
     int err = find_folder(folder, path, fault);
@@ -93,7 +93,7 @@ static int check(const char *path, const char *hint, struct fault *fault)
 
 int unmade_check(const char *path, struct fault *fault)
 {
-    return check(path, "name a file in a folder that this user may write to", fault);
+    return check_missing(path, "name a file in a folder that this user may write to", fault);
 }
 
 int unmade_check_new_folder(const char *path, struct fault *fault)
@@ -102,7 +102,7 @@ int unmade_check_new_folder(const char *path, struct fault *fault)
 
     snprintf(hint, sizeof hint, "make it with: install -d -o %u -m 0700 %s", (unsigned)geteuid(),
              SHELL_WORD(path));
-    return check(path, hint, fault);
+    return check_missing(path, hint, fault);
 }
 
 int unmade_check_secret(const char *path, struct fault *fault)

@@ -107,7 +107,7 @@ static int test(const char *file)
     return EXIT_SUCCESS;
 }
 
-static int run(const char *file)
+static int run_edge(const char *file)
 {
     struct fault fault = {0};
     struct setup setup = {0};
@@ -169,5 +169,5 @@ int main(int argc, char **argv)
         return process_finish_output(PROGRAM, dump(file));
     if (secret_start(&fault) != 0)
         return complain(&fault, EXIT_FAILURE);
-    return mode == MODE_TEST ? process_finish_output(PROGRAM, test(file)) : run(file);
+    return mode == MODE_TEST ? process_finish_output(PROGRAM, test(file)) : run_edge(file);
 }

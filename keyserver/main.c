@@ -140,7 +140,7 @@ static int read_command(struct command *command, int argc, char **argv, struct f
 }
 
 /* Everything but running, which keeps the configuration. */
-static int look(const struct command *command, struct server_config *config)
+static int run_without_service(const struct command *command, struct server_config *config)
 {
     int status;
 
@@ -184,7 +184,7 @@ int main(int argc, char **argv)
         process_name_limit(&fault, server_config_load(&config, command.file, &fault)) != 0)
         return fail_config(&command, &fault);
     if (command.action != RUN)
-        return look(&command, &config);
+        return run_without_service(&command, &config);
     log_init("keyless-server", (enum log_level)config.log_level, (enum log_format)config.log_format);
     return supervisor_run(&config, command.file);
 }

@@ -333,8 +333,8 @@ static int make_key(struct cert *cert, OSSL_LIB_CTX *context, struct fault *faul
     return 0;
 }
 
-static int fill(struct cert *cert, OSSL_LIB_CTX *context, struct certs_pool *pool,
-                const struct buffer *content, struct fault *fault)
+static int fill_cert(struct cert *cert, OSSL_LIB_CTX *context, struct certs_pool *pool,
+                     const struct buffer *content, struct fault *fault)
 {
     unsigned contents = contents_tell(buffer_bytes(content), buffer_length(content));
     if ((contents & CONTENTS_KEYS) != 0)
@@ -366,7 +366,7 @@ int certs_file_load(struct cert **out, OSSL_LIB_CTX *context, struct certs_pool 
     }
     int error = read_file(path, &content, fault);
     if (error == 0)
-        error = fill(cert, context, pool, &content, fault);
+        error = fill_cert(cert, context, pool, &content, fault);
     buffer_clear(&content); /* wipes: it may have been somebody's key */
     if (error != 0) {
         certs_file_free(cert);

@@ -336,7 +336,7 @@ static int check_addresses(const struct edge_config *config, const char *file, s
     return err;
 }
 
-static int check(const struct edge_config *config, const char *file, struct fault *fault)
+static int check_config(const struct edge_config *config, const char *file, struct fault *fault)
 {
     if (config->listen.count == 0)
         return fault_set(fault, ERR_CONFIG, "%s: listen is empty; write for instance: listen = {\"*:%d\"}",
@@ -360,7 +360,7 @@ int edge_config_load(struct edge_config *out, const char *file, struct fault *fa
     if (err != 0)
         return err;
     closed_set_readers((enum closed_readers)out->secret_files);
-    err = check(out, file, fault);
+    err = check_config(out, file, fault);
     if (err == 0)
         err = closed_check_place(file, fault);
     if (err != 0)

@@ -8,13 +8,12 @@
 #include "common/log.h"
 #include "common/shell.h"
 
-#define NS_PER_MS     1000000u
 #define FIRST_MS      2000  /* the longest that the start waits for the first answers */
 #define ORIGIN_MS     10000 /* between two look-ups of the origin's name */
 #define ORIGIN_AGE_MS 5000u
 #define TAKES_MAX     64 /* answers in one turn of the loop */
 
-static void ask(size_t number, const char *host, void *user)
+static void ask_resolver(size_t number, const char *host, void *user)
 {
     const struct setup *setup = user;
 
@@ -22,7 +21,7 @@ static void ask(size_t number, const char *host, void *user)
 }
 
 /* Says what has changed. */
-static void tell(struct lookups *lookups, const struct resolver_answer *answer)
+static void log_answer(struct lookups *lookups, const struct resolver_answer *answer)
 {
     struct names *names = &lookups->setup->names;
     char address[ADDRESS_TEXT_SIZE] = "-";
@@ -67,7 +66,7 @@ static void on_restart(struct setup *setup, const struct resolver_answer *answer
 }
 
 /* 0 when all that was there is taken, or there may be more; ERR_CLOSED. */
-static int take(struct lookups *lookups)
+static int take_answers(struct lookups *lookups)
 {
     struct setup *setup = lookups->setup;
     struct resolver_answer answer;
@@ -80,7 +79,7 @@ static int take(struct lookups *lookups)
             on_restart(setup, &answer);
         if (answer.number >= setup->names.count)
             continue;
-        tell(lookups, &answer);
+        log_answer(lookups, &answer);
         names_put(&setup->names, answer.number, answer.addresses, answer.count, answer.why, clock_ns());
     }
     return 0;
@@ -91,7 +90,7 @@ static void on_answer(uv_poll_t *poll, int status, int events)
     struct lookups *lookups = poll->data;
 
     (void)status, (void)events;
-    if (take(lookups) == 0)
+    if (take_answers(lookups) == 0)
         return;
     uv_poll_stop(poll);
     log_event(LOG_ERROR, "resolver_gone",
@@ -115,7 +114,7 @@ static void await_first(struct lookups *lookups)
 
     for (uint64_t now; names_answered(&setup->names) < setup->names.count && (now = clock_ns()) < end;) {
         struct pollfd wait = {.fd = setup->resolver.fd, .events = POLLIN};
-        if (poll(&wait, 1, (int)((end - now) / NS_PER_MS) + 1) > 0 && take(lookups) != 0)
+        if (poll(&wait, 1, (int)((end - now) / NS_PER_MS) + 1) > 0 && take_answers(lookups) != 0)
             return; /* the loop finds the same and says so */
     }
 }
@@ -135,7 +134,7 @@ int lookups_start(struct lookups *lookups, uv_loop_t *loop, struct setup *setup,
     lookups->poll.data = lookups->timer.data = lookups;
     uv_timer_init(loop, &lookups->timer);
     setup->names.user = setup;
-    setup->names.ask = ask;
+    setup->names.ask = ask_resolver;
     ask_all(setup);
     await_first(lookups);
     uv_poll_start(&lookups->poll, UV_READABLE, on_answer);

@@ -185,7 +185,7 @@ static int start_client(struct thread *thread)
     return async_thread_start((size_t)setup->config.connections_max, thread->client);
 }
 
-static void *run(void *argument)
+static void *thread_main(void *argument)
 {
     struct thread *thread = argument;
     char name[16];
@@ -308,7 +308,7 @@ int thread_new(struct thread **out, unsigned number, const struct setup *setup, 
 int thread_start(struct thread *thread)
 {
     atomic_store(&thread->turned_ms, clock_ms());
-    return process_start_thread(&thread->id, STACK_SIZE, run, thread);
+    return process_start_thread(&thread->id, STACK_SIZE, thread_main, thread);
 }
 
 static void command(struct thread *thread, enum command command)

@@ -7,8 +7,6 @@
 #include "common/secret.h"
 #include "edge/keyclient/route.h"
 
-#define NS_PER_MS 1000000u
-
 static const struct link_events link_events;
 
 /* ---- life ---- */

@@ -5,8 +5,7 @@
 #include "common/clock.h"
 #include "edge/keyclient/route.h"
 
-#define KEYS_MAX  65536 /* of one server */
-#define NS_PER_MS 1000000u
+#define KEYS_MAX 65536 /* of one server */
 
 struct job;
 

@@ -10,7 +10,6 @@
 #include "edge/keyclient/answer.h"
 #include "edge/keyclient/silence.h"
 
-#define NS_PER_MS       1000000u
 #define DEADLINE_MS_MAX 60000 /* of the protocol */
 
 static const struct channel_handlers handlers;

@@ -2,9 +2,8 @@
 
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/secret.h"
-
-#define NS_PER_MS 1000000u
 
 struct epochs *epochs_new(size_t count, uint64_t handshake_ns)
 {

@@ -9,7 +9,6 @@
 #include "edge/keyclient/balance.h"
 #include "edge/keyclient/link_log.h"
 
-#define NS_PER_MS   1000000u
 #define RESOLVE_MS  300         /* how long an attempt waits for the name servers */
 #define NAME_AGE_NS 1000000000u /* an answer that is older is asked for again */
 #define HURRY_MS    300 /* the longest that a waiting request lets the next connect wait, but for jitter */

@@ -1,8 +1,8 @@
 /* Of link.h: how well the server answers, and whether others are to be preferred. */
+#include "common/clock.h"
 #include "common/log.h"
 #include "edge/keyclient/link.h"
 
-#define NS_PER_MS 1000000u
 #define UNABLE_MS 100 /* how long a server is avoided that could do nothing */
 
 void link_measure(struct link *link)

@@ -7,7 +7,6 @@
 #include "common/clock.h"
 #include "edge/keyclient/choice.h"
 
-#define NS_PER_MS     1000000u
 #define AGAIN_MS      100 /* until a request that found no server is sent again; doubles each time */
 #define DOUBLINGS_MAX 3
 #define LOOK_AGAIN_NS 5000000u /* the shortest wait before another look for a second server */

@@ -5,8 +5,8 @@
 #define HTTP_1_1 "http/1.1"
 #define HTTP_1_0 "http/1.0"
 
-static int add(struct origins *origins, const char *protocol, const char *address, struct names *names,
-               struct fault *fault)
+static int add_route(struct origins *origins, const char *protocol, const char *address, struct names *names,
+                     struct fault *fault)
 {
     struct origin_route *route = &origins->route[origins->count];
 
@@ -25,13 +25,14 @@ int origins_load(struct origins *out, const struct edge_config *config, struct n
     if (config->origins.count >= ORIGINS_MAX)
         return fault_set(fault, ERR_CONFIG, "%zu sections origin_for; there may be %d", config->origins.count,
                          ORIGINS_MAX - 1);
-    error = add(out, "default", config->origin, names, fault);
+    error = add_route(out, "default", config->origin, names, fault);
     for (size_t i = 0; error == 0 && i < config->origins.count; i++)
-        error = add(out, of[i].title, of[i].address, names, fault);
+        error = add_route(out, of[i].title, of[i].address, names, fault);
     return error;
 }
 
-static const struct origin_route *find(const struct origins *origins, const void *protocol, size_t length)
+static const struct origin_route *find_route(const struct origins *origins, const void *protocol,
+                                             size_t length)
 {
     for (size_t i = 1; i < origins->count; i++) {
         const struct origin_route *route = &origins->route[i];
@@ -43,9 +44,9 @@ static const struct origin_route *find(const struct origins *origins, const void
 
 const struct origin_route *origins_find(const struct origins *origins, const uint8_t *protocol, size_t length)
 {
-    const struct origin_route *route = length == 0 ? NULL : find(origins, protocol, length);
+    const struct origin_route *route = length == 0 ? NULL : find_route(origins, protocol, length);
 
     if (route == NULL && length == strlen(HTTP_1_0) && memcmp(protocol, HTTP_1_0, length) == 0)
-        route = find(origins, HTTP_1_1, strlen(HTTP_1_1));
+        route = find_route(origins, HTTP_1_1, strlen(HTTP_1_1));
     return route != NULL ? route : &origins->route[0];
 }

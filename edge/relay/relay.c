@@ -82,7 +82,7 @@ static unsigned wanted(int result)
 
 /* Reads until the buffer is full, the source is dry, or it ends, but not forever: others wait. False when it
  * gave nothing. */
-static bool fill(struct run *run)
+static bool read_flow(struct run *run)
 {
     struct relay_flow *flow = run->flow;
 
@@ -134,7 +134,7 @@ static bool flush(struct run *run)
     return true;
 }
 
-static void finish(struct run *run)
+static void finish_flow(struct run *run)
 {
     struct relay_flow *flow = run->flow;
 
@@ -167,14 +167,14 @@ static void run_flow(struct run *run)
         if (!flush(run))
             return;
         if (flow->ended) {
-            finish(run);
+            finish_flow(run);
             return;
         }
         if (!may_read(run))
             return;
         if (run->dry)
             break;
-        if (!fill(run)) {
+        if (!read_flow(run)) {
             flow_release(flow, run->scratch);
             if (run->step->no_memory)
                 return;
@@ -183,7 +183,7 @@ static void run_flow(struct run *run)
     if (!flush(run))
         return;
     if (flow->ended)
-        finish(run);
+        finish_flow(run);
     else if (run->dry && may_read(run))
         *run->source_events |= run->source_wants ? run->source_wants : RELAY_READABLE;
     else if (may_read(run))

@@ -93,7 +93,7 @@ void session_on_watch_closed(void *user)
 }
 
 /* The account of it, while there is still an SSL to ask. */
-static void settle(struct session *session)
+static void end_session(struct session *session)
 {
     struct session_host *host = session->host;
 
@@ -122,7 +122,7 @@ static void leave_host(struct session *session)
 static void act_release(struct session *session)
 {
     assert(!async_job_waits(session->io.ssl, &session->key));
-    settle(session);
+    end_session(session);
     leave_host(session);
     if (session->result != RESULT_OK && session->io.why != BREAK_CUT && session->io.why != BREAK_RESET)
         session_io_discard(session->io.socket.fd);
@@ -140,7 +140,7 @@ static void act_give_up(struct session *session)
     counter_add(&session->host->stats.jobs_stuck, 1);
     session_log_stuck(session);
     session_conclude(session, RESULT_INTERNAL);
-    settle(session);
+    end_session(session);
     leave_host(session);
     watch_close(&session->client);
     watch_close(&session->origin);

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/clock.h"
+
 #define NAME_SIZE (3 * 255 + 1) /* a host name, every byte of it escaped */
 #define ALPN_SIZE 64
 
@@ -134,6 +136,7 @@ void session_log_connection(const struct session *session)
         (unsigned long long)(done ? (at[TRACE_HANDSHAKE_DONE] - at[TRACE_CLIENT_HELLO]) / 1000 : 0),
         (unsigned long long)(session->key_ns / 1000), session->trace.server ? session->trace.server : "-",
         session->route ? session->route->protocol : "-", (unsigned long long)session->moved[RELAY_TO_ORIGIN],
-        (unsigned long long)session->moved[RELAY_TO_CLIENT], (unsigned long long)(at[TRACE_CLOSED] / 1000000),
-        session_stats_result_name(session->result), trace_id_text(&session->trace.id, trace));
+        (unsigned long long)session->moved[RELAY_TO_CLIENT],
+        (unsigned long long)(at[TRACE_CLOSED] / NS_PER_MS), session_stats_result_name(session->result),
+        trace_id_text(&session->trace.id, trace));
 }

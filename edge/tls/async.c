@@ -6,8 +6,6 @@
 
 #include "common/clock.h"
 
-#define NS_PER_MS 1000000u
-
 /* What the provider's transport finds when OpenSSL calls it deep inside SSL_do_handshake. */
 static _Thread_local struct {
     struct client *client; /* borrowed */

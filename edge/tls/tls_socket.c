@@ -29,7 +29,7 @@ static int on_read(BIO *bio, char *into, int size)
 }
 
 /* What the kernel takes of BYTES; -1 as of send(2). */
-static ssize_t give(const struct tls_socket *socket, const void *bytes, size_t length)
+static ssize_t send_bytes(const struct tls_socket *socket, const void *bytes, size_t length)
 {
     return send(socket->fd, bytes, length, MSG_NOSIGNAL | (socket->more ? MSG_MORE : 0));
 }
@@ -53,7 +53,7 @@ static int on_write(BIO *bio, const char *bytes, int length)
 
     BIO_clear_retry_flags(bio);
     if (kept == 0)
-        n = give(socket, bytes, (size_t)length);
+        n = send_bytes(socket, bytes, (size_t)length);
     else
         errno = EAGAIN;
     if (socket->keeps && n < length && (n >= 0 || may_retry()) && kept < TLS_SOCKET_KEPT_MAX)
@@ -100,7 +100,7 @@ void tls_socket_keep(struct tls_socket *socket)
 int tls_socket_flush(struct tls_socket *socket)
 {
     while (tls_socket_is_behind(socket)) {
-        ssize_t n = give(socket, buffer_bytes(&socket->kept), buffer_length(&socket->kept));
+        ssize_t n = send_bytes(socket, buffer_bytes(&socket->kept), buffer_length(&socket->kept));
         if (n < 0)
             return may_retry() ? 0 : ERR_CUT;
         buffer_consume(&socket->kept, (size_t)n);

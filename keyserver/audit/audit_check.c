@@ -242,7 +242,7 @@ static bool fits(struct audit_check *check, const char *line, size_t length,
 }
 
 /* The very first line says where a part of a log begins. */
-static int begin(struct audit_check *check, const struct audit_record *record)
+static int check_first(struct audit_check *check, const struct audit_record *record)
 {
     if (check->part) {
         check->link.seq = record->seq - 1;
@@ -268,7 +268,7 @@ int audit_check_line(struct audit_check *check, const char *line, size_t length,
         return found(check, FLAW_FORMAT, check->line, record->seq,
                      "this file is in a format that this version does not know; update keyless");
     if (err == 0 && check->first_seq == 0 && record->type == AUDIT_SEGMENT && check->line == 1 &&
-        begin(check, record) != 0)
+        check_first(check, record) != 0)
         return 1;
     if (err == 0 && fits(check, line, length, record))
         return accept(check, line, length, record);

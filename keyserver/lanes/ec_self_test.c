@@ -43,7 +43,7 @@ static void expand(uint8_t *out, size_t blocks, uint8_t label, uint8_t item)
     }
 }
 
-static void ask(struct question *question)
+static void make_question(struct question *question)
 {
     for (uint8_t i = 0; i < EC_LANES_MAX; i++) {
         expand(question->noise[i], 1, NOISE_LABEL, i);
@@ -79,7 +79,7 @@ bool ec_kernel_test(const struct ec_kernel *kernel)
     void *work = secret_new((kernel->work_size + 63) / 64 * 64);
     bool right = answer != NULL && question != NULL && work != NULL;
     if (right) {
-        ask(question);
+        make_question(question);
         right = answer_right(question, work, kernel, answer);
     }
     secret_free(question);

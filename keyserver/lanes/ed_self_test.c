@@ -30,7 +30,7 @@ static void expand(uint8_t *out, size_t blocks, uint8_t label, uint8_t item)
 }
 
 /* Messages from nothing to three blocks of the hash. */
-static void ask(struct question *question)
+static void make_question(struct question *question)
 {
     for (uint8_t i = 0; i < ED_LANES_MAX; i++) {
         expand(question->seeds[i], 1, SEED_LABEL, i);
@@ -48,7 +48,7 @@ bool ed_kernel_test(const struct ed_kernel *kernel)
     uint8_t hash[32] = {0};
     bool whole = question != NULL && work != NULL;
     if (whole) {
-        ask(question);
+        make_question(question);
         kernel->sign(work, question->items, ED_LANES_MAX);
         for (size_t i = 0; i < ED_LANES_MAX; i++)
             memcpy(question->signatures[i], question->items[i].signature, 2 * ED_SIZE);

@@ -229,7 +229,7 @@ static int start(struct net *net, const struct net_descriptors *fds, struct faul
     return r;
 }
 
-static int run(struct net *net, const struct net_descriptors *fds, struct fault *fault)
+static int run_net(struct net *net, const struct net_descriptors *fds, struct fault *fault)
 {
     if (uv_loop_init(&net->loop) != 0)
         return fault_set(fault, ERR_SYSTEM, "no event loop");
@@ -260,7 +260,7 @@ int net_run(const struct server_config *config, const struct net_descriptors *fd
     if (process_name_limit(&fault, load(&net, fds->edges, &fault)) != 0) {
         log_event(LOG_ERROR, "net_failed", "error=\"%s\"", fault.text);
         status = 2;
-    } else if (process_name_limit(&fault, run(&net, fds, &fault)) != 0) {
+    } else if (process_name_limit(&fault, run_net(&net, fds, &fault)) != 0) {
         log_event(LOG_ERROR, "net_failed", "error=\"%s\"", fault.text);
         status = 1;
     }

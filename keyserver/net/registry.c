@@ -5,8 +5,6 @@
 #include "common/clock.h"
 #include "common/secret.h"
 
-#define NS_PER_MS 1000000u
-
 /* ---- coming and going ---- */
 
 struct edge_state *registry_admit(struct registry *registry, const struct authorized_edge *edge)

@@ -6,7 +6,6 @@
 #include "common/clock.h"
 #include "keyserver/net/slot.h"
 
-#define NS_PER_MS       1000000u
 #define SWEEP_MS        100
 
 #define ANSWER_SIZE_MAX 640 /* one packed answer, its frame included */
@@ -185,8 +184,8 @@ static const struct peer_handlers peer_handlers = {
 /* ---- answers: from the vault to the peer that asked ---- */
 
 /* Counts and closes REQUEST, of which nothing more will be heard. */
-static void settle(struct service *service, struct request *request, enum operation_status status,
-                   bool wanted_no_more)
+static void count_answer(struct service *service, struct request *request, enum operation_status status,
+                         bool wanted_no_more)
 {
     counter_add(&service->counters.answers[request->kind][status], 1);
     request->peer->refused += status == STATUS_REFUSED;
@@ -200,7 +199,7 @@ void service_give_up(struct service *service, struct request *request, enum oper
 {
     service->now_ns = clock_ns();
     peer_answer_status(request->peer, request->id, status);
-    settle(service, request, status, wanted_no_more);
+    count_answer(service, request, status, wanted_no_more);
 }
 
 static void on_answer(const struct wall_answer *answer, void *user)
@@ -214,11 +213,11 @@ static void on_answer(const struct wall_answer *answer, void *user)
     } else if (answer->kind == WALL_OUTCOME &&
                (request->kind != OP_KEYS || answer->u.outcome.status != STATUS_OK)) {
         peer_answer(peer, request->id, &answer->u.outcome);
-        settle(service, request, answer->u.outcome.status, false);
+        count_answer(service, request, answer->u.outcome.status, false);
     } else if (answer->kind == WALL_KEYS && request->kind == OP_KEYS) {
         peer_answer_keys(peer, request->id, answer->u.keys.item, answer->u.keys.count, answer->more != 0);
         if (answer->more == 0)
-            settle(service, request, STATUS_OK, false);
+            count_answer(service, request, STATUS_OK, false);
     } else { /* keys for a signature, or a signature for keys: no edge shall see it */
         log_event(LOG_ERROR, "vault_answer_mismatch", "op=%s", operation_name(request->kind));
         service_give_up(service, request, STATUS_UNAVAILABLE, false);

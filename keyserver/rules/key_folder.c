@@ -14,9 +14,6 @@
 #include "common/closed.h"
 #include "common/shell.h"
 
-#define NS_PER_S  1000000000
-#define NS_PER_MS 1000000
-
 /* A file that was changed as short a time ago could be changed once more and keep its times: they advance
  * with the kernel's tick, and on other machines' disks with those machines' clocks. */
 #define SETTLED_MS 100
@@ -37,13 +34,13 @@ const char *key_folder_extension(const char *name)
 
 static int64_t ns_of(const struct timespec *at)
 {
-    return (int64_t)at->tv_sec * NS_PER_S + at->tv_nsec;
+    return (int64_t)at->tv_sec * (int64_t)NS_PER_S + at->tv_nsec;
 }
 
 static struct key_stamp stamp_of(const struct stat *info)
 {
     int64_t changed_ns = ns_of(&info->st_ctim);
-    if (changed_ns / NS_PER_MS + SETTLED_MS > (int64_t)clock_unix_ms())
+    if (changed_ns / (int64_t)NS_PER_MS + SETTLED_MS > (int64_t)clock_unix_ms())
         return (struct key_stamp){.inode = 0};
     return (struct key_stamp){.device = info->st_dev,
                               .inode = info->st_ino,
@@ -70,7 +67,7 @@ struct walk {
 };
 
 /* Takes NAME. */
-static int add(struct walk *walk, char *name, struct key_stamp stamp)
+static int add_file(struct walk *walk, char *name, struct key_stamp stamp)
 {
     struct key_folder *list = walk->list;
     if (list->count == walk->room) {
@@ -125,7 +122,7 @@ static int walk_sub_folder(struct walk *walk, int parent, const char *entry, cha
     if (dir == NULL) {
         if (fd >= 0)
             close(fd);
-        return add(walk, name, (struct key_stamp){.inode = 0});
+        return add_file(walk, name, (struct key_stamp){.inode = 0});
     }
     int err = walk_folder(walk, dir, name, depth);
     closedir(dir);
@@ -133,7 +130,7 @@ static int walk_sub_folder(struct walk *walk, int parent, const char *entry, cha
         free(name);
         return err;
     }
-    return add(walk, name, (struct key_stamp){.inode = 0});
+    return add_file(walk, name, (struct key_stamp){.inode = 0});
 }
 
 /* The stamp stays zero where there is no such file: whoever opens it finds out why. */
@@ -152,7 +149,7 @@ static int walk_entry(struct walk *walk, int parent, const char *entry, const ch
         return walk_sub_folder(walk, parent, entry, name, depth + 1);
     if (!is_key)
         return add_other(walk, name);
-    return add(walk, name, there ? stamp_of(&info) : (struct key_stamp){.inode = 0});
+    return add_file(walk, name, there ? stamp_of(&info) : (struct key_stamp){.inode = 0});
 }
 
 /* ERR_SYSTEM with errno, ERR_MEMORY. */

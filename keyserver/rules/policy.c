@@ -230,7 +230,7 @@ void policy_free(struct policy *policy)
 
 /* ---- looking up ---- */
 
-static const struct policy_rule *find(const struct policy *policy, const char *title)
+static const struct policy_rule *find_section(const struct policy *policy, const char *title)
 {
     const struct entry *entry = policy->count == 0 ? NULL
                                                    : bsearch(title, policy->sections, policy->count,
@@ -242,13 +242,13 @@ static const struct policy_rule *find_id(const struct policy *policy,
                                          const uint8_t key_id[static KEY_ID_SIZE])
 {
     char id[TITLE_ID_LENGTH + 1];
-    return policy->count == 0 ? NULL : find(policy, hex_encode(id, key_id, KEY_ID_SIZE));
+    return policy->count == 0 ? NULL : find_section(policy, hex_encode(id, key_id, KEY_ID_SIZE));
 }
 
 const struct policy_rule *policy_rule_of(const struct policy *policy,
                                          const uint8_t key_id[static KEY_ID_SIZE], const char *name)
 {
-    const struct policy_rule *rule = find(policy, name);
+    const struct policy_rule *rule = find_section(policy, name);
     if (rule == NULL)
         rule = find_id(policy, key_id);
     return rule != NULL ? rule : &policy->common;
@@ -257,7 +257,7 @@ const struct policy_rule *policy_rule_of(const struct policy *policy,
 int policy_check_key(const struct policy *policy, const uint8_t key_id[static KEY_ID_SIZE], const char *name,
                      struct fault *fault)
 {
-    const struct policy_rule *by_name = find(policy, name), *by_id = find_id(policy, key_id);
+    const struct policy_rule *by_name = find_section(policy, name), *by_id = find_id(policy, key_id);
     if (by_name == NULL || by_id == NULL || by_name == by_id)
         return 0;
     return fault_set(fault, ERR_CONFIG, "key %s and key %s: two sections for one key; join them",

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define NS_PER_S 1000000000u
+#include "common/clock.h"
 
 const char rate_limit_rate_form[] =
     "not a rate; write how many a second, minute or hour, like 100/s, 5000/m or "

@@ -174,7 +174,7 @@ static int check_idle_timeout(const struct server_config *config, struct fault *
                      config->place.idle_timeout, CHANNEL_PING_MS / 1000, CHANNEL_PING_MS / 1000);
 }
 
-static int check(const struct server_config *config, const char *file, struct fault *fault)
+static int check_config(const struct server_config *config, const char *file, struct fault *fault)
 {
     if (config->listen.count == 0)
         return fault_set(fault, ERR_CONFIG, "%s: listen is empty; write for instance: listen = {\"*:%d\"}",
@@ -249,7 +249,7 @@ static int load(struct server_config *out, int fd, const char *file, struct faul
     if (err != 0)
         return err;
     closed_set_readers((enum closed_readers)out->secret_files);
-    err = check(out, file, fault);
+    err = check_config(out, file, fault);
     if (err == 0 && fd < 0)
         err = check_files(out, file, fault);
     if (err != 0)

@@ -94,7 +94,7 @@ void children_log_end(const struct child *child, int wait_status, bool expected)
               role_names[child->role], (int)child->pid, by_signal ? "signal" : "status", value);
 }
 
-static void add(struct children *children, enum child_role role, pid_t pid)
+static void add_child(struct children *children, enum child_role role, pid_t pid)
 {
     struct child *child = children_find(children, CHILD_FREE);
 
@@ -142,7 +142,7 @@ int children_start_net(struct children *children, const struct server_config *co
         return ERR_SYSTEM;
     }
     *control_fd = control[0];
-    add(children, CHILD_NET, pid);
+    add_child(children, CHILD_NET, pid);
     return 0;
 }
 
@@ -165,7 +165,7 @@ int children_start_loader(struct children *children, const struct server_config 
         return ERR_SYSTEM;
     }
     *order_fd = pair[0];
-    add(children, CHILD_LOADER, pid);
+    add_child(children, CHILD_LOADER, pid);
     return 0;
 }
 
@@ -199,7 +199,7 @@ int children_order_vault(struct children *children, int order_fd, enum order_kin
 void children_add_vault(struct children *children, pid_t pid)
 {
     if (children_find(children, CHILD_FREE) != NULL)
-        add(children, CHILD_VAULT_LOADING, pid);
+        add_child(children, CHILD_VAULT_LOADING, pid);
     else /* there was room when it was ordered */
         kill(pid, SIGKILL);
 }

@@ -277,7 +277,7 @@ static int order_first_vault(struct supervisor *s)
     return 0;
 }
 
-static int begin(struct supervisor *s, struct fault *fault)
+static int begin_supervising(struct supervisor *s, struct fault *fault)
 {
     int r = server_sockets_check_limit(&s->config, fault);
 
@@ -331,7 +331,7 @@ int supervisor_run(struct server_config *config, const char *file)
                            .next_edges_fd = -1};
     struct fault fault = {.text = ""};
     log_event(LOG_INFO, "starting", "version=%s file=\"%s\"", KEYLESS_VERSION, file);
-    int r = process_name_limit(&fault, begin(&s, &fault));
+    int r = process_name_limit(&fault, begin_supervising(&s, &fault));
     if (r != 0) {
         log_event(LOG_ERROR, "start_failed", "error=\"%s\"", fault.text);
         stop(&s, r == ERR_CONFIG || r == ERR_NOT_FOUND ? 2 : 1);

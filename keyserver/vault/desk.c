@@ -10,7 +10,6 @@
 #define ANSWERS_HIGH       2048 /* waiting for the wall: no further batch is taken before they leave */
 #define LIST_STEPS_A_TURN  8    /* parts of lists of keys: less than the wall has room for */
 #define EPOCH_STEPS_A_TURN 16   /* the same, of epoch keys; each a few keys to be judged at most */
-#define NS_PER_MS          1000000u
 
 /* ---- answers ---- */
 

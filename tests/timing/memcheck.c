@@ -85,7 +85,7 @@ static int take_apart(const struct key *loaded)
     hide_modulus(&key.q.factor);
     (void)VALGRIND_MAKE_MEM_UNDEFINED(&key.qinv, sizeof key.qinv);
     split(&key, &of, &number);
-    join(&key, &again, &of);
+    join_residues(&key, &again, &of);
     modulus_write(&key.n, out, &again);
     bool secret = has_secret(out, TLS_PREMASTER_SIZE);
     (void)VALGRIND_MAKE_MEM_DEFINED(out, sizeof out);

@@ -5,9 +5,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 
-#define NS_PER_MS UINT64_C(1000000)
 #define NAMES_MAX 1000 /* tried for a file before it is given up */
 
 void audit_roll_note_damage(struct audit_log *log, const char *file, uint64_t line, const char *what)

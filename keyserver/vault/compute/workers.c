@@ -131,7 +131,7 @@ static void hand_back(struct workers *workers, struct job *const *jobs, size_t c
 }
 
 /* Wakes the I/O thread for what is done; locked, but for the waking. */
-static void tell(struct workers *workers)
+static void wake_desk(struct workers *workers)
 {
     const uint64_t one = 1;
     if (!workers->untold)
@@ -148,7 +148,7 @@ static void await_work(struct workers *workers, enum rank rank)
 {
     while (!workers->stopping && !scheduler_has(&workers->scheduler, workers->kinds[rank])) {
         if (workers->untold) {
-            tell(workers);
+            wake_desk(workers);
             continue;
         }
         workers->resting[rank]++;
@@ -173,7 +173,7 @@ static void run_jobs(struct workers *workers, struct signer *signer, enum rank r
         enum batch_class kind = batch[0]->identity.key->class;
         workers->working += (unsigned)count;
         if (kind != before || ended + (ended - begun) > workers->tell_by_ns)
-            tell(workers);
+            wake_desk(workers);
         pthread_mutex_unlock(&workers->lock);
         before = kind;
         begun = clock_ns();

@@ -84,7 +84,7 @@ static struct list *oldest(const struct grants *grants)
 }
 
 /* Room in LIST for every key. 1 it is there, 0 others have it now. */
-static int begin(struct grants *grants, struct list *list)
+static int begin_list(struct grants *grants, struct list *list)
 {
     size_t room = keystore_count(grants->judge->keys);
     while (grants->taken > 0 && grants->taken + room > grants->max) {
@@ -101,7 +101,7 @@ static int begin(struct grants *grants, struct list *list)
     return 1;
 }
 
-static void finish(struct grants *grants, struct list *list)
+static void finish_list(struct grants *grants, struct list *list)
 {
     struct grant *fitting = realloc(list->item, (list->count + 1) * sizeof *fitting);
     list->whole = true;
@@ -122,7 +122,7 @@ int grants_prepare(struct grants *grants, const struct authorized_edge *edge)
     list->used = ++grants->calls;
     if (list->whole)
         return 1;
-    int begun = list->item != NULL ? 1 : begin(grants, list);
+    int begun = list->item != NULL ? 1 : begin_list(grants, list);
     if (begun != 1)
         return begun;
     for (size_t i = 0; i < GRANTS_KEYS_A_STEP && list->looked_at < key_count; i++) {
@@ -134,7 +134,7 @@ int grants_prepare(struct grants *grants, const struct authorized_edge *edge)
     }
     if (list->looked_at < key_count)
         return 0;
-    finish(grants, list);
+    finish_list(grants, list);
     return 1;
 }
 

@@ -96,7 +96,7 @@ static void tell_skipped(const struct keystore_file *file, const char *folder)
                     file->key->name, folder, file->name, file->key->name, file->first->name);
 }
 
-static void tell(const struct keystore *store, const char *folder)
+static void log_files(const struct keystore *store, const char *folder)
 {
     for (size_t i = 0; i < store->list.count; i++) {
         const struct keystore_file *file = &store->file[i];
@@ -220,7 +220,7 @@ int keystore_load(struct keystore **out, const struct keystore *before, const ch
         keystore_free(store);
         return err;
     }
-    tell(store, folder);
+    log_files(store, folder);
     *out = store;
     return 0;
 }

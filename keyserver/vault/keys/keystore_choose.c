@@ -56,7 +56,7 @@ static size_t leave_first(struct keystore_file **files, const struct keystore_fi
     return kept;
 }
 
-static void fill(struct keystore *store, struct keystore_file **files, size_t count)
+static void put_keys(struct keystore *store, struct keystore_file **files, size_t count)
 {
     qsort(files, count, sizeof *files, compare_ids);
     for (size_t i = 0; i < count; i++)
@@ -77,7 +77,7 @@ int keystore_choose(struct keystore *store)
     if (good) {
         size_t count = gather(files, store);
         compare_all(files, count);
-        fill(store, files, leave_first(files, by_key, by_name, store));
+        put_keys(store, files, leave_first(files, by_key, by_name, store));
     }
     free(files);
     free(by_key);

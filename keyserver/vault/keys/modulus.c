@@ -72,7 +72,7 @@ void modulus_subtract(const struct modulus *m, struct residue *out, const struct
 }
 
 /* NUMBER += A modulo n. */
-static void add(const struct modulus *m, struct residue *number, const struct residue *a)
+static void add_residue(const struct modulus *m, struct residue *number, const struct residue *a)
 {
     uint64_t carry = 0;
     for (size_t i = 0; i < m->limbs; i++) {
@@ -94,7 +94,7 @@ void modulus_reduce(const struct modulus *m, struct residue *out, const struct r
         memcpy(block.limb, number->limb + first, (rest < m->limbs ? rest : m->limbs) * LIMB_BYTES);
         modulus_multiply(m, out, out, &m->square);
         modulus_multiply(m, &block, &block, &m->one); /* one factor may be above n */
-        add(m, out, &block);
+        add_residue(m, out, &block);
     }
     wipe(&block, sizeof block);
 }

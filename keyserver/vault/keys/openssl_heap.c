@@ -8,7 +8,7 @@
 #include "common/secret.h"
 
 /* As OpenSSL's own, no bytes are no memory. */
-static void *take(size_t size, const char *file, int line)
+static void *heap_new(size_t size, const char *file, int line)
 {
     (void)file;
     (void)line;
@@ -32,7 +32,7 @@ static void *move(void *block, size_t size, const char *file, int line)
     size_t room = block != NULL ? malloc_usable_size(block) : 0;
     if (size > 0 && size <= room)
         return block;
-    void *moved = take(size, file, line);
+    void *moved = heap_new(size, file, line);
     if (moved == NULL && size > 0)
         return NULL;
     if (moved != NULL && room > 0)
@@ -45,5 +45,5 @@ int openssl_heap_start(void)
 {
     CRYPTO_malloc_fn allocate;
     CRYPTO_get_mem_functions(&allocate, NULL, NULL);
-    return allocate == take || CRYPTO_set_mem_functions(take, move, give_back) == 1 ? 0 : ERR_CRYPTO;
+    return allocate == heap_new || CRYPTO_set_mem_functions(heap_new, move, give_back) == 1 ? 0 : ERR_CRYPTO;
 }

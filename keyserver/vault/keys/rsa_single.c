@@ -44,7 +44,7 @@ struct rsa_single_scratch {
 /* ---- making ---- */
 
 /* Owned by the caller, in OpenSSL's secure heap where there is one; NULL on failure. */
-static BIGNUM *take(const EVP_PKEY *pkey, const char *name)
+static BIGNUM *get_number(const EVP_PKEY *pkey, const char *name)
 {
     BIGNUM *number = BN_secure_new();
     if (number != NULL && EVP_PKEY_get_bn_param(pkey, name, &number) == 1)
@@ -76,8 +76,8 @@ static bool set_modulus(struct modulus *m, const BIGNUM *number)
 static bool make_half(struct half *half, const EVP_PKEY *pkey, const char *factor, const char *exponent,
                       BN_CTX *scratch)
 {
-    half->factor_number = take(pkey, factor);
-    half->exponent = take(pkey, exponent);
+    half->factor_number = get_number(pkey, factor);
+    half->exponent = get_number(pkey, exponent);
     half->reduction = reduction_for(half->factor_number, scratch);
     return half->exponent != NULL && half->reduction != NULL &&
            set_modulus(&half->factor, half->factor_number);
@@ -87,7 +87,7 @@ static bool make_qinv(struct rsa_single *key, const EVP_PKEY *pkey)
 {
     const struct modulus *p = &key->p.factor;
     uint8_t bytes[RSA_MODULUS_MAX];
-    BIGNUM *number = take(pkey, OSSL_PKEY_PARAM_RSA_COEFFICIENT1);
+    BIGNUM *number = get_number(pkey, OSSL_PKEY_PARAM_RSA_COEFFICIENT1);
     bool done = number != NULL && BN_bn2binpad(number, bytes, (int)p->size) == (int)p->size;
     if (done) {
         modulus_read(p, &key->qinv, bytes);
@@ -98,10 +98,10 @@ static bool make_qinv(struct rsa_single *key, const EVP_PKEY *pkey)
     return done;
 }
 
-static bool make(struct rsa_single *key, const EVP_PKEY *pkey, BN_CTX *scratch)
+static bool fill_key(struct rsa_single *key, const EVP_PKEY *pkey, BN_CTX *scratch)
 {
-    key->n_number = take(pkey, OSSL_PKEY_PARAM_RSA_N);
-    key->e = take(pkey, OSSL_PKEY_PARAM_RSA_E);
+    key->n_number = get_number(pkey, OSSL_PKEY_PARAM_RSA_N);
+    key->e = get_number(pkey, OSSL_PKEY_PARAM_RSA_E);
     key->reduction = reduction_for(key->n_number, scratch);
     return key->e != NULL && key->reduction != NULL && set_modulus(&key->n, key->n_number) &&
            make_half(&key->p, pkey, OSSL_PKEY_PARAM_RSA_FACTOR1, OSSL_PKEY_PARAM_RSA_EXPONENT1, scratch) &&
@@ -113,7 +113,7 @@ int rsa_single_new(struct rsa_single **out, const EVP_PKEY *pkey)
 {
     struct rsa_single *key = secret_slot_new(sizeof *key);
     BN_CTX *scratch = BN_CTX_secure_new();
-    int err = key == NULL || scratch == NULL ? ERR_MEMORY : make(key, pkey, scratch) ? 0 : ERR_CRYPTO;
+    int err = key == NULL || scratch == NULL ? ERR_MEMORY : fill_key(key, pkey, scratch) ? 0 : ERR_CRYPTO;
     BN_CTX_free(scratch);
     if (err == 0)
         *out = key;
@@ -166,7 +166,7 @@ void rsa_single_scratch_free(struct rsa_single_scratch *scratch)
 }
 
 /* The number OUT of OpenSSL is that of M's length in RESIDUE. BYTES are room for it. */
-static bool give(BIGNUM *out, const struct modulus *m, const struct residue *residue, uint8_t *bytes)
+static bool put_residue(BIGNUM *out, const struct modulus *m, const struct residue *residue, uint8_t *bytes)
 {
     modulus_write(m, bytes, residue);
     bool done = BN_bin2bn(bytes, (int)m->size, out) != NULL;
@@ -191,7 +191,8 @@ static bool raise(const struct rsa_single *key, struct rsa_single_scratch *scrat
     struct residues *of = &scratch->of;
     uint8_t *bytes = scratch->bytes;
     const struct half *p = &key->p, *q = &key->q;
-    return give(bases[0], &p->factor, &of->p, bytes) && give(bases[1], &q->factor, &of->q, bytes) &&
+    return put_residue(bases[0], &p->factor, &of->p, bytes) &&
+           put_residue(bases[1], &q->factor, &of->q, bytes) &&
            BN_mod_exp_mont_consttime_x2(powers[0], bases[0], p->exponent, p->factor_number, p->reduction,
                                         powers[1], bases[1], q->exponent, q->factor_number, q->reduction,
                                         scratch->numbers) == 1 &&
@@ -221,7 +222,7 @@ static void split(const struct rsa_single *key, struct residues *out, const stru
 }
 
 /* OUT = q' + q ((p' - q') / q modulo p), for the residues p' and q' (Garner 1959). */
-static void join(const struct rsa_single *key, struct residue *out, struct residues *of)
+static void join_residues(const struct rsa_single *key, struct residue *out, struct residues *of)
 {
     const struct modulus *p = &key->p.factor, *q = &key->q.factor;
     struct residue *quotient = &of->quotient;
@@ -241,7 +242,7 @@ int rsa_single_private(const struct rsa_single *key, struct rsa_single_scratch *
     wipe_stack(); /* of the divisions */
     int err = raise_with(key, scratch) ? 0 : ERR_CRYPTO;
     if (err == 0) {
-        join(key, number, &scratch->of);
+        join_residues(key, number, &scratch->of);
         modulus_write(&key->n, out, number);
     }
     wipe(number, sizeof *number);

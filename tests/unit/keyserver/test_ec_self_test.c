@@ -22,7 +22,7 @@ static void what_is_expected_is_right(void **state)
     static struct question question;
     uint8_t hash[32];
     assert_int_equal(answer->size, size);
-    ask(&question);
+    make_question(&question);
     for (size_t i = 0; i < EC_LANES_MAX; i++) {
         uint8_t secret[EC_NOISE_SIZE + EC_SIZE_MAX], message[8 + EC_SIZE_MAX] = "keyless", mac[64];
         memcpy(secret, question.noise[i], EC_NOISE_SIZE);

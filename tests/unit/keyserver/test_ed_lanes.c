@@ -247,7 +247,7 @@ static void what_the_self_test_expects_is_right(void **state)
     static struct question question;
     uint8_t hash[32];
     (void)state;
-    ask(&question);
+    make_question(&question);
     for (size_t i = 0; i < ED_LANES_MAX; i++)
         sign_with_openssl(question.signatures[i], question.seeds[i], question.items[i].message,
                           question.items[i].length);
