@@ -90,7 +90,7 @@ static void check_group_secret(struct findings *findings, const char *path)
     int fd = identity_open_secret(path, &fault);
     if (fd >= 0)
         close(fd);
-    else if (fd != ERR_NOT_FOUND) /* it is made at the first start */
+    else if (fd != ERR_NOT_FOUND) /* keyless-server -t says whether a start makes it */
         findings_add(findings, FINDING_ERROR, "%s", fault.text);
 }
 

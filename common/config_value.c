@@ -208,6 +208,21 @@ bool config_value_is_title(const char *text, size_t length)
     return length > 0 && length <= CONFIG_TITLE_MAX;
 }
 
+/* What an editor or a web page makes of a quotation mark or a blank: to the configuration's language it is a
+ * letter, and no value is meant to begin with one. */
+static bool begins_with_typography(const char *text)
+{
+    static const char *const marks[] = {
+        "\xe2\x80\x98", "\xe2\x80\x99", "\xe2\x80\x9a", "\xe2\x80\x9b", /* single ones, U+2018 to U+201B */
+        "\xe2\x80\x9c", "\xe2\x80\x9d", "\xe2\x80\x9e", "\xe2\x80\x9f", /* double ones, U+201C to U+201F */
+        "\xc2\xab",     "\xc2\xbb",     "\xc2\xa0",                     /* U+00AB, U+00BB, no-break space */
+    };
+    for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++)
+        if (strncmp(text, marks[i], strlen(marks[i])) == 0)
+            return true;
+    return false;
+}
+
 static int check_text(const struct config_option *option, const char *text, struct fault *fault)
 {
     int64_t choice;
@@ -221,6 +236,11 @@ static int check_text(const struct config_option *option, const char *text, stru
         return fault_set(fault, ERR_CONFIG,
                          "%s: the value has a tab, line end or other control character; remove it",
                          option->name);
+    if (begins_with_typography(text))
+        return fault_set(fault, ERR_CONFIG,
+                         "%s: '%s' begins with a typographic quotation mark or blank, which is a part of the "
+                         "value; write plain quotation marks, like \"value\"",
+                         option->name, text);
     if (option->choices != NULL && parse_choice(option, text, &choice) != 0)
         return explain_choice(option, text, fault);
     const char *instead = option->check == NULL ? NULL : option->check(text);

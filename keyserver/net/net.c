@@ -170,8 +170,6 @@ static int load(struct net *net, int edges_fd, struct fault *fault)
     if (r == 0)
         r = secret_start(fault);
     if (r == 0)
-        r = identity_load(&net->identity, net->config->identity, fault);
-    if (r == 0)
         r = authorized_snapshot_load(&net->authorized, edges_fd, net->config->authorized_edges, fault);
     close(edges_fd);
     if (r == 0)
@@ -253,7 +251,7 @@ static int run_net(struct net *net, const struct net_descriptors *fds, struct fa
 
 int net_run(const struct server_config *config, const struct net_descriptors *fds)
 {
-    struct net net = {.config = config, .control_fd = fds->control};
+    struct net net = {.config = config, .identity = fds->identity, .control_fd = fds->control};
     struct fault fault = {.text = ""};
     int status = 0;
 

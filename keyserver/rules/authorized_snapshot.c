@@ -34,3 +34,34 @@ int authorized_snapshot_load(struct authorized **out, int fd, const char *file, 
     buffer_clear(&text);
     return err;
 }
+
+static bool is_blank(const struct buffer *text)
+{
+    static const char blanks[] = " \t\r\n\xef\xbb\xbf"; /* with the byte order mark that some editors write */
+    const uint8_t *bytes = buffer_bytes(text);
+    for (size_t i = 0; i < buffer_length(text); i++)
+        if (memchr(blanks, bytes[i], sizeof blanks - 1) == NULL)
+            return false;
+    return true;
+}
+
+int authorized_snapshot_check_kept(int before_fd, int fd, const char *file, struct fault *fault)
+{
+    struct buffer before, text;
+    buffer_init(&before);
+    buffer_init(&text);
+    int err = sealed_read(before_fd, &before);
+    if (err == 0)
+        err = sealed_read(fd, &text);
+    if (err != 0)
+        fault_set(fault, err, "%s: %s", file, err_string(err));
+    else if (is_blank(&text) && !is_blank(&before))
+        err = fault_set(
+            fault, ERR_CONFIG,
+            "%s: is empty, and nothing has changed; put its lines back, then reload; to let every edge "
+            "go, leave a comment in it, like: # nobody",
+            file);
+    buffer_clear(&before);
+    buffer_clear(&text);
+    return err;
+}

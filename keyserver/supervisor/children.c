@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/process.h"
+#include "common/secret.h"
 #include "keyserver/net/control.h"
 #include "keyserver/net/net.h"
 #include "keyserver/supervisor/child.h"
@@ -109,7 +110,8 @@ static void name_logs(const char *name, const struct server_config *config)
 }
 
 int children_start_net(struct children *children, const struct server_config *config,
-                       const struct server_sockets *sockets, int edges_fd, int *control_fd)
+                       const struct server_sockets *sockets, struct identity *identity, int edges_fd,
+                       int *control_fd)
 {
     int control[2], fds[CHILD_DESCRIPTORS_MAX];
     size_t count = 0;
@@ -130,6 +132,7 @@ int children_start_net(struct children *children, const struct server_config *co
         const struct net_descriptors given = {
             .control = fds[0],
             .edges = fds[1],
+            .identity = identity,
             .listeners = listeners,
             .listener_count = sockets->listener_count,
             .admin = sockets->admin_fd >= 0 ? listeners[sockets->listener_count] : -1};
@@ -146,7 +149,8 @@ int children_start_net(struct children *children, const struct server_config *co
     return 0;
 }
 
-int children_start_loader(struct children *children, const struct server_config *config, int *order_fd)
+int children_start_loader(struct children *children, const struct server_config *config,
+                          struct identity *identity, int *order_fd)
 {
     int pair[2];
 
@@ -156,6 +160,7 @@ int children_start_loader(struct children *children, const struct server_config 
         return ERR_SYSTEM;
     pid_t supervisor = getpid(), pid = child_fork(&pair[1], 1);
     if (pid == 0) {
+        secret_free(identity);
         name_logs("keyless-server[loader]", config);
         log_leave(loader_run(config, supervisor, pair[1]));
     }

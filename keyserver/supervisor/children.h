@@ -6,6 +6,7 @@
 
 #include <sys/types.h>
 
+#include "common/identity.h"
 #include "keyserver/net/server_sockets.h"
 #include "keyserver/rules/order.h"
 
@@ -50,14 +51,16 @@ void children_kill(struct children *children);
  * well, or when it was killed here. */
 void children_log_end(const struct child *child, int wait_status, bool expected);
 
-/* Forks the net process with SOCKETS and the snapshot EDGES_FD of authorized_edges. CONTROL_FD becomes this
- * end of its control pair, the caller's. ERR_BUSY: too many children. */
+/* Forks the net process with SOCKETS, IDENTITY and the snapshot EDGES_FD of authorized_edges. CONTROL_FD
+ * becomes this end of its control pair, the caller's. ERR_BUSY: too many children. */
 int children_start_net(struct children *children, const struct server_config *config,
-                       const struct server_sockets *sockets, int edges_fd, int *control_fd) MUST_USE;
-/* Forks the loader. ORDER_FD becomes this end of its socket pair, the caller's. ERR_BUSY: too many children.
+                       const struct server_sockets *sockets, struct identity *identity, int edges_fd,
+                       int *control_fd) MUST_USE;
+/* Forks the loader, in which IDENTITY, which is not for it, is wiped. ORDER_FD becomes this end of its socket
+ * pair, the caller's. ERR_BUSY: too many children.
  */
 int children_start_loader(struct children *children, const struct server_config *config,
-                          int *order_fd) MUST_USE;
+                          struct identity *identity, int *order_fd) MUST_USE;
 /* Orders a vault of KIND from the loader, by CONFIG and the snapshot EDGES_FD. NET_WALL_FD becomes the net
  * process's end of its wall, READY_FD gives one byte once it is ready (or ends); both are the caller's. The
  * answer at ORDER_FD says what becomes of it. ERR_BUSY: too many children. */

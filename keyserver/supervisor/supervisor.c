@@ -13,6 +13,7 @@
 #include "common/privileges.h"
 #include "common/process.h"
 #include "common/sandbox.h"
+#include "common/secret.h"
 #include "keyserver/rules/authorized_snapshot.h"
 #include "keyserver/supervisor/supervisor_inside.h"
 
@@ -23,7 +24,8 @@
 static int start_net(struct supervisor *s)
 {
     s->net_started = false;
-    return children_start_net(&s->children, &s->config, &s->sockets, s->edges_fd, &s->control_fd);
+    return children_start_net(&s->children, &s->config, &s->sockets, s->identity, s->edges_fd,
+                              &s->control_fd);
 }
 
 static void on_control(struct supervisor *s)
@@ -198,7 +200,8 @@ static void on_time(struct supervisor *s)
             supervisor_reload(s);
     }
     if (child_backoff_due(&s->vault_backoff, now) && !supervisor_vault_is_coming(s) &&
-        supervisor_start_vault(s, &s->config, s->edges_fd, CONTROL_WALL_RESTART) != 0)
+        supervisor_start_vault(s, &s->config, s->edges_fd,
+                               s->announced ? CONTROL_WALL_RESTART : CONTROL_WALL_START) != 0)
         child_backoff_died(&s->vault_backoff, now, 0);
 }
 
@@ -277,6 +280,18 @@ static int order_first_vault(struct supervisor *s)
     return 0;
 }
 
+/* Once: a net process that comes later is the same key server to the edges, whatever the file holds by then.
+ * The loader is forked from here, and what the computation left on the stack is not for it. */
+static int take_identity(struct supervisor *s, struct fault *fault)
+{
+    int r = secret_start(fault);
+
+    if (r == 0)
+        r = identity_load(&s->identity, s->config.identity, fault);
+    wipe_stack();
+    return r;
+}
+
 static int begin_supervising(struct supervisor *s, struct fault *fault)
 {
     int r = server_sockets_check_limit(&s->config, fault);
@@ -293,6 +308,8 @@ static int begin_supervising(struct supervisor *s, struct fault *fault)
         r = privileges_keep_for_children(fault);
     if (r == 0)
         r = log_start(fault);
+    if (r == 0)
+        r = take_identity(s, fault);
     if (r == 0 && (s->edges_fd = authorized_snapshot_take(s->config.authorized_edges, fault)) < 0)
         r = s->edges_fd;
     if (r == 0 && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) /* vaults, which the loader forks */
@@ -313,6 +330,7 @@ static void end(struct supervisor *s)
     supervisor_close_fd(&s->ready_fd);
     supervisor_close_fd(&s->wall_fd);
     supervisor_close_fd(&s->edges_fd);
+    secret_free(s->identity);
     supervisor_drop_reload(s);
     server_config_clear(&s->config);
 }

@@ -1,7 +1,8 @@
 /* The supervisor: binds the sockets, forks the net process and the vault, restarts what dies, hands a
  * reloaded vault over, and ends both in good order.
  *
- * Holds no key and parses nothing that comes from the network; one thread, no event library. */
+ * Holds no key but the identity of its channels, for net processes, and parses nothing that comes from the
+ * network; one thread, no event library. */
 #ifndef KEYSERVER_SUPERVISOR_SUPERVISOR_H
 #define KEYSERVER_SUPERVISOR_SUPERVISOR_H
 

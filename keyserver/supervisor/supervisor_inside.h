@@ -13,8 +13,9 @@ struct supervisor {
     const char *file;            /* borrowed */
     struct server_config config; /* owned; what the vault that serves was started with */
     struct server_config next;   /* owned; of the vault that loads on reload, else empty */
-    int edges_fd;                /* the snapshot of authorized_edges that counts now */
-    int next_edges_fd;           /* of the vault that loads on reload; -1 = none */
+    struct identity *identity; /* owned, guarded; each net process goes by it, whatever becomes of the file */
+    int edges_fd;              /* the snapshot of authorized_edges that counts now */
+    int next_edges_fd;         /* of the vault that loads on reload; -1 = none */
     struct server_sockets sockets;
     struct children children;
     int signal_fd;  /* SIGTERM, SIGINT, SIGHUP, SIGCHLD */

@@ -7,6 +7,7 @@
 #include "common/clock.h"
 #include "common/privileges.h"
 #include "common/process.h"
+#include "common/secret.h"
 #include "keyserver/rules/authorized_snapshot.h"
 
 /* Vaults that may still drain when another reload begins; the net process has room for them. */
@@ -134,6 +135,22 @@ void supervisor_on_ready(struct supervisor *s)
     }
 }
 
+/* Who staged another identity, or lost it, is told before a restart brings it to light. */
+static void warn_of_identity(const struct supervisor *s)
+{
+    static const char hint[] = "the identity of the start stays in use until a restart";
+    struct identity *other = NULL;
+    struct fault fault = {.text = ""};
+
+    if (identity_load(&other, s->next.identity, &fault) != 0)
+        log_event(LOG_WARN, "identity_kept", "error=\"%s\" hint=\"%s\"", fault.text, hint);
+    else if (!same_bytes(other->public, s->identity->public, sizeof other->public))
+        log_event(LOG_WARN, "identity_kept", "error=\"%s: is another one now\" hint=\"%s\"", s->next.identity,
+                  hint);
+    secret_free(other);
+    wipe_stack(); /* a loader may be forked from here */
+}
+
 /* What the next vault will go by. */
 static int load_next(struct supervisor *s, struct fault *fault)
 {
@@ -143,7 +160,13 @@ static int load_next(struct supervisor *s, struct fault *fault)
         r = privileges_check(s->file, s->next.user, fault);
     if (r == 0)
         s->next_edges_fd = authorized_snapshot_take(s->next.authorized_edges, fault);
-    return process_name_limit(fault, r != 0 ? r : s->next_edges_fd < 0 ? s->next_edges_fd : 0);
+    if (r == 0 && s->next_edges_fd < 0)
+        r = s->next_edges_fd;
+    if (r == 0)
+        r = authorized_snapshot_check_kept(s->edges_fd, s->next_edges_fd, s->next.authorized_edges, fault);
+    if (r == 0)
+        warn_of_identity(s);
+    return process_name_limit(fault, r);
 }
 
 void supervisor_reload(struct supervisor *s)
@@ -174,7 +197,7 @@ void supervisor_reload(struct supervisor *s)
 
 int supervisor_start_loader(struct supervisor *s)
 {
-    return s->order_fd >= 0 ? 0 : children_start_loader(&s->children, &s->config, &s->order_fd);
+    return s->order_fd >= 0 ? 0 : children_start_loader(&s->children, &s->config, s->identity, &s->order_fd);
 }
 
 /* WHY may be NULL. */

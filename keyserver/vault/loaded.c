@@ -4,11 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/identity.h"
 #include "common/log.h"
 #include "common/process.h"
 #include "common/secret.h"
-#include "common/unmade.h"
 #include "keyserver/lanes/lanes.h"
 #include "keyserver/rules/authorized_snapshot.h"
 #include "keyserver/vault/judge/epoch.h"
@@ -18,27 +16,29 @@
 
 /* ---- keys ---- */
 
-static int load_group_secret(uint8_t *out, const char *path, enum loaded_use use, struct fault *fault)
+/* A folder without keys is a disk that is not mounted, or the wrong folder: to serve it would take every key
+ * away from the edges, and say that all is well. */
+static int check_has_key(const struct loaded *loaded, bool again, struct fault *fault)
 {
-    int err = identity_load_secret(out, path, fault);
-    if (err != ERR_NOT_FOUND)
-        return err;
-    random_bytes(out, 32);
-    if (use == LOADED_TO_LOOK) {
-        err = unmade_check_secret(path, fault);
-        if (err == 0)
-            unmade_say(path, "the secret that all replicas share");
-        return err;
-    }
-    err = identity_save_secret(path, out, fault);
-    if (err == 0)
-        log_event(LOG_WARN, "group_secret_made",
-                  "file=%s hint=\"every replica of this key server needs a copy of it\"", path);
-    return err;
+    const char *folder = loaded->config->keys;
+    size_t skipped = keystore_skipped(loaded->keys);
+    if (keystore_count(loaded->keys) > 0)
+        return 0;
+    if (skipped > 0)
+        return fault_set(fault, ERR_CONFIG,
+                         "%s: none of its %zu key files can be used; the log says what is wrong with each",
+                         folder, skipped);
+    if (again)
+        return fault_set(
+            fault, ERR_CONFIG,
+            "%s: holds no key any more, and nothing has changed; put the keys back (is a disk not "
+            "mounted?), then reload; to take the last key away, stop the key server",
+            folder);
+    return fault_set(fault, ERR_CONFIG, "%s: " KEYSTORE_NONE, folder);
 }
 
 /* The group secret itself is needed no longer than this. */
-static int load_keys(struct loaded *loaded, const struct keystore *before, enum loaded_use use,
+static int load_keys(struct loaded *loaded, const struct keystore *before, enum group_secret_use use,
                      struct fault *fault)
 {
     const struct server_config *config = loaded->config;
@@ -46,11 +46,13 @@ static int load_keys(struct loaded *loaded, const struct keystore *before, enum 
     loaded->epoch_secret = secret_new(32);
     int err = group_secret == NULL || loaded->epoch_secret == NULL
                   ? fault_set(fault, ERR_MEMORY, "no guarded memory%s", process_limit_hint(ENOMEM))
-                  : load_group_secret(group_secret, config->group_secret, use, fault);
+                  : group_secret_load(group_secret, config, use, fault);
     if (err == 0) {
         epoch_secret(loaded->epoch_secret, group_secret, config->epoch);
         err = keystore_load(&loaded->keys, before, config->keys, group_secret, config, fault);
     }
+    if (err == 0 && use != GROUP_SECRET_TO_LOOK)
+        err = check_has_key(loaded, before != NULL, fault);
     secret_free(group_secret);
     return err;
 }
@@ -131,7 +133,7 @@ void loaded_use_lanes(const struct loaded *loaded, const struct loaded *before)
 }
 
 int loaded_make(struct loaded *out, const struct server_config *config, int edges_fd,
-                const struct loaded *before, enum loaded_use use, struct fault *fault)
+                const struct loaded *before, enum group_secret_use use, struct fault *fault)
 {
     int err;
     out->config = config;

@@ -6,6 +6,7 @@
 
 #include "keyserver/rules/authorized.h"
 #include "keyserver/rules/policy.h"
+#include "keyserver/vault/group_secret.h"
 #include "keyserver/vault/judge/rules_digest.h"
 #include "keyserver/vault/keys/keystore.h"
 
@@ -18,18 +19,13 @@ struct loaded {
     uint8_t rules[RULES_DIGEST_SIZE];
 };
 
-enum loaded_use {
-    LOADED_TO_SERVE, /* makes what is missing: the group secret */
-    LOADED_TO_LOOK,  /* makes nothing; says what a start would make */
-};
-
 /* Once in a process, before anything is loaded. NAME becomes the process's. */
 int loaded_begin(const char *name, struct fault *fault) MUST_USE;
 /* Fills the zeroed OUT by CONFIG, which stays as long as OUT does, and by the snapshot EDGES_FD of
  * authorized_edges. What did not change since BEFORE (or NULL) is shared with it, and a key file that became
  * bad since then fails it (keystore_load()). On failure OUT is cleared. */
 int loaded_make(struct loaded *out, const struct server_config *config, int edges_fd,
-                const struct loaded *before, enum loaded_use use, struct fault *fault) MUST_USE;
+                const struct loaded *before, enum group_secret_use use, struct fault *fault) MUST_USE;
 /* From here on the process computes as LOADED says, after it did as BEFORE (or NULL) says. */
 void loaded_use_lanes(const struct loaded *loaded, const struct loaded *before);
 void loaded_clear(struct loaded *loaded);

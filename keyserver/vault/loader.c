@@ -45,9 +45,9 @@ static void name_log(const struct server_config *config)
 
 /* ---- loading ---- */
 
-/* By the order FDS, after BEFORE (NULL: from nothing). NULL with the fault. */
-static struct load *load_new(const struct order_descriptors *fds, const struct load *before,
-                             struct fault *fault)
+/* By the order FDS of KIND, after BEFORE (NULL: from nothing). NULL with the fault. */
+static struct load *load_new(enum order_kind kind, const struct order_descriptors *fds,
+                             const struct load *before, struct fault *fault)
 {
     struct load *load = calloc(1, sizeof *load);
     int err = load == NULL ? fault_set(fault, ERR_MEMORY, "the keys: %s", err_string(ERR_MEMORY))
@@ -55,7 +55,7 @@ static struct load *load_new(const struct order_descriptors *fds, const struct l
     if (err == 0) {
         name_log(&load->config);
         err = loaded_make(&load->loaded, &load->config, fds->edges, before != NULL ? &before->loaded : NULL,
-                          LOADED_TO_SERVE, fault);
+                          kind == ORDER_START ? GROUP_SECRET_AT_START : GROUP_SECRET_LATER, fault);
     }
     if (err == 0)
         return load;
@@ -73,7 +73,7 @@ static struct load *load_for(struct loader *loader, enum order_kind kind, const 
     if (kind == ORDER_RESTART && loader->served != NULL)
         return loader->served;
     load_free(loader->next);
-    loader->next = load_new(fds, kind == ORDER_RELOAD ? loader->served : NULL, fault);
+    loader->next = load_new(kind, fds, kind == ORDER_RELOAD ? loader->served : NULL, fault);
     if (kind == ORDER_RELOAD || loader->next == NULL)
         return loader->next;
     load_free(loader->served); /* there is no other vault that it could be needed for */

@@ -42,7 +42,7 @@ enum purpose {
 
 /* Everything that is read from files once, and judged by. */
 static int vault_load(struct vault *vault, const struct server_config *config, int edges_fd,
-                      enum loaded_use use, struct fault *fault)
+                      enum group_secret_use use, struct fault *fault)
 {
     int err = loaded_begin("keyless-vault", fault);
     return err != 0 ? err : loaded_make(&vault->loaded, config, edges_fd, NULL, use, fault);
@@ -255,7 +255,7 @@ int vault_run(const struct server_config *config, const struct vault_descriptors
     struct vault vault = {.wall.fd = -1};
     struct fault fault = {0};
     name_log(config);
-    int err = vault_load(&vault, config, fds->edges, LOADED_TO_SERVE, &fault);
+    int err = vault_load(&vault, config, fds->edges, GROUP_SECRET_AT_START, &fault);
     close(fds->edges);
     return live(&vault, fds, err, &fault);
 }
@@ -281,10 +281,7 @@ static int report(const struct vault *vault, const struct server_config *config,
                  "keyless-server: %s: %zu of %zu key files cannot be used; see the lines above\n",
                  config->keys, skipped, keys + skipped);
     else if (keys == 0)
-        snprintf(text, sizeof text,
-                 "keyless-server: %s: holds no key; put private keys there as NAME.key or NAME.pem, "
-                 "mode 0400\n",
-                 config->keys);
+        snprintf(text, sizeof text, "keyless-server: %s: " KEYSTORE_NONE "\n", config->keys);
     else
         snprintf(text, sizeof text, "%s is good: %zu edges, %zu keys, rules %.16s\n", file,
                  authorized_count(vault->loaded.edges), keys,
@@ -302,7 +299,7 @@ int vault_try(const struct server_config *config, const char *file)
     struct vault vault = {.wall.fd = -1};
     struct fault fault = {0};
     int edges_fd = authorized_snapshot_take(config->authorized_edges, &fault);
-    int err = edges_fd < 0 ? edges_fd : vault_load(&vault, config, edges_fd, LOADED_TO_LOOK, &fault);
+    int err = edges_fd < 0 ? edges_fd : vault_load(&vault, config, edges_fd, GROUP_SECRET_TO_LOOK, &fault);
     if (err == 0)
         err = vault_open(&vault, TO_TRY, &fault);
     if (edges_fd >= 0)
@@ -320,7 +317,7 @@ int vault_explain(const struct server_config *config, const struct question *que
     struct vault vault = {.wall.fd = -1};
     struct fault fault = {0};
     int edges_fd = authorized_snapshot_take(config->authorized_edges, &fault);
-    int err = edges_fd < 0 ? edges_fd : vault_load(&vault, config, edges_fd, LOADED_TO_LOOK, &fault);
+    int err = edges_fd < 0 ? edges_fd : vault_load(&vault, config, edges_fd, GROUP_SECRET_TO_LOOK, &fault);
     if (err == 0)
         err = vault_prepare(&vault, &fault);
     if (err == 0)

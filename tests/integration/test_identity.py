@@ -1,4 +1,5 @@
 """Who may connect and who may use which key: refused edges look the same from outside and are told apart in the right log."""
+import base64
 import os
 import re
 import resource
@@ -11,9 +12,11 @@ import time
 import pytest
 
 import clients
+import keysearch
 import tls12
 from daemon import program, wait_until
 from fleet import Identity, keyless, write
+from pki import key_id
 from relay import Relay
 
 RSA = ["-tls1_2", "-cipher", "AES128-GCM-SHA256"]
@@ -227,3 +230,33 @@ def test_a_key_server_whose_edge_has_its_own_key_says_so_when_it_is_tested_start
     server.send_signal(signal.SIGHUP)
     assert line in server.wait_log(r"event=edges_kept\b", mark)
     assert b"from the origin" in clients.fetch(edge, "rsa.test", clients.context(pki.ca))
+
+
+@pytest.mark.parametrize("file", ["lost", "replaced"])
+def test_a_net_process_that_comes_back_has_the_identity_of_the_start(site, pki, file):
+    """The edges know the key server by it, and no other process but the supervisor and this one has it."""
+    server = site.start_server([pki.p256[0]])
+    with open(server.identity.path) as handle:
+        secret = base64.b64decode(handle.read())
+    ask = lambda: tls12.Asker(program("tests/peer_ask"), server, site.edge_identity, site.psk_path)  # noqa: E731
+    os.rename(server.identity.path, server.identity.path + ".away")
+    if file == "replaced":
+        write(server.identity.path, keyless("genkey").stdout, 0o400)
+    since = server.mark()
+    server.send_signal(signal.SIGHUP)
+    line = server.wait_log("event=identity_kept", since)
+    assert ("is another one now" if file == "replaced" else "no such file") in line and "until a restart" in line, line
+    server.wait_log("event=reloaded", since)
+    since = server.mark()
+    os.kill(server.children()["keyless-net"], signal.SIGKILL)
+    server.wait_log("event=vault_ready cause=restart", since)
+    asker = ask()
+    try:
+        assert asker.ask("sign_tls13", key_id(pki.p256[1]), "0403", "11" * 32)[0] == "ok"
+    finally:
+        asker.close()
+    holders = {"keyless-net": {"identity"}, "keyless-loader": set(), "keyless-vault": set()}
+    try:
+        assert {name: keysearch.in_process(server.children()[name], {"identity": [secret]}) for name in holders} == holders
+    except PermissionError:
+        pytest.skip("needs root (or CAP_SYS_PTRACE) to read another process's memory")

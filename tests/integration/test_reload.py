@@ -197,12 +197,53 @@ def test_keys_that_are_taken_out_are_gone_from_memory_to_the_last_piece(yard, fu
     assert not left, "while they are served:\n" + "\n".join(left)
     for kind in FORMS:
         os.remove(os.path.join(keys, kind + ".key"))
-    left = keysearch.pieces_in_process(yard.next_vault(r"event=reloaded .*keys=0"), full_yard)
+    stays = yard.pki.authority.issue("stays", "p256", ["stays.test"])[0]
+    yard.site.add_key(keys, stays)
+    left = keysearch.pieces_in_process(yard.next_vault(r"event=reloaded .*removed=6 keys=1"), full_yard)
     assert not left, "in the vault:\n" + "\n".join(left)
     loader = server.children()["keyless-loader"]
     wait_until(lambda: not keysearch.in_process(loader, numbers), "the loader to let go of the old keys")
     left = keysearch.pieces_in_process(loader, full_yard)
     assert not left, "in the loader:\n" + "\n".join(left)
+
+
+PLAIN = "ops=sign_tls12,sign_tls13,rsa_premaster"
+
+
+@pytest.mark.parametrize("again", ["reload", "reload without the loader", "start"])
+def test_a_group_secret_that_is_lost_is_not_made_anew(yard, again):
+    """Another one would answer a ciphertext with a bad padding differently from before, and a good one as before."""
+    server, pki = yard.server, yard.pki
+    yard.write(yard.first(PLAIN) + yard.other())
+    yard.reload()
+    bad = "42" * 256  # whatever comes out of it has no padding
+    answer = yard.asker().premaster(key_id(pki.rsa[1]), bad)
+    assert answer[0] == "ok"
+    path = os.path.join(server.folder, "group.secret")
+    os.rename(path, path + ".away")
+    if again == "start":
+        server.stop()
+        yard.site.daemons.remove(server)
+        done = subprocess.run([program("keyless-server"), "-c", server.config], capture_output=True, text=True, timeout=60 * SLOW)
+        assert done.returncode == 2 and re.search(r"group\.secret: no such file; it is made at the first start only, .*audit/\S+ is there",
+                                                  done.stderr), done.stderr
+        done = subprocess.run([program("keyless-server"), "-t", "-c", server.config], capture_output=True, text=True, timeout=60 * SLOW)
+        assert done.returncode == 2 and "a start makes" not in done.stdout and "group.secret: no such file" in done.stderr, done
+    else:
+        since = server.mark()
+        if again != "reload":
+            os.kill(server.children()["keyless-loader"], signal.SIGKILL)
+            server.wait_log(r"event=child_started role=loader", since)
+        line, _, _ = yard.reload(r"event=reload_failed")
+        assert "group.secret: no such file, and none is made while the key server runs; put the copy " in line, line
+        assert yard.asker().premaster(key_id(pki.rsa[1]), bad) == answer
+    assert not os.path.exists(path)
+    os.rename(path + ".away", path)
+    if again == "start":
+        yard.server = yard.site.restart_server(server.folder, server.identity, server.config)
+    else:
+        yard.reload(r"event=reloaded")
+    assert yard.asker().premaster(key_id(pki.rsa[1]), bad) == answer
 
 
 def test_a_reload_reads_only_the_key_files_that_have_changed(yard):
@@ -301,3 +342,59 @@ def test_an_edge_that_leaves_before_its_answers_is_logged_as_one_that_left(yard)
     assert yard.asker().line("leave").startswith("closed")
     line = yard.server.wait_log("event=edge_disconnected edge=first .*", since)
     assert "reason=closed requests=1 " in line, line
+
+
+def test_a_folder_of_keys_that_is_empty_takes_no_key_away(yard):
+    """As one looks whose disk is not mounted."""
+    server, pki = yard.server, yard.pki
+    keys, asker = os.path.join(server.folder, "keys"), yard.asker()
+    os.rename(keys, keys + ".away")
+    os.mkdir(keys, 0o700)
+    line, _, _ = yard.reload(r"event=reload_failed")
+    assert re.search(r"/keys: holds no key any more, and nothing has changed; put the keys back .*to take the last key away, stop the key server", line), line
+    assert asker.ask("sign_tls13", key_id(pki.p256[1]), P256, HASH)[0] == "ok"
+    os.rmdir(keys)
+    os.rename(keys + ".away", keys)
+    yard.reload(r"event=reloaded")
+    os.remove(os.path.join(keys, "rsa.key"))  # one of two is meant
+    yard.reload(r"event=reloaded .*removed=1 keys=1")
+
+
+@pytest.mark.parametrize("left, said", [("nothing", r"keys: holds no key; put private keys there"),
+                                        ("a bad file", r"keys: (none of its 1 key files can be used|1 of 1 key files cannot be used)")])
+def test_a_start_without_any_key_is_refused_as_its_trial_is(yard, left, said):
+    server, keys = yard.server, os.path.join(yard.server.folder, "keys")
+    server.stop()
+    yard.site.daemons.remove(server)
+    for name in os.listdir(keys):
+        os.remove(os.path.join(keys, name))
+    if left != "nothing":
+        write(os.path.join(keys, "new.key"), "nonsense\n", 0o400)
+    for option in ["-t"], []:
+        done = subprocess.run([program("keyless-server"), *option, "-c", server.config], capture_output=True, text=True, timeout=60 * SLOW)
+        assert done.returncode == 2 and re.search(said, done.stderr), (option, done.stderr)
+
+
+@pytest.mark.parametrize("text", ["", "\ufeff \n\n"])
+def test_a_list_of_edges_that_is_emptied_lets_nobody_go(yard, text):
+    """But a start takes it: the lines come with the first edges."""
+    asker, key, server = yard.asker(), key_id(yard.pki.p256[1]), yard.server
+    since = server.mark()
+    os.kill(server.children()["keyless-loader"], signal.SIGKILL)  # whoever reads keys knows nothing of before
+    server.wait_log(r"event=child_started role=loader", since)
+    yard.write(text)
+    line, _, _ = yard.reload(r"event=reload_failed")
+    assert re.search(r"authorized_edges: is empty, and nothing has changed; put its lines back, then reload; to let every edge go, "
+                     r"leave a comment in it, like: # nobody", line), line
+    assert asker.ask("sign_tls13", key, P256, HASH)[0] == "ok"
+    server.stop()
+    yard.site.daemons.remove(server)
+    yard.server = yard.site.restart_server(server.folder, server.identity, server.config)
+    yard.server.wait_log("event=ready")
+    yard.reload(r"event=reloaded")  # it was empty before
+
+
+def test_a_list_of_edges_that_says_nobody_lets_everybody_go(yard):
+    yard.asker()
+    yard.write("".join("#" + line for line in (yard.first() + yard.other()).splitlines(True)))
+    yard.reload(r"event=edges_loaded before=2 now=0")

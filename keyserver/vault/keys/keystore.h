@@ -17,6 +17,9 @@
 
 #define KEY_NAME_MAX 128
 
+/* What is said of a folder without any. */
+#define KEYSTORE_NONE "holds no key; put private keys there as NAME.key or NAME.pem, mode 0400"
+
 struct key {
     char name[KEY_NAME_MAX]; /* path of its file beneath the folder, no extension */
     uint8_t id[KEY_ID_SIZE]; /* SHA-256 of the DER SubjectPublicKeyInfo */

@@ -153,6 +153,13 @@ static void contradictions_name_the_file(void **state)
     assert_fault("listen = {}", ": listen is empty; write for instance: listen = {\"*:2407\"}");
     assert_fault("admin = \"\"", ": admin is empty; to have none write: admin = \"off\"");
     assert_fault("user = \"\"", ": user is empty");
+    assert_fault("group_secret = “group.secret”",
+                 ": group_secret: '“group.secret”' begins with a typographic quotation mark");
+    assert_fault("listen = {„127.0.0.1:2407“}", ": listen: '„127.0.0.1:2407“' begins with a typographic");
+    assert_fault("keys = ‘keys’", ": keys: '‘keys’' begins with a typographic quotation mark");
+    assert_fault("identity = \xc2\xa0"
+                 "identity.key",
+                 "begins with a typographic quotation mark or blank");
     assert_fault("group_secret = identity.key", ": group_secret and identity are one file, ");
     assert_fault("audit { key = identity.key }", ": key of audit { } and identity are one file, ");
     assert_fault("audit { key = s }\ngroup_secret = s", ": key of audit { } and group_secret are one file, ");

@@ -125,7 +125,12 @@ static inline int set_up(void **state)
     f->pid = fork();
     assert_true(f->pid >= 0);
     if (f->pid == 0) {
+        struct identity *identity = NULL;
+        struct fault fault;
+        if (identity_load(&identity, f->config.identity, &fault) != 0)
+            _exit(99);
         const struct net_descriptors given = {.control = control[1],
+                                              .identity = identity,
                                               .edges = take_snapshot(f),
                                               .admin = admin,
                                               .listeners = &listener,

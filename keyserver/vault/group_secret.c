@@ -1,0 +1,52 @@
+#include "keyserver/vault/group_secret.h"
+
+#include "common/identity.h"
+#include "common/log.h"
+#include "common/secret.h"
+#include "common/shell.h"
+#include "common/unmade.h"
+#include "keyserver/vault/audit/audit_traces.h"
+
+#define COPY_HINT                                                                                            \
+    "put the copy of another key server of the group or of a backup there; where there is none left, make "  \
+    "a new one with: keyless genkey > "
+
+static int make(uint8_t out[static 32], const char *path, struct fault *fault)
+{
+    random_bytes(out, 32);
+    int err = identity_save_secret(path, out, fault);
+    if (err == 0)
+        log_event(LOG_WARN, "group_secret_made",
+                  "file=%s hint=\"every replica of this key server needs a copy of it\"", path);
+    return err;
+}
+
+/* What follows from it is not used by who only looks, so any bytes will do. */
+static int pretend(uint8_t out[static 32], const char *path, struct fault *fault)
+{
+    random_bytes(out, 32);
+    int err = unmade_check_secret(path, fault);
+    if (err == 0)
+        unmade_say(path, "the secret that all replicas share");
+    return err;
+}
+
+int group_secret_load(uint8_t out[static 32], const struct server_config *config, enum group_secret_use use,
+                      struct fault *fault)
+{
+    const char *path = config->group_secret;
+    char trace[PATH_MAX];
+    int err = identity_load_secret(out, path, fault);
+    if (err != ERR_NOT_FOUND)
+        return err;
+    if (use == GROUP_SECRET_LATER)
+        return fault_set(fault, ERR_CONFIG,
+                         "%s: no such file, and none is made while the key server runs; " COPY_HINT "%s",
+                         path, SHELL_WORD(path));
+    if (audit_traces_find(&config->audit, trace))
+        return fault_set(fault, ERR_CONFIG,
+                         "%s: no such file; it is made at the first start only, and this key server has run "
+                         "before (%s is there); " COPY_HINT "%s",
+                         path, trace, SHELL_WORD(path));
+    return use == GROUP_SECRET_TO_LOOK ? pretend(out, path, fault) : make(out, path, fault);
+}
