@@ -1,5 +1,7 @@
 #include "keyserver/vault/group_secret.h"
 
+#include <string.h>
+
 #include "common/identity.h"
 #include "common/log.h"
 #include "common/secret.h"
