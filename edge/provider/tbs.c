@@ -3,26 +3,12 @@
 #include <string.h>
 
 #include "common/bytes.h"
+#include "proto/ecdh_params.h"
 
 /* RFC 8446, 4.4.3: 64 spaces, the context string with its final zero, the transcript hash. */
 #define TLS13_PAD      64
 #define TLS13_CONTEXT  "TLS 1.3, server CertificateVerify"
-#define NAMED_CURVE    3    /* ECCurveType, RFC 8422, 5.4 */
-#define UNCOMPRESSED   0x04 /* first byte of a point */
 #define RANDOMS_LENGTH (2 * TLS_RANDOM_SIZE)
-
-/* The groups of an ephemeral key that may be signed, with the exact length of their public value. */
-static const struct group {
-    uint16_t id;
-    uint8_t length;
-    bool point; /* an uncompressed point, not a bare coordinate */
-} groups[] = {
-    {23, 65, true},  /* secp256r1 */
-    {24, 97, true},  /* secp384r1 */
-    {25, 133, true}, /* secp521r1 */
-    {29, 32, false}, /* x25519 */
-    {30, 56, false}, /* x448 */
-};
 
 static int parse_tls13(struct operation *out, const struct scheme_info *scheme, struct reader *r)
 {
@@ -39,31 +25,15 @@ static int parse_tls13(struct operation *out, const struct scheme_info *scheme, 
     return 0;
 }
 
-/* ServerECDHParams: curve type, named curve, length of the public value, the value, and nothing else. */
-static bool params_valid(const uint8_t *params, size_t length)
-{
-    struct reader r;
-    reader_init(&r, params, length);
-    uint8_t type = reader_u8(&r);
-    uint16_t id = reader_u16(&r);
-    uint8_t value_length = reader_u8(&r);
-    const uint8_t *value = reader_bytes(&r, value_length);
-    if (!reader_done(&r) || type != NAMED_CURVE)
-        return false;
-    for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++)
-        if (groups[i].id == id)
-            return value_length == groups[i].length && (!groups[i].point || value[0] == UNCOMPRESSED);
-    return false;
-}
-
 static int parse_tls12(struct operation *out, const struct scheme_info *scheme, const uint8_t *tbs,
                        size_t length)
 {
     if (length <= RANDOMS_LENGTH || length > RANDOMS_LENGTH + KEY_EXCHANGE_PARAMS_MAX)
         return ERR_FORMAT;
+    struct ecdh_params parsed;
     const uint8_t *params = tbs + RANDOMS_LENGTH;
     size_t params_length = length - RANDOMS_LENGTH;
-    if (!params_valid(params, params_length))
+    if (ecdh_params_parse(&parsed, params, params_length) != 0)
         return ERR_FORMAT;
     out->kind = OP_SIGN_TLS12;
     out->u.sign_tls12.scheme = scheme->scheme;
@@ -81,8 +51,9 @@ int tbs_parse(struct operation *out, uint16_t scheme, const uint8_t *tbs, size_t
     const struct scheme_info *info = scheme_find(scheme);
     if (info == NULL || length < TLS13_PAD + 1)
         return ERR_FORMAT;
-    /* The two forms cannot be mistaken for each other: after 64 bytes one has 'T', the other NAMED_CURVE. */
-    if (tbs[TLS13_PAD] == NAMED_CURVE)
+    /* The two forms cannot be mistaken for each other: after 64 bytes one has 'T', the other
+     * ECDH_NAMED_CURVE. */
+    if (tbs[TLS13_PAD] == ECDH_NAMED_CURVE)
         return parse_tls12(out, info, tbs, length);
     if (memcmp(tbs, pad, TLS13_PAD) != 0)
         return ERR_FORMAT;

@@ -5,8 +5,7 @@
 #include "common/bytes.h"
 #include "keyserver/vault/judge/curve.h"
 #include "proto/ciphertext.h"
-
-#define NAMED_CURVE 3 /* ECCurveType (RFC 8422, 5.4) */
+#include "proto/ecdh_params.h"
 
 int gate_start(void)
 {
@@ -54,16 +53,11 @@ static enum wall_refusal pass_tls13(const struct operation *operation, const str
     return REFUSAL_NONE;
 }
 
-/* ServerECDHParams and nothing else (RFC 8422, 5.4). */
-static bool params_good(const uint8_t *params, size_t params_length)
+static bool params_good(const uint8_t *bytes, size_t length)
 {
-    struct reader r;
-    reader_init(&r, params, params_length);
-    uint8_t type = reader_u8(&r);
-    uint16_t curve = reader_u16(&r);
-    uint8_t length = reader_u8(&r);
-    const uint8_t *point = reader_bytes(&r, length);
-    return reader_done(&r) && type == NAMED_CURVE && length > 0 && curve_has_point(curve, point, length);
+    struct ecdh_params params;
+    return ecdh_params_parse(&params, bytes, length) == 0 &&
+           curve_has_point(params.group, params.public, params.length);
 }
 
 static enum wall_refusal pass_tls12(const struct operation *operation, const struct key *key,
