@@ -149,8 +149,8 @@ static int run_without_service(const struct command *command, struct server_conf
     } else {
         config->log_level = LOG_WARN; /* only what is wrong */
         log_init("keyless-server", LOG_WARN, (enum log_format)config->log_format);
-        status = command->action == TEST ? trial_run(config, command->file)
-                                         : trial_explain(config, &command->question);
+        status = command->action == TEST ? dry_run(config, command->file)
+                                         : dry_run_explain(config, &command->question);
     }
     server_config_clear(config);
     return process_finish_output("keyless-server", status);

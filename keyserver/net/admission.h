@@ -15,7 +15,7 @@ struct admission {
 /* For channel_listener_start(), with a `struct admission` as its user. */
 extern const struct channel_listener_handlers admission_handlers;
 
-/* What one edge is worth, from the configuration. */
+/* The limits of one edge's channels, from the configuration. */
 void admission_settings(struct channel_listener_settings *out, const struct server_config *config);
 
 #endif

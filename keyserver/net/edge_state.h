@@ -39,7 +39,7 @@ struct edge_state *edge_states_open(struct edge_states *edge_states, const struc
 /* The state of the edge with static key KEY, or NULL. */
 struct edge_state *edge_states_find(struct edge_states *edge_states,
                                     const uint8_t key[static IDENTITY_KEY_SIZE]);
-/* Forgets ACCOUNT if it has no channel left. */
+/* Forgets EDGE_STATE if it has no channel left. */
 void edge_states_close(struct edge_states *edge_states, struct edge_state *edge_state);
 size_t edge_states_count(const struct edge_states *edge_states);
 

@@ -49,7 +49,7 @@ struct peer {
     char software[MSG_SOFTWARE_MAX]; /* from its hello, made safe for logs */
 };
 
-/* A peer of ACCOUNT for a channel that has just opened. NULL without memory. */
+/* A peer of EDGE_STATE for a channel that has just opened. NULL without memory. */
 struct peer *peer_new(struct channel *channel, struct edge_state *edge_state, uint32_t in_flight_max,
                       struct net_counters *counters, const struct peer_handlers *handlers, void *user);
 /* Says in the log that its channel ended, for the reason WHY of channel_handlers.on_close. */

@@ -29,7 +29,7 @@ void registry_leave(struct registry *registry, struct peer *peer);
 /* PEER was given something to send. The channel of its edge that reads least, when all of them together leave
  * more than `unsent_max` unread: the caller's to close; else NULL. */
 struct peer *registry_find_slowest(struct registry *registry, struct peer *peer);
-/* How much ACCOUNT leaves unread now, in bytes. */
+/* How much EDGE_STATE leaves unread now, in bytes. */
 size_t registry_unsent(struct edge_state *edge_state);
 /* A stable word why PEER may not stay when EDGES takes the place of BEFORE (gone, another pre-shared key,
  * not from this address any more); NULL when it may. */

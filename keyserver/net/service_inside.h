@@ -43,7 +43,7 @@ int service_submit(struct service *service, struct request *request, const struc
 void service_want_list(struct service *service, struct peer *peer);
 /* Asks the vault for the lists whose turn has come. */
 void service_begin_lists(struct service *service);
-/* ACCOUNT goes. */
+/* EDGE_STATE goes. */
 void service_drop_edge_state(struct service *service, struct edge_state *edge_state);
 
 /* Answers REQUEST with STATUS and forgets it; WANTED_NO_MORE tells the vault so. */

@@ -48,7 +48,7 @@ static int await(pid_t pid, const char *what)
     return 1;
 }
 
-int trial_run(const struct server_config *config, const char *file)
+int dry_run(const struct server_config *config, const char *file)
 {
     struct fault fault = {.text = ""};
 
@@ -62,7 +62,7 @@ int trial_run(const struct server_config *config, const char *file)
     return await(pid, "tries the keys");
 }
 
-int trial_explain(const struct server_config *config, const struct question *question)
+int dry_run_explain(const struct server_config *config, const struct question *question)
 {
     struct fault fault = {.text = ""};
 

@@ -403,7 +403,7 @@ static int trial(const struct fixture *f)
 
     if (server_config_load(&config, f->file, &fault) != 0)
         return 2;
-    int status = trial_run(&config, f->file);
+    int status = dry_run(&config, f->file);
     server_config_clear(&config);
     return status;
 }
