@@ -1,6 +1,6 @@
-/* Access control lists of files (acl(5)). A file that has one shows the list's mask where the rights of its
- * group are otherwise: with a right for one user, mode 0400 reads as 0440. So does systemd give a unit's
- * credentials to the unit's user. Linux only. */
+/* Access control lists of files (acl(5)). In the mode of a file that has one, the group bits are the list's
+ * mask: with a right for one user, mode 0400 reads as 0440. systemd gives a unit's user access to credentials
+ * this way. Linux only. */
 #ifndef COMMON_ACL_H
 #define COMMON_ACL_H
 

@@ -1,6 +1,6 @@
 /* Addresses as people write them: "127.0.0.1:2407", "[::1]:2407", "*:443", "localhost:80",
- * "unix:/run/x.sock", and networks "10.0.0.0/8". Knows sockets, does no I/O but name resolution and what its
- * names say. */
+ * "unix:/run/x.sock", and networks "10.0.0.0/8". Opens listening sockets and resolves names; does no other
+ * I/O. */
 #ifndef COMMON_ADDRESS_H
 #define COMMON_ADDRESS_H
 

@@ -58,7 +58,8 @@ struct channel *channel_connect(uv_loop_t *loop, const struct address *to, const
  * this loop turn. ERR_BUSY when unsent_max is reached (nothing was queued), ERR_CLOSED when the channel is
  * not open, ERR_LENGTH, ERR_MEMORY. */
 int channel_send(struct channel *channel, const void *bytes, size_t length) MUST_USE;
-/* Writes what was sent so far now, not at the end of this loop turn: for who knows that nothing follows. */
+/* Writes what was sent so far at once, not at the end of this loop turn: for a caller that knows that nothing
+ * follows. */
 void channel_flush(struct channel *channel);
 size_t channel_unsent(const struct channel *channel); /* bytes not yet taken by the kernel */
 /* Explicit close: what was sent before leaves first (for at most a second), then the close message;
@@ -73,14 +74,14 @@ const uint8_t *channel_peer_key(const struct channel *channel);
 const struct address *channel_address(const struct channel *channel); /* of the peer */
 /* Round trip of the last answered ping in nanoseconds; 0 before the first. */
 uint64_t channel_rtt_ns(const struct channel *channel);
-/* Pings at once, unless a ping waits for a sign of life already or the channel is not open. */
+/* Pings at once, unless a ping already waits for an answer or the channel is not open. */
 void channel_probe(struct channel *channel);
-/* When the ping left since which nothing at all has come from the peer, of clock_ns(); 0 = there is none. */
+/* When the oldest ping left since which nothing has come from the peer, of clock_ns(); 0 = there is none. */
 uint64_t channel_asked_ns(const struct channel *channel);
 /* When the last whole message came, of clock_ns(), to the millisecond; 0 before the first. */
 uint64_t channel_heard_ns(const struct channel *channel);
 void channel_set_user(struct channel *channel, void *user);
-/* From now on what CHANNEL makes this process do counts to SHARE, its handshake included; borrowed, outlives
+/* From now on the work that CHANNEL causes is charged to SHARE, its handshake included; borrowed, outlives
  * the channel. In on_open of the accepting side; without `turns` of its listener nothing is counted. */
 void channel_set_share(struct channel *channel, struct share *share);
 
@@ -94,7 +95,8 @@ struct channel_verdict {
     void *user; /* becomes the channel's user */
 };
 
-/* Why a stranger was dropped; for the owner's log and counters only, nothing of it reaches the stranger. */
+/* Why an unauthenticated connection was dropped. For the owner's log and counters only; the peer is told
+ * nothing. */
 enum channel_drop {
     DROP_BUDGET,    /* too many handshakes from this address */
     DROP_HALF_OPEN, /* made room for a newer one (half_open.h), or no memory for one more */
@@ -115,8 +117,8 @@ struct channel_listener_handlers {
                      struct channel_verdict *verdict, void *user);
     /* A connection was dropped before it was authenticated. KEY is NULL when not known. */
     void (*on_drop)(enum channel_drop why, const uint8_t *key, const struct address *from, void *user);
-    /* Nobody is accepted for want of descriptors or of the kernel's memory, ERROR of errno, until there are
-     * some again; once until that has not been so for a while (episode.h). May be NULL. */
+    /* No connection is accepted because descriptors or kernel memory are short (ERROR of errno). Called once
+     * an episode (episode.h). May be NULL. */
     void (*on_exhausted)(int error, void *user);
     struct channel_handlers channel; /* of each accepted channel; `user` is the verdict's */
 };
@@ -136,10 +138,10 @@ void channel_listener_settings_default(struct channel_listener_settings *setting
 int channel_listener_start(struct channel_listener **out, uv_loop_t *loop, int fd,
                            const struct identity *self, const struct channel_listener_settings *settings,
                            const struct channel_listener_handlers *handlers, void *user) MUST_USE;
-/* Drops every connection that is not authenticated yet, without on_drop: what its lookup was told holds no
- * more. Open channels stay, and new connections are welcome. */
+/* Drops every connection that is not authenticated yet, without on_drop: what its lookup was told no longer
+ * holds. Open channels stay, and new connections are accepted. */
 void channel_listener_drop(struct channel_listener *listener);
-/* While PAUSED nobody is accepted: who comes waits in the kernel's queue and goes on where it was afterwards.
+/* While PAUSED no connection is accepted: new ones wait in the kernel's queue.
  * Half-open and open channels stay. */
 void channel_listener_pause(struct channel_listener *listener, bool paused);
 /* Stops accepting; half-open connections are dropped without on_drop, open channels stay. No callback of the

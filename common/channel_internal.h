@@ -1,6 +1,6 @@
 /* The inside of a channel, shared by the files that make it: channel.c (life), channel_handshake.c (until it
  * is open), channel_transport.c (kinds of messages once it is), channel_io.c (bytes in and out),
- * channel_turns.c (who reads when) and channel_listener.c (accepting). Not for anybody else. Loop thread
+ * channel_turns.c (who reads when) and channel_listener.c (accepting). No other file includes it. Loop thread
  * only. */
 #ifndef COMMON_CHANNEL_INTERNAL_H
 #define COMMON_CHANNEL_INTERNAL_H
@@ -73,7 +73,7 @@ struct channel {
     uint64_t received_ms;   /* loop time of the last whole message, or of the handshake's end */
     uint64_t bare_since_ms; /* loop time at which this second's frames without data began to be counted */
     unsigned bare;          /* so many more of them than of others since */
-    bool paused;            /* without `turns`: has been read as much as one turn of the loop has for it */
+    bool paused;            /* without `turns`: its share of this loop turn is used up */
     bool overdue;           /* past the idle timeout; ends unless something comes soon: on_timer() */
 
     uint8_t ping[CHANNEL_PING_SIZE]; /* body of the ping that is out */
@@ -139,7 +139,7 @@ void channel_io_flush_later(struct channel *c);
 /* Writes what it can right now, without waiting; what is left is lost. */
 void channel_io_flush_last(struct channel *c);
 size_t channel_io_unsent(const struct channel *c);
-/* C waited for its turn, which has come: reads as much as its party has left. */
+/* C's turn has come: reads as much as its party's share permits. */
 void channel_io_take_turn(struct channel *c);
 /* Reads away what a socket holds (up to a bound), so that closing it sends FIN and not RST. */
 void channel_io_drain(int fd);

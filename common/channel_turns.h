@@ -1,8 +1,8 @@
 /* Turns: what the channels of one loop may read in one turn of it, by party and not by channel.
  *
- * All channels of a party together get one share of a turn (shares.h). Whoever is not authenticated yet
- * belongs to one common party, the strangers; from then on the owner says whose a channel is
- * (channel_set_share). Loop thread only. */
+ * All channels of a party together get one share of a turn (shares.h). Connections that are not authenticated
+ * yet form one common party; afterwards the owner assigns a channel to its party (channel_set_share). Loop
+ * thread only. */
 #ifndef COMMON_CHANNEL_TURNS_H
 #define COMMON_CHANNEL_TURNS_H
 

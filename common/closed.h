@@ -12,8 +12,8 @@
  * every secret file is read by one rule; the configuration sets it before any is. Any thread. */
 enum closed_readers { CLOSED_OWNER, CLOSED_GROUP };
 void closed_set_readers(enum closed_readers readers);
-/* Secret files may be those of ACCOUNT, too, from now on: of whom this process becomes, when it is root. What
- * that account has made, where it was started as such, root can use. Any thread. */
+/* Secret files may be those of ACCOUNT, too, from now on: of whom this process becomes, when it is root. So a
+ * start as root can use files that a start as ACCOUNT has made. Any thread. */
 void closed_set_account(uid_t account);
 
 /* ERR_CONFIG with a fault that names PATH, and its hint, unless FD, which is PATH's, is a regular file of
@@ -21,7 +21,7 @@ void closed_set_account(uid_t account);
 int closed_check_file(int fd, const char *path, struct fault *fault) MUST_USE;
 /* ERR_CONFIG with a fault that names FOLDER, and its hint, when others can replace what is in it: of a folder
  * with the sticky bit they cannot, nor of one that is mounted read-only; a group may where secret files are
- * its own. One that cannot be looked at is for whoever opens it to complain of. */
+ * its own. A folder that cannot be looked at is no error here: opening the file reports it. */
 int closed_check_folder(const char *folder, struct fault *fault) MUST_USE;
 /* The same of the folder in which PATH is, and, when PATH is a link, of that in which the file is. */
 int closed_check_place(const char *path, struct fault *fault) MUST_USE;

@@ -1,4 +1,5 @@
-/* One option of a configuration file before the file is parsed: in what form to say that it cannot be.
+/* Reads one option of a configuration file that is not parsed yet, such as the log format in which a parse
+ * error is reported.
  *
  * Finds lines NAME = WORD that begin in a line of their own, the last one counts. Sees neither included files
  * nor what stands in a line behind something else. Start-up only. */

@@ -1,5 +1,5 @@
-/* The text of a configuration file before libconfuse sees it: what that library would swallow silently is
- * found here, with its line.
+/* The text of a configuration file before libconfuse sees it: finds, with its line, what that library would
+ * accept silently.
  *
  * Not the grammar: names, sections and values are judged later. Pure; start-up only. */
 #ifndef COMMON_CONFIG_TEXT_H

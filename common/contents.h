@@ -1,5 +1,5 @@
 /* What a file of keys or certificates holds, told from its bytes: PEM by its labels, DER by its outermost
- * elements. Parses no key and keeps nothing. Not a judge: whoever asks decides whether that belongs there.
+ * elements. Parses no key and keeps nothing. Decides nothing: the caller knows what belongs there.
  * Pure; any thread. */
 #ifndef COMMON_CONTENTS_H
 #define COMMON_CONTENTS_H

@@ -1,4 +1,4 @@
-/* Whether a process may have as many descriptors as its configuration lets it want. Linux only. */
+/* Whether the limit of open files permits what the configuration asks for. Linux only. */
 #ifndef COMMON_DESCRIPTORS_H
 #define COMMON_DESCRIPTORS_H
 

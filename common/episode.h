@@ -1,4 +1,4 @@
-/* Episodes: what happens again and again is told once, until it has stayed away for a while. Pure; one
+/* Episodes: a condition that recurs is reported once, until it has been absent for a while. Pure; one
  * thread. */
 #ifndef COMMON_EPISODE_H
 #define COMMON_EPISODE_H
@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define EPISODE_CALM_MS 10000 /* what stays away for so long is over */
+#define EPISODE_CALM_MS 10000 /* an episode is over after so long without an occurrence */
 
 /* Zero-initialised: nothing has happened. */
 struct episode {
@@ -14,7 +14,8 @@ struct episode {
     bool begun;
 };
 
-/* It happens at NOW_MS, of a clock that never goes back: true when an episode begins, which is to be told. */
+/* Notes an occurrence at NOW_MS, of a monotonic clock. True when it begins an episode and should be reported.
+ */
 bool episode_note(struct episode *episode, uint64_t now_ms);
 
 #endif

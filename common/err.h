@@ -8,7 +8,7 @@
 
 #define MUST_USE                 __attribute__((warn_unused_result))
 #define PRINTF_LIKE(text, first) __attribute__((format(printf, text, first)))
-/* For a large variable that is written before it is read: the compiler is told to clear all others. */
+/* For a large variable that is written before it is read. The compiler zeroes all others. */
 #define UNINITIALIZED __attribute__((uninitialized))
 
 enum err {
@@ -28,7 +28,7 @@ enum err {
     ERR_CONFIG = -13,      /* a file of the user's is wrong; the fault says where and how to mend it */
 };
 
-/* ERR_SYSTEM that keeps which NUMBER of errno it was, for who hears of it later or elsewhere. */
+/* ERR_SYSTEM that carries NUMBER, an errno, for code that reports it later or elsewhere. */
 int err_of_errno(int number) MUST_USE;
 /* The constant above that CODE is a case of. */
 int err_kind(int code);

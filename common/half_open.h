@@ -1,11 +1,11 @@
 /* Places for half-open connections: those whose peer is not authenticated yet. A table of fixed size that
- * says who has to go when it is full.
+ * says which connection is dropped when it is full.
  *
  * The newest always finds a place. It is taken from the block of addresses (IPv4 /24, IPv6 /48) that holds
  * most places, in it from the address (IPv6: the /64) that holds most, and of those from the oldest: so a
- * flood pushes out itself. Addresses from which somebody was authenticated lately go last. How many places a
- * source holds is counted in a count-min sketch (Cormode and Muthukrishnan, 2005) under a keyed hash:
- * sometimes too many, never too few. Knows neither sockets nor a clock. Pure; one thread at a time. */
+ * flood displaces its own connections. Addresses from which somebody was authenticated lately go last. How
+ * many places a source holds is counted in a count-min sketch (Cormode and Muthukrishnan, 2005) under a keyed
+ * hash: sometimes too many, never too few. Knows neither sockets nor a clock. Pure; one thread at a time. */
 #ifndef COMMON_HALF_OPEN_H
 #define COMMON_HALF_OPEN_H
 
@@ -15,7 +15,7 @@
 
 #define HALF_OPEN_ROWS       2    /* of the sketch */
 #define HALF_OPEN_COLUMNS    8192 /* of the sketch; a power of two */
-#define HALF_OPEN_LOOKS      1024 /* places compared to find who goes */
+#define HALF_OPEN_LOOKS      1024 /* places compared to find the one to drop */
 #define HALF_OPEN_KNOWN_SETS 1024 /* of remembered addresses; a power of two */
 #define HALF_OPEN_KNOWN_WAYS 4    /* addresses of a set; the one seen longest ago is forgotten first */
 

@@ -34,9 +34,9 @@ struct identity_file {
     const char *option;
     const char *path; /* NULL: not set */
 };
-/* Every one of COUNT is a file of its own: who learns one secret learns no other with it. ERR_CONFIG with a
- * fault that begins with FILE, the configuration, and names two that are one. Those that are not there yet go
- * by their paths. */
+/* Checks that the COUNT secrets are different files, so that one that leaks gives no other away. ERR_CONFIG
+ * with a fault that begins with FILE, the configuration, and names two that are one. Those that are not there
+ * yet go by their paths. */
 int identity_check_apart(const char *file, const struct identity_file *files, size_t count,
                          struct fault *fault) MUST_USE;
 

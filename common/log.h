@@ -45,9 +45,9 @@ void log_flush(void);
 /* Says WHY the daemon does not start: to people in a line of their own, in the JSON format as an event. */
 void log_start_failed(const char *why);
 
-/* From here on a thread of its own writes this process's lines, and nobody who logs waits for their reader
- * (log_writer.h); a crash says its last lines. Once a process, also in a forked one. ERR_SYSTEM when there
- * can be no thread. */
+/* From now on a thread writes this process's lines, so that nobody who logs waits for standard error
+ * (log_writer.h). A crash still writes the last lines. Once a process, also in a forked one. ERR_SYSTEM when
+ * there can be no thread. */
 int log_start(struct fault *fault) MUST_USE;
 /* Writes what waits and what was held back, within half a second. At exit(3) it happens by itself; whoever
  * ends with _exit(2) calls it. */

@@ -1,7 +1,7 @@
 /* A bounded queue of log lines: whole lines in, pieces of whole lines out, what does not fit is counted.
  *
  * Never waits and never allocates. Once it was full it takes nothing until a quarter of it is free, so that a
- * gap in the log is one gap. Not a thread's business: the caller locks (log_writer.c). Pure. */
+ * gap in the log is one gap. Takes no lock: the caller does (log_writer.c). Pure. */
 #ifndef COMMON_LOG_RING_H
 #define COMMON_LOG_RING_H
 

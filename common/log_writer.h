@@ -35,8 +35,8 @@ uint64_t log_writer_dropped(void);
  * From then on lines are written at once, and wait for what is left of the last TIMEOUT_MS. Before the end of
  * the process. */
 void log_writer_finish(unsigned timeout_ms);
-/* Writes what waits and then the LAST line, from a signal handler of a process that dies: does not insist on
- * a lock that another thread holds, and waits a fraction of a second at most. */
+/* Writes what waits and then the LAST line, from a signal handler of a process that dies: gives up on a lock
+ * that another thread holds, and waits a fraction of a second at most. */
 void log_writer_rescue(const char *last, size_t length);
 
 #endif

@@ -1,8 +1,8 @@
 /* Names: the hosts that a program connects to by name, and what a resolver last said of each.
  *
- * The last good answer is kept until a better one comes: a name server that fails takes nothing away. Asks
- * nobody itself: that is resolver.h, or names_resolve() for a program that may block. Knows no clock. Names
- * are added before the threads start; from then on any thread may call anything. */
+ * The last good answer is kept until a better one comes: a name server that fails changes nothing. Sends no
+ * queries: that is resolver.h, or names_resolve() for a program that may block. Knows no clock. Names are
+ * added before the threads start; from then on any thread may call anything. */
 #ifndef COMMON_NAMES_H
 #define COMMON_NAMES_H
 

@@ -1,4 +1,4 @@
-/* Whom a daemon becomes, and what it may do no more: the user, the groups, the capabilities. Linux only.
+/* Drops the privileges of a daemon: user, groups and capabilities. Linux only.
  *
  * A daemon that was started as root reads its secrets and binds its ports as root, then drops all of it for
  * good, before it reads the first byte of a peer. Before any other thread is started. */
@@ -34,8 +34,8 @@ int privileges_check_named(const char *file, const char *user, struct fault *fau
 int privileges_find_user(const char *user, uid_t *uid, gid_t *gid, struct fault *fault) MUST_USE;
 /* As root becomes USER, with GROUPS; with "root" or NULL uid 0 stays. In every case all capabilities go, from
  * all five sets (where the bounding set may not be cut, what is in it can never be had), and no privileges
- * are gained by executing. At the end tries to get each of them back: ERR_SYSTEM when one comes. Not dumpable
- * afterwards. */
+ * are gained by executing. At the end tries to get each of them back: ERR_SYSTEM when that works for one. Not
+ * dumpable afterwards. */
 int privileges_drop(const char *user, enum privileges_groups groups, struct fault *fault) MUST_USE;
 /* For a process that goes on to start others: of its capabilities it keeps those for that and for reading
  * files. */

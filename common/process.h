@@ -37,7 +37,7 @@ int process_check_stack(size_t least, const char *what, struct fault *fault) MUS
 /* First of all in main(): descriptors 0 to 2 that are closed lead to /dev/null from now on, so that no file
  * or socket opened later is taken for one of them. ERR_SYSTEM when there is no /dev/null. */
 int process_open_standard(void) MUST_USE;
-/* The same for a daemon, and no signal that others send by habit is its end (SIGUSR1, SIGUSR2, SIGPIPE,
+/* The same for a daemon, and no signal that is often sent by mistake ends it (SIGUSR1, SIGUSR2, SIGPIPE,
  * SIGXFSZ) or stops it when it writes to a terminal from the background (SIGTTOU, SIGTTIN). What its parent
  * has blocked or ignored of those that it needs (SIGCHLD, SIGTERM, SIGINT) is as usual again. */
 int process_begin(void) MUST_USE;
@@ -47,9 +47,9 @@ const char *process_signal_name(int number);
 /* No core, not dumpable, no new privileges, umask 077; SIGPIPE and SIGXFSZ are ignored, so that a peer that
  * hangs up and a full file are errors to handle. NAME becomes the process's comm (≤ 15 chars). */
 int process_harden(const char *name, struct fault *fault) MUST_USE;
-/* What lifts the limit that a call to the kernel failed of with the errno WHY, to be said after its text:
- * which it may be, and its value here ("; raise the limit of ..."); "" when it is no limit of the process's.
- * Good until the thread asks again. */
+/* A hint for a system call that failed with the errno WHY because of a limit: which limit it may be, its
+ * value, and how to raise it ("; raise the limit of ..."). "" when it is no limit of the process. Valid until
+ * the thread asks again. */
 #define PROCESS_MEND_SIZE 512
 const char *process_limit_hint(int why);
 /* Where ERR is ERR_MEMORY, adds that to FAULT, unless it has a limit in it already. Returns ERR. */
@@ -63,8 +63,8 @@ unsigned long process_raise_descriptors(void);
 bool process_descriptors_low(int fd);
 #define PROCESS_OUTPUT_LOST "standard output cannot be written: is the disk full?"
 /* The exit status of PROGRAM, which would end with STATUS, once all that it printed is written. What is lost,
- * on a full disk, say, is complained of on standard error, and 0 becomes 1. Who reads from a pipe may have
- * had enough: that is no loss. */
+ * on a full disk, say, is complained of on standard error, and 0 becomes 1. A reader that closes its pipe
+ * early is no error. */
 int process_finish_output(const char *program, int status) MUST_USE;
 /* Dies with SIGKILL when the parent dies. */
 void process_die_with_parent(void);

@@ -1,10 +1,10 @@
-/* The resolver: a process of its own that looks names up, so that no loop waits for a name server, no look-up
- * outlives its welcome, and the daemon itself can be denied every file.
+/* The resolver: a process of its own that looks names up, so that no loop waits for a name server, a look-up
+ * can be ended, and the daemon itself can be denied every file.
  *
  * It is forked before anything secret is loaded. Each look-up is a process again, ended when it takes too
- * long: what a C library does with an answer of the network happens beside no key and no client. A parent of
- * its own, which reads nothing, starts it again when it dies, since the daemon, sandboxed and with threads,
- * can not. Both end when the socket closes. */
+ * long: so the C library parses answers of the network in a process without keys and clients. A parent of
+ * its own, which reads nothing, starts it again when it dies, because the daemon, with threads and a sandbox,
+ * cannot. Both end when the socket closes. */
 #ifndef COMMON_RESOLVER_H
 #define COMMON_RESOLVER_H
 

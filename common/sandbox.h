@@ -1,6 +1,6 @@
 /* The sandbox of a process: the system calls of its role, and no others (seccomp).
  *
- * Files go before, by Landlock (process_deny_files), and are in nobody's way here. A call that is not in the
+ * Files are denied before that, by Landlock (process_deny_files). A call that is not in the
  * role's table (sandbox_calls.h) does not happen: one log line, "sandbox_refused", names it, and the process
  * dies of SIGSYS. It dies without the line where all signals are blocked, as the C library does to make a
  * thread or a process. Where code runs that the operator chose, the call can fail instead

@@ -22,7 +22,7 @@ enum sandbox_want {
 struct sandbox_rule {
     const char *call;
     unsigned roles;   /* a bit for each role: 1 << SANDBOX_NET */
-    int error;        /* 0: allowed; else it fails with this errno, which its caller takes in its stride */
+    int error;        /* 0: allowed; else it fails with this errno, which its caller handles */
     bool with_folder; /* only where the role has a folder */
     bool by_name;     /* only where argument 0, too, is AT_FDCWD: a path of no folder's descriptor */
     enum sandbox_want want;

@@ -1,5 +1,5 @@
-/* What the sandbox says of system calls: the line of one that is refused, and a thread that tells of those
- * that are in no table while nothing is refused (sandbox.h). */
+/* What the sandbox logs about system calls: a line for one that is refused, and with SANDBOX_LOG a thread
+ * that names those that are in no table (sandbox.h). */
 #ifndef COMMON_SANDBOX_WATCH_H
 #define COMMON_SANDBOX_WATCH_H
 

@@ -3,11 +3,11 @@
  *
  * The unit is a byte that is read; what costs more than its bytes is charged as so many more. A party whose
  * share of a turn is used up waits for the next turn: its members queue, the first come first, and while some
- * of them wait, others of the party queue behind them. Nothing is saved up and nothing is owed: each turn
- * begins with a whole share. A turn so lasts one share of each party at most, however many members they have;
- * a party that is alone has turn after turn. Knows neither sockets nor a clock. Every function takes constant
- * time, but for shares_find_next(): over one turn once each party that waits, and once each member served.
- * Pure; one thread at a time. */
+ * of them wait, others of the party queue behind them. Unused share is not saved and overuse is not owed:
+ * each turn begins with a whole share. A turn so lasts one share of each party at most, however many members
+ * they have; a party that is alone has turn after turn. Knows neither sockets nor a clock. Every function
+ * takes constant time, but for shares_find_next(): over one turn once each party that waits, and once each
+ * member served. Pure; one thread at a time. */
 #ifndef COMMON_SHARES_H
 #define COMMON_SHARES_H
 

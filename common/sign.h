@@ -1,4 +1,5 @@
-/* Signatures: Ed25519 keys (RFC 8032) in files, for what a daemon vouches for.
+/* Signatures: Ed25519 keys (RFC 8032) in files, for what a daemon signs in its own name, such as the audit
+ * log.
  *
  * The secret file is like that of an identity: one line, the base64 of 32 bytes, closed to others; the public
  * half has a file of its own that anybody may read. Not for TLS keys. Loading and saving are for the start;

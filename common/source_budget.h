@@ -1,8 +1,8 @@
 /* How much each source address may ask for: a token bucket per IPv4 address or IPv6 /64, in a table of fixed
  * size under a keyed hash.
  *
- * Not a list of offenders: a source that was not seen for long is forgotten and starts with a full bucket.
- * Flooding it from many addresses makes it forget, never grow. Knows no clock. Pure; one thread at a time. */
+ * A source that was not seen for long is forgotten and starts with a full bucket. A flood from many addresses
+ * makes the table forget, never grow. Knows no clock. Pure; one thread at a time. */
 #ifndef COMMON_SOURCE_BUDGET_H
 #define COMMON_SOURCE_BUDGET_H
 

@@ -1,4 +1,4 @@
-/* What a start makes where it is missing: whether it could, for who tries a configuration without a start.
+/* For a dry run: whether a start could make a file or folder that is missing.
  * Makes, opens and changes nothing. Start-up only. */
 #ifndef COMMON_UNMADE_H
 #define COMMON_UNMADE_H
@@ -9,7 +9,7 @@
  */
 int unmade_check_has_folder(const char *path, struct fault *fault) MUST_USE;
 /* Whether this process could make PATH, a file that is not there: ERR_CONFIG with the hint when its folder is
- * missing, is none, or cannot be written to. The hint never gives that folder away, which may be the
+ * missing, is none, or cannot be written to. The hint never changes that folder's owner, since it may be the
  * system's.
  */
 int unmade_check(const char *path, struct fault *fault) MUST_USE;

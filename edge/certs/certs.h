@@ -3,7 +3,7 @@
  *
  * Certificates with the same names but different key types stand side by side (RSA and ECDSA); the most
  * specific name wins: exact, then wildcard of one label, then the default. Which of several certificates for
- * a name answers is a matter of time (certs_time.h) and is judged at each look-up: a certificate whose time
+ * a name answers depends on the time (certs_time.h) and is decided at each look-up: a certificate whose time
  * has not come takes over when it comes, and a clock that was wrong at the start does no lasting harm. */
 #ifndef EDGE_CERTS_CERTS_H
 #define EDGE_CERTS_CERTS_H
@@ -49,9 +49,9 @@ struct certs_source {
 };
 
 /* Loads every *.pem, *.crt, *.cer below the folder. A bad file (no certificate, unsupported key, one that is
- * too weak for OpenSSL's security level, or one that holds a private key: this is the edge!) is reported with
- * its hint in the log and skipped, counted in certs_skipped. Another file that looks like a certificate is
- * reported and counted as well, and fails nothing. None at all is an error. */
+ * too weak for OpenSSL's security level, or one that holds a private key, which no edge may have) is reported
+ * with its hint in the log and skipped, counted in certs_skipped. Another file that looks like a certificate
+ * is reported and counted as well, and fails nothing. None at all is an error. */
 int certs_load(struct certs **out, const struct certs_source *from, struct fault *fault) MUST_USE;
 void certs_free(struct certs *certs);
 

@@ -11,7 +11,7 @@
 
 /* Loads PATH; what follows the leaf comes out of POOL. ERR_CONFIG, ERR_UNSUPPORTED, ERR_SYSTEM or ERR_MEMORY
  * with a fault that names the file and its hint. A chain that is out of order or lacks its issuer is logged
- * as a warning. Whether it is valid is a matter of time. */
+ * as a warning. Whether it is valid now is not checked (certs_time.h). */
 int certs_file_load(struct cert **out, OSSL_LIB_CTX *context, struct certs_pool *pool, const char *path,
                     struct fault *fault) MUST_USE;
 void certs_file_free(struct cert *cert);

@@ -21,7 +21,7 @@ struct certs_paths {
 /* Whether NAME, or a path, is that of a certificate file: *.pem, *.crt, *.cer, in small letters or capitals.
  */
 bool certs_folder_is_name(const char *name);
-/* Whether PATH, below FOLDER, is one that is left out without a word: its name, or that of a folder on the
+/* Whether PATH, below FOLDER, is left out silently: its name, or that of a folder on the
  * way, begins with a dot, or it is a part beside a fullchain.pem. */
 bool certs_folder_leaves_out(const char *folder, const char *path);
 /* Lists *.pem, *.crt and *.cer below FOLDER, symbolic links followed, what begins with a dot left out. Beside

@@ -1,4 +1,4 @@
-/* What nobody loads: looks into every file below the folder of certificates, whatever its name, for private
+/* Looks into every file below the folder of certificates that is not loaded, whatever its name, for private
  * keys, which may not be there, and for certificates that are passed over. Start-up only. */
 #ifndef EDGE_CERTS_CERTS_KEYS_H
 #define EDGE_CERTS_CERTS_KEYS_H

@@ -1,4 +1,4 @@
-/* What operators hear of certificates and time: names that are answered with one that is not valid, and names
+/* Log lines about certificates and time: names that are answered with one that is not valid, and names
  * that are answered with another one from now on. Any thread. */
 #ifndef EDGE_CERTS_CERTS_REPORT_H
 #define EDGE_CERTS_CERTS_REPORT_H

@@ -7,7 +7,7 @@
 
 #include "edge/certs/certs.h"
 
-/* Of what lies behind, this many changes are kept: a clock that is set back finds its certificates still. */
+/* So many past changes are kept, so that the right certificates answer after the clock was set back. */
 #define CERTS_TIME_PAST 16
 
 enum cert_state { CERT_VALID, CERT_EXPIRED, CERT_NOT_YET_VALID, CERT_STATES };

@@ -28,8 +28,8 @@ int listeners_init(struct listeners *listeners, struct session_host *host, const
 /* Accepts from now on, unless there is a reason not to; call it again whenever a session has gone or the rest
  * is over. */
 void listeners_resume(struct listeners *listeners);
-/* Closes them for good. With SERVE what the kernel has queued for this thread is taken first: it was accepted
- * in its name. */
+/* Closes them for good. With SERVE the connections that the kernel has queued for this thread are accepted
+ * first. */
 void listeners_close(struct listeners *listeners, bool serve);
 /* After the loop has run its close callbacks. */
 void listeners_clear(struct listeners *listeners);

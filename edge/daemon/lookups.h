@@ -1,5 +1,5 @@
-/* Lookups: brings the resolver's answers to the names of the setup, and looks the origin's name up again and
- * again, since sessions use what is known and wait for nobody. Main thread only. */
+/* Lookups: brings the resolver's answers to the names of the setup, and looks the origin's name up at
+ * intervals, since sessions use what is known and do not wait. Main thread only. */
 #ifndef EDGE_DAEMON_LOOKUPS_H
 #define EDGE_DAEMON_LOOKUPS_H
 

@@ -79,7 +79,7 @@ int session_start(struct session_host *host, int fd, const struct address *from)
 void session_run(struct session *session);
 /* A timeout of CLASS has come. */
 void session_timeout(struct session *session, enum timeout_class class);
-/* The daemon ends: close_notify and away. */
+/* The daemon ends: sends close_notify and closes. */
 void session_stop(struct session *session);
 
 /* ---- for session_handshake and session_relay ---- */

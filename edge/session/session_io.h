@@ -1,5 +1,5 @@
-/* Session I/O: the TLS end of a relay. Turns OpenSSL's results into the relay's words and remembers what kind
- * of break it was, because after a fatal one OpenSSL must not be asked to shut down in order. Knows no
+/* Session I/O: the TLS end of a relay. Translates OpenSSL's results into those of relay.h and remembers what
+ * kind of break it was, because after a fatal one OpenSSL must not be asked to shut down in order. Knows no
  * states. One thread. */
 #ifndef EDGE_SESSION_SESSION_IO_H
 #define EDGE_SESSION_SESSION_IO_H
@@ -31,7 +31,7 @@ extern const struct relay_end_type session_io_end;
  * after the other without data (KeyUpdate, attempts to renegotiate, warnings, empty ones) is BREAK_TLS:
  * OpenSSL answers each and reads on within the same call, for as long as more come. */
 void session_io_begin(struct session_io *io);
-/* Sorts a failed handshake: BREAK_TLS when it was a matter of TLS (the error queue says which and is left as
+/* Classifies a failed handshake: BREAK_TLS for an error of TLS (the error queue says which and is left as
  * it is), else how the client left. */
 enum session_break session_io_handshake_break(void);
 /* Whether the client has said something, which stays to be read: positive when it has, else as a relay_end's

@@ -5,16 +5,16 @@
 
 #include "edge/session/session.h"
 
-/* Waits for the client's first words: whoever leaves without any, as who only looks whether a name is served
- * does, costs the origin nothing. */
+/* Waits for the client's first bytes. A client that leaves before it sends any, such as a health check,
+ * causes no connection to the origin. */
 void session_relay_listen(struct session *session);
-/* Something has come from a client that has not said a word so far. */
+/* The first bytes of the client have come. */
 void session_relay_hear(struct session *session);
 /* Begins connecting to the origin. */
 void session_relay_connect(struct session *session);
-/* The address that is tried has had its time: the next one, if there is one. */
+/* The attempt at one address has timed out: tries the next one, if there is one. */
 void session_relay_connect_next(struct session *session);
-/* Moves what can be moved and tells the table what came of it. */
+/* Moves what can be moved and reports the result to the state table. */
 void session_relay_run(struct session *session);
 /* Takes the origin as ended: what waits for the client is flushed, then close_notify. */
 void session_relay_drop_origin(struct session *session);

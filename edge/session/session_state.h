@@ -18,7 +18,7 @@ enum session_state {
     SESSION_HELLO,       /* accepted; no ClientHello so far */
     SESSION_HANDSHAKE,   /* handshake under way, the next move is the client's */
     SESSION_WAIT_KEY,    /* handshake paused: the next move is a key server's */
-    SESSION_SILENT,      /* handshake done; the client has not said a word, and there is no origin yet */
+    SESSION_SILENT,      /* handshake done; no bytes from the client and no connection to the origin yet */
     SESSION_CONNECT,     /* connecting to the origin */
     SESSION_RELAY,       /* bytes both ways */
     SESSION_HALF_CLOSED, /* the client has ended its direction, the origin may go on */
@@ -37,7 +37,7 @@ enum session_event {
     EVENT_KEY_ANSWERED,     /* its outcome is there, good or bad */
     EVENT_HANDSHAKE_DONE,   /* */
     EVENT_HANDSHAKE_FAILED, /* */
-    EVENT_CLIENT_SPEAKS,    /* its first words are there */
+    EVENT_CLIENT_SPEAKS,    /* its first bytes are there */
     EVENT_CONNECTED,        /* the origin took the connection */
     EVENT_ORIGIN_FAILED,    /* it did not */
     EVENT_CLIENT_ENDED,     /* close_notify from the client */
@@ -55,8 +55,8 @@ enum session_event {
 enum session_action {
     ACTION_NONE,
     ACTION_STEP,         /* go on with the handshake */
-    ACTION_WATCH_GONE,   /* look out only for the client's leaving */
-    ACTION_LISTEN,       /* wait for the client's first words */
+    ACTION_WATCH_GONE,   /* watch only for the client's leaving */
+    ACTION_LISTEN,       /* wait for the client's first bytes */
     ACTION_CONNECT,      /* open the connection to the origin */
     ACTION_RELAY,        /* move bytes */
     ACTION_CLOSE_NOTIFY, /* take the origin as ended: flush, close_notify, let the client finish */

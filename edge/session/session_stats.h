@@ -13,9 +13,9 @@
 enum session_failure {
     FAILURE_NONE,
     FAILURE_KEY_TIMEOUT,      /* no key server answered in time */
-    FAILURE_KEY_REFUSED,      /* it said no */
+    FAILURE_KEY_REFUSED,      /* it refused */
     FAILURE_KEY_BUSY,         /* it is overloaded */
-    FAILURE_KEY_UNAVAILABLE,  /* there was none to ask */
+    FAILURE_KEY_UNAVAILABLE,  /* no key server was connected */
     FAILURE_KEY_SERVERS_GONE, /* every one is known to be gone, and when_unavailable = fail */
     FAILURE_KEY_INVALID,      /* its signature did not pass the check */
     FAILURE_INTERNAL,         /* this edge or its OpenSSL could not go on: the client is not the cause */
@@ -31,7 +31,7 @@ enum session_failure {
 /* How a connection ended. */
 enum session_result {
     RESULT_NONE,
-    RESULT_OK,               /* both sides had their say */
+    RESULT_OK,               /* closed in order */
     RESULT_HANDSHAKE_FAILED, /* see enum session_failure */
     RESULT_CLIENT_CUT,       /* FIN without close_notify: its last words may be missing */
     RESULT_CLIENT_RESET,     /* */
@@ -61,7 +61,7 @@ struct session_stats {
     counter handshakes[TLS_KINDS];
     counter
         exchanges[EXCHANGE_MODES]; /* RSA key exchanges that asked for their secret, whatever came of it */
-    counter withheld[WITHHELD_REASONS]; /* handshakes that failed because RSA key exchange was no choice */
+    counter withheld[WITHHELD_REASONS]; /* handshakes that failed because RSA key exchange was withheld */
     counter failures[SESSION_FAILURES];
     counter timeouts[TIMEOUT_CLASSES];
     counter origin_connected[ORIGINS_MAX]; /* by origin_route.number */

@@ -19,7 +19,7 @@ enum timeout_class {
     TIMEOUT_HALF_CLOSED,
     TIMEOUT_CLOSE,
     TIMEOUT_SILENCE, /* ends nothing: the origin is connected now */
-    TIMEOUT_ATTEMPT, /* one of several addresses of the origin has had its time: the next one */
+    TIMEOUT_ATTEMPT, /* the attempt at one of several addresses of the origin is over: the next one */
     TIMEOUT_RETRY,   /* something could not be done at the moment: a session's */
     TIMEOUT_ACCEPT,  /* no descriptor was left for a new connection: the listeners' */
     TIMEOUT_CLASSES
