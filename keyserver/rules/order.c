@@ -3,10 +3,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define DESCRIPTORS (sizeof(struct order_descriptors) / sizeof(int))
+
+static const struct order_descriptors no_descriptors = {-1, -1, -1, -1, -1, -1};
 
 /* Room for the descriptors, aligned as the kernel wants it. */
 union ancillary {
@@ -23,6 +26,12 @@ int order_pair(int fds[static 2])
     close(fds[0]);
     close(fds[1]);
     return ERR_SYSTEM;
+}
+
+int order_memory(void)
+{
+    int fd = memfd_create("keyless-handover", MFD_CLOEXEC);
+    return fd >= 0 ? fd : ERR_SYSTEM;
 }
 
 static int send_all(int fd, struct msghdr *header, size_t length)
@@ -81,7 +90,7 @@ int order_receive(int fd, enum order_kind *kind, struct order_descriptors *out)
                             .msg_control = ancillary.bytes,
                             .msg_controllen = sizeof ancillary.bytes};
 
-    *out = (struct order_descriptors){-1, -1, -1, -1};
+    *out = no_descriptors;
     int err = receive_all(fd, &header, sizeof value);
     if (err != 0)
         return err;
@@ -99,12 +108,12 @@ int order_receive(int fd, enum order_kind *kind, struct order_descriptors *out)
 
 void order_close(struct order_descriptors *fds)
 {
-    int all[DESCRIPTORS] = {fds->config, fds->edges, fds->wall, fds->ready};
+    int all[DESCRIPTORS] = {fds->config, fds->edges, fds->wall, fds->ready, fds->before, fds->own};
 
     for (size_t i = 0; i < DESCRIPTORS; i++)
         if (all[i] >= 0)
             close(all[i]);
-    *fds = (struct order_descriptors){-1, -1, -1, -1};
+    *fds = no_descriptors;
 }
 
 int order_answer(int fd, const struct order_answer *answer)

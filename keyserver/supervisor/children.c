@@ -174,30 +174,48 @@ int children_start_loader(struct children *children, const struct server_config 
     return 0;
 }
 
-int children_order_vault(struct children *children, int order_fd, enum order_kind kind,
-                         const struct server_config *config, int edges_fd, int *net_wall_fd, int *ready_fd)
+/* All that comes with an order but the configuration, and the ends that stay here; whatever was made before a
+ * failure is there to be closed. */
+static int make_ends(struct order_descriptors *fds, struct vault_ends *ends, int edges_fd, int before_fd)
 {
-    struct order_descriptors fds = {-1, fcntl(edges_fd, F_DUPFD_CLOEXEC, 0), -1, -1};
-    int net_end = -1, ready[2] = {-1, -1};
+    int ready[2];
+
+    if (pipe2(ready, O_CLOEXEC) != 0)
+        return ERR_SYSTEM;
+    ends->ready = ready[0];
+    fds->ready = ready[1];
+    fds->edges = fcntl(edges_fd, F_DUPFD_CLOEXEC, 0);
+    ends->left = order_memory();
+    fds->before = before_fd >= 0 ? fcntl(before_fd, F_DUPFD_CLOEXEC, 0) : order_memory();
+    fds->own = ends->left >= 0 ? fcntl(ends->left, F_DUPFD_CLOEXEC, 0) : -1;
+    if (fds->edges < 0 || fds->before < 0 || fds->own < 0)
+        return ERR_SYSTEM;
+    return wall_pair(&ends->wall, &fds->wall) == 0 ? 0 : ERR_SYSTEM;
+}
+
+int children_order_vault(struct children *children, int order_fd, enum order_kind kind,
+                         const struct server_config *config, int edges_fd, int before_fd,
+                         struct vault_ends *out)
+{
+    struct order_descriptors fds = {-1, -1, -1, -1, -1, -1};
+    struct vault_ends ends = {-1, -1, -1};
     int err = children_find(children, CHILD_FREE) == NULL ? ERR_BUSY : 0;
 
-    if (err == 0 && (fds.edges < 0 || pipe2(ready, O_CLOEXEC) != 0 || wall_pair(&net_end, &fds.wall) != 0))
-        err = ERR_SYSTEM;
-    fds.ready = ready[1];
+    if (err == 0)
+        err = make_ends(&fds, &ends, edges_fd, before_fd);
     if (err == 0 && (fds.config = server_config_seal(config)) < 0)
         err = fds.config;
     if (err == 0)
         err = order_send(order_fd, kind, &fds);
     order_close(&fds);
     if (err == 0) {
-        *net_wall_fd = net_end;
-        *ready_fd = ready[0];
+        *out = ends;
         return 0;
     }
-    if (ready[0] >= 0)
-        close(ready[0]);
-    if (net_end >= 0)
-        close(net_end);
+    const int made[] = {ends.wall, ends.ready, ends.left};
+    for (size_t i = 0; i < sizeof made / sizeof made[0]; i++)
+        if (made[i] >= 0)
+            close(made[i]);
     return err;
 }
 

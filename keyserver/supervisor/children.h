@@ -61,12 +61,18 @@ int children_start_net(struct children *children, const struct server_config *co
  */
 int children_start_loader(struct children *children, const struct server_config *config,
                           struct identity *identity, int *order_fd) MUST_USE;
-/* Orders a vault of KIND from the loader, by CONFIG and the snapshot EDGES_FD. NET_WALL_FD becomes the net
- * process's end of its wall, READY_FD gives one byte once it is ready (or ends); both are the caller's. The
- * answer at ORDER_FD says what becomes of it. ERR_BUSY: too many children. */
+/* What the supervisor keeps of a vault that was ordered; all of it is the caller's. -1: none. */
+struct vault_ends {
+    int wall;  /* the net process's end of its wall */
+    int ready; /* gives one byte once it is ready (or ends) */
+    int left;  /* what it leaves to the next one (order.h) */
+};
+/* Orders a vault of KIND from the loader, by CONFIG and the snapshot EDGES_FD, in the place of the one that
+ * has left BEFORE_FD (-1: of none). The answer at ORDER_FD says what becomes of it. On failure OUT is as it
+ * was. ERR_BUSY: too many children. */
 int children_order_vault(struct children *children, int order_fd, enum order_kind kind,
-                         const struct server_config *config, int edges_fd, int *net_wall_fd,
-                         int *ready_fd) MUST_USE;
+                         const struct server_config *config, int edges_fd, int before_fd,
+                         struct vault_ends *out) MUST_USE;
 /* The vault PID, which the loader has forked, is a child from now on. */
 void children_add_vault(struct children *children, pid_t pid);
 

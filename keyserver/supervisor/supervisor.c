@@ -57,8 +57,7 @@ static void stop(struct supervisor *s, int status)
     s->stop_at_ms = clock_ms() + s->config.drain_timeout + STOP_GRACE_MS;
     process_notify("STOPPING=1");
     bool is_loading = supervisor_is_loading(s);
-    supervisor_close_fd(&s->ready_fd);
-    supervisor_close_fd(&s->wall_fd);
+    supervisor_close_coming(s);
     if (loading != NULL)
         children_kill_one(loading);
     if (loader != NULL && is_loading)
@@ -225,14 +224,14 @@ static void loop(struct supervisor *s)
 {
     while (!s->stopping || children_any(&s->children)) {
         struct pollfd fds[] = {{.fd = s->signal_fd, .events = POLLIN},
-                               {.fd = s->ready_fd, .events = POLLIN},
+                               {.fd = s->coming.ready, .events = POLLIN},
                                {.fd = s->control_fd, .events = POLLIN},
                                {.fd = s->order_fd, .events = POLLIN}};
         if (poll(fds, 4, timeout_ms(s)) < 0 && errno != EINTR)
             return;
         if (fds[3].revents != 0 && s->order_fd >= 0)
             on_answer(s); /* first: of a vault that has ended since it was told */
-        if (fds[1].revents != 0 && s->ready_fd >= 0)
+        if (fds[1].revents != 0 && s->coming.ready >= 0)
             supervisor_on_ready(s);
         if (fds[2].revents != 0 && s->control_fd >= 0)
             on_control(s);
@@ -327,8 +326,8 @@ static void end(struct supervisor *s)
     supervisor_close_fd(&s->signal_fd);
     supervisor_close_fd(&s->control_fd);
     supervisor_close_fd(&s->order_fd);
-    supervisor_close_fd(&s->ready_fd);
-    supervisor_close_fd(&s->wall_fd);
+    supervisor_close_coming(s);
+    supervisor_close_fd(&s->left_fd);
     supervisor_close_fd(&s->edges_fd);
     secret_free(s->identity);
     supervisor_drop_reload(s);
@@ -343,8 +342,8 @@ int supervisor_run(struct server_config *config, const char *file)
                            .signal_fd = -1,
                            .control_fd = -1,
                            .order_fd = -1,
-                           .ready_fd = -1,
-                           .wall_fd = -1,
+                           .coming = {-1, -1, -1},
+                           .left_fd = -1,
                            .edges_fd = -1,
                            .next_edges_fd = -1};
     struct fault fault = {.text = ""};

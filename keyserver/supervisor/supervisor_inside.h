@@ -18,11 +18,11 @@ struct supervisor {
     int next_edges_fd;         /* of the vault that loads on reload; -1 = none */
     struct server_sockets sockets;
     struct children children;
-    int signal_fd;  /* SIGTERM, SIGINT, SIGHUP, SIGCHLD */
-    int control_fd; /* to the net process; -1 = there is none */
-    int order_fd;   /* to the loader; -1 = there is none */
-    int ready_fd;   /* from the vault that loads; -1 = none loads */
-    int wall_fd;    /* the net process's end of the vault that loads or has just loaded; -1 = none */
+    int signal_fd;            /* SIGTERM, SIGINT, SIGHUP, SIGCHLD */
+    int control_fd;           /* to the net process; -1 = there is none */
+    int order_fd;             /* to the loader; -1 = there is none */
+    struct vault_ends coming; /* of the vault that loads (ready) or has just loaded (the others) */
+    int left_fd;              /* what the vault that serves leaves to the next one; -1 = none has served */
     bool wall_ready;
     enum control_wall_cause cause; /* of that vault */
     struct order_answer loaded;    /* what the loader said of it */
@@ -59,5 +59,6 @@ void supervisor_on_ready(struct supervisor *s);
 int supervisor_on_answer(struct supervisor *s);
 void supervisor_drop_reload(struct supervisor *s);
 void supervisor_close_fd(int *fd);
+void supervisor_close_coming(struct supervisor *s);
 
 #endif

@@ -20,6 +20,13 @@ void supervisor_close_fd(int *fd)
     *fd = -1;
 }
 
+void supervisor_close_coming(struct supervisor *s)
+{
+    supervisor_close_fd(&s->coming.ready);
+    supervisor_close_fd(&s->coming.wall);
+    supervisor_close_fd(&s->coming.left);
+}
+
 int supervisor_start_vault(struct supervisor *s, const struct server_config *config, int edges_fd,
                            enum control_wall_cause cause)
 {
@@ -34,19 +41,19 @@ int supervisor_start_vault(struct supervisor *s, const struct server_config *con
     s->cause = cause;
     s->wall_ready = false;
     s->loaded = (struct order_answer){.pid = 0};
-    return children_order_vault(&s->children, s->order_fd, kinds[cause], config, edges_fd, &s->wall_fd,
-                                &s->ready_fd);
+    return children_order_vault(&s->children, s->order_fd, kinds[cause], config, edges_fd, s->left_fd,
+                                &s->coming);
 }
 
 bool supervisor_is_loading(const struct supervisor *s)
 {
-    return s->ready_fd >= 0 && s->loaded.pid == 0;
+    return s->coming.ready >= 0 && s->loaded.pid == 0;
 }
 
 bool supervisor_vault_is_coming(const struct supervisor *s)
 {
     /* Or one that has ended, of which waitpid() has not told yet: it is not to be taken for the next one. */
-    return s->ready_fd >= 0 || s->wall_ready || children_count(&s->children, CHILD_VAULT_LOADING) > 0;
+    return s->coming.ready >= 0 || s->wall_ready || children_count(&s->children, CHILD_VAULT_LOADING) > 0;
 }
 
 /* ---- ready, and the hand-over ---- */
@@ -67,7 +74,7 @@ static int send_wall(struct supervisor *s)
 
     if (s->cause == CONTROL_WALL_RELOAD)
         r = control_send(s->control_fd, CONTROL_EDGES, 0, s->next_edges_fd);
-    return r != 0 ? r : control_send(s->control_fd, CONTROL_WALL, s->cause, s->wall_fd);
+    return r != 0 ? r : control_send(s->control_fd, CONTROL_WALL, s->cause, s->coming.wall);
 }
 
 /* One that cannot be told has died, or will: what it held is void. */
@@ -105,7 +112,10 @@ void supervisor_hand_over(struct supervisor *s)
 
     if (!s->wall_ready || s->control_fd < 0 || loaded == NULL || send_wall(s) != 0)
         return; /* the next net process gets it */
-    supervisor_close_fd(&s->wall_fd);
+    supervisor_close_fd(&s->coming.wall);
+    supervisor_close_fd(&s->left_fd);
+    s->left_fd = s->coming.left;
+    s->coming.left = -1;
     s->wall_ready = false;
     struct child *old = children_find(&s->children, CHILD_VAULT);
     if (old != NULL)
@@ -122,16 +132,16 @@ void supervisor_hand_over(struct supervisor *s)
 void supervisor_on_ready(struct supervisor *s)
 {
     char byte;
-    ssize_t n = read(s->ready_fd, &byte, 1);
+    ssize_t n = read(s->coming.ready, &byte, 1);
 
     if (n < 0 && errno == EINTR)
         return;
-    supervisor_close_fd(&s->ready_fd);
+    supervisor_close_fd(&s->coming.ready);
     if (n == 1) {
         s->wall_ready = true;
         supervisor_hand_over(s);
     } else {
-        supervisor_close_fd(&s->wall_fd); /* its end follows as SIGCHLD */
+        supervisor_close_coming(s); /* its end follows as SIGCHLD */
     }
 }
 
@@ -203,8 +213,7 @@ int supervisor_start_loader(struct supervisor *s)
 /* WHY may be NULL. */
 void supervisor_vault_failed(struct supervisor *s, uint64_t lived_ms, const char *why)
 {
-    supervisor_close_fd(&s->ready_fd);
-    supervisor_close_fd(&s->wall_fd);
+    supervisor_close_coming(s);
     s->wall_ready = false;
     if (s->cause == CONTROL_WALL_RELOAD) {
         bool serves = children_find(&s->children, CHILD_VAULT) != NULL;

@@ -10,6 +10,7 @@
 #define ANSWERS_HIGH       2048 /* waiting for the wall: no further batch is taken before they leave */
 #define LIST_STEPS_A_TURN  8    /* parts of lists of keys: less than the wall has room for */
 #define EPOCH_STEPS_A_TURN 16   /* the same, of epoch keys; each a few keys to be judged at most */
+#define DISK_LOOK_MS       5    /* between two looks whether the disk has the epoch that has begun */
 
 /* ---- answers ---- */
 
@@ -41,7 +42,7 @@ static void gather_stats(struct desk *desk)
     desk->stats.queued = load.queued;
     desk->stats.working = load.working;
     desk->stats.workers = load.threads;
-    desk->stats.epoch = desk->now.epoch;
+    desk->stats.epoch = desk->announced;
     desk->stats.epoch_ahead_ms = epoch_clock_ahead(&desk->epochs, clock_unix_ms());
     desk->stats.log_dropped = log_dropped();
     desk->stats.audit_seq = audit.seq;
@@ -55,6 +56,7 @@ static void send_stats(struct desk *desk)
 {
     struct wall_answer *slot = outbox_add(&desk->outbox);
     desk->stats_due_ms = clock_ms() + STATS_INTERVAL_MS;
+    handover_leave_epoch(desk->handover, desk->epochs.time_ms, desk->epochs.mono_ms);
     if (slot == NULL)
         return;
     gather_stats(desk);
@@ -94,9 +96,12 @@ static void take_epoch_want(struct desk *desk, const struct wall_request *reques
 }
 
 /* What a few edges want to know of epochs; true when more is wanted. With many keys it takes long to find
- * that an edge may have none, and after a reload all of them ask at once. */
+ * that an edge may have none, and after a reload all of them ask at once. Nobody has the key of an epoch
+ * before the next process could know that it has begun. */
 static bool do_epochs(struct desk *desk)
 {
+    if (desk->announced != desk->now.epoch)
+        return false;
     for (size_t i = 0; i < EPOCH_STEPS_A_TURN && grants_epochs_wait(desk->grants); i++) {
         bool may;
         const struct authorized_edge *edge = grants_step_epoch(desk->grants, &may);
@@ -289,14 +294,26 @@ bool desk_do_short(struct desk *desk)
 
 /* ---- time ---- */
 
+static uint64_t later(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* By what the vault before has left, and by what is on the disk. */
+static uint64_t reached_before(const struct desk *desk, uint64_t mono_ms)
+{
+    return later(audit_epoch(desk->ledger.audit), handover_epoch(desk->handover, mono_ms));
+}
+
 int desk_start(struct desk *desk, uint64_t epoch_length_ms)
 {
     desk->grants = grants_new(&desk->judge, GRANTS_MAX);
     desk->listing = desk->grants != NULL ? listing_new(&desk->judge, desk->grants) : NULL;
     if (desk->listing == NULL)
         return ERR_MEMORY;
-    epoch_clock_start(&desk->epochs, epoch_length_ms, clock_unix_ms(), audit_epoch(desk->ledger.audit),
-                      clock_ms());
+    uint64_t mono_ms = clock_ms();
+    epoch_clock_start(&desk->epochs, epoch_length_ms, clock_unix_ms(), reached_before(desk, mono_ms),
+                      mono_ms);
     desk_tick(desk);
     return 0;
 }
@@ -311,18 +328,29 @@ static void tick_audit(struct desk *desk, uint64_t unix_ms)
 /* The wall clock, or what another vault has put on record meanwhile: no vault is behind the log. */
 static uint64_t latest(const struct desk *desk, uint64_t unix_ms)
 {
-    uint64_t recorded_ms = audit_epoch(desk->ledger.audit);
-    return recorded_ms > unix_ms ? recorded_ms : unix_ms;
+    return later(audit_epoch(desk->ledger.audit), unix_ms);
+}
+
+/* The epoch that has begun may be announced once that it has is on the disk: whoever starts after a failure
+ * of the whole machine, with a clock that is behind, does not fall back behind it. True when it is announced
+ * now. */
+static bool announce_epoch(struct desk *desk)
+{
+    uint64_t begun_ms = (desk->now.epoch - 1) * desk->epochs.length_ms;
+    if (desk->announced == desk->now.epoch || !audit_keep_epoch(desk->ledger.audit, begun_ms))
+        return false;
+    desk->announced = desk->now.epoch;
+    return true;
 }
 
 void desk_tick(struct desk *desk)
 {
-    uint64_t before = desk->now.epoch, unix_ms = clock_unix_ms();
+    uint64_t unix_ms = clock_unix_ms();
     desk->now = (struct now){.mono_ns = clock_ns(), .unix_s = (int64_t)(unix_ms / 1000)};
     desk->now.epoch = epoch_clock_turn(&desk->epochs, latest(desk, unix_ms), desk->now.mono_ns / NS_PER_MS);
     desk->now.reached_s = (int64_t)(desk->epochs.time_ms / 1000);
     tick_audit(desk, unix_ms);
-    if (desk->now.epoch != before || desk->now.mono_ns / NS_PER_MS >= desk->stats_due_ms)
+    if (announce_epoch(desk) || desk->now.mono_ns / NS_PER_MS >= desk->stats_due_ms)
         send_stats(desk);
 }
 
@@ -331,11 +359,18 @@ static uint64_t until(uint64_t due_ms, uint64_t now_ms)
     return due_ms > now_ms ? due_ms - now_ms : 0;
 }
 
+/* For the disk, and that works. */
+static bool epoch_waits(const struct desk *desk)
+{
+    return desk->announced != desk->now.epoch && !audit_is_failing(desk->ledger.audit);
+}
+
 int desk_timeout(const struct desk *desk)
 {
     uint64_t now = clock_ms(), least = epoch_clock_left(&desk->epochs);
-    const uint64_t others[] = {until(desk->stats_due_ms, now), until(audit_due(desk->ledger.audit), now)};
-    for (size_t i = 0; i < 2; i++)
+    const uint64_t others[] = {until(desk->stats_due_ms, now), until(audit_due(desk->ledger.audit), now),
+                               epoch_waits(desk) ? DISK_LOOK_MS : UINT64_MAX};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
         least = others[i] < least ? others[i] : least;
     return (int)least;
 }

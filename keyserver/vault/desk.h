@@ -3,6 +3,7 @@
 #ifndef KEYSERVER_VAULT_DESK_H
 #define KEYSERVER_VAULT_DESK_H
 
+#include "keyserver/vault/audit/handover.h"
 #include "keyserver/vault/audit/ledger.h"
 #include "keyserver/vault/compute/workers.h"
 #include "keyserver/vault/judge/epoch.h"
@@ -15,19 +16,21 @@
 
 struct desk {
     struct judge judge;
-    struct wall *wall;       /* borrowed */
-    struct workers *workers; /* borrowed */
-    struct grants *grants;   /* owned */
-    struct listing *listing; /* owned */
+    struct wall *wall;         /* borrowed */
+    struct workers *workers;   /* borrowed */
+    struct handover *handover; /* borrowed */
+    struct grants *grants;     /* owned */
+    struct listing *listing;   /* owned */
     struct ledger ledger;
     struct epoch_clock epochs;
     struct now now;
+    uint64_t announced; /* the last epoch of which edges may have the key; 0 = none yet */
     struct outbox outbox;
     struct wall_stats stats;
     uint64_t stats_due_ms; /* of clock_ms() */
 };
 
-/* With judge, wall, workers and ledger set and the rest zeroed: begins. ERR_MEMORY. */
+/* With judge, wall, workers, handover and ledger set and the rest zeroed: begins. ERR_MEMORY. */
 int desk_start(struct desk *desk, uint64_t epoch_length_ms) MUST_USE;
 /* Time passes: epochs turn, figures fall due. */
 void desk_tick(struct desk *desk);

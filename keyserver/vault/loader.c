@@ -99,7 +99,8 @@ static void keep_only(struct loader *loader, const struct load *load)
 static _Noreturn void become_vault(struct loader *loader, struct load *load, struct order_descriptors *fds,
                                    int gate)
 {
-    const struct vault_descriptors given = {.wall = fds->wall, .ready = fds->ready, .edges = -1};
+    const struct vault_descriptors given = {
+        .wall = fds->wall, .ready = fds->ready, .edges = -1, .before = fds->before, .own = fds->own};
     char byte;
     ssize_t n;
 

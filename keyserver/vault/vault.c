@@ -24,6 +24,8 @@ struct vault {
     struct loaded loaded; /* owned, unless */
     bool forked;          /* it came with the fork */
     struct usage *usage;  /* owned */
+    struct handover handover;
+    int own_fd; /* owned; what HANDOVER writes to */
     struct hasher hasher;
     struct quota_replay quotas;
     struct audit *audit;     /* owned; NULL: nothing is recorded */
@@ -146,6 +148,8 @@ static void vault_clear(struct vault *vault)
         loaded_clear(&vault->loaded);
     desk_clear(&vault->desk);
     wall_close(&vault->wall);
+    if (vault->own_fd > 0)
+        close(vault->own_fd);
     hasher_clear(&vault->hasher);
     gate_stop();
 }
@@ -215,6 +219,7 @@ static int start(struct vault *vault, const struct server_config *config)
         .judge = judge_of(vault),
         .wall = &vault->wall,
         .workers = vault->workers,
+        .handover = &vault->handover,
         .ledger = {.audit = vault->audit, .quotas = &vault->quotas, .access_log = config->access_log},
         .stats = {.keys = (uint32_t)keystore_count(vault->loaded.keys),
                   .key_files_skipped = (uint32_t)keystore_skipped(vault->loaded.keys),
@@ -225,9 +230,19 @@ static int start(struct vault *vault, const struct server_config *config)
     return desk_start(&vault->desk, config->epoch);
 }
 
+/* What the vault before this one has reached, and where this one leaves what it reaches. */
+static void take_over(struct vault *vault, const struct vault_descriptors *fds)
+{
+    handover_init(&vault->handover, fds->before, fds->own);
+    vault->own_fd = fds->own;
+    if (fds->before >= 0)
+        close(fds->before);
+}
+
 /* From a vault that is loaded to its end; ERR is what went wrong before. */
 static int live(struct vault *vault, const struct vault_descriptors *fds, int err, struct fault *fault)
 {
+    take_over(vault, fds);
     if (err == 0)
         err = wall_adopt(&vault->wall, fds->wall);
     if (err == 0)

@@ -3,6 +3,8 @@
  *     peer_audit write FOLDER KEY KEYS COUNT ROTATE_SIZE
  *         COUNT decisions of every kind on the keys of the folder KEYS, signed every tenth; says "written";
  * then one more for each line "more" on standard input, each answered "written", and an orderly end.
+ *     peer_audit ahead FOLDER KEY KEYS SECONDS
+ *         A start and an end on a machine whose clock is SECONDS ahead, and is set right in between.
  *     peer_audit bench FOLDER KEY KEYS COUNT BATCH interval|always
  *         COUNT uses in commits of BATCH; prints what one costs.
  */
@@ -136,6 +138,19 @@ static int run_write(struct world *w, uint64_t count, uint64_t rotate_size)
     return 0;
 }
 
+/* ---- ahead ---- */
+
+static int run_ahead(struct world *w, uint64_t seconds)
+{
+    open_log(w);
+    set_time(w);
+    w->now.epoch_ms += seconds * 1000;
+    w->now.mono_ms = audit_due(w->audit);
+    audit_tick(w->audit, &w->now);
+    end(w);
+    return 0;
+}
+
 /* ---- bench ---- */
 
 static double cpu_ns(void)
@@ -173,10 +188,13 @@ int main(int argc, char *argv[])
 {
     struct world w = {.audit = NULL};
     log_init("peer_audit", LOG_WARN, LOG_LOGFMT);
-    must(argc == 7 || argc == 8, "see the first lines of its source");
+    must(argc >= 6 && argc <= 8, "see the first lines of its source");
     begin(&w, argv + 2);
     if (strcmp(argv[1], "bench") == 0 && argc == 8)
         return run_bench(&w, strtoull(argv[5], NULL, 10), strtoull(argv[6], NULL, 10),
                          strcmp(argv[7], "always") == 0);
+    if (strcmp(argv[1], "ahead") == 0 && argc == 6)
+        return run_ahead(&w, strtoull(argv[5], NULL, 10));
+    must(argc == 7, "see the first lines of its source");
     return run_write(&w, strtoull(argv[5], NULL, 10), strtoull(argv[6], NULL, 10));
 }

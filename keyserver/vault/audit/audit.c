@@ -263,6 +263,17 @@ static void announce(struct audit *audit, bool at_once)
               hex_encode(hash, link->hash, sizeof link->hash));
 }
 
+/* The note of the last checkpoint, with the time of epochs that the disk was asked to keep since. */
+static struct audit_head note_of(const struct audit *audit)
+{
+    struct audit_head head = audit->log.head;
+    if (head.link.seq != 0 && audit->epoch_asked_ms > head.epoch_ms) {
+        head.epoch_ms = audit->epoch_asked_ms;
+        audit_head_sign(&head, audit->key);
+    }
+    return head;
+}
+
 static void ask_for_sync(struct audit *audit)
 {
     struct audit_log *log = &audit->log;
@@ -270,7 +281,36 @@ static void ask_for_sync(struct audit *audit)
         return;
     log->segment.ours = true;
     audit->synced_seq = log->follow.link.seq;
-    audit_sync_want(audit->sync, log->segment.fd, log->head.link.seq != 0 ? &log->head : NULL);
+    const struct audit_head head = note_of(audit);
+    audit_sync_want(audit->sync, log->segment.fd, head.link.seq != 0 ? &head : NULL);
+}
+
+/* With the note of the last checkpoint, signed anew; nothing is added to the log. */
+static void ask_for_epoch(struct audit *audit)
+{
+    if (audit->log.head.link.seq == 0 || audit->now.epoch_ms <= audit->epoch_asked_ms)
+        return;
+    audit->epoch_asked_ms = audit->now.epoch_ms;
+    const struct audit_head head = note_of(audit);
+    audit_sync_note(audit->sync, &head);
+}
+
+bool audit_keep_epoch(struct audit *audit, uint64_t begun_ms)
+{
+    if (audit_sync_noted_epoch(audit->sync) >= begun_ms)
+        return true;
+    if (audit->failing)
+        return audit->config->on_failure == SERVER_AUDIT_SERVE;
+    if (audit->epoch_asked_ms < begun_ms)
+        ask_for_epoch(audit);
+    return false;
+}
+
+/* While the wall clock is behind, only this says how far epochs have come. */
+static void keep_what_clock_lacks(struct audit *audit)
+{
+    if (!audit->failing && audit->now.epoch_ms > audit->now.unix_ms)
+        ask_for_epoch(audit);
 }
 
 /* When the disk has failed, what was to be kept is asked for again, and nothing is written before it is. */
@@ -278,12 +318,13 @@ static void on_due(struct audit *audit)
 {
     int why = audit_sync_failure(audit->sync);
     if (why != 0)
-        audit->synced_seq = 0;
+        audit->synced_seq = audit->epoch_asked_ms = 0;
     else if (write_out(audit, ON_TICK) != 0)
         why = errno;
     if (why != 0)
         audit_note_failure(audit, why);
     ask_for_sync(audit);
+    keep_what_clock_lacks(audit);
     announce(audit, false);
 }
 
@@ -321,7 +362,7 @@ int audit_start(struct audit *audit, const struct authorized *edges, const struc
     if (audit->edge_told == NULL || audit->key_told == NULL ||
         audit_tally_init(&audit->tally, edge_count) != 0)
         return ERR_MEMORY;
-    audit->sync = audit_sync_new(audit->folder);
+    audit->sync = audit_sync_new(audit->folder, audit->key);
     if (audit->sync == NULL)
         return ERR_MEMORY;
     audit->log.sync = audit->sync;

@@ -76,6 +76,11 @@ void audit_close(struct audit *audit);
 int audit_folder(const struct audit *audit);
 /* The highest time of epochs that the log knows of: a floor for epoch_clock_start(). */
 uint64_t audit_epoch(const struct audit *audit);
+/* True when the disk knows that the time of epochs has reached BEGUN_MS: whoever opens the log later learns
+ * it from audit_epoch(), whatever happens to this process or machine. Otherwise that is asked for, with the
+ * time of the last tick, and will be true soon, unless the log cannot be written. Then it is true at once
+ * only where CONFIG says serve. */
+bool audit_keep_epoch(struct audit *audit, uint64_t begun_ms) MUST_USE;
 
 /* Adds the record of a granted request that ended with RESULT, anything but AUDIT_REFUSED. Never fails: if
  * there is no room, the commit does. */

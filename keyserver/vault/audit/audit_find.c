@@ -107,22 +107,29 @@ static int take_up(struct audit_log *log, uint64_t seq, bool *begun)
     return err;
 }
 
-/* The note of the last checkpoint: the log is not to be shorter than that, nor another. Returns the time of
- * epochs that it has; 0 without a note. */
-static uint64_t take_head(struct audit_log *log)
+/* The note of the last checkpoint: a log that our key has signed is not to be shorter than that, nor another.
+ * ERR_NOT_FOUND; ERR_FORMAT when it is none. */
+static int take_head(struct audit_log *log, struct audit_head *head)
 {
-    struct audit_head head;
-    int err = audit_head_load(log->folder, &head);
-    if (err == ERR_NOT_FOUND)
-        return 0;
-    if (err != 0 || !audit_head_verify(&head, log->key->public)) {
+    int err = audit_head_load(log->folder, head);
+    if (err == 0 && audit_head_verify(head, log->key->public)) {
+        log->follow.anchor = head->link;
+        log->least = head->link.seq;
+    }
+    return err;
+}
+
+/* The time of epochs of the note, which counts whether our key has signed it or the one that has signed the
+ * newest file; ERR is what came of taking it. */
+static uint64_t epoch_of_head(const struct audit_log *log, const struct audit_head *head, int err)
+{
+    if (err == 0 && (audit_head_verify(head, log->key->public) ||
+                     (log->segment.fd >= 0 && audit_head_verify(head, log->follow.public_key))))
+        return head->epoch_ms;
+    if (err != ERR_NOT_FOUND)
         log_event(LOG_WARN, "audit_head_ignored",
                   "file=" AUDIT_HEAD_FILE " error=\"not signed by the key of this log\"");
-        return 0;
-    }
-    log->follow.anchor = head.link;
-    log->least = head.link.seq;
-    return head.epoch_ms;
+    return 0;
 }
 
 /* Compares what was found with the note; HIGHEST is the first record of the newest file, or 0. */
@@ -145,12 +152,14 @@ static int find_end(struct audit_log *log)
 {
     struct listing list = {.seq = NULL};
     bool found = false;
-    uint64_t epoch_ms = take_head(log); /* before the files: another vault may be writing both */
+    struct audit_head head;
+    int noted = take_head(log, &head); /* before the files: another vault may be writing both */
     int err = list_files(&list, log->folder);
     for (size_t i = list.count; i-- > 0 && err == 0 && !found;)
         err = take_up(log, list.seq[i], &found);
     if (err == 0)
         compare_with_head(log, list.count > 0 ? list.seq[list.count - 1] : 0);
+    uint64_t epoch_ms = epoch_of_head(log, &head, noted);
     if (epoch_ms > log->follow.epoch_ms) /* not before: each record is told with what was reached by then */
         log->follow.epoch_ms = epoch_ms;
     free(list.seq);

@@ -23,6 +23,7 @@ struct audit {
     struct audit_record start;      /* type 0 = it is recorded */
     uint64_t due_ms, checkpoint_ms; /* of mono_ms: the next tick, the last checkpoint */
     uint64_t synced_seq;            /* the last record that the disk was asked to keep */
+    uint64_t epoch_asked_ms;        /* the time of epochs that it was asked to keep */
     uint64_t announced_seq, announced_ms;
 
     bool failing;

@@ -14,7 +14,8 @@
 #define RETIRED_MAX  32 /* many times what comes about between two looks at it */
 
 struct audit_sync {
-    int folder; /* borrowed */
+    int folder;                 /* borrowed */
+    const struct sign_key *key; /* borrowed */
     pthread_t thread;
     pthread_mutex_t lock;     /* of all that follows */
     pthread_cond_t wanted;    /* something is wanted, or it is the end */
@@ -23,6 +24,7 @@ struct audit_sync {
     int retired[RETIRED_MAX]; /* owned; the first is the oldest */
     size_t retired_count;
     struct audit_head head; /* to be noted; seq 0 = none */
+    uint64_t noted_epoch;   /* on the disk */
     int failure;            /* errno */
     bool stopping;
 };
@@ -40,34 +42,60 @@ int audit_head_load(int folder, struct audit_head *out)
     return length < 0 ? ERR_SYSTEM : audit_head_parse(out, text, (size_t)length);
 }
 
+/* HEAD, or what is later of it and of the one that FD has: another vault may have come further. */
+static struct audit_head merge(int fd, const struct audit_head *head, const struct sign_key *key)
+{
+    char text[AUDIT_HEAD_SIZE];
+    struct audit_head there, merged = *head;
+    ssize_t length = pread(fd, text, sizeof text, 0);
+    if (length != (ssize_t)sizeof text || audit_head_parse(&there, text, sizeof text) != 0 ||
+        !audit_head_verify(&there, key->public))
+        return merged;
+    if (there.link.seq > head->link.seq)
+        merged.link = there.link;
+    if (there.epoch_ms > head->epoch_ms)
+        merged.epoch_ms = there.epoch_ms;
+    audit_head_sign(&merged, key);
+    return merged;
+}
+
 static int write_head(int fd, const struct audit_head *head)
 {
     char text[AUDIT_HEAD_SIZE];
-    struct audit_head there;
-    ssize_t length = pread(fd, text, sizeof text, 0);
-    if (length == (ssize_t)sizeof text && audit_head_parse(&there, text, sizeof text) == 0 &&
-        there.link.seq >= head->link.seq)
-        return 0; /* another vault has come further */
     audit_head_pack(head, text);
-    if (pwrite(fd, text, sizeof text, 0) != (ssize_t)sizeof text || ftruncate(fd, sizeof text) != 0)
-        return ERR_SYSTEM;
-    return 0;
+    bool written = pwrite(fd, text, sizeof text, 0) == (ssize_t)sizeof text &&
+                   ftruncate(fd, sizeof text) == 0;
+    return written && fdatasync(fd) == 0 ? 0 : ERR_SYSTEM;
+}
+
+/* *MADE: its name has to reach the disk, too. */
+static int open_head(int folder, bool *made)
+{
+    const int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW;
+    int fd = openat(folder, AUDIT_HEAD_FILE, flags);
+    *made = fd < 0 && errno == ENOENT;
+    return *made ? openat(folder, AUDIT_HEAD_FILE, flags | O_CREAT, 0600) : fd;
 }
 
 /* The lock is held for a moment only, by this function in another vault. */
-int audit_head_store(int folder, const struct audit_head *head)
+int audit_head_store(int folder, const struct audit_head *head, const struct sign_key *key)
 {
-    int fd = openat(folder, AUDIT_HEAD_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    bool made;
+    int fd = open_head(folder, &made), err;
     if (fd < 0)
         return ERR_SYSTEM;
-    int err;
     while ((err = flock(fd, LOCK_EX)) != 0 && errno == EINTR)
         ;
-    err = err != 0 ? ERR_SYSTEM : write_head(fd, head);
+    if (err == 0) {
+        const struct audit_head merged = merge(fd, head, key);
+        err = write_head(fd, &merged);
+    }
+    if (err == 0 && made)
+        err = fdatasync(folder);
     int saved = errno;
     close(fd);
     errno = saved;
-    return err;
+    return err == 0 ? 0 : ERR_SYSTEM;
 }
 
 /* ---- the thread ---- */
@@ -103,7 +131,8 @@ static int run_errand(const struct audit_sync *sync, const struct errand *errand
     int failure = errand->fd >= 0 && fdatasync(errand->fd) != 0 ? errno : 0;
     if (failure == 0 && errand->retired && fdatasync(sync->folder) != 0)
         failure = errno;
-    if (failure == 0 && errand->head.link.seq != 0 && audit_head_store(sync->folder, &errand->head) != 0)
+    if (failure == 0 && errand->head.link.seq != 0 &&
+        audit_head_store(sync->folder, &errand->head, sync->key) != 0)
         failure = errno != 0 ? errno : EIO;
     if (errand->retired)
         close(errand->fd);
@@ -136,6 +165,8 @@ static void *sync_main(void *argument)
         if (failure != 0) {
             sync->failure = failure;
             sync->head.link.seq = 0; /* it may speak of what is lost */
+        } else if (errand.head.link.seq != 0 && errand.head.epoch_ms > sync->noted_epoch) {
+            sync->noted_epoch = errand.head.epoch_ms;
         }
     }
     pthread_mutex_unlock(&sync->lock);
@@ -157,12 +188,13 @@ static void clear(struct audit_sync *sync)
     free(sync);
 }
 
-struct audit_sync *audit_sync_new(int folder)
+struct audit_sync *audit_sync_new(int folder, const struct sign_key *key)
 {
     struct audit_sync *sync = calloc(1, sizeof *sync);
     if (sync == NULL)
         return NULL;
     sync->folder = folder;
+    sync->key = key;
     sync->fd = -1;
     pthread_mutex_init(&sync->lock, NULL);
     pthread_cond_init(&sync->wanted, NULL);
@@ -193,6 +225,22 @@ void audit_sync_want(struct audit_sync *sync, int fd, const struct audit_head *h
         sync->head = *head;
     pthread_cond_signal(&sync->wanted);
     pthread_mutex_unlock(&sync->lock);
+}
+
+void audit_sync_note(struct audit_sync *sync, const struct audit_head *head)
+{
+    pthread_mutex_lock(&sync->lock);
+    sync->head = *head;
+    pthread_cond_signal(&sync->wanted);
+    pthread_mutex_unlock(&sync->lock);
+}
+
+uint64_t audit_sync_noted_epoch(struct audit_sync *sync)
+{
+    pthread_mutex_lock(&sync->lock);
+    uint64_t epoch_ms = sync->noted_epoch;
+    pthread_mutex_unlock(&sync->lock);
+    return epoch_ms;
 }
 
 void audit_sync_retire(struct audit_sync *sync, int fd)

@@ -325,15 +325,12 @@ static uint64_t epoch_number(void)
     return answer->u.epoch.number;
 }
 
-/* As if the clock had been set back an hour between two vaults. */
-static void epochs_never_go_back_behind_the_log(void **state)
+/* As if the clock had been an hour ahead, and was set right between two vaults. */
+static void put_log_ahead(void)
 {
     struct fault fault = {.text = ""};
     struct audit *audit;
     static const uint8_t policy[AUDIT_KEY_SIZE];
-    uint64_t before = epoch_number();
-    (void)state;
-    assert_int_equal(rig_end(&rig), 0);
     struct audit_time ahead = {.mono_ms = clock_ms(), .unix_ms = clock_unix_ms()};
     ahead.epoch_ms = ahead.unix_ms + 3600000;
     struct authorized *edges;
@@ -347,10 +344,55 @@ static void epochs_never_go_back_behind_the_log(void **state)
     audit_close(audit);
     keystore_free(keys);
     authorized_free(edges);
+}
+
+static void epochs_never_go_back_behind_the_log(void **state)
+{
+    uint64_t before = epoch_number();
+    (void)state;
+    assert_int_equal(rig_end(&rig), 0);
+    put_log_ahead();
     assert_true(rig_start(&rig));
     assert_in_range(epoch_number(), before + 120, before + 125);
     rig_await_stats(&rig);
     assert_in_range(rig.stats.epoch_ahead_ms, 3590000, 3601000);
+}
+
+/* A vault with short epochs that is ahead of the clock and records nothing dies; returns the epoch it was in.
+ */
+static uint64_t live_ahead_and_die(void)
+{
+    assert_int_equal(rig_end(&rig), 0);
+    put_log_ahead();
+    rig.config.epoch = 100;
+    assert_true(rig_start(&rig));
+    uint64_t first = epoch_number(), last = first, end = clock_ms() + PATIENCE_MS;
+    while (last < first + 30 && clock_ms() < end)
+        last = epoch_number();
+    assert_true(last >= first + 30);
+    kill(rig.pid, SIGKILL);
+    assert_int_equal(rig_end(&rig), 128 + SIGKILL);
+    return last;
+}
+
+static void epochs_of_an_idle_vault_are_on_the_disk(void **state)
+{
+    uint64_t last = live_ahead_and_die();
+    (void)state;
+    assert_true(rig_start(&rig));
+    assert_in_range(epoch_number(), last, last + 600);
+}
+
+/* Nothing is on the disk any more. */
+static void epochs_are_handed_to_the_next_vault(void **state)
+{
+    (void)state;
+    rig.hands_over = true;
+    uint64_t last = live_ahead_and_die();
+    keys_remove_folder(rig.audit);
+    assert_int_equal(mkdir(rig.audit, 0700), 0);
+    assert_true(rig_start(&rig));
+    assert_in_range(epoch_number(), last, last + 600);
 }
 
 /* ---- a log that cannot be written ---- */
@@ -473,6 +515,8 @@ int main(void)
         TEST(a_quota_is_shared_by_two_vaults_at_once),
         TEST(a_quota_that_is_used_up_when_another_vault_takes_over_stays_so),
         TEST(epochs_never_go_back_behind_the_log),
+        TEST(epochs_of_an_idle_vault_are_on_the_disk),
+        TEST(epochs_are_handed_to_the_next_vault),
         TEST(without_a_record_there_is_no_answer),
         TEST(who_prefers_service_has_the_number),
         TEST(a_log_that_cannot_be_opened_ends_it_with_2),

@@ -20,6 +20,7 @@
 #include "common/identity.h"
 #include "common/process.h"
 #include "keyserver/rules/authorized_snapshot.h"
+#include "keyserver/rules/order.h"
 #include "keyserver/vault/keys/openssl_heap.h"
 #include "keyserver/vault/vault.h"
 #include "tests/unit/keyserver/test_keys.h"
@@ -52,7 +53,9 @@ struct rig {
     char audit[KEYS_PATH_SIZE], audit_key[KEYS_PATH_SIZE + 32];
     struct server_config config;
     EVP_PKEY *pkey[KEY_COUNT];
-    pid_t pid; /* 0 = none runs */
+    pid_t pid;       /* 0 = none runs */
+    bool hands_over; /* what a vault leaves is for the one that is started next */
+    int before_fd;   /* owned; of the vault that was started last; 0 = none was */
     struct wall wall;
     struct wall_answer answers[WALL_BATCH_MAX];
     int answer_count, answer_next;
@@ -129,12 +132,14 @@ static inline void rig_tear_down(struct rig *rig)
     keys_remove_folder(rig->folder);
     keys_remove_folder(rig->keys);
     keys_remove_folder(rig->audit);
+    if (rig->before_fd > 0)
+        close(rig->before_fd);
 }
 
 /* Starts a vault; true when it says that it is ready. Its log goes to the rig's file, from its beginning. */
 static inline bool rig_start(struct rig *rig)
 {
-    int net_end, vault_end, ready[2];
+    int net_end, vault_end, ready[2], before = rig->before_fd, own = rig->hands_over ? order_memory() : -1;
     char byte;
     struct fault fault;
     int edges = authorized_snapshot_take(rig->config.authorized_edges, &fault);
@@ -149,9 +154,16 @@ static inline bool rig_start(struct rig *rig)
         close(ready[0]);
         if (freopen(rig->log_file, "w", stderr) == NULL)
             _exit(99);
-        const struct vault_descriptors given = {.wall = vault_end, .ready = ready[1], .edges = edges};
+        const struct vault_descriptors given = {.wall = vault_end,
+                                                .ready = ready[1],
+                                                .edges = edges,
+                                                .before = before > 0 ? before : -1,
+                                                .own = own};
         log_leave(vault_run(&rig->config, &given));
     }
+    if (before > 0)
+        close(before);
+    rig->before_fd = own > 0 ? own : 0;
     close(vault_end);
     assert_int_equal(wall_adopt(&rig->wall, net_end), 0);
     close(ready[1]);

@@ -1,0 +1,128 @@
+/* What a vault leaves to the one that takes its place. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/secret.h"
+#include "keyserver/rules/order.h"
+#include "keyserver/vault/audit/handover.h"
+
+#define PAGE 4096
+
+static int before, own;
+
+static int set_up(void **state)
+{
+    (void)state;
+    before = order_memory();
+    own = order_memory();
+    return before < 0 || own < 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    close(before);
+    close(own);
+    return 0;
+}
+
+static void with_nobody_before_nothing_is_known(void **state)
+{
+    struct handover handover, none;
+    struct handover_state there;
+    (void)state;
+    handover_init(&handover, before, own);
+    assert_int_equal(handover_epoch(&handover, 1000), 0);
+    assert_int_equal(handover_read(before, &there), ERR_NOT_FOUND);
+    handover_init(&none, -1, -1);
+    handover_leave_epoch(&none, 5, 5);
+    assert_int_equal(handover_epoch(&none, 1000), 0);
+}
+
+/* Time goes on between two vaults. */
+static void the_next_one_goes_on_where_the_last_one_was(void **state)
+{
+    struct handover first, second, third;
+    int last = order_memory();
+    (void)state;
+    handover_init(&first, -1, before);
+    for (uint64_t i = 0; i < 10; i++)
+        handover_leave_epoch(&first, 700000 + i, 5000 + i);
+    handover_init(&second, before, own);
+    assert_int_equal(handover_epoch(&second, 5009), 700009);
+    assert_int_equal(handover_epoch(&second, 6009), 701009);
+    assert_int_equal(handover_epoch(&second, 4000), 700009);
+    handover_init(&third, own, last); /* the second one died before it said anything */
+    assert_int_equal(handover_epoch(&third, 6009), 701009);
+    close(last);
+}
+
+static void a_half_of_a_page_is_not_taken(void **state)
+{
+    struct handover first, second;
+    uint8_t byte;
+    (void)state;
+    handover_init(&first, -1, before); /* turn 1 */
+    handover_leave_epoch(&first, 700, 5);
+    handover_leave_epoch(&first, 800, 6); /* turn 3, in the place of turn 1 */
+    assert_int_equal(pread(before, &byte, 1, PAGE + 8), 1);
+    byte ^= 1;
+    assert_int_equal(pwrite(before, &byte, 1, PAGE + 8), 1);
+    handover_init(&second, before, own);
+    assert_int_equal(handover_epoch(&second, 5), 700);
+}
+
+/* Whoever reads while another writes sees one whole state, and never an older one than before; and so does
+ * who comes after a writer was killed. */
+static void what_is_read_is_whole(void **state)
+{
+    (void)state;
+    for (unsigned life = 0; life < 20; life++) {
+        struct handover_state there, last = {.epoch_ms = 0};
+        assert_int_equal(ftruncate(before, 0), 0);
+        pid_t pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0) {
+            struct handover writer;
+            handover_init(&writer, -1, before);
+            for (uint64_t i = 1;; i++)
+                handover_leave_epoch(&writer, i, 3 * i);
+        }
+        for (unsigned read = 0; read < 200;) {
+            if (handover_read(before, &there) != 0)
+                continue;
+            assert_int_equal(there.mono_ms, 3 * there.epoch_ms);
+            assert_true(there.epoch_ms >= last.epoch_ms);
+            last = there;
+            read++;
+        }
+        assert_int_equal(kill(pid, SIGKILL), 0);
+        assert_int_equal(waitpid(pid, NULL, 0), pid);
+        assert_int_equal(handover_read(before, &there), 0);
+        assert_int_equal(there.mono_ms, 3 * there.epoch_ms);
+        assert_true(there.epoch_ms >= last.epoch_ms);
+    }
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(with_nobody_before_nothing_is_known),
+        TEST(the_next_one_goes_on_where_the_last_one_was),
+        TEST(a_half_of_a_page_is_not_taken),
+        TEST(what_is_read_is_whole),
+    };
+    if (secret_init() != 0)
+        return 1;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
