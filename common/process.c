@@ -129,7 +129,7 @@ static size_t add_limit(char *text, size_t size, size_t length, const struct lim
 
 const char *process_limit_hint(int why)
 {
-    static _Thread_local char text[PROCESS_MEND_SIZE];
+    static _Thread_local char text[PROCESS_HINT_SIZE];
     size_t length = 0;
     text[0] = 0;
     for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++)

@@ -50,7 +50,7 @@ int process_harden(const char *name, struct fault *fault) MUST_USE;
 /* A hint for a system call that failed with the errno WHY because of a limit: which limit it may be, its
  * value, and how to raise it ("; raise the limit of ..."). "" when it is no limit of the process. Valid until
  * the thread asks again. */
-#define PROCESS_MEND_SIZE 512
+#define PROCESS_HINT_SIZE 512
 const char *process_limit_hint(int why);
 /* Where ERR is ERR_MEMORY, adds that to FAULT, unless it has a limit in it already. Returns ERR. */
 int process_name_limit(struct fault *fault, int err);
