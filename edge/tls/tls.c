@@ -1,12 +1,14 @@
 #include "edge/tls/tls.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "common/bytes.h"
+#include "common/clock.h"
 #include "edge/tls/tickets.h"
 #include "edge/tls/tls_context.h"
 #include "edge/tls/tls_hello.h"
@@ -19,8 +21,12 @@ struct tls {
     SSL_CTX **of_set;          /* owned; by cert_set.index */
     size_t set_count;
     struct tls_alpn alpn;
-    bool rsa_key_exchange; /* the configuration offers it */
+    bool rsa_key_exchange;    /* the configuration offers it */
+    _Atomic int64_t ahead_ms; /* the most that the wall clock has been ahead of the one that is never set */
 };
+
+/* The wall clock may be corrected by as much, a leap second included, and sessions live longer by it. */
+#define CLOCK_STEP_MS 1000
 
 void tls_free(struct tls *tls)
 {
@@ -32,6 +38,43 @@ void tls_free(struct tls *tls)
     SSL_CTX_free(tls->start);
     free(tls->alpn.wire);
     free(tls);
+}
+
+/* ---- sessions that are kept ---- */
+
+static int64_t clock_ahead_ms(void)
+{
+    return (int64_t)clock_unix_ms() - (int64_t)clock_ms();
+}
+
+static void flush(struct tls *tls, time_t until)
+{
+#if OPENSSL_VERSION_NUMBER >= 0x30400000L
+    SSL_CTX_flush_sessions_ex(tls->start, until);
+#else
+    SSL_CTX_flush_sessions(tls->start, until);
+#endif
+}
+
+/* OpenSSL lets a session end by the wall clock. When that was set back, a session would live longer by as
+ * much, and its secret with it; nobody can say any more how old one is, so all of them go. */
+static void flush_if_set_back(struct tls *tls)
+{
+    int64_t ahead = clock_ahead_ms(), most = atomic_load(&tls->ahead_ms);
+    while (ahead > most && !atomic_compare_exchange_weak(&tls->ahead_ms, &most, ahead))
+        ;
+    if (most - ahead <= CLOCK_STEP_MS)
+        return;
+    flush(tls, 0);
+    (void)atomic_compare_exchange_strong(&tls->ahead_ms, &most, ahead);
+}
+
+/* OpenSSL itself drops a session only when it is asked for, or when the cache is full. A session stays in the
+ * cache of the context it began in. */
+void tls_flush(struct tls *tls)
+{
+    flush_if_set_back(tls);
+    flush(tls, time(NULL));
 }
 
 /* ---- which certificates ---- */
@@ -66,8 +109,9 @@ static int on_second_hello(SSL *ssl, int *alert, void *user)
  * decides whether a ticket may be used. (The servername callback comes too late for that.) */
 static int on_client_hello(SSL *ssl, int *alert, void *user)
 {
-    const struct tls *tls = user;
+    struct tls *tls = user;
     char name[TLS_HELLO_NAME_MAX + 1];
+    flush_if_set_back(tls);
     note_hello(ssl);
     if (check_hello(ssl, alert) != SSL_CLIENT_HELLO_SUCCESS)
         return SSL_CLIENT_HELLO_ERROR;
@@ -146,6 +190,7 @@ int tls_new(struct tls **out, OSSL_LIB_CTX *context, const struct certs *certs,
     if (tls == NULL)
         return fault_set(fault, ERR_MEMORY, "no memory for TLS");
     tls->certs = certs;
+    atomic_init(&tls->ahead_ms, clock_ahead_ms());
     tls->rsa_key_exchange = config->tls.rsa_key_exchange;
     int error = tls_context_alpn_pack(&tls->alpn, &config->tls.alpn, fault);
     if (error == 0 && config->tls.tickets && (error = tickets_start(config->tls.ticket_lifetime)) != 0)
@@ -169,17 +214,6 @@ SSL *tls_accept(struct tls *tls, struct tls_hello *hello)
     }
     SSL_set_accept_state(ssl);
     return ssl;
-}
-
-/* OpenSSL itself drops a session only when it is asked for, or when the cache is full. A session stays in the
- * cache of the context it began in. */
-void tls_flush(struct tls *tls)
-{
-#if OPENSSL_VERSION_NUMBER >= 0x30400000L
-    SSL_CTX_flush_sessions_ex(tls->start, time(NULL));
-#else
-    SSL_CTX_flush_sessions(tls->start, time(NULL));
-#endif
 }
 
 /* ---- words for logs ---- */

@@ -28,7 +28,8 @@ struct tls_hello {
 /* A server session, still without its BIOs; NULL without memory. HELLO (may be NULL) is zeroed, filled
  * in when the ClientHello is complete, and outlives the session. */
 SSL *tls_accept(struct tls *tls, struct tls_hello *hello);
-/* Wipes the sessions that were kept for resumption by their id and have outlived tls.ticket_lifetime. */
+/* Wipes the sessions that were kept for resumption by their id and have outlived tls.ticket_lifetime; all
+ * of them when the wall clock, by which they end, was set back. */
 void tls_flush(struct tls *tls);
 
 /* Short names for logs and metrics from a finished handshake: "rsa", "rsa_plain", "ecdhe_rsa", "ecdhe_ecdsa",

@@ -380,6 +380,40 @@ static void set_back(SSL_SESSION *session, long seconds)
 #endif
 }
 
+/* The wall clock was ahead by as much before. */
+static void set_clock_back(int64_t ms)
+{
+    atomic_fetch_add(&tls->ahead_ms, ms);
+}
+
+static void no_session_outlives_its_time_when_the_clock_is_set_back(void **state)
+{
+    struct visit visit = {.name = "rsa.example", .version = TLS1_2_VERSION, .ciphers = "AES128-GCM-SHA256"};
+    struct talk first, second, third;
+    (void)state;
+    open_tls(NULL);
+    talk_to(&visit, &first);
+    assert_true(first.done);
+    visit.resume = first.session;
+    set_clock_back(CLOCK_STEP_MS / 2); /* a correction */
+    talk_to(&visit, &second);
+    assert_true(second.done && SSL_session_reused(second.server));
+    set_clock_back(86400 * 1000);
+    talk_to(&visit, &third);
+    assert_true(third.done && !SSL_session_reused(third.server));
+    assert_int_equal(kept(), 1);
+    talk_clear(&second);
+    visit.resume = third.session;
+    talk_to(&visit, &second); /* of after that */
+    assert_true(second.done && SSL_session_reused(second.server));
+    set_clock_back(86400 * 1000);
+    tls_flush(tls); /* also while nobody comes */
+    assert_int_equal(kept(), 0);
+    talk_clear(&first);
+    talk_clear(&second);
+    talk_clear(&third);
+}
+
 static void sessions_that_have_outlived_their_time_are_dropped(void **state)
 {
     struct visit visit = {.name = "rsa.example", .version = TLS1_2_VERSION, .ciphers = "AES128-GCM-SHA256"};
@@ -654,6 +688,7 @@ int main(void)
         TEST(wiped_ticket_keys_open_nothing),
         TEST(without_tickets_nothing_resumes),
         TEST(sessions_that_have_outlived_their_time_are_dropped),
+        TEST(no_session_outlives_its_time_when_the_clock_is_set_back),
         TEST(ticket_keys_turn_at_half_of_the_lifetime),
         TEST(old_ticket_keys_are_wiped),
         TEST(a_bad_answer_fails_exactly_its_handshake),
