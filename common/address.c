@@ -97,13 +97,13 @@ static bool is_numeric(struct address *out, const char *host)
     return true;
 }
 
-/* Letters of names that a name server could know: a comma for a point is a slip of the pen. */
+/* Characters that a host name may have: a comma instead of a dot is a typing error. */
 static bool is_name(const char *host)
 {
     return host[strspn(host, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_")] == 0;
 }
 
-/* Makes HOST empty when OUT is all that is to be known: it was no name. */
+/* Makes HOST empty when it was an address, which OUT has then. */
 static int take_host(struct address *out, const char *text, char *host, struct fault *fault)
 {
     unsigned number;

@@ -98,8 +98,8 @@ static void on_shutdown(uv_shutdown_t *request, int status)
         drop(c);
 }
 
-/* The end of the answer is told first and the client closes: closing at once with unread input would reset
- * the connection and could take the answer away from it. */
+/* Sends FIN first and lets the client close: closing at once with unread input would reset the connection,
+ * and the client could lose the answer. */
 static void on_written(uv_write_t *request, int status)
 {
     struct connection *c = request->data;

@@ -102,7 +102,7 @@ void channel_arm(struct channel *c)
     start_timer(c, due);
 }
 
-/* How long is waited for who had no chance to be heard before: a part of the idle timeout. */
+/* Extra time for a peer that could not be heard before: a part of the idle timeout. */
 static uint64_t grace_ms(const struct channel *c)
 {
     return c->settings.idle_timeout_ms / 8 + 1;
@@ -213,7 +213,8 @@ void channel_part(struct channel *c, int why)
     if (c->state == CHANNEL_OPEN && channel_transport_seal(c, CHANNEL_CLOSE, NULL, 0) == 0) {
         channel_io_flush_last(c);
         if (uv_fileno(&c->socket.handle, &fd) == 0)
-            channel_io_drain(fd); /* closing with bytes unread would take the message back */
+            channel_io_drain(
+                fd); /* closing with bytes unread would reset the connection and lose the message */
     }
     channel_end(c, why);
 }

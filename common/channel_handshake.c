@@ -99,7 +99,7 @@ static int finish_handshake(struct channel *c)
     c->state = CHANNEL_OPEN;
     channel_arm(c);
     c->handlers.on_open(c, c->user);
-    /* Behind what the owner said first: its round trip is known from the start. */
+    /* After what the owner sent in on_open: so the round trip is known from the start. */
     if (c->state == CHANNEL_OPEN && c->settings.ping_interval_ms != 0)
         channel_transport_ping(c);
     return 0;
@@ -116,8 +116,7 @@ size_t channel_handshake_receive(struct channel *c, const uint8_t *bytes, size_t
     opening->input_length += used;
     if (opening->input_length < whole)
         return used;
-    /* An edge cannot have more to say before message 2: whoever does is turned away before any curve is
-     * computed. */
+    /* An edge sends nothing more before message 2: a peer that does is dropped before any curve operation. */
     int err = accepting && used < length ? ERR_FORMAT : accepting ? answer(c) : finish_handshake(c);
     if (err != 0)
         channel_end(c, err);

@@ -6,10 +6,10 @@
 #include "common/channel_internal.h"
 
 #define READ_SIZE   65536
-#define FIRST_SIZE  1024 /* read at once of a stranger, whose messages are small */
+#define FIRST_SIZE  1024 /* read at once of a peer that is not authenticated, whose messages are small */
 #define READ_COST   512  /* of a share: what a read costs besides its bytes */
 #define DRAIN_SIZE  4096
-#define DRAIN_READS 32 /* a stranger who has sent more than this times that may see an RST */
+#define DRAIN_READS 32 /* a peer that is not authenticated and has sent more may see an RST */
 
 /* One for all channels of a thread: libuv asks for it right before each read and hands it back right after.
  */
@@ -46,7 +46,7 @@ static void after_write(struct channel *c)
     }
 }
 
-/* The reason the peer cannot be reached any more, as its owner will hear it. */
+/* The reason why the peer cannot be reached any more, for on_close. */
 static int gone(const struct channel *c)
 {
     return c->state == CHANNEL_FINISHING ? ERR_CLOSED : ERR_CUT;
@@ -174,8 +174,8 @@ static void take_bytes(struct channel *c, uint8_t *bytes, size_t length)
         channel_end(c, err);
 }
 
-/* libuv reads a stream that has more than a buffer holds up to 32 times in one turn of the loop: others have
- * theirs first. */
+/* libuv reads a stream that has more than a buffer holds up to 32 times in one turn of the loop: other
+ * channels go first. */
 static void pause_reading(struct channel *c)
 {
     uv_read_stop(&c->socket.stream);
@@ -187,7 +187,7 @@ static void pause_reading(struct channel *c)
     uv_idle_start(&c->flusher, on_idle);
 }
 
-/* What was read, and the curves that it makes us compute. */
+/* What was read, and the curve operations that it costs. */
 static void charge(struct channel *c, size_t length)
 {
     size_t handshake = c->state == CHANNEL_WAIT_MESSAGE ? CHANNEL_HANDSHAKE_COST : 0;

@@ -11,8 +11,8 @@
 #include "common/secret.h"
 #include "common/source_budget.h"
 
-#define ACCEPTS_PER_WAKE 256 /* then the channels that are open get their turn */
-#define PAUSE_MS         100 /* without descriptors: the kernel's queue keeps who is waiting */
+#define ACCEPTS_PER_WAKE 256 /* then open channels get their turn */
+#define PAUSE_MS         100 /* without descriptors: connections wait in the kernel's queue */
 
 struct channel_listener {
     uv_poll_t poll;
@@ -150,7 +150,7 @@ static void welcome(struct channel_listener *l, int fd, const struct address *fr
     channel_io_start(c);
 }
 
-/* Somebody goes if need be, so that the newest finds a place. */
+/* Drops a half-open connection if need be, so that the newest finds a place. */
 static void make_room(struct channel_listener *l)
 {
     struct channel *victim = half_open_find_victim(&l->places);
@@ -176,7 +176,7 @@ static void on_acceptable(uv_poll_t *poll, int status, int events);
 
 static void on_pause_over(uv_timer_t *timer);
 
-/* Or it would spin until somebody gives a descriptor back; who comes waits in the kernel's queue. */
+/* Otherwise it would spin until a descriptor is free; new connections wait in the kernel's queue. */
 static void take_rest(struct channel_listener *l, int error)
 {
     bool begins = episode_note(&l->exhaustion, uv_now(l->poll.loop));

@@ -4,8 +4,8 @@
 #include "common/clock.h"
 #include "common/secret.h"
 
-/* So many frames without data may come in a second, above those with data: far more than anybody has a use
- * for, and little work. */
+/* So many frames without data may come in a second, above those with data: far more than any peer needs, and
+ * little work. */
 #define BARE_FRAMES_MAX 256
 #define BARE_FRAMES_MS  1000
 
@@ -65,7 +65,7 @@ void channel_transport_ping(struct channel *c)
     if (c->asked_ns == 0)
         c->asked_ns = clock_ns();
     if (channel_io_unsent(c) >= c->settings.unsent_max)
-        return; /* the peer does not even read; the idle timeout judges it */
+        return; /* the peer does not read; the idle timeout ends it */
     random_bytes(c->ping, sizeof c->ping);
     c->ping_sent_ns = clock_ns();
     c->ping_out = true;
@@ -128,8 +128,8 @@ static const struct {
     [CHANNEL_PONG] = {take_pong, CHANNEL_PING_SIZE, CHANNEL_PING_SIZE},
 };
 
-/* A frame without data is not answered, or by another one, so nothing else bounds them: to open them would be
- * all that this process does. */
+/* A frame without data is not answered, or by another one, so nothing else bounds them: a flood of them would
+ * take all of this process's time. */
 static bool is_bare_flood(struct channel *c, uint8_t kind)
 {
     uint64_t now = uv_now(channel_loop(c));
@@ -160,7 +160,7 @@ int channel_transport_receive(uint8_t *bytes, size_t length, void *user)
     if (err != 0)
         return err;
     size_t plain = length - NOISE_TAG_SIZE;
-    c->received_ms = uv_now(channel_loop(c)); /* of whole messages: one that drips keeps nothing open */
+    c->received_ms = uv_now(channel_loop(c)); /* of whole messages: single bytes keep no channel open */
     c->asked_ns = 0;
     c->overdue = false;
     if (c->state == CHANNEL_WAIT_FIRST)

@@ -24,7 +24,8 @@ void closed_set_account(uid_t who)
     account = who;
 }
 
-/* Root starts a program for others, whose group it cannot know here, and is in all of them. */
+/* Root starts a program for another account, whose group is not known here, and may read all groups' files.
+ */
 static bool is_in_group(gid_t group)
 {
     gid_t groups[1024];

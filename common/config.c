@@ -135,7 +135,7 @@ static int on_set(cfg_t *cfg, cfg_opt_t *opt)
     return note_place(current, opt, cfg->line);
 }
 
-/* Of an empty list libconfuse tells nothing: it is found in the end of what it stands in. */
+/* libconfuse reports nothing for an empty list: it is found when its section ends. */
 static int note_empty_lists(struct load *load, const cfg_t *in, int line)
 {
     int err = 0;

@@ -208,8 +208,8 @@ bool config_value_is_title(const char *text, size_t length)
     return length > 0 && length <= CONFIG_TITLE_MAX;
 }
 
-/* What an editor or a web page makes of a quotation mark or a blank: to the configuration's language it is a
- * letter, and no value is meant to begin with one. */
+/* Typographic quotation marks and blanks, as editors and web pages make them: for libconfuse they are
+ * letters, and no value is meant to begin with one. */
 static bool begins_with_typography(const char *text)
 {
     static const char *const marks[] = {

@@ -49,7 +49,7 @@ const char *err_string(int code)
     return texts[-code];
 }
 
-/* A path at the end of a command that is cut off would name something else. No character of UTF-8 is halved.
+/* A command whose path is cut off would name something else. No UTF-8 character is split.
  */
 static void mark_cut(struct fault *fault)
 {

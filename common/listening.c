@@ -125,7 +125,7 @@ static const char *name_of(const char *path)
     return slash == NULL ? path : slash + 1;
 }
 
-/* Nobody may have made the socket yet: then its folder and its name tell. */
+/* The socket may not exist yet: then its folder and name are compared. */
 static bool is_one_socket(const char *a, const char *b)
 {
     char folder[PATH_MAX], other[PATH_MAX];

@@ -88,7 +88,7 @@ static void start_line(struct log_line *line, enum log_level level, const char *
     log_line_field(line, "event", event);
 }
 
-/* Whatever is missing from the log is told in it, before what comes next. */
+/* Reports lines that are missing, before the next line. */
 static void tell_gap(void)
 {
     struct log_line line UNINITIALIZED;
@@ -276,7 +276,7 @@ void log_start_failed(const char *why)
         fprintf(stderr, "%s: %s\n", logger.program, why);
 }
 
-/* Who asks for debug lines wants every one of them: only the other levels are limited. */
+/* Debug lines are never held back: only the other levels are limited. */
 static bool shall_write(enum log_level level, const char *event)
 {
     uint64_t now = clock_ns();
@@ -365,7 +365,7 @@ char *trace_id_text(const struct trace_id *id, char out[static 2 * TRACE_ID_SIZE
     return hex_encode(out, id->bytes, sizeof id->bytes);
 }
 
-/* The search for leaks is an exit handler, too. */
+/* The leak sanitizer's search is an exit handler, too. */
 void log_leave(int status)
 {
     fflush(NULL);

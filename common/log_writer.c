@@ -71,7 +71,8 @@ static int write_all(const char *text, size_t length)
         ssize_t done = write(STDERR_FILENO, text, length);
         if (done < 0 && errno == EINTR)
             continue;
-        if (done < 0 && errno == EAGAIN) { /* whoever gave it to us does not want to wait */
+        if (done < 0 &&
+            errno == EAGAIN) { /* standard error is non-blocking: its owner does not want to wait */
             (void)is_writable(RETRY_MS);
             continue;
         }
@@ -90,7 +91,7 @@ static bool writes_at_once(void)
     return writer.state == STATE_NONE || writer.finished;
 }
 
-/* Whether standard error takes a piece before the patience ends. Who has waited in vain waits no more until
+/* Whether standard error takes a piece before the patience ends. After a wait in vain nothing waits until
  * somebody reads again. */
 static bool gets_room(void)
 {
@@ -299,7 +300,7 @@ void log_writer_finish(unsigned timeout_ms)
             continue;
     } while (!all_is_written() && writer.ring.tail != taken && --rounds > 0);
     writer.finished = writer.state != STATE_NONE;
-    if (writer.finished) /* the rest is for the line that tells a gap: the pipe may just have been filled */
+    if (writer.finished) /* the rest is for the line that reports a gap: the pipe may just have been filled */
         writer.patience_ms = all_is_written() ? ms_until(&until) : 0;
     pthread_mutex_unlock(&writer.lock);
 }

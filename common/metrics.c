@@ -79,7 +79,7 @@ void metrics_histogram(struct buffer *out, const char *name, const char *labels,
     }
     number_text((double)counter_get(&h->sum_ns) / 1e9, sum);
     buffer_printf(out, "%s_sum%s%s%s %s\n", name, open, own, close, sum);
-    /* What the buckets add up to, not h->count: while others add, the two may differ for a moment, and a
-     * reader takes a count unlike the +Inf bucket for a broken histogram. */
+    /* What the buckets add up to, not h->count: while other threads add, the two may differ for a moment, and
+     * Prometheus takes a count that differs from the +Inf bucket for an error. */
     buffer_printf(out, "%s_count%s%s%s %llu\n", name, open, own, close, (unsigned long long)total);
 }

@@ -29,8 +29,8 @@ int process_open_standard(void)
     return 0;
 }
 
-/* Whoever starts a daemon may have blocked or ignored signals for itself, and both are inherited: an ignored
- * SIGCHLD tells nobody of a child's end, a blocked SIGTERM ends nothing. */
+/* Whoever starts a daemon may have blocked or ignored signals for itself, and both are inherited: with
+ * SIGCHLD ignored no child's end is reported, and a blocked SIGTERM ends nothing. */
 static int forget_inherited_signals(void)
 {
     static const int needed[] = {SIGCHLD, SIGTERM, SIGINT, SIGALRM};
@@ -97,7 +97,7 @@ static const struct limit {
 } limits[] = {
     {EFBIG, true, RLIMIT_FSIZE, "of a file's size, as which memory that processes share counts",
      "RLIMIT_FSIZE", "LimitFSIZE=infinity", NULL, "ulimit -f unlimited"},
-    /* the C library says it of a stack, too, for which there is no memory */
+    /* the C library returns it as well when there is no memory for a stack */
     {EAGAIN, true, RLIMIT_NPROC, "of processes", "RLIMIT_NPROC", "LimitNPROC=", "TasksMax=", "ulimit -u"},
     {EAGAIN, false, RLIMIT_AS, "of memory", "RLIMIT_AS", "LimitAS=", "MemoryMax=", "ulimit -v"},
     {EAGAIN, false, RLIMIT_MEMLOCK, "of locked memory", "RLIMIT_MEMLOCK", "LimitMEMLOCK=", NULL, "ulimit -l"},
@@ -278,6 +278,6 @@ void process_notify(const char *state)
         return;
     socklen_t to_length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
     ssize_t sent = sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&to, to_length);
-    (void)sent; /* nobody listens: nothing to be done about it */
+    (void)sent; /* nobody listens: nothing to do about it */
     close(fd);
 }

@@ -74,7 +74,7 @@ static uint32_t otherwise(enum sandbox_role role, enum sandbox_mode mode)
     return mode != SANDBOX_LOG ? SCMP_ACT_TRAP : role < SANDBOX_SUPERVISOR ? SCMP_ACT_NOTIFY : SCMP_ACT_LOG;
 }
 
-/* Of another architecture's calls none is any process's work. */
+/* No process needs calls of another architecture. */
 static int load(enum sandbox_role role, enum sandbox_mode mode, int folder)
 {
     scmp_filter_ctx filter = seccomp_init(otherwise(role, mode));
@@ -117,7 +117,7 @@ static bool make_it_fail(ucontext_t *context)
 static _Noreturn void die_of_it(void)
 {
     syscall(SYS_bpf, -1, NULL, 0);
-    _exit(128 + SIGSYS); /* somebody has sent the signal before there was a filter */
+    _exit(128 + SIGSYS); /* another process sent the signal before there was a filter */
 }
 
 static void on_refused(int number, siginfo_t *info, void *context)

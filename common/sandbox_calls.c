@@ -22,7 +22,7 @@
 #define R   (1u << SANDBOX_NAMES)
 #define ALL (V | N | E | S | L | R)
 
-/* Who forks others hands its filter down: a child can only ask for less. So the loader has whatever a vault
+/* A filter is inherited: a child can only have less. So the loader has whatever a vault
  * needs until it enters its own sandbox and afterwards, and the supervisor whatever the loader and the net
  * process need. What each of them refuses so that a library falls back, its parent refuses the same way or
  * allows. */
@@ -97,7 +97,7 @@ const struct sandbox_rule sandbox_rules[] = {
     CALL("munlock", ALL),
     CALL("brk", ALL),
     CALL("getrandom", ALL),
-    CALL("sysinfo", ALL), /* the C library's sort asks how much there is, and takes no error for an answer */
+    CALL("sysinfo", ALL), /* the C library's sort asks for the size of memory and handles no error */
 
     /* Signals: of all but the one that tells of a refused call (31) the handler may be another. */
     BIT_CLEAR(0),
@@ -278,8 +278,8 @@ const struct sandbox_rule sandbox_rules[] = {
     /* What libraries try, and can do without: a spare descriptor for when there is none, the kernel's
      * version; of the C library the kernel's policy of memory, when a thread's heap shrinks, the number of
      * processors, the time zone, and the library that walks stacks. The vault's row is no wider than what the
-     * C library opens so: it reads by a path, and keeps nothing open over an exec. What else the vault opens
-     * ends it. */
+     * C library opens so: it reads by a path, and keeps nothing open over an exec. Any other open ends the
+     * vault. */
     CALL("openat", V, .error = EACCES, .by_name = true,
          WHEN(2, INT & ~(unsigned)(O_DIRECTORY | O_NONBLOCK), O_RDONLY | O_CLOEXEC)),
     CALL("mmap", E, .error = EACCES, WHEN(2, PROT_EXEC | PROT_WRITE, PROT_EXEC)), /* of that library */

@@ -80,7 +80,7 @@ static struct {
     bool said[CALLS_MAX];
 } watch = {.fd = -1};
 
-/* Lets it happen before it says so: who made it may hold the lock that logging takes. */
+/* Lets the call happen before it logs: the caller may hold the lock that logging takes. */
 static bool pass_one(void)
 {
     memset(watch.call, 0, sizeof *watch.call);
@@ -99,7 +99,8 @@ static bool pass_one(void)
     return true;
 }
 
-/* It is watched itself, so it may make no call that is not listed: it would wait for its own answer. */
+/* This thread is watched as well, so it makes only listed calls: for another it would wait for its own
+ * answer. */
 static void *watch_main(void *argument)
 {
     unsigned failures = 0;

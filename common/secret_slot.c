@@ -80,8 +80,8 @@ static void region_free(struct region *region)
     free(region);
 }
 
-/* Guarded on both sides. Neither the lock nor the rest is there on every system: what cannot be locked is
- * said by who locks all that a process has (memory_lock.h). */
+/* Guarded on both sides. Not every system has the lock or the rest. What cannot be locked is reported where a
+ * process locks all of its memory (memory_lock.h). */
 static bool map_slots(struct region *region, size_t wanted)
 {
     size_t page = page_size();

@@ -3,7 +3,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* Of these a shell makes nothing else, wherever they stand in a word. */
+/* Characters that mean nothing to a shell, wherever they stand in a word. */
 static const char safe[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._-+,:@%";
 
 static bool is_safe(const char *text, size_t length)

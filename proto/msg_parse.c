@@ -12,7 +12,8 @@
 #define KNOWN_OPERATIONS ((UINT32_C(1) << OP_KINDS) - 2) /* bit 0 stands for none */
 #define TLS13_HASH_SHORT 32
 
-/* Where protobuf-c unpacks to: pieces are cut off the front, nothing is given back, all is wiped at once. */
+/* The memory that protobuf-c unpacks into: pieces are taken from the front, none is freed, all is wiped
+ * together. */
 struct arena {
     uint8_t *bytes;
     size_t size;

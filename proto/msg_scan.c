@@ -95,7 +95,7 @@ static int count_element(struct msg_scan *out, const ProtobufCFieldDescriptor *k
     for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++)
         if (known->descriptor == limits[i].element)
             return ++*limits[i].count > limits[i].max ? ERR_LENGTH : 0;
-    return ERR_LENGTH; /* a repeated field without a limit is a hole */
+    return ERR_LENGTH; /* a repeated field without a limit would be unbounded */
 }
 
 static bool has_right_type(const ProtobufCFieldDescriptor *known, const struct wire_field *field)

@@ -25,6 +25,6 @@ bool session_id_check(const uint8_t id[static SESSION_ID_SIZE], const uint8_t ke
     uint8_t expected[SESSION_ID_SIZE];
     session_id_make(expected, key, id);
     bool same = same_bytes(expected, id, sizeof expected);
-    wipe(expected, sizeof expected); /* whoever sent a wrong one would like to know it */
+    wipe(expected, sizeof expected); /* secret: the sender of a wrong one must not learn it */
     return same;
 }

@@ -117,7 +117,7 @@ static int load_each(struct certs *certs, const struct certs_source *from, struc
     return 0;
 }
 
-/* What nobody loads: keys, which nobody may have here, and what is taken for certificates that are served. */
+/* Files that are not loaded: private keys, which may not be here, and files that look like certificates. */
 static int look_at_others(struct certs *certs, const char *folder, const struct certs_paths *paths,
                           struct certs_bad *bad, struct fault *fault)
 {

@@ -154,7 +154,7 @@ static void warn_chain_short(const struct cert *cert)
                     cert->file);
 }
 
-/* Clients forgive a wrong order less and less. */
+/* Ever fewer clients accept a wrong order. */
 static void warn_chain_order(const struct cert *cert)
 {
     const X509 *below = cert->leaf;

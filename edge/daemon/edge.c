@@ -22,7 +22,8 @@
 #define FLUSH_MS 60000 /* between two looks for sessions that are too old to be resumed */
 #define GRACE_MS 1000  /* from the command to end at once to the end of the process at the latest */
 
-/* What operators send by habit to daemons that reload or reopen a log: here nothing does, and a line says so.
+/* Signals that operators send to daemons that reload or reopen a log. Here they have no effect, and a line
+ * says so.
  */
 static const struct unused_signal {
     int number;
@@ -60,7 +61,7 @@ struct edge {
 
 /* ---- end ---- */
 
-/* All that is left is to leave, and libuv is about to put back what signals do by default. */
+/* The process is about to end, and libuv is about to restore the default actions of signals. */
 static void hold_signals(void)
 {
     static const int held[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};
@@ -88,7 +89,7 @@ static void close_handles(struct edge *edge)
     uv_close((uv_handle_t *)&edge->ended, NULL);
 }
 
-/* The deadline after the last: a thread hangs. What was promised is an end. */
+/* The last deadline has passed: a thread hangs. The process ends all the same. */
 static void on_grace(uv_timer_t *timer)
 {
     (void)timer;

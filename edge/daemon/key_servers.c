@@ -15,7 +15,7 @@ static int load_server(struct client_server *out, const struct edge_config_serve
     return identity_load_secret(out->psk, from->psk, fault);
 }
 
-/* An edge that takes itself for the key server finds nobody there who has that key. */
+/* With the edge's own key as the key server's, no handshake could succeed. */
 static int check_not_own(const struct key_servers *servers, const struct edge_config *config,
                          struct fault *fault)
 {

@@ -40,8 +40,8 @@ void listeners_resume(struct listeners *listeners)
         uv_poll_start(&listeners->item[i].poll, UV_READABLE, on_listener);
 }
 
-/* No descriptor or no memory in the kernel: the connection stays in its queue, and asking again at once would
- * only heat the processor. */
+/* No descriptor or no memory in the kernel: the connection stays in its queue, and to ask again at once would
+ * only spin. */
 static void take_rest(struct listeners *listeners, int why)
 {
     struct session_host *host = listeners->host;

@@ -115,7 +115,7 @@ static void await_first(struct lookups *lookups)
     for (uint64_t now; names_answered(&setup->names) < setup->names.count && (now = clock_ns()) < end;) {
         struct pollfd wait = {.fd = setup->resolver.fd, .events = POLLIN};
         if (poll(&wait, 1, (int)((end - now) / NS_PER_MS) + 1) > 0 && take_answers(lookups) != 0)
-            return; /* the loop finds the same and says so */
+            return; /* the loop finds and reports the same */
     }
 }
 

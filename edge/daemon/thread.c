@@ -18,7 +18,7 @@
 enum command { COMMAND_NONE, COMMAND_DRAIN, COMMAND_STOP };
 
 struct thread {
-    struct session_host host; /* first: sessions know nothing else of us */
+    struct session_host host; /* first member: sessions know only this */
     const struct setup *setup;
     struct client *client; /* owned */
     uv_loop_t loop;

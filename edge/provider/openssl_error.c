@@ -16,7 +16,7 @@ char *openssl_error(char *out, size_t size)
     size_t used = (size_t)snprintf(out, size, "%s%s%s", reason != NULL ? reason : "unknown error",
                                    (flags & ERR_TXT_STRING) != 0 ? ": " : "",
                                    (flags & ERR_TXT_STRING) != 0 ? data : "");
-    /* The first entry is the cause; the last is what it made of the handshake. */
+    /* The first entry is the cause; the last is its effect on the handshake. */
     for (unsigned long code; (code = ERR_get_error_all(NULL, NULL, NULL, &last_data, &last_flags)) != 0;)
         last = code;
     reason = last != 0 ? ERR_reason_error_string(last) : NULL;

@@ -151,7 +151,7 @@ static const OSSL_PARAM *signing_settable_params(void *data, void *provider)
 
 /* ---- signing ---- */
 
-/* Also OpenSSL's probe of what is supported: asks nobody. */
+/* Also OpenSSL's probe of what is supported: sends no request. */
 static int signing_init(void *data, const char *digest, void *key_data, const OSSL_PARAM params[])
 {
     struct signing *signing = data;
@@ -193,7 +193,7 @@ static int operation_of(const struct signing *signing, const struct scheme_choic
     return 0;
 }
 
-/* Form always, the signature itself where the owner wants it. */
+/* Checks the form always, and verifies the signature where the configuration says so. */
 static int outcome_check(const struct signing *signing, const struct scheme_choice *choice,
                          const struct outcome *outcome, const uint8_t *tbs, size_t length)
 {

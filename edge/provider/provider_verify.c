@@ -79,7 +79,7 @@ int verify_signature(const struct remote_key *key, const struct signature_form *
         OSSL_PARAM_utf8_string(OSSL_SIGNATURE_PARAM_PSS_SALTLEN, digest_salt, 0),
         OSSL_PARAM_END,
     };
-    ERR_set_mark(); /* how a wrong signature failed to be right helps nobody; the caller says what it was */
+    ERR_set_mark(); /* OpenSSL's reason says nothing useful about a wrong signature; the caller reports it */
     EVP_MD_CTX *context = EVP_MD_CTX_new();
     int verified = context != NULL &&
                    EVP_DigestVerifyInit_ex(context, NULL, form->digest, key->provider->context,

@@ -42,7 +42,7 @@ static void flow_release(struct relay_flow *flow, struct relay_scratch *scratch)
     flow->start = flow->end = 0;
 }
 
-/* The sink takes no more at the moment: who waits keeps no more memory than it needs. */
+/* The sink takes no more at the moment: a waiting buffer keeps no more memory than it needs. */
 static void flow_shrink(struct relay_flow *flow, struct relay_scratch *scratch)
 {
     size_t left = flow->end - flow->start;
@@ -72,7 +72,7 @@ struct run {
     enum relay_direction direction;
     unsigned source_wants; /* what the last read waits for */
     bool dry;              /* the source has nothing to read at the moment */
-    bool linger; /* the source was told to go: what it still says is read, so that it sees no reset */
+    bool linger;           /* the source is to close: what it still sends is read, so that it sees no reset */
 };
 
 static unsigned wanted(int result)
@@ -80,7 +80,7 @@ static unsigned wanted(int result)
     return result == RELAY_WANT_WRITE ? RELAY_WRITABLE : RELAY_READABLE;
 }
 
-/* Reads until the buffer is full, the source is dry, or it ends, but not forever: others wait. False when it
+/* Reads until the buffer is full, the source is dry, or it ends, within the budget of one run. False when it
  * gave nothing. */
 static bool read_flow(struct run *run)
 {
@@ -153,7 +153,7 @@ static void finish_flow(struct run *run)
         flow->broken = flow->finished = true;
 }
 
-/* A broken sink: its source is not listened to, or only to let it leave. */
+/* A broken sink: its source is not read, or only until it has closed. */
 static bool may_read(const struct run *run)
 {
     return !run->flow->ended && !run->flow->cut && (!run->flow->broken || run->linger);

@@ -12,7 +12,7 @@
 
 static void act(struct session *session, enum session_action action);
 
-/* We are wrong, not the client: said, counted, and the connection ends; nobody else is harmed. */
+/* A fault of this program, not of the client: it is logged and counted, and only this connection ends. */
 static void note_impossible(struct session *session, enum session_event event)
 {
     counter_add(&session->host->stats.impossible, 1);
@@ -71,7 +71,7 @@ static void leave_ready(struct session *session)
 
 /* ---- end ---- */
 
-/* The memory of one whose job is stuck stays, with the handle that it is for itself. */
+/* A session whose job is stuck keeps its memory, and its own handle. */
 static void drop_handle(struct session *session)
 {
     struct session_host *host = session->host;
@@ -92,7 +92,7 @@ void session_on_watch_closed(void *user)
     drop_handle(user);
 }
 
-/* The account of it, while there is still an SSL to ask. */
+/* Trace, counters and log line of the session, while its SSL exists. */
 static void end_session(struct session *session)
 {
     struct session_host *host = session->host;
@@ -107,7 +107,7 @@ static void end_session(struct session *session)
         session_log_connection(session);
 }
 
-/* Nothing comes for it any more but that its watches are closed. */
+/* After this, only the close callbacks of its watches come. */
 static void leave_host(struct session *session)
 {
     struct session_host *host = session->host;
@@ -207,7 +207,7 @@ void session_run(struct session *session)
         session_relay_run(session);
         break;
     default:
-        watch_sleep(&session->client); /* the state has no use for what the client says now */
+        watch_sleep(&session->client); /* in this state nothing is read from the client */
         break;
     }
 }
@@ -253,7 +253,7 @@ void session_timeout(struct session *session, enum timeout_class class)
     counter_add(&session->host->stats.timeouts[class], 1);
     switch (class) {
     case TIMEOUT_HANDSHAKE:
-        /* Whose fault? While it waits for a key it is not the client's. */
+        /* While it waits for a key the timeout is not the client's fault. */
         session_handshake_fail(session,
                                session->state == SESSION_WAIT_KEY ? FAILURE_KEY_TIMEOUT : FAILURE_TIMEOUT,
                                EVENT_TIMEOUT);

@@ -17,7 +17,7 @@ static enum session_failure key_failure(const struct session *session)
 
     switch (key->last_status) {
     case STATUS_REFUSED:
-        /* Perhaps it would not have been, had an epoch come in time. */
+        /* With an epoch in time it might have been granted. */
         return session->exchange.late ? FAILURE_KEY_TIMEOUT : FAILURE_KEY_REFUSED;
     case STATUS_BUSY:
         return FAILURE_KEY_BUSY;
@@ -47,7 +47,7 @@ static void note_pause(struct session *session)
         counter_add(&session->host->stats.epoch_waits, 1);
 }
 
-/* What it paused for is there, or wanted no more. */
+/* What it paused for has come, or is not needed any more. */
 static void note_waited(struct session *session, uint64_t now)
 {
     const uint64_t *at = session->trace.at;
@@ -74,7 +74,7 @@ void session_handshake_fail(struct session *session, enum session_failure failur
     session_happen(session, event);
 }
 
-/* The provider did not accept an answer: it is the first to complain then. */
+/* The provider rejected an answer: then the first error is the provider's. */
 static bool answer_rejected(const struct key_wait *key)
 {
     unsigned long code = ERR_peek_error();
@@ -83,7 +83,7 @@ static bool answer_rejected(const struct key_wait *key)
            ERR_GET_REASON(code) == PROV_R_FAILED_TO_SIGN;
 }
 
-/* OpenSSL found no suite, and the client had offered one that was no choice. */
+/* OpenSSL found no suite, and one that the client offered was withheld. */
 static bool is_withheld(const struct session *session)
 {
     unsigned long code = ERR_peek_error();

@@ -31,7 +31,7 @@ enum session_break session_io_handshake_break(void)
     return sort_break(SSL_ERROR_SSL);
 }
 
-/* Every record that comes, before OpenSSL looks at it: one that is too many is not looked at. */
+/* Every record that comes, before OpenSSL looks at it: one too many is not processed. */
 static void on_record(int written, int version, int content_type, const void *bytes, size_t length, SSL *ssl,
                       void *user)
 {
@@ -93,7 +93,7 @@ static int session_io_read(void *user, uint8_t *into, size_t size, bool *dry)
     if (n <= 0)
         return failed(io, n);
     note_data(io);
-    /* A short record is most often the last one: the poll tells of more sooner than a read in vain. */
+    /* A short record is most often the last one: a poll is cheaper than a read without data. */
     *dry = n < RECORD_MAX && (size_t)n < size && !SSL_has_pending(io->ssl);
     return n;
 }

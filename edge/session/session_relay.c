@@ -15,7 +15,7 @@ static enum session_result break_result(const struct session *session)
         [BREAK_RESET] = RESULT_CLIENT_RESET,
         [BREAK_TLS] = RESULT_CLIENT_ERROR,
     };
-    /* Once the answer and our close_notify have left, nobody owes us another word. */
+    /* Once the answer and our close_notify have left, nothing more is expected. */
     return session->io.notified && session->state == SESSION_CLOSING ? RESULT_OK : results[session->io.why];
 }
 
@@ -51,7 +51,7 @@ void session_relay_hear(struct session *session)
     }
 }
 
-/* The first words may have come together with the end of the handshake. */
+/* The first bytes may have come together with the end of the handshake. */
 void session_relay_listen(struct session *session)
 {
     if (SSL_has_pending(session->io.ssl))
@@ -177,7 +177,7 @@ static void account(struct session *session, const struct relay_step *step)
                      uv_now(host->loop));
 }
 
-/* Tells the table what the step came to. True when the session lives on. */
+/* Reports the step's result to the state table. True when the session goes on. */
 static bool relay_events(struct session *session, const struct relay_step *step)
 {
     if (step->client_cut) {

@@ -22,8 +22,8 @@ static int enroll(struct watch *watch, unsigned events)
     return done ? 0 : ERR_SYSTEM;
 }
 
-/* Who is heard is heard leaving, too, and whose leaving matters is asked for words next: one registration for
- * both. */
+/* A socket that is read is also watched for its end, and one that is watched for its end is read next: one
+ * registration for both. */
 static unsigned registration_for(unsigned events)
 {
     return events & (WATCH_READABLE | WATCH_GONE) ? events | WATCH_READABLE | WATCH_GONE : events;

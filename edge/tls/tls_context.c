@@ -21,7 +21,7 @@
 #define HTTP_1_1               "http/1.1"
 #define HTTP_1_0               "http/1.0"
 
-/* Suites that need something this server has not (pre-shared keys, DH parameters) are noise. */
+/* Suites that need what this server does not have (pre-shared keys, DH parameters) do not count. */
 #define DEFAULT_CIPHERS "DEFAULT:!PSK:!SRP:!kDHE:!aNULL"
 
 /* ---- ALPN ---- */
@@ -186,7 +186,8 @@ static int set_config(SSL_CTX *context, OSSL_LIB_CTX *library, struct tls_alpn *
 /* ---- certificates ---- */
 
 /* A session goes on only under certificates of the same keys: the context of its id is their fingerprint, so
- * that what one name's set sealed is a stranger to another's, and survives a reload and a renewal. */
+ * that what one name's set sealed is not accepted by another's, and stays valid when a renewed certificate of
+ * the same key takes over. */
 static int bind_sessions(SSL_CTX *context, const struct cert_set *set)
 {
     uint8_t keys[KEY_TYPES * KEY_ID_SIZE] = {0};

@@ -57,7 +57,7 @@ int tls_hello_name(SSL *ssl, char name[static TLS_HELLO_NAME_MAX + 1])
     return 0;
 }
 
-/* RFC 8446, 4.2.1. What does not parse is OpenSSL's to refuse. */
+/* RFC 8446, 4.2.1. OpenSSL refuses what does not parse. */
 static bool offers_tls13(SSL *ssl)
 {
     const unsigned char *extension = NULL;
