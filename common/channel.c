@@ -213,8 +213,7 @@ void channel_part(struct channel *c, int why)
     if (c->state == CHANNEL_OPEN && channel_transport_seal(c, CHANNEL_CLOSE, NULL, 0) == 0) {
         channel_io_flush_last(c);
         if (uv_fileno(&c->socket.handle, &fd) == 0)
-            channel_io_drain(
-                fd); /* closing with bytes unread would reset the connection and lose the message */
+            channel_io_drain(fd); /* or closing would reset the connection and lose the message */
     }
     channel_end(c, why);
 }

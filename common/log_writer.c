@@ -71,8 +71,7 @@ static int write_all(const char *text, size_t length)
         ssize_t done = write(STDERR_FILENO, text, length);
         if (done < 0 && errno == EINTR)
             continue;
-        if (done < 0 &&
-            errno == EAGAIN) { /* standard error is non-blocking: its owner does not want to wait */
+        if (done < 0 && errno == EAGAIN) { /* its owner has made it non-blocking */
             (void)is_writable(RETRY_MS);
             continue;
         }
