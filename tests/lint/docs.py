@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""What the documentation names must exist: files, tests, and in the tables of security and model the functions of a file.
+"""What the documentation names must exist: files, tests, in the tables of security and model the functions of a file, and whatever a
+link leads to, its heading included.
 
-Only what stands in `backticks` is looked at. Prints what is missing; exit status 1 when anything is."""
+Of names only those in `backticks` are looked at. Prints what is missing; exit status 1 when anything is."""
 import pathlib
 import re
 import subprocess
@@ -24,6 +25,25 @@ def has_test(files, name):
     return any(pathlib.PurePath(path).stem.startswith(name.rstrip("*")) for path in files)
 
 
+def anchors_of(document):
+    """The anchors of a document's headings, as web pages of repositories make them."""
+    headings = re.findall(r"^#+ (.*)$", pathlib.Path(document).read_text(), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def broken_links(document):
+    text = re.sub(r"^( {4}|```).*$", "", pathlib.Path(document).read_text(), flags=re.M)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        path, _, anchor = target.partition("#")
+        if "://" in path:
+            continue
+        place = pathlib.Path(document).parent / path if path else pathlib.Path(document)
+        if not place.exists():
+            yield "%s: the link to %s leads nowhere" % (document, target)
+        elif anchor and anchor not in anchors_of(place):
+            yield "%s: the link to %s has no such heading" % (document, target)
+
+
 def missing_in(document, files):
     text = pathlib.Path(document).read_text()
     for name in re.findall(r"`(%s)`" % SOURCE, text):
@@ -42,7 +62,8 @@ def missing_in(document, files):
 
 def main():
     files = tracked()
-    missing = [line for document in files if document.endswith(".md") for line in missing_in(document, files)]
+    documents = [name for name in files if name.endswith(".md")]
+    missing = [line for document in documents for line in list(missing_in(document, files)) + list(broken_links(document))]
     for line in missing:
         print(line)
     return 1 if missing else 0
