@@ -53,7 +53,7 @@ static void ask_all(struct ping *ping, struct asking *asking)
         ping->sent += ping->request.sent_ns != 0;
     client_cancel(asking->client, &ping->request);
     servers_explain(asking, ping->answered == ping->count ? STATUS_OK : ping->request.outcome.status,
-                    ping->request.server != NULL);
+                    ping->request.answered);
 }
 
 static int ping_server(struct asking *asking, void *user)

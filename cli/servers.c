@@ -176,7 +176,7 @@ static enum operation_status connect_by_ping(struct asking *asking)
         uv_run(asking->loop, UV_RUN_DEFAULT);
     asking->waiting = false;
     client_cancel(asking->client, &ping);
-    servers_explain(asking, ping.outcome.status, ping.server != NULL);
+    servers_explain(asking, ping.outcome.status, ping.answered);
     return ping.outcome.status;
 }
 

@@ -233,7 +233,6 @@ static void init_host(struct thread *thread)
     host->origins = &setup->origins;
     host->servers = setup->key_servers.servers;
     host->server_stats = setup->stats;
-    host->server_count = setup->key_servers.count;
     host->on_gone = on_gone;
     TAILQ_INIT(&host->all);
     TAILQ_INIT(&host->ready);

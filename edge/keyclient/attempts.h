@@ -1,10 +1,10 @@
-/* Flights: the open ids of one channel, a table from id to sending. The ids are our own and run one after the
- * other from a random start, so their low bits spread evenly by themselves; what a server sends is only
+/* Attempts: the open ids of one channel, a table from id to sending. The ids are our own and run one after
+ * the other from a random start, so their low bits spread evenly by themselves; what a server sends is only
  * looked up. When memory is short the table stays small and its chains grow. One thread. */
 #ifndef EDGE_KEYCLIENT_ATTEMPTS_H
 #define EDGE_KEYCLIENT_ATTEMPTS_H
 
-#include "edge/keyclient/client.h"
+#include "edge/keyclient/request.h"
 
 struct attempts {
     struct client_attempt **buckets; /* owned; chains of borrowed attempts */

@@ -1,9 +1,9 @@
-/* client_choose_epoch() and client_await_epoch(), and what is done with what key servers say of epochs. */
+/* The verbs of client.h about epochs, and what is done with what key servers say of them. */
 #include <string.h>
-#include <utlist.h>
 
 #include "common/clock.h"
-#include "edge/keyclient/route.h"
+#include "common/log.h"
+#include "edge/keyclient/client_state.h"
 
 /* ---- choice ---- */
 
@@ -11,12 +11,12 @@
  * that there is none, if it is worth waiting for somebody. */
 static bool is_due(const struct client *client)
 {
-    bool none = client->settings.fail_when_gone && client_gone(client);
+    bool none = client->settings.fail_when_gone && pool_gone(&client->pool);
 
-    for (size_t i = 0; i < client->link_count; i++) {
+    for (size_t i = 0; i < client->pool.count; i++) {
         if (client->epochs->server[i].none)
             none = true;
-        else if (link_usable(&client->links[i]) && !client->links[i].stalled && !client->links[i].silent)
+        else if (link_works(&client->pool.links[i]))
             return true;
     }
     return !none;
@@ -36,68 +36,32 @@ enum client_outlook client_choose_epoch(const struct client *client, struct clie
 
 /* ---- waiting ---- */
 
-static struct client_epoch_wait *last_of(struct client_epoch_wait *first)
-{
-    return first != NULL ? first->prev : NULL; /* as utlist has it */
-}
-
 int client_await_epoch(struct client *client, struct client_epoch_wait *wait)
 {
     if (client->closing)
         return ERR_CLOSED;
-    /* As a rule all wait equally long, and the newest is the last. */
-    struct client_epoch_wait *before = last_of(client->epoch_waits);
-    while (before != NULL && before->deadline_ns > wait->deadline_ns)
-        before = before != client->epoch_waits ? before->prev : NULL;
-    DL_APPEND_ELEM(client->epoch_waits, before, wait);
-    wait->open = true;
-    route_wake(client); /* it may be over already */
+    epoch_waits_put(&client->epoch_waits, wait);
+    turn_wake(&client->turn); /* it may be over already */
     return 0;
 }
 
 void client_cancel_epoch(struct client *client, struct client_epoch_wait *wait)
 {
-    if (!wait->open)
-        return;
-    DL_DELETE(client->epoch_waits, wait);
-    wait->open = false;
-}
-
-static void end_first(struct client *client)
-{
-    struct client_epoch_wait *wait = client->epoch_waits;
-
-    client_cancel_epoch(client, wait);
-    wait->on_end(wait);
+    epoch_waits_remove(&client->epoch_waits, wait);
 }
 
 void client_epochs_turn(struct client *client)
 {
-    struct client_epoch_wait *wait;
-    size_t count;
-
-    if (client->epoch_waits == NULL || (epochs_choose(client->epochs, clock_ns()) == NULL && is_due(client)))
-        return;
-    DL_COUNT(client->epoch_waits, wait, count);
-    while (count-- > 0 && client->epoch_waits != NULL) /* what begins meanwhile has its own turn */
-        end_first(client);
-}
-
-void client_epochs_due(struct client *client, uint64_t now_ns)
-{
-    while (client->epoch_waits != NULL && client->epoch_waits->deadline_ns <= now_ns)
-        end_first(client);
-}
-
-uint64_t client_epochs_first_ns(const struct client *client)
-{
-    return client->epoch_waits != NULL ? client->epoch_waits->deadline_ns : UINT64_MAX;
+    if (client->epoch_waits.first != NULL &&
+        (epochs_choose(client->epochs, clock_ns()) != NULL || !is_due(client)))
+        epoch_waits_end_all(&client->epoch_waits);
 }
 
 /* ---- what is said ---- */
 
 /* Says it once in the life of the daemon, however many threads notice; the counter goes on. */
-static void log_conflict(const struct link *link, const struct link *other, enum epochs_conflict conflict)
+static void log_conflict(const struct client *client, size_t server, size_t other,
+                         enum epochs_conflict conflict)
 {
     static const char *const texts[EPOCHS_CONFLICTS] = {
         [EPOCHS_SECRETS] =
@@ -106,29 +70,30 @@ static void log_conflict(const struct link *link, const struct link *other, enum
         [EPOCHS_CLOCKS] =
             "about=clock hint=\"compare the clocks of both, and epoch in the key servers' configurations\"",
     };
-    counter *count = conflict == EPOCHS_SECRETS ? &link->setup.stats->other_secrets
-                                                : &link->setup.stats->other_clocks;
+    struct client_server_stats *stats = &client->settings.stats[server];
+    counter *count = conflict == EPOCHS_SECRETS ? &stats->other_secrets : &stats->other_clocks;
 
     if (atomic_fetch_add_explicit(count, 1, memory_order_relaxed) == 0)
-        log_event(LOG_WARN, "key_servers_disagree", "server=%s other=%s %s", link_name(link),
-                  link_name(other), texts[conflict]);
+        log_event(LOG_WARN, "key_servers_disagree", "server=%s other=%s %s",
+                  client->settings.servers[server].name, client->settings.servers[other].name,
+                  texts[conflict]);
 }
 
-void client_on_epoch(struct client *client, struct link *link, const struct msg_epoch *epoch)
+void client_epochs_take(struct client *client, size_t server, const struct msg_epoch *epoch)
 {
     uint64_t now = clock_ns();
-    size_t number = (size_t)(link - client->links), other = 0;
+    size_t other = 0;
 
     /* What is said again was weighed again: the key server has read its policy anew, or lets the edge have
      * epochs now, or no longer. */
-    if (epoch->number == 0 || epoch->number == client->epochs->server[number].kept[0].number)
-        client_grants_stir(client, link);
-    atomic_store_explicit(&link->setup.stats->epoch, epoch->number, memory_order_relaxed);
-    epochs_put(client->epochs, number, epoch, now);
-    route_wake(client); /* somebody may wait for it */
+    if (epoch->number == 0 || epoch->number == client->epochs->server[server].kept[0].number)
+        inquiries_stir(&client->inquiries, server);
+    atomic_store_explicit(&client->settings.stats[server].epoch, epoch->number, memory_order_relaxed);
+    epochs_put(client->epochs, server, epoch, now);
+    turn_wake(&client->turn); /* somebody may wait for it */
     if (epoch->number == 0)
         return;
-    enum epochs_conflict conflict = epochs_compare(client->epochs, number, now, &other);
+    enum epochs_conflict conflict = epochs_compare(client->epochs, server, now, &other);
     if (conflict != EPOCHS_AGREE)
-        log_conflict(link, &client->links[other], conflict);
+        log_conflict(client, server, other, conflict);
 }

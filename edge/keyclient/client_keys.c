@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "common/clock.h"
-#include "edge/keyclient/route.h"
+#include "edge/keyclient/client_state.h"
 
 #define KEYS_MAX 65536 /* of one server */
 
@@ -41,7 +41,7 @@ static int on_part(struct client_request *request, const struct key_info *keys, 
     return 0;
 }
 
-static void end(struct job *job)
+static void end_job(struct job *job)
 {
     job->on_keys(NULL, STATUS_OK, NULL, 0, job->user);
     for (size_t i = 0; i < job->count; i++)
@@ -59,12 +59,12 @@ static void on_answer(struct client_request *request)
         job->on_keys(question->server, status, status == STATUS_OK ? question->keys : NULL,
                      status == STATUS_OK ? question->count : 0, job->user);
     if (--job->due == 0)
-        end(job);
+        end_job(job);
 }
 
 static struct job *new_job(struct client *client, client_keys_handler on_keys, void *user)
 {
-    size_t count = client->usable > 0 ? client->usable : 1;
+    size_t count = client->pool.usable > 0 ? client->pool.usable : 1;
     struct job *job = calloc(1, sizeof *job + count * sizeof job->questions[0]);
 
     if (job == NULL)
@@ -80,29 +80,29 @@ static struct job *new_job(struct client *client, client_keys_handler on_keys, v
     return job;
 }
 
-static int ask(struct client *client, struct question *question, const struct link *link,
-               uint64_t deadline_ns)
+static int send_question(struct client *client, struct question *question, size_t server,
+                         uint64_t deadline_ns)
 {
-    question->server = link_name(link);
+    question->server = client->settings.servers[server].name;
     question->request.deadline_ns = deadline_ns;
     question->request.on_part = on_part;
     trace_id_new(&question->request.trace);
-    return route_open(client, &question->request, link);
+    return route_open(&client->route, &question->request, server);
 }
 
-static int ask_all(struct client *client, struct job *job, uint64_t timeout_ms)
+static int ask_all_usable(struct client *client, struct job *job, uint64_t timeout_ms)
 {
     uint64_t deadline_ns = clock_ns() + timeout_ms * NS_PER_MS;
     int err = 0;
 
-    for (size_t i = 0; i < client->link_count && err == 0; i++)
-        if (link_usable(&client->links[i])) {
-            err = ask(client, &job->questions[job->due], &client->links[i], deadline_ns);
+    for (size_t i = 0; i < client->pool.count && err == 0; i++)
+        if (link_usable(&client->pool.links[i])) {
+            err = send_question(client, &job->questions[job->due], i, deadline_ns);
             if (err == 0)
                 job->due++;
         }
     if (job->due == 0 && err == 0) { /* nobody to ask: a request that is due at once brings the end */
-        err = route_open(client, &job->questions[0].request, NULL);
+        err = route_open(&client->route, &job->questions[0].request, ROUTE_ANY);
         job->due = 1;
     }
     return err;
@@ -113,7 +113,7 @@ int client_keys(struct client *client, uint64_t timeout_ms, client_keys_handler 
     if (client->closing)
         return ERR_CLOSED;
     struct job *job = new_job(client, on_keys, user);
-    int err = job != NULL ? ask_all(client, job, timeout_ms) : ERR_MEMORY;
+    int err = job != NULL ? ask_all_usable(client, job, timeout_ms) : ERR_MEMORY;
     if (err != 0 && job != NULL) {
         for (size_t i = 0; i < job->count; i++)
             client_cancel(client, &job->questions[i].request);

@@ -12,25 +12,22 @@
 
 #define DEADLINE_MS_MAX 60000 /* of the protocol */
 
-static const struct channel_handlers handlers;
-
 static const struct msg_hello our_versions = {.version_min = PROTOCOL_VERSION_MIN,
                                               .version_max = PROTOCOL_VERSION_MAX};
 
 /* ---- life ---- */
 
-struct conn *conn_new(const struct conn_setup *setup, const struct address *address, void *user)
+struct conn *conn_new(const struct conn_setup *setup, const struct address *address)
 {
     struct conn *conn = calloc(1, sizeof *conn);
 
     if (conn == NULL)
         return NULL;
     conn->setup = setup;
-    conn->user = user;
     random_bytes(&conn->next_id, sizeof conn->next_id);
     if (attempts_init(&conn->table) == 0)
         conn->channel = channel_connect(setup->loop, address, setup->identity, setup->server->key,
-                                        setup->server->psk, &setup->channel, &handlers, conn);
+                                        setup->server->psk, &setup->channel, setup->handlers, conn);
     if (conn->channel == NULL) {
         attempts_clear(&conn->table);
         free(conn);
@@ -39,40 +36,28 @@ struct conn *conn_new(const struct conn_setup *setup, const struct address *addr
     return conn;
 }
 
-void conn_close(struct conn *conn)
+bool conn_end(struct conn *conn)
 {
-    assert(conn_in_flight(conn) == 0);
+    bool first = conn->state != CONN_ENDED;
+
     conn->state = CONN_ENDED;
     channel_close(conn->channel);
+    return first;
 }
 
-static void end(struct conn *conn, int why)
+void conn_free(struct conn *conn)
 {
-    if (conn->state == CONN_ENDED)
-        return;
-    conn->state = CONN_ENDED;
-    conn->setup->events->on_end(conn, why, conn->user);
-    assert(conn_in_flight(conn) == 0);
-}
-
-void conn_fail(struct conn *conn, int why)
-{
-    channel_close(conn->channel);
-    end(conn, why);
-}
-
-static void on_close(struct channel *channel, int why, void *user)
-{
-    struct conn *conn = user;
-
-    (void)channel;
-    end(conn, why);
-    conn->setup->events->on_gone(conn, conn->user);
+    assert(conn->state == CONN_ENDED && conn_in_flight(conn) == 0);
     attempts_clear(&conn->table);
     free(conn);
 }
 
 /* ---- attempts ---- */
+
+size_t conn_server(const struct conn *conn)
+{
+    return conn->setup->number;
+}
 
 size_t conn_in_flight(const struct conn *conn)
 {
@@ -112,23 +97,28 @@ void conn_take(struct client_attempt *attempt)
     counter_add(&conn->setup->stats->in_flight, (uint64_t)-1);
 }
 
+struct client_attempt *conn_take_any(struct conn *conn)
+{
+    struct client_attempt *attempt = conn->sent != NULL ? conn->sent : conn->queued;
+
+    if (attempt != NULL)
+        conn_take(attempt);
+    return attempt;
+}
+
 /* ---- out ---- */
 
-static void on_open(struct channel *channel, void *user)
+int conn_send_hello(struct conn *conn)
 {
-    struct conn *conn = user;
     struct msg_hello hello = our_versions;
     struct buffer *packed = &conn->setup->batch->packed;
 
-    if (conn->state == CONN_ENDED)
-        return;
     snprintf(hello.software, sizeof hello.software, "%s", conn->setup->software);
     int err = msg_pack_hello(packed, &hello);
     if (err == 0)
-        err = channel_send(channel, buffer_bytes(packed), buffer_length(packed));
+        err = channel_send(conn->channel, buffer_bytes(packed), buffer_length(packed));
     buffer_consume(packed, buffer_length(packed));
-    if (err != 0 && err != ERR_CLOSED)
-        conn_fail(conn, err);
+    return err != ERR_CLOSED ? err : 0; /* then on_close says why */
 }
 
 static uint32_t time_left_ms(uint64_t deadline_ns, uint64_t now)
@@ -179,12 +169,17 @@ static void mark_sent(struct conn *conn, size_t count, uint64_t now)
     }
 }
 
-void conn_flush(struct conn *conn)
+static bool may_send(const struct conn *conn)
+{
+    return conn->queued != NULL && !conn->blocked && conn->sent_count < conn->window &&
+           (conn->state == CONN_OPEN || conn->state == CONN_DRAINING);
+}
+
+int conn_flush(struct conn *conn)
 {
     uint64_t now = conn->queued != NULL ? clock_ns() : 0;
 
-    while (conn->queued != NULL && !conn->blocked && conn->sent_count < conn->window &&
-           (conn->state == CONN_OPEN || conn->state == CONN_DRAINING)) {
+    while (may_send(conn)) {
         size_t room = conn->window - conn->sent_count;
         size_t count = fill(conn->setup->batch, conn->queued, room < MSG_BATCH_MAX ? room : MSG_BATCH_MAX,
                             now);
@@ -193,22 +188,18 @@ void conn_flush(struct conn *conn)
         if (err == ERR_BUSY || err == ERR_CLOSED)
             conn->blocked = true; /* until on_writable, or for good: then on_close comes and says why */
         else if (err != 0)
-            conn_fail(conn, err);
+            return err;
         else
             mark_sent(conn, count, now);
     }
     if (now != 0)
         channel_flush(conn->channel);
+    return 0;
 }
 
-static void on_writable(struct channel *channel, void *user)
+void conn_unblock(struct conn *conn)
 {
-    struct conn *conn = user;
-
-    (void)channel;
     conn->blocked = false;
-    if (conn->state != CONN_ENDED)
-        conn->setup->events->on_room(conn, conn->user);
 }
 
 bool conn_watch(struct conn *conn, uint64_t rtt_ns, uint64_t now_ns, uint64_t *look_ns)
@@ -232,7 +223,7 @@ bool conn_watch(struct conn *conn, uint64_t rtt_ns, uint64_t now_ns, uint64_t *l
 
 /* ---- in ---- */
 
-static int take_hello(struct conn *conn, const struct msg *msg)
+static int read_hello(struct conn *conn, const struct msg *msg)
 {
     if (msg->kind != MSG_HELLO)
         return ERR_FORMAT;
@@ -242,64 +233,42 @@ static int take_hello(struct conn *conn, const struct msg *msg)
     conn->window = msg->hello.in_flight_max > 0 ? msg->hello.in_flight_max : MSG_BATCH_MAX;
     snprintf(conn->software, sizeof conn->software, "%s", msg->hello.software);
     conn->state = CONN_OPEN;
-    conn->setup->events->on_open(conn, conn->user);
     return 0;
 }
 
-static void take_answer(struct conn *conn, const struct msg_answer *answer)
+int conn_read(struct conn *conn, const uint8_t *bytes, size_t length, struct msg **out)
+{
+    *out = NULL;
+    int err = msg_parse(out, bytes, length);
+    if (err == 0 && conn->state == CONN_CONNECTING)
+        err = read_hello(conn, *out);
+    else if (err == 0 && (*out)->kind != MSG_EPOCH && (*out)->kind != MSG_ANSWERS)
+        err = ERR_FORMAT;
+    if (err == 0)
+        return 0;
+    msg_free(*out);
+    *out = NULL;
+    return err != ERR_LENGTH ? err : ERR_FORMAT;
+}
+
+struct client_attempt *conn_match(struct conn *conn, const struct msg_answer **answer)
 {
     struct client_server_stats *stats = conn->setup->stats;
-    struct client_attempt *attempt = attempts_find(&conn->table, answer->id);
+    const struct outcome *outcome = &(*answer)->outcome;
+    struct client_attempt *attempt = attempts_find(&conn->table, (*answer)->id);
 
     if (attempt == NULL || attempt->sent_ns == 0) {
         counter_add(&stats->stray, 1);
-        return;
+        return NULL;
     }
     enum operation_kind kind = attempt->request->operation.kind;
-    if (answer_check(kind, answer) != 0) {
+    if (answer_check(kind, *answer) != 0) {
         counter_add(&stats->malformed, 1);
-        answer = NULL;
-    } else if (!answer->more) {
-        counter_add(&stats->answers[kind][answer->outcome.status], 1);
-        if (answer->outcome.status == STATUS_OK && answer->outcome.length > 0)
+        *answer = NULL;
+    } else if (!(*answer)->more) {
+        counter_add(&stats->answers[kind][outcome->status], 1);
+        if (outcome->status == STATUS_OK && outcome->length > 0)
             histogram_add(&stats->latency, clock_ns() - attempt->sent_ns);
     }
-    conn->setup->events->on_answer(conn, attempt, answer, conn->user);
+    return attempt;
 }
-
-/* What a server says after its hello: answers and epochs. */
-static int take_word(struct conn *conn, const struct msg *msg)
-{
-    if (msg->kind == MSG_EPOCH) {
-        conn->setup->events->on_epoch(conn, &msg->epoch, conn->user);
-        return 0;
-    }
-    if (msg->kind != MSG_ANSWERS)
-        return ERR_FORMAT;
-    for (size_t i = 0; i < msg->count && conn->state != CONN_ENDED; i++)
-        take_answer(conn, &msg->answers[i]);
-    return 0;
-}
-
-static void on_message(struct channel *channel, const uint8_t *bytes, size_t length, void *user)
-{
-    struct conn *conn = user;
-    struct msg *msg = NULL;
-
-    (void)channel;
-    if (conn->state == CONN_ENDED)
-        return;
-    int err = msg_parse(&msg, bytes, length);
-    if (err == 0)
-        err = conn->state == CONN_CONNECTING ? take_hello(conn, msg) : take_word(conn, msg);
-    msg_free(msg);
-    if (err != 0 && conn->state != CONN_ENDED)
-        conn_fail(conn, err == ERR_LENGTH ? ERR_FORMAT : err);
-}
-
-static const struct channel_handlers handlers = {
-    .on_open = on_open,
-    .on_message = on_message,
-    .on_writable = on_writable,
-    .on_close = on_close,
-};

@@ -5,7 +5,7 @@
 #ifndef EDGE_KEYCLIENT_DEADLINES_H
 #define EDGE_KEYCLIENT_DEADLINES_H
 
-#include "edge/keyclient/client.h"
+#include "edge/keyclient/request.h"
 
 struct deadlines {
     struct deadline {

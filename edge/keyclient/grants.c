@@ -137,6 +137,15 @@ uint32_t grants_get(const struct grants *grants, size_t server, size_t number)
     return atomic_load_explicit(&grants->servers[server].operations[number], memory_order_relaxed);
 }
 
+bool grants_lacks(const struct grants *grants, size_t server, const struct operation *operation)
+{
+    size_t number = 0;
+
+    return operation->kind >= OP_SIGN_TLS13 && grants_known(grants, server) &&
+           grants_find(grants, operation->key_id, &number) == 0 &&
+           (grants_get(grants, server, number) & 1u << operation->kind) == 0;
+}
+
 size_t grants_count(const struct grants *grants, size_t server)
 {
     size_t count = 0;

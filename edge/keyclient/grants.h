@@ -35,6 +35,8 @@ void grants_put(struct grants *grants, size_t server, const uint32_t *operations
 bool grants_known(const struct grants *grants, size_t server);
 /* What SERVER, which is known, grants of the key NUMBER. */
 uint32_t grants_get(const struct grants *grants, size_t server, size_t number);
+/* True when SERVER is known not to grant OPERATION. */
+bool grants_lacks(const struct grants *grants, size_t server, const struct operation *operation);
 /* How many of the keys it grants for anything; 0 when it is not known. */
 size_t grants_count(const struct grants *grants, size_t server);
 

@@ -81,6 +81,12 @@ void link_log_lost(const struct link *link, int why, size_t in_flight, size_t re
               link_name(link), err_string(why), in_flight, retried);
 }
 
+void link_log_stalled(const struct link *link)
+{
+    log_event(LOG_WARN, "key_server_stalled", "server=%s in_flight=%zu", link_name(link),
+              link_in_flight(link));
+}
+
 void link_log_silent(const struct link *link, uint64_t silent_ms)
 {
     log_event(

@@ -13,6 +13,8 @@ struct client_failure link_log_failure(const struct link *link, const struct add
 void link_log_connected(const struct link *link);
 /* event=key_server_lost: RETRIED of IN_FLIGHT requests go elsewhere, or wait. */
 void link_log_lost(const struct link *link, int why, size_t in_flight, size_t retried);
+/* event=key_server_stalled */
+void link_log_stalled(const struct link *link);
 /* event=key_server_silent: nothing has come through the channel for SILENT_MS. */
 void link_log_silent(const struct link *link, uint64_t silent_ms);
 /* event=key_server_heard: something has come through it again. */

@@ -1,386 +1,374 @@
 #include "edge/keyclient/route.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
 
 #include "common/clock.h"
-#include "edge/keyclient/choice.h"
+#include "common/secret.h"
+#include "edge/keyclient/dispatch.h"
+#include "edge/keyclient/route_sight.h"
 
-#define AGAIN_MS      100 /* until a request that found no server is sent again; doubles each time */
-#define DOUBLINGS_MAX 3
-#define LOOK_AGAIN_NS 5000000u /* the shortest wait before another look for a second server */
+/* ---- life ---- */
 
-/* ---- where it is and where it was ---- */
-
-static struct client_attempt *find_attempt(struct client_request *request)
+int route_init(struct route *route)
 {
-    for (size_t i = 0; i < CLIENT_ATTEMPTS_MAX; i++)
-        if (request->attempts[i].conn != NULL)
-            return &request->attempts[i];
-    return NULL;
+    size_t count = route->pool->count + 1; /* never an allocation of 0 bytes */
+
+    route->servers = calloc(count, sizeof *route->servers);
+    route->candidates = calloc(count, sizeof *route->candidates);
+    random_bytes(&route->random, sizeof route->random);
+    return route->servers != NULL && route->candidates != NULL ? 0 : ERR_MEMORY;
 }
 
-static void remember(struct client_request *request, const struct link *link)
+void route_clear(struct route *route)
 {
-    if (choice_was_at(request, link))
+    deadlines_clear(&route->deadlines);
+    free(route->servers);
+    free(route->candidates);
+}
+
+size_t route_in_flight(const struct route *route)
+{
+    return route->deadlines.count;
+}
+
+uint64_t route_first_ns(const struct route *route)
+{
+    return deadlines_first_ns(&route->deadlines);
+}
+
+/* ---- queue ---- */
+
+static void queue_last(struct route *route, struct client_request *request)
+{
+    request->waiting = true;
+    DL_APPEND(route->queue, request);
+    turn_wake(route->turn);
+}
+
+static void queue_first(struct route *route, struct client_request *request)
+{
+    request->waiting = true;
+    DL_PREPEND(route->queue, request);
+    turn_wake(route->turn);
+}
+
+static void unqueue(struct route *route, struct client_request *request)
+{
+    request->waiting = false;
+    DL_DELETE(route->queue, request);
+}
+
+static struct link *link_of(const struct route *route, const struct client_attempt *attempt)
+{
+    return &route->pool->links[conn_server(attempt->conn)];
+}
+
+static void remember(struct client_request *request, size_t server)
+{
+    if (route_sight_tried(request, server))
         return;
-    if (request->tried_count == CLIENT_TRIES_MAX)
+    if (request->tried_count == DISPATCH_TRIES_MAX)
         request->tried_count = 0; /* moved often without being sent: begin again */
-    request->tried[request->tried_count++] = link;
+    request->tried[request->tried_count++] = server;
 }
 
-/* True when REQUEST has been with servers often enough. Those that could do nothing do not count, nor do lost
- * channels, which have a bound of their own. */
-static bool used_up(const struct client_request *request)
-{
-    return request->lost >= CLIENT_LOST_MAX ||
-           request->tries - request->unable - request->lost >= CLIENT_TRIES_MAX;
-}
-
-static void give(struct client_request *request, struct link *link, uint64_t now)
+static void give_to(struct route *route, struct client_request *request, size_t server, uint64_t now)
 {
     struct client_attempt *attempt = request->attempts;
 
     while (attempt->conn != NULL)
         attempt++;
-    assert(attempt < request->attempts + CLIENT_ATTEMPTS_MAX);
+    assert(attempt < request->attempts + DISPATCH_ATTEMPTS_MAX);
     attempt->request = request;
-    remember(request, link);
-    link_put(link, attempt, now);
-}
-
-/* ---- queue ---- */
-
-static void wait_last(struct client *client, struct client_request *request)
-{
-    request->waiting = true;
-    DL_APPEND(client->waiting, request);
-}
-
-/* What has waited before goes first. */
-static void wait_first(struct client *client, struct client_request *request)
-{
-    request->waiting = true;
-    DL_PREPEND(client->waiting, request);
-}
-
-static void wait_end(struct client *client, struct client_request *request)
-{
-    request->waiting = false;
-    DL_DELETE(client->waiting, request);
-}
-
-static void hurry(struct client *client)
-{
-    for (size_t i = 0; i < client->link_count; i++)
-        if (link_usable(&client->links[i]))
-            return;
-    for (size_t i = 0; i < client->link_count; i++)
-        link_hurry(&client->links[i]);
-}
-
-/* Nobody is there to wait for. What is submitted meanwhile has its own turn. */
-static void fail_waiting(struct client *client)
-{
-    struct client_request *request;
-    size_t count;
-
-    DL_COUNT(client->waiting, request, count);
-    while (count-- > 0 && (request = client->waiting) != NULL) {
-        request->gone = true;
-        route_fail(client, request);
-    }
-}
-
-/* Gives waiting requests to servers with room. */
-static void dispatch(struct client *client)
-{
-    uint64_t now = client->waiting != NULL ? clock_ns() : 0;
-
-    for (struct client_request *request; (request = client->waiting) != NULL;) {
-        if (request->deadline_ns <= now) {
-            wait_end(client, request); /* too late to be sent: the timer ends it */
-            continue;
-        }
-        struct link *link = choice_find(client, request, now);
-        if (link == NULL) { /* no server, or none with room: it is the same for all that wait behind */
-            hurry(client);
-            if (client->settings.fail_when_gone && client_gone(client))
-                fail_waiting(client);
-            return;
-        }
-        wait_end(client, request);
-        give(request, link, now);
-    }
-}
-
-static void on_turn(uv_idle_t *turn)
-{
-    struct client *client = turn->data;
-
-    uv_idle_stop(turn);
-    client_epochs_turn(client);
-    client_grants_due(client, clock_ns());
-    if (client->epoch_waits != NULL)
-        hurry(client);
-    dispatch(client);
-    for (size_t i = 0; i < client->link_count; i++)
-        link_flush(&client->links[i]);
-}
-
-void route_wake(struct client *client)
-{
-    if (!client->closing)
-        uv_idle_start(&client->turn, on_turn); /* nothing happens when it is started already */
+    remember(request, server);
+    link_put(&route->pool->links[server], attempt, now);
 }
 
 /* ---- beginning and end ---- */
 
-/* When to look at REQUEST first: half-way, if there is a second server to turn to. */
-static uint64_t first_look(const struct client *client, const struct client_request *request, uint64_t now)
-{
-    if (client->link_count < 2 || request->only != NULL || request->deadline_ns <= now)
-        return request->deadline_ns;
-    return now + (request->deadline_ns - now) / 2;
-}
-
-int route_open(struct client *client, struct client_request *request, const struct link *only)
+int route_open(struct route *route, struct client_request *request, size_t only)
 {
     uint64_t now = clock_ns();
 
     assert(!request->open);
-    if (deadlines_reserve(&client->deadlines) != 0)
+    if (deadlines_reserve(&route->deadlines) != 0)
         return ERR_MEMORY;
     request->outcome.status = STATUS_UNAVAILABLE;
     request->outcome.length = 0;
-    request->server = NULL;
+    request->answered = false;
     request->sent_ns = request->answered_ns = 0;
     request->tries = request->unable = request->lost = request->tried_count = 0;
     request->open = true;
     request->gone = false;
     request->retried = request->hedged = false;
-    request->only = only;
-    deadlines_put(&client->deadlines, request, first_look(client, request, now));
-    budget_request(&client->budget, now);
-    if (only == NULL)
-        wait_last(client, request);
+    request->pinned = only != ROUTE_ANY;
+    const struct dispatch_request facts = route_sight_request(request);
+    deadlines_put(&route->deadlines, request, dispatch_first_ns(&facts, route->pool->count, now));
+    budget_request(&route->budget, now);
+    if (request->pinned)
+        give_to(route, request, only, now);
     else
-        give(request, &client->links[only - client->links], now);
-    route_wake(client);
+        queue_last(route, request);
+    turn_wake(route->turn);
     return 0;
 }
 
-void route_forget(struct client *client, struct client_request *request)
+void route_forget(struct route *route, struct client_request *request)
 {
-    for (struct client_attempt *attempt; (attempt = find_attempt(request)) != NULL;)
+    for (struct client_attempt *attempt; (attempt = route_sight_attempt(request)) != NULL;)
         conn_take(attempt);
     if (request->waiting)
-        wait_end(client, request);
-    deadlines_remove(&client->deadlines, request);
+        unqueue(route, request);
+    deadlines_remove(&route->deadlines, request);
     request->open = false;
-    route_wake(client); /* its place is free */
+    turn_wake(route->turn); /* its place is free */
 }
 
-static void finish(struct client *client, struct client_request *request, const struct outcome *outcome,
-                   const char *server)
+static void finish(struct route *route, struct client_request *request, const struct outcome *outcome)
 {
-    route_forget(client, request);
+    route_forget(route, request);
     request->answered_ns = clock_ns();
-    request->server = server;
     request->outcome.status = outcome->status;
     request->outcome.length = outcome->length;
     memcpy(request->outcome.bytes, outcome->bytes, outcome->length);
     request->on_answer(request);
 }
 
-void route_fail(struct client *client, struct client_request *request)
+static void fail(struct route *route, struct client_request *request)
 {
     const struct outcome unavailable = {.status = STATUS_UNAVAILABLE};
-    finish(client, request, &unavailable, NULL);
+
+    request->answered = false;
+    finish(route, request, &unavailable);
+}
+
+void route_fail_all(struct route *route)
+{
+    for (struct client_request *request; (request = deadlines_find_first(&route->deadlines)) != NULL;)
+        fail(route, request);
+}
+
+/* ---- to servers ---- */
+
+/* Nobody is there to wait for. What is submitted meanwhile has its own turn. */
+static void fail_queue(struct route *route)
+{
+    struct client_request *request;
+    size_t count;
+
+    DL_COUNT(route->queue, request, count);
+    while (count-- > 0 && (request = route->queue) != NULL) {
+        request->gone = true;
+        fail(route, request);
+    }
+}
+
+/* The number of the server that gets REQUEST; the number of servers when none can have it. */
+static size_t choose_server(struct route *route, const struct client_request *request, uint64_t now)
+{
+    size_t count = route->pool->count;
+
+    route_sight_servers(route, request, now);
+    return dispatch_choose(route->servers, count, count > 1 ? balance_random(&route->random) : 0,
+                           route->candidates);
+}
+
+void route_give(struct route *route)
+{
+    uint64_t now = route->queue != NULL ? clock_ns() : 0;
+
+    for (struct client_request *request; (request = route->queue) != NULL;) {
+        if (request->deadline_ns <= now) {
+            unqueue(route, request); /* too late to be sent: its deadline ends it */
+            continue;
+        }
+        size_t server = choose_server(route, request, now);
+        if (server == route->pool->count) { /* it is the same for all that wait behind */
+            pool_hurry(route->pool);
+            if (route->fail_when_gone && pool_gone(route->pool))
+                fail_queue(route);
+            return;
+        }
+        unqueue(route, request);
+        give_to(route, request, server, now);
+    }
 }
 
 /* ---- answers ---- */
 
-/* REQUEST has found no server that works for the NUMBERth time in a row: asks again after a while, if there
- * is time for that. */
-static bool ask_later(struct client *client, struct client_request *request, unsigned number, uint64_t now)
+static bool has_other(struct route *route, const struct client_request *request, bool avoided, uint64_t now)
 {
-    unsigned doublings = number - 1 < DOUBLINGS_MAX ? number - 1 : DOUBLINGS_MAX;
-    uint64_t wait_ms = (uint64_t)AGAIN_MS << doublings;
-    uint64_t due_ns = now + (wait_ms / 2 + balance_random(&client->random) % wait_ms) * NS_PER_MS;
-
-    if (due_ns >= request->deadline_ns)
-        return false;
-    deadlines_move(&client->deadlines, request, due_ns);
-    return true;
+    route_sight_servers(route, request, now);
+    return dispatch_has_other(route->servers, route->pool->count, avoided);
 }
 
-/* Lets another server try after an answer that was none; false when it shall not, or none is there. A server
- * that is UNABLE has done nothing for the request, which only moves, as from a lost channel: no budget, and
- * more than once. */
-static bool retry(struct client *client, struct client_request *request, struct link *from, bool unable)
+/* The part of a list that ANSWER brings; returns what is to be made of the answer. */
+static const struct msg_answer *take_part(struct client_request *request, const struct msg_answer *answer)
+{
+    bool refused = answer != NULL && answer->key_count > 0 && request->on_part != NULL &&
+                   request->on_part(request, answer->keys, answer->key_count) != 0;
+
+    return refused ? NULL : answer;
+}
+
+static enum dispatch_answer kind_of(const struct msg_answer *answer)
+{
+    static const enum dispatch_answer kinds[STATUS_KINDS] = {
+        [STATUS_OK] = DISPATCH_FINAL,           [STATUS_REFUSED] = DISPATCH_FINAL,
+        [STATUS_UNAVAILABLE] = DISPATCH_UNABLE, [STATUS_EXPIRED] = DISPATCH_EXPIRED,
+        [STATUS_BUSY] = DISPATCH_NONE,
+    };
+
+    return answer != NULL ? kinds[answer->outcome.status] : DISPATCH_NONE;
+}
+
+/* What follows for REQUEST of an answer of FROM that is KIND. */
+static enum dispatch_step step_after(struct route *route, struct client_request *request, struct link *from,
+                                     enum dispatch_answer kind)
 {
     uint64_t now = clock_ns();
+    bool unable = kind == DISPATCH_UNABLE && route_sight_attempt(request) == NULL;
 
     if (unable) {
-        link_set_unable(from, now);
+        health_set_unable(&from->health, now);
         request->unable++;
     }
-    if (request->only != NULL || used_up(request) || request->deadline_ns <= now)
-        return false;
-    if (!choice_has_other(client, request, unable, now))
-        return unable && ask_later(client, request, request->unable, now);
-    if (!unable && (request->retried || !budget_take(&client->budget, now)))
-        return false;
-    request->retried = request->retried || !unable;
-    counter_add(&from->setup.stats->retried, 1);
-    wait_first(client, request);
-    route_wake(client);
-    return true;
+    const struct dispatch_request facts = route_sight_request(request);
+    bool other = kind != DISPATCH_FINAL && has_other(route, request, unable, now);
+    uint64_t random = kind == DISPATCH_UNABLE ? balance_random(&route->random) : 0;
+    struct dispatch_verdict verdict = dispatch_on_answer(&facts, kind, other, now, random);
+    if (verdict.paid && !budget_take(&route->budget, now))
+        return DISPATCH_END;
+    if (verdict.step == DISPATCH_REST)
+        deadlines_move(&route->deadlines, request, verdict.due_ns);
+    request->retried = request->retried || verdict.paid;
+    return verdict.step;
 }
 
-/* Busy, unavailable and expired decide nothing while another server may still answer. */
-static bool is_final(enum operation_status status)
-{
-    return status == STATUS_OK || status == STATUS_REFUSED;
-}
-
-void route_answer(struct client *client, struct link *link, struct client_attempt *attempt,
-                  const struct msg_answer *answer)
+void route_on_answer(struct route *route, struct client_attempt *attempt, const struct msg_answer *answer)
 {
     static const struct outcome unavailable = {.status = STATUS_UNAVAILABLE};
     struct client_request *request = attempt->request;
-    const struct outcome *outcome = answer != NULL ? &answer->outcome : &unavailable;
+    struct link *from = link_of(route, attempt);
+    const struct msg_answer *good = take_part(request, answer);
 
-    if (answer != NULL && answer->key_count > 0 && request->on_part != NULL &&
-        request->on_part(request, answer->keys, answer->key_count) != 0)
-        outcome = &unavailable;
-    else if (answer != NULL && answer->more)
+    if (good != NULL && good->more)
         return;
     conn_take(attempt);
-    if (outcome->status == STATUS_REFUSED && request->operation.kind != OP_KEYS)
-        client_grants_stir(client, link);
-    if (!is_final(outcome->status)) {
-        if (find_attempt(request) != NULL)
-            return;
-        bool unable = outcome != &unavailable && outcome->status == STATUS_UNAVAILABLE;
-        if (outcome->status != STATUS_EXPIRED && retry(client, request, link, unable))
-            return;
+    enum dispatch_answer kind = kind_of(good);
+    enum dispatch_step step = kind != DISPATCH_FINAL ? step_after(route, request, from, kind) : DISPATCH_END;
+    if (step == DISPATCH_MOVE) {
+        counter_add(&from->setup.stats->retried, 1);
+        queue_first(route, request);
+    } else if (step == DISPATCH_END) {
+        request->answered = answer != NULL;
+        request->server = from->setup.number;
+        finish(route, request, good != NULL ? &good->outcome : &unavailable);
     }
-    finish(client, request, outcome, answer != NULL ? link_name(link) : NULL);
 }
 
 /* ---- lost channels ---- */
 
-/* The request only moves, the lost server works no longer: no budget, which would fail requests exactly when
- * the second server is needed. One that loses channel after channel rests in between, and CLIENT_LOST_MAX
- * bounds what it can do to a fleet. */
-bool route_lost(struct client *client, struct link *link, struct client_attempt *attempt)
+bool route_on_lost(struct route *route, struct client_attempt *attempt, size_t server)
 {
     struct client_request *request = attempt->request;
     uint64_t now = clock_ns();
 
     if (attempt->sent_ns != 0)
         request->lost++;
-    if (find_attempt(request) != NULL)
-        return false; /* it is already with another server */
-    if (request->only != NULL || used_up(request) || request->deadline_ns <= now) {
-        route_fail(client, request);
-        return false;
-    }
-    counter_add(&link->setup.stats->retried, 1);
-    if (request->lost >= 2 && !choice_has_other(client, request, true, now) &&
-        ask_later(client, request, request->lost - 1, now))
-        return true;
-    wait_last(client, request);
-    route_wake(client);
+    const struct dispatch_request facts = route_sight_request(request);
+    bool other = request->lost < 2 || has_other(route, request, true, now);
+    uint64_t random = other ? 0 : balance_random(&route->random);
+    struct dispatch_verdict verdict = dispatch_on_lost(&facts, other, now, random);
+    if (verdict.step == DISPATCH_END)
+        fail(route, request);
+    if (verdict.step == DISPATCH_END || verdict.step == DISPATCH_STAY)
+        return false; /* it is over, or with another server already */
+    counter_add(&route->pool->links[server].setup.stats->retried, 1);
+    if (verdict.step == DISPATCH_REST)
+        deadlines_move(&route->deadlines, request, verdict.due_ns);
+    else
+        queue_last(route, request);
     return true;
 }
 
 /* ---- deadlines ---- */
 
-static void expire(struct client *client, struct client_request *request, uint64_t now)
+/* True when the server that has ATTEMPT has answered nobody since it left. */
+static bool is_unheard(const struct link *link, const struct client_attempt *attempt)
 {
-    for (size_t i = 0; i < CLIENT_ATTEMPTS_MAX; i++) {
-        struct client_attempt *attempt = &request->attempts[i];
+    return attempt->sent_ns != 0 && health_is_silent(&link->health, attempt->sent_ns);
+}
+
+static void expire(struct route *route, struct client_request *request, uint64_t now)
+{
+    for (size_t i = 0; i < DISPATCH_ATTEMPTS_MAX; i++) {
+        const struct client_attempt *attempt = &request->attempts[i];
         if (attempt->conn == NULL)
             continue;
-        struct link *link = attempt->conn->user;
+        struct link *link = link_of(route, attempt);
         counter_add(&link->setup.stats->timeouts, 1);
-        if (attempt->sent_ns != 0 && link_silent(link, attempt->sent_ns))
+        if (is_unheard(link, attempt))
             link_set_stalled(link, now);
     }
-    route_fail(client, request);
+    fail(route, request);
 }
 
 /* True when LINK shows that it works: it has answered since SINCE_NS, or has nothing to answer. */
 static bool shows_life(const struct link *link, uint64_t since_ns)
 {
-    return !link_silent(link, since_ns) || link_in_flight(link) == 0;
+    return !health_is_silent(&link->health, since_ns) || link_in_flight(link) == 0;
 }
 
-/* A second server for REQUEST, whose first one at ATTEMPT has had its time. The budget does not count when
- * the first answers nobody and the second does: then nothing is doubled. */
-static void hedge(struct client *client, struct client_request *request, struct client_attempt *attempt,
-                  uint64_t now)
+/* A second server for REQUEST, whose first one at ATTEMPT has had its time. */
+static void ask_second(struct route *route, struct client_request *request, struct client_attempt *attempt,
+                       uint64_t now)
 {
-    struct link *first = attempt->conn->user;
-    bool unsent = attempt->sent_ns == 0;
-    bool silent = !unsent && link_silent(first, attempt->sent_ns);
+    const struct dispatch_request facts = route_sight_request(request);
+    struct link *first = link_of(route, attempt);
+    bool silent = is_unheard(first, attempt);
 
     if (silent) {
         link_set_stalled(first, now);
-        route_wake(client); /* its word on epochs is not waited for */
+        turn_wake(route->turn); /* its word on epochs is not waited for */
     }
-    struct link *second = choice_find(client, request, now);
-    if (second == NULL)
+    size_t second = choose_server(route, request, now);
+    if (second == route->pool->count)
         return;
-    bool free_of_charge = unsent || (silent && shows_life(second, attempt->sent_ns));
-    if (!free_of_charge && !budget_take(&client->budget, now))
+    bool works = shows_life(&route->pool->links[second], attempt->sent_ns);
+    if (dispatch_second_is_paid(&facts, silent, works) && !budget_take(&route->budget, now))
         return;
-    if (unsent)
+    if (attempt->sent_ns == 0)
         conn_take(attempt);
     else
         request->hedged = true;
     counter_add(&first->setup.stats->retried, 1);
-    give(request, second, now);
-    route_wake(client);
+    give_to(route, request, second, now);
+    turn_wake(route->turn);
 }
 
-/* When to look again: half of the time the present server has, or of what is left. */
-static uint64_t next_look(const struct client_request *request, const struct client_attempt *attempt,
-                          uint64_t now)
+static void do_what_is_due(struct route *route, struct client_request *request, uint64_t now)
 {
-    uint64_t end = request->deadline_ns;
+    struct dispatch_request facts = route_sight_request(request);
+    enum dispatch_step step = dispatch_on_due(&facts, now);
 
-    if (request->hedged || used_up(request))
-        return end;
-    if (attempt != NULL && attempt->sent_ns != 0) {
-        uint64_t half = attempt->sent_ns + (end - attempt->sent_ns + 1) / 2;
-        if (half > now)
-            return half;
-    }
-    uint64_t wait = (end - now) / 2;
-    if (wait < LOOK_AGAIN_NS)
-        wait = LOOK_AGAIN_NS;
-    return wait < end - now ? now + wait : end;
-}
-
-void route_due(struct client *client, struct client_request *request, uint64_t now_ns)
-{
-    if (now_ns >= request->deadline_ns) {
-        expire(client, request, now_ns);
+    if (step == DISPATCH_END) {
+        expire(route, request, now);
         return;
     }
-    struct client_attempt *attempt = find_attempt(request);
-    bool had_time = attempt != NULL &&
-                    (attempt->sent_ns == 0 || now_ns - attempt->sent_ns >= request->deadline_ns - now_ns);
-    if (attempt == NULL && !request->waiting) { /* its rest is over */
-        wait_last(client, request);
-        route_wake(client);
-    }
-    if (had_time && !request->hedged && !used_up(request))
-        hedge(client, request, attempt, now_ns);
-    deadlines_move(&client->deadlines, request, next_look(request, find_attempt(request), now_ns));
+    if (step == DISPATCH_QUEUE)
+        queue_last(route, request);
+    if (step == DISPATCH_SECOND)
+        ask_second(route, request, route_sight_attempt(request), now);
+    facts = route_sight_request(request);
+    deadlines_move(&route->deadlines, request, dispatch_next_ns(&facts, now));
+}
+
+void route_due(struct route *route, uint64_t now_ns)
+{
+    while (deadlines_first_ns(&route->deadlines) <= now_ns)
+        do_what_is_due(route, deadlines_find_first(&route->deadlines), now_ns);
 }

@@ -28,9 +28,8 @@ struct session_host {
     struct client *client;
     const struct edge_config *config;
     const struct origins *origins;
-    const struct client_server *servers; /* server_count */
-    const struct client_server_stats *server_stats;
-    size_t server_count;
+    const struct client_server *servers;            /* by their numbers */
+    const struct client_server_stats *server_stats; /* the same */
     struct trace_ring *traces;
     struct session_stats stats;
     struct timeouts timeouts;

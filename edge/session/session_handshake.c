@@ -209,14 +209,12 @@ static void note_key(struct session *session)
     trace->status = request->outcome.status;
     trace->sent_bytes = trace_operation_size(&request->operation);
     trace->received_bytes = request->outcome.length;
-    trace->server = request->server;
     if (request->sent_ns)
         trace_mark(trace, TRACE_KEY_SENT, request->sent_ns);
     trace_mark(trace, TRACE_KEY_ANSWERED, request->answered_ns);
-    for (size_t i = 0; request->server && i < host->server_count; i++) {
-        if (strcmp(host->servers[i].name, request->server) == 0)
-            trace->server_rtt_ns = counter_get(&host->server_stats[i].rtt_ns);
-    }
+    trace->server = request->answered ? host->servers[request->server].name : NULL;
+    if (request->answered)
+        trace->server_rtt_ns = counter_get(&host->server_stats[request->server].rtt_ns);
 }
 
 void session_handshake_on_key(struct key_wait *wait)

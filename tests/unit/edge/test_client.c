@@ -128,7 +128,7 @@ static void an_answer_with_a_wrong_id_reaches_nobody(void **state)
     ask_start(&good, rig, LONG_MS);
     RIG_WAIT(rig, lost.answers == 1 && good.answers == 1);
     assert_failed(&lost, STATUS_UNAVAILABLE);
-    assert_null(lost.request.server);
+    assert_false(lost.request.answered);
     assert_answered(&good);
     assert_int_equal(count_of(&rig->stats[0].timeouts), 1);
     rig_free(rig);
@@ -181,7 +181,7 @@ static void a_request_that_ends_each_channel_is_sent_so_often_and_no_more(void *
     ask_start(&ask, rig, LONG_MS);
     RIG_WAIT(rig, ask.answers);
     assert_failed(&ask, STATUS_UNAVAILABLE);
-    assert_int_equal(rig->peers[0].requests, CLIENT_LOST_MAX);
+    assert_int_equal(rig->peers[0].requests, DISPATCH_LOST_MAX);
     rig_free(rig);
 }
 
@@ -194,11 +194,11 @@ static void a_request_outlives_one_channel_after_the_other(void **state)
         struct ask ask;
         rig->peers[0].habit = habit;
         ask_start(&ask, rig, LONG_MS);
-        RIG_WAIT(rig, rig->peers[0].requests == CLIENT_TRIES_MAX + 1);
+        RIG_WAIT(rig, rig->peers[0].requests == DISPATCH_TRIES_MAX + 1);
         rig->peers[0].habit = ANSWERS;
         RIG_WAIT(rig, ask.answers);
         assert_answered(&ask);
-        assert_int_equal(ask.request.tries, CLIENT_TRIES_MAX + 2);
+        assert_int_equal(ask.request.tries, DISPATCH_TRIES_MAX + 2);
         rig_free(rig);
     }
 }

@@ -1,5 +1,5 @@
 /* What is known of epochs that have not come, and the sessions that wait for them. */
-#include "edge/keyclient/route.h"
+#include "edge/keyclient/client_state.h"
 #include "tests/unit/edge/test_client_rig.h"
 
 #define TICK_MS 2

@@ -87,7 +87,7 @@ static void a_stalled_server_is_tried_again_and_taken_back(void **state)
         ask_start(&ask, rig, LONG_MS);
         RIG_WAIT(rig, ask.answers);
         assert_answered(&ask);
-    } while (strcmp(ask.request.server, "one") != 0);
+    } while (ask.request.server != 0);
     rig_free(rig);
 }
 
@@ -195,7 +195,7 @@ static void a_server_that_can_do_nothing_fails_no_request_and_is_left_alone(void
         ask_start(&ask, rig, LONG_MS);
         RIG_WAIT(rig, ask.answers);
         assert_answered(&ask);
-    } while (strcmp(ask.request.server, "one") != 0);
+    } while (ask.request.server != 0);
     rig_free(rig);
 }
 
@@ -246,7 +246,7 @@ static void a_server_that_never_can_is_not_asked_without_end(void **state)
     assert_failed(&ask, STATUS_UNAVAILABLE);
     assert_in_range(rig->peers[0].requests, 2, 14);
     /* Its last answer ends it, or the deadline, when that comes before a further answer. */
-    if (ask.request.server != NULL) {
+    if (ask.request.answered) {
         assert_from(&ask, "one");
         assert_int_equal(count_of(&rig->stats[0].answers[OP_SIGN_TLS13][STATUS_UNAVAILABLE]),
                          rig->peers[0].requests);
