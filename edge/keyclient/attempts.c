@@ -30,7 +30,7 @@ static void chain_in(struct attempts *f, struct client_attempt *attempt)
     *bucket = attempt;
 }
 
-static void grow(struct attempts *f)
+static void grow_table(struct attempts *f)
 {
     struct attempts larger = {.size = f->size * 2, .count = f->count};
 
@@ -49,7 +49,7 @@ static void grow(struct attempts *f)
 void attempts_put(struct attempts *f, struct client_attempt *attempt)
 {
     if (f->count >= f->size)
-        grow(f);
+        grow_table(f);
     chain_in(f, attempt);
     f->count++;
 }

@@ -1,6 +1,6 @@
 #include "edge/keyclient/budget.h"
 
-static void advance(struct budget *b, uint64_t now_ns)
+static void advance_period(struct budget *b, uint64_t now_ns)
 {
     uint64_t period = now_ns / BUDGET_PERIOD_NS;
 
@@ -15,13 +15,13 @@ static void advance(struct budget *b, uint64_t now_ns)
 
 void budget_request(struct budget *b, uint64_t now_ns)
 {
-    advance(b, now_ns);
+    advance_period(b, now_ns);
     b->requests[0]++;
 }
 
 bool budget_take(struct budget *b, uint64_t now_ns)
 {
-    advance(b, now_ns);
+    advance_period(b, now_ns);
     uint64_t allowed = BUDGET_FLOOR + (b->requests[0] + b->requests[1]) / BUDGET_SHARE;
     if (b->extra[0] + b->extra[1] >= allowed)
         return false;

@@ -87,18 +87,3 @@ void client_cancel(struct client *client, struct client_request *request)
     if (request->open)
         route_forget(&client->route, request);
 }
-
-bool client_gone(const struct client *client)
-{
-    return pool_gone(&client->pool);
-}
-
-unsigned client_usable(const struct client *client)
-{
-    return client->pool.usable;
-}
-
-size_t client_in_flight(const struct client *client)
-{
-    return route_in_flight(&client->route);
-}

@@ -72,8 +72,4 @@ typedef void (*client_keys_handler)(const char *server, enum operation_status st
                                     const struct key_info *keys, size_t count, void *user);
 int client_keys(struct client *client, uint64_t timeout_ms, client_keys_handler on_keys, void *user) MUST_USE;
 
-bool client_gone(const struct client *client);        /* every server is known to be gone */
-unsigned client_usable(const struct client *client);  /* servers with an open channel */
-size_t client_in_flight(const struct client *client); /* requests without an answer, waiting ones included */
-
 #endif

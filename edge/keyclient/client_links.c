@@ -58,7 +58,7 @@ static size_t give_back(struct client *client, struct conn *conn)
     size_t again = 0;
 
     for (struct client_attempt *attempt; (attempt = conn_take_any(conn)) != NULL;)
-        again += route_on_lost(&client->route, attempt, conn_server(conn));
+        again += route_lost(&client->route, attempt, conn_server(conn));
     return again;
 }
 
@@ -71,7 +71,7 @@ static void end_conn(struct conn *conn, int why)
 
     if (!conn_end(conn))
         return;
-    enum link_change change = link_on_end(link, conn, why);
+    enum link_change change = link_ended(link, conn, why);
     on_change(client, link, change);
     size_t again = give_back(client, conn);
     if (change == LINK_CLOSED)
@@ -93,7 +93,7 @@ static void on_open(struct channel *channel, void *user)
 static void on_hello(struct client *client, struct link *link)
 {
     struct conn *before = NULL;
-    enum link_change change = link_on_hello(link, &before);
+    enum link_change change = link_opened(link, &before);
 
     if (change == LINK_REPLACED_SILENT) {
         size_t in_flight = conn_in_flight(before);
@@ -111,11 +111,11 @@ static void on_answers(struct client *client, struct conn *conn, const struct ms
         if (attempt == NULL)
             continue;
         if (answer != NULL)
-            link_on_answer(link_of(conn));
+            link_answered(link_of(conn));
         if (answer != NULL && answer->outcome.status == STATUS_REFUSED &&
             attempt->request->operation.kind != OP_KEYS)
             inquiries_stir(&client->inquiries, conn_server(conn));
-        route_on_answer(&client->route, attempt, answer);
+        route_answered(&client->route, attempt, answer);
     }
 }
 
@@ -176,7 +176,7 @@ static void on_link_timer(uv_timer_t *timer)
     struct link *link = timer->data;
     struct conn *overdue = NULL;
 
-    on_change(link->setup.user, link, link_on_timer(link, &overdue));
+    on_change(link->setup.user, link, link_timed_out(link, &overdue));
     if (overdue != NULL)
         end_conn(overdue, ERR_TIMEOUT);
 }

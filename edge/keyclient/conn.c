@@ -130,7 +130,8 @@ static uint32_t time_left_ms(uint64_t deadline_ns, uint64_t now)
 }
 
 /* Copies what stands first in the queue; returns how many, at most ROOM. */
-static size_t fill(struct conn_batch *batch, const struct client_attempt *attempt, size_t room, uint64_t now)
+static size_t fill_batch(struct conn_batch *batch, const struct client_attempt *attempt, size_t room,
+                         uint64_t now)
 {
     size_t count = 0;
 
@@ -181,8 +182,8 @@ int conn_flush(struct conn *conn)
 
     while (may_send(conn)) {
         size_t room = conn->window - conn->sent_count;
-        size_t count = fill(conn->setup->batch, conn->queued, room < MSG_BATCH_MAX ? room : MSG_BATCH_MAX,
-                            now);
+        size_t count = fill_batch(conn->setup->batch, conn->queued,
+                                  room < MSG_BATCH_MAX ? room : MSG_BATCH_MAX, now);
         count = msg_requests_fit(conn->setup->batch->requests, count);
         int err = send_batch(conn, count);
         if (err == ERR_BUSY || err == ERR_CLOSED)

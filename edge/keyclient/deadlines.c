@@ -25,7 +25,7 @@ void deadlines_clear(struct deadlines *d)
 }
 
 /* A place in the heap is a position + 1, so that 0 in a request means "not in it". */
-static void set(struct deadlines *d, size_t slot, struct deadline entry)
+static void put_in_slot(struct deadlines *d, size_t slot, struct deadline entry)
 {
     d->heap[slot - 1] = entry;
     entry.request->due_slot = slot;
@@ -40,16 +40,16 @@ static size_t earlier_child(const struct deadlines *d, size_t slot)
 }
 
 /* Puts ENTRY where it belongs, starting from the free SLOT. */
-static void settle(struct deadlines *d, size_t slot, struct deadline entry)
+static void sift(struct deadlines *d, size_t slot, struct deadline entry)
 {
     for (; slot > 1 && entry.due_ns < d->heap[slot / 2 - 1].due_ns; slot /= 2)
-        set(d, slot, d->heap[slot / 2 - 1]);
+        put_in_slot(d, slot, d->heap[slot / 2 - 1]);
     for (size_t child; (child = earlier_child(d, slot)) <= d->count; slot = child) {
         if (entry.due_ns <= d->heap[child - 1].due_ns)
             break;
-        set(d, slot, d->heap[child - 1]);
+        put_in_slot(d, slot, d->heap[child - 1]);
     }
-    set(d, slot, entry);
+    put_in_slot(d, slot, entry);
 }
 
 void deadlines_put(struct deadlines *d, struct client_request *request, uint64_t due_ns)
@@ -57,14 +57,14 @@ void deadlines_put(struct deadlines *d, struct client_request *request, uint64_t
     assert(d->count < d->size);
     d->count++;
     d->heap[d->count - 1].due_ns = due_ns;
-    settle(d, d->count, (struct deadline){.due_ns = due_ns, .request = request});
+    sift(d, d->count, (struct deadline){.due_ns = due_ns, .request = request});
 }
 
 void deadlines_move(struct deadlines *d, struct client_request *request, uint64_t due_ns)
 {
     assert(request->due_slot >= 1 && request->due_slot <= d->count);
     d->heap[request->due_slot - 1].due_ns = due_ns;
-    settle(d, request->due_slot, (struct deadline){.due_ns = due_ns, .request = request});
+    sift(d, request->due_slot, (struct deadline){.due_ns = due_ns, .request = request});
 }
 
 void deadlines_remove(struct deadlines *d, struct client_request *request)
@@ -76,7 +76,7 @@ void deadlines_remove(struct deadlines *d, struct client_request *request)
     d->count--;
     request->due_slot = 0;
     if (last.request != request)
-        settle(d, slot, last);
+        sift(d, slot, last);
 }
 
 struct client_request *deadlines_find_first(const struct deadlines *d)

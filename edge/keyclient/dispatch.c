@@ -76,7 +76,7 @@ static bool may_go_on(const struct dispatch_request *request, uint64_t now_ns)
     return !request->pinned && !is_used_up(request) && request->deadline_ns > now_ns;
 }
 
-static struct dispatch_verdict verdict(enum dispatch_step step)
+static struct dispatch_verdict plainly(enum dispatch_step step)
 {
     return (struct dispatch_verdict){.step = step};
 }
@@ -90,37 +90,37 @@ static struct dispatch_verdict rest(const struct dispatch_request *request, unsi
     uint64_t due_ns = now_ns + (wait_ms / 2 + random % wait_ms) * NS_PER_MS;
 
     if (due_ns >= request->deadline_ns)
-        return verdict(otherwise);
+        return plainly(otherwise);
     return (struct dispatch_verdict){.step = DISPATCH_REST, .due_ns = due_ns};
 }
 
-struct dispatch_verdict dispatch_on_answer(const struct dispatch_request *request,
-                                           enum dispatch_answer answer, bool other, uint64_t now_ns,
-                                           uint64_t random)
+struct dispatch_verdict dispatch_after_answer(const struct dispatch_request *request,
+                                              enum dispatch_answer answer, bool other, uint64_t now_ns,
+                                              uint64_t random)
 {
     if (answer == DISPATCH_FINAL)
-        return verdict(DISPATCH_END);
+        return plainly(DISPATCH_END);
     if (request->placed)
-        return verdict(DISPATCH_STAY);
+        return plainly(DISPATCH_STAY);
     if (answer == DISPATCH_EXPIRED || !may_go_on(request, now_ns))
-        return verdict(DISPATCH_END);
+        return plainly(DISPATCH_END);
     if (answer == DISPATCH_UNABLE)
-        return other ? verdict(DISPATCH_MOVE) : rest(request, request->unable, now_ns, random, DISPATCH_END);
+        return other ? plainly(DISPATCH_MOVE) : rest(request, request->unable, now_ns, random, DISPATCH_END);
     if (!other || request->retried)
-        return verdict(DISPATCH_END);
+        return plainly(DISPATCH_END);
     return (struct dispatch_verdict){.step = DISPATCH_MOVE, .paid = true};
 }
 
-struct dispatch_verdict dispatch_on_lost(const struct dispatch_request *request, bool other, uint64_t now_ns,
-                                         uint64_t random)
+struct dispatch_verdict dispatch_after_loss(const struct dispatch_request *request, bool other,
+                                            uint64_t now_ns, uint64_t random)
 {
     if (request->placed)
-        return verdict(DISPATCH_STAY);
+        return plainly(DISPATCH_STAY);
     if (!may_go_on(request, now_ns))
-        return verdict(DISPATCH_END);
+        return plainly(DISPATCH_END);
     if (request->lost >= 2 && !other)
         return rest(request, request->lost - 1, now_ns, random, DISPATCH_QUEUE);
-    return verdict(DISPATCH_QUEUE);
+    return plainly(DISPATCH_QUEUE);
 }
 
 /* True when the server that has REQUEST has had half of the time. */
@@ -130,7 +130,7 @@ static bool had_its_time(const struct dispatch_request *request, uint64_t now_ns
            (request->sent_ns == 0 || now_ns - request->sent_ns >= request->deadline_ns - now_ns);
 }
 
-enum dispatch_step dispatch_on_due(const struct dispatch_request *request, uint64_t now_ns)
+enum dispatch_step dispatch_when_due(const struct dispatch_request *request, uint64_t now_ns)
 {
     if (now_ns >= request->deadline_ns)
         return DISPATCH_END;

@@ -13,10 +13,10 @@
  * connected is not. When nobody has room the request waits, in the order of arrival.
  *
  * WHEN A SECOND SERVER IS ASKED. When half of the time from the sending to the deadline has passed without an
- * answer; a request that waits on a channel and has not left it moves instead. The first answer counts. A
- * server that has answered nobody since the request was sent is stalled: from then on it gets one request in
- * each ping interval, as a try, until it answers. Once for each request. When no second server is there, the
- * client looks again at half of what is left.
+ * answer; a request that waits on a channel and has not left it moves instead. The first answer counts. Once
+ * for each request; when no second server is there, the client looks again at half of what is left. A server
+ * that has answered nobody since the request was sent is stalled, at the half and at the deadline: from then
+ * on it gets one request in each ping interval, as a try, until it answers.
  *
  * WHEN IT IS SENT AGAIN. As long as its deadline is ahead, it may go to more than one server, and it has
  * tries left:
@@ -114,14 +114,14 @@ enum dispatch_answer {
 
 /* A server has answered REQUEST. OTHER: dispatch_has_other(), with `avoided` after DISPATCH_UNABLE. RANDOM
  * makes the rest longer or shorter. */
-struct dispatch_verdict dispatch_on_answer(const struct dispatch_request *request,
-                                           enum dispatch_answer answer, bool other, uint64_t now_ns,
-                                           uint64_t random);
+struct dispatch_verdict dispatch_after_answer(const struct dispatch_request *request,
+                                              enum dispatch_answer answer, bool other, uint64_t now_ns,
+                                              uint64_t random);
 /* A channel is lost that REQUEST was on. OTHER: dispatch_has_other() with `avoided`. */
-struct dispatch_verdict dispatch_on_lost(const struct dispatch_request *request, bool other, uint64_t now_ns,
-                                         uint64_t random);
+struct dispatch_verdict dispatch_after_loss(const struct dispatch_request *request, bool other,
+                                            uint64_t now_ns, uint64_t random);
 /* Something is due for REQUEST: QUEUE after a rest, SECOND, END, or nothing. Then dispatch_next_ns(). */
-enum dispatch_step dispatch_on_due(const struct dispatch_request *request, uint64_t now_ns);
+enum dispatch_step dispatch_when_due(const struct dispatch_request *request, uint64_t now_ns);
 /* True when the budget pays for asking a second server: SILENT, the first has answered nothing since; WORKS,
  * the second has, or has nothing to answer. */
 bool dispatch_second_is_paid(const struct dispatch_request *request, bool silent, bool works);

@@ -136,7 +136,8 @@ const struct epoch *epochs_choose(const struct epochs *epochs, uint64_t now_ns)
 
 /* ---- agreement ---- */
 
-static enum epochs_conflict compare(const struct epoch *newest, const struct epoch *theirs, uint64_t now_ns)
+static enum epochs_conflict compare_epochs(const struct epoch *newest, const struct epoch *theirs,
+                                           uint64_t now_ns)
 {
     for (size_t k = 0; k < EPOCHS_KEPT; k++)
         if (theirs[k].id != 0 && theirs[k].number == newest->number && theirs[k].id != newest->id)
@@ -153,8 +154,8 @@ enum epochs_conflict epochs_compare(const struct epochs *epochs, size_t server, 
     for (size_t i = 0; i < epochs->count; i++) {
         if (i == server || !epochs->server[i].connected)
             continue;
-        enum epochs_conflict conflict = compare(&epochs->server[server].kept[0], epochs->server[i].kept,
-                                                now_ns);
+        enum epochs_conflict conflict = compare_epochs(&epochs->server[server].kept[0],
+                                                       epochs->server[i].kept, now_ns);
         if (conflict != EPOCHS_AGREE) {
             *other = i;
             return conflict;

@@ -19,7 +19,7 @@ struct grants {
 
 /* ---- life ---- */
 
-static int compare(const void *a, const void *b)
+static int compare_ids(const void *a, const void *b)
 {
     return memcmp(a, b, KEY_ID_SIZE);
 }
@@ -30,9 +30,9 @@ static size_t sort_ids(uint8_t (*ids)[KEY_ID_SIZE], size_t count)
     size_t kept = 0;
 
     if (count > 1)
-        qsort(ids, count, sizeof ids[0], compare);
+        qsort(ids, count, sizeof ids[0], compare_ids);
     for (size_t i = 0; i < count; i++)
-        if (kept == 0 || compare(ids[kept - 1], ids[i]) != 0)
+        if (kept == 0 || compare_ids(ids[kept - 1], ids[i]) != 0)
             memmove(ids[kept++], ids[i], sizeof ids[0]);
     return kept;
 }
@@ -90,7 +90,7 @@ size_t grants_keys(const struct grants *grants)
 int grants_find(const struct grants *grants, const uint8_t key_id[static KEY_ID_SIZE], size_t *number)
 {
     const uint8_t(*found)[KEY_ID_SIZE] = bsearch(key_id, grants->ids, grants->key_count,
-                                                 sizeof grants->ids[0], compare);
+                                                 sizeof grants->ids[0], compare_ids);
 
     if (found == NULL)
         return ERR_NOT_FOUND;

@@ -49,7 +49,7 @@ static bool is_stirred(const struct inquiry *inquiry)
     return inquiry->stirred_ms > grants_asked_ms(inquiry->of->grants, inquiry->server);
 }
 
-static void rest(struct inquiry *inquiry, uint64_t ms)
+static void ask_later(struct inquiry *inquiry, uint64_t ms)
 {
     free(inquiry->operations);
     inquiry->operations = NULL;
@@ -77,7 +77,7 @@ static void on_answer(struct client_request *request)
     if (request->outcome.status == STATUS_OK)
         grants_put(inquiry->of->grants, inquiry->server, inquiry->operations);
     bool again = request->outcome.status != STATUS_OK && request->outcome.status != STATUS_REFUSED;
-    rest(inquiry, again || is_stirred(inquiry) ? HASTE_MS : REFRESH_MS);
+    ask_later(inquiry, again || is_stirred(inquiry) ? HASTE_MS : REFRESH_MS);
 }
 
 static int send_inquiry(struct inquiry *inquiry)
@@ -105,9 +105,9 @@ static void ask_if_free(struct inquiry *inquiry)
         inquiry->due_ns = UINT64_MAX; /* the next channel brings the next occasion */
     } else if (!grants_claim(grants, inquiry->server, now_ms, interval_ms)) {
         uint64_t again_ms = grants_asked_ms(grants, inquiry->server) + interval_ms;
-        rest(inquiry, again_ms > now_ms ? again_ms - now_ms : 1);
+        ask_later(inquiry, again_ms > now_ms ? again_ms - now_ms : 1);
     } else if (send_inquiry(inquiry) != 0) {
-        rest(inquiry, HASTE_MS);
+        ask_later(inquiry, HASTE_MS);
     }
 }
 

@@ -111,7 +111,7 @@ enum link_change link_resolved(struct link *link)
     return LINK_UNCHANGED;
 }
 
-enum link_change link_on_timer(struct link *link, struct conn **overdue)
+enum link_change link_timed_out(struct link *link, struct conn **overdue)
 {
     *overdue = link->fresh;
     if (link->fresh != NULL)
@@ -135,7 +135,7 @@ static enum link_change replace(struct link *link, struct conn *before)
     return LINK_REPLACED_SILENT;
 }
 
-enum link_change link_on_hello(struct link *link, struct conn **before)
+enum link_change link_opened(struct link *link, struct conn **before)
 {
     assert(link->fresh != NULL);
     *before = link->current;
@@ -172,7 +172,7 @@ static enum link_change lose_current(struct link *link)
     return LINK_CLOSED;
 }
 
-enum link_change link_on_end(struct link *link, const struct conn *conn, int why)
+enum link_change link_ended(struct link *link, const struct conn *conn, int why)
 {
     if (conn == link->fresh) {
         link->fresh = NULL;
@@ -181,7 +181,7 @@ enum link_change link_on_end(struct link *link, const struct conn *conn, int why
     return conn == link->current ? lose_current(link) : LINK_UNCHANGED;
 }
 
-void link_on_answer(struct link *link)
+void link_answered(struct link *link)
 {
     backoff_reset(&link->backoff);
     if (health_answer(&link->health, clock_ns()))

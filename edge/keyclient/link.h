@@ -56,7 +56,7 @@ struct link {
 };
 
 /* Fills in what SETTINGS says of server NUMBER; nothing starts yet. SETUP has loop, handlers, user and batch;
- * ON_TIMER, which calls link_on_timer(), finds the link as data of the timer. */
+ * ON_TIMER, which calls link_timed_out(), finds the link as data of the timer. */
 void link_init(struct link *link, const struct client_settings *settings, size_t number,
                const struct conn_setup *setup, uv_timer_cb on_timer);
 /* Starts connecting: LINK_FAILED or LINK_UNCHANGED. */
@@ -64,14 +64,14 @@ enum link_change link_start(struct link *link) MUST_USE;
 /* There may be a new answer for its name: the same. */
 enum link_change link_resolved(struct link *link) MUST_USE;
 /* The timer has fired: the same. OVERDUE: a connection that is to be ended with ERR_TIMEOUT, or NULL. */
-enum link_change link_on_timer(struct link *link, struct conn **overdue) MUST_USE;
+enum link_change link_timed_out(struct link *link, struct conn **overdue) MUST_USE;
 /* The hello of `fresh` is here: LINK_OPENED, LINK_REPLACED or LINK_REPLACED_SILENT. BEFORE becomes the
  * connection that it replaces, or NULL. */
-enum link_change link_on_hello(struct link *link, struct conn **before) MUST_USE;
+enum link_change link_opened(struct link *link, struct conn **before) MUST_USE;
 /* CONN, of LINK, has ended: LINK_CLOSED, LINK_FAILED or LINK_UNCHANGED. */
-enum link_change link_on_end(struct link *link, const struct conn *conn, int why) MUST_USE;
+enum link_change link_ended(struct link *link, const struct conn *conn, int why) MUST_USE;
 /* A valid answer is here. */
-void link_on_answer(struct link *link);
+void link_answered(struct link *link);
 /* CONN, whose on_close this is, is gone: freed. */
 void link_drop(struct link *link, struct conn *conn);
 /* Somebody waits and no server is usable: brings a connect that is far off nearer. */

@@ -127,7 +127,7 @@ void route_forget(struct route *route, struct client_request *request)
     turn_wake(route->turn); /* its place is free */
 }
 
-static void finish(struct route *route, struct client_request *request, const struct outcome *outcome)
+static void finish_request(struct route *route, struct client_request *request, const struct outcome *outcome)
 {
     route_forget(route, request);
     request->answered_ns = clock_ns();
@@ -137,18 +137,18 @@ static void finish(struct route *route, struct client_request *request, const st
     request->on_answer(request);
 }
 
-static void fail(struct route *route, struct client_request *request)
+static void fail_request(struct route *route, struct client_request *request)
 {
     const struct outcome unavailable = {.status = STATUS_UNAVAILABLE};
 
     request->answered = false;
-    finish(route, request, &unavailable);
+    finish_request(route, request, &unavailable);
 }
 
 void route_fail_all(struct route *route)
 {
     for (struct client_request *request; (request = deadlines_find_first(&route->deadlines)) != NULL;)
-        fail(route, request);
+        fail_request(route, request);
 }
 
 /* ---- to servers ---- */
@@ -162,7 +162,7 @@ static void fail_queue(struct route *route)
     DL_COUNT(route->queue, request, count);
     while (count-- > 0 && (request = route->queue) != NULL) {
         request->gone = true;
-        fail(route, request);
+        fail_request(route, request);
     }
 }
 
@@ -239,7 +239,7 @@ static enum dispatch_step step_after(struct route *route, struct client_request 
     const struct dispatch_request facts = route_sight_request(request);
     bool other = kind != DISPATCH_FINAL && has_other(route, request, unable, now);
     uint64_t random = kind == DISPATCH_UNABLE ? balance_random(&route->random) : 0;
-    struct dispatch_verdict verdict = dispatch_on_answer(&facts, kind, other, now, random);
+    struct dispatch_verdict verdict = dispatch_after_answer(&facts, kind, other, now, random);
     if (verdict.paid && !budget_take(&route->budget, now))
         return DISPATCH_END;
     if (verdict.step == DISPATCH_REST)
@@ -248,7 +248,7 @@ static enum dispatch_step step_after(struct route *route, struct client_request 
     return verdict.step;
 }
 
-void route_on_answer(struct route *route, struct client_attempt *attempt, const struct msg_answer *answer)
+void route_answered(struct route *route, struct client_attempt *attempt, const struct msg_answer *answer)
 {
     static const struct outcome unavailable = {.status = STATUS_UNAVAILABLE};
     struct client_request *request = attempt->request;
@@ -266,13 +266,13 @@ void route_on_answer(struct route *route, struct client_attempt *attempt, const 
     } else if (step == DISPATCH_END) {
         request->answered = answer != NULL;
         request->server = from->setup.number;
-        finish(route, request, good != NULL ? &good->outcome : &unavailable);
+        finish_request(route, request, good != NULL ? &good->outcome : &unavailable);
     }
 }
 
 /* ---- lost channels ---- */
 
-bool route_on_lost(struct route *route, struct client_attempt *attempt, size_t server)
+bool route_lost(struct route *route, struct client_attempt *attempt, size_t server)
 {
     struct client_request *request = attempt->request;
     uint64_t now = clock_ns();
@@ -282,9 +282,9 @@ bool route_on_lost(struct route *route, struct client_attempt *attempt, size_t s
     const struct dispatch_request facts = route_sight_request(request);
     bool other = request->lost < 2 || has_other(route, request, true, now);
     uint64_t random = other ? 0 : balance_random(&route->random);
-    struct dispatch_verdict verdict = dispatch_on_lost(&facts, other, now, random);
+    struct dispatch_verdict verdict = dispatch_after_loss(&facts, other, now, random);
     if (verdict.step == DISPATCH_END)
-        fail(route, request);
+        fail_request(route, request);
     if (verdict.step == DISPATCH_END || verdict.step == DISPATCH_STAY)
         return false; /* it is over, or with another server already */
     counter_add(&route->pool->links[server].setup.stats->retried, 1);
@@ -303,7 +303,7 @@ static bool is_unheard(const struct link *link, const struct client_attempt *att
     return attempt->sent_ns != 0 && health_is_silent(&link->health, attempt->sent_ns);
 }
 
-static void expire(struct route *route, struct client_request *request, uint64_t now)
+static void expire_request(struct route *route, struct client_request *request, uint64_t now)
 {
     for (size_t i = 0; i < DISPATCH_ATTEMPTS_MAX; i++) {
         const struct client_attempt *attempt = &request->attempts[i];
@@ -314,7 +314,7 @@ static void expire(struct route *route, struct client_request *request, uint64_t
         if (is_unheard(link, attempt))
             link_set_stalled(link, now);
     }
-    fail(route, request);
+    fail_request(route, request);
 }
 
 /* True when LINK shows that it works: it has answered since SINCE_NS, or has nothing to answer. */
@@ -353,10 +353,10 @@ static void ask_second(struct route *route, struct client_request *request, stru
 static void do_what_is_due(struct route *route, struct client_request *request, uint64_t now)
 {
     struct dispatch_request facts = route_sight_request(request);
-    enum dispatch_step step = dispatch_on_due(&facts, now);
+    enum dispatch_step step = dispatch_when_due(&facts, now);
 
     if (step == DISPATCH_END) {
-        expire(route, request, now);
+        expire_request(route, request, now);
         return;
     }
     if (step == DISPATCH_QUEUE)

@@ -38,10 +38,10 @@ void route_fail_all(struct route *route);
 /* Gives what is queued to servers with room. */
 void route_give(struct route *route);
 /* An answer to ATTEMPT is here; NULL when it was malformed. */
-void route_on_answer(struct route *route, struct client_attempt *attempt, const struct msg_answer *answer);
+void route_answered(struct route *route, struct client_attempt *attempt, const struct msg_answer *answer);
 /* ATTEMPT, already taken out of its connection, has lost its channel to SERVER. True when its request will be
  * sent again. */
-bool route_on_lost(struct route *route, struct client_attempt *attempt, size_t server) MUST_USE;
+bool route_lost(struct route *route, struct client_attempt *attempt, size_t server) MUST_USE;
 /* Does what is due at NOW_NS: the end of requests, a rest's, a second server. */
 void route_due(struct route *route, uint64_t now_ns);
 /* When something is due next; UINT64_MAX = never. */

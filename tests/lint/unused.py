@@ -14,7 +14,7 @@ FOLDERS = ("common", "proto", "keyserver", "edge", "cli")
 # Each kernel of the lanes has a portable twin, by which tests know what the other has to do.
 TWINS = re.compile(r"(ec_p256|ec_p384|ed25519|rsa_kernel)_portable")
 # To go.
-KNOWN = {"client_in_flight", "client_usable", "vault_run"}
+KNOWN = {"vault_run"}
 
 
 def symbols(build):

@@ -13,7 +13,7 @@ static void every_operation_is_answered(void **state)
     assert_int_equal(client_submit(rig->client, &premaster.request), 0);
     assert_int_equal(client_submit(rig->client, &ping.request), 0);
     assert_int_equal(sign.answers, 0); /* never from inside */
-    assert_int_equal(client_in_flight(rig->client), 3);
+    assert_int_equal(route_in_flight(&rig->client->route), 3);
     RIG_WAIT(rig, sign.answers && premaster.answers && ping.answers);
     assert_answered(&sign);
     assert_from(&sign, "one");
@@ -23,7 +23,7 @@ static void every_operation_is_answered(void **state)
     assert_memory_equal(premaster.request.outcome.bytes,
                         premaster.request.operation.u.rsa_premaster.ciphertext, 48);
     assert_int_equal(ping.request.outcome.status, STATUS_OK);
-    assert_int_equal(client_in_flight(rig->client), 0);
+    assert_int_equal(route_in_flight(&rig->client->route), 0);
     assert_int_equal(rig->peers[0].messages, 1); /* one turn, one message */
     assert_int_equal(count_of(&rig->stats[0].requests[OP_SIGN_TLS13]), 1);
     assert_int_equal(count_of(&rig->stats[0].answers[OP_RSA_PREMASTER][STATUS_OK]), 1);

@@ -1,5 +1,4 @@
 /* What is known of epochs that have not come, and the sessions that wait for them. */
-#include "edge/keyclient/client_state.h"
 #include "tests/unit/edge/test_client_rig.h"
 
 #define TICK_MS 2
@@ -119,7 +118,7 @@ static void every_word_of_a_server_changes_the_outlook(void **state)
     (void)state;
     rig->client = client_new(&rig->loop, &rig->settings);
     assert_int_equal(outlook(rig), EPOCH_DUE); /* nobody is there who could have said anything */
-    RIG_WAIT(rig, client_usable(rig->client) == 1);
+    RIG_WAIT(rig, rig->client->pool.usable == 1);
     assert_int_equal(outlook(rig), EPOCH_DUE); /* it has not spoken */
     say(rig, 0, 7, LONG_MS);
     RIG_WAIT(rig, client_choose_epoch(rig->client, &epoch) == EPOCH_CHOSEN);
@@ -142,7 +141,7 @@ static void a_none_is_good_for_its_channel(void **state)
     peer_cut(rig->peers[0].channels[0]);
     RIG_WAIT(rig, count_of(&rig->stats[0].lost) == 1);
     assert_int_equal(outlook(rig), EPOCH_DUE);
-    RIG_WAIT(rig, client_usable(rig->client) == 1);
+    RIG_WAIT(rig, rig->client->pool.usable == 1);
     wait_heard(rig);
     assert_int_equal(outlook(rig), EPOCH_DUE);
     say_none(rig, 0);
@@ -156,7 +155,7 @@ static void a_channel_that_takes_over_keeps_the_word_of_the_one_before(void **st
     (void)state;
     rig->settings.rehandshake_ms = 300;
     rig->client = client_new(&rig->loop, &rig->settings);
-    RIG_WAIT(rig, client_usable(rig->client) == 1);
+    RIG_WAIT(rig, rig->client->pool.usable == 1);
     say_none(rig, 0);
     RIG_WAIT(rig, outlook(rig) == EPOCH_NONE);
     RIG_WAIT(rig, count_of(&rig->stats[0].connects) >= 2);
@@ -178,7 +177,7 @@ static void every_connected_server_must_have_said_it(void **state)
     peer_stop(&rig->peers[1], true); /* a server that is gone has no word */
     RIG_WAIT(rig, outlook(rig) == EPOCH_NONE);
     peer_start(&rig->peers[1]);
-    RIG_WAIT(rig, client_usable(rig->client) == 3);
+    RIG_WAIT(rig, rig->client->pool.usable == 3);
     assert_int_equal(outlook(rig), EPOCH_DUE);
     say(rig, 1, 7, LONG_MS);
     RIG_WAIT(rig, outlook(rig) == EPOCH_CHOSEN);
@@ -252,7 +251,7 @@ static void a_server_that_connects_later_ends_it_with_its_word(void **state)
         await(&vigil, rig, LONG_MS);
         RIG_WAIT(rig, count_of(&rig->stats[0].failed) >= 2);
         peer_start(&rig->peers[0]);
-        RIG_WAIT(rig, client_usable(rig->client) == 1);
+        RIG_WAIT(rig, rig->client->pool.usable == 1);
         wait_heard(rig);
         assert_int_equal(vigil.ends, 0); /* the hello is no word on epochs */
         if (grants)
@@ -299,7 +298,7 @@ static void losing_every_server_ends_nothing(void **state)
     assert_ended(&later, EPOCH_DUE);
     assert_int_equal(vigil.ends, 0);
     peer_start(&rig->peers[0]);
-    RIG_WAIT(rig, client_usable(rig->client) == 1);
+    RIG_WAIT(rig, rig->client->pool.usable == 1);
     say(rig, 0, 7, LONG_MS);
     RIG_WAIT(rig, vigil.ends == 1);
     assert_ended(&vigil, EPOCH_CHOSEN);
@@ -384,7 +383,7 @@ static void a_wait_brings_the_next_attempt_nearer(void **state)
     RIG_WAIT(rig, count_of(&rig->stats[0].failed) == 1);
     peer_start(&rig->peers[0]);
     await(&vigil, rig, LONG_MS);
-    RIG_WAIT(rig, client_usable(rig->client) == 1);
+    RIG_WAIT(rig, rig->client->pool.usable == 1);
     say(rig, 0, 7, LONG_MS);
     RIG_WAIT(rig, vigil.ends == 1);
     rig_free(rig);

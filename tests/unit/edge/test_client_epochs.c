@@ -1,5 +1,4 @@
 /* Epochs of the key servers, and where the requests of marked sessions go. */
-#include "edge/keyclient/client_state.h"
 #include "tests/unit/edge/test_client_rig.h"
 
 #define TICK_MS 2
@@ -107,7 +106,7 @@ static void epochs_outlive_their_channel(void **state)
     peer_cut(rig->peers[0].channels[0]);
     RIG_WAIT(rig, count_of(&rig->stats[0].lost) == 1);
     assert_int_equal(chosen(rig), id);
-    RIG_WAIT(rig, client_usable(rig->client) == 1);
+    RIG_WAIT(rig, rig->client->pool.usable == 1);
     assert_int_equal(chosen(rig), id);
     announce(rig, 0, 7, 'g', 50000);
     assert_int_equal(chosen(rig), id);
@@ -126,7 +125,7 @@ static void a_server_that_is_gone_has_no_vote(void **state)
     RIG_WAIT(rig, count_of(&rig->stats[0].lost) == 1);
     assert_int_equal(chosen(rig), rig->client->epochs->server[1].kept[0].id);
     peer_start(&rig->peers[0]);
-    RIG_WAIT(rig, client_usable(rig->client) == 2);
+    RIG_WAIT(rig, rig->client->pool.usable == 2);
     assert_int_equal(chosen(rig), higher);
     rig_free(rig);
 }
@@ -139,7 +138,7 @@ static void a_connection_that_was_replaced_announces_nothing(void **state)
     rig->settings.rehandshake_ms = 20;
     rig->peers[0].habit = HOLDS;
     rig->client = client_new(&rig->loop, &rig->settings);
-    RIG_WAIT(rig, client_usable(rig->client) == 1);
+    RIG_WAIT(rig, rig->client->pool.usable == 1);
     ask_start(&ask, rig, LONG_MS); /* keeps the first connection */
     RIG_WAIT(rig, rig->peers[0].held_count == 1);
     RIG_WAIT(rig, count_of(&rig->stats[0].connects) >= 2);
@@ -163,7 +162,7 @@ static void an_epoch_before_the_hello_ends_the_channel(void **state)
     RIG_WAIT(rig, rig->peers[0].channel_count == 1);
     peer_announce(&rig->peers[0], &early);
     RIG_WAIT(rig, count_of(&rig->stats[0].failed) == 1);
-    assert_int_equal(client_usable(rig->client), 0);
+    assert_int_equal(rig->client->pool.usable, 0);
     assert_int_equal(chosen(rig), 0);
     rig_free(rig);
 }
@@ -333,7 +332,7 @@ static void a_full_server_makes_way_for_one_that_has_not_announced_it(void **sta
     rig->peers[0].hello.in_flight_max = 1;
     rig->peers[0].habit = HOLDS;
     rig->client = client_new(&rig->loop, &rig->settings);
-    RIG_WAIT(rig, client_usable(rig->client) == 2);
+    RIG_WAIT(rig, rig->client->pool.usable == 2);
     announce(rig, 0, 7, 'g', 60000);
     ask_master(&first, rig, chosen(rig), LONG_MS);
     RIG_WAIT(rig, rig->peers[0].held_count == 1);

@@ -75,7 +75,7 @@ static void a_stalled_server_is_tried_again_and_taken_back(void **state)
     struct ask first, ask;
     rig->settings.ping_interval_ms = 100; /* the interval of the tries, too */
     rig->client = client_new(&rig->loop, &rig->settings);
-    RIG_WAIT(rig, client_usable(rig->client) == 2);
+    RIG_WAIT(rig, rig->client->pool.usable == 2);
     rig->peers[0].habit = HOLDS;
     do { /* until one was given to the silent server and saved by the other */
         ask_start(&first, rig, 3000);
@@ -109,7 +109,7 @@ static void a_server_that_misses_its_pings_is_left(void **state)
     struct rig *rig = rig_new(2);
     rig->settings.ping_interval_ms = 60;
     rig->client = client_new(&rig->loop, &rig->settings);
-    RIG_WAIT(rig, client_usable(rig->client) == 2);
+    RIG_WAIT(rig, rig->client->pool.usable == 2);
     RIG_WAIT(rig, count_of(&rig->stats[0].rtt_ns) > 0); /* quiet channels are pinged */
     uv_walk(&rig->loop, freeze, &rig->peers[0]);
     uint64_t start = clock_ns();

@@ -33,11 +33,11 @@ static void requests_fail_at_once_when_every_server_is_gone(void **state)
     struct rig *rig = rig_without_servers(2, true);
     struct ask first, more[20];
     ask_start(&first, rig, LONG_MS); /* before anything is known */
-    assert_false(client_gone(rig->client));
+    assert_false(pool_gone(&rig->client->pool));
     RIG_WAIT(rig, first.answers);
     assert_gone(&first);
     assert_int_equal(first.request.tries, 0);
-    assert_true(client_gone(rig->client));
+    assert_true(pool_gone(&rig->client->pool));
     assert_int_equal(count_of(&rig->stats[0].gone), 1);
     assert_int_equal(count_of(&rig->stats[1].gone), 1);
     for (size_t i = 0; i < 20; i++)
@@ -54,7 +54,7 @@ static void they_wait_where_that_is_wanted(void **state)
     struct rig *rig = rig_without_servers(2, false);
     struct ask ask;
     ask_start(&ask, rig, LONG_MS);
-    RIG_WAIT(rig, client_gone(rig->client));
+    RIG_WAIT(rig, pool_gone(&rig->client->pool));
     run_for(rig, 300);
     assert_int_equal(ask.answers, 0);
     peer_start(&rig->peers[1]);
@@ -79,7 +79,7 @@ static void a_server_that_is_still_tried_is_waited_for(void **state)
     RIG_WAIT(rig, peer->channel_count == 1);
     run_for(rig, 300);
     assert_int_equal(ask.answers, 0);
-    assert_false(client_gone(rig->client));
+    assert_false(pool_gone(&rig->client->pool));
     RIG_WAIT(rig, ask.answers); /* the attempt has ended */
     assert_gone(&ask);
     rig_free(rig);
@@ -93,7 +93,7 @@ static void one_server_that_is_there_is_enough(void **state)
     rig->settings.fail_when_gone = true;
     peer_stop(&rig->peers[0], false);
     rig->client = client_new(&rig->loop, &rig->settings);
-    RIG_WAIT(rig, count_of(&rig->stats[0].gone) == 1 && client_usable(rig->client) == 1);
+    RIG_WAIT(rig, count_of(&rig->stats[0].gone) == 1 && rig->client->pool.usable == 1);
     ask_start(&ask, rig, LONG_MS);
     RIG_WAIT(rig, ask.answers);
     assert_answered(&ask);
@@ -108,7 +108,7 @@ static void a_server_that_is_lost_is_gone_after_the_next_attempt_and_back_when_i
     struct ask open, more;
     rig->settings.fail_when_gone = true;
     rig->client = client_new(&rig->loop, &rig->settings);
-    RIG_WAIT(rig, client_usable(rig->client) == 1);
+    RIG_WAIT(rig, rig->client->pool.usable == 1);
     peer->habit = HOLDS;
     ask_start(&open, rig, LONG_MS);
     RIG_WAIT(rig, peer->held_count == 1);
@@ -117,8 +117,8 @@ static void a_server_that_is_lost_is_gone_after_the_next_attempt_and_back_when_i
     assert_gone(&open);
     peer->habit = ANSWERS;
     peer_start(peer);
-    RIG_WAIT(rig, client_usable(rig->client) == 1);
-    assert_false(client_gone(rig->client));
+    RIG_WAIT(rig, rig->client->pool.usable == 1);
+    assert_false(pool_gone(&rig->client->pool));
     assert_int_equal(count_of(&rig->stats[0].gone), 0);
     ask_start(&more, rig, LONG_MS);
     RIG_WAIT(rig, more.answers);
@@ -136,12 +136,12 @@ static void a_server_that_comes_back_is_found_soon(void **state)
     rig->settings.fail_when_gone = true;
     rig->settings.backoff_min_ms = rig->settings.backoff_max_ms = 60000;
     rig->client = client_new(&rig->loop, &rig->settings);
-    RIG_WAIT(rig, client_gone(rig->client));
+    RIG_WAIT(rig, pool_gone(&rig->client->pool));
     peer_start(&rig->peers[0]);
     ask_start(&ask, rig, LONG_MS);
     RIG_WAIT(rig, ask.answers);
     assert_gone(&ask);
-    RIG_WAIT(rig, client_usable(rig->client) == 1);
+    RIG_WAIT(rig, rig->client->pool.usable == 1);
     rig_free(rig);
 }
 

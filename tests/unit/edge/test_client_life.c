@@ -88,8 +88,8 @@ static void twenty_thousand_deadlines_are_kept(void **state)
     struct ask *asks = calloc(count, sizeof *asks);
     for (size_t i = 0; i < count; i++)
         ask_start(&asks[i], rig, 100 + i % 100);
-    assert_int_equal(client_in_flight(rig->client), count);
-    RIG_WAIT(rig, client_in_flight(rig->client) == 0);
+    assert_int_equal(route_in_flight(&rig->client->route), count);
+    RIG_WAIT(rig, route_in_flight(&rig->client->route) == 0);
     for (size_t i = 0; i < count; i++) {
         assert_failed(&asks[i], STATUS_UNAVAILABLE);
         assert_true(asks[i].request.answered_ns >= asks[i].request.deadline_ns);
@@ -141,7 +141,7 @@ static void cancelled_in_every_state_it_is_never_answered(void **state)
     client_cancel(rig->client, &sent.request);
     client_cancel(rig->client, &twice.request);
     client_cancel(rig->client, &twice.request);
-    assert_int_equal(client_in_flight(rig->client), 0);
+    assert_int_equal(route_in_flight(&rig->client->route), 0);
     memset(&sent, 0xee, sizeof sent); /* nobody may look at it again */
     memset(&twice, 0xee, sizeof twice);
     RIG_WAIT(rig, rig->peers[0].held_count + rig->peers[1].held_count == 3);
@@ -306,7 +306,7 @@ static void a_client_without_servers_only_times_out(void **state)
     ask_start(&ask, rig, 30);
     RIG_WAIT(rig, ask.answers);
     assert_failed(&ask, STATUS_UNAVAILABLE);
-    assert_int_equal(client_usable(rig->client), 0);
+    assert_int_equal(rig->client->pool.usable, 0);
     client_close(NULL);
     rig_free(rig);
 }

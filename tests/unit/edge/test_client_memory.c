@@ -85,7 +85,7 @@ static void a_request_is_refused_and_may_come_again(void **state)
     left = 0;
     assert_int_equal(client_submit(rig->client, &ask.request), ERR_MEMORY);
     assert_true(disarm());
-    assert_int_equal(client_in_flight(rig->client), 0);
+    assert_int_equal(route_in_flight(&rig->client->route), 0);
     assert_int_equal(client_submit(rig->client, &ask.request), 0);
     RIG_WAIT(rig, ask.answers);
     assert_answered(&ask);
@@ -114,7 +114,7 @@ static void a_list_of_keys_is_refused_and_may_come_again(void **state)
         int err = client_keys(rig->client, LONG_MS, on_keys, NULL);
         hit = disarm();
         assert_int_equal(err, hit ? ERR_MEMORY : 0);
-        assert_int_equal(client_in_flight(rig->client), hit ? 0 : 2);
+        assert_int_equal(route_in_flight(&rig->client->route), hit ? 0 : 2);
         if (hit)
             assert_int_equal(client_keys(rig->client, LONG_MS, on_keys, NULL), 0);
         RIG_WAIT(rig, ends == 1);

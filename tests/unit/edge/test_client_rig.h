@@ -4,7 +4,7 @@
 #define TESTS_UNIT_EDGE_TEST_CLIENT_RIG_H
 
 #include "common/clock.h"
-#include "edge/keyclient/client.h"
+#include "edge/keyclient/client_state.h"
 #include "tests/unit/edge/test_client_peer.h"
 
 #define RIG_PEERS    3
@@ -101,7 +101,7 @@ UNUSED static struct rig *rig_connected(size_t count)
 
     rig->client = client_new(&rig->loop, &rig->settings);
     assert_non_null(rig->client);
-    RIG_WAIT(rig, client_usable(rig->client) == count);
+    RIG_WAIT(rig, rig->client->pool.usable == count);
     return rig;
 }
 

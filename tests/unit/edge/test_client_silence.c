@@ -97,7 +97,7 @@ static void a_channel_that_goes_silent_while_idle_is_replaced(void **state)
     struct peer *peer = &rig->peers[0];
     rig->settings.ping_interval_ms = 1000; /* it would be lost after 2.5 s */
     rig->client = client_new(&rig->loop, &rig->settings);
-    RIG_WAIT(rig, client_usable(rig->client) == 1);
+    RIG_WAIT(rig, rig->client->pool.usable == 1);
     unsigned changes = rig->changes;
     mute_all(peer);
     RIG_WAIT(rig, count_of(&rig->stats[0].connects) == 2);
@@ -122,7 +122,7 @@ static void second_channels_back_off(void **state)
     rig->settings.backoff_min_ms = 1500;
     rig->settings.backoff_max_ms = 10000;
     rig->client = client_new(&rig->loop, &rig->settings);
-    RIG_WAIT(rig, client_usable(rig->client) == 1);
+    RIG_WAIT(rig, rig->client->pool.usable == 1);
     uv_prepare_init(&rig->loop, &turn);
     turn.data = peer;
     uint64_t begin = clock_ns();
@@ -148,7 +148,7 @@ static void a_draining_channel_that_goes_silent_gives_its_requests_to_the_curren
     rig->settings.rehandshake_ms = 600;
     rig->client = client_new(&rig->loop, &rig->settings);
     peer->habit = HOLDS;
-    RIG_WAIT(rig, client_usable(rig->client) == 1);
+    RIG_WAIT(rig, rig->client->pool.usable == 1);
     ask_start(&ask, rig, LONG_MS);
     RIG_WAIT(rig, peer->held_count == 1);
     struct channel *first = peer->channels[0];
