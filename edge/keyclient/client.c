@@ -2,9 +2,8 @@
 
 #include <stdlib.h>
 
+#include "common/clock.h"
 #include "edge/keyclient/client_state.h"
-
-#define NS_PER_MS 1000000u
 
 /* ---- life ---- */
 

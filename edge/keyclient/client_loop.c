@@ -2,8 +2,6 @@
 #include "common/clock.h"
 #include "edge/keyclient/client_state.h"
 
-#define NS_PER_MS 1000000u
-
 static uint64_t earlier(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;

@@ -2,7 +2,8 @@
 
 #include <limits.h>
 
-#define NS_PER_MS     1000000u
+#include "common/clock.h"
+
 #define REST_MS       100 /* doubles each time */
 #define DOUBLINGS_MAX 3
 #define LOOK_AGAIN_NS 5000000u /* the shortest wait before another look for a second server */

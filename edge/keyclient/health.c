@@ -1,6 +1,6 @@
 #include "edge/keyclient/health.h"
 
-#define NS_PER_MS 1000000u
+#include "common/clock.h"
 
 bool health_answer(struct health *health, uint64_t now_ns)
 {
@@ -28,7 +28,7 @@ bool health_stall(struct health *health, uint64_t now_ns)
 
 void health_set_unable(struct health *health, uint64_t now_ns)
 {
-    health->unable_ns = now_ns + HEALTH_UNABLE_MS * (uint64_t)NS_PER_MS;
+    health->unable_ns = now_ns + HEALTH_UNABLE_MS * NS_PER_MS;
 }
 
 bool health_is_silent(const struct health *health, uint64_t since_ns)

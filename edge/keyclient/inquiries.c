@@ -4,7 +4,6 @@
 
 #include "common/clock.h"
 
-#define NS_PER_MS        1000000u
 #define REFRESH_MS       60000 /* between two questions when nothing has happened */
 #define HASTE_MS         1000  /* and at least so long when something has */
 #define ANSWER_MS        10000 /* time for the whole list */
