@@ -1,6 +1,6 @@
-/* What the rooms of the provider share: the provider itself, its key object, its dispatch tables and the
- * judgement of answers. Not for anyone outside of edge/provider. A key is immutable once imported; any thread
- * may use it. */
+/* What the files of the provider share: the provider itself, its key object, its dispatch tables and the
+ * checks of answers. No file outside of edge/provider includes it. A key is immutable once imported; any
+ * thread may use it. */
 #ifndef EDGE_PROVIDER_PROVIDER_INTERNAL_H
 #define EDGE_PROVIDER_PROVIDER_INTERNAL_H
 

@@ -1,7 +1,7 @@
 /* Relay: moves bytes between a client and an origin, both ways, with back-pressure and half-close.
  *
  * Each direction holds at most what one buffer has room for, only while its sink does not take what its
- * source gave; nothing more is read from the source until that has left. An end that stops talking
+ * source gave; nothing more is read from the source until that has left. An end that stops sending
  * (RELAY_ENDED) is passed on after everything before it; an end that breaks (RELAY_CUT) is reported, never
  * turned into an orderly end. Knows neither sockets nor TLS: an end is three functions. One thread. */
 #ifndef EDGE_RELAY_RELAY_H
@@ -17,7 +17,7 @@
 
 /* What an end's functions return besides a positive number of bytes. */
 enum relay_io {
-    RELAY_ENDED = 0, /* orderly end of what it says */
+    RELAY_ENDED = 0, /* orderly end of its data */
     RELAY_WANT_READ = -1,
     RELAY_WANT_WRITE = -2,
     RELAY_CUT = -3, /* broken */
@@ -66,7 +66,7 @@ void relay_scratch_clear(struct relay_scratch *scratch);
 #define RELAY_READABLE 1
 #define RELAY_WRITABLE 2
 
-/* What one run came to. */
+/* The result of one run. */
 struct relay_step {
     uint64_t moved[RELAY_DIRECTIONS]; /* bytes passed on in this run */
     unsigned client_events;           /* RELAY_READABLE, RELAY_WRITABLE: when to run again */
@@ -83,7 +83,7 @@ struct relay_step {
 /* Moves what can be moved, within the budget. */
 void relay_run(struct relay *relay, const struct relay_end *client, const struct relay_end *origin,
                struct relay_scratch *scratch, struct relay_step *step);
-/* From now on as if the origin had said its last and listens no more. */
+/* From now on treats the origin as ended, and writes nothing more to it. */
 void relay_drop_origin(struct relay *relay);
 /* Bytes wait for ends to take them. */
 bool relay_pending(const struct relay *relay);

@@ -16,7 +16,7 @@ struct choice_facts {
     bool fits;                   /* the handshake's messages fit one request (HANDSHAKE_MAX) */
 };
 
-/* Why RSA key exchange is no choice. */
+/* Why RSA key exchange is withheld. */
 enum choice_withheld {
     WITHHELD_NOT,         /* it is one, or nobody has asked for it */
     WITHHELD_NOT_GRANTED, /* the key servers grant this edge neither mode */
@@ -35,8 +35,8 @@ struct choice {
 };
 
 /* GRANTED[type] has bit (1 << operation) for each operation that may be asked of the certificate's key; 0
- * where there is no certificate. When nothing is granted at all that the client could use, everything stays a
- * choice: the key server refuses it, and its owner hears of a key that is missing in the edge's line. But a
+ * where there is no certificate. When nothing is granted at all that the client could use, everything is
+ * offered: the key server refuses it, and its owner learns which key is missing in the edge's line. But a
  * client is never the cause: what its own ClientHello rules out is ruled out here. */
 void choice_make(struct choice *out, const uint32_t granted[static KEY_TYPES],
                  const struct choice_facts *facts);

@@ -9,7 +9,7 @@
 
 #define TLS_HELLO_NAME_MAX 255 /* bytes of a name this server looks up */
 
-/* Within the client hello callback: ERR_LENGTH when a list that OpenSSL keeps is beyond all measure. */
+/* Within the client hello callback: ERR_LENGTH when a list that OpenSSL keeps is too long. */
 int tls_hello_check(SSL *ssl) MUST_USE;
 /* The host name that the ClientHello of SSL asks for, NUL-terminated in NAME; "" when it asks for none.
  * ERR_FORMAT for an extension that does not parse (RFC 6066, 3). Within the ClientHello callback. */

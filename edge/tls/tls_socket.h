@@ -1,10 +1,10 @@
-/* TLS socket: how OpenSSL reads and writes a client's socket. A BIO that asks the kernel for nothing in vain:
- * when a read brought less than there was room for, the next waits until the loop has seen something come. It
- * does so after some reads in any case: OpenSSL may read on within one call for as long as there is
- * something, and others wait for their turn. What is followed by more at once says so, so that it does not
- * leave in pieces. After the handshake it takes whole records: OpenSSL answers some of what it reads
- * (KeyUpdate, an attempt to renegotiate), and ends the connection when a record of its own has left only in
- * part. Knows neither sessions nor loops. One thread. */
+/* TLS socket: how OpenSSL reads and writes a client's socket. A BIO that avoids useless system calls: when a
+ * read brought less than there was room for, the next waits until the loop has seen something come. It does
+ * so after some reads in any case: OpenSSL may read on within one call for as long as there is something, and
+ * other clients wait. What is followed by more at once says so, so that it does not leave in pieces. After
+ * the handshake it takes whole records: OpenSSL answers some of what it reads (KeyUpdate, an attempt to
+ * renegotiate), and ends the connection when a record of its own has left only in part. Knows neither
+ * sessions nor loops. One thread. */
 #ifndef EDGE_TLS_TLS_SOCKET_H
 #define EDGE_TLS_TLS_SOCKET_H
 

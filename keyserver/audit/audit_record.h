@@ -88,7 +88,7 @@ struct audit_record {
     char name[AUDIT_TEXT_SIZE];   /* use: the server name that the client asked for */
     uint8_t trace[AUDIT_TRACE_SIZE];
     uint8_t channel[AUDIT_CHANNEL_SIZE];
-    uint8_t digest[AUDIT_DIGEST_SIZE]; /* use: names the request; see claim_digest() */
+    uint8_t digest[AUDIT_DIGEST_SIZE]; /* use: names the request; see request_digest() */
     enum audit_result result;          /* use, refusals */
     char reason[AUDIT_WORD_SIZE];      /* use, refusals: why it was refused */
     uint64_t count;                    /* refusals */

@@ -1,5 +1,5 @@
-/* Admission: which connections become edges. Looks a static key up, says in the log why a stranger was
- * dropped and what would mend it, and joins what opened to the service. Loop thread only. */
+/* Admission: which connections become edges. Looks a static key up, logs why a connection was dropped, with a
+ * hint, and hands open channels to the service. Loop thread only. */
 #ifndef KEYSERVER_NET_ADMISSION_H
 #define KEYSERVER_NET_ADMISSION_H
 

@@ -1,7 +1,7 @@
 /* The net process: listeners, channels and messages, and never a TLS key.
  *
- * Everything a stranger can send is parsed here, so nothing is here that is worth stealing but the key
- * server's channel identity. */
+ * Everything that the network can send is parsed here. So the only secrets here are the key server's channel
+ * identity and the edges' pre-shared keys. */
 #ifndef KEYSERVER_NET_NET_H
 #define KEYSERVER_NET_NET_H
 

@@ -1,8 +1,8 @@
 /* A peer: one connected edge. The hello, messages taken apart into requests, answers gathered into batches.
  *
  * Does not judge or route requests: it hands each to its owner, which answers now, later or never. Bounded:
- * answers go out in batches of at most MSG_BATCH_MAX, and an edge that does not read them is let go. Loop
- * thread only. */
+ * answers go out in batches of at most MSG_BATCH_MAX, and the channel of an edge that does not read them is
+ * closed. Loop thread only. */
 #ifndef KEYSERVER_NET_PEER_H
 #define KEYSERVER_NET_PEER_H
 

@@ -1,7 +1,7 @@
 /* The peer registry: every channel that is open, by edge. What one edge may hold in all of its channels
  * together, who has to leave when the list of edges changes, and who has which epoch key.
  *
- * Knows no requests: what a channel had open is the service's to cancel. Loop thread only. */
+ * Knows no requests: the service cancels what a channel had open. Loop thread only. */
 #ifndef KEYSERVER_NET_REGISTRY_H
 #define KEYSERVER_NET_REGISTRY_H
 

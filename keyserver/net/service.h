@@ -27,8 +27,8 @@ struct channel_turns *service_turns(struct service *service);
 /* PEER's channel is gone: its open requests are cancelled, and it is freed. */
 void service_detach(struct service *service, struct peer *peer);
 
-/* The list of edges is another now: lets go of those that EDGES no longer lets in as they are, by key,
- * pre-shared key (compared with BEFORE) and address. */
+/* The list of edges is another now: closes the channels of those that EDGES no longer admits as they are, by
+ * key, pre-shared key (compared with BEFORE) and address. */
 void service_revoke(struct service *service, const struct authorized *edges, const struct authorized *before);
 
 /* Has ON_VAULT called whenever a vault has come or gone: THERE says whether one serves now. */

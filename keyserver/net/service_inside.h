@@ -1,6 +1,6 @@
 /* The inside of the service, shared by the files that make it: service.c (requests and answers),
- * service_lists.c (requests that wait), service_drain.c (the end), service_figures.c. Not for anybody else.
- * Loop thread only. */
+ * service_lists.c (requests that wait), service_drain.c (the end), service_figures.c. No other file includes
+ * it. Loop thread only. */
 #ifndef KEYSERVER_NET_SERVICE_INSIDE_H
 #define KEYSERVER_NET_SERVICE_INSIDE_H
 

@@ -73,8 +73,8 @@ const struct authorized_edge *authorized_find(const struct authorized *list,
                                               const uint8_t key[static IDENTITY_KEY_SIZE]);
 /* The edge called NAME, or NULL. */
 const struct authorized_edge *authorized_find_name(const struct authorized *list, const char *name);
-/* No edge of LIST, which is of FILE, has the key server's OWN public key: whoever took the one's secret would
- * be the other, too. ERR_CONFIG with a fault "FILE:LINE: …". */
+/* No edge of LIST, which is of FILE, has the key server's OWN public key: whoever has that secret could act
+ * as both. ERR_CONFIG with a fault "FILE:LINE: …". */
 int authorized_check_others(const struct authorized *list, const char *file,
                             const uint8_t own[static IDENTITY_KEY_SIZE], struct fault *fault) MUST_USE;
 /* True when the edge may come from ADDRESS. */

@@ -11,8 +11,8 @@
 int authorized_snapshot_take(const char *file, struct fault *fault) MUST_USE;
 /* The list in the snapshot FD, which stays the caller's. FILE is for messages only. */
 int authorized_snapshot_load(struct authorized **out, int fd, const char *file, struct fault *fault) MUST_USE;
-/* ERR_CONFIG when the snapshot FD is of an empty file and BEFORE_FD, which counts until now, is not: somebody
- * lost it. One with a comment alone says that nobody may come. Both stay the caller's. */
+/* ERR_CONFIG when the snapshot FD is of an empty file and BEFORE_FD, which is in force, is not: the content
+ * was lost. A file with only a comment says that no edge may connect. Both stay the caller's. */
 int authorized_snapshot_check_kept(int before_fd, int fd, const char *file, struct fault *fault) MUST_USE;
 
 #endif

@@ -1,4 +1,4 @@
-/* The folder of keys: which files there are, and by what one sees that a file is the one that it was. Opens
+/* The folder of keys: which files there are, and what tells whether one has changed. Opens
  * no file. Start-up and reload only. */
 #ifndef KEYSERVER_RULES_KEY_FOLDER_H
 #define KEYSERVER_RULES_KEY_FOLDER_H
@@ -35,8 +35,8 @@ struct key_folder {
 
 /* The key files of FOLDER and its sub-folders into the empty OUT, links followed, what begins with a dot left
  * out. Beside a privkey.pem the files that ACME clients put there for the other side, cert.pem, chain.pem and
- * fullchain.pem, are left out, too. A sub-folder that cannot be read stands in the list itself: whoever opens
- * it finds out why. ERR_CONFIG when FOLDER cannot be read or others may write to it, ERR_MEMORY. */
+ * fullchain.pem, are left out, too. A sub-folder that cannot be read stands in the list itself: opening it
+ * reports why. ERR_CONFIG when FOLDER cannot be read or others may write to it, ERR_MEMORY. */
 int key_folder_list(struct key_folder *out, const char *folder, struct fault *fault) MUST_USE;
 void key_folder_clear(struct key_folder *list);
 /* The extension that makes NAME, a path, a key file (.pem, .key, .der, in small letters or capitals), or

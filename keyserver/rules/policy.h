@@ -1,7 +1,7 @@
 /* The policy: what the owner of the keys lets be done with each, beside what its line lets an edge do.
  * Compiled from the sections key_default and key of server.conf; a key without a section follows key_default.
  *
- * Judges nothing: it is what judge.h judges by. Pure; immutable, so any thread may look up. */
+ * Decides nothing: judge.h judges by it. Pure; immutable, so any thread may look up. */
 #ifndef KEYSERVER_RULES_POLICY_H
 #define KEYSERVER_RULES_POLICY_H
 
@@ -13,7 +13,7 @@
 
 /* How RSA key exchange is served, as bits. */
 enum policy_mode {
-    POLICY_BOUND = 1, /* rsa_master: for handshakes that this edge has just begun, and for good no other */
+    POLICY_BOUND = 1, /* rsa_master: only for handshakes that this edge has just begun */
     POLICY_PLAIN = 2, /* rsa_premaster: any recorded session of the key can be opened by asking later */
 };
 

@@ -121,7 +121,7 @@ static void refuse(struct desk *desk, const struct wall_request *request,
     answer_status(desk, request->token, request->operation.kind, STATUS_REFUSED);
 }
 
-/* What cannot be told in the owner's words, since nothing of it can be trusted to be one. */
+/* Malformed slot: no trustworthy fields to log. */
 static void refuse_slot(struct desk *desk, const struct wall_request *slot)
 {
     desk->stats.refusals[REFUSAL_MALFORMED_SLOT]++;

@@ -1,6 +1,6 @@
 /* The ring: slots of one size in memory that two processes share. One of them puts, the other takes.
  *
- * Knows neither what the slots mean nor how a process is woken. Each side takes the other for hostile: the
+ * Knows neither what the slots mean nor how a process is woken. Each side treats the other as hostile: the
  * position it reads from there is checked, and what lies in a slot is copied before anybody looks at it,
  * since it may change at any time. What a producer had not published when it died is never seen. Each end
  * belongs to one thread. */
