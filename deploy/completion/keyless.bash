@@ -3,15 +3,15 @@
 _keyless() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} verb=${COMP_WORDS[1]}
     local -A options=(
-        [init]="--server --edge --host --key --cert --key-server --server-key --name --server-listen --edge-listen --origin"
-        [genkey]="" [pubkey]=""
-        [check]="--config --server --edge --online --json"
-        [status]="--json"
+        [init]="--server --edge --host --key --cert --key-server --server-key --name --user --server-listen --edge-listen --origin --json"
+        [genkey]="--json" [pubkey]="--group --json"
+        [check]="--config --server --edge --online --explain --from --name --at --json"
+        [status]="--all --json"
         [ping]="--config --count --json"
         [keys]="--config --json"
         [bench]="--config --op --key --in-flight --channels --seconds --warm-up --name --admin --json"
         [audit]="--key --head --part --live --follow --lines --edge --op --result --trace --json"
-        [trace]="--connect --ca --insecure --admin --cipher --local-key --local-cert --json"
+        [trace]="--connect --ca --insecure --admin --tls --cipher --local-key --local-cert --json"
     )
     if ((COMP_CWORD == 1)); then
         mapfile -t COMPREPLY < <(compgen -W "init genkey pubkey check status ping keys bench trace audit help --version" -- "$word")

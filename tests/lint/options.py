@@ -14,6 +14,7 @@ PAGES = (
     ("docs/man/authorized_edges.5.scd", (), ("keyserver/rules/authorized_options.c",)),
 )
 # What a reader of a manual page looks for, by its section.
+COMPLETION = "deploy/completion/keyless.bash"
 HEADINGS = {"1": ("NAME", "SYNOPSIS", "DESCRIPTION", "EXIT STATUS", "FILES", "EXAMPLES", "SEE ALSO"),
             "5": ("NAME", "SYNOPSIS", "DESCRIPTION", "FILES", "EXAMPLES", "SEE ALSO")}
 HEADINGS["8"] = HEADINGS["1"]
@@ -78,6 +79,15 @@ def event_differences(page, folder):
             yield "%s: describes the event %s, which %s does not log" % (page, name, folder)
 
 
+def completion_differences():
+    """Long options of the command that its completion does not offer."""
+    offered = set(re.findall(r"--([\w-]+)", pathlib.Path(COMPLETION).read_text()))
+    for path in sorted(pathlib.Path("cli").glob("*.c")):
+        for name in re.findall(r'\{"([\w-]+)", (?:no|required|optional)_argument', path.read_text()):
+            if name not in offered:
+                yield "%s: does not offer --%s of %s" % (COMPLETION, name, path)
+
+
 def heading_differences(path):
     """What is missing of the headings of a manual page."""
     found = re.findall(r"^# (.*)$", path.read_text(), re.M)
@@ -87,6 +97,7 @@ def heading_differences(path):
 def main():
     missing = [line for path in sorted(pathlib.Path("docs/man").glob("*.scd")) for line in heading_differences(path)]
     missing += [line for page in PAGES for line in differences(*page)]
+    missing += completion_differences()
     missing += [line for page in EVENT_PAGES for line in event_differences(*page)]
     for line in missing:
         print(line)
