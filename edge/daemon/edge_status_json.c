@@ -127,13 +127,13 @@ static json_t *connections_json(const struct edge_status *status)
         handshakes += counter_get(&sum.handshakes[i]);
     for (int i = 0; i < SESSION_FAILURES; i++)
         failures += counter_get(&sum.failures[i]);
-    for (int i = EXCHANGE_BOUND + 1; i < EXCHANGE_MODES; i++)
+    for (int i = RSA_MODE_BOUND + 1; i < RSA_MODES; i++)
         plain += counter_get(&sum.exchanges[i]);
     return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "accepted",
                      number(counter_get(&sum.accepted)), "active", number(counter_get(&sum.active)),
                      "waiting_for_key", number(counter_get(&sum.waiting_key)), "handshakes",
                      number(handshakes), "handshakes_failed", number(failures), "rsa_bound",
-                     number(counter_get(&sum.exchanges[EXCHANGE_BOUND])), "rsa_plain", number(plain),
+                     number(counter_get(&sum.exchanges[RSA_MODE_BOUND])), "rsa_plain", number(plain),
                      "bytes_to_origin", number(counter_get(&sum.bytes_to_origin)), "bytes_to_client",
                      number(counter_get(&sum.bytes_to_client)));
 }

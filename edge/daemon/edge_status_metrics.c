@@ -93,16 +93,16 @@ static void put_exchanges(struct buffer *out, const struct session_stats *sum)
 {
     metrics_family(out, "keyless_edge_rsa_key_exchanges_total", METRIC_COUNTER,
                    "RSA key exchanges that asked a key server: bound, or why they were plain.");
-    for (int i = EXCHANGE_NONE + 1; i < EXCHANGE_MODES; i++)
-        put_labelled(out, "keyless_edge_rsa_key_exchanges_total", "mode",
-                     exchange_mode_name((enum exchange_mode)i), counter_get(&sum->exchanges[i]));
+    for (int i = RSA_MODE_NONE + 1; i < RSA_MODES; i++)
+        put_labelled(out, "keyless_edge_rsa_key_exchanges_total", "mode", rsa_mode_name((enum rsa_mode)i),
+                     counter_get(&sum->exchanges[i]));
     metrics_family(
         out, "keyless_edge_rsa_key_exchanges_withheld_total", METRIC_COUNTER,
         "Handshakes that failed at the ClientHello: it offered RSA key exchange only, which was no "
         "choice, by why.");
     for (int i = WITHHELD_NOT + 1; i < WITHHELD_REASONS; i++)
         put_labelled(out, "keyless_edge_rsa_key_exchanges_withheld_total", "reason",
-                     choice_withheld_name((enum choice_withheld)i), counter_get(&sum->withheld[i]));
+                     rsa_withheld_name((enum rsa_withheld)i), counter_get(&sum->withheld[i]));
 }
 
 static void put_origins(struct buffer *out, const struct session_stats *sum, const struct origins *origins)

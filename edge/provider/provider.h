@@ -1,10 +1,10 @@
 /* The provider: OpenSSL's view of a private key that is somewhere else.
  *
  * Offers RSA, EC and Ed25519 keys that consist of a public half and a key id, signature and RSA decryption
- * for them, and the key derivations of TLS (provider_kdf.c), where RSA key exchanges get a master secret that
- * comes in one step (bound mode); nothing else. It takes OpenSSL's to-be-signed bytes apart into typed fields
- * (tbs.h) and hands them to a transport; what does not come apart cleanly is refused here. It has no threads,
- * no credentials and no loop. Knows nothing of channels, messages and sessions. */
+ * for them, and the key derivations of TLS (provider_kdf.c); nothing else. It takes OpenSSL's to-be-signed
+ * bytes apart into typed fields (tbs.h) and hands them to a transport; what does not come apart cleanly is
+ * refused here. It has no threads, no credentials and no loop, and knows nothing of channels, messages,
+ * sessions and bound mode: its owner gives it functions for them (struct provider_transport). */
 #ifndef EDGE_PROVIDER_PROVIDER_H
 #define EDGE_PROVIDER_PROVIDER_H
 
@@ -18,39 +18,36 @@
  * clauses, because each counts one, and so does the library context's preference for `default`. */
 #define PROVIDER_TLS_PROPERTIES "?keyless.kdf=yes,?keyless.tls=yes"
 
-/* HANDSHAKE_MAX without the longest ClientKeyExchange: header 4, length 2, ciphertext. */
-#define PROVIDER_MESSAGES_MAX (HANDSHAKE_MAX - (4 + 2 + RSA_MODULUS_MAX))
-
-/* One RSA key exchange that is bound: decrypt makes no request, because the key server gives out no
- * pre-master secret. It gives OpenSSL a token instead, and leaves here what the derivation of the master
- * secret needs, which knows it by that token. Embedded in its owner; zeroed: not bound. */
-struct provider_exchange {
-    /* Filled by the owner before ClientKeyExchange is processed: the handshake messages ClientHello …
-     * ServerHelloDone as they were sent, at most PROVIDER_MESSAGES_MAX bytes. Empty: not bound, decrypt asks
-     * for the pre-master secret at once. The provider adds ClientKeyExchange, and frees them when the master
-     * secret is there or will not come. */
-    struct buffer messages;
-    /* What the key server was asked for in the end: OP_RSA_MASTER, or OP_RSA_PREMASTER for a client without
-     * extended master secret (RFC 7627); 0 = nothing yet. */
-    enum operation_kind asked;
-    /* private to the provider, between the decryption and the derivation */
-    bool held;
-    uint8_t token[TLS_PREMASTER_SIZE];
-    uint8_t key_id[KEY_ID_SIZE];
-    uint16_t client_version;
-    uint16_t ciphertext_length; /* the last bytes of the messages */
+/* Deferred decryption: for who does not want the pre-master secrets of RSA key exchanges (edge/bound). In
+ * place of one OpenSSL gets a token, of the same form, and derives a master secret from it as from any other.
+ * The provider does that derivation, too (provider_kdf.c); it knows the token again, and only then is the key
+ * server asked, for what is wanted then: the master secret, or else the pre-master secret to derive it from.
+ *
+ * For one handshake: defer, find (for each secret that something is derived from), resolve, forget. All are
+ * called on whatever thread runs the handshake, and concern the handshake that this thread steps right now.
+ */
+struct provider_deferral {
+    /* PREMASTER, an rsa_premaster, is about to be performed: 0 lets it; 1 has filled TOKEN instead; or a
+     * negative error, with which the decryption fails. */
+    int (*defer)(const struct operation *premaster, uint8_t token[static TLS_PREMASTER_SIZE]);
+    /* The deferred decryption whose token the LENGTH bytes of SECRET are, borrowed; NULL: any other secret.
+     */
+    void *(*find)(const uint8_t *secret, size_t length);
+    /* Fills OUT with what is to be performed for DEFERRED: EXTENDED, an rsa_master for an extended master
+     * secret (RFC 7627); otherwise the rsa_premaster. What OUT points to stays until `forget`. ERR_REFUSED
+     * when DEFERRED is not that of this handshake, or is no more. */
+    int (*resolve)(void *deferred, bool extended, struct operation *out);
+    /* A token is good for one derivation, and this was it. Nothing happens where `resolve` would refuse. */
+    void (*forget)(void *deferred);
 };
-/* Wipes and frees everything but `asked`. */
-void provider_exchange_clear(struct provider_exchange *exchange);
 
-/* The way to the keys. Both are called on whatever thread runs the handshake. */
+/* The way to the keys, given by the provider's owner. */
 struct provider_transport {
     /* Performs OPERATION and fills OUTCOME, or returns a negative error. May take as long as it wants
-     * (pausing the job it runs in). What OPERATION points to stays until it returns. */
+     * (pausing the job it runs in). What OPERATION points to stays until it returns. On whatever thread runs
+     * the handshake. */
     int (*perform)(const struct operation *operation, struct outcome *outcome);
-    /* The exchange of the handshake that is stepped on this thread right now, borrowed until that handshake
-     * is over; NULL when there is none. May be NULL itself: nothing is bound. */
-    struct provider_exchange *(*exchange)(void);
+    const struct provider_deferral *deferral; /* borrowed; NULL: nothing is deferred */
 };
 
 /* A private library context with `default` first, then this provider built in (OSSL_PROVIDER_add_builtin),

@@ -11,8 +11,6 @@
 #include "edge/provider/provider_internal.h"
 #include "proto/ciphertext.h"
 
-#define CLIENT_KEY_EXCHANGE 16 /* HandshakeType (RFC 5246, 7.4) */
-
 /* One RSA decryption in the making. */
 struct decryption {
     const struct provider *provider;
@@ -89,33 +87,6 @@ static int decryption_init(void *data, void *key_data, const OSSL_PARAM params[]
     return params == NULL || decryption_set_params(decryption, params);
 }
 
-int decrypt_secret(const struct provider *provider, const struct operation *operation,
-                   struct outcome *outcome)
-{
-    int error = provider->transport.perform(operation, outcome);
-    if (error != 0)
-        return error;
-    if (outcome->status != STATUS_OK)
-        return ERR_REFUSED;
-    if (outcome->length != TLS_PREMASTER_SIZE) {
-        counter_add(&provider_counters.bad_length, 1);
-        return ERR_LENGTH;
-    }
-    return 0;
-}
-
-int decrypt_premaster(const struct provider *provider, const uint8_t key_id[static KEY_ID_SIZE],
-                      uint16_t client_version, const uint8_t *ciphertext, size_t length,
-                      struct outcome *outcome)
-{
-    struct operation operation = {.kind = OP_RSA_PREMASTER};
-    memcpy(operation.key_id, key_id, KEY_ID_SIZE);
-    operation.u.rsa_premaster.client_version = client_version;
-    operation.u.rsa_premaster.ciphertext_length = (uint16_t)length;
-    memcpy(operation.u.rsa_premaster.ciphertext, ciphertext, length);
-    return decrypt_secret(provider, &operation, outcome);
-}
-
 /* As libssl asks; it asks for nothing else. */
 static bool is_of_tls(const struct decryption *decryption)
 {
@@ -147,55 +118,49 @@ static const uint8_t *choose_ciphertext(const struct remote_key *key, const uint
     return room;
 }
 
-/* ClientKeyExchange (RFC 5246, 7.4.7.1) with LENGTH (at most RSA_MODULUS_MAX) bytes of CIPHERTEXT: there is
- * one way to write it. */
-static int put_key_exchange(struct buffer *messages, const uint8_t *ciphertext, size_t length)
+/* ---- the secret ---- */
+
+static int check_secret(const struct outcome *outcome)
 {
-    uint8_t message[4 + 2 + RSA_MODULUS_MAX];
-    struct writer w;
-    if (buffer_length(messages) > PROVIDER_MESSAGES_MAX)
-        return ERR_LENGTH;
-    writer_init(&w, message, sizeof message);
-    writer_u8(&w, CLIENT_KEY_EXCHANGE);
-    writer_u24(&w, (uint32_t)length + 2);
-    writer_u16(&w, (uint16_t)length);
-    writer_bytes(&w, ciphertext, length);
-    return buffer_put(messages, message, writer_length(&w));
+    if (outcome->status != STATUS_OK)
+        return ERR_REFUSED;
+    if (outcome->length == TLS_PREMASTER_SIZE)
+        return 0;
+    counter_add(&provider_counters.bad_length, 1);
+    return ERR_LENGTH;
 }
 
-/* ---- asking ---- */
-
-/* Bound: keeps for the derivation what it needs and gives a token that only this handshake knows, of the form
- * of a pre-master secret (RFC 5246, 7.4.7.1). */
-static int hold(const struct decryption *decryption, struct provider_exchange *exchange,
-                const uint8_t *ciphertext, uint8_t out[static TLS_PREMASTER_SIZE])
-{
-    const struct remote_key *key = decryption->key;
-    int error = put_key_exchange(&exchange->messages, ciphertext, key->size);
-    if (error != 0)
-        return error;
-    random_bytes(exchange->token, sizeof exchange->token);
-    exchange->token[0] = (uint8_t)(decryption->client_version >> 8);
-    exchange->token[1] = (uint8_t)decryption->client_version;
-    memcpy(exchange->key_id, key->id, KEY_ID_SIZE);
-    exchange->client_version = (uint16_t)decryption->client_version;
-    exchange->ciphertext_length = (uint16_t)key->size;
-    exchange->held = true;
-    memcpy(out, exchange->token, TLS_PREMASTER_SIZE);
-    return 0;
-}
-
-static int ask(const struct decryption *decryption, const uint8_t *ciphertext,
-               uint8_t out[static TLS_PREMASTER_SIZE])
+int decrypt_fetch_secret(const struct provider *provider, const struct operation *operation,
+                         uint8_t secret[static TLS_PREMASTER_SIZE])
 {
     struct outcome outcome = {.status = STATUS_UNAVAILABLE};
-    int error = decrypt_premaster(decryption->provider, decryption->key->id,
-                                  (uint16_t)decryption->client_version, ciphertext, decryption->key->size,
-                                  &outcome);
-    if (error == 0)
-        memcpy(out, outcome.bytes, TLS_PREMASTER_SIZE);
+    int err = provider->transport.perform(operation, &outcome);
+    if (err == 0)
+        err = check_secret(&outcome);
+    if (err == 0)
+        memcpy(secret, outcome.bytes, TLS_PREMASTER_SIZE);
     OPENSSL_cleanse(&outcome, sizeof outcome);
-    return error;
+    return err;
+}
+
+/* The decryption of CIPHERTEXT, which is as long as the modulus. */
+static void make_operation(const struct decryption *decryption, const uint8_t *ciphertext,
+                           struct operation *out)
+{
+    const struct remote_key *key = decryption->key;
+    *out = (struct operation){.kind = OP_RSA_PREMASTER};
+    memcpy(out->key_id, key->id, KEY_ID_SIZE);
+    out->u.rsa_premaster.client_version = (uint16_t)decryption->client_version;
+    out->u.rsa_premaster.ciphertext_length = (uint16_t)key->size;
+    memcpy(out->u.rsa_premaster.ciphertext, ciphertext, key->size);
+}
+
+/* 1 when OUT is a token now, 0 when OPERATION is to be performed, or a negative error. */
+static int defer(const struct provider *provider, const struct operation *operation,
+                 uint8_t out[static TLS_PREMASTER_SIZE])
+{
+    const struct provider_deferral *deferral = provider->transport.deferral;
+    return deferral != NULL ? deferral->defer(operation, out) : 0;
 }
 
 /* One error for everything: what goes wrong here depends on the key server's state, never on the
@@ -203,18 +168,17 @@ static int ask(const struct decryption *decryption, const uint8_t *ciphertext,
 static int decrypt(const struct decryption *decryption, const uint8_t *sent, size_t length,
                    uint8_t out[static TLS_PREMASTER_SIZE])
 {
-    struct provider_exchange *exchange = provider_exchange_here(decryption->provider);
     uint8_t room[RSA_MODULUS_MAX];
+    struct operation operation;
     if (!is_of_tls(decryption)) {
         counter_add(&provider_counters.refused_locally, 1);
         return ERR_REFUSED;
     }
-    const uint8_t *ciphertext = choose_ciphertext(decryption->key, sent, length, room);
-    if (exchange != NULL && buffer_length(&exchange->messages) > 0)
-        return hold(decryption, exchange, ciphertext, out);
-    if (exchange != NULL)
-        exchange->asked = OP_RSA_PREMASTER;
-    return ask(decryption, ciphertext, out);
+    make_operation(decryption, choose_ciphertext(decryption->key, sent, length, room), &operation);
+    int deferred = defer(decryption->provider, &operation, out);
+    if (deferred != 0)
+        return deferred > 0 ? 0 : deferred;
+    return decrypt_fetch_secret(decryption->provider, &operation, out);
 }
 
 static int decryption_decrypt(void *data, unsigned char *out, size_t *out_length, size_t out_size,

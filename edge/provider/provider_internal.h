@@ -52,12 +52,6 @@ extern const OSSL_DISPATCH decrypt_functions[];
 extern const OSSL_DISPATCH kdf_prf_functions[];
 extern const OSSL_DISPATCH kdf_expand_functions[];
 
-/* The exchange that PROVIDER's caller is in the midst of; NULL when there is none. */
-static inline struct provider_exchange *provider_exchange_here(const struct provider *provider)
-{
-    return provider->transport.exchange != NULL ? provider->transport.exchange() : NULL;
-}
-
 /* How a signature scheme is computed, beside the key. */
 struct signature_form {
     const char *digest; /* "SHA2-256"; NULL for Ed25519 */
@@ -71,14 +65,10 @@ int verify_form(const struct remote_key *key, const uint8_t *signature, size_t l
 int verify_signature(const struct remote_key *key, const struct signature_form *form,
                      const uint8_t *signature, size_t length, const uint8_t *tbs, size_t tbs_length) MUST_USE;
 
-/* Asks for a secret of 48 bytes, the form of a pre-master as of a master secret. OUTCOME is wiped by the
- * caller. */
-int decrypt_secret(const struct provider *provider, const struct operation *operation,
-                   struct outcome *outcome) MUST_USE;
-/* Asks for the pre-master secret in LENGTH (at most RSA_MODULUS_MAX) bytes of CIPHERTEXT. */
-int decrypt_premaster(const struct provider *provider, const uint8_t key_id[static KEY_ID_SIZE],
-                      uint16_t client_version, const uint8_t *ciphertext, size_t length,
-                      struct outcome *outcome) MUST_USE;
+/* Performs OPERATION, whose result is a secret of 48 bytes, a pre-master or a master secret, and copies it
+ * into SECRET. */
+int decrypt_fetch_secret(const struct provider *provider, const struct operation *operation,
+                         uint8_t secret[static TLS_PREMASTER_SIZE]) MUST_USE;
 
 /* Process-wide, see struct provider_stats. */
 struct provider_counters {

@@ -1,7 +1,8 @@
 /* TLS1-PRF (RFC 5246, 5) and TLS13-KDF (RFC 8446, 7.1), as libssl asks for them in contexts with
  * PROVIDER_TLS_PROPERTIES: four times a handshake, or twenty. What libssl asks for is computed here (prf.c),
- * and the derivation of the master secret from the token that decrypt has given out is left to the key
- * server; whatever else one may ask of such a KDF goes to the default provider's implementation. */
+ * but for the derivation of a master secret from the token of a deferred decryption (provider.h), for which
+ * the key server is asked; whatever else one may ask of such a KDF goes to the default provider's
+ * implementation. */
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
@@ -11,11 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/secret.h"
 #include "edge/provider/prf.h"
 #include "edge/provider/provider_internal.h"
 
-_Static_assert(TLS_MASTER_SIZE == TLS_PREMASTER_SIZE, "decrypt_secret() is for both");
+_Static_assert(TLS_MASTER_SIZE == TLS_PREMASTER_SIZE, "decrypt_fetch_secret() is for both");
 
 /* What the derived bytes are for, by the label in front of the seeds. */
 enum label { LABEL_OTHER, LABEL_MASTER, LABEL_EXTENDED_MASTER };
@@ -25,19 +25,9 @@ struct derivation {
     const struct provider *provider;
     EVP_KDF *kdf;       /* borrowed; the default provider's */
     EVP_KDF_CTX *inner; /* owned; of it, with every parameter so far; NULL before there was one */
-    /* Whose token the secret is; borrowed, and used only while it is the handshake's of the moment. NULL: any
-     * other secret. */
-    struct provider_exchange *exchange;
+    void *deferred;     /* borrowed; the decryption whose token the secret is; NULL: any other secret */
     enum label label;
 };
-
-void provider_exchange_clear(struct provider_exchange *exchange)
-{
-    enum operation_kind asked = exchange->asked;
-    buffer_clear(&exchange->messages);
-    wipe(exchange, sizeof *exchange);
-    exchange->asked = asked;
-}
 
 /* ---- life ---- */
 
@@ -79,7 +69,7 @@ static void *derivation_dup(void *data)
     struct derivation *copy = derivation_with(derivation->provider, derivation->kdf);
     if (copy == NULL)
         return NULL;
-    copy->exchange = derivation->exchange;
+    copy->deferred = derivation->deferred;
     copy->label = derivation->label;
     if (derivation->inner != NULL && (copy->inner = EVP_KDF_CTX_dup(derivation->inner)) == NULL) {
         derivation_free(copy);
@@ -101,7 +91,7 @@ static void derivation_reset(void *data)
     struct derivation *derivation = data;
     EVP_KDF_CTX_free(derivation->inner);
     derivation->inner = NULL;
-    derivation->exchange = NULL;
+    derivation->deferred = NULL;
     derivation->label = LABEL_OTHER;
 }
 
@@ -120,19 +110,20 @@ static enum label label_of(const OSSL_PARAM *seed)
     return LABEL_OTHER;
 }
 
-/* Looks whether the secret is the token of the handshake that runs right now, and what is made of it: libssl
- * gives the label as the first of the seeds, on its own. */
-static void look_at(struct derivation *derivation, const OSSL_PARAM params[])
+static void *find_deferred(const struct provider *provider, const OSSL_PARAM *secret)
+{
+    const struct provider_deferral *deferral = provider->transport.deferral;
+    return deferral != NULL && secret->data != NULL ? deferral->find(secret->data, secret->data_size) : NULL;
+}
+
+/* Notes whether the secret among PARAMS is a token, and what is made of it: libssl gives the label as the
+ * first of the seeds, on its own. */
+static void note_secret_and_label(struct derivation *derivation, const OSSL_PARAM params[])
 {
     const OSSL_PARAM *secret = OSSL_PARAM_locate_const(params, OSSL_KDF_PARAM_SECRET);
     const OSSL_PARAM *seed = OSSL_PARAM_locate_const(params, OSSL_KDF_PARAM_SEED);
-    struct provider_exchange *exchange = provider_exchange_here(derivation->provider);
-    if (secret != NULL) {
-        bool is_token = exchange != NULL && exchange->held && secret->data != NULL &&
-                        secret->data_size == sizeof exchange->token &&
-                        same_bytes(secret->data, exchange->token, sizeof exchange->token);
-        derivation->exchange = is_token ? exchange : NULL;
-    }
+    if (secret != NULL)
+        derivation->deferred = find_deferred(derivation->provider, secret);
     if (seed != NULL)
         derivation->label = label_of(seed);
 }
@@ -142,7 +133,7 @@ static int derivation_set_params(void *data, const OSSL_PARAM params[])
     struct derivation *derivation = data;
     if (params == NULL)
         return 1;
-    look_at(derivation, params);
+    note_secret_and_label(derivation, params);
     return inner_of(derivation) != NULL && EVP_KDF_CTX_set_params(derivation->inner, params);
 }
 
@@ -258,78 +249,66 @@ static bool expand_here(const struct derivation *derivation, unsigned char *out,
            prf_tls13(digest, texts[KEY], texts[PREFIX], texts[LABEL], texts[DATA], out, size) == 0;
 }
 
-/* ---- the master secret ---- */
+/* ---- from a token ---- */
 
-/* From the key server, which computes it over its own hash of the messages (RFC 7627, 4). */
-static int ask_master(const struct derivation *derivation, unsigned char *out, size_t size)
+/* What the token stands for: the extended master secret or the pre-master secret. */
+static int fetch_deferred(const struct derivation *derivation, bool extended,
+                          uint8_t secret[static TLS_PREMASTER_SIZE])
 {
-    struct provider_exchange *exchange = derivation->exchange;
-    struct operation operation = {.kind = OP_RSA_MASTER};
-    struct outcome outcome = {.status = STATUS_UNAVAILABLE};
-    if (size != TLS_MASTER_SIZE)
-        return ERR_LENGTH;
-    exchange->asked = OP_RSA_MASTER;
-    memcpy(operation.key_id, exchange->key_id, KEY_ID_SIZE);
-    operation.u.rsa_master.messages = buffer_bytes(&exchange->messages);
-    operation.u.rsa_master.length = (uint32_t)buffer_length(&exchange->messages);
-    int error = decrypt_secret(derivation->provider, &operation, &outcome);
-    if (error == 0)
-        memcpy(out, outcome.bytes, size);
-    OPENSSL_cleanse(&outcome, sizeof outcome);
-    return error;
+    const struct provider *provider = derivation->provider;
+    struct operation operation;
+    int err = provider->transport.deferral->resolve(derivation->deferred, extended, &operation);
+    return err != 0 ? err : decrypt_fetch_secret(provider, &operation, secret);
 }
 
-/* The client knows no extended master secret: the pre-master is asked for, as if nothing were bound. The key
- * server refuses that unless the key's owner allows it. */
-static int derive_plainly(const struct derivation *derivation, unsigned char *out, size_t size)
+/* From the key server, as it is. */
+static int derive_extended_master(const struct derivation *derivation, unsigned char *out, size_t size)
 {
-    struct provider_exchange *exchange = derivation->exchange;
-    struct outcome outcome = {.status = STATUS_UNAVAILABLE};
-    const uint8_t *ciphertext = buffer_bytes(&exchange->messages) + buffer_length(&exchange->messages) -
-                                exchange->ciphertext_length;
-    exchange->asked = OP_RSA_PREMASTER;
-    int error = decrypt_premaster(derivation->provider, exchange->key_id, exchange->client_version,
-                                  ciphertext, exchange->ciphertext_length, &outcome);
-    OSSL_PARAM params[] = {
-        OSSL_PARAM_octet_string(OSSL_KDF_PARAM_SECRET, outcome.bytes, TLS_PREMASTER_SIZE),
+    return size == TLS_MASTER_SIZE ? fetch_deferred(derivation, true, out) : ERR_LENGTH;
+}
+
+/* From the pre-master secret, with the seeds that are set already. */
+static int derive_master(const struct derivation *derivation, unsigned char *out, size_t size)
+{
+    uint8_t premaster[TLS_PREMASTER_SIZE];
+    const OSSL_PARAM params[] = {
+        OSSL_PARAM_octet_string(OSSL_KDF_PARAM_SECRET, premaster, sizeof premaster),
         OSSL_PARAM_END,
     };
-    if (error == 0 && EVP_KDF_derive(derivation->inner, out, size, params) != 1)
-        error = ERR_CRYPTO;
-    OPENSSL_cleanse(&outcome, sizeof outcome);
-    return error;
+    int err = fetch_deferred(derivation, false, premaster);
+    if (err == 0 && EVP_KDF_derive(derivation->inner, out, size, params) != 1)
+        err = ERR_CRYPTO;
+    OPENSSL_cleanse(premaster, sizeof premaster);
+    return err;
 }
 
 /* The token is good for one attempt: whatever comes of it, nothing else is derived from it. */
-static int derive_held(struct derivation *derivation, unsigned char *out, size_t size)
+static int derive_from_token(struct derivation *derivation, unsigned char *out, size_t size)
 {
-    int error = ERR_REFUSED;
-    bool here = derivation->exchange == provider_exchange_here(derivation->provider);
-    if (here && derivation->exchange->held) {
-        if (derivation->label == LABEL_EXTENDED_MASTER)
-            error = ask_master(derivation, out, size);
-        else if (derivation->label == LABEL_MASTER)
-            error = derive_plainly(derivation, out, size);
-        provider_exchange_clear(derivation->exchange);
-    }
-    derivation->exchange = NULL;
-    if (error != 0)
+    int err = ERR_REFUSED;
+    if (derivation->label == LABEL_EXTENDED_MASTER)
+        err = derive_extended_master(derivation, out, size);
+    else if (derivation->label == LABEL_MASTER)
+        err = derive_master(derivation, out, size);
+    derivation->provider->transport.deferral->forget(derivation->deferred);
+    derivation->deferred = NULL;
+    if (err != 0)
         ERR_raise_data(ERR_LIB_PROV, PROV_R_FAILED_TO_DECRYPT, "remote key");
-    return error == 0;
+    return err == 0;
 }
 
 static int derivation_derive(void *data, unsigned char *out, size_t size, const OSSL_PARAM params[])
 {
     struct derivation *derivation = data;
     if (params != NULL)
-        look_at(derivation, params);
-    if (derivation->exchange == NULL && derive_here(derivation, out, size, params))
+        note_secret_and_label(derivation, params);
+    if (derivation->deferred == NULL && derive_here(derivation, out, size, params))
         return 1;
     if (inner_of(derivation) == NULL)
         return 0;
-    if (derivation->exchange == NULL)
+    if (derivation->deferred == NULL)
         return EVP_KDF_derive(derivation->inner, out, size, params);
-    return EVP_KDF_CTX_set_params(derivation->inner, params) == 1 && derive_held(derivation, out, size);
+    return EVP_KDF_CTX_set_params(derivation->inner, params) == 1 && derive_from_token(derivation, out, size);
 }
 
 static int expansion_derive(void *data, unsigned char *out, size_t size, const OSSL_PARAM params[])

@@ -129,7 +129,7 @@ static void act_release(struct session *session)
     SSL_free(session->io.ssl);
     session->io.ssl = NULL;
     tls_socket_clear(&session->io.socket);
-    exchange_clear(&session->exchange);
+    bound_clear(&session->bound);
     watch_close(&session->client);
     watch_close(&session->origin);
     drop_handle(session);
@@ -303,11 +303,11 @@ static void prepare(struct session *session, const struct address *from)
         .on_ready = session_handshake_on_key,
         .user = session,
     };
+    session->hello.client = host->client;
     if (host->config->tls.rsa_key_exchange) {
-        session->key.exchange = &session->exchange;
-        exchange_follow(&session->exchange, session->io.ssl, host->client);
-    } else {
-        exchange_join(&session->exchange, session->io.ssl, host->client);
+        const struct bound_setup setup = {.client = host->client, .await_epoch = async_await_epoch};
+        session->key.bound = &session->bound;
+        bound_start(&session->bound, session->io.ssl, &setup);
     }
     TAILQ_INSERT_TAIL(&host->all, session, in_all);
     host->count++;

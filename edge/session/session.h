@@ -9,6 +9,7 @@
 #include <sys/queue.h>
 
 #include "common/names.h"
+#include "edge/bound/bound.h"
 #include "edge/config/edge_config.h"
 #include "edge/relay/origins.h"
 #include "edge/session/session_io.h"
@@ -17,7 +18,6 @@
 #include "edge/session/trace.h"
 #include "edge/session/watch.h"
 #include "edge/tls/async.h"
-#include "edge/tls/exchange.h"
 
 TAILQ_HEAD(session_list, session);
 
@@ -54,9 +54,9 @@ struct session {
         *route; /* to the origin of what was agreed on; NULL until the handshake is done */
     struct relay relay;
     struct key_wait key;
-    struct exchange exchange; /* of RSA keys; unused unless it is configured */
-    struct timeout deadline;  /* of the state */
-    struct timeout retry;     /* of something that could not be done at the moment */
+    struct bound_exchange bound; /* RSA key exchange; unused unless it is configured */
+    struct timeout deadline;     /* of the state */
+    struct timeout retry;        /* of something that could not be done at the moment */
     enum session_state state;
     enum session_result result;
     enum session_failure failure;

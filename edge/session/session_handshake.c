@@ -18,7 +18,7 @@ static enum session_failure key_failure(const struct session *session)
     switch (key->last_status) {
     case STATUS_REFUSED:
         /* With an epoch in time it might have been granted. */
-        return session->exchange.late ? FAILURE_KEY_TIMEOUT : FAILURE_KEY_REFUSED;
+        return bound_is_late(&session->bound) ? FAILURE_KEY_TIMEOUT : FAILURE_KEY_REFUSED;
     case STATUS_BUSY:
         return FAILURE_KEY_BUSY;
     case STATUS_EXPIRED:
@@ -33,9 +33,9 @@ static enum session_failure key_failure(const struct session *session)
 
 static void count_exchange(struct session *session)
 {
-    enum exchange_mode mode = exchange_mode(&session->exchange);
+    enum rsa_mode mode = bound_mode(&session->bound);
 
-    if (mode != EXCHANGE_NONE)
+    if (mode != RSA_MODE_NONE)
         counter_add(&session->host->stats.exchanges[mode], 1);
 }
 
@@ -88,13 +88,13 @@ static bool is_withheld(const struct session *session)
 {
     unsigned long code = ERR_peek_error();
 
-    return session->exchange.turned_away && ERR_GET_LIB(code) == ERR_LIB_SSL &&
+    return session->hello.turned_away && ERR_GET_LIB(code) == ERR_LIB_SSL &&
            ERR_GET_REASON(code) == SSL_R_NO_SHARED_CIPHER;
 }
 
 static void fail_withheld(struct session *session)
 {
-    counter_add(&session->host->stats.withheld[session->exchange.choice.withheld], 1);
+    counter_add(&session->host->stats.withheld[session->hello.choice.withheld], 1);
     session_handshake_fail(session, FAILURE_RSA_WITHHELD, EVENT_HANDSHAKE_FAILED);
 }
 
@@ -132,7 +132,7 @@ static void done(struct session *session)
     uint64_t *at = session->trace.at;
 
     trace_mark(&session->trace, TRACE_HANDSHAKE_DONE, clock_ns());
-    session->kind = tls_session_kind(session->io.ssl, exchange_mode(&session->exchange) == EXCHANGE_BOUND);
+    session->kind = tls_session_kind(session->io.ssl, bound_mode(&session->bound) == RSA_MODE_BOUND);
     choose_origin(session);
     session_io_begin(&session->io);
     session->trace.kind = tls_kind_name(session->kind);

@@ -49,11 +49,11 @@ static const char *const explanations[SESSION_FAILURES] = {
 /* What a failed handshake has to do with RSA key exchange; "-" for nothing. */
 static const char *rsa_text(const struct session *session)
 {
-    enum exchange_mode mode = exchange_mode(&session->exchange);
+    enum rsa_mode mode = bound_mode(&session->bound);
 
     if (session->failure == FAILURE_RSA_WITHHELD)
-        return choice_withheld_name(session->exchange.choice.withheld);
-    return mode != EXCHANGE_NONE ? exchange_mode_name(mode) : "-";
+        return rsa_withheld_name(session->hello.choice.withheld);
+    return mode != RSA_MODE_NONE ? rsa_mode_name(mode) : "-";
 }
 
 static const char *sni(const struct session *session, char out[static NAME_SIZE])

@@ -4,9 +4,9 @@
 #define EDGE_SESSION_SESSION_STATS_H
 
 #include "common/metrics.h"
+#include "edge/bound/rsa_mode.h"
 #include "edge/relay/origins.h"
 #include "edge/session/timeouts.h"
-#include "edge/tls/exchange.h"
 #include "edge/tls/tls.h"
 
 /* Why a handshake failed. */
@@ -59,8 +59,7 @@ struct session_stats {
     counter accept_failed; /* accepted sockets dropped for want of memory */
     counter results[SESSION_RESULTS];
     counter handshakes[TLS_KINDS];
-    counter
-        exchanges[EXCHANGE_MODES]; /* RSA key exchanges that asked for their secret, whatever came of it */
+    counter exchanges[RSA_MODES]; /* RSA key exchanges that asked for their secret, whatever came of it */
     counter withheld[WITHHELD_REASONS]; /* handshakes that failed because RSA key exchange was withheld */
     counter failures[SESSION_FAILURES];
     counter timeouts[TIMEOUT_CLASSES];

@@ -96,7 +96,7 @@ static int perform(const struct operation *operation, struct outcome *outcome)
         return ERR_CLOSED;
     wait->for_epoch = false;
     wait->request.operation = *operation;
-    wait->request.epoch = operation->kind == OP_RSA_MASTER ? wait->exchange->epoch : 0;
+    wait->request.epoch = operation->kind == OP_RSA_MASTER ? bound_epoch(wait->bound) : 0;
     wait->request.trace = wait->trace;
     wait->request.deadline_ns = clock_ns() + wait->timeout_ms * NS_PER_MS;
     wait->request.on_answer = on_answer;
@@ -128,12 +128,7 @@ int async_await_epoch(void)
     return error == 0 ? pause_job(wait) : error;
 }
 
-static struct provider_exchange *exchange_here(void)
-{
-    return here.wait != NULL && here.wait->exchange != NULL ? &here.wait->exchange->held : NULL;
-}
-
-const struct provider_transport async_transport = {.perform = perform, .exchange = exchange_here};
+const struct provider_transport async_transport = {.perform = perform, .deferral = &bound_deferral};
 
 /* ---- around the job ---- */
 
@@ -141,7 +136,9 @@ static int step(SSL *ssl, struct key_wait *wait)
 {
     ERR_clear_error();
     here.wait = wait;
+    bound_enter(wait->bound);
     int result = SSL_do_handshake(ssl);
+    bound_leave();
     here.wait = NULL;
     return result;
 }

@@ -5,14 +5,14 @@
  * SSL_do_handshake as a job; when the provider needs a key, the job submits the operation and pauses, and the
  * handshake returns ASYNC_WAIT_KEY. When the answer is there, on_ready is called from the loop and the
  * session calls async_handshake again. A handshake that is to be bound may pause once before, for an epoch
- * (edge/tls/exchange.h), in just the same way. Everything stays on the session's own thread. */
+ * (edge/bound/bound.h), in just the same way. Everything stays on the session's own thread. */
 #ifndef EDGE_TLS_ASYNC_H
 #define EDGE_TLS_ASYNC_H
 
 #include <openssl/ssl.h>
 
+#include "edge/bound/bound.h"
 #include "edge/keyclient/client.h"
-#include "edge/tls/exchange.h"
 
 enum async_result {
     ASYNC_DONE, /* the handshake is complete */
@@ -32,7 +32,7 @@ struct key_wait {
     struct trace_id trace;                   /* of the session; set by the owner */
     void (*on_ready)(struct key_wait *wait); /* set by the owner */
     void *user;
-    struct exchange *exchange; /* of the session (borrowed), or NULL: nothing is bound; set by the owner */
+    struct bound_exchange *bound; /* of the session (borrowed), or NULL: nothing is bound; set by the owner */
     enum operation_status last_status; /* of the last operation; for the log line of a failed handshake */
     uint64_t operations;               /* key operations begun in this handshake */
 };
@@ -53,13 +53,13 @@ bool async_abandon(SSL *ssl, struct key_wait *wait);
  * would leak its job then, and the answer would come for freed memory. */
 bool async_job_waits(SSL *ssl, const struct key_wait *wait);
 
-/* For code that OpenSSL calls deep inside of async_handshake (edge/tls/exchange.c): pauses the job until
- * there is news of an epoch or the time for it is over; client_choose_epoch() tells which. ERR_CLOSED when
- * the session was abandoned meanwhile, ERR_UNSUPPORTED outside of a job or where pausing is blocked. */
+/* For code that OpenSSL calls deep inside of async_handshake (struct bound_setup): pauses the job until there
+ * is news of an epoch or the time for it is over; client_choose_epoch() tells which. ERR_CLOSED when the
+ * session was abandoned meanwhile, ERR_UNSUPPORTED outside of a job or where pausing is blocked. */
 int async_await_epoch(void) MUST_USE;
 
 /* The provider's transport (edge/provider/provider.h). Inside a job it pauses; outside of one it fails with
- * ERR_UNSUPPORTED, and there is no exchange. */
+ * ERR_UNSUPPORTED, and nothing is deferred. */
 extern const struct provider_transport async_transport;
 
 #endif

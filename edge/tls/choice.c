@@ -2,30 +2,6 @@
 
 #define BIT(operation) (1u << (operation))
 
-static const char *const names[WITHHELD_REASONS] = {
-    [WITHHELD_NOT] = "-",
-    [WITHHELD_NOT_GRANTED] = "not_granted",
-    [WITHHELD_NO_EMS] = "no_extended_master_secret",
-    [WITHHELD_TOO_LONG] = "too_long",
-};
-
-const char *choice_withheld_name(enum choice_withheld withheld)
-{
-    return (unsigned)withheld < WITHHELD_REASONS ? names[withheld] : names[WITHHELD_NOT];
-}
-
-/* Of a key that may do what GRANTED says. */
-static enum choice_withheld judge_exchange(uint32_t granted, const struct choice_facts *facts)
-{
-    if ((granted & BIT(OP_RSA_PREMASTER)) != 0)
-        return WITHHELD_NOT;
-    if ((granted & BIT(OP_RSA_MASTER)) == 0)
-        return WITHHELD_NOT_GRANTED;
-    if (!facts->extended_master_secret)
-        return WITHHELD_NO_EMS;
-    return facts->fits ? WITHHELD_NOT : WITHHELD_TOO_LONG;
-}
-
 static uint32_t all_of(const uint32_t granted[static KEY_TYPES])
 {
     uint32_t all = 0;
@@ -81,7 +57,7 @@ void choice_make(struct choice *out, const uint32_t granted[static KEY_TYPES],
     if (secrets != 0 && (granted[KEY_RSA] & secrets) != 0)
         out->plain = (granted[KEY_RSA] & BIT(OP_RSA_MASTER)) == 0;
     if (secrets != 0)
-        out->withheld = judge_exchange(granted[KEY_RSA], facts);
+        out->withheld = rsa_mode_judge(granted[KEY_RSA], facts->extended_master_secret, facts->fits);
     if (!show_granted(out, granted, signature, secrets != 0 && out->withheld == WITHHELD_NOT))
         show_all(out);
     out->suites_limited = !facts->tls13;

@@ -6,6 +6,7 @@
 #ifndef EDGE_TLS_CHOICE_H
 #define EDGE_TLS_CHOICE_H
 
+#include "edge/bound/rsa_mode.h"
 #include "proto/operation.h"
 
 /* What a handshake needs, as far as it is known with the ClientHello. */
@@ -16,22 +17,13 @@ struct choice_facts {
     bool fits;                   /* the handshake's messages fit one request (HANDSHAKE_MAX) */
 };
 
-/* Why RSA key exchange is withheld. */
-enum choice_withheld {
-    WITHHELD_NOT,         /* it is one, or nobody has asked for it */
-    WITHHELD_NOT_GRANTED, /* the key servers grant this edge neither mode */
-    WITHHELD_NO_EMS,      /* only bound mode is granted, and the client lacks the extended master secret */
-    WITHHELD_TOO_LONG,    /* only bound mode is granted, and the messages do not fit one request */
-    WITHHELD_REASONS
-};
-
 struct choice {
-    bool shown[KEY_TYPES]; /* by enum key_type: the certificate may be shown, if there is one */
-    bool suites_limited;   /* TLS 1.2: not every suite that its certificates fit; the rest says which */
-    bool rsa_signs;        /* suites with ECDHE and an RSA certificate */
-    bool others_sign;      /* suites with ECDHE and another certificate */
-    bool plain;            /* RSA key exchange is to be plain, also where an epoch is announced */
-    enum choice_withheld withheld;
+    bool shown[KEY_TYPES];      /* by enum key_type: the certificate may be shown, if there is one */
+    bool suites_limited;        /* TLS 1.2: not every suite that its certificates fit; the rest says which */
+    bool rsa_signs;             /* suites with ECDHE and an RSA certificate */
+    bool others_sign;           /* suites with ECDHE and another certificate */
+    bool plain;                 /* RSA key exchange is to be plain, also where an epoch is announced */
+    enum rsa_withheld withheld; /* why RSA key exchange is not offered */
 };
 
 /* GRANTED[type] has bit (1 << operation) for each operation that may be asked of the certificate's key; 0
@@ -40,8 +32,5 @@ struct choice {
  * client is never the cause: what its own ClientHello rules out is ruled out here. */
 void choice_make(struct choice *out, const uint32_t granted[static KEY_TYPES],
                  const struct choice_facts *facts);
-
-/* "no_extended_master_secret", "too_long", …; for logs and metrics. */
-const char *choice_withheld_name(enum choice_withheld withheld);
 
 #endif

@@ -1,6 +1,5 @@
 #include "edge/tls/tls.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,9 +10,6 @@
 #include "common/clock.h"
 #include "edge/tls/tickets.h"
 #include "edge/tls/tls_context.h"
-#include "edge/tls/tls_hello.h"
-
-static int hello_index = -1; /* where an SSL keeps its struct tls_hello */
 
 struct tls {
     const struct certs *certs; /* borrowed; outlives it */
@@ -79,17 +75,6 @@ void tls_flush(struct tls *tls)
 
 /* ---- which certificates ---- */
 
-static void note_hello(SSL *ssl)
-{
-    struct tls_hello *hello = SSL_get_ex_data(ssl, hello_index);
-    const unsigned char *random;
-
-    if (hello == NULL || SSL_client_hello_get0_random(ssl, &random) != TLS_RANDOM_SIZE)
-        return;
-    memcpy(hello->random, random, TLS_RANDOM_SIZE);
-    hello->read = true;
-}
-
 static int check_hello(SSL *ssl, int *alert)
 {
     if (tls_hello_check(ssl) == 0)
@@ -112,7 +97,7 @@ static int on_client_hello(SSL *ssl, int *alert, void *user)
     struct tls *tls = user;
     char name[TLS_HELLO_NAME_MAX + 1];
     flush_if_set_back(tls);
-    note_hello(ssl);
+    tls_hello_note(ssl);
     if (check_hello(ssl, alert) != SSL_CLIENT_HELLO_SUCCESS)
         return SSL_CLIENT_HELLO_ERROR;
     if (tls_hello_name(ssl, name) != 0) {
@@ -144,10 +129,8 @@ static int on_server_name(SSL *ssl, int *alert, void *user)
 /* OpenSSL tells of every step; of interest are the alerts that have left. */
 static void on_info(const SSL *ssl, int where, int value)
 {
-    struct tls_hello *hello = SSL_get_ex_data(ssl, hello_index);
-
-    if (hello != NULL && (where & SSL_CB_WRITE_ALERT) == SSL_CB_WRITE_ALERT)
-        hello->alert = (uint8_t)value; /* its level is in the byte above */
+    if ((where & SSL_CB_WRITE_ALERT) == SSL_CB_WRITE_ALERT)
+        tls_hello_note_alert(ssl, (uint8_t)value); /* its level is in the byte above */
 }
 
 /* ---- life ---- */
@@ -176,17 +159,10 @@ static int make_contexts(struct tls *tls, OSSL_LIB_CTX *library, const struct ed
     return 0;
 }
 
-static void hello_index_make(void)
-{
-    hello_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
-}
-
 int tls_new(struct tls **out, OSSL_LIB_CTX *context, const struct certs *certs,
             const struct edge_config *config, struct fault *fault)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, hello_index_make);
-    struct tls *tls = hello_index >= 0 ? calloc(1, sizeof *tls) : NULL;
+    struct tls *tls = calloc(1, sizeof *tls);
     if (tls == NULL)
         return fault_set(fault, ERR_MEMORY, "no memory for TLS");
     tls->certs = certs;
@@ -208,7 +184,7 @@ int tls_new(struct tls **out, OSSL_LIB_CTX *context, const struct certs *certs,
 SSL *tls_accept(struct tls *tls, struct tls_hello *hello)
 {
     SSL *ssl = SSL_new(tls->start);
-    if (ssl == NULL || SSL_set_ex_data(ssl, hello_index, hello) != 1) {
+    if (ssl == NULL || tls_hello_attach(ssl, hello) != 0) {
         SSL_free(ssl);
         return NULL;
     }

@@ -7,6 +7,7 @@
 
 #include "edge/certs/certs.h"
 #include "edge/config/edge_config.h"
+#include "edge/tls/tls_hello.h"
 
 struct tls;
 
@@ -17,16 +18,8 @@ int tls_new(struct tls **out, OSSL_LIB_CTX *context, const struct certs *certs,
             const struct edge_config *config, struct fault *fault) MUST_USE;
 void tls_free(struct tls *tls);
 
-/* What is known of a session's ClientHello, and how its handshake was refused. The random is the client's
- * choice and may be any 32 bytes, zeros included: only READ says whether there is one. */
-struct tls_hello {
-    bool read;
-    uint8_t random[TLS_RANDOM_SIZE]; /* valid when READ */
-    uint8_t alert;                   /* the last one that was sent (RFC 8446, 6); 0 = none, or close_notify */
-};
-
-/* A server session, still without its BIOs; NULL without memory. HELLO (may be NULL) is zeroed, filled
- * in when the ClientHello is complete, and outlives the session. */
+/* A server session, still without its BIOs; NULL without memory. HELLO (may be NULL) is zeroed but for its
+ * client, filled in when the ClientHello is complete, and outlives the session. */
 SSL *tls_accept(struct tls *tls, struct tls_hello *hello);
 /* Wipes the sessions that were kept for resumption by their id and have outlived tls.ticket_lifetime; all
  * of them when the wall clock, by which they end, was set back. */

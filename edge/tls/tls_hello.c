@@ -1,9 +1,10 @@
 #include "edge/tls/tls_hello.h"
 
+#include <pthread.h>
 #include <string.h>
 
 #include "common/bytes.h"
-#include "edge/tls/exchange.h"
+#include "edge/bound/bound.h"
 #include "edge/tls/tls_context.h"
 
 #define SNI_HOST_NAME 0 /* RFC 6066, 3 */
@@ -14,7 +15,48 @@
  * that is registered there are a twentieth as many. */
 #define LIST_MAX 16384
 
+/* ---- where it is kept ---- */
+
+static int hello_index = -1; /* where an SSL keeps its struct tls_hello */
+
+static void make_index(void)
+{
+    hello_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+}
+
+int tls_hello_attach(SSL *ssl, struct tls_hello *hello)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, make_index);
+    return hello_index >= 0 && SSL_set_ex_data(ssl, hello_index, hello) == 1 ? 0 : ERR_MEMORY;
+}
+
+static struct tls_hello *find_hello(const SSL *ssl)
+{
+    return SSL_get_ex_data(ssl, hello_index);
+}
+
+void tls_hello_note_alert(const SSL *ssl, uint8_t alert)
+{
+    struct tls_hello *hello = find_hello(ssl);
+
+    if (hello != NULL)
+        hello->alert = alert;
+}
+
 /* ---- what it says ---- */
+
+void tls_hello_note(SSL *ssl)
+{
+    struct tls_hello *hello = find_hello(ssl);
+    const unsigned char *random;
+
+    if (hello == NULL || SSL_client_hello_get0_random(ssl, &random) != TLS_RANDOM_SIZE)
+        return;
+    memcpy(hello->random, random, TLS_RANDOM_SIZE);
+    hello->read = true;
+}
 
 int tls_hello_check(SSL *ssl)
 {
@@ -82,27 +124,38 @@ static bool serves_tls13(SSL *ssl)
 
 /* ---- what is granted ---- */
 
-static uint32_t granted_for(const struct exchange *exchange, const struct cert *cert)
+static uint32_t granted_for(const struct client *client, const struct cert *cert)
 {
     if (cert == NULL)
         return 0;
-    return exchange->client != NULL ? client_grants(exchange->client, cert->key_id) : CLIENT_GRANTS_UNKNOWN;
+    return client != NULL ? client_grants(client, cert->key_id) : CLIENT_GRANTS_UNKNOWN;
 }
 
-static void choose(struct exchange *exchange, SSL *ssl, const struct cert_set *set, bool rsa_key_exchange)
+/* Whether an RSA key exchange could be bound with the certificate RSA (NULL: none). BOUND is NULL where the
+ * configuration offers none. */
+static bool could_be_bound(const struct bound_exchange *bound, const struct cert *rsa)
 {
-    const struct cert *rsa = set->of_type[KEY_RSA];
+    return bound != NULL && rsa != NULL && bound_fits(bound, rsa->message_size + OTHER_MESSAGES_MAX);
+}
+
+static void choose(struct tls_hello *hello, SSL *ssl, const struct cert_set *set, bool rsa_key_exchange)
+{
+    struct bound_exchange *bound = bound_find(ssl);
     uint32_t granted[KEY_TYPES];
+
+    if (bound != NULL)
+        bound_note_hello(bound, ssl);
     const struct choice_facts facts = {
         .tls13 = serves_tls13(ssl) && offers_tls13(ssl),
         .rsa_key_exchange = rsa_key_exchange,
-        .extended_master_secret = !exchange->no_ems,
-        .fits = rsa != NULL && exchange_fits(exchange, rsa->message_size + OTHER_MESSAGES_MAX),
+        .extended_master_secret = bound != NULL && bound_has_ems(bound),
+        .fits = could_be_bound(bound, set->of_type[KEY_RSA]),
     };
-
     for (int type = 0; type < KEY_TYPES; type++)
-        granted[type] = granted_for(exchange, set->of_type[type]);
-    choice_make(&exchange->choice, granted, &facts);
+        granted[type] = granted_for(hello->client, set->of_type[type]);
+    choice_make(&hello->choice, granted, &facts);
+    if (bound != NULL && hello->choice.plain)
+        bound_stay_plain(bound);
 }
 
 /* ---- certificates ---- */
@@ -134,13 +187,13 @@ static int show(SSL *ssl, const struct cert_set *set, const struct choice *choic
 
 /* ---- suites ---- */
 
-static bool suite_is_choice(struct exchange *exchange, const SSL_CIPHER *suite)
+static bool suite_is_choice(struct tls_hello *hello, const SSL_CIPHER *suite)
 {
-    const struct choice *choice = &exchange->choice;
+    const struct choice *choice = &hello->choice;
 
     switch (SSL_CIPHER_get_kx_nid(suite)) {
     case NID_kx_rsa:
-        exchange->turned_away = exchange->turned_away || choice->withheld != WITHHELD_NOT;
+        hello->turned_away = hello->turned_away || choice->withheld != WITHHELD_NOT;
         return choice->withheld == WITHHELD_NOT;
     case NID_kx_ecdhe:
         return SSL_CIPHER_get_auth_nid(suite) == NID_auth_rsa ? choice->rsa_signs : choice->others_sign;
@@ -153,9 +206,9 @@ static bool suite_is_choice(struct exchange *exchange, const SSL_CIPHER *suite)
 static int on_security(const SSL *ssl, const SSL_CTX *context, int operation, int bits, int nid, void *other,
                        void *user)
 {
-    struct exchange *exchange = exchange_find(ssl);
+    struct tls_hello *hello = find_hello(ssl);
 
-    if (operation == SSL_SECOP_CIPHER_SHARED && exchange != NULL && !suite_is_choice(exchange, other))
+    if (operation == SSL_SECOP_CIPHER_SHARED && hello != NULL && !suite_is_choice(hello, other))
         return 0;
     return SSL_CTX_get_security_callback(SSL_get_SSL_CTX(ssl))(ssl, context, operation, bits, nid, other,
                                                                user);
@@ -163,13 +216,12 @@ static int on_security(const SSL *ssl, const SSL_CTX *context, int operation, in
 
 int tls_hello_limit(SSL *ssl, const struct cert_set *set, bool rsa_key_exchange)
 {
-    struct exchange *exchange = exchange_find(ssl);
+    struct tls_hello *hello = find_hello(ssl);
 
-    if (exchange == NULL)
+    if (hello == NULL)
         return 0;
-    exchange_note_hello(exchange, ssl);
-    choose(exchange, ssl, set, rsa_key_exchange);
-    if (exchange->choice.suites_limited)
+    choose(hello, ssl, set, rsa_key_exchange);
+    if (hello->choice.suites_limited)
         SSL_set_security_callback(ssl, on_security);
-    return all_are_shown(&exchange->choice, set) ? 0 : show(ssl, set, &exchange->choice);
+    return all_are_shown(&hello->choice, set) ? 0 : show(ssl, set, &hello->choice);
 }

@@ -1,10 +1,10 @@
-/* For tests of RSA key exchange: edge/tls/exchange.c itself, with an epoch of the test's own below it. Not a
- * test itself. */
+/* For tests of RSA key exchange: edge/bound/bound_session_id.c itself, with an epoch of the test's own below
+ * it. Not a test itself. */
 #ifndef TESTS_UNIT_EDGE_BOUND_RIG_H
 #define TESTS_UNIT_EDGE_BOUND_RIG_H
 
 #define client_choose_epoch bound_choose_epoch
-#include "edge/tls/exchange.c"
+#include "edge/bound/bound_session_id.c"
 #undef client_choose_epoch
 
 /* What the key servers have announced; id 0 = nothing. */

@@ -143,15 +143,15 @@ static SSL_CTX *server_context[KINDS], *client_context[KINDS];
 struct session {
     SSL *client, *server;
     struct key_wait wait;
-    struct exchange exchange;
+    struct bound_exchange bound;
     unsigned ready; /* calls of on_ready */
 };
 
 static int on_hello(SSL *ssl, int *alert, void *user)
 {
     (void)alert, (void)user;
-    if (exchange_find(ssl) != NULL)
-        exchange_note_hello(exchange_find(ssl), ssl);
+    if (bound_find(ssl) != NULL)
+        bound_note_hello(bound_find(ssl), ssl);
     return SSL_CLIENT_HELLO_SUCCESS;
 }
 
@@ -233,8 +233,9 @@ static struct session *session_new(size_t k)
     session->wait = (struct key_wait){.timeout_ms = KEY_TIMEOUT, .on_ready = on_ready, .user = session};
     session->wait.trace.bytes[0] = 0x42;
     if (kinds[k].bound) {
-        session->wait.exchange = &session->exchange;
-        exchange_follow(&session->exchange, session->server, the_client());
+        session->wait.bound = &session->bound;
+        bound_start(&session->bound, session->server,
+                    &(struct bound_setup){.client = the_client(), .await_epoch = async_await_epoch});
     }
     remote_keys_join(session->client, session->server);
     return session;
@@ -244,7 +245,7 @@ static void session_free(struct session *session)
 {
     SSL_free(session->client);
     SSL_free(session->server);
-    exchange_clear(&session->exchange);
+    bound_clear(&session->bound);
     free(session);
 }
 
@@ -537,7 +538,7 @@ static void the_messages_of_a_bound_session_go_with_its_job(void **state)
     (void)state;
     for (int leaves = 0; leaves < 2; leaves++) {
         struct session *session = session_new(BOUND);
-        struct buffer *messages = &session->exchange.held.messages;
+        struct buffer *messages = &session->bound.messages;
         assert_int_equal(run(session), ASYNC_WAIT_KEY);
         assert_ptr_equal(open_requests[0]->operation.u.rsa_master.messages, buffer_bytes(messages));
         if (leaves) {
@@ -575,8 +576,7 @@ static void interleaved_sessions_have_each_their_own_secret(void **state)
         assert_int_equal(run(session), ASYNC_DONE);
         assert_int_equal(SSL_do_handshake(session->client), 1);
         remote_keys_talk(session->client, session->server);
-        assert_int_equal(exchange_mode(&session->exchange),
-                         order[n] % 2 == 0 ? EXCHANGE_BOUND : EXCHANGE_NO_EMS);
+        assert_int_equal(bound_mode(&session->bound), order[n] % 2 == 0 ? RSA_MODE_BOUND : RSA_MODE_NO_EMS);
     }
     for (size_t i = 0; i < SESSIONS; i++)
         session_free(sessions[i]);
@@ -635,8 +635,8 @@ static void a_session_waits_for_its_epoch_and_then_for_its_key(void **state)
     finish(session);
     assert_int_equal(session->ready, 2);
     assert_int_equal(awaited, 1);
-    assert_int_equal(exchange_mode(&session->exchange), EXCHANGE_BOUND);
-    assert_false(session->exchange.late);
+    assert_int_equal(bound_mode(&session->bound), RSA_MODE_BOUND);
+    assert_false(bound_is_late(&session->bound));
     session_free(session);
 }
 
@@ -651,8 +651,8 @@ static void when_none_comes_a_session_goes_on_unbound(void **state)
         assert_int_equal(open_requests[0]->operation.kind, OP_RSA_PREMASTER);
         assert_int_equal(open_requests[0]->epoch, 0);
         finish(session);
-        assert_int_equal(exchange_mode(&session->exchange), EXCHANGE_NO_EPOCH);
-        assert_int_equal(session->exchange.late, late);
+        assert_int_equal(bound_mode(&session->bound), RSA_MODE_NO_EPOCH);
+        assert_int_equal(bound_is_late(&session->bound), late);
         session_free(session);
     }
     assert_int_equal(awaited, 2);
@@ -671,7 +671,7 @@ static void only_who_can_be_bound_waits(void **state)
         assert_false(session->wait.for_epoch);
         finish(session);
         if (k == NO_EMS)
-            assert_int_equal(exchange_mode(&session->exchange), EXCHANGE_NO_EMS);
+            assert_int_equal(bound_mode(&session->bound), RSA_MODE_NO_EMS);
         session_free(session);
     }
     assert_int_equal(awaited, 0);
@@ -701,7 +701,7 @@ static void abandoned_while_it_waits_for_its_epoch_a_session_fails(void **state)
         assert_false(SSL_waiting_for_async(session->server));
         assert_int_equal(ERR_peek_error(), 0);
         assert_int_equal(alert_of(session->client), SSL_AD_INTERNAL_ERROR);
-        assert_int_equal(exchange_mode(&session->exchange), EXCHANGE_NONE);
+        assert_int_equal(bound_mode(&session->bound), RSA_MODE_NONE);
         session_free(session);
     }
     assert_int_equal(submitted, 0);
@@ -754,7 +754,7 @@ static void a_wait_that_cannot_begin_leaves_the_session_unbound(void **state)
         assert_int_equal(wait_count, 0);
         assert_int_equal(open_requests[0]->operation.kind, OP_RSA_PREMASTER);
         finish(session);
-        assert_false(session->exchange.late);
+        assert_false(bound_is_late(&session->bound));
         session_free(session);
     }
     assert_int_equal(waits_cancelled, 1);
@@ -795,8 +795,8 @@ static void sessions_that_wait_at_once_have_each_their_own_epoch_and_secret(void
     }
     for (size_t n = 0; n < SESSIONS; n++) {
         finish(sessions[second[n]]);
-        assert_int_equal(exchange_mode(&sessions[second[n]]->exchange),
-                         second[n] % 3 != 0 ? EXCHANGE_BOUND : EXCHANGE_NO_EPOCH);
+        assert_int_equal(bound_mode(&sessions[second[n]]->bound),
+                         second[n] % 3 != 0 ? RSA_MODE_BOUND : RSA_MODE_NO_EPOCH);
     }
     for (size_t i = 0; i < SESSIONS; i++)
         session_free(sessions[i]);

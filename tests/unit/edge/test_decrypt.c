@@ -7,18 +7,18 @@
 #include "common/secret.h"
 #include "proto/ciphertext.h"
 
-#define MODULUS      256  /* bytes of RSA_KEY's */
-#define SENT_MAX     2046 /* what libssl takes: a ClientKeyExchange of 2,048 bytes */
-#define KEY_EXCHANGE (4 + 2 + MODULUS)
-#define MESSAGES     600
+#define MODULUS  256  /* bytes of RSA_KEY's */
+#define SENT_MAX 2046 /* what libssl takes: a ClientKeyExchange of 2,048 bytes */
 
 static OSSL_LIB_CTX *library;
 static EVP_PKEY *remote;
 static uint8_t modulus[MODULUS];
-static struct provider_exchange exchange;
-static bool bound;
 static unsigned asked;
 static struct operation last_operation;
+static int deferring; /* what the deferral answers */
+static unsigned deferred;
+static struct operation last_deferred;
+static const uint8_t token[TLS_PREMASTER_SIZE] = {3, 3, 42};
 
 static int perform(const struct operation *operation, struct outcome *outcome)
 {
@@ -29,14 +29,20 @@ static int perform(const struct operation *operation, struct outcome *outcome)
     return 0;
 }
 
-static struct provider_exchange *find_exchange(void)
+static int defer(const struct operation *premaster, uint8_t out[static TLS_PREMASTER_SIZE])
 {
-    return bound ? &exchange : NULL;
+    deferred++;
+    last_deferred = *premaster;
+    if (deferring > 0)
+        memcpy(out, token, sizeof token);
+    return deferring;
 }
+
+static const struct provider_deferral deferral = {.defer = defer};
 
 static int setup_all(void **state)
 {
-    const struct provider_transport transport = {.perform = perform, .exchange = find_exchange};
+    const struct provider_transport transport = {.perform = perform, .deferral = &deferral};
     uint8_t id[KEY_ID_SIZE];
     struct fault fault;
     BIGNUM *n = NULL;
@@ -60,44 +66,38 @@ static int teardown_all(void **state)
 static int setup(void **state)
 {
     (void)state;
-    bound = false;
-    asked = 0;
+    deferring = 0;
+    asked = deferred = 0;
     return 0;
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    provider_exchange_clear(&exchange);
     ERR_clear_error();
     return 0;
 }
 
-static void give_messages(size_t length)
-{
-    uint8_t *bytes = malloc(length);
-    assert_non_null(bytes);
-    memset(bytes, 0x77, length);
-    provider_exchange_clear(&exchange);
-    assert_int_equal(buffer_put(&exchange.messages, bytes, length), 0);
-    free(bytes);
-    bound = true;
-}
-
 /* As libssl decrypts. */
-static bool decrypt(const uint8_t *sent, size_t length, uint8_t out[static TLS_PREMASTER_SIZE])
+static bool decrypt_with(OSSL_LIB_CTX *context_of_key, EVP_PKEY *key, const uint8_t *sent, size_t length,
+                         uint8_t out[static TLS_PREMASTER_SIZE])
 {
     size_t size = TLS_PREMASTER_SIZE;
     unsigned version = TLS1_2_VERSION;
     OSSL_PARAM params[] = {OSSL_PARAM_uint(OSSL_ASYM_CIPHER_PARAM_TLS_CLIENT_VERSION, &version),
                            OSSL_PARAM_END};
-    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_pkey(library, remote, NULL);
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_pkey(context_of_key, key, NULL);
     bool done = EVP_PKEY_decrypt_init(context) == 1 &&
                 EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_WITH_TLS_PADDING) > 0 &&
                 EVP_PKEY_CTX_set_params(context, params) == 1 &&
                 EVP_PKEY_decrypt(context, out, &size, sent, length) == 1 && size == TLS_PREMASTER_SIZE;
     EVP_PKEY_CTX_free(context);
     return done;
+}
+
+static bool decrypt(const uint8_t *sent, size_t length, uint8_t out[static TLS_PREMASTER_SIZE])
+{
+    return decrypt_with(library, remote, sent, length, out);
 }
 
 static uint64_t replaced(void)
@@ -178,33 +178,25 @@ static void another_ciphertext_is_asked_for(void **state)
     }
 }
 
-/* The LENGTH bytes that were there, and after them a ClientKeyExchange; its ciphertext. */
-static const uint8_t *assert_complete(size_t length)
-{
-    static const uint8_t head[] = {16, 0, 1, 2, 1, 0}; /* client_key_exchange, 258; 256 */
-    const uint8_t *bytes = buffer_bytes(&exchange.messages);
-    assert_true(exchange.held);
-    assert_int_equal(buffer_length(&exchange.messages), length + KEY_EXCHANGE);
-    assert_int_equal(bytes[0], 0x77);
-    assert_int_equal(bytes[length - 1], 0x77);
-    assert_memory_equal(bytes + length, head, sizeof head);
-    return bytes + length + sizeof head;
-}
-
-static void in_bound_mode_the_messages_have_another_ciphertext(void **state)
+static void another_ciphertext_is_deferred(void **state)
 {
     static struct sent sent[16];
     size_t count = make_all(sent);
     (void)state;
+    deferring = 1;
     for (size_t i = 0; i < count; i++) {
         uint8_t out[TLS_PREMASTER_SIZE];
         uint64_t before = replaced();
-        give_messages(MESSAGES);
         assert_true(decrypt(sent[i].bytes, sent[i].length, out));
-        assert_memory_equal(out, exchange.token, sizeof out);
-        assert_replaces(assert_complete(MESSAGES), &sent[i]);
+        assert_memory_equal(out, token, sizeof out);
+        assert_int_equal(last_deferred.kind, OP_RSA_PREMASTER);
+        assert_memory_equal(last_deferred.key_id, private_keys[RSA_KEY].id, KEY_ID_SIZE);
+        assert_int_equal(last_deferred.u.rsa_premaster.client_version, TLS1_2_VERSION);
+        assert_int_equal(last_deferred.u.rsa_premaster.ciphertext_length, MODULUS);
+        assert_replaces(last_deferred.u.rsa_premaster.ciphertext, &sent[i]);
         assert_int_equal(replaced() - before, 1);
     }
+    assert_int_equal(deferred, count);
     assert_int_equal(asked, 0); /* that is the derivation's */
 }
 
@@ -222,27 +214,43 @@ static void any_other_ciphertext_is_asked_for_as_it_is(void **state)
             sent[MODULUS - 2] ^= 1;
             sent[MODULUS - 3] -= 1;
         }
-        bound = false;
+        deferring = 0;
         assert_true(decrypt(sent, sizeof sent, out));
         assert_memory_equal(last_operation.u.rsa_premaster.ciphertext, sent, MODULUS);
-        give_messages(MESSAGES);
+        deferring = 1;
         assert_true(decrypt(sent, sizeof sent, out));
-        assert_memory_equal(assert_complete(MESSAGES), sent, MODULUS);
+        assert_memory_equal(last_deferred.u.rsa_premaster.ciphertext, sent, MODULUS);
     }
     assert_int_equal(replaced() - before, 0);
 }
 
-static void messages_without_room_for_a_key_exchange_are_not_held(void **state)
+/* ---- who defers ---- */
+
+static void what_cannot_be_deferred_fails(void **state)
 {
     uint8_t sent[MODULUS] = {[1] = 7}, out[TLS_PREMASTER_SIZE];
     (void)state;
-    give_messages(PROVIDER_MESSAGES_MAX);
-    assert_true(decrypt(sent, sizeof sent, out));
-    (void)assert_complete(PROVIDER_MESSAGES_MAX);
-    give_messages(PROVIDER_MESSAGES_MAX + 1);
+    deferring = ERR_LENGTH;
     assert_false(decrypt(sent, sizeof sent, out));
-    assert_false(exchange.held);
+    assert_int_equal(deferred, 1);
     assert_int_equal(asked, 0);
+}
+
+static void without_deferral_the_pre_master_secret_is_asked_for_at_once(void **state)
+{
+    const struct provider_transport transport = {.perform = perform};
+    uint8_t sent[MODULUS] = {[1] = 7}, out[TLS_PREMASTER_SIZE], id[KEY_ID_SIZE];
+    OSSL_LIB_CTX *other;
+    EVP_PKEY *key;
+    struct fault fault;
+    (void)state;
+    assert_int_equal(provider_context_new(&other, &transport, 0, &fault), 0);
+    assert_int_equal(provider_key_new(other, private_keys[RSA_KEY].key, &key, id, &fault), 0);
+    assert_true(decrypt_with(other, key, sent, sizeof sent, out));
+    assert_int_equal(asked, 1);
+    assert_int_equal(deferred, 0);
+    EVP_PKEY_free(key);
+    provider_context_free(other);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -250,9 +258,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(another_ciphertext_is_asked_for),
-        TEST(in_bound_mode_the_messages_have_another_ciphertext),
+        TEST(another_ciphertext_is_deferred),
         TEST(any_other_ciphertext_is_asked_for_as_it_is),
-        TEST(messages_without_room_for_a_key_exchange_are_not_held),
+        TEST(what_cannot_be_deferred_fails),
+        TEST(without_deferral_the_pre_master_secret_is_asked_for_at_once),
     };
     return cmocka_run_group_tests(tests, setup_all, teardown_all);
 }

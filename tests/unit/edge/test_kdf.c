@@ -1,153 +1,65 @@
-#include "tests/unit/edge/remote_keys.h"
+#include "tests/unit/edge/kdf_rig.h"
 
 #include <openssl/provider.h>
 
-#include "common/secret.h"
+/* ---- a deferred decryption ---- */
 
-/* TLS1-PRF through the provider beside OpenSSL's own. */
-static OSSL_LIB_CTX *library;
-static EVP_KDF *ours, *theirs;
+static uint8_t token[TLS_PREMASTER_SIZE];
+static bool is_held;
 
-static struct provider_exchange exchange;
-static struct provider_exchange *current; /* what the transport says */
-static unsigned asked;
-static struct operation last_operation;
-static uint8_t last_messages[1024];
-static struct outcome given; /* the key server's answer */
-static int perform_error;
-
-static int perform(const struct operation *operation, struct outcome *outcome)
+static int defer(const struct operation *premaster, uint8_t out[static TLS_PREMASTER_SIZE])
 {
-    asked++;
-    last_operation = *operation;
-    if (operation->kind == OP_RSA_MASTER)
-        memcpy(last_messages, operation->u.rsa_master.messages, operation->u.rsa_master.length);
-    *outcome = given;
-    return perform_error;
+    (void)premaster, (void)out;
+    return 0;
 }
 
-static struct provider_exchange *find_exchange(void)
+static void *find(const uint8_t *secret, size_t length)
 {
-    return current;
+    return is_held && length == sizeof token && memcmp(secret, token, length) == 0 ? token : NULL;
 }
+
+static int resolve(void *deferred, bool extended, struct operation *out)
+{
+    *out = (struct operation){.kind = extended ? OP_RSA_MASTER : OP_RSA_PREMASTER};
+    return is_held && deferred == token ? 0 : ERR_REFUSED;
+}
+
+static void forget(void *deferred)
+{
+    is_held = is_held && deferred != token;
+}
+
+static const struct provider_deferral deferral = {
+    .defer = defer, .find = find, .resolve = resolve, .forget = forget};
 
 static int setup_all(void **state)
 {
-    const struct provider_transport transport = {.perform = perform, .exchange = find_exchange};
-    struct fault fault;
     (void)state;
-    assert_int_equal(secret_init(), 0);
-    assert_int_equal(provider_context_new(&library, &transport, 0, &fault), 0);
-    ours = EVP_KDF_fetch(library, "TLS1-PRF", PROVIDER_TLS_PROPERTIES);
-    theirs = EVP_KDF_fetch(library, "TLS1-PRF", NULL);
-    assert_non_null(ours);
+    open_kdfs(&deferral);
     return 0;
 }
 
 static int teardown_all(void **state)
 {
     (void)state;
-    EVP_KDF_free(ours);
-    EVP_KDF_free(theirs);
-    provider_context_free(library);
+    close_kdfs();
     return 0;
 }
 
-#define CIPHERTEXT 256
-#define MESSAGES   600
-
-/* An exchange whose decryption has given its token out. */
 static int setup(void **state)
 {
-    uint8_t messages[MESSAGES];
     (void)state;
-    provider_exchange_clear(&exchange);
-    random_bytes(messages, sizeof messages);
-    assert_int_equal(buffer_put(&exchange.messages, messages, sizeof messages), 0);
-    random_bytes(exchange.token, sizeof exchange.token);
-    random_bytes(exchange.key_id, sizeof exchange.key_id);
-    exchange.client_version = 0x0303;
-    exchange.ciphertext_length = CIPHERTEXT;
-    exchange.held = true;
-    exchange.asked = (enum operation_kind)0;
-    current = &exchange;
-    asked = 0;
-    perform_error = 0;
-    given = (struct outcome){.status = STATUS_OK, .length = TLS_MASTER_SIZE};
-    random_bytes(given.bytes, TLS_MASTER_SIZE);
+    random_bytes(token, sizeof token);
+    is_held = true;
+    expect_nothing();
     return 0;
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    provider_exchange_clear(&exchange);
     ERR_clear_error();
     return 0;
-}
-
-/* ---- parameters as libssl gives them ---- */
-
-#define SEEDS_MAX  5
-#define OUTPUT_MAX 256
-
-struct input {
-    const char *digest;
-    const void *secret;
-    size_t secret_length;
-    struct {
-        const void *bytes;
-        size_t length;
-    } seeds[SEEDS_MAX];
-};
-
-struct packed {
-    char digest[16];
-    OSSL_PARAM params[2 + SEEDS_MAX + 1];
-};
-
-static const OSSL_PARAM *pack(struct packed *out, const struct input *input)
-{
-    OSSL_PARAM *p = out->params;
-    if (input->digest != NULL) {
-        snprintf(out->digest, sizeof out->digest, "%s", input->digest);
-        *p++ = OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, out->digest, 0);
-    }
-    if (input->secret != NULL)
-        *p++ = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SECRET, remote_keys_unconst(input->secret),
-                                                 input->secret_length);
-    for (size_t i = 0; i < SEEDS_MAX; i++)
-        *p++ = OSSL_PARAM_construct_octet_string(
-            OSSL_KDF_PARAM_SEED, remote_keys_unconst(input->seeds[i].bytes), input->seeds[i].length);
-    *p = OSSL_PARAM_construct_end();
-    return out->params;
-}
-
-static bool derive(EVP_KDF *kdf, const struct input *input, uint8_t *out, size_t length)
-{
-    struct packed packed;
-    EVP_KDF_CTX *context = EVP_KDF_CTX_new(kdf);
-    bool done = EVP_KDF_derive(context, out, length, pack(&packed, input)) == 1;
-    EVP_KDF_CTX_free(context);
-    return done;
-}
-
-static const uint8_t *some_bytes(size_t length)
-{
-    static uint8_t bytes[256];
-    assert_true(length <= sizeof bytes);
-    random_bytes(bytes, length);
-    return bytes;
-}
-
-static struct input master_input(const char *label, const void *secret)
-{
-    struct input input = {.digest = "SHA256", .secret = secret, .secret_length = TLS_PREMASTER_SIZE};
-    input.seeds[0].bytes = label;
-    input.seeds[0].length = strlen(label);
-    input.seeds[1].bytes = "0123456789abcdef0123456789abcdef";
-    input.seeds[1].length = 32;
-    return input;
 }
 
 /* ---- everything else is the default's ---- */
@@ -189,7 +101,7 @@ static void other_secrets_derive_as_in_openssl(void **state)
                 assert_memory_equal(a, b, lengths[n]);
             }
     assert_int_equal(asked, 0);
-    assert_true(exchange.held);
+    assert_true(is_held);
 }
 
 static void what_openssl_refuses_is_refused(void **state)
@@ -260,7 +172,7 @@ static void reset_forgets_everything(void **state)
     uint8_t a[48], b[48];
     struct packed packed;
     EVP_KDF_CTX *context = EVP_KDF_CTX_new(ours);
-    const struct input held = master_input("extended master secret", exchange.token);
+    const struct input held = master_input("extended master secret", token);
     const struct input other = master_input("key expansion", some_bytes(48));
     (void)state;
     assert_int_equal(EVP_KDF_CTX_set_params(context, pack(&packed, &held)), 1);
@@ -279,7 +191,7 @@ static void a_copy_derives_the_same(void **state)
     uint8_t a[48], b[48];
     struct packed packed;
     const struct input input = master_input("key expansion", some_bytes(48));
-    const struct input held = master_input("extended master secret", exchange.token);
+    const struct input held = master_input("extended master secret", token);
     EVP_KDF_CTX *context = EVP_KDF_CTX_new(ours), *their = EVP_KDF_CTX_new(theirs);
     EVP_KDF_CTX *their_copy = EVP_KDF_CTX_dup(their);
     (void)state;
@@ -304,166 +216,24 @@ static void a_copy_derives_the_same(void **state)
     EVP_KDF_CTX_free(context);
 }
 
-/* ---- the token ---- */
+/* ---- without deferral ---- */
 
-static void assert_used_up(enum operation_kind kind)
+static void without_deferral_there_are_no_tokens(void **state)
 {
-    const struct provider_exchange used = {.asked = kind};
-    assert_memory_equal(&exchange, &used, sizeof used);
-}
-
-static void the_master_secret_is_what_the_key_server_says(void **state)
-{
-    uint8_t out[TLS_MASTER_SIZE], messages[MESSAGES], id[KEY_ID_SIZE];
-    const struct input input = master_input("extended master secret", exchange.token);
-    (void)state;
-    memcpy(messages, buffer_bytes(&exchange.messages), MESSAGES);
-    memcpy(id, exchange.key_id, sizeof id);
-    assert_true(derive(ours, &input, out, sizeof out));
-    assert_memory_equal(out, given.bytes, sizeof out);
-    assert_int_equal(asked, 1);
-    assert_int_equal(last_operation.kind, OP_RSA_MASTER);
-    assert_memory_equal(last_operation.key_id, id, sizeof id);
-    assert_int_equal(last_operation.u.rsa_master.length, MESSAGES);
-    assert_memory_equal(last_messages, messages, MESSAGES);
-    assert_used_up(OP_RSA_MASTER);
-}
-
-static void without_extended_master_secret_it_is_the_prf_of_the_pre_master(void **state)
-{
-    uint8_t out[TLS_MASTER_SIZE], expected[TLS_MASTER_SIZE], ciphertext[CIPHERTEXT];
-    const struct input input = master_input("master secret", exchange.token);
-    struct input truth = input;
-    (void)state;
-    memcpy(ciphertext, buffer_bytes(&exchange.messages) + MESSAGES - CIPHERTEXT, CIPHERTEXT);
-    assert_true(derive(ours, &input, out, sizeof out));
-    truth.secret = given.bytes;
-    assert_true(derive(theirs, &truth, expected, sizeof expected));
-    assert_memory_equal(out, expected, sizeof out);
-    assert_int_equal(last_operation.kind, OP_RSA_PREMASTER);
-    assert_int_equal(last_operation.u.rsa_premaster.client_version, 0x0303);
-    assert_int_equal(last_operation.u.rsa_premaster.ciphertext_length, CIPHERTEXT);
-    assert_memory_equal(last_operation.u.rsa_premaster.ciphertext, ciphertext, CIPHERTEXT);
-    assert_used_up(OP_RSA_PREMASTER);
-}
-
-static void nothing_else_is_derived_from_a_token(void **state)
-{
-    static const char *const labels[] = {"key expansion",
-                                         "client finished",
-                                         "",
-                                         "extended master secre",
-                                         "extended master secret!",
-                                         "master secre",
-                                         "xextended master secret",
-                                         "MASTER SECRET"};
-    (void)state;
-    for (size_t i = 0; i < sizeof labels / sizeof labels[0]; i++) {
-        uint8_t out[TLS_MASTER_SIZE] = {0};
-        static const uint8_t untouched[TLS_MASTER_SIZE];
-        setup(state);
-        const struct input input = master_input(labels[i], exchange.token);
-        assert_false(derive(ours, &input, out, sizeof out));
-        assert_memory_equal(out, untouched, sizeof out);
-        assert_int_equal(asked, 0);
-        assert_used_up((enum operation_kind)0);
-    }
-}
-
-static void a_master_secret_has_48_bytes(void **state)
-{
-    static const size_t lengths[] = {1, TLS_MASTER_SIZE - 1, TLS_MASTER_SIZE + 1};
-    (void)state;
-    for (size_t i = 0; i < 3; i++) {
-        uint8_t out[TLS_MASTER_SIZE + 1];
-        setup(state);
-        const struct input input = master_input("extended master secret", exchange.token);
-        assert_false(derive(ours, &input, out, lengths[i]));
-        assert_int_equal(asked, 0);
-    }
-}
-
-static void a_token_is_good_for_once(void **state)
-{
-    uint8_t out[TLS_MASTER_SIZE], again[TLS_MASTER_SIZE], token[TLS_PREMASTER_SIZE];
+    const struct provider_transport transport = {.perform = perform};
+    OSSL_LIB_CTX *other;
+    struct fault fault;
+    uint8_t a[TLS_MASTER_SIZE], b[TLS_MASTER_SIZE];
     const struct input input = master_input("extended master secret", token);
     (void)state;
-    memcpy(token, exchange.token, sizeof token);
-    assert_true(derive(ours, &input, out, sizeof out));
-    assert_true(derive(ours, &input, again, sizeof again)); /* 48 bytes like any other by now */
-    assert_memory_not_equal(out, again, sizeof out);
-    assert_int_equal(asked, 1);
-}
-
-static void the_token_of_another_handshake_is_any_secret(void **state)
-{
-    struct provider_exchange others[2] = {{.held = true}, {.held = false}};
-    uint8_t out[TLS_MASTER_SIZE], expected[TLS_MASTER_SIZE];
-    const struct input input = master_input("extended master secret", exchange.token);
-    (void)state;
-    memcpy(others[1].token, exchange.token, sizeof exchange.token); /* not given out */
-    for (size_t i = 0; i < 3; i++) {
-        current = i < 2 ? &others[i] : NULL;
-        assert_true(derive(ours, &input, out, sizeof out));
-        assert_true(derive(theirs, &input, expected, sizeof expected));
-        assert_memory_equal(out, expected, sizeof out);
-    }
+    assert_int_equal(provider_context_new(&other, &transport, 0, &fault), 0);
+    EVP_KDF *kdf = EVP_KDF_fetch(other, "TLS1-PRF", PROVIDER_TLS_PROPERTIES);
+    assert_true(derive(kdf, &input, a, sizeof a));
+    assert_true(derive(theirs, &input, b, sizeof b));
+    assert_memory_equal(a, b, sizeof a);
     assert_int_equal(asked, 0);
-    assert_true(exchange.held);
-}
-
-static void one_bit_makes_another_secret_of_a_token(void **state)
-{
-    uint8_t out[TLS_MASTER_SIZE], token[TLS_PREMASTER_SIZE + 1];
-    (void)state;
-    for (size_t byte = 0; byte < TLS_PREMASTER_SIZE; byte++) {
-        memcpy(token, exchange.token, TLS_PREMASTER_SIZE);
-        token[byte] ^= 0x80;
-        const struct input input = master_input("extended master secret", token);
-        assert_true(derive(ours, &input, out, sizeof out));
-    }
-    memcpy(token, exchange.token, TLS_PREMASTER_SIZE);
-    struct input input = master_input("extended master secret", token);
-    input.secret_length = TLS_PREMASTER_SIZE - 1;
-    assert_true(derive(ours, &input, out, sizeof out));
-    input.secret_length = TLS_PREMASTER_SIZE + 1;
-    assert_true(derive(ours, &input, out, sizeof out));
-    assert_int_equal(asked, 0);
-}
-
-/* The context outlived the handshake that it was made in. */
-static void a_token_that_was_set_is_not_used_in_another_handshake(void **state)
-{
-    struct provider_exchange other = {.held = true};
-    struct packed packed;
-    uint8_t out[TLS_MASTER_SIZE];
-    EVP_KDF_CTX *context = EVP_KDF_CTX_new(ours);
-    const struct input input = master_input("extended master secret", exchange.token);
-    (void)state;
-    assert_int_equal(EVP_KDF_CTX_set_params(context, pack(&packed, &input)), 1);
-    current = &other;
-    assert_int_not_equal(EVP_KDF_derive(context, out, sizeof out, NULL), 1);
-    assert_int_equal(asked, 0);
-    assert_true(exchange.held && other.held);
-    EVP_KDF_CTX_free(context);
-}
-
-static void what_is_no_answer_fails_and_uses_the_token_up(void **state)
-{
-    static const char *const labels[] = {"extended master secret", "master secret"};
-    (void)state;
-    for (size_t l = 0; l < 2; l++)
-        for (int i = 0; i < 5; i++) {
-            uint8_t out[TLS_MASTER_SIZE];
-            setup(state);
-            const struct input input = master_input(labels[l], exchange.token);
-            given.status = i == 0 ? STATUS_REFUSED : i == 1 ? STATUS_BUSY : STATUS_OK;
-            given.length = i == 2 ? TLS_MASTER_SIZE - 1 : i == 3 ? TLS_MASTER_SIZE + 1 : TLS_MASTER_SIZE;
-            perform_error = i == 4 ? ERR_CLOSED : 0;
-            assert_false(derive(ours, &input, out, sizeof out));
-            assert_int_equal(asked, 1);
-            assert_used_up(l == 0 ? OP_RSA_MASTER : OP_RSA_PREMASTER);
-        }
+    EVP_KDF_free(kdf);
+    provider_context_free(other);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -477,15 +247,7 @@ int main(void)
         TEST(parameters_may_come_one_after_the_other),
         TEST(reset_forgets_everything),
         TEST(a_copy_derives_the_same),
-        TEST(the_master_secret_is_what_the_key_server_says),
-        TEST(without_extended_master_secret_it_is_the_prf_of_the_pre_master),
-        TEST(nothing_else_is_derived_from_a_token),
-        TEST(a_master_secret_has_48_bytes),
-        TEST(a_token_is_good_for_once),
-        TEST(the_token_of_another_handshake_is_any_secret),
-        TEST(one_bit_makes_another_secret_of_a_token),
-        TEST(a_token_that_was_set_is_not_used_in_another_handshake),
-        TEST(what_is_no_answer_fails_and_uses_the_token_up),
+        TEST(without_deferral_there_are_no_tokens),
     };
     return cmocka_run_group_tests(tests, setup_all, teardown_all);
 }

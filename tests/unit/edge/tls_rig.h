@@ -23,7 +23,6 @@ static struct operation last_operation;
 static uint8_t last_messages[HANDSHAKE_MAX];   /* of the last rsa_master */
 static void (*spoil)(struct outcome *outcome); /* spoils exactly one answer */
 static int perform_error;                      /* instead of an answer */
-static struct exchange *exchange_here;         /* of the handshake that is stepped right now */
 
 static int perform(const struct operation *operation, struct outcome *outcome)
 {
@@ -40,12 +39,7 @@ static int perform(const struct operation *operation, struct outcome *outcome)
     return error;
 }
 
-static struct provider_exchange *find_exchange(void)
-{
-    return exchange_here != NULL ? &exchange_here->held : NULL;
-}
-
-static const struct provider_transport transport = {.perform = perform, .exchange = find_exchange};
+static const struct provider_transport transport = {.perform = perform, .deferral = &bound_deferral};
 
 /* ---- fixture ---- */
 
@@ -131,7 +125,7 @@ struct visit {
 /* How it went; free with talk_clear(). */
 struct talk {
     SSL *client, *server;
-    struct exchange exchange;
+    struct bound_exchange bound;
     struct tls_hello hello;
     SSL_SESSION *session;
     bool done;
@@ -191,6 +185,12 @@ static SSL *visitor_new(const struct visit *visit, struct talk *talk)
     return client;
 }
 
+/* There is nobody who could tell when an epoch is there. */
+static int never_wait(void)
+{
+    return ERR_UNSUPPORTED;
+}
+
 /* Both sides, before their first word. */
 static void talk_begin(const struct visit *visit, struct talk *talk)
 {
@@ -198,16 +198,16 @@ static void talk_begin(const struct visit *visit, struct talk *talk)
     talk->server = tls_accept(tls, &talk->hello);
     assert_non_null(talk->server);
     if (config.tls.rsa_key_exchange)
-        exchange_follow(&talk->exchange, talk->server, NULL);
+        bound_start(&talk->bound, talk->server, &(struct bound_setup){NULL, never_wait});
     remote_keys_join(talk->client, talk->server);
 }
 
 static void talk_to(const struct visit *visit, struct talk *talk)
 {
     talk_begin(visit, talk);
-    exchange_here = &talk->exchange;
+    bound_enter(&talk->bound);
     talk->done = remote_keys_shake(talk->client, talk->server);
-    exchange_here = NULL;
+    bound_leave();
     if (talk->done)
         remote_keys_talk(talk->client, talk->server);
 }
@@ -216,7 +216,7 @@ static void talk_clear(struct talk *talk)
 {
     SSL_free(talk->client);
     SSL_free(talk->server);
-    exchange_clear(&talk->exchange);
+    bound_clear(&talk->bound);
     SSL_SESSION_free(talk->session);
     ERR_clear_error();
 }

@@ -1,5 +1,6 @@
 #include "tests/unit/edge/tls_rig.h"
 
+#include "edge/bound/bound_internal.h"
 #include "edge/provider/openssl_error.h"
 
 /* ---- a client that keeps a transcript of its own ---- */
@@ -29,15 +30,16 @@ static void assert_marked(SSL_SESSION *session)
 }
 
 /* Nothing of the exchange is in memory any more. */
-static void assert_forgotten(const struct exchange *exchange)
+static void assert_forgotten(const struct bound_exchange *exchange)
 {
-    struct provider_exchange nothing = {.asked = exchange->held.asked};
-    assert_memory_equal(&exchange->held, &nothing, sizeof nothing);
+    const struct bound_deferred nothing = {.held = false};
+    assert_null(exchange->messages.bytes);
+    assert_memory_equal(&exchange->deferred, &nothing, sizeof nothing);
 }
 
 static enum tls_kind kind_of(const struct talk *talk)
 {
-    return tls_session_kind(talk->server, exchange_mode(&talk->exchange) == EXCHANGE_BOUND);
+    return tls_session_kind(talk->server, bound_mode(&talk->bound) == RSA_MODE_BOUND);
 }
 
 /* ---- bound handshakes ---- */
@@ -57,7 +59,7 @@ static void visit_and_come_back(const struct visit *first)
         assert_int_equal(SSL_session_reused(talk.client), time > 0);
         assert_int_equal(kind_of(&talk), time > 0 ? TLS_KIND_RESUMED12 : TLS_KIND_RSA);
         assert_int_equal(asked, 1);
-        assert_forgotten(&talk.exchange);
+        assert_forgotten(&talk.bound);
         SSL_SESSION_free(session);
         session = SSL_get1_session(talk.client);
         assert_marked(session);
@@ -108,9 +110,9 @@ static void the_key_server_gets_the_transcript_of_the_client(void **state)
     talk_begin(&rsa_visit, &talk);
     transcript_length = 0;
     SSL_set_msg_callback(talk.client, keep);
-    exchange_here = &talk.exchange;
+    bound_enter(&talk.bound);
     assert_true(remote_keys_shake(talk.client, talk.server));
-    exchange_here = NULL;
+    bound_leave();
     assert_int_equal(last_operation.u.rsa_master.length, transcript_length);
     assert_memory_equal(last_messages, transcript, transcript_length);
     assert_memory_equal(last_operation.key_id, private_keys[RSA_KEY].id, KEY_ID_SIZE);
@@ -185,9 +187,9 @@ static void without_an_epoch_sessions_are_plain(void **state)
         talk_to(&visit, &first);
         assert_true(first.done);
         assert_int_equal(last_operation.kind, OP_RSA_PREMASTER);
-        assert_int_equal(exchange_mode(&first.exchange), EXCHANGE_NO_EPOCH);
+        assert_int_equal(bound_mode(&first.bound), RSA_MODE_NO_EPOCH);
         assert_int_equal(kind_of(&first), TLS_KIND_RSA_PLAIN);
-        assert_forgotten(&first.exchange);
+        assert_forgotten(&first.bound);
         visit.resume = SSL_get_session(first.client);
         assert_false(SSL_SESSION_has_ticket(visit.resume));
         talk_to(&visit, &second);
@@ -214,9 +216,9 @@ static void a_client_without_extended_master_secret_is_plain(void **state)
         assert_int_equal(SSL_get_extms_support(first.server), 0);
         assert_int_equal(last_operation.kind, OP_RSA_PREMASTER);
         assert_int_equal(last_operation.u.rsa_premaster.client_version, 0x0303);
-        assert_int_equal(exchange_mode(&first.exchange), EXCHANGE_NO_EMS);
+        assert_int_equal(bound_mode(&first.bound), RSA_MODE_NO_EMS);
         assert_int_equal(kind_of(&first), TLS_KIND_RSA_PLAIN);
-        assert_forgotten(&first.exchange);
+        assert_forgotten(&first.bound);
         visit.resume = SSL_get_session(first.client);
         talk_to(&visit, &second);
         assert_true(second.done && SSL_session_reused(second.server));
@@ -237,7 +239,7 @@ static void a_client_without_extended_master_secret_is_known_by_its_hello(void *
         visit.options = knows_it ? 0 : SSL_OP_NO_EXTENDED_MASTER_SECRET;
         talk_to(&visit, &talk);
         assert_true(talk.done);
-        assert_int_equal(exchange_mode(&talk.exchange), knows_it ? EXCHANGE_NO_EPOCH : EXCHANGE_NO_EMS);
+        assert_int_equal(bound_mode(&talk.bound), knows_it ? RSA_MODE_NO_EPOCH : RSA_MODE_NO_EMS);
         talk_clear(&talk);
     }
 }
@@ -245,12 +247,12 @@ static void a_client_without_extended_master_secret_is_known_by_its_hello(void *
 /* ---- what is kept, and how much ---- */
 
 /* Feeds a message of TYPE and LENGTH as OpenSSL would. */
-static void show(struct exchange *exchange, SSL *ssl, uint8_t type, size_t length)
+static void show(struct bound_exchange *exchange, SSL *ssl, uint8_t type, size_t length)
 {
     static uint8_t bytes[HANDSHAKE_MAX + 1];
     memset(bytes, 0x77, length);
     bytes[0] = type;
-    on_message(0, TLS1_2_VERSION, SSL3_RT_HANDSHAKE, bytes, length, ssl, exchange);
+    bound_messages_on(0, TLS1_2_VERSION, SSL3_RT_HANDSHAKE, bytes, length, ssl, exchange);
 }
 
 static void messages_are_kept_up_to_their_limit(void **state)
@@ -259,60 +261,60 @@ static void messages_are_kept_up_to_their_limit(void **state)
     open_tls(NULL);
     for (int over = 0; over < 2; over++) {
         SSL *ssl = tls_accept(tls, NULL);
-        struct exchange exchange = {.epoch = 1};
+        struct bound_exchange exchange = {.epoch = 1};
         show(&exchange, ssl, 1, 500);
         show(&exchange, ssl, SERVER_HELLO, 100);
-        show(&exchange, ssl, 11, PROVIDER_MESSAGES_MAX - 1000);
-        assert_int_equal(buffer_length(&exchange.held.messages), PROVIDER_MESSAGES_MAX - 400);
+        show(&exchange, ssl, 11, BOUND_MESSAGES_MAX - 1000);
+        assert_int_equal(buffer_length(&exchange.messages), BOUND_MESSAGES_MAX - 400);
         show(&exchange, ssl, 14, 400 + (size_t)over);
-        assert_int_equal(buffer_length(&exchange.held.messages), over ? 0 : PROVIDER_MESSAGES_MAX);
-        assert_int_equal(exchange.lost, over);
-        exchange_clear(&exchange);
+        assert_int_equal(buffer_length(&exchange.messages), over ? 0 : BOUND_MESSAGES_MAX);
+        assert_int_equal(exchange.too_long, over);
+        bound_clear(&exchange);
         SSL_free(ssl);
     }
 }
 
 /* However long: what a client puts into it does not decide how the exchange is done. */
-static void the_key_exchange_is_left_to_the_provider(void **state)
+static void the_key_exchange_is_left_to_the_decryption(void **state)
 {
     static const size_t lengths[] = {6, 262, 2052, HANDSHAKE_MAX};
     (void)state;
     open_tls(NULL);
     for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
         SSL *ssl = tls_accept(tls, NULL);
-        struct exchange exchange = {.epoch = 1};
-        show(&exchange, ssl, 1, PROVIDER_MESSAGES_MAX - 100);
+        struct bound_exchange exchange = {.epoch = 1};
+        show(&exchange, ssl, 1, BOUND_MESSAGES_MAX - 100);
         show(&exchange, ssl, SERVER_HELLO, 100);
         show(&exchange, ssl, CLIENT_KEY_EXCHANGE, lengths[i]);
-        assert_int_equal(buffer_length(&exchange.held.messages), PROVIDER_MESSAGES_MAX);
-        assert_false(exchange.lost);
-        exchange_clear(&exchange);
+        assert_int_equal(buffer_length(&exchange.messages), BOUND_MESSAGES_MAX);
+        assert_false(exchange.too_long);
+        bound_clear(&exchange);
         SSL_free(ssl);
     }
 }
 
 static void one_message_beyond_the_limit_is_not_kept(void **state)
 {
-    struct exchange exchange = {.epoch = 1};
+    struct bound_exchange exchange = {.epoch = 1};
     (void)state;
     open_tls(NULL);
     SSL *ssl = tls_accept(tls, NULL);
     show(&exchange, ssl, 1, HANDSHAKE_MAX + 1);
-    assert_true(exchange.lost);
-    assert_null(exchange.held.messages.bytes);
+    assert_true(exchange.too_long);
+    assert_null(exchange.messages.bytes);
     SSL_free(ssl);
 }
 
 static void other_than_handshake_messages_are_not_looked_at(void **state)
 {
-    struct exchange exchange = {.epoch = 1};
+    struct bound_exchange exchange = {.epoch = 1};
     const uint8_t header[5] = {SERVER_HELLO};
     (void)state;
-    on_message(1, TLS1_2_VERSION, SSL3_RT_HEADER, header, sizeof header, NULL, &exchange);
-    on_message(1, TLS1_2_VERSION, SSL3_RT_ALERT, header, 2, NULL, &exchange);
-    on_message(0, SSL2_VERSION, 0, header, sizeof header, NULL, &exchange);
-    on_message(1, TLS1_2_VERSION, SSL3_RT_HANDSHAKE, header, 0, NULL, &exchange);
-    assert_null(exchange.held.messages.bytes);
+    bound_messages_on(1, TLS1_2_VERSION, SSL3_RT_HEADER, header, sizeof header, NULL, &exchange);
+    bound_messages_on(1, TLS1_2_VERSION, SSL3_RT_ALERT, header, 2, NULL, &exchange);
+    bound_messages_on(0, SSL2_VERSION, 0, header, sizeof header, NULL, &exchange);
+    bound_messages_on(1, TLS1_2_VERSION, SSL3_RT_HANDSHAKE, header, 0, NULL, &exchange);
+    assert_null(exchange.messages.bytes);
 }
 
 /* A chain of a leaf and one certificate of BYTES and more. */
@@ -343,7 +345,7 @@ static void a_chain_that_is_too_long_makes_the_session_plain(void **state)
     talk_to(&visit, &talk);
     assert_true(talk.done);
     assert_int_equal(last_operation.kind, OP_RSA_PREMASTER);
-    assert_int_equal(exchange_mode(&talk.exchange), EXCHANGE_TOO_LONG);
+    assert_int_equal(bound_mode(&talk.bound), RSA_MODE_TOO_LONG);
     assert_int_equal(kind_of(&talk), TLS_KIND_RSA_PLAIN);
     talk_clear(&talk);
 }
@@ -365,12 +367,12 @@ static void a_long_chain_in_small_pieces_is_bound(void **state)
     SSL_set_bio(talk.server, b, b);
     assert_int_equal(SSL_set_max_send_fragment(talk.client, 512), 1);
     assert_int_equal(SSL_set_max_send_fragment(talk.server, 512), 1);
-    exchange_here = &talk.exchange;
+    bound_enter(&talk.bound);
     for (int turn = 0; turn < 10000 && !done; turn++) {
         int c = SSL_do_handshake(talk.client), s = SSL_do_handshake(talk.server);
         done = c == 1 && s == 1;
     }
-    exchange_here = NULL;
+    bound_leave();
     assert_true(done);
     assert_true(last_operation.u.rsa_master.length > HANDSHAKE_MAX / 2);
     assert_int_equal(kind_of(&talk), TLS_KIND_RSA);
@@ -380,10 +382,10 @@ static void a_long_chain_in_small_pieces_is_bound(void **state)
 /* Steps the server until it has written ServerHello, no further. */
 static void step_to_server_hello(struct talk *talk)
 {
-    exchange_here = &talk->exchange;
+    bound_enter(&talk->bound);
     (void)SSL_do_handshake(talk->client);
     (void)SSL_do_handshake(talk->server);
-    exchange_here = NULL;
+    bound_leave();
     assert_false(SSL_is_init_finished(talk->server));
 }
 
@@ -403,7 +405,7 @@ static void what_is_not_needed_is_dropped_with_server_hello(void **state)
         bound_announce(i < 4);
         talk_begin(&visits[i], &talk);
         step_to_server_hello(&talk);
-        assert_null(talk.exchange.held.messages.bytes);
+        assert_null(talk.bound.messages.bytes);
         talk_clear(&talk);
     }
 }
@@ -419,7 +421,7 @@ static void a_session_that_goes_on_keeps_no_messages(void **state)
     visit.resume = SSL_get_session(first.client);
     talk_begin(&visit, &second);
     step_to_server_hello(&second);
-    assert_null(second.exchange.held.messages.bytes);
+    assert_null(second.bound.messages.bytes);
     talk_clear(&first);
     talk_clear(&second);
 }
@@ -432,9 +434,9 @@ static void a_client_that_leaves_after_server_hello_leaves_nothing(void **state)
     open_tls(NULL);
     talk_begin(&rsa_visit, &talk);
     step_to_server_hello(&talk);
-    assert_true(buffer_length(&talk.exchange.held.messages) > 0);
+    assert_true(buffer_length(&talk.bound.messages) > 0);
     talk_clear(&talk);
-    assert_forgotten(&talk.exchange);
+    assert_forgotten(&talk.bound);
     assert_int_equal(asked, 0);
 }
 
@@ -457,7 +459,7 @@ static void sessions_with_ephemeral_keys_are_as_without_bound_mode(void **state)
         asked = 0;
         talk_to(&visit, &first);
         assert_true(first.done);
-        assert_int_equal(exchange_mode(&first.exchange), EXCHANGE_NONE);
+        assert_int_equal(bound_mode(&first.bound), RSA_MODE_NONE);
         assert_true(SSL_SESSION_has_ticket(first.session));
         visit.resume = first.session;
         talk_to(&visit, &second);
@@ -536,10 +538,10 @@ static void what_is_no_answer_fails_in_one_and_the_same_way(void **state)
         perform_error = spoil == NULL ? ERR_TIMEOUT : 0;
         talk_begin(&visit, &talk);
         step_to_server_hello(&talk);
-        exchange_here = &talk.exchange;
+        bound_enter(&talk.bound);
         (void)SSL_do_handshake(talk.client);
         assert_int_not_equal(SSL_do_handshake(talk.server), 1);
-        exchange_here = NULL;
+        bound_leave();
         openssl_error(text, sizeof text);
         (void)SSL_do_handshake(talk.client);
         assert_int_equal(talk.alert, SSL_AD_INTERNAL_ERROR);
@@ -547,20 +549,10 @@ static void what_is_no_answer_fails_in_one_and_the_same_way(void **state)
         if (i == 0)
             memcpy(first, text, sizeof first);
         assert_string_equal(text, first);
-        assert_forgotten(&talk.exchange);
+        assert_forgotten(&talk.bound);
         talk_clear(&talk);
         perform_error = 0;
     }
-}
-
-static void every_mode_has_a_name_of_its_own(void **state)
-{
-    (void)state;
-    for (int a = 0; a < EXCHANGE_MODES; a++)
-        for (int b = 0; b < a; b++)
-            assert_string_not_equal(exchange_mode_name((enum exchange_mode)a),
-                                    exchange_mode_name((enum exchange_mode)b));
-    assert_string_equal(exchange_mode_name(EXCHANGE_MODES), "none");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -576,7 +568,7 @@ int main(void)
         TEST(a_client_without_extended_master_secret_is_plain),
         TEST(a_client_without_extended_master_secret_is_known_by_its_hello),
         TEST(messages_are_kept_up_to_their_limit),
-        TEST(the_key_exchange_is_left_to_the_provider),
+        TEST(the_key_exchange_is_left_to_the_decryption),
         TEST(one_message_beyond_the_limit_is_not_kept),
         TEST(other_than_handshake_messages_are_not_looked_at),
         TEST(a_chain_that_is_too_long_makes_the_session_plain),
@@ -587,7 +579,6 @@ int main(void)
         TEST(sessions_with_ephemeral_keys_are_as_without_bound_mode),
         TEST(a_wrong_master_secret_fails_at_finished_and_nowhere_else),
         TEST(what_is_no_answer_fails_in_one_and_the_same_way),
-        TEST(every_mode_has_a_name_of_its_own),
     };
     return cmocka_run_group_tests(tests, setup_all, teardown_all);
 }
