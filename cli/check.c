@@ -13,6 +13,7 @@
 #include "common/secret.h"
 
 #define FILES_MAX    16
+#define LOOK_MAX     (1 << 20) /* bytes, the most a configuration may have */
 #define USUAL_SERVER "/etc/keyless/server.conf"
 #define USUAL_EDGE   "/etc/keyless/edge.conf"
 
@@ -63,21 +64,25 @@ static bool table_has(const struct config_option *table, const char *name, size_
     return false;
 }
 
-/* A good file is told by the table that it fits; a bad one by the options that only one side knows. */
+/* A good file is told by the table that it fits; a bad one by the options that only one side knows. No more
+ * of it is read than a configuration may have. */
 static enum side side_by_options(FILE *stream)
 {
-    char *line = NULL;
-    size_t size = 0;
     int server = 0, edge = 0;
-    while (getline(&line, &size, stream) > 0) {
-        const char *word = line + strspn(line, " \t");
+    char *text = malloc(LOOK_MAX + 1);
+    if (text == NULL)
+        return SIDE_UNKNOWN;
+    text[fread(text, 1, LOOK_MAX, stream)] = 0;
+    for (const char *line = text; line != NULL; line = strchr(line, '\n')) {
+        const char *word = line + strspn(line, " \t\r\n");
         size_t length = strspn(word, "abcdefghijklmnopqrstuvwxyz_");
         bool of_server = table_has(server_config_table, word, length);
         bool of_edge = table_has(edge_config_table, word, length);
         server += of_server && !of_edge;
         edge += of_edge && !of_server;
+        line = word;
     }
-    free(line);
+    free(text);
     if (server == edge)
         return SIDE_UNKNOWN;
     return server > edge ? SIDE_SERVER : SIDE_EDGE;

@@ -30,6 +30,7 @@ struct request {
     struct peer *peer;          /* borrowed; whose it is */
     struct request_list *owner; /* borrowed; the peer's list */
     struct trace_id trace;
+    bool no_trace; /* the peer sent none */
     enum operation_kind kind;
     uint32_t wall; /* the wall end it went through */
 };

@@ -110,6 +110,7 @@ static enum operation_status submit(struct service *service, struct peer *peer,
                                                            .overdue_ns = deadline + SERVICE_GRACE_NS,
                                                            .peer = peer,
                                                            .trace = request->trace,
+                                                           .no_trace = request->no_trace != 0,
                                                            .kind = request->operation.kind});
     if (entry == NULL)
         return STATUS_BUSY;

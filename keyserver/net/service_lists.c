@@ -51,8 +51,11 @@ static bool has_room(struct edge_state *edge_state, size_t list_size)
 
 static void begin(struct service *service, struct request *request)
 {
-    const struct msg_request sent = {
-        .id = request->id, .trace = request->trace, .operation.kind = request->kind};
+    const struct msg_request sent = {.id = request->id,
+                                     .trace = request->trace,
+                                     .no_trace = request->no_trace,
+                                     .no_key_id = 1, /* it is about all keys */
+                                     .operation.kind = request->kind};
     int r = service_submit(service, request, &sent);
 
     if (r != 0) {

@@ -923,3 +923,21 @@ def test_output_of_a_daemon_that_is_lost_is_said(tmp_path, daemon, mode):
     keyless("init", str(tmp_path / "trial"))
     command = [program("keyless-" + daemon), "-c", str(tmp_path / "trial" / daemon / (daemon + ".conf")), mode]
     assert_lost_output_is_said(command)
+
+
+def test_check_does_not_read_without_end(tmp_path):
+    """Whatever a configuration turns out to be: no more is taken of it than one may have, each time that it is looked at."""
+    most, given = 32 << 20, 0
+    check = subprocess.Popen([program("keyless"), "check", "-c", "/dev/stdin"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                             stderr=subprocess.PIPE, text=False)
+    try:
+        while given < most:
+            given += check.stdin.write(bytes(1 << 16))
+    except BrokenPipeError:
+        pass
+    finally:
+        if given >= most:
+            check.kill()
+        err = check.stderr.read().decode()
+        check.wait()
+    assert given < most and check.returncode == 2 and "/dev/stdin: of which daemon is it?" in err, (given, err)

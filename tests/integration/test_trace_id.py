@@ -10,7 +10,7 @@ import pytest
 
 import clients
 from daemon import SLOW, wait_until
-from fleet import Site, keyless
+from fleet import Site, keyless, write
 from test_key_server_failures import kill_whole
 
 ALL = "ops=sign_tls12,sign_tls13,rsa_master,rsa_premaster"
@@ -171,3 +171,19 @@ def test_when_a_key_server_is_too_late_the_id_is_at_both(site, pki, origin, pool
     line = held.asked.wait_log(r"event=request\b.*op=sign_tls13 .*trace=" + trace)
     (record,) = audited(held.asked, "--trace", trace)
     assert (record["op"], record["result"]) == ("sign_tls13", field("result", line))
+
+
+def test_what_a_request_for_keys_does_not_have_is_not_on_record(site, pki):
+    """An edge asks for the list of keys with no key in mind."""
+    server = site.start_server([pki.p256[0]])
+    edge = site.start_edge([server], [pki.p256[1]], "127.0.0.1:1").wait_grants()
+    write(os.path.join(server.folder, "authorized_edges"), site.authorized_line(options="not_after=2020-01-01"))
+    since = server.mark()
+    server.send_signal(signal.SIGHUP)  # its channel stays
+    server.wait_log("event=edges_loaded", since)
+    assert not ask(edge, pki, "p256.test", "-tls1_3")  # a refusal, after which it asks anew
+    line = server.wait_log(r"event=request_refused .*op=keys")
+    assert field("key", line) == "-" and int(field("trace", line), 16) != 0, line
+    wait_until(lambda: audited(server, "--op", "keys", "--trace", field("trace", line)), "the record")
+    record = audited(server, "--op", "keys", "--trace", field("trace", line))[0]
+    assert "key" not in record and record["trace"] == field("trace", line), record

@@ -99,6 +99,36 @@ static void an_edge_has_one_list_made_at_a_time_in_the_order_it_asked(void **sta
     edge_end(&other);
 }
 
+/* What was not sent is told from zeros on the wall, too. */
+static void a_request_for_keys_has_what_was_sent_with_it(void **state)
+{
+    /* Message.requests, Requests.request, Request.id, then keys; no trace */
+    static const uint8_t bare[] = {0x12, 7, 0x0a, 5, 0x08, 5, 0x9a, 0x01, 0};
+    struct fixture *f = *state;
+    struct test_edge edge;
+    struct buffer packed;
+
+    give_wall(f, CONTROL_WALL_START, NULL);
+    until_ready(f);
+    connect_edge(f, &edge, 0);
+    edge_ask(&edge, OP_KEYS, NULL, 1, 1, 5000);
+    EDGE_UNTIL(&edge, channel_unsent(edge.channel) == 0);
+    struct wall_request slot = next_slot(f, &f->wall);
+    assert_int_equal(slot.operation.kind, OP_KEYS);
+    assert_true(slot.no_key_id == 1 && slot.no_trace == 0);
+    answer_keys(&f->wall, slot.token, 10);
+    buffer_init(&packed);
+    assert_int_equal(buffer_put(&packed, bare, sizeof bare), 0);
+    edge_send(&edge, &packed);
+    EDGE_UNTIL(&edge, channel_unsent(edge.channel) == 0);
+    slot = next_slot(f, &f->wall);
+    assert_int_equal(slot.operation.kind, OP_KEYS);
+    assert_true(slot.no_key_id == 1 && slot.no_trace == 1);
+    answer_keys(&f->wall, slot.token, 10);
+    EDGE_UNTIL(&edge, edge.key_count == 20);
+    edge_end(&edge);
+}
+
 static void lists_that_wait_leave_with_their_channel(void **state)
 {
     struct fixture *f = *state;
@@ -345,6 +375,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         NET_TEST(keys_come_in_parts_until_no_more_follows),
         NET_TEST(an_edge_has_one_list_made_at_a_time_in_the_order_it_asked),
+        NET_TEST(a_request_for_keys_has_what_was_sent_with_it),
         NET_TEST(lists_that_wait_leave_with_their_channel),
         cmocka_unit_test_setup_teardown(an_edge_that_reads_late_is_honest_and_gets_every_list,
                                         set_up_with_many_in_flight, tear_down),
