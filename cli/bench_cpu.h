@@ -28,7 +28,7 @@ struct bench_cpu_times {
 };
 
 /* Asks ADMIN. With LISTENER, the answer must be that of the key server that listens there, or on that port of
- * all addresses while LISTENER is loopback; NULL takes its word for it. ERR_NOT_FOUND: nobody answers, it is
+ * all addresses while LISTENER is loopback; with NULL it is not checked. ERR_NOT_FOUND: nobody answers, it is
  * another key server, or its processes are not on this machine; the fault says which. */
 int bench_cpu_find(struct bench_cpu *out, const char *admin, const struct address *listener,
                    struct fault *fault) MUST_USE;

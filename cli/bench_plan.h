@@ -1,6 +1,6 @@
 /* What `keyless bench` measures: which operations with which keys, and how many requests in flight.
  *
- * Asks nobody. Pure; one thread. */
+ * Sends nothing. Pure; one thread. */
 #ifndef CLI_BENCH_PLAN_H
 #define CLI_BENCH_PLAN_H
 

@@ -40,7 +40,7 @@ struct rsa_lanes_blinding {
     struct lane_digit reveal[LANE_DIGITS_MAX]; /* 1 / r */
 };
 
-/* What is worked on in one call. A lane without an item does something, and nobody looks at it. */
+/* What is worked on in one call. A lane without an item computes something that is ignored. */
 struct rsa_lanes_scratch {
     const struct rsa_kernel *kernel; /* borrowed */
     struct lane {

@@ -1,5 +1,5 @@
-/* The audit log: the account of every use of a key, which cannot be changed unnoticed. One record a decision,
- * in the kernel's hands before the answer leaves.
+/* The audit log: a record of every use of a key, which cannot be changed unnoticed. One record a decision,
+ * written to the kernel before the answer leaves.
  *
  * In the order of its life: audit_open() while the process may still do everything; then the user is dropped,
  * files are denied but for audit_folder() (process_deny_files_but()); audit_start(); the sandbox. In each

@@ -1,4 +1,4 @@
-/* From the vault's own words to those of a record. Pure; any thread. */
+/* Converts the vault's types to the fields of a record. Pure; any thread. */
 #ifndef KEYSERVER_VAULT_AUDIT_USE_H
 #define KEYSERVER_VAULT_AUDIT_USE_H
 

@@ -1,7 +1,7 @@
 /* EMSA: a hash as the number whose private-key operation is its RSA signature (RFC 8017, 9).
  *
- * Not a signature: that is somebody else's operation on what comes out. Pure, but for the salt that is drawn;
- * any thread. */
+ * Makes no signature: that takes a private-key operation on what comes out. Pure, but for the salt that is
+ * drawn; any thread. */
 #ifndef KEYSERVER_VAULT_COMPUTE_EMSA_H
 #define KEYSERVER_VAULT_COMPUTE_EMSA_H
 

@@ -1,5 +1,5 @@
-/* The key store: the private keys of a folder, found by the hash of their public half. The only file that
- * loads a private key.
+/* The key store: the private keys of a folder, found by the hash of their public half. With key_file.h the
+ * only module that loads private keys.
  *
  * Not a policy: it does not know who may use them. Immutable once loaded; any thread of the vault may look
  * up. */

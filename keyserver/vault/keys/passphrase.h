@@ -1,5 +1,5 @@
-/* The passphrase of an encrypted key file: where the configuration says that it is, and its bytes. Nobody is
- * ever asked for one. Start-up and reload only; any thread. */
+/* The passphrase of an encrypted key file: where the configuration says that it is, and its bytes. No person
+ * is ever asked for one. Start-up and reload only; any thread. */
 #ifndef KEYSERVER_VAULT_KEYS_PASSPHRASE_H
 #define KEYSERVER_VAULT_KEYS_PASSPHRASE_H
 
