@@ -75,7 +75,7 @@ FUZZ_SRC   := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZERS    := $(patsubst tests/fuzz/%.c,$(BUILD)/%,$(FUZZ_SRC))
 MAN        := $(patsubst docs/man/%.scd,$(BUILD)/man/%,$(wildcard docs/man/*.scd))
 
-.PHONY: all programs help demo test unit integration lint bench timing fuzz install clean deps-build deps-test man format
+.PHONY: all programs help demo test unit integration lint bench timing fuzz install uninstall clean deps-build deps-test man format
 .DEFAULT_GOAL := all
 
 all: deps-build ## build the three programs and their manual pages
@@ -258,8 +258,17 @@ install: all ## into $(DESTDIR)$(PREFIX), with units for systemd; without DESTDI
 	install -D -m 0644 deploy/systemd/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/keyless.conf
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
 	for unit in keyless-server.service keyless-edge.service; do \
-	    sed 's|@sbindir@|$(PREFIX)/sbin|' deploy/systemd/$$unit.in > $(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit; done
+	    sed 's|@sbindir@|$(PREFIX)/sbin|' deploy/systemd/$$unit.in | \
+	        install -m 0644 /dev/stdin $(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit || exit 1; done
 	$(if $(DESTDIR),,deploy/users.sh)
+
+uninstall: export PLACES = $(DESTDIR)$(PREFIX)
+uninstall: ## what install has put there; accounts, configurations, keys and audit logs stay
+	@case "$$PLACES" in *[!A-Za-z0-9/._+-]*) echo "make uninstall: DESTDIR and PREFIX take letters, digits and /._+- only" >&2; exit 1;; esac
+	rm -f $(DESTDIR)$(PREFIX)/bin/keyless $(DESTDIR)$(PREFIX)/sbin/keyless-server $(DESTDIR)$(PREFIX)/sbin/keyless-edge
+	for page in $(notdir $(MAN)); do rm -f $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$$page; done
+	rm -f $(DESTDIR)$(PREFIX)/lib/sysusers.d/keyless.conf
+	rm -f $(DESTDIR)$(PREFIX)/lib/systemd/system/keyless-server.service $(DESTDIR)$(PREFIX)/lib/systemd/system/keyless-edge.service
 
 clean: ## remove all that was built
 	rm -rf $(BUILD)

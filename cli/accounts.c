@@ -29,34 +29,27 @@ static bool make(const char *name)
     return waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-static bool ensure(const char *name, bool *made)
-{
-    *made = false;
-    if (getpwnam(name) != NULL)
-        return true;
-    *made = make(name);
-    return getpwnam(name) != NULL;
-}
-
 int accounts_put_user(struct buffer *text, const char *user, const char *account, bool trial)
 {
-    bool made = false;
     if (user == NULL && privileges_is_root())
         user = trial ? TRIAL_USER : account;
     if (user == NULL)
         return 0;
     int err = buffer_printf(
         text, "# Whom to become when started as root; secrets are read before and stay files of root's.\n");
-    if (err == 0)
-        err = config_write_text(text, 0, "user", user);
-    if (err != 0)
-        return err;
-    if (user == account && !ensure(user, &made))
+    return err != 0 ? err : config_write_text(text, 0, "user", user);
+}
+
+void accounts_make(const char *account)
+{
+    if (getpwnam(account) != NULL)
+        return;
+    bool made = make(account);
+    if (getpwnam(account) == NULL)
         fprintf(stderr,
                 "keyless init: the account %s could not be made; before the start run: useradd --system "
                 "--no-create-home --shell /usr/sbin/nologin %s\n",
-                user, SHELL_WORD(user));
+                account, SHELL_WORD(account));
     else if (made)
-        fprintf(stderr, "keyless init: made the system account %s\n", user);
-    return 0;
+        fprintf(stderr, "keyless init: made the system account %s\n", account);
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/accounts.h"
 #include "cli/cli.h"
 #include "cli/files.h"
 #include "cli/given.h"
@@ -366,6 +367,8 @@ static int make_files(const struct wishes *wishes, struct fault *fault)
         err = fault_set(fault, ERR_SYSTEM, "standard output cannot be written: %s", strerror(errno));
     if (err != 0)
         files_undo();
+    else if ((wishes->server || wishes->edge) && wishes->user == NULL && privileges_is_root())
+        accounts_make(wishes->server ? INIT_CONF_SERVER_ACCOUNT : INIT_CONF_EDGE_ACCOUNT);
     sigprocmask(SIG_SETMASK, &before, NULL);
     return err;
 }

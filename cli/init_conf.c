@@ -39,7 +39,7 @@ int init_conf_server(struct buffer *out, const struct init_conf *conf)
 {
     int err = put_top(out, conf, "keyless-server", "server.conf");
     if (err == 0)
-        err = accounts_put_user(out, conf->user, "keyless-server", conf->trial);
+        err = accounts_put_user(out, conf->user, INIT_CONF_SERVER_ACCOUNT, conf->trial);
     if (err == 0 && conf->memory_short)
         err = buffer_printf(out,
                             "# This machine locks too little memory for a key server.\nmemory = unlocked\n");
@@ -67,7 +67,7 @@ int init_conf_edge(struct buffer *out, const struct init_conf *conf)
     if (err == 0)
         err = config_write_text(out, 0, "origin", conf->origin);
     if (err == 0)
-        err = accounts_put_user(out, conf->user, "keyless-edge", conf->trial);
+        err = accounts_put_user(out, conf->user, INIT_CONF_EDGE_ACCOUNT, conf->trial);
     if (err == 0 && conf->trial)
         err = put_admin(out, conf->folder);
     if (err == 0)

@@ -6,6 +6,10 @@
 
 #include "common/bytes.h"
 
+/* Whom a daemon becomes that is started as root, where nobody says otherwise. */
+#define INIT_CONF_SERVER_ACCOUNT "keyless-server"
+#define INIT_CONF_EDGE_ACCOUNT   "keyless-edge"
+
 struct init_conf {
     const char *folder; /* absolute */
     const char *listen;
