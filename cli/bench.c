@@ -142,7 +142,8 @@ static int measure(struct bench *bench, const struct bench_target *target, struc
                                   .depth = bench->depth,
                                   .cpu = cpu,
                                   .result = &bench->result};
-    if (bench->one->kind == OP_RSA_MASTER && bench_channels_await_epochs(channels) != STATUS_OK) {
+    if (operation_mode(bench->one->kind) == MODE_BOUND &&
+        bench_channels_await_epochs(channels) != STATUS_OK) {
         complain(bench, target, CLI_UNREACHABLE);
         return CLI_UNREACHABLE;
     }
@@ -227,15 +228,14 @@ static int take_number(struct bench *bench, int option)
 
 static int take_wish(struct bench *bench, int option)
 {
+    char list[OPERATION_LIST_SIZE], types[BENCH_TYPE_LIST_SIZE];
     if (option == OP && bench_wishes_add_operation(&bench->wishes, optarg) != 0)
-        return cli_usage(&cli_bench, "--op %s: is none of sign_tls13, sign_tls12, rsa_premaster, rsa_master",
-                         optarg);
+        return cli_usage(&cli_bench, "--op %s: is none of %s", optarg, operation_key_list(list, ", "));
     if (option == KEY && bench_wishes_add_key(&bench->wishes, optarg) != 0)
-        return cli_usage(
-            &cli_bench,
-            "--key %s: is neither a type (rsa2048, rsa3072, rsa4096, p256, p384, ed25519) nor the "
-            "beginning of an id as `keyless keys` shows it; at most %d",
-            optarg, BENCH_WISHES_MAX);
+        return cli_usage(&cli_bench,
+                         "--key %s: is neither a type (%s) nor the beginning of an id as `keyless keys` "
+                         "shows it; at most %d",
+                         optarg, bench_type_list(types), BENCH_WISHES_MAX);
     return 0;
 }
 

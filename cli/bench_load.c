@@ -93,7 +93,8 @@ static enum operation_status submit(struct load *load, struct place *place)
 {
     struct client_epoch epoch = {0};
     enum operation_status status = STATUS_OK;
-    if (load->one->kind == OP_RSA_MASTER && client_choose_epoch(place->client, &epoch) != EPOCH_CHOSEN)
+    if (operation_mode(load->one->kind) == MODE_BOUND &&
+        client_choose_epoch(place->client, &epoch) != EPOCH_CHOSEN)
         status = STATUS_UNAVAILABLE;
     else if (bench_work_fill(&place->request.operation, load->one, load->settings->name, epoch.key,
                              &place->messages) != 0)

@@ -42,17 +42,50 @@ int bench_seconds_parse(uint64_t *ns, const char *text, double least)
 int bench_wishes_add_operation(struct bench_wishes *wishes, const char *name)
 {
     enum operation_kind kind;
-    if (operation_parse(name, &kind) != 0 || kind < OP_SIGN_TLS13)
+    if (operation_parse(name, &kind) != 0 || !operation_uses_key(kind))
         return ERR_NOT_FOUND;
     wishes->operations |= 1u << kind;
     return 0;
 }
 
+/* A type of key, and a size where types do not say it. */
+struct named_type {
+    uint8_t type;
+    uint16_t bits;
+};
+
+/* The type and size that people name by NUMBER, from 0 on; type 0 behind the last. */
+static struct named_type named_type(size_t number)
+{
+    static const struct named_type sizes[] = {{KEY_RSA, 2048}, {KEY_RSA, 3072}, {KEY_RSA, 4096}};
+    const size_t count = sizeof sizes / sizeof sizes[0];
+    if (number < count)
+        return sizes[number];
+    size_t type = number - count + KEY_RSA + 1;
+    return (struct named_type){.type = type < KEY_TYPES ? (uint8_t)type : 0};
+}
+
+static char *type_name(char out[static BENCH_KEY_NAME_SIZE], struct named_type type)
+{
+    return bench_key_name(out, &(struct key_info){.type = type.type, .bits = type.bits});
+}
+
+char *bench_type_list(char out[static BENCH_TYPE_LIST_SIZE])
+{
+    char name[BENCH_KEY_NAME_SIZE];
+    size_t at = 0;
+    out[0] = 0;
+    for (size_t i = 0; named_type(i).type != 0 && at < BENCH_TYPE_LIST_SIZE; i++)
+        at += (size_t)snprintf(out + at, BENCH_TYPE_LIST_SIZE - at, "%s%s", i == 0 ? "" : ", ",
+                               type_name(name, named_type(i)));
+    return out;
+}
+
 static bool names_type(const char *text)
 {
-    static const char *const names[] = {"rsa2048", "rsa3072", "rsa4096", "p256", "p384", "ed25519"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (strcmp(names[i], text) == 0)
+    char name[BENCH_KEY_NAME_SIZE];
+    for (size_t i = 0; named_type(i).type != 0; i++)
+        if (strcmp(type_name(name, named_type(i)), text) == 0)
             return true;
     return false;
 }
@@ -107,10 +140,7 @@ static bool same_type(const struct key_info *a, const struct key_info *b)
 
 static uint32_t useful(const struct bench_wishes *wishes, const struct key_info *key)
 {
-    uint32_t all = 0;
-    for (enum operation_kind kind = OP_SIGN_TLS13; kind < OP_KINDS; kind++)
-        if (key->type == KEY_RSA || kind == OP_SIGN_TLS13 || kind == OP_SIGN_TLS12)
-            all |= 1u << kind;
+    uint32_t all = operations_of_key((enum key_type)key->type);
     return key->operations & all & (wishes->operations != 0 ? wishes->operations : all);
 }
 
@@ -153,7 +183,7 @@ static int compare(const void *a, const void *b)
 
 static int add_cases(struct bench_plan *plan, const struct key_info *key, uint32_t operations)
 {
-    for (enum operation_kind kind = OP_SIGN_TLS13; kind < OP_KINDS; kind++) {
+    for (enum operation_kind kind = OP_PING; kind < OP_KINDS; kind++) {
         if (!(operations & 1u << kind))
             continue;
         struct bench_case *cases = reallocarray(plan->cases, plan->count + 1, sizeof *cases);

@@ -38,6 +38,9 @@ int bench_wishes_add_operation(struct bench_wishes *wishes, const char *name) MU
  * more of an id. */
 int bench_wishes_add_key(struct bench_wishes *wishes, const char *text) MUST_USE;
 
+#define BENCH_TYPE_LIST_SIZE 256
+/* Every name of a type, with commas between: "rsa2048, rsa3072, …, ed25519". Returns OUT. */
+char *bench_type_list(char out[static BENCH_TYPE_LIST_SIZE]);
 /* "rsa2048", "p256" into OUT; "?" for a type that is not known. Returns OUT. */
 char *bench_key_name(char out[static BENCH_KEY_NAME_SIZE], const struct key_info *key);
 

@@ -4,6 +4,7 @@
 
 #include "common/bytes.h"
 #include "common/secret.h"
+#include "proto/operation_fields.h"
 
 #define TLS12        0x0303
 #define SUITE        0x009c /* TLS_RSA_WITH_AES_128_GCM_SHA256 */
@@ -22,17 +23,6 @@ enum {
 };
 /* ExtensionType */
 enum { SERVER_NAME = 0, EXTENDED_MASTER_SECRET = 23 };
-
-static uint16_t scheme_of(const struct key_info *key)
-{
-    static const uint16_t schemes[KEY_TYPES] = {
-        [KEY_RSA] = SCHEME_RSA_PSS_RSAE_SHA256,
-        [KEY_EC_P256] = SCHEME_ECDSA_P256_SHA256,
-        [KEY_EC_P384] = SCHEME_ECDSA_P384_SHA384,
-        [KEY_ED25519] = SCHEME_ED25519,
-    };
-    return key->type < KEY_TYPES ? schemes[key->type] : 0;
-}
 
 /* ---- handshake messages ---- */
 
@@ -115,15 +105,23 @@ static void put_ciphertext(struct writer *w, size_t modulus)
     put_random(w, modulus - 1);
 }
 
-static int fill_master(struct operation *operation, size_t modulus, const char *name,
-                       const uint8_t epoch_key[static EPOCH_KEY_SIZE], struct bench_messages *messages)
+/* What the fields of an operation are made of. */
+struct work {
+    const struct key_info *key;
+    size_t modulus; /* bytes; of an RSA key */
+    const char *name;
+    const uint8_t *epoch_key;
+    struct bench_messages *messages;
+};
+
+static int fill_master(struct operation *operation, const struct work *work)
 {
     struct writer w;
-    if (name != NULL && strlen(name) > BENCH_NAME_MAX)
+    if (work->name != NULL && strlen(work->name) > BENCH_NAME_MAX)
         return ERR_LENGTH;
-    writer_init(&w, messages->bytes, sizeof messages->bytes);
-    put_client_hello(&w, name);
-    put_server_hello(&w, epoch_key);
+    writer_init(&w, work->messages->bytes, sizeof work->messages->bytes);
+    put_client_hello(&w, work->name);
+    put_server_hello(&w, work->epoch_key);
     writer_u8(&w, CERTIFICATE);
     writer_u24(&w, 6 + CERTIFICATES);
     writer_u24(&w, 3 + CERTIFICATES);
@@ -132,61 +130,74 @@ static int fill_master(struct operation *operation, size_t modulus, const char *
     writer_u8(&w, SERVER_HELLO_DONE);
     writer_u24(&w, 0);
     writer_u8(&w, CLIENT_KEY_EXCHANGE);
-    writer_u24(&w, (uint32_t)modulus + 2);
-    writer_u16(&w, (uint16_t)modulus);
-    put_ciphertext(&w, modulus);
-    operation->u.rsa_master.messages = messages->bytes;
+    writer_u24(&w, (uint32_t)work->modulus + 2);
+    writer_u16(&w, (uint16_t)work->modulus);
+    put_ciphertext(&w, work->modulus);
+    operation->u.rsa_master.messages = work->messages->bytes;
     operation->u.rsa_master.length = (uint32_t)writer_length(&w);
     return w.bad ? ERR_LENGTH : 0;
 }
 
 /* ---- the other operations ---- */
 
-static void fill_tls13(struct operation *operation, const struct key_info *key)
+/* A scheme of the key, and random bytes, of which a field takes as few as it can. */
+static int fill_signature(struct operation *operation, const struct work *work)
 {
-    operation->u.sign_tls13.scheme = scheme_of(key);
-    operation->u.sign_tls13.hash_length = 32;
-    random_bytes(operation->u.sign_tls13.hash, 32);
+    const struct operation_info *info = operation_find(operation->kind);
+    const struct scheme_info *scheme = scheme_find_tls13((enum key_type)work->key->type);
+    uint8_t random[RESULT_MAX];
+    operation_field_set_number(operation, &info->fields[0], scheme != NULL ? scheme->scheme : 0);
+    for (size_t i = 1; i < info->field_count; i++) {
+        const struct operation_field *field = &info->fields[i];
+        if (field->form != FIELD_BYTES || field->min > sizeof random)
+            return ERR_UNSUPPORTED;
+        random_bytes(random, field->min);
+        operation_field_set_bytes(operation, field, random, field->min);
+    }
+    return 0;
 }
 
-static void fill_tls12(struct operation *operation, const struct key_info *key)
+static int fill_tls12(struct operation *operation, const struct work *work)
 {
     struct writer w;
-    operation->u.sign_tls12.scheme = scheme_of(key);
-    random_bytes(operation->u.sign_tls12.client_random, TLS_RANDOM_SIZE);
-    random_bytes(operation->u.sign_tls12.server_random, TLS_RANDOM_SIZE);
+    int err = fill_signature(operation, work);
     writer_init(&w, operation->u.sign_tls12.params, sizeof operation->u.sign_tls12.params);
     writer_u8(&w, NAMED_CURVE);
     writer_u16(&w, X25519);
     writer_u8(&w, X25519_SIZE);
     put_random(&w, X25519_SIZE);
     operation->u.sign_tls12.params_length = (uint16_t)writer_length(&w);
+    return err;
 }
 
-static void fill_premaster(struct operation *operation, size_t modulus)
+static int fill_premaster(struct operation *operation, const struct work *work)
 {
     struct writer w;
     operation->u.rsa_premaster.client_version = TLS12;
-    operation->u.rsa_premaster.ciphertext_length = (uint16_t)modulus;
+    operation->u.rsa_premaster.ciphertext_length = (uint16_t)work->modulus;
     writer_init(&w, operation->u.rsa_premaster.ciphertext, sizeof operation->u.rsa_premaster.ciphertext);
-    put_ciphertext(&w, modulus);
+    put_ciphertext(&w, work->modulus);
+    return 0;
 }
+
+/* Operations whose fields have a form that the key server checks. */
+static int (*const fills[OP_KINDS])(struct operation *operation, const struct work *work) = {
+    [OP_SIGN_TLS12] = fill_tls12,
+    [OP_RSA_PREMASTER] = fill_premaster,
+    [OP_RSA_MASTER] = fill_master,
+};
 
 int bench_work_fill(struct operation *operation, const struct bench_case *one, const char *name,
                     const uint8_t epoch_key[static EPOCH_KEY_SIZE], struct bench_messages *messages)
 {
-    size_t modulus = (size_t)(one->key.bits + 7) / 8;
+    const struct work work = {.key = &one->key,
+                              .modulus = (size_t)(one->key.bits + 7) / 8,
+                              .name = name,
+                              .epoch_key = epoch_key,
+                              .messages = messages};
     operation->kind = one->kind;
     memcpy(operation->key_id, one->key.key_id, KEY_ID_SIZE);
-    if (one->kind == OP_SIGN_TLS13)
-        fill_tls13(operation, &one->key);
-    else if (one->kind == OP_SIGN_TLS12)
-        fill_tls12(operation, &one->key);
-    else if (modulus < RSA_MODULUS_MIN || modulus > RSA_MODULUS_MAX)
+    if (!operation_signs(one->kind) && (work.modulus < RSA_MODULUS_MIN || work.modulus > RSA_MODULUS_MAX))
         return ERR_LENGTH;
-    else if (one->kind == OP_RSA_PREMASTER)
-        fill_premaster(operation, modulus);
-    else
-        return fill_master(operation, modulus, name, epoch_key, messages);
-    return 0;
+    return fills[one->kind] != NULL ? fills[one->kind](operation, &work) : fill_signature(operation, &work);
 }

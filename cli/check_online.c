@@ -92,8 +92,8 @@ static const char *operation_list(uint32_t mask, char out[static 128])
 {
     size_t at = 0;
     out[0] = 0;
-    for (enum operation_kind kind = OP_SIGN_TLS13; kind < OP_KINDS; kind++)
-        if ((mask & BIT(kind)) != 0 && at < 100)
+    for (enum operation_kind kind = OP_PING; kind < OP_KINDS; kind++)
+        if (operation_uses_key(kind) && (mask & BIT(kind)) != 0 && at < 100)
             at += (size_t)snprintf(out + at, 128 - at, "%s%s", at > 0 ? "," : "", operation_name(kind));
     return out;
 }

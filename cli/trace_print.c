@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "proto/operation.h"
+
 enum direction { TO_SERVER, FROM_SERVER, BOTH, THROUGH };
 
 /* Who does it, with an edge in the middle and in the local comparison. */
@@ -61,19 +63,11 @@ static void print_epoch_wait(FILE *out, const json_t *edge, const char *on, cons
                 on, (double)(ended - begun) / 1e6, off);
 }
 
-/* What the bytes of an answer are. */
-static const char *answer_text(const char *operation)
+/* What the bytes of an answer to the operation called NAME are; NULL when nobody knows. */
+static const char *answer_of(const char *name)
 {
-    static const struct {
-        const char *operation, *text;
-    } answers[] = {{"rsa_master", " (the master secret; the pre-master secret stays there)"},
-                   {"rsa_premaster", " (the pre-master secret)"},
-                   {"sign_tls12", " (the signature)"},
-                   {"sign_tls13", " (the signature)"}};
-    for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++)
-        if (strcmp(answers[i].operation, operation) == 0)
-            return answers[i].text;
-    return "";
+    enum operation_kind kind;
+    return operation_parse(name, &kind) == 0 ? operation_find(kind)->answer : NULL;
 }
 
 static void print_detour(FILE *out, const json_t *edge, const char *on, const char *off)
@@ -85,18 +79,19 @@ static void print_detour(FILE *out, const json_t *edge, const char *on, const ch
                 on, off);
         return;
     }
+    const char *answer = answer_of(text_of(edge, "key", "operation"));
     uint64_t waited = number_of(edge, "ns", "key_sent") - number_of(edge, "ns", "key_begun");
     fprintf(out, "%s      ┌─ edge: the handshake pauses; the key is not here\n", on);
     fprintf(out, "      │  edge → key server '%s'   %s, %u bytes of fields, after %.3f ms in the batch\n",
             text_of(edge, "key", "server"), text_of(edge, "key", "operation"),
             (unsigned)number_of(edge, "key", "sent_bytes"), (double)waited / 1e6);
-    fprintf(
-        out,
-        "      │  key server → edge   %s, %u bytes%s, %.3f ms later (the wire's share: %.3f ms by the last "
-        "ping)\n",
-        text_of(edge, "key", "status"), (unsigned)number_of(edge, "key", "received_bytes"),
-        answer_text(text_of(edge, "key", "operation")), (double)detour_ns(edge) / 1e6,
-        (double)number_of(edge, "key", "server_rtt_ns") / 1e6);
+    fprintf(out,
+            "      │  key server → edge   %s, %u bytes%s%s%s, %.3f ms later (the wire's share: %.3f ms by "
+            "the last "
+            "ping)\n",
+            text_of(edge, "key", "status"), (unsigned)number_of(edge, "key", "received_bytes"),
+            answer != NULL ? " (" : "", answer != NULL ? answer : "", answer != NULL ? ")" : "",
+            (double)detour_ns(edge) / 1e6, (double)number_of(edge, "key", "server_rtt_ns") / 1e6);
     fprintf(out, "      └─ edge: the handshake goes on%s\n", off);
 }
 

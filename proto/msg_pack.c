@@ -3,14 +3,15 @@
 
 #include "proto/keyless.pb-c.h"
 #include "proto/msg.h"
+#include "proto/operation_fields.h"
 
-/* What packed requests take at most: an rsa_master beside its handshake messages, and any other. */
-#define RSA_MASTER_MAX   112
+/* What packed requests take at most: one that borrows bytes beside these, and any other. */
+#define BORROWER_MAX     112
 #define REQUEST_MAX      704
 #define MESSAGE_OVERHEAD 16
 _Static_assert(MSG_BATCH_MAX *REQUEST_MAX + MESSAGE_OVERHEAD <= MSG_SIZE_MAX,
                "a batch of anything else fits one message");
-_Static_assert(RSA_MASTER_MAX + HANDSHAKE_MAX + MESSAGE_OVERHEAD <= MSG_SIZE_MAX, "so does one handshake");
+_Static_assert(BORROWER_MAX + HANDSHAKE_MAX + MESSAGE_OVERHEAD <= MSG_SIZE_MAX, "so does one handshake");
 
 /* protobuf-c's structs have pointers without const, though packing only reads through them. */
 static ProtobufCBinaryData borrow(const void *bytes, size_t length)
@@ -52,109 +53,63 @@ int msg_pack_hello(struct buffer *out, const struct msg_hello *hello)
     return append(out, &message);
 }
 
+/* What the message of one operation takes, as protobuf-c has it. */
+#define FIELDS_MAX 128
+
 /* A request being packed: protobuf-c's structs, next to each other. */
 struct request_parts {
     Keyless__V1__Request request;
     union {
-        Keyless__V1__SignTls13 sign_tls13;
-        Keyless__V1__SignTls12 sign_tls12;
-        Keyless__V1__RsaPremaster rsa_premaster;
-        Keyless__V1__Keys keys;
-        Keyless__V1__Ping ping;
-        Keyless__V1__RsaMaster rsa_master;
-    } u;
+        ProtobufCMessage base;
+        uint8_t room[FIELDS_MAX];
+    } fields;
 };
 
-static int fill_sign_tls13(struct request_parts *parts, const struct operation *operation)
+static void fill_field(uint8_t *place, const struct operation *operation, const struct operation_field *field)
 {
-    if (operation->u.sign_tls13.hash_length > TRANSCRIPT_HASH_MAX)
-        return ERR_LENGTH;
-    keyless__v1__sign_tls13__init(&parts->u.sign_tls13);
-    parts->u.sign_tls13.scheme = operation->u.sign_tls13.scheme;
-    parts->u.sign_tls13.transcript_hash = borrow(operation->u.sign_tls13.hash,
-                                                 operation->u.sign_tls13.hash_length);
-    parts->request.sign_tls13 = &parts->u.sign_tls13;
-    return 0;
+    if (field->form == FIELD_NUMBER) {
+        uint32_t number = operation_field_number(operation, field);
+        memcpy(place, &number, sizeof number);
+        return;
+    }
+    ProtobufCBinaryData bytes = borrow(operation_field_bytes(operation, field),
+                                       operation_field_length(operation, field));
+    memcpy(place, &bytes, sizeof bytes);
 }
 
-static int fill_sign_tls12(struct request_parts *parts, const struct operation *operation)
+/* The operation's message, in the oneof of PARTS's request. The fields of both tables stand in one order. */
+static int fill_operation(struct request_parts *parts, const struct operation *operation,
+                          const struct operation_info *info)
 {
-    if (operation->u.sign_tls12.params_length > KEY_EXCHANGE_PARAMS_MAX)
-        return ERR_LENGTH;
-    keyless__v1__sign_tls12__init(&parts->u.sign_tls12);
-    parts->u.sign_tls12.scheme = operation->u.sign_tls12.scheme;
-    parts->u.sign_tls12.client_random = borrow(operation->u.sign_tls12.client_random, TLS_RANDOM_SIZE);
-    parts->u.sign_tls12.server_random = borrow(operation->u.sign_tls12.server_random, TLS_RANDOM_SIZE);
-    parts->u.sign_tls12.params = borrow(operation->u.sign_tls12.params,
-                                        operation->u.sign_tls12.params_length);
-    parts->request.sign_tls12 = &parts->u.sign_tls12;
+    const ProtobufCFieldDescriptor *member = protobuf_c_message_descriptor_get_field(
+        &keyless__v1__request__descriptor, info->wire);
+    const ProtobufCMessageDescriptor *type = member != NULL ? member->descriptor : NULL;
+    ProtobufCMessage *message = &parts->fields.base;
+    if (type == NULL || type->sizeof_message > sizeof parts->fields || type->n_fields != info->field_count)
+        return ERR_UNSUPPORTED;
+    protobuf_c_message_init(type, message);
+    for (size_t i = 0; i < info->field_count; i++)
+        fill_field(parts->fields.room + type->fields[i].offset, operation, &info->fields[i]);
+    parts->request.operation_case = (Keyless__V1__Request__OperationCase)info->wire;
+    memcpy((uint8_t *)&parts->request + member->offset, &message, sizeof message);
     return 0;
 }
-
-static int fill_rsa_premaster(struct request_parts *parts, const struct operation *operation)
-{
-    if (operation->u.rsa_premaster.ciphertext_length > RSA_MODULUS_MAX)
-        return ERR_LENGTH;
-    keyless__v1__rsa_premaster__init(&parts->u.rsa_premaster);
-    parts->u.rsa_premaster.client_version = operation->u.rsa_premaster.client_version;
-    parts->u.rsa_premaster.ciphertext = borrow(operation->u.rsa_premaster.ciphertext,
-                                               operation->u.rsa_premaster.ciphertext_length);
-    parts->request.rsa_premaster = &parts->u.rsa_premaster;
-    return 0;
-}
-
-static int fill_rsa_master(struct request_parts *parts, const struct operation *operation)
-{
-    if (operation->u.rsa_master.length > HANDSHAKE_MAX)
-        return ERR_LENGTH;
-    keyless__v1__rsa_master__init(&parts->u.rsa_master);
-    parts->u.rsa_master.messages = borrow(operation->u.rsa_master.messages, operation->u.rsa_master.length);
-    parts->request.rsa_master = &parts->u.rsa_master;
-    return 0;
-}
-
-static int fill_keys(struct request_parts *parts, const struct operation *operation)
-{
-    (void)operation;
-    keyless__v1__keys__init(&parts->u.keys);
-    parts->request.keys = &parts->u.keys;
-    return 0;
-}
-
-static int fill_ping(struct request_parts *parts, const struct operation *operation)
-{
-    (void)operation;
-    keyless__v1__ping__init(&parts->u.ping);
-    parts->request.ping = &parts->u.ping;
-    return 0;
-}
-
-static const struct {
-    Keyless__V1__Request__OperationCase field;
-    bool has_key;
-    int (*fill)(struct request_parts *parts, const struct operation *operation);
-} operations[OP_KINDS] = {
-    [OP_PING] = {KEYLESS__V1__REQUEST__OPERATION_PING, false, fill_ping},
-    [OP_KEYS] = {KEYLESS__V1__REQUEST__OPERATION_KEYS, false, fill_keys},
-    [OP_SIGN_TLS13] = {KEYLESS__V1__REQUEST__OPERATION_SIGN_TLS13, true, fill_sign_tls13},
-    [OP_SIGN_TLS12] = {KEYLESS__V1__REQUEST__OPERATION_SIGN_TLS12, true, fill_sign_tls12},
-    [OP_RSA_PREMASTER] = {KEYLESS__V1__REQUEST__OPERATION_RSA_PREMASTER, true, fill_rsa_premaster},
-    [OP_RSA_MASTER] = {KEYLESS__V1__REQUEST__OPERATION_RSA_MASTER, true, fill_rsa_master},
-};
 
 static int fill_request(struct request_parts *parts, const struct msg_request *request)
 {
-    unsigned kind = (unsigned)request->operation.kind;
-    if (kind >= OP_KINDS || operations[kind].fill == NULL)
+    const struct operation_info *info = operation_find(request->operation.kind);
+    if (info == NULL)
         return ERR_UNSUPPORTED;
+    int err = operation_check_lengths(&request->operation);
+    if (err != 0)
+        return err;
     keyless__v1__request__init(&parts->request);
     parts->request.id = request->id;
     parts->request.deadline_ms = request->deadline_ms;
     parts->request.trace_id = borrow(request->trace.bytes, TRACE_ID_SIZE);
-    if (operations[kind].has_key)
+    if (info->uses_key)
         parts->request.key_id = borrow(request->operation.key_id, KEY_ID_SIZE);
-    parts->request.operation_case = operations[kind].field;
-    return operations[kind].fill(parts, &request->operation);
+    return fill_operation(parts, &request->operation, info);
 }
 
 int msg_pack_requests(struct buffer *out, const struct msg_request *requests, size_t count)
@@ -183,8 +138,8 @@ size_t msg_requests_fit(const struct msg_request *requests, size_t count)
     size_t fit = 0, size = MESSAGE_OVERHEAD;
     for (; fit < count && fit < MSG_BATCH_MAX; fit++) {
         const struct operation *operation = &requests[fit].operation;
-        size += operation->kind == OP_RSA_MASTER ? RSA_MASTER_MAX + operation->u.rsa_master.length
-                                                 : REQUEST_MAX;
+        const struct operation_field *borrowed = operation_borrowed(operation->kind);
+        size += borrowed != NULL ? BORROWER_MAX + operation_field_length(operation, borrowed) : REQUEST_MAX;
         if (size > MSG_SIZE_MAX && fit > 0)
             break;
     }

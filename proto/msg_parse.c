@@ -6,11 +6,11 @@
 #include "proto/msg.h"
 #include "proto/msg_block.h"
 #include "proto/msg_scan.h"
+#include "proto/operation_fields.h"
 
 #define DEADLINE_MAX_MS  60000
 #define ARENA_ON_STACK   2048
 #define KNOWN_OPERATIONS ((UINT32_C(1) << OP_KINDS) - 2) /* bit 0 stands for none */
-#define TLS13_HASH_SHORT 32
 
 /* The memory that protobuf-c unpacks into: pieces are taken from the front, none is freed, all is wiped
  * together. */
@@ -71,82 +71,73 @@ static int convert_hello(struct msg_hello *out, const Keyless__V1__Hello *hello)
     return 0;
 }
 
-/* The four below: false when a field is out of its range, and the operation so none we know. */
-static bool convert_sign_tls13(struct operation *out, struct room *room, const Keyless__V1__Request *request)
+static uint32_t number_at(const uint8_t *place)
 {
-    (void)room;
-    const Keyless__V1__SignTls13 *fields = request->sign_tls13;
-    size_t length = fields->transcript_hash.len;
-    if (fields->scheme > UINT16_MAX || (length != TLS13_HASH_SHORT && length != TRANSCRIPT_HASH_MAX))
+    uint32_t number;
+    memcpy(&number, place, sizeof number);
+    return number;
+}
+
+static ProtobufCBinaryData bytes_at(const uint8_t *place)
+{
+    ProtobufCBinaryData bytes;
+    memcpy(&bytes, place, sizeof bytes);
+    return bytes;
+}
+
+/* True when each field of MESSAGE, an operation's, is within its range. */
+static bool fields_are_good(const struct operation_info *info, const ProtobufCMessage *message)
+{
+    const ProtobufCMessageDescriptor *type = message->descriptor;
+    if (type->n_fields != info->field_count)
         return false;
-    out->u.sign_tls13.scheme = (uint16_t)fields->scheme;
-    out->u.sign_tls13.hash_length = (uint16_t)length;
-    memcpy(out->u.sign_tls13.hash, fields->transcript_hash.data, length);
+    for (size_t i = 0; i < info->field_count; i++) {
+        const uint8_t *place = (const uint8_t *)message + type->fields[i].offset;
+        if (info->fields[i].form == FIELD_NUMBER
+                ? number_at(place) > UINT16_MAX
+                : !operation_field_takes(&info->fields[i], bytes_at(place).len))
+            return false;
+    }
     return true;
 }
 
-static bool convert_sign_tls12(struct operation *out, struct room *room, const Keyless__V1__Request *request)
+/* What an operation borrows is copied to ROOM, for MESSAGE goes. */
+static void take_field(struct operation *out, const struct operation_field *field, struct room *room,
+                       const uint8_t *place)
 {
-    (void)room;
-    const Keyless__V1__SignTls12 *fields = request->sign_tls12;
-    size_t length = fields->params.len;
-    if (fields->scheme > UINT16_MAX || length == 0 || length > KEY_EXCHANGE_PARAMS_MAX ||
-        fields->client_random.len != TLS_RANDOM_SIZE || fields->server_random.len != TLS_RANDOM_SIZE)
-        return false;
-    out->u.sign_tls12.scheme = (uint16_t)fields->scheme;
-    out->u.sign_tls12.params_length = (uint16_t)length;
-    memcpy(out->u.sign_tls12.client_random, fields->client_random.data, TLS_RANDOM_SIZE);
-    memcpy(out->u.sign_tls12.server_random, fields->server_random.data, TLS_RANDOM_SIZE);
-    memcpy(out->u.sign_tls12.params, fields->params.data, length);
-    return true;
+    if (field->form == FIELD_NUMBER) {
+        operation_field_set_number(out, field, (uint16_t)number_at(place));
+        return;
+    }
+    ProtobufCBinaryData from = bytes_at(place);
+    const uint8_t *bytes = from.data;
+    if (field->form == FIELD_BORROWED) {
+        memcpy(room->at, from.data, from.len);
+        bytes = room->at;
+        room->at += from.len;
+    }
+    operation_field_set_bytes(out, field, bytes, from.len);
 }
 
-static bool convert_rsa_premaster(struct operation *out, struct room *room,
-                                  const Keyless__V1__Request *request)
+/* An operation with a field out of its range is none we know: OUT stays of kind 0. */
+static void convert_operation(struct operation *out, struct room *room, const Keyless__V1__Request *request)
 {
-    (void)room;
-    const Keyless__V1__RsaPremaster *fields = request->rsa_premaster;
-    size_t length = fields->ciphertext.len;
-    if (fields->client_version > UINT16_MAX || length < RSA_MODULUS_MIN || length > RSA_MODULUS_MAX)
-        return false;
-    out->u.rsa_premaster.client_version = (uint16_t)fields->client_version;
-    out->u.rsa_premaster.ciphertext_length = (uint16_t)length;
-    memcpy(out->u.rsa_premaster.ciphertext, fields->ciphertext.data, length);
-    return true;
+    const enum operation_kind kind = operation_of_wire((uint32_t)request->operation_case);
+    const struct operation_info *info = operation_find(kind);
+    const ProtobufCMessage *message;
+    if (info == NULL)
+        return;
+    /* the members of a oneof share their place */
+    memcpy(&message, &request->ping, sizeof message);
+    if (!fields_are_good(info, message))
+        return;
+    for (size_t i = 0; i < info->field_count; i++)
+        take_field(out, &info->fields[i], room,
+                   (const uint8_t *)message + message->descriptor->fields[i].offset);
+    if (!info->uses_key)
+        memset(out->key_id, 0, sizeof out->key_id);
+    out->kind = kind;
 }
-
-static bool convert_rsa_master(struct operation *out, struct room *room, const Keyless__V1__Request *request)
-{
-    const ProtobufCBinaryData *messages = &request->rsa_master->messages;
-    if (messages->len == 0 || messages->len > HANDSHAKE_MAX)
-        return false;
-    memcpy(room->at, messages->data, messages->len);
-    out->u.rsa_master.messages = room->at;
-    out->u.rsa_master.length = (uint32_t)messages->len;
-    room->at += messages->len;
-    return true;
-}
-
-static bool convert_nothing(struct operation *out, struct room *room, const Keyless__V1__Request *request)
-{
-    (void)room;
-    (void)request;
-    memset(out->key_id, 0, sizeof out->key_id);
-    return true;
-}
-
-static const struct {
-    Keyless__V1__Request__OperationCase field;
-    enum operation_kind kind;
-    bool (*convert)(struct operation *out, struct room *room, const Keyless__V1__Request *request);
-} operations[] = {
-    {KEYLESS__V1__REQUEST__OPERATION_SIGN_TLS13, OP_SIGN_TLS13, convert_sign_tls13},
-    {KEYLESS__V1__REQUEST__OPERATION_SIGN_TLS12, OP_SIGN_TLS12, convert_sign_tls12},
-    {KEYLESS__V1__REQUEST__OPERATION_RSA_PREMASTER, OP_RSA_PREMASTER, convert_rsa_premaster},
-    {KEYLESS__V1__REQUEST__OPERATION_RSA_MASTER, OP_RSA_MASTER, convert_rsa_master},
-    {KEYLESS__V1__REQUEST__OPERATION_KEYS, OP_KEYS, convert_nothing},
-    {KEYLESS__V1__REQUEST__OPERATION_PING, OP_PING, convert_nothing},
-};
 
 static int convert_request(struct msg_request *out, struct room *room, const Keyless__V1__Request *request)
 {
@@ -157,10 +148,7 @@ static int convert_request(struct msg_request *out, struct room *room, const Key
     out->no_trace = request->trace_id.len == 0;
     out->id = request->id;
     out->deadline_ms = request->deadline_ms < DEADLINE_MAX_MS ? request->deadline_ms : DEADLINE_MAX_MS;
-    for (size_t i = 0; i < sizeof operations / sizeof operations[0]; i++)
-        if (request->operation_case == operations[i].field &&
-            operations[i].convert(&out->operation, room, request))
-            out->operation.kind = operations[i].kind;
+    convert_operation(&out->operation, room, request);
     return 0;
 }
 

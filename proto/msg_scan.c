@@ -5,6 +5,7 @@
 
 #include "proto/keyless.pb-c.h"
 #include "proto/msg.h"
+#include "proto/operation_fields.h"
 
 enum wire_type { WIRE_VARINT = 0, WIRE_64BIT = 1, WIRE_LENGTH = 2, WIRE_32BIT = 5 };
 
@@ -158,9 +159,13 @@ static int check_field(struct msg_scan *out, struct seen *seen, const ProtobufCM
     }
     if (field->type == WIRE_LENGTH && known->type != PROTOBUF_C_TYPE_MESSAGE)
         out->unpacked_max += rounded((size_t)field->value + 1);
-    if (type == &keyless__v1__rsa_master__descriptor)
-        out->messages += (size_t)field->value;
     return 0;
+}
+
+/* What the operation in FIELD of a request borrows is no longer than its message. */
+static size_t borrowed_max(const struct wire_field *field)
+{
+    return operation_borrowed(operation_of_wire(field->number)) != NULL ? (size_t)field->value : 0;
 }
 
 /* The field of TYPE with NUMBER, or NULL. Ours are numbered from 1 on, mostly without gaps. */
@@ -189,6 +194,8 @@ static int scan_message(struct msg_scan *out, const ProtobufCMessageDescriptor *
         err = check_field(out, &seen, type, known, &field);
         if (err == 0 && known != NULL && known->type == PROTOBUF_C_TYPE_MESSAGE)
             err = scan_message(out, known->descriptor, field.data, (size_t)field.value);
+        if (err == 0 && type == &keyless__v1__request__descriptor)
+            out->messages += borrowed_max(&field);
         if (err != 0)
             return err;
     }

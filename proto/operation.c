@@ -1,85 +1,212 @@
 #include "proto/operation.h"
 
+#include <stdio.h>
 #include <string.h>
 
-static const char *const operation_names[OP_KINDS] = {
-    [OP_PING] = "ping",
-    [OP_KEYS] = "keys",
-    [OP_SIGN_TLS13] = "sign_tls13",
-    [OP_SIGN_TLS12] = "sign_tls12",
-    [OP_RSA_PREMASTER] = "rsa_premaster",
-    [OP_RSA_MASTER] = "rsa_master",
+/* ---- the table ---- */
+
+#define AT(member) offsetof(struct operation, u.member)
+/* A number; an array that is always full; an array with a length beside it. */
+#define NUMBER(text, member)                                                                                 \
+    {                                                                                                        \
+        .name = (text), .form = FIELD_NUMBER, .at = AT(member)                                               \
+    }
+#define EXACT(text, member, size)                                                                            \
+    {                                                                                                        \
+        .name = (text), .form = FIELD_BYTES, .at = AT(member), .min = (size), .max = (size), .step = 1       \
+    }
+#define BYTES(text, member, length, least, most)                                                             \
+    {                                                                                                        \
+        .name = (text), .form = FIELD_BYTES, .at = AT(member), .length_at = AT(length), .min = (least),      \
+        .max = (most), .step = 1                                                                             \
+    }
+
+static const struct operation_field sign_tls13_fields[] = {
+    NUMBER("scheme", sign_tls13.scheme),
+    {.name = "transcript_hash",
+     .form = FIELD_BYTES,
+     .at = AT(sign_tls13.hash),
+     .length_at = AT(sign_tls13.hash_length),
+     .min = 32, /* SHA-256 or SHA-384 */
+     .max = TRANSCRIPT_HASH_MAX,
+     .step = TRANSCRIPT_HASH_MAX - 32},
 };
 
-static const char *const status_names[STATUS_KINDS] = {
-    [STATUS_OK] = "ok",           [STATUS_REFUSED] = "refused",         [STATUS_BUSY] = "busy",
-    [STATUS_EXPIRED] = "expired", [STATUS_UNAVAILABLE] = "unavailable",
+static const struct operation_field sign_tls12_fields[] = {
+    NUMBER("scheme", sign_tls12.scheme),
+    EXACT("client_random", sign_tls12.client_random, TLS_RANDOM_SIZE),
+    EXACT("server_random", sign_tls12.server_random, TLS_RANDOM_SIZE),
+    BYTES("params", sign_tls12.params, sign_tls12.params_length, 1, KEY_EXCHANGE_PARAMS_MAX),
 };
 
-static const char *const key_type_names[KEY_TYPES] = {
-    [KEY_RSA] = "rsa",
-    [KEY_EC_P256] = "p256",
-    [KEY_EC_P384] = "p384",
-    [KEY_ED25519] = "ed25519",
+static const struct operation_field rsa_premaster_fields[] = {
+    NUMBER("client_version", rsa_premaster.client_version),
+    BYTES("ciphertext", rsa_premaster.ciphertext, rsa_premaster.ciphertext_length, RSA_MODULUS_MIN,
+          RSA_MODULUS_MAX),
 };
 
-/* RFC 8446, 4.2.3. The key type 0 fits no key: P-521 keys are not held here, but TLS 1.2 uses the scheme with
- * keys of the other curves. */
-static const struct scheme_info schemes[] = {
-    {SCHEME_RSA_PKCS1_SHA256, FAMILY_RSA_PKCS1, 256, KEY_RSA, false, "rsa_pkcs1_sha256"},
-    {SCHEME_RSA_PKCS1_SHA384, FAMILY_RSA_PKCS1, 384, KEY_RSA, false, "rsa_pkcs1_sha384"},
-    {SCHEME_RSA_PKCS1_SHA512, FAMILY_RSA_PKCS1, 512, KEY_RSA, false, "rsa_pkcs1_sha512"},
-    {SCHEME_ECDSA_P256_SHA256, FAMILY_ECDSA, 256, KEY_EC_P256, true, "ecdsa_secp256r1_sha256"},
-    {SCHEME_ECDSA_P384_SHA384, FAMILY_ECDSA, 384, KEY_EC_P384, true, "ecdsa_secp384r1_sha384"},
-    {SCHEME_ECDSA_P521_SHA512, FAMILY_ECDSA, 512, (enum key_type)0, false, "ecdsa_secp521r1_sha512"},
-    {SCHEME_RSA_PSS_RSAE_SHA256, FAMILY_RSA_PSS, 256, KEY_RSA, true, "rsa_pss_rsae_sha256"},
-    {SCHEME_RSA_PSS_RSAE_SHA384, FAMILY_RSA_PSS, 384, KEY_RSA, true, "rsa_pss_rsae_sha384"},
-    {SCHEME_RSA_PSS_RSAE_SHA512, FAMILY_RSA_PSS, 512, KEY_RSA, true, "rsa_pss_rsae_sha512"},
-    {SCHEME_ED25519, FAMILY_ED25519, 0, KEY_ED25519, true, "ed25519"},
+static const struct operation_field rsa_master_fields[] = {
+    {.name = "messages",
+     .form = FIELD_BORROWED,
+     .at = AT(rsa_master.messages),
+     .length_at = AT(rsa_master.length),
+     .min = 1,
+     .max = HANDSHAKE_MAX,
+     .step = 1},
 };
 
-/* The entry of an enum's table of names; NULL outside of it. */
-static const char *find_name(const char *const *names, unsigned count, unsigned value)
+#define FIELDS(list) .fields = (list), .field_count = sizeof(list) / sizeof(list)[0]
+
+static const struct operation_info operations[OP_KINDS] = {
+    [OP_PING] = {.name = "ping", .wire = 20},
+    [OP_KEYS] = {.name = "keys", .wire = 19},
+    [OP_SIGN_TLS13] = {.name = "sign_tls13",
+                       .wire = 16,
+                       .uses_key = true,
+                       .signs = true,
+                       .is_default = true,
+                       .algorithm = ALGORITHM_ANY,
+                       .answer_min = 1,
+                       .answer_max = RESULT_MAX,
+                       .answer = "the signature",
+                       FIELDS(sign_tls13_fields)},
+    [OP_SIGN_TLS12] = {.name = "sign_tls12",
+                       .wire = 17,
+                       .uses_key = true,
+                       .signs = true,
+                       .is_default = true,
+                       .algorithm = ALGORITHM_ANY,
+                       .answer_min = 1,
+                       .answer_max = RESULT_MAX,
+                       .answer = "the signature",
+                       FIELDS(sign_tls12_fields)},
+    [OP_RSA_PREMASTER] = {.name = "rsa_premaster",
+                          .wire = 18,
+                          .uses_key = true,
+                          .algorithm = ALGORITHM_RSA,
+                          .mode = MODE_PLAIN,
+                          .answer_min = TLS_PREMASTER_SIZE,
+                          .answer_max = TLS_PREMASTER_SIZE,
+                          .answer = "the pre-master secret",
+                          FIELDS(rsa_premaster_fields)},
+    [OP_RSA_MASTER] = {.name = "rsa_master",
+                       .wire = 21,
+                       .uses_key = true,
+                       .is_default = true,
+                       .algorithm = ALGORITHM_RSA,
+                       .mode = MODE_BOUND,
+                       .answer_min = TLS_MASTER_SIZE,
+                       .answer_max = TLS_MASTER_SIZE,
+                       .answer = "the master secret; the pre-master secret stays there",
+                       FIELDS(rsa_master_fields)},
+};
+
+const char *const operation_key_names[] = {"sign_tls13", "sign_tls12", "rsa_master", "rsa_premaster", NULL};
+
+/* ---- looking up ---- */
+
+const struct operation_info *operation_find(enum operation_kind kind)
 {
-    return value < count ? names[value] : NULL;
+    return (unsigned)kind < OP_KINDS && operations[kind].name != NULL ? &operations[kind] : NULL;
 }
 
-const char *operation_name(enum operation_kind kind)
+enum operation_kind operation_of_wire(uint32_t wire)
 {
-    return find_name(operation_names, OP_KINDS, (unsigned)kind);
-}
-
-const char *status_name(enum operation_status status)
-{
-    return find_name(status_names, STATUS_KINDS, (unsigned)status);
-}
-
-const char *key_type_name(enum key_type type)
-{
-    return find_name(key_type_names, KEY_TYPES, (unsigned)type);
-}
-
-const struct scheme_info *scheme_find(uint16_t scheme)
-{
-    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++)
-        if (schemes[i].scheme == scheme)
-            return &schemes[i];
-    return NULL;
-}
-
-const char *scheme_name(uint16_t scheme)
-{
-    const struct scheme_info *info = scheme_find(scheme);
-    return info != NULL ? info->name : NULL;
+    for (unsigned kind = 1; kind < OP_KINDS; kind++)
+        if (operations[kind].wire == wire)
+            return (enum operation_kind)kind;
+    return (enum operation_kind)0;
 }
 
 int operation_parse(const char *name, enum operation_kind *kind)
 {
     for (unsigned i = 1; i < OP_KINDS; i++) {
-        if (strcmp(operation_names[i], name) == 0) {
+        if (strcmp(operations[i].name, name) == 0) {
             *kind = (enum operation_kind)i;
             return 0;
         }
     }
     return ERR_NOT_FOUND;
+}
+
+bool operation_uses_key(enum operation_kind kind)
+{
+    const struct operation_info *info = operation_find(kind);
+    return info != NULL && info->uses_key;
+}
+
+bool operation_signs(enum operation_kind kind)
+{
+    const struct operation_info *info = operation_find(kind);
+    return info != NULL && info->signs;
+}
+
+enum operation_mode operation_mode(enum operation_kind kind)
+{
+    const struct operation_info *info = operation_find(kind);
+    return info != NULL ? info->mode : MODE_NONE;
+}
+
+/* ---- sets ---- */
+
+uint32_t operations_without_key(void)
+{
+    uint32_t set = 0;
+    for (unsigned kind = 1; kind < OP_KINDS; kind++)
+        if (!operations[kind].uses_key)
+            set |= 1u << kind;
+    return set;
+}
+
+uint32_t operations_by_default(void)
+{
+    uint32_t set = operations_without_key();
+    for (unsigned kind = 1; kind < OP_KINDS; kind++)
+        if (operations[kind].is_default)
+            set |= 1u << kind;
+    return set;
+}
+
+uint32_t operations_of_key(enum key_type type)
+{
+    uint32_t set = 0;
+    for (unsigned kind = 1; kind < OP_KINDS; kind++)
+        if (operations[kind].uses_key && (operations[kind].algorithm == ALGORITHM_ANY ||
+                                          operations[kind].algorithm == key_type_algorithm(type)))
+            set |= 1u << kind;
+    return set;
+}
+
+/* ---- words ---- */
+
+char *operation_key_list(char out[static OPERATION_LIST_SIZE], const char *last)
+{
+    size_t at = 0;
+    out[0] = 0;
+    for (size_t i = 0; operation_key_names[i] != NULL && at < OPERATION_LIST_SIZE; i++) {
+        const char *before = i == 0 ? "" : operation_key_names[i + 1] != NULL ? ", " : last;
+        at += (size_t)snprintf(out + at, OPERATION_LIST_SIZE - at, "%s%s", before, operation_key_names[i]);
+    }
+    return out;
+}
+
+const char *operation_name(enum operation_kind kind)
+{
+    const struct operation_info *info = operation_find(kind);
+    return info != NULL ? info->name : NULL;
+}
+
+const char *status_name(enum operation_status status)
+{
+    static const char *const names[STATUS_KINDS] = {
+        [STATUS_OK] = "ok",           [STATUS_REFUSED] = "refused",         [STATUS_BUSY] = "busy",
+        [STATUS_EXPIRED] = "expired", [STATUS_UNAVAILABLE] = "unavailable",
+    };
+    return (unsigned)status < STATUS_KINDS ? names[status] : NULL;
+}
+
+const char *operation_mode_name(enum operation_mode mode)
+{
+    static const char *const names[] = {[MODE_NONE] = "", [MODE_BOUND] = "bound", [MODE_PLAIN] = "plain"};
+    return (unsigned)mode < sizeof names / sizeof names[0] ? names[mode] : NULL;
 }

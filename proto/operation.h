@@ -2,7 +2,10 @@
  * vocabulary of the messages, the wall inside the key server, the edge's client and its provider.
  *
  * There is no raw operation and no "bytes to be signed": the key server builds those itself from these
- * fields. */
+ * fields.
+ *
+ * An operation is one row of the table in operation.c. Whoever handles operations of all kinds (messages, the
+ * wall, the judge, the audit log, metrics, the command) reads the row and has no list of its own. */
 #ifndef PROTO_OPERATION_H
 #define PROTO_OPERATION_H
 
@@ -11,6 +14,7 @@
 #include <stdint.h>
 
 #include "common/err.h"
+#include "proto/key_type.h"
 
 #define KEY_ID_SIZE             32 /* SHA-256 of the DER SubjectPublicKeyInfo */
 #define TLS_RANDOM_SIZE         32
@@ -32,22 +36,6 @@ enum operation_kind {
     OP_RSA_MASTER = 6,
     OP_KINDS /* one more than the last */
 };
-
-/* TLS SignatureScheme (RFC 8446, 4.2.3). */
-enum signature_scheme {
-    SCHEME_RSA_PKCS1_SHA256 = 0x0401,
-    SCHEME_ECDSA_P256_SHA256 = 0x0403,
-    SCHEME_RSA_PKCS1_SHA384 = 0x0501,
-    SCHEME_ECDSA_P384_SHA384 = 0x0503,
-    SCHEME_RSA_PKCS1_SHA512 = 0x0601,
-    SCHEME_ECDSA_P521_SHA512 = 0x0603,
-    SCHEME_RSA_PSS_RSAE_SHA256 = 0x0804,
-    SCHEME_RSA_PSS_RSAE_SHA384 = 0x0805,
-    SCHEME_RSA_PSS_RSAE_SHA512 = 0x0806,
-    SCHEME_ED25519 = 0x0807,
-};
-
-enum key_type { KEY_RSA = 1, KEY_EC_P256 = 2, KEY_EC_P384 = 3, KEY_ED25519 = 4, KEY_TYPES };
 
 struct operation {
     enum operation_kind kind;
@@ -107,24 +95,71 @@ struct key_info {
     uint32_t operations; /* bit (1 << kind) for each operation this edge may ask of it */
 };
 
-/* Stable names ("sign_tls13", "refused", "rsa_pss_rsae_sha256", "p256"); NULL when there is none. */
-const char *operation_name(enum operation_kind kind);
-const char *status_name(enum operation_status status);
-const char *scheme_name(uint16_t scheme);
-const char *key_type_name(enum key_type type);
+/* How RSA key exchange is served, as bits: what the owner of a key lets be done, and what a use was. */
+enum operation_mode {
+    MODE_NONE = 0,  /* no RSA key exchange */
+    MODE_BOUND = 1, /* for handshakes that this edge has just begun, and for good no other */
+    MODE_PLAIN = 2, /* any recorded session of the key can be opened by asking later */
+};
+
+/* A field of an operation: what it is, where it is in struct operation, and what may be in it. */
+struct operation_field {
+    const char *name; /* as in keyless.proto, where the fields stand in the same order */
+    enum {
+        FIELD_NUMBER,  /* uint16_t */
+        FIELD_BYTES,   /* an array */
+        FIELD_BORROWED /* a pointer to bytes that stay elsewhere; at most one, and the last */
+    } form;
+    uint16_t at;        /* offset of the number, the array or the pointer in struct operation */
+    uint16_t length_at; /* offset of the length: uint16_t of an array, uint32_t of what is borrowed; 0 = it
+                           is always MAX */
+    uint32_t min, max;  /* bytes; numbers: 0 */
+    uint32_t step;      /* lengths are MIN, MIN + STEP … MAX; 1 = any between */
+};
+
+/* A row of the table of operations. */
+struct operation_info {
+    const char *name;                /* stable: configuration, log, audit, metrics, keyless.proto */
+    uint32_t wire;                   /* number of its field in the message Request of keyless.proto */
+    bool uses_key;                   /* it names a key: it is judged, counted, computed and recorded */
+    bool signs;                      /* its answer is a signature, and its first field the scheme */
+    bool is_default;                 /* granted to an edge whose line has no ops= */
+    enum key_algorithm algorithm;    /* of the keys that can do it */
+    enum operation_mode mode;        /* of RSA key exchange */
+    uint16_t answer_min, answer_max; /* bytes of a good answer */
+    const char *answer;              /* what these bytes are, for people; NULL: there are none */
+    const struct operation_field *fields;
+    size_t field_count;
+};
+
+/* The row of KIND, or NULL. */
+const struct operation_info *operation_find(enum operation_kind kind);
+/* The kind whose field in the message Request has the number WIRE, or 0. */
+enum operation_kind operation_of_wire(uint32_t wire);
 /* The kind called NAME, or ERR_NOT_FOUND. */
 int operation_parse(const char *name, enum operation_kind *kind) MUST_USE;
 
-/* What a scheme is made of; one table row. */
-struct scheme_info {
-    uint16_t scheme;
-    enum { FAMILY_RSA_PKCS1, FAMILY_RSA_PSS, FAMILY_ECDSA, FAMILY_ED25519 } family;
-    uint16_t hash_bits;      /* 256, 384, 512; 0 for Ed25519 */
-    enum key_type tls13_key; /* the only key type that fits it in TLS 1.3 (KEY_RSA for PSS) */
-    bool tls13;              /* usable in TLS 1.3 CertificateVerify */
-    const char *name;
-};
-/* The row of SCHEME, or NULL. */
-const struct scheme_info *scheme_find(uint16_t scheme);
+/* What the row of KIND says; of a kind that is none: nothing, false, MODE_NONE. */
+bool operation_uses_key(enum operation_kind kind);
+bool operation_signs(enum operation_kind kind);
+enum operation_mode operation_mode(enum operation_kind kind);
+
+/* Which operations there are, as bits (1 << kind): those that name no key, those that an edge has unless its
+ * line says which, and those that a key of TYPE can do. */
+uint32_t operations_without_key(void);
+uint32_t operations_by_default(void);
+uint32_t operations_of_key(enum key_type type);
+
+/* The names of the operations on a key in the order in which people are told them; NULL at the end. */
+extern const char *const operation_key_names[];
+#define OPERATION_LIST_SIZE 256
+/* The same in one line, with LAST ("," or " and") before the last: "sign_tls13, …, rsa_master and
+ * rsa_premaster". Returns OUT. */
+char *operation_key_list(char out[static OPERATION_LIST_SIZE], const char *last);
+
+/* Stable names ("sign_tls13", "refused", "bound"); NULL when there is none, "" of MODE_NONE. */
+const char *operation_name(enum operation_kind kind);
+const char *status_name(enum operation_status status);
+const char *operation_mode_name(enum operation_mode mode);
 
 #endif

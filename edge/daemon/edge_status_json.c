@@ -53,7 +53,9 @@ static json_t *server_json(const struct client_server *server, const struct clie
 
     endpoint_get(&server->endpoint, &known);
 
-    for (int op = OP_SIGN_TLS13; op < OP_KINDS; op++) {
+    for (int op = OP_PING; op < OP_KINDS; op++) {
+        if (!operation_uses_key((enum operation_kind)op))
+            continue;
         requests += counter_get(&stats->requests[op]);
         for (int status = 0; status < STATUS_KINDS; status++)
             *(status == STATUS_OK ? &ok : &bad) += counter_get(&stats->answers[op][status]);

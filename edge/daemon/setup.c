@@ -16,14 +16,14 @@
 
 static uint32_t verify_mask(const struct edge_config *config)
 {
+    const bool wanted[KEY_ALGORITHMS] = {[ALGORITHM_RSA] = config->tls.verify_rsa,
+                                         [ALGORITHM_EC] = config->tls.verify_ecdsa,
+                                         [ALGORITHM_ED25519] = config->tls.verify_ed25519};
     uint32_t mask = 0;
 
-    if (config->tls.verify_rsa)
-        mask |= 1u << KEY_RSA;
-    if (config->tls.verify_ecdsa)
-        mask |= 1u << KEY_EC_P256 | 1u << KEY_EC_P384;
-    if (config->tls.verify_ed25519)
-        mask |= 1u << KEY_ED25519;
+    for (enum key_type type = KEY_RSA; type < KEY_TYPES; type++)
+        if (wanted[key_type_algorithm(type)])
+            mask |= 1u << type;
     return mask;
 }
 

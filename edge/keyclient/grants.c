@@ -141,7 +141,7 @@ bool grants_lacks(const struct grants *grants, size_t server, const struct opera
 {
     size_t number = 0;
 
-    return operation->kind >= OP_SIGN_TLS13 && grants_known(grants, server) &&
+    return operation_uses_key(operation->kind) && grants_known(grants, server) &&
            grants_find(grants, operation->key_id, &number) == 0 &&
            (grants_get(grants, server, number) & 1u << operation->kind) == 0;
 }

@@ -7,7 +7,6 @@
 #include <openssl/provider.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "common/log.h"
 #include "edge/provider/provider_internal.h"
@@ -204,38 +203,18 @@ int provider_context_new(OSSL_LIB_CTX **out, const struct provider_transport *tr
 
 /* ---- keys ---- */
 
-static int ec_type(EVP_PKEY *key)
-{
-    static const struct {
-        const char *name;
-        enum key_type type;
-    } curves[] = {{"prime256v1", KEY_EC_P256},
-                  {"P-256", KEY_EC_P256},
-                  {"secp384r1", KEY_EC_P384},
-                  {"P-384", KEY_EC_P384}};
-    char group[64];
-    size_t length = 0;
-    if (EVP_PKEY_get_group_name(key, group, sizeof group, &length) != 1)
-        return ERR_UNSUPPORTED;
-    for (size_t i = 0; i < sizeof curves / sizeof curves[0]; i++)
-        if (strcasecmp(group, curves[i].name) == 0)
-            return (int)curves[i].type;
-    return ERR_UNSUPPORTED;
-}
-
 int provider_key_type(EVP_PKEY *key)
 {
-    if (EVP_PKEY_is_a(key, "RSA")) {
-        int bits = EVP_PKEY_get_bits(key);
-        return bits >= 8 * RSA_MODULUS_MIN && bits <= 8 * RSA_MODULUS_MAX ? (int)KEY_RSA : ERR_UNSUPPORTED;
+    char group[64] = "";
+    (void)EVP_PKEY_get_group_name(key, group, sizeof group, NULL);
+    for (enum key_type type = KEY_RSA; type < KEY_TYPES; type++) {
+        const struct key_type_info *info = key_type_find(type);
+        if (EVP_PKEY_is_a(key, key_algorithm_name(info->algorithm)) &&
+            key_type_fits(info, group, EVP_PKEY_get_bits(key)))
+            return (int)type;
     }
-    if (EVP_PKEY_is_a(key, "EC"))
-        return ec_type(key);
-    return EVP_PKEY_is_a(key, "ED25519") ? (int)KEY_ED25519 : ERR_UNSUPPORTED;
+    return ERR_UNSUPPORTED;
 }
-
-static const char *const key_names[KEY_TYPES] = {
-    [KEY_RSA] = "RSA", [KEY_EC_P256] = "EC", [KEY_EC_P384] = "EC", [KEY_ED25519] = "ED25519"};
 
 static EVP_PKEY *key_from(OSSL_LIB_CTX *context, EVP_PKEY *public_key, const char *name)
 {
@@ -257,14 +236,14 @@ int provider_key_new(OSSL_LIB_CTX *context, EVP_PKEY *public_key, EVP_PKEY **out
     size_t length = 0;
     int type = provider_key_type(public_key);
     if (type < 0) {
+        char types[KEY_TYPES_TEXT_SIZE];
         const char *name = EVP_PKEY_get0_type_name(public_key);
-        return fault_set(
-            fault, ERR_UNSUPPORTED,
-            "%s key of %d bits is not supported; use RSA of %d to %d bits, P-256, P-384 or Ed25519",
-            name == NULL ? "unknown" : name, EVP_PKEY_get_bits(public_key), 8 * RSA_MODULUS_MIN,
-            8 * RSA_MODULUS_MAX);
+        return fault_set(fault, ERR_UNSUPPORTED, "%s key of %d bits is not supported; use %s",
+                         name == NULL ? "unknown" : name, EVP_PKEY_get_bits(public_key),
+                         key_types_text(types, "or"));
     }
-    EVP_PKEY *key = key_from(context, public_key, key_names[type]);
+    EVP_PKEY *key = key_from(context, public_key,
+                             key_algorithm_name(key_type_algorithm((enum key_type)type)));
     if (key == NULL ||
         EVP_PKEY_get_octet_string_param(key, KEYMGMT_PARAM_ID, key_id, KEY_ID_SIZE, &length) != 1 ||
         length != KEY_ID_SIZE) {

@@ -52,18 +52,12 @@ extern const OSSL_DISPATCH decrypt_functions[];
 extern const OSSL_DISPATCH kdf_prf_functions[];
 extern const OSSL_DISPATCH kdf_expand_functions[];
 
-/* How a signature scheme is computed, beside the key. */
-struct signature_form {
-    const char *digest; /* "SHA2-256"; NULL for Ed25519 */
-    bool pss;
-};
-
 /* Checks the form of a signature: exact length for RSA and Ed25519; for ECDSA strict DER with both numbers
  * between 1 and the order of the curve. ERR_LENGTH. */
 int verify_form(const struct remote_key *key, const uint8_t *signature, size_t length) MUST_USE;
 /* Verifies it over TBS with the public half. ERR_CRYPTO. */
-int verify_signature(const struct remote_key *key, const struct signature_form *form,
-                     const uint8_t *signature, size_t length, const uint8_t *tbs, size_t tbs_length) MUST_USE;
+int verify_signature(const struct remote_key *key, const struct scheme_info *scheme, const uint8_t *signature,
+                     size_t length, const uint8_t *tbs, size_t tbs_length) MUST_USE;
 
 /* Performs OPERATION, whose result is a secret of 48 bytes, a pre-master or a master secret, and copies it
  * into SECRET. */

@@ -29,34 +29,10 @@ static const struct digest_name {
     {"SHA-384", 384},  {"SHA2-512", 512}, {"SHA512", 512},  {"SHA-512", 512},
 };
 
-static const struct scheme_choice {
-    uint16_t scheme;
-    const char *key; /* name of the key management */
-    int padding;     /* 0 = any */
-    unsigned hash_bits;
-    struct signature_form form;
-} scheme_choices[] = {
-    {SCHEME_RSA_PKCS1_SHA256, "RSA", RSA_PKCS1_PADDING, 256, {"SHA2-256", false}},
-    {SCHEME_RSA_PKCS1_SHA384, "RSA", RSA_PKCS1_PADDING, 384, {"SHA2-384", false}},
-    {SCHEME_RSA_PKCS1_SHA512, "RSA", RSA_PKCS1_PADDING, 512, {"SHA2-512", false}},
-    {SCHEME_RSA_PSS_RSAE_SHA256, "RSA", RSA_PKCS1_PSS_PADDING, 256, {"SHA2-256", true}},
-    {SCHEME_RSA_PSS_RSAE_SHA384, "RSA", RSA_PKCS1_PSS_PADDING, 384, {"SHA2-384", true}},
-    {SCHEME_RSA_PSS_RSAE_SHA512, "RSA", RSA_PKCS1_PSS_PADDING, 512, {"SHA2-512", true}},
-    {SCHEME_ECDSA_P256_SHA256, "EC", 0, 256, {"SHA2-256", false}},
-    {SCHEME_ECDSA_P384_SHA384, "EC", 0, 384, {"SHA2-384", false}},
-    {SCHEME_ECDSA_P521_SHA512, "EC", 0, 512, {"SHA2-512", false}},
-    {SCHEME_ED25519, "ED25519", 0, 0, {NULL, false}},
-};
-
-static const struct scheme_choice *scheme_choose(const struct signing *signing)
+static const struct scheme_info *scheme_choose(const struct signing *signing)
 {
-    for (size_t i = 0; i < sizeof scheme_choices / sizeof scheme_choices[0]; i++) {
-        const struct scheme_choice *choice = &scheme_choices[i];
-        if (choice->hash_bits == signing->hash_bits && strcmp(choice->key, signing->key->name) == 0 &&
-            (choice->padding == 0 || choice->padding == signing->padding))
-            return choice;
-    }
-    return NULL;
+    return scheme_find_for(key_type_algorithm(signing->key->type), signing->padding == RSA_PKCS1_PSS_PADDING,
+                           signing->hash_bits);
 }
 
 /* ---- context ---- */
@@ -169,7 +145,7 @@ static int signing_init(void *data, const char *digest, void *key_data, const OS
     for (size_t i = 0; digest != NULL && i < sizeof digest_names / sizeof digest_names[0]; i++)
         if (strcasecmp(digest, digest_names[i].name) == 0)
             bits = digest_names[i].bits;
-    bool wants_digest = signing->key->type != KEY_ED25519;
+    bool wants_digest = scheme_find_for(key_type_algorithm(signing->key->type), false, 0) == NULL;
     bool given = digest != NULL && digest[0] != '\0';
     if (given != wants_digest || (given && bits == 0)) {
         ERR_raise(ERR_LIB_PROV, PROV_R_DIGEST_NOT_ALLOWED);
@@ -180,21 +156,20 @@ static int signing_init(void *data, const char *digest, void *key_data, const OS
 }
 
 /* The typed operation for TBS, or an error for what is not a TLS server's to sign. */
-static int operation_of(const struct signing *signing, const struct scheme_choice *choice, const uint8_t *tbs,
+static int operation_of(const struct signing *signing, const struct scheme_info *scheme, const uint8_t *tbs,
                         size_t length, struct operation *operation)
 {
-    if (choice == NULL || tbs_parse(operation, choice->scheme, tbs, length) != 0)
+    if (scheme == NULL || tbs_parse(operation, scheme->scheme, tbs, length) != 0)
         return ERR_FORMAT;
     /* In TLS 1.3 an ECDSA scheme names the curve as well. */
-    const struct scheme_info *info = scheme_find(choice->scheme);
-    if (operation->kind == OP_SIGN_TLS13 && info->tls13_key != signing->key->type)
+    if (operation->kind == OP_SIGN_TLS13 && scheme->tls13_key != signing->key->type)
         return ERR_FORMAT;
     memcpy(operation->key_id, signing->key->id, KEY_ID_SIZE);
     return 0;
 }
 
 /* Checks the form always, and verifies the signature where the configuration says so. */
-static int outcome_check(const struct signing *signing, const struct scheme_choice *choice,
+static int outcome_check(const struct signing *signing, const struct scheme_info *scheme,
                          const struct outcome *outcome, const uint8_t *tbs, size_t length)
 {
     const struct remote_key *key = signing->key;
@@ -204,7 +179,7 @@ static int outcome_check(const struct signing *signing, const struct scheme_choi
     }
     if ((signing->provider->verify & (1u << key->type)) == 0)
         return 0;
-    if (verify_signature(key, &choice->form, outcome->bytes, outcome->length, tbs, length) != 0) {
+    if (verify_signature(key, scheme, outcome->bytes, outcome->length, tbs, length) != 0) {
         counter_add(&provider_counters.bad_signature, 1);
         return ERR_CRYPTO;
     }
@@ -215,8 +190,8 @@ static int sign_remotely(const struct signing *signing, const uint8_t *tbs, size
                          struct outcome *outcome)
 {
     struct operation operation = {0};
-    const struct scheme_choice *choice = signing->salt_unfit ? NULL : scheme_choose(signing);
-    if (operation_of(signing, choice, tbs, length, &operation) != 0) {
+    const struct scheme_info *scheme = signing->salt_unfit ? NULL : scheme_choose(signing);
+    if (operation_of(signing, scheme, tbs, length, &operation) != 0) {
         counter_add(&provider_counters.refused_locally, 1);
         ERR_raise_data(ERR_LIB_PROV, PROV_R_FAILED_TO_SIGN, "not what a TLS server signs");
         return 0;
@@ -227,7 +202,7 @@ static int sign_remotely(const struct signing *signing, const uint8_t *tbs, size
         return 0;
     }
     if (error == 0)
-        error = outcome_check(signing, choice, outcome, tbs, length);
+        error = outcome_check(signing, scheme, outcome, tbs, length);
     if (error != 0)
         ERR_raise_data(ERR_LIB_PROV, PROV_R_FAILED_TO_SIGN, "remote key: %s", err_string(error));
     return error == 0;

@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "edge/provider/openssl_error.h"
 #include "edge/session/session_log.h"
+#include "proto/operation_fields.h"
 
 #define ERROR_SIZE 256
 
@@ -207,7 +208,7 @@ static void note_key(struct session *session)
     trace->operation = request->operation.kind;
     trace->operations = (unsigned)session->key.operations;
     trace->status = request->outcome.status;
-    trace->sent_bytes = trace_operation_size(&request->operation);
+    trace->sent_bytes = operation_bytes(&request->operation);
     trace->received_bytes = request->outcome.length;
     if (request->sent_ns)
         trace_mark(trace, TRACE_KEY_SENT, request->sent_ns);

@@ -79,19 +79,3 @@ const char *trace_point_name(enum trace_point point)
     };
     return point < TRACE_POINTS ? names[point] : NULL;
 }
-
-uint32_t trace_operation_size(const struct operation *operation)
-{
-    switch (operation->kind) {
-    case OP_SIGN_TLS13:
-        return operation->u.sign_tls13.hash_length;
-    case OP_SIGN_TLS12:
-        return 2 * TLS_RANDOM_SIZE + (uint32_t)operation->u.sign_tls12.params_length;
-    case OP_RSA_PREMASTER:
-        return operation->u.rsa_premaster.ciphertext_length;
-    case OP_RSA_MASTER:
-        return operation->u.rsa_master.length;
-    default:
-        return 0;
-    }
-}

@@ -56,7 +56,5 @@ int trace_find(struct trace_ring *ring, const uint8_t client_random[static TLS_R
                struct trace_record *out) MUST_USE;
 /* "client_hello", "key_sent", … */
 const char *trace_point_name(enum trace_point point);
-/* How many bytes of fields OPERATION carries. */
-uint32_t trace_operation_size(const struct operation *operation);
 
 #endif

@@ -201,7 +201,10 @@ static int bind_sessions(SSL_CTX *context, const struct cert_set *set)
 
 const struct cert *tls_context_cert(const struct cert_set *set, enum key_type type)
 {
-    return type == KEY_EC_P384 && set->of_type[KEY_EC_P256] != NULL ? NULL : set->of_type[type];
+    for (enum key_type before = KEY_RSA; before < type; before++)
+        if (key_type_algorithm(before) == key_type_algorithm(type) && set->of_type[before] != NULL)
+            return NULL;
+    return set->of_type[type];
 }
 
 static int add_set(SSL_CTX *context, const struct cert_set *set, struct fault *fault)

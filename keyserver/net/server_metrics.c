@@ -113,7 +113,9 @@ static void write_requests(struct buffer *out, const struct server_status *statu
           &counters->cancelled);
     metrics_family(out, P "request_duration_seconds", METRIC_HISTOGRAM,
                    "From a request's arrival to its answer, by operation.");
-    for (size_t kind = OP_SIGN_TLS13; kind < OP_KINDS; kind++) {
+    for (size_t kind = 1; kind < OP_KINDS; kind++) {
+        if (!operation_uses_key((enum operation_kind)kind))
+            continue;
         snprintf(labels, sizeof labels, "operation=\"%s\"", operation_label(kind));
         metrics_histogram(out, P "request_duration_seconds", labels, &counters->duration[kind]);
     }
@@ -131,7 +133,9 @@ static void write_vault_totals(struct buffer *out, const struct wall_stats *stat
     }
     metrics_family(out, P "key_operation_seconds_total", METRIC_COUNTER,
                    "Time spent in private-key operations, by operation.");
-    for (size_t kind = OP_SIGN_TLS13; kind < OP_KINDS; kind++) {
+    for (size_t kind = 1; kind < OP_KINDS; kind++) {
+        if (!operation_uses_key((enum operation_kind)kind))
+            continue;
         snprintf(labels, sizeof labels, "operation=\"%s\"", operation_label(kind));
         metrics_sample(out, P "key_operation_seconds_total", labels, (double)stats->busy_ns[kind] / 1e9);
     }

@@ -55,7 +55,7 @@ struct service *service_new(uv_loop_t *loop, const struct server_config *config)
 
 static enum operation_kind known_kind(enum operation_kind kind)
 {
-    return kind > 0 && kind < OP_KINDS ? kind : 0;
+    return operation_find(kind) != NULL ? kind : 0;
 }
 
 /* Answers what the vault need not or cannot be asked. */

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "common/secret.h"
+#include "proto/operation_fields.h"
 
 #define PENDING_FIRST_SIZE 64
 #define RECEIVE_ROUNDS     8 /* batches received of one end in one turn, before others have theirs */
@@ -79,22 +80,18 @@ static void stats_add(struct wall_stats *total, const struct wall_stats *part)
     total->log_dropped += part->log_dropped;
 }
 
-/* A pending request owns a copy of its handshake messages. */
-static bool has_messages(const struct wall_request *slot)
+/* A pending request owns a copy of what it borrows. */
+static int hold_bytes(struct vault_link *link, struct wall_request *slot,
+                      const struct operation_field *borrowed)
 {
-    return slot->kind == WALL_OPERATION && slot->operation.kind == OP_RSA_MASTER;
-}
-
-static int hold_messages(struct vault_link *link, struct wall_request *slot)
-{
-    size_t length = slot->operation.u.rsa_master.length;
+    size_t length = operation_field_length(&slot->operation, borrowed);
     if (length > VAULT_LINK_HELD_MAX - link->held)
         return ERR_BUSY;
     uint8_t *copy = malloc(length);
     if (copy == NULL)
         return ERR_MEMORY;
-    memcpy(copy, slot->operation.u.rsa_master.messages, length);
-    slot->operation.u.rsa_master.messages = copy;
+    memcpy(copy, operation_field_bytes(&slot->operation, borrowed), length);
+    operation_field_set_bytes(&slot->operation, borrowed, copy, length);
     link->held += length;
     return 0;
 }
@@ -103,15 +100,16 @@ static int hold_messages(struct vault_link *link, struct wall_request *slot)
 static void drop_pending(struct wall_end *end, size_t count)
 {
     for (size_t i = end->first; i < end->first + count; i++) {
-        struct operation *operation = &end->pending[i].operation;
-        if (!has_messages(&end->pending[i]))
+        const struct operation *operation = &end->pending[i].operation;
+        const struct operation_field *borrowed = wall_request_borrowed(&end->pending[i]);
+        if (borrowed == NULL)
             continue;
-        end->link->held -= operation->u.rsa_master.length;
+        end->link->held -= operation_field_length(operation, borrowed);
         union {
             const uint8_t *borrowed;
             uint8_t *own;
-        } messages = {.borrowed = operation->u.rsa_master.messages};
-        free(messages.own);
+        } bytes = {.borrowed = operation_field_bytes(operation, borrowed)};
+        free(bytes.own);
     }
     end->first += count;
     end->count -= count;
@@ -277,7 +275,8 @@ int vault_link_submit(struct vault_link *link, const struct wall_request *reques
     if (slot == NULL)
         return ERR_BUSY;
     *slot = *request;
-    int err = has_messages(slot) ? hold_messages(link, slot) : 0;
+    const struct operation_field *borrowed = wall_request_borrowed(slot);
+    int err = borrowed != NULL ? hold_bytes(link, slot, borrowed) : 0;
     if (err != 0)
         return err;
     end->count++;

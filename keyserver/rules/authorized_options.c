@@ -6,9 +6,6 @@
 #include "common/secret.h"
 
 #define KEY_NAME_LENGTH_MAX 255
-#define OPERATIONS_ALWAYS   (1u << OP_PING | 1u << OP_KEYS)
-#define OPERATIONS_DEFAULT  (1u << OP_SIGN_TLS12 | 1u << OP_SIGN_TLS13 | 1u << OP_RSA_MASTER)
-
 #define LETTERS             "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
 
 static bool is_of(const char *text, const char *allowed, size_t longest)
@@ -87,11 +84,12 @@ static int parse_keys(struct authorized_edge *edge, char *value, struct fault *f
 static int parse_operations(struct authorized_edge *edge, char *value, struct fault *fault)
 {
     enum operation_kind kind;
-    edge->operations = OPERATIONS_ALWAYS;
+    char list[OPERATION_LIST_SIZE];
+    edge->operations = operations_without_key();
     for (char *rest = value, *item; (item = strsep(&rest, ",")) != NULL;) {
         if (operation_parse(item, &kind) != 0)
-            return fail(fault,
-                        "ops= takes sign_tls13, sign_tls12, rsa_master, rsa_premaster, with commas between");
+            return fault_set(fault, ERR_CONFIG, "ops= takes %s, with commas between",
+                             operation_key_list(list, ", "));
         edge->operations |= 1u << kind;
     }
     return 0;
@@ -176,7 +174,7 @@ int authorized_options_parse(struct authorized_edge *edge, char *text, struct fa
     char *rest = text;
     int err = 0;
     edge->all_keys = true;
-    edge->operations = OPERATIONS_ALWAYS | OPERATIONS_DEFAULT;
+    edge->operations = operations_by_default();
     edge->valid = DATE_ALWAYS;
     for (char *option; err == 0 && (option = strtok_r(NULL, AUTHORIZED_BLANKS, &rest)) != NULL;)
         err = parse_option(edge, option, fault);

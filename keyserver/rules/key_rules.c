@@ -5,10 +5,10 @@
 #include "common/address.h"
 #include "common/date.h"
 #include "keyserver/rules/rate_limit.h"
+#include "proto/operation.h"
 
 #define FIELD(member) offsetof(struct key_rules, member)
 
-static const char *const operations[] = {"sign_tls13", "sign_tls12", "rsa_master", "rsa_premaster", NULL};
 static const char *const modes[] = {"bound", "plain", NULL};
 
 /* ---- values ---- */
@@ -73,7 +73,7 @@ static const char *check_credential(const char *text)
 #define OPTIONS(default_operations, default_modes)                                                           \
     {OPTION(operations, CONFIG_STRINGS, KEY_OPERATIONS,                                                      \
             "What may be asked of the key: sign_tls13, sign_tls12, rsa_master, rsa_premaster."),             \
-     .choices = operations, .fallback = default_operations},                                                 \
+     .choices = operation_key_names, .fallback = default_operations},                                                 \
     {OPTION(modes, CONFIG_STRINGS, KEY_MODES,                                                                \
             "How RSA key exchange is served: bound (rsa_master), plain (rsa_premaster)."),                   \
      .choices = modes, .fallback = default_modes},                                                           \

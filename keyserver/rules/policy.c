@@ -37,7 +37,8 @@ static int take_operations(struct policy_rule *rule, const struct key_rules *fro
 static int take_modes(struct policy_rule *rule, const struct key_rules *from)
 {
     for (size_t i = 0; i < from->modes.count; i++)
-        rule->modes |= strcmp(from->modes.item[i], "plain") == 0 ? POLICY_PLAIN : POLICY_BOUND;
+        rule->modes |= strcmp(from->modes.item[i], operation_mode_name(MODE_PLAIN)) == 0 ? MODE_PLAIN
+                                                                                         : MODE_BOUND;
     return 0;
 }
 
@@ -278,9 +279,8 @@ const struct policy_rule *policy_at(const struct policy *policy, size_t index)
 
 bool policy_rule_mode(const struct policy_rule *rule, enum operation_kind kind)
 {
-    if (kind == OP_RSA_MASTER)
-        return (rule->modes & POLICY_BOUND) != 0;
-    return kind != OP_RSA_PREMASTER || (rule->modes & POLICY_PLAIN) != 0;
+    enum operation_mode mode = operation_mode(kind);
+    return mode == MODE_NONE || (rule->modes & mode) != 0;
 }
 
 bool policy_rule_from(const struct policy_rule *rule, const struct address *address)

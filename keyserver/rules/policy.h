@@ -11,16 +11,10 @@
 #include "keyserver/rules/rate_limit.h"
 #include "proto/operation.h"
 
-/* How RSA key exchange is served, as bits. */
-enum policy_mode {
-    POLICY_BOUND = 1, /* rsa_master: only for handshakes that this edge has just begun */
-    POLICY_PLAIN = 2, /* rsa_premaster: any recorded session of the key can be opened by asking later */
-};
-
 struct policy_rule {
     const char *title;                  /* of its section; NULL: key_default */
     uint32_t operations;                /* bits (1 << enum operation_kind) */
-    uint32_t modes;                     /* of enum policy_mode */
+    uint32_t modes;                     /* of enum operation_mode */
     const struct config_strings *names; /* borrowed; none = any */
     struct network *from;               /* owned; none = any */
     size_t from_count;

@@ -7,13 +7,11 @@
 
 int question_take_operation(struct question *question, const char *text, struct fault *fault)
 {
-    if (operation_parse(text, &question->operation) == 0 && question->operation != OP_PING &&
-        question->operation != OP_KEYS)
+    char list[OPERATION_LIST_SIZE];
+    if (operation_parse(text, &question->operation) == 0 && operation_uses_key(question->operation))
         return 0;
-    return fault_set(
-        fault, ERR_CONFIG,
-        "'%s' is no operation on a key; there are sign_tls13, sign_tls12, rsa_master and rsa_premaster",
-        text);
+    return fault_set(fault, ERR_CONFIG, "'%s' is no operation on a key; there are %s", text,
+                     operation_key_list(list, " and "));
 }
 
 int question_take_from(struct question *question, const char *text, struct fault *fault)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/secret.h"
+#include "proto/operation_fields.h"
 
 #define SEALS      (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 #define INBOX_SIZE (2 * HANDSHAKE_MAX) /* a batch ends when the next one's messages might not fit */
@@ -196,40 +197,19 @@ static void distrust(struct wall *wall)
 
 /* ---- sending ---- */
 
-static bool has_messages(const struct wall_request *slot)
-{
-    return slot->kind == WALL_OPERATION && slot->operation.kind == OP_RSA_MASTER;
-}
-
 static size_t least(size_t a, size_t b)
 {
     return a < b ? a : b;
 }
 
-#define REQUEST_UP_TO(field) offsetof(struct wall_request, operation.u.field)
-#define ANSWER_UP_TO(field)  offsetof(struct wall_answer, u.field)
+#define ANSWER_UP_TO(field) offsetof(struct wall_answer, u.field)
 
 /* The bytes of a slot that say something; the receiver finds zeros behind them. */
 static size_t request_length(const struct wall_request *slot)
 {
-    const struct operation *operation = &slot->operation;
-    if (slot->kind != WALL_OPERATION)
-        return offsetof(struct wall_request, operation.u);
-    switch (operation->kind) {
-    case OP_SIGN_TLS13:
-        return REQUEST_UP_TO(sign_tls13.hash) +
-               least(operation->u.sign_tls13.hash_length, TRANSCRIPT_HASH_MAX);
-    case OP_SIGN_TLS12:
-        return REQUEST_UP_TO(sign_tls12.params) +
-               least(operation->u.sign_tls12.params_length, KEY_EXCHANGE_PARAMS_MAX);
-    case OP_RSA_PREMASTER:
-        return REQUEST_UP_TO(rsa_premaster.ciphertext) +
-               least(operation->u.rsa_premaster.ciphertext_length, RSA_MODULUS_MAX);
-    case OP_RSA_MASTER:
-        return REQUEST_UP_TO(rsa_master) + sizeof operation->u.rsa_master;
-    default:
-        return offsetof(struct wall_request, operation.u);
-    }
+    return slot->kind == WALL_OPERATION
+               ? offsetof(struct wall_request, operation) + operation_used(&slot->operation)
+               : offsetof(struct wall_request, operation.u);
 }
 
 static size_t answer_length(const struct wall_answer *slot)
@@ -248,12 +228,14 @@ static size_t answer_length(const struct wall_answer *slot)
 }
 
 /* No pointer of this process goes along. */
-static int put_with_messages(struct wall *wall, const struct wall_request *slot)
+static int put_with_bytes(struct wall *wall, const struct wall_request *slot,
+                          const struct operation_field *borrowed)
 {
     struct wall_request bare = *slot;
-    bare.operation.u.rsa_master.messages = NULL;
-    return ring_put(&wall->out, &bare, request_length(&bare), slot->operation.u.rsa_master.messages,
-                    least(slot->operation.u.rsa_master.length, HANDSHAKE_MAX));
+    size_t length = operation_field_length(&slot->operation, borrowed);
+    operation_field_set_bytes(&bare.operation, borrowed, NULL, length);
+    return ring_put(&wall->out, &bare, request_length(&bare),
+                    operation_field_bytes(&slot->operation, borrowed), least(length, HANDSHAKE_MAX));
 }
 
 /* What COUNT slots have come to, of which the last was LAST (1, 0, or an error of the ring). */
@@ -272,8 +254,9 @@ int wall_send_requests(struct wall *wall, const struct wall_request *slots, size
     int done = 1;
     while (sent < count && !wall->cut) {
         const struct wall_request *slot = &slots[sent];
-        done = has_messages(slot) ? put_with_messages(wall, slot)
-                                  : ring_put(&wall->out, slot, request_length(slot), NULL, 0);
+        const struct operation_field *borrowed = wall_request_borrowed(slot);
+        done = borrowed != NULL ? put_with_bytes(wall, slot, borrowed)
+                                : ring_put(&wall->out, slot, request_length(slot), NULL, 0);
         if (done != 1)
             break;
         sent++;
@@ -318,15 +301,15 @@ static int end_batch(struct wall *wall, int taken, int err)
     return taken > 0 ? taken : err;
 }
 
-/* The handshake messages of SLOT follow it; those that do not are missing, which wall_request_check() sees.
- */
-static void take_messages(struct wall *wall, struct wall_request *slot, size_t *used)
+/* What SLOT borrows follows it; bytes that do not are missing, which wall_request_check() sees. */
+static void take_bytes(struct wall *wall, struct wall_request *slot, const struct operation_field *borrowed,
+                       size_t *used)
 {
-    size_t length = slot->operation.u.rsa_master.length;
-    slot->operation.u.rsa_master.messages = NULL;
+    size_t length = operation_field_length(&slot->operation, borrowed);
+    operation_field_set_bytes(&slot->operation, borrowed, NULL, length);
     if (length == 0 || length > HANDSHAKE_MAX || ring_take_more(&wall->in, wall->inbox + *used, length) != 0)
         return;
-    slot->operation.u.rsa_master.messages = wall->inbox + *used;
+    operation_field_set_bytes(&slot->operation, borrowed, wall->inbox + *used, length);
     *used += length;
 }
 
@@ -342,8 +325,9 @@ int wall_receive_requests(struct wall *wall, struct wall_request *slots, size_t 
         err = ring_take(&wall->in, &slots[taken], sizeof *slots);
         if (err != 0)
             break;
-        if (has_messages(&slots[taken]))
-            take_messages(wall, &slots[taken], &used);
+        const struct operation_field *borrowed = wall_request_borrowed(&slots[taken]);
+        if (borrowed != NULL)
+            take_bytes(wall, &slots[taken], borrowed, &used);
         taken++;
     }
     return end_batch(wall, taken, err);

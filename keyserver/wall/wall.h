@@ -2,11 +2,11 @@
  *
  * Slots of a fixed size go both ways through two rings in memory that both processes map (ring.h), and a
  * descriptor between them wakes who sleeps and says when the other is gone. No pointers, no parsing, and only
- * the handshake messages of an rsa_master have a length, which stands in its slot: the receiver copies a slot
- * first and then checks every field of its copy (wall_request_check). Neither side trusts the other: what is
- * wrong is refused or counts as the other's end, never read out of bounds. Secrets lie in the rings as long
- * as the other side has not taken them; the taker wipes them there, and a core dump leaves the rings out.
- * Each end belongs to one thread. */
+ * what an operation borrows (handshake messages) has a length, which stands in its slot: the receiver copies
+ * a slot first and then checks every field of its copy (wall_request_check). Neither side trusts the other:
+ * what is wrong is refused or counts as the other's end, never read out of bounds. Secrets lie in the rings
+ * as long as the other side has not taken them; the taker wipes them there, and a core dump leaves the rings
+ * out. Each end belongs to one thread. */
 #ifndef KEYSERVER_WALL_WALL_H
 #define KEYSERVER_WALL_WALL_H
 
@@ -36,8 +36,7 @@ struct wall_request {
     uint8_t no_trace, no_key_id; /* not 0: the edge sent none */
     uint32_t from_family;        /* AF_INET or AF_INET6 of the edge's address, 0 for a unix socket */
     uint8_t from[16];
-    /* Of an rsa_master, the messages are the sender's until it is sent, and the wall's until the next
-     * receive. */
+    /* The bytes that it borrows are the sender's until it is sent, and the wall's until the next receive. */
     struct operation operation;
 };
 
@@ -126,7 +125,7 @@ struct wall {
     struct wall_memory *memory; /* owned; the mapping of both rings */
     struct ring_producer out;
     struct ring_consumer in;
-    uint8_t *inbox; /* owned; handshake messages of the last batch; NULL before the first */
+    uint8_t *inbox; /* owned; what the operations of the last batch borrow; NULL before the first */
 };
 
 /* What to sleep for. */
@@ -165,6 +164,8 @@ int wall_receive_answers(struct wall *wall, struct wall_answer *slots, size_t ma
 /* Checks every length and enumeration of a copied slot; 0 or ERR_FORMAT. After it, no field can lead a reader
  * out of bounds. Pure. */
 int wall_request_check(const struct wall_request *slot) MUST_USE;
+/* The field of SLOT whose bytes are not in the slot but follow it through the wall, or NULL. */
+const struct operation_field *wall_request_borrowed(const struct wall_request *slot);
 int wall_answer_check(const struct wall_answer *slot) MUST_USE;
 
 #endif

@@ -1,26 +1,23 @@
 #include <sys/socket.h>
 
 #include "keyserver/wall/wall.h"
+#include "proto/operation_fields.h"
 
+/* A kind that is none is judged as unknown, not malformed: no field of it is looked at. */
 static int check_operation(const struct operation *operation)
 {
-    switch (operation->kind) {
-    case OP_KEYS:
-        return 0;
-    case OP_SIGN_TLS13:
-        return operation->u.sign_tls13.hash_length <= TRANSCRIPT_HASH_MAX ? 0 : ERR_FORMAT;
-    case OP_SIGN_TLS12:
-        return operation->u.sign_tls12.params_length <= KEY_EXCHANGE_PARAMS_MAX ? 0 : ERR_FORMAT;
-    case OP_RSA_PREMASTER:
-        return operation->u.rsa_premaster.ciphertext_length <= RSA_MODULUS_MAX ? 0 : ERR_FORMAT;
-    case OP_RSA_MASTER:
-        return operation->u.rsa_master.messages != NULL && operation->u.rsa_master.length > 0 &&
-                       operation->u.rsa_master.length <= HANDSHAKE_MAX
-                   ? 0
-                   : ERR_FORMAT;
-    default: /* judged as unknown, not malformed: no field of it is looked at */
-        return 0;
-    }
+    const struct operation_field *borrowed = operation_borrowed(operation->kind);
+    if (operation_check_lengths(operation) != 0)
+        return ERR_FORMAT;
+    return borrowed == NULL || (operation_field_bytes(operation, borrowed) != NULL &&
+                                operation_field_length(operation, borrowed) > 0)
+               ? 0
+               : ERR_FORMAT;
+}
+
+const struct operation_field *wall_request_borrowed(const struct wall_request *slot)
+{
+    return slot->kind == WALL_OPERATION ? operation_borrowed(slot->operation.kind) : NULL;
 }
 
 int wall_request_check(const struct wall_request *slot)

@@ -18,13 +18,6 @@ static void copy_text(char *out, const char *text, size_t size)
         out[size - 1] = 0;
 }
 
-static const char *mode_of(enum operation_kind kind)
-{
-    if (kind == OP_RSA_MASTER)
-        return "bound";
-    return kind == OP_RSA_PREMASTER ? "plain" : "";
-}
-
 static void put_scheme(struct audit_record *out, uint16_t scheme)
 {
     const char *name = scheme_name(scheme);
@@ -74,8 +67,8 @@ void audit_use_describe(struct audit_record *out, const struct request_identity 
     out->type = AUDIT_USE;
     put_parties(out, identity, request);
     copy_text(out->op, operation != NULL ? operation : "unknown", sizeof out->op);
-    copy_text(out->mode, mode_of(identity->kind), sizeof out->mode);
-    if (identity->kind == OP_SIGN_TLS13 || identity->kind == OP_SIGN_TLS12 || identity->scheme != 0)
+    copy_text(out->mode, operation_mode_name(operation_mode(identity->kind)), sizeof out->mode);
+    if (operation_signs(identity->kind) || identity->scheme != 0)
         put_scheme(out, identity->scheme); /* of a signature it may be 0, too */
     copy_text(out->name, identity->server_name, sizeof out->name);
     put_names(out, identity);

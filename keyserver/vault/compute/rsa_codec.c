@@ -12,7 +12,7 @@
 
 static bool is_exchange(const struct crypto_input *input)
 {
-    return input->kind == OP_RSA_PREMASTER || input->kind == OP_RSA_MASTER;
+    return operation_mode(input->kind) != MODE_NONE;
 }
 
 static int encode(const struct crypto_input *input, const struct key *key, const struct hasher *hasher,
@@ -23,8 +23,8 @@ static int encode(const struct crypto_input *input, const struct key *key, const
     if (scheme == NULL || hasher_hash(hasher, hash, scheme->hash_bits, input->u.sign.content,
                                       input->u.sign.length, NULL, 0) != 0)
         return ERR_CRYPTO;
-    int err = scheme->family == FAMILY_RSA_PKCS1 ? emsa_pkcs1(number, key->bits, scheme->hash_bits, hash)
-                                                 : emsa_pss(number, key->bits, scheme->hash_bits, hash);
+    int err = scheme->pss ? emsa_pss(number, key->bits, scheme->hash_bits, hash)
+                          : emsa_pkcs1(number, key->bits, scheme->hash_bits, hash);
     return err == 0 ? 0 : ERR_CRYPTO;
 }
 
@@ -70,7 +70,7 @@ static int close_exchange(const struct crypto_input *input, const struct key *ke
     int err = 0;
     premaster_fallback(fallback, key->fallback_secret, version, ciphertext, key->result_size);
     premaster_unpad(premaster, plain, key->result_size, version, fallback);
-    if (input->kind == OP_RSA_MASTER)
+    if (operation_mode(input->kind) == MODE_BOUND)
         err = derive_master(input, prf, premaster, outcome->bytes);
     else
         memcpy(outcome->bytes, premaster, sizeof premaster);

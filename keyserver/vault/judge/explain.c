@@ -157,8 +157,8 @@ static void tell_operations(const struct account *a, const char *step, enum answ
 static void tell_mode(const struct account *a, const char *step, enum answer answer)
 {
     static const char *const refused[] = {
-        [0] = "none", [POLICY_BOUND] = "bound only", [POLICY_PLAIN] = "plain only"};
-    const char *granted = a->question->operation == OP_RSA_MASTER ? "bound" : "plain";
+        [0] = "none", [MODE_BOUND] = "bound only", [MODE_PLAIN] = "plain only"};
+    const char *granted = operation_mode_name(operation_mode(a->question->operation));
     say(a, answer, step, key_place(a, KEY_MODES), "modes lists %s",
         answer == GRANTED ? granted : refused[a->context.rule->modes]);
 }
@@ -266,18 +266,17 @@ static enum manner depends(const struct account *a)
 
 static enum manner mode_manner(const struct account *a)
 {
-    bool exchange = a->question->operation == OP_RSA_MASTER || a->question->operation == OP_RSA_PREMASTER;
-    return exchange ? ASKED : LEFT_OUT;
+    return operation_mode(a->question->operation) != MODE_NONE ? ASKED : LEFT_OUT;
 }
 
 static enum manner session_manner(const struct account *a)
 {
-    return a->question->operation == OP_RSA_MASTER ? DEPENDS : LEFT_OUT;
+    return operation_mode(a->question->operation) == MODE_BOUND ? DEPENDS : LEFT_OUT;
 }
 
 static enum manner name_manner(const struct account *a)
 {
-    if (a->question->operation != OP_RSA_MASTER)
+    if (operation_mode(a->question->operation) != MODE_BOUND)
         return LEFT_OUT;
     return a->question->name == NULL && a->context.rule->names->count > 0 ? UNSAID : ASKED;
 }

@@ -17,26 +17,13 @@ void gate_stop(void)
     curve_stop();
 }
 
-static bool family_fits(const struct scheme_info *scheme, enum key_type type)
-{
-    switch (scheme->family) {
-    case FAMILY_RSA_PKCS1:
-    case FAMILY_RSA_PSS:
-        return type == KEY_RSA;
-    case FAMILY_ECDSA:
-        return type == KEY_EC_P256 || type == KEY_EC_P384;
-    case FAMILY_ED25519:
-        return type == KEY_ED25519;
-    }
-    return false;
-}
-
 static const uint8_t spaces[64] = "                                                                ";
 static const char context[] = "TLS 1.3, server CertificateVerify"; /* its final zero is the separator */
 
 static enum wall_refusal pass_tls13(const struct operation *operation, const struct key *key,
-                                    struct crypto_input *out)
+                                    struct crypto_input *out, struct transcript *seen)
 {
+    (void)seen;
     const struct scheme_info *scheme = scheme_find(operation->u.sign_tls13.scheme);
     uint16_t length = operation->u.sign_tls13.hash_length;
     struct writer w;
@@ -61,12 +48,13 @@ static bool params_good(const uint8_t *bytes, size_t length)
 }
 
 static enum wall_refusal pass_tls12(const struct operation *operation, const struct key *key,
-                                    struct crypto_input *out)
+                                    struct crypto_input *out, struct transcript *seen)
 {
+    (void)seen;
     const struct scheme_info *scheme = scheme_find(operation->u.sign_tls12.scheme);
     size_t length = operation->u.sign_tls12.params_length;
     struct writer w;
-    if (scheme == NULL || !family_fits(scheme, key->type))
+    if (scheme == NULL || scheme->algorithm != key_type_algorithm(key->type))
         return REFUSAL_SCHEME;
     if (!params_good(operation->u.sign_tls12.params, length))
         return REFUSAL_STRUCTURE;
@@ -91,10 +79,9 @@ static enum wall_refusal pass_ciphertext(uint16_t client_version, const uint8_t 
 }
 
 static enum wall_refusal pass_premaster(const struct operation *operation, const struct key *key,
-                                        struct crypto_input *out)
+                                        struct crypto_input *out, struct transcript *seen)
 {
-    if (key->type != KEY_RSA)
-        return REFUSAL_SCHEME;
+    (void)seen;
     return pass_ciphertext(operation->u.rsa_premaster.client_version, operation->u.rsa_premaster.ciphertext,
                            operation->u.rsa_premaster.ciphertext_length, key, out);
 }
@@ -102,8 +89,6 @@ static enum wall_refusal pass_premaster(const struct operation *operation, const
 static enum wall_refusal pass_master(const struct operation *operation, const struct key *key,
                                      struct crypto_input *out, struct transcript *seen)
 {
-    if (key->type != KEY_RSA)
-        return REFUSAL_SCHEME;
     if (transcript_parse(seen, operation->u.rsa_master.messages, operation->u.rsa_master.length) != 0 ||
         transcript_hash(seen, out->u.exchange.session_hash) != 0)
         return REFUSAL_STRUCTURE;
@@ -111,20 +96,22 @@ static enum wall_refusal pass_master(const struct operation *operation, const st
     return pass_ciphertext(seen->client_version, seen->ciphertext, seen->ciphertext_length, key, out);
 }
 
+/* From the fields of each operation on a key to what is computed. */
+static enum wall_refusal (*const passes[OP_KINDS])(const struct operation *operation, const struct key *key,
+                                                   struct crypto_input *out, struct transcript *seen) = {
+    [OP_SIGN_TLS13] = pass_tls13,
+    [OP_SIGN_TLS12] = pass_tls12,
+    [OP_RSA_PREMASTER] = pass_premaster,
+    [OP_RSA_MASTER] = pass_master,
+};
+
 enum wall_refusal gate_pass(const struct operation *operation, const struct key *key,
                             struct crypto_input *out, struct transcript *seen)
 {
     out->kind = operation->kind;
-    switch (operation->kind) {
-    case OP_SIGN_TLS13:
-        return pass_tls13(operation, key, out);
-    case OP_SIGN_TLS12:
-        return pass_tls12(operation, key, out);
-    case OP_RSA_PREMASTER:
-        return pass_premaster(operation, key, out);
-    case OP_RSA_MASTER:
-        return pass_master(operation, key, out, seen);
-    default:
+    if (!operation_uses_key(operation->kind) || passes[operation->kind] == NULL)
         return REFUSAL_UNKNOWN_OPERATION;
-    }
+    if ((operations_of_key(key->type) & 1u << operation->kind) == 0)
+        return REFUSAL_SCHEME;
+    return passes[operation->kind](operation, key, out, seen);
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "keyserver/vault/judge/judge_steps.h"
+#include "proto/operation_fields.h"
 
 static struct address address_of(const struct wall_request *request)
 {
@@ -20,13 +21,6 @@ static struct address address_of(const struct wall_request *request)
         address.length = sizeof(sa_family_t);
     }
     return address;
-}
-
-static uint16_t scheme_of(const struct operation *operation)
-{
-    if (operation->kind == OP_SIGN_TLS13)
-        return operation->u.sign_tls13.scheme;
-    return operation->kind == OP_SIGN_TLS12 ? operation->u.sign_tls12.scheme : 0;
 }
 
 /* Asks step by step, but for those that depend on what is LEFT_OUT, until one says no. */
@@ -51,7 +45,7 @@ void judge_request(const struct judge *judge, const struct wall_request *request
     struct judge_context context;
     *out = (struct judgement){.from = address_of(request),
                               .identity = {.kind = operation->kind,
-                                           .scheme = scheme_of(operation),
+                                           .scheme = operation_scheme(operation),
                                            .trace = request->trace,
                                            .no_trace = request->no_trace != 0}};
     memcpy(out->identity.channel, request->channel, sizeof out->identity.channel);
@@ -80,12 +74,10 @@ static bool grants(const struct judge *judge, const struct authorized_edge *edge
 
 uint32_t judge_grants(const struct judge *judge, const struct authorized_edge *edge, const struct key *key)
 {
-    static const enum operation_kind kinds[] = {OP_SIGN_TLS13, OP_SIGN_TLS12, OP_RSA_PREMASTER,
-                                                OP_RSA_MASTER};
     uint32_t granted = 0;
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
-        if (grants(judge, edge, key, kinds[i]))
-            granted |= 1u << kinds[i];
+    for (enum operation_kind kind = OP_PING; kind < OP_KINDS; kind++)
+        if (operation_uses_key(kind) && grants(judge, edge, key, kind))
+            granted |= 1u << kind;
     return granted;
 }
 

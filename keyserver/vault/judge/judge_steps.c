@@ -69,7 +69,7 @@ static enum wall_refusal ask_mode(struct judge_context *h)
 
 static enum wall_refusal ask_type(struct judge_context *h)
 {
-    return (keystore_operations(h->key->type) & bit(h)) != 0 ? REFUSAL_NONE : REFUSAL_SCHEME;
+    return (operations_of_key(h->key->type) & bit(h)) != 0 ? REFUSAL_NONE : REFUSAL_SCHEME;
 }
 
 /* ---- is it what it should be? ---- */
@@ -81,7 +81,7 @@ static enum wall_refusal ask_form(struct judge_context *h)
 
 static enum wall_refusal ask_session(struct judge_context *h)
 {
-    return h->operation->kind != OP_RSA_MASTER ||
+    return operation_mode(h->operation->kind) != MODE_BOUND ||
                    epoch_accepts(h->seen.session_id, h->judge->epoch_secret, h->edge->key, h->now->epoch)
                ? REFUSAL_NONE
                : REFUSAL_SESSION_ID;
@@ -89,7 +89,7 @@ static enum wall_refusal ask_session(struct judge_context *h)
 
 static enum wall_refusal ask_name(struct judge_context *h)
 {
-    return h->operation->kind != OP_RSA_MASTER || policy_rule_name(h->rule, h->seen.server_name)
+    return operation_mode(h->operation->kind) != MODE_BOUND || policy_rule_name(h->rule, h->seen.server_name)
                ? REFUSAL_NONE
                : REFUSAL_NAME;
 }
@@ -132,9 +132,7 @@ const struct judge_step judge_steps[STEPS] = {
 
 bool judge_about_key(const struct judge_context *context)
 {
-    enum operation_kind kind = context->operation->kind;
-    return kind == OP_SIGN_TLS13 || kind == OP_SIGN_TLS12 || kind == OP_RSA_PREMASTER ||
-           kind == OP_RSA_MASTER;
+    return operation_uses_key(context->operation->kind);
 }
 
 void judge_open(struct judge_context *context, const struct judge *judge, const struct authorized_edge *edge,

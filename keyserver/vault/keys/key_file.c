@@ -15,18 +15,6 @@
 #include "keyserver/rules/key_hint.h"
 #include "keyserver/vault/keys/rsa_check.h"
 
-static const struct {
-    const char *openssl; /* name of the algorithm */
-    const char *group;   /* name of the curve, or NULL */
-    enum key_type type;
-    int bits_min, bits_max;
-} types[] = {
-    {"RSA", NULL, KEY_RSA, 2048, 4096},
-    {"EC", "prime256v1", KEY_EC_P256, 256, 256},
-    {"EC", "secp384r1", KEY_EC_P384, 384, 384},
-    {"ED25519", NULL, KEY_ED25519, 0, 256},
-};
-
 /* What a decoder asks for, and gets or not; there is no one else to ask. */
 struct asked {
     const struct passphrase *passphrase;
@@ -89,23 +77,22 @@ static int explain(const char *path, const struct buffer *content, const struct 
 
 static int find_type(struct key *key, const char *path, struct fault *fault)
 {
-    char group[64] = "";
+    char group[64] = "", known[KEY_TYPES_TEXT_SIZE];
     int bits = EVP_PKEY_get_bits(key->pkey);
     (void)EVP_PKEY_get_group_name(key->pkey, group, sizeof group, NULL);
-    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
-        if (!EVP_PKEY_is_a(key->pkey, types[i].openssl) ||
-            (types[i].group != NULL && strcmp(types[i].group, group) != 0) || bits < types[i].bits_min ||
-            bits > types[i].bits_max)
+    for (enum key_type type = KEY_RSA; type < KEY_TYPES; type++) {
+        const struct key_type_info *info = key_type_find(type);
+        if (!EVP_PKEY_is_a(key->pkey, key_algorithm_name(info->algorithm)) ||
+            !key_type_fits(info, group, bits))
             continue;
-        key->type = types[i].type;
+        key->type = type;
         key->bits = (uint16_t)bits;
         key->result_size = (uint16_t)EVP_PKEY_get_size(key->pkey);
         return 0;
     }
-    return fault_set(fault, ERR_UNSUPPORTED,
-                     "%s: a key of type %s%s%s with %d bits cannot be used; RSA of 2048 to 4096 bits, P-256, "
-                     "P-384 and Ed25519 can",
-                     path, EVP_PKEY_get0_type_name(key->pkey), group[0] ? " " : "", group, bits);
+    return fault_set(fault, ERR_UNSUPPORTED, "%s: a key of type %s%s%s with %d bits cannot be used; %s can",
+                     path, EVP_PKEY_get0_type_name(key->pkey), group[0] ? " " : "", group, bits,
+                     key_types_text(known, "and"));
 }
 
 /* A certificate names its curve (RFC 5480 section 2.1.1), so the key would have another id than that. */

@@ -80,10 +80,10 @@ static int make_rsa_lanes(struct key *key)
     return err == ERR_UNSUPPORTED ? 0 : err;
 }
 
-static int make_rsa(struct key *key)
+static int make_rsa(struct key *key, enum lanes_id lanes)
 {
     int err = rsa_single_new(&key->rsa_single, key->pkey);
-    if (err == 0 && lanes_state(LANES_RSA) == LANES_READY)
+    if (err == 0 && lanes_state(lanes) == LANES_READY)
         err = make_rsa_lanes(key);
     key->class = rsa_class(key);
     return err;
@@ -91,10 +91,9 @@ static int make_rsa(struct key *key)
 
 /* ---- curves ---- */
 
-static int make_scalar(struct key *key, enum batch_class class, enum lanes_id lanes)
+static int make_scalar(struct key *key, enum lanes_id lanes)
 {
     size_t size = key->bits / 8;
-    key->class = class;
     if (lanes_state(lanes) != LANES_READY)
         return 0;
     key->scalar = secret_slot_new(size);
@@ -103,9 +102,9 @@ static int make_scalar(struct key *key, enum batch_class class, enum lanes_id la
     return get_number(key->pkey, OSSL_PKEY_PARAM_PRIV_KEY, key->scalar, size) ? 0 : ERR_CRYPTO;
 }
 
-static int derive_ed25519(struct key *key, const uint8_t seed[static SIGN_SEED_SIZE])
+static int derive_ed25519(struct key *key, enum lanes_id lanes, const uint8_t seed[static SIGN_SEED_SIZE])
 {
-    if (lanes_state(LANES_ED25519) == LANES_READY) {
+    if (lanes_state(lanes) == LANES_READY) {
         key->ed25519_lanes = secret_slot_new(sizeof *key->ed25519_lanes);
         if (key->ed25519_lanes != NULL)
             ed_key_derive(key->ed25519_lanes, seed);
@@ -117,31 +116,34 @@ static int derive_ed25519(struct key *key, const uint8_t seed[static SIGN_SEED_S
     return key->ed25519 != NULL ? 0 : ERR_MEMORY;
 }
 
-static int make_ed25519(struct key *key)
+static int make_ed25519(struct key *key, enum lanes_id lanes)
 {
     uint8_t seed[SIGN_SEED_SIZE];
     size_t size = sizeof seed;
-    key->class = BATCH_ED25519;
     bool done = EVP_PKEY_get_raw_private_key(key->pkey, seed, &size) == 1 && size == sizeof seed;
-    int err = done ? derive_ed25519(key, seed) : ERR_CRYPTO;
+    int err = done ? derive_ed25519(key, lanes, seed) : ERR_CRYPTO;
     wipe(seed, sizeof seed);
     return err;
 }
 
+/* What each type is computed with. RSA's class is that of its size. */
+static const struct {
+    int (*make)(struct key *key, enum lanes_id lanes);
+    enum batch_class class;
+    enum lanes_id lanes;
+} types[KEY_TYPES] = {
+    [KEY_RSA] = {make_rsa, BATCH_RSA_SINGLE, LANES_RSA},
+    [KEY_EC_P256] = {make_scalar, BATCH_P256, LANES_P256},
+    [KEY_EC_P384] = {make_scalar, BATCH_P384, LANES_P384},
+    [KEY_ED25519] = {make_ed25519, BATCH_ED25519, LANES_ED25519},
+};
+
 int key_numbers_make(struct key *key)
 {
-    switch (key->type) {
-    case KEY_RSA:
-        return make_rsa(key);
-    case KEY_EC_P256:
-        return make_scalar(key, BATCH_P256, LANES_P256);
-    case KEY_EC_P384:
-        return make_scalar(key, BATCH_P384, LANES_P384);
-    case KEY_ED25519:
-        return make_ed25519(key);
-    default:
+    if ((unsigned)key->type >= KEY_TYPES || types[key->type].make == NULL)
         return ERR_UNSUPPORTED;
-    }
+    key->class = types[key->type].class;
+    return types[key->type].make(key, types[key->type].lanes);
 }
 
 void key_numbers_free(struct key *key)

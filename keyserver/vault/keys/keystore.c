@@ -275,9 +275,3 @@ const struct key *keystore_find(const struct keystore *store, const uint8_t id[s
     }
     return NULL;
 }
-
-uint32_t keystore_operations(enum key_type type)
-{
-    uint32_t signatures = 1u << OP_SIGN_TLS12 | 1u << OP_SIGN_TLS13;
-    return type == KEY_RSA ? signatures | 1u << OP_RSA_PREMASTER | 1u << OP_RSA_MASTER : signatures;
-}

@@ -71,7 +71,4 @@ const struct key *keystore_at(const struct keystore *store, size_t index);
 /* The key with this id, or NULL. */
 const struct key *keystore_find(const struct keystore *store, const uint8_t id[static KEY_ID_SIZE]);
 
-/* The operations that a key of TYPE can do at all: bits (1 << enum operation_kind). */
-uint32_t keystore_operations(enum key_type type);
-
 #endif

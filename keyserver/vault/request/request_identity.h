@@ -25,8 +25,7 @@ struct request_identity {
 
 /* What names a request for good, and lets who asked show that it was theirs: the first bytes of SHA-256(kind
  * ‖ key_id ‖ fields), the kind as one byte, numbers of two bytes, fields in the order of the protocol and
- * without lengths: scheme and hash; scheme, randoms and params; client_version and ciphertext; handshake
- * messages. */
+ * without lengths. */
 void request_digest(const struct hasher *hasher, uint8_t out[static REQUEST_DIGEST_SIZE],
                     const struct operation *operation);
 

@@ -99,7 +99,7 @@ static inline void remote_keys_sign(EVP_PKEY *key, uint16_t scheme, const uint8_
     assert_int_equal(
         EVP_DigestSignInit_ex(context, &options, info->hash_bits == 0 ? NULL : digest, NULL, NULL, key, NULL),
         1);
-    if (info->family == FAMILY_RSA_PSS) {
+    if (info->pss) {
         assert_true(EVP_PKEY_CTX_set_rsa_padding(options, RSA_PKCS1_PSS_PADDING) > 0);
         assert_true(EVP_PKEY_CTX_set_rsa_pss_saltlen(options, RSA_PSS_SALTLEN_DIGEST) > 0);
     }

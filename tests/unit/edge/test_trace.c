@@ -129,20 +129,6 @@ static void reached_at_once_is_not_unreached(void **state)
     assert_int_equal(record.at[TRACE_KEY_SENT], 1);
 }
 
-static void operation_sizes_are_those_of_the_fields(void **state)
-{
-    struct operation rsa = {.kind = OP_RSA_PREMASTER, .u.rsa_premaster.ciphertext_length = 256};
-    struct operation tls13 = {.kind = OP_SIGN_TLS13, .u.sign_tls13.hash_length = 48};
-    struct operation tls12 = {.kind = OP_SIGN_TLS12, .u.sign_tls12.params_length = 36};
-    struct operation ping = {.kind = OP_PING};
-
-    (void)state;
-    assert_int_equal(trace_operation_size(&rsa), 256);
-    assert_int_equal(trace_operation_size(&tls13), 48);
-    assert_int_equal(trace_operation_size(&tls12), 100);
-    assert_int_equal(trace_operation_size(&ping), 0);
-}
-
 static void points_have_names(void **state)
 {
     (void)state;
@@ -161,7 +147,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_overwritten_record_does_not_come_back, setup, teardown),
         cmocka_unit_test_setup_teardown(of_two_with_one_random_the_later_is_found, setup, teardown),
         cmocka_unit_test(reached_at_once_is_not_unreached),
-        cmocka_unit_test(operation_sizes_are_those_of_the_fields),
         cmocka_unit_test(points_have_names),
     };
     return cmocka_run_group_tests_name("trace", tests, NULL, NULL);

@@ -98,8 +98,7 @@ struct key_case {
     bool elsewhere;
 };
 
-static const struct key_case good_key = {.operations = (1u << KINDS) - 1,
-                                         .modes = POLICY_BOUND | POLICY_PLAIN};
+static const struct key_case good_key = {.operations = (1u << KINDS) - 1, .modes = MODE_BOUND | MODE_PLAIN};
 
 /* Operations that no mode lets be done are no policy. */
 static bool is_policy(unsigned operations, unsigned modes)
@@ -107,8 +106,8 @@ static bool is_policy(unsigned operations, unsigned modes)
     bool any = operations == 0;
     for (size_t i = 0; i < KINDS; i++)
         if (operations & 1u << i)
-            any = any || (kinds[i] == OP_RSA_MASTER      ? (modes & POLICY_BOUND) != 0
-                          : kinds[i] == OP_RSA_PREMASTER ? (modes & POLICY_PLAIN) != 0
+            any = any || (kinds[i] == OP_RSA_MASTER      ? (modes & MODE_BOUND) != 0
+                          : kinds[i] == OP_RSA_PREMASTER ? (modes & MODE_PLAIN) != 0
                                                          : true);
     return any;
 }
@@ -142,9 +141,9 @@ static void make_world(struct world *world, const struct key_case *is, const cha
     for (size_t i = 0; i < KINDS; i++)
         if (is->operations & 1u << i)
             put(&key->operations, world->operations, operation_name(kinds[i]));
-    if (is->modes & POLICY_BOUND)
+    if (is->modes & MODE_BOUND)
         put(&key->modes, world->modes, "bound");
-    if (is->modes & POLICY_PLAIN)
+    if (is->modes & MODE_PLAIN)
         put(&key->modes, world->modes, "plain");
     if (is->named)
         put(&key->names, world->names, "www.example.com");
@@ -243,8 +242,8 @@ static enum wall_refusal judge(const struct world *world, const struct wall_requ
 static enum wall_refusal expected(unsigned number, const struct key_case *key, size_t kind, const char *name)
 {
     const struct edge_case edge = edge_case_of(number);
-    unsigned mode = kinds[kind] == OP_RSA_MASTER      ? POLICY_BOUND
-                    : kinds[kind] == OP_RSA_PREMASTER ? POLICY_PLAIN
+    unsigned mode = kinds[kind] == OP_RSA_MASTER      ? MODE_BOUND
+                    : kinds[kind] == OP_RSA_PREMASTER ? MODE_PLAIN
                                                       : 0;
     if (number == EDGES)
         return REFUSAL_UNKNOWN_EDGE;
@@ -323,7 +322,7 @@ static void every_combination_is_refused_for_its_first_cause_and_counted_when_gr
                 requests[edge][kind][name] = request_of(edge, &operation);
             }
     for (unsigned operations = 0; operations < 1u << KINDS; operations++)
-        for (unsigned modes = 0; modes <= (POLICY_BOUND | POLICY_PLAIN); modes++)
+        for (unsigned modes = 0; modes <= (MODE_BOUND | MODE_PLAIN); modes++)
             for (unsigned rest = 0; is_policy(operations, modes) && rest < 2 * 2 * WHENS; rest++) {
                 const struct key_case key = {.operations = operations,
                                              .modes = modes,
@@ -498,7 +497,7 @@ static void epochs_are_for_edges_that_some_key_could_grant_rsa_master(void **sta
 {
     (void)state;
     for (unsigned operations = 0; operations < 1u << KINDS; operations++)
-        for (unsigned modes = 0; modes <= (POLICY_BOUND | POLICY_PLAIN); modes++)
+        for (unsigned modes = 0; modes <= (MODE_BOUND | MODE_PLAIN); modes++)
             for (unsigned rest = 0; is_policy(operations, modes) && rest < 2 * WHENS; rest++) {
                 const struct key_case key = {
                     .operations = operations, .modes = modes, .elsewhere = rest % 2, .when = rest / 2};
@@ -506,8 +505,7 @@ static void epochs_are_for_edges_that_some_key_could_grant_rsa_master(void **sta
                 make_world(&world, &key, "1/s", "1/h");
                 for (unsigned i = 0; i < EDGES; i++) {
                     const struct edge_case edge = edge_case_of(i); /* wherever it is, and whenever */
-                    bool could = !edge.other_key && (edge.ops & operations & 1u << 2) &&
-                                 (modes & POLICY_BOUND);
+                    bool could = !edge.other_key && (edge.ops & operations & 1u << 2) && (modes & MODE_BOUND);
                     assert_int_equal(kinds[2], OP_RSA_MASTER);
                     assert_int_equal(may_have_epoch(&world, i), could);
                 }

@@ -334,7 +334,7 @@ static inline bool keys_verify(EVP_PKEY *pkey, const struct operation *operation
     assert_int_equal(
         EVP_DigestVerifyInit_ex(message, &context, digests[info->hash_bits / 100], NULL, NULL, pkey, NULL),
         1);
-    if (info->family == FAMILY_RSA_PSS) {
+    if (info->pss) {
         assert_true(EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PSS_PADDING) > 0);
         assert_true(EVP_PKEY_CTX_set_rsa_pss_saltlen(context, RSA_PSS_SALTLEN_DIGEST) > 0);
     }

@@ -587,16 +587,6 @@ static void fallback_secrets_follow_group_secret_and_key(void **state)
     assert_memory_not_equal(first, find(rsa)->fallback_secret, 32);
 }
 
-static void only_rsa_can_decrypt(void **state)
-{
-    uint32_t signatures = 1u << OP_SIGN_TLS12 | 1u << OP_SIGN_TLS13;
-    (void)state;
-    assert_int_equal(keystore_operations(KEY_RSA), signatures | 1u << OP_RSA_PREMASTER | 1u << OP_RSA_MASTER);
-    assert_int_equal(keystore_operations(KEY_EC_P256), signatures);
-    assert_int_equal(keystore_operations(KEY_EC_P384), signatures);
-    assert_int_equal(keystore_operations(KEY_ED25519), signatures);
-}
-
 static void private_numbers_sit_in_the_secure_heap(void **state)
 {
     (void)state;
@@ -639,7 +629,6 @@ int main(void)
         IN_FOLDER(a_name_is_shorter_than_its_field),
         IN_FOLDER(pipes_links_to_nothing_and_large_files_are_passed_over),
         IN_FOLDER(fallback_secrets_follow_group_secret_and_key),
-        IN_FOLDER(only_rsa_can_decrypt),
         IN_FOLDER(private_numbers_sit_in_the_secure_heap),
     };
     return cmocka_run_group_tests(tests, start, stop);

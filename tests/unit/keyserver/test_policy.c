@@ -70,7 +70,7 @@ static void without_sections_every_key_has_the_defaults(void **state)
     assert_ptr_equal(rule, policy_rule_of(policy, some_id, "other"));
     assert_null(rule->title);
     assert_int_equal(rule->operations, ALL_KEY_OPERATIONS);
-    assert_int_equal(rule->modes, POLICY_BOUND);
+    assert_int_equal(rule->modes, MODE_BOUND);
     assert_true(policy_rule_name(rule, "") && policy_rule_name(rule, "any.test"));
     assert_int_equal(rule->from_count, 0);
     assert_true(date_span_has(&rule->valid, INT64_MIN) && date_span_has(&rule->valid, INT64_MAX));
@@ -92,7 +92,7 @@ static void every_option_is_compiled(void **state)
     const struct policy_rule *rule = rule_of("www");
     assert_string_equal(rule->title, "www");
     assert_int_equal(rule->operations, 1u << OP_SIGN_TLS13 | 1u << OP_RSA_PREMASTER);
-    assert_int_equal(rule->modes, POLICY_PLAIN);
+    assert_int_equal(rule->modes, MODE_PLAIN);
     assert_int_equal(rule->names->count, 1);
     assert_int_equal(rule->from_count, 2);
     assert_true(rule->valid.first == 1798675200 && rule->valid.last == 1798718400);
@@ -131,7 +131,7 @@ static void what_a_section_leaves_unset_is_inherited(void **state)
     assert_int_equal(one->quota.count, 7);
     assert_place(one, KEY_QUOTA, 17);
     assert_place(one, KEY_NAMES, 3);
-    assert_int_equal(one->modes, POLICY_BOUND);
+    assert_int_equal(one->modes, MODE_BOUND);
     assert_ptr_equal(rule_of("else"), common);
 }
 
