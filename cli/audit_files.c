@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/files.h"
@@ -87,10 +88,16 @@ char *audit_files_after(const char *path)
 
 int audit_lines_open(struct audit_lines *lines, const char *path, struct fault *fault)
 {
+    struct stat info;
     *lines = (struct audit_lines){.fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY)};
     if (lines->fd < 0)
         return fault_set(fault, errno == ENOENT ? ERR_NOT_FOUND : ERR_CONFIG, "%s: cannot be read: %s", path,
                          strerror(errno));
+    if (fstat(lines->fd, &info) == 0 && S_ISDIR(info.st_mode)) {
+        audit_lines_close(lines);
+        return fault_set(fault, ERR_CONFIG, "%s: is a folder; name one folder of a log, or only files of it",
+                         path);
+    }
     lines->bytes = malloc(WINDOW);
     if (lines->bytes != NULL)
         return 0;
@@ -103,7 +110,12 @@ void audit_lines_close(struct audit_lines *lines)
     if (lines->fd >= 0)
         close(lines->fd);
     free(lines->bytes);
-    *lines = (struct audit_lines){.fd = -1};
+    *lines = (struct audit_lines){.fd = -1, .why = lines->why};
+}
+
+int audit_lines_fail(const struct audit_lines *lines, const char *path, struct fault *fault)
+{
+    return fault_set(fault, ERR_SYSTEM, "%s: cannot be read: %s", path, strerror(lines->why));
 }
 
 /* More bytes behind what is there; 0 at the end of the file. */
@@ -144,6 +156,8 @@ int audit_lines_next(struct audit_lines *lines, const char **line, size_t *lengt
 {
     while (!take_line(lines, line, length)) {
         ssize_t got = read_more(lines);
+        if (got < 0)
+            lines->why = errno;
         if (got <= 0)
             return got < 0 ? ERR_SYSTEM : 0;
     }

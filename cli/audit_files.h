@@ -30,6 +30,7 @@ struct audit_lines {
     size_t start, end;
     bool skipping;  /* the rest of a line that is longer than any record */
     uint64_t taken; /* bytes of lines that were handed out */
+    int why;        /* errno of audit_lines_next(), also after it is closed */
 };
 
 int audit_lines_open(struct audit_lines *lines, const char *path, struct fault *fault) MUST_USE;
@@ -37,6 +38,8 @@ void audit_lines_close(struct audit_lines *lines);
 /* 1: LINE, borrowed until the next call, is the next whole line, without its end. 0: there is none (yet). Of
  * a line that is longer than any record, the beginning. ERR_SYSTEM. */
 int audit_lines_next(struct audit_lines *lines, const char **line, size_t *length) MUST_USE;
+/* What to say when that failed for PATH; returns ERR_SYSTEM. */
+int audit_lines_fail(const struct audit_lines *lines, const char *path, struct fault *fault) MUST_USE;
 /* What stands behind the last line end; its length. */
 size_t audit_lines_rest(const struct audit_lines *lines, const char **rest);
 

@@ -126,7 +126,7 @@ static int count_file(struct tail *tail, const char *path, uint64_t *count, stru
         *count += audit_record_parse(&record, line, length) != 0 || matches(tail, &record);
     }
     audit_lines_close(&tail->lines);
-    return result < 0 ? fault_set(fault, result, "%s: cannot be read", path) : 0;
+    return result < 0 ? audit_lines_fail(&tail->lines, path, fault) : 0;
 }
 
 /* The file in which the last `count` begin, and what of it is to be passed over. */
@@ -159,7 +159,7 @@ static int follow(struct tail *tail, struct fault *fault)
         if (result < 0 || next == NULL) {
             free(next);
             if (result < 0)
-                return fault_set(fault, result, "%s: cannot be read", tail->path);
+                return audit_lines_fail(&tail->lines, tail->path, fault);
             nanosleep(&moment, NULL);
             continue;
         }
@@ -181,7 +181,7 @@ static int show_all(struct tail *tail, struct fault *fault)
         audit_lines_close(&tail->lines);
         err = open_file(tail, tail->files.path[i], fault);
         if (err == 0 && show_lines(tail) < 0)
-            err = fault_set(fault, ERR_SYSTEM, "%s: cannot be read", tail->path);
+            err = audit_lines_fail(&tail->lines, tail->path, fault);
     }
     if (err == 0 && tail->follow)
         err = follow(tail, fault);

@@ -107,7 +107,7 @@ static int verify_file(struct verify *v, const char *path, struct fault *fault)
         result = audit_check_line(&v->check, line, length, false);
     v->done += lines.taken;
     audit_lines_close(&lines);
-    return more < 0 ? fault_set(fault, ERR_SYSTEM, "%s: cannot be read", path) : result;
+    return more < 0 ? audit_lines_fail(&lines, path, fault) : result;
 }
 
 /* A file that was begun since the folder was read. */

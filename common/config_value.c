@@ -14,8 +14,14 @@ struct unit {
 
 /* Largest first: the first that divides a value writes it. */
 static const struct unit duration_units[] = {{"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}, {NULL, 0}};
-static const struct unit size_units[] = {
-    {"G", 1024 * 1024 * 1024}, {"M", 1024 * 1024}, {"k", 1024}, {"", 1}, {NULL, 0}};
+static const struct unit size_units[] = {{"G", 1024 * 1024 * 1024},
+                                         {"M", 1024 * 1024},
+                                         {"k", 1024},
+                                         {"", 1},
+                                         {"g", 1024 * 1024 * 1024},
+                                         {"m", 1024 * 1024},
+                                         {"K", 1024}, /* read, and never written */
+                                         {NULL, 0}};
 
 static const char *const bool_words[][2] = {{"off", "on"}, {"no", "yes"}, {"false", "true"}};
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/closed.h"
+#include "common/dangling.h"
 #include "common/secret.h"
 #include "common/shell.h"
 #include "common/unmade.h"
@@ -23,21 +24,12 @@ void identity_generate(struct identity *out)
     identity_derive(out);
 }
 
-/* A link that leads nowhere is mended, not made anew: what it should lead to is elsewhere. */
 static int explain_missing(const char *path, struct fault *fault)
 {
-    char target[1024];
-    ssize_t length = readlink(path, target, sizeof target - 1);
-    if (length < 0 && unmade_check_has_folder(path, fault) != 0)
+    if (dangling_explain(path, fault) || unmade_check_has_folder(path, fault) != 0)
         return ERR_CONFIG;
-    if (length < 0)
-        return fault_set(fault, ERR_NOT_FOUND, "%s: no such file; make it with: keyless genkey > %s", path,
-                         SHELL_WORD(path));
-    target[length] = 0;
-    return fault_set(fault, ERR_CONFIG,
-                     "%s: a link to %s, where nothing is; put the file there, or correct the link with: ln "
-                     "-sfn TARGET %s",
-                     path, target, SHELL_WORD(path));
+    return fault_set(fault, ERR_NOT_FOUND, "%s: no such file; make it with: keyless genkey > %s", path,
+                     SHELL_WORD(path));
 }
 
 int identity_open_secret(const char *path, struct fault *fault)

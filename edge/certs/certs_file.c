@@ -14,6 +14,7 @@
 
 #include "common/bytes.h"
 #include "common/contents.h"
+#include "common/dangling.h"
 #include "common/log.h"
 #include "edge/certs/certs_hint.h"
 #include "edge/certs/certs_time.h"
@@ -63,7 +64,9 @@ static int read_file(const char *path, struct buffer *out, struct fault *fault)
     struct stat info;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0 || fstat(fd, &info) != 0) {
-        int error = fault_set(fault, ERR_SYSTEM, "%s: %s", path, strerror(errno));
+        int error = errno == ENOENT && dangling_explain(path, fault)
+                        ? ERR_CONFIG
+                        : fault_set(fault, ERR_SYSTEM, "%s: %s", path, strerror(errno));
         if (fd >= 0)
             close(fd);
         return error;

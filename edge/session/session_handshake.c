@@ -59,6 +59,10 @@ static void note_waited(struct session *session, uint64_t now)
                        at[session->key.for_epoch ? TRACE_EPOCH_BEGUN : TRACE_KEY_BEGUN];
 }
 
+#define PROXIED                                                                                              \
+    "the client begins with a PROXY protocol header, which is not supported: take send-proxy or "            \
+    "proxy_protocol out of the load balancer's configuration for this edge"
+
 void session_handshake_fail(struct session *session, enum session_failure failure, enum session_event event)
 {
     char error[ERROR_SIZE];
@@ -69,7 +73,10 @@ void session_handshake_fail(struct session *session, enum session_failure failur
     count_exchange(session);
     counter_add(&session->host->stats.failures[failure], 1);
     bool explained = failure == FAILURE_TLS || failure == FAILURE_INTERNAL || failure == FAILURE_KEY_INVALID;
-    session_log_handshake_failed(session, explained ? openssl_error(error, sizeof(error)) : NULL);
+    if (failure == FAILURE_TLS && session->io.socket.proxied)
+        session_log_handshake_failed(session, PROXIED);
+    else
+        session_log_handshake_failed(session, explained ? openssl_error(error, sizeof(error)) : NULL);
     ERR_clear_error();
     session_conclude(session, RESULT_HANDSHAKE_FAILED);
     session_happen(session, event);

@@ -3,11 +3,21 @@
 #include <errno.h>
 #include <openssl/bio.h>
 #include <pthread.h>
+#include <string.h>
 #include <sys/socket.h>
 
 static bool may_retry(void)
 {
     return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
+}
+
+/* What HAProxy's send-proxy and send-proxy-v2 put before a client's first byte (the PROXY protocol, sections
+ * 2.1 and 2.2); no TLS record begins so. */
+static bool begins_with_proxy(const char *bytes, size_t length)
+{
+    static const char text[] = "PROXY ", binary[] = "\r\n\r\n\0\r\nQUIT\n";
+    return (length >= sizeof text - 1 && memcmp(bytes, text, sizeof text - 1) == 0) ||
+           (length >= sizeof binary - 1 && memcmp(bytes, binary, sizeof binary - 1) == 0);
 }
 
 static int on_read(BIO *bio, char *into, int size)
@@ -22,6 +32,10 @@ static int on_read(BIO *bio, char *into, int size)
     ssize_t n = recv(socket->fd, into, (size_t)size, 0);
     if (n < 0 && may_retry())
         BIO_set_retry_read(bio);
+    if (n > 0 && !socket->begun) {
+        socket->begun = true;
+        socket->proxied = begins_with_proxy(into, (size_t)n);
+    }
     bool is_empty = n < 0 ? errno == EAGAIN || errno == EWOULDBLOCK : n > 0 && n < size;
     socket->dry = is_empty || ++socket->reads >= TLS_SOCKET_READS;
     socket->ended = n == 0 && size > 0;

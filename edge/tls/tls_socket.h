@@ -25,6 +25,8 @@ struct tls_socket {
     bool more;          /* what is written now is followed by more in this turn; set by the owner */
     bool ended;         /* the peer has sent FIN */
     unsigned reads;     /* since then */
+    bool begun;         /* something has come */
+    bool proxied;       /* and it began with a PROXY protocol header, version 1 or 2 */
     bool keeps;         /* takes whole records */
     struct buffer kept; /* taken, but not by the kernel yet */
 };

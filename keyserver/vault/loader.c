@@ -121,34 +121,40 @@ static _Noreturn void become_vault(struct loader *loader, struct load *load, str
 /* A process in between forks the vault and ends, so that the vault becomes a child of the supervisor, which
  * adopts what its descendants leave behind. Returns the vault's pid, which waits at GATE. Forks without the
  * handlers that libraries may have left: there is one thread here and no loop, and libuv's closes descriptors
- * by the numbers that they had in a parent. */
+ * by the numbers that they had in a parent. -1 with errno, also that of the process in between. */
 static pid_t fork_vault(struct loader *loader, struct load *load, struct order_descriptors *fds, int gate[2])
 {
+    struct {
+        pid_t pid;
+        int why; /* errno, when there is none */
+    } vault = {.pid = -1};
     int told[2];
-    pid_t pid = -1;
 
     if (pipe2(told, O_CLOEXEC) != 0)
         return -1;
     fflush(NULL);
     pid_t between = _Fork();
     if (between == 0) {
-        pid = _Fork();
-        if (pid == 0) {
+        vault.pid = _Fork();
+        if (vault.pid == 0) {
             close(told[0]);
             close(told[1]);
             close(gate[1]);
             become_vault(loader, load, fds, gate[0]);
         }
-        (void)!write(told[1], &pid, sizeof pid);
+        vault.why = errno;
+        (void)!write(told[1], &vault, sizeof vault);
         _exit(0);
     }
+    vault.why = errno; /* of no process in between */
     close(told[1]);
-    if (between > 0 && read(told[0], &pid, sizeof pid) != (ssize_t)sizeof pid)
-        pid = -1;
+    if (between > 0 && read(told[0], &vault, sizeof vault) != (ssize_t)sizeof vault)
+        vault.why = ECHILD;
     close(told[0]);
     while (between > 0 && waitpid(between, NULL, 0) < 0 && errno == EINTR)
         ;
-    return pid;
+    errno = vault.why;
+    return vault.pid;
 }
 
 /* Forks it, tells the supervisor, and lets it begin: in this order, so that it cannot end before the

@@ -450,3 +450,10 @@ def test_help_of_both_halves():
         text = keyless("audit", half, "--help").stdout
         assert text.startswith("usage: keyless audit %s " % half)
         assert re.search(r"^  keyless audit %s " % half, text, re.M)
+
+
+def test_two_folders_are_no_log(tmp_path):
+    for name in "one", "two":
+        (tmp_path / name).mkdir()
+    done = verify(tmp_path / "one", tmp_path / "two")
+    assert done.returncode != 0 and "one: is a folder; name one folder of a log, or only files of it" in done.stderr, done.stderr

@@ -238,6 +238,13 @@ def break_empty(path):
     return act
 
 
+def break_link(path, target):
+    def act(trial, pki):
+        os.unlink(os.path.join(trial.top, path))
+        os.symlink(target, os.path.join(trial.top, path))
+    return act
+
+
 SERVER_FAULTS = {
     "unknown option": (break_replace("server/server.conf", "listen =", "lisen ="), r"server\.conf:\d+: .*lisen.*listen"),
     "open identity": (break_mode("server/identity.key"), r"identity\.key: mode 0644 .*run: chmod 0400"),
@@ -250,6 +257,7 @@ SERVER_FAULTS = {
     "folder that others write": (lambda t, p: os.chmod(t.server + "/keys", 0o777), r"keys: mode 0777 lets others replace files in it; run: chmod go-w \S+/keys$"),
     "open list of edges": (break_mode("server/authorized_edges"), r"authorized_edges: mode 0644 .*chmod"),
     "bad line": (break_write("server/authorized_edges", "rubbish\n"), r"authorized_edges:1: "),
+    "group secret that is gone": (break_remove("server/group.secret"), r"group\.secret: no such file; it is made at the first start only, .*audit\.key is there"),
     "open group secret": (break_mode("server/group.secret"), r"group\.secret: mode 0644 .*chmod"),
     "damaged group secret": (break_write("server/group.secret", "junk\n"), r"group\.secret: not one line"),
     "no such user": (break_user("server/server.conf"), r"user nobody-at-all: no such user.*useradd"),
@@ -268,6 +276,8 @@ EDGE_FAULTS = {
     "no certificates": (break_empty("edge/certs"), r"certs: holds no certificate; put"),
     "no folder": (break_remove("edge/certs"), r"certs: .*No such file.*make it"),
     "folder that is a file": (break_replace("edge/edge.conf", 'certificates = "certs"', 'certificates = "psk"'), r"psk: .*Not a directory; .*names the folder, not a file"),
+    "certificate that is a link to nothing": (break_link("edge/certs/rsa.pem", "/no/where.pem"),
+                                              r"certs/rsa\.pem: a link to /no/where\.pem, where nothing is; put the file there, or correct the link with: ln -sfn TARGET \S+rsa\.pem"),
     "damaged certificate": (break_write("edge/certs/rsa.pem", "junk\n"), r"certs/rsa\.pem: no PEM certificate"),
     "private key": (lambda t, p: shutil.copy(p.rsa[0], t.edge + "/certs/k.pem"), r"certs/k\.pem: this file holds a private key.*move it"),
     "private key of another name": (lambda t, p: shutil.copy(p.rsa[0], t.edge + "/certs/.k.bak"), r"certs/\.k\.bak: this file holds a private key"),

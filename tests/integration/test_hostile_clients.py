@@ -341,3 +341,15 @@ def test_a_flood_of_key_updates_holds_nobody_up(slow_site, pki):
     all_gone(edge)
     assert edge.admin.metric(r'keyless_edge_connections_closed_total\{result="client_error"') == 1
     still_serves(edge, pki)
+
+
+@pytest.mark.parametrize("header", [b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n", b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + bytes(12)])
+def test_a_load_balancer_that_sends_the_proxy_protocol_is_named(slow_site, pki, header):
+    edge, _ = slow_site
+    since = edge.mark()
+    with socket.create_connection((edge.host, edge.port), timeout=30 * SLOW) as raw:
+        raw.sendall(header + hello_bytes(pki)[0])
+        clients.read_all(raw)
+    line = edge.wait_log("event=handshake_failed", since)
+    assert "begins with a PROXY protocol header, which is not supported: take send-proxy" in line, line
+    still_serves(edge, pki)

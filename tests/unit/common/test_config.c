@@ -230,6 +230,25 @@ static void dump(const struct sample *s, char *out, size_t size)
     buffer_clear(&text);
 }
 
+static void sizes_have_units_in_small_letters_and_capitals(void **state)
+{
+    static const char *const inputs[] = {"size = 64k", "size = 64K", "size = 65536"};
+    char text[4096];
+    (void)state;
+    for (size_t i = 0; i < sizeof inputs / sizeof inputs[0]; i++) {
+        struct sample s;
+        assert_int_equal(load(&s, inputs[i]), 0);
+        assert_int_equal(s.size, 65536);
+        dump(&s, text, sizeof text);
+        assert_non_null(strstr(text, "size = 64k\n"));
+        config_clear(table, &s);
+    }
+    struct sample whole;
+    assert_int_equal(load(&whole, "size = 1m"), 0);
+    assert_int_equal(whole.size, 1048576);
+    config_clear(table, &whole);
+}
+
 static void dump_reads_back_to_the_same_values(void **state)
 {
     (void)state;
@@ -638,6 +657,7 @@ int main(void)
         cmocka_unit_test(empty_file_gives_the_defaults),
         cmocka_unit_test(every_type_is_read),
         cmocka_unit_test(empty_list_is_not_the_default),
+        cmocka_unit_test(sizes_have_units_in_small_letters_and_capitals),
         cmocka_unit_test(dump_reads_back_to_the_same_values),
         cmocka_unit_test(unknown_options_are_refused_with_the_nearest_name),
         cmocka_unit_test(values_are_checked_at_their_line),

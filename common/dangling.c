@@ -1,0 +1,21 @@
+#include "common/dangling.h"
+
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/shell.h"
+
+bool dangling_explain(const char *path, struct fault *fault)
+{
+    char target[PATH_MAX];
+    ssize_t length = readlink(path, target, sizeof target - 1);
+    if (length < 0)
+        return false;
+    target[length] = 0;
+    (void)fault_set(fault, ERR_CONFIG,
+                    "%s: a link to %s, where nothing is; put the file there, or correct the link with: ln "
+                    "-sfn TARGET %s",
+                    path, target, SHELL_WORD(path));
+    return true;
+}
