@@ -40,6 +40,7 @@ static struct {
     _Atomic uint64_t gap;     /* dropped and not told yet */
     _Atomic uint64_t dropped; /* in all */
     _Atomic int patience_ms;  /* left for lines that are written at once */
+    _Atomic bool torn;        /* the last line that standard error has of this process has no end */
 } writer = {.lock = PTHREAD_MUTEX_INITIALIZER,
             .work = PTHREAD_COND_INITIALIZER,
             .done = PTHREAD_COND_INITIALIZER,
@@ -65,7 +66,7 @@ static bool is_writable(int timeout_ms)
     return ready > 0 && (entry.revents & POLLOUT) != 0;
 }
 
-static int write_all(const char *text, size_t length)
+static int write_bytes(const char *text, size_t length)
 {
     while (length > 0) {
         ssize_t done = write(STDERR_FILENO, text, length);
@@ -77,10 +78,19 @@ static int write_all(const char *text, size_t length)
         }
         if (done <= 0)
             return ERR_SYSTEM;
+        writer.torn = text[done - 1] != '\n';
         text += done;
         length -= (size_t)done;
     }
     return 0;
+}
+
+/* A disk that is full takes a part of a line, and later, when it has room again, the next one: that begins
+ * on a line of its own. */
+static int write_all(const char *text, size_t length)
+{
+    int err = writer.torn ? write_bytes("\n", 1) : 0;
+    return err != 0 ? err : write_bytes(text, length);
 }
 
 /* ---- without a thread ---- */

@@ -1,6 +1,8 @@
 /* Order, gaps and a reader that does not read. */
 #include "tests/unit/common/test_log_rig.h"
 
+#include <sys/resource.h>
+
 /* ---- order ---- */
 
 #define THREADS 4
@@ -199,6 +201,45 @@ static void lines_that_cannot_be_written_are_counted(void **state)
     run(log_into_nothing, 0);
 }
 
+/* ---- a disk that is full for a while ---- */
+
+#define ROOM 70 /* bytes; less than two lines */
+
+static FILE *disk; /* in place of standard error */
+
+static void log_past_the_room(void)
+{
+    struct rlimit room = {.rlim_cur = ROOM, .rlim_max = RLIM_INFINITY};
+    dup2(fileno(disk), STDERR_FILENO);
+    signal(SIGXFSZ, SIG_IGN);
+    start();
+    assert(setrlimit(RLIMIT_FSIZE, &room) == 0);
+    log_record("first", "filler=%0100d", 0);
+    uint64_t end = clock_ms() + PATIENT_MS;
+    while (log_dropped() == 0 && clock_ms() < end)
+        usleep(1000);
+    room.rlim_cur = RLIM_INFINITY;
+    assert(setrlimit(RLIMIT_FSIZE, &room) == 0);
+    log_record("second", "number=1");
+    log_finish();
+}
+
+static void a_line_after_one_that_is_torn_begins_on_its_own(void **state)
+{
+    (void)state;
+    char line[256];
+    disk = tmpfile();
+    assert_non_null(disk);
+    run(log_past_the_room, 0);
+    rewind(disk);
+    assert_non_null(fgets(line, sizeof line, disk));
+    assert_int_equal(strlen(line), ROOM + 1); /* the piece that fitted, and its end */
+    while (fgets(line, sizeof line, disk) != NULL && strstr(line, "event=second") == NULL)
+        assert_non_null(strstr(line, "event=log_lines_dropped"));
+    assert_non_null(strstr(line, " info p event=second number=1\n"));
+    fclose(disk);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -208,6 +249,7 @@ int main(void)
         cmocka_unit_test(the_end_of_a_process_tells_what_is_missing_though_the_pipe_is_full),
         cmocka_unit_test(without_a_thread_it_waits_a_second_in_all),
         cmocka_unit_test(lines_that_cannot_be_written_are_counted),
+        cmocka_unit_test(a_line_after_one_that_is_torn_begins_on_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
