@@ -274,9 +274,17 @@ int server_config_seal(const struct server_config *config)
     return fd;
 }
 
+/* All paths in it are absolute: the file from which they were read may be gone, and so may its folder. What
+ * is wrong is told of that file all the same. */
 int server_config_load_sealed(struct server_config *out, int fd, struct fault *fault)
 {
-    return load(out, fd, "/server.conf", fault);
+    static const char name[] = "/server.conf";
+    int err = load(out, fd, name, fault);
+    if (err != 0 && file_read[0] != 0 && strncmp(fault->text, name, sizeof name - 1) == 0) {
+        const struct fault said = *fault;
+        fault_set(fault, err, "%s%s", file_read, said.text + sizeof name - 1);
+    }
+    return err;
 }
 
 void server_config_clear(struct server_config *config)

@@ -125,3 +125,5 @@ def test_a_limit_of_memory_that_a_start_meets_is_named_with_its_value(site, pki,
     least = 20 << 20  # the loader has no room for the configuration then, or for what follows it
     said = refused("server", conf, "as", least)
     assert re.search(r"RLIMIT_AS is %d; .*LimitAS=.*ulimit -v" % least, said), said
+    said = refused("server", conf, "as", 12 << 20)
+    assert re.search(r'error="%s: cannot be read: out of memory; ' % re.escape(conf), said), said
