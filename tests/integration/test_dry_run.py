@@ -1,5 +1,6 @@
 """`-t`, `-T`, `--explain` and `keyless check` only look: they make and change nothing, say what a start will make, and complain first of
 what is to be mended first."""
+import contextlib
 import os
 import pwd
 import re
@@ -98,16 +99,24 @@ def test_looking_changes_nothing(place):
             start(place)
 
 
-def start(place):
-    """Until it is ready; what it says that it has made."""
+@contextlib.contextmanager
+def started(place):
+    """The key server, while it is ready."""
     script = "exec %s -c %s" % (os.path.join(place.programs, "keyless-server"), place.confs["server"])
     inside = ["setpriv", "--reuid", ANOTHER, "--regid", str(place.who["group"]), "--clear-groups"] if place.who else []
     daemon = Daemon([*inside, "sh", "-c", script])
     try:
         daemon.wait_log("event=ready")
+        yield daemon
     finally:
         daemon.send_signal(signal.SIGTERM)
         assert daemon.wait_exit() == 0
+
+
+def start(place):
+    """Until it is ready."""
+    with started(place):
+        pass
 
 
 def test_what_a_start_makes_is_said_and_made(place):

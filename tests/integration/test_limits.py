@@ -1,4 +1,5 @@
 """Limits of resources that are too low to start: each daemon says which one, how much it needs, and how to raise it."""
+import errno
 import os
 import re
 import resource
@@ -11,6 +12,7 @@ import pytest
 import clients
 from daemon import program
 from fleet import Edge, KeyServer
+from test_dry_run import ANOTHER, ROOT, Place, started
 
 pytestmark = pytest.mark.skipif(not clients.have("prlimit"), reason="prlimit (package util-linux) is missing")
 TOO_FEW = r"the limit of open files is %d, and %s needs (\d+) to start; write LimitNOFILE=\1 or more .*ulimit -n \1\)"
@@ -127,3 +129,18 @@ def test_a_limit_of_memory_that_a_start_meets_is_named_with_its_value(site, pki,
     assert re.search(r"RLIMIT_AS is %d; .*LimitAS=.*ulimit -v" % least, said), said
     said = refused("server", conf, "as", 12 << 20)
     assert re.search(r'error="%s: cannot be read: out of memory; ' % re.escape(conf), said), said
+
+
+def test_a_limit_of_processes_that_a_reload_meets_is_named():
+    """Of an account that is not root's, which has none."""
+    place = Place(ANOTHER if ROOT else None)
+    try:
+        with started(place) as server:
+            subprocess.run(["prlimit", "--nproc=1:", "--pid", str(server.children()["keyless-loader"])], check=True, **place.who)
+            since = server.mark()
+            server.send_signal(signal.SIGHUP)
+            said = server.wait_log(r"event=reload_failed", since)
+            assert "a vault cannot be forked: %s" % os.strerror(errno.EAGAIN) in said, said
+    finally:
+        shutil.rmtree(place.top)
+        shutil.rmtree(place.programs)
