@@ -64,6 +64,7 @@ static const struct operation_info operations[OP_KINDS] = {
                        .wire = 16,
                        .uses_key = true,
                        .signs = true,
+                       .tls13 = true,
                        .is_default = true,
                        .algorithm = ALGORITHM_ANY,
                        .answer_min = 1,

@@ -123,6 +123,7 @@ struct operation_info {
     uint32_t wire;                   /* number of its field in the message Request of keyless.proto */
     bool uses_key;                   /* it names a key: it is judged, counted, computed and recorded */
     bool signs;                      /* its answer is a signature, and its first field the scheme */
+    bool tls13;                      /* a signature of TLS 1.3: its scheme says which type of key makes it */
     bool is_default;                 /* granted to an edge whose line has no ops= */
     enum key_algorithm algorithm;    /* of the keys that can do it */
     enum operation_mode mode;        /* of RSA key exchange */

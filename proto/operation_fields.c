@@ -77,6 +77,16 @@ int operation_check_lengths(const struct operation *operation)
     return 0;
 }
 
+int operation_check_fields(const struct operation *operation)
+{
+    const struct operation_info *info = operation_find(operation->kind);
+    for (size_t i = 0; info != NULL && i < info->field_count; i++)
+        if (info->fields[i].form != FIELD_NUMBER &&
+            !operation_field_takes(&info->fields[i], operation_field_length(operation, &info->fields[i])))
+            return ERR_FORMAT;
+    return 0;
+}
+
 static size_t end_of(const struct operation *operation, const struct operation_field *field)
 {
     size_t length = operation_field_length(operation, field);

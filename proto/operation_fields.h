@@ -22,6 +22,8 @@ void operation_field_set_bytes(struct operation *operation, const struct operati
 
 /* ERR_LENGTH when a length is above what its field has room for. */
 int operation_check_lengths(const struct operation *operation) MUST_USE;
+/* ERR_FORMAT when a length is none that its field takes. */
+int operation_check_fields(const struct operation *operation) MUST_USE;
 /* The first bytes of OPERATION that say something: what is behind them is room that its lengths do not use.
  * At most sizeof *operation, whatever the lengths. */
 size_t operation_used(const struct operation *operation);

@@ -162,7 +162,7 @@ static int operation_of(const struct signing *signing, const struct scheme_info 
     if (scheme == NULL || tbs_parse(operation, scheme->scheme, tbs, length) != 0)
         return ERR_FORMAT;
     /* In TLS 1.3 an ECDSA scheme names the curve as well. */
-    if (operation->kind == OP_SIGN_TLS13 && scheme->tls13_key != signing->key->type)
+    if (operation_find(operation->kind)->tls13 && scheme->tls13_key != signing->key->type)
         return ERR_FORMAT;
     memcpy(operation->key_id, signing->key->id, KEY_ID_SIZE);
     return 0;

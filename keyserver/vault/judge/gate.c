@@ -6,6 +6,7 @@
 #include "keyserver/vault/judge/curve.h"
 #include "proto/ciphertext.h"
 #include "proto/ecdh_params.h"
+#include "proto/operation_fields.h"
 
 int gate_start(void)
 {
@@ -24,18 +25,13 @@ static enum wall_refusal pass_tls13(const struct operation *operation, const str
                                     struct crypto_input *out, struct transcript *seen)
 {
     (void)seen;
-    const struct scheme_info *scheme = scheme_find(operation->u.sign_tls13.scheme);
-    uint16_t length = operation->u.sign_tls13.hash_length;
+    (void)key;
     struct writer w;
-    if (scheme == NULL || !scheme->tls13 || scheme->tls13_key != key->type)
-        return REFUSAL_SCHEME;
-    if (length != 32 && length != 48)
-        return REFUSAL_STRUCTURE;
     writer_init(&w, out->u.sign.content, sizeof out->u.sign.content);
     writer_bytes(&w, spaces, sizeof spaces);
     writer_bytes(&w, context, sizeof context);
-    writer_bytes(&w, operation->u.sign_tls13.hash, length);
-    out->u.sign.scheme = scheme->scheme;
+    writer_bytes(&w, operation->u.sign_tls13.hash, operation->u.sign_tls13.hash_length);
+    out->u.sign.scheme = operation->u.sign_tls13.scheme;
     out->u.sign.length = (uint16_t)writer_length(&w);
     return REFUSAL_NONE;
 }
@@ -51,18 +47,16 @@ static enum wall_refusal pass_tls12(const struct operation *operation, const str
                                     struct crypto_input *out, struct transcript *seen)
 {
     (void)seen;
-    const struct scheme_info *scheme = scheme_find(operation->u.sign_tls12.scheme);
+    (void)key;
     size_t length = operation->u.sign_tls12.params_length;
     struct writer w;
-    if (scheme == NULL || scheme->algorithm != key_type_algorithm(key->type))
-        return REFUSAL_SCHEME;
     if (!params_good(operation->u.sign_tls12.params, length))
         return REFUSAL_STRUCTURE;
     writer_init(&w, out->u.sign.content, sizeof out->u.sign.content);
     writer_bytes(&w, operation->u.sign_tls12.client_random, TLS_RANDOM_SIZE);
     writer_bytes(&w, operation->u.sign_tls12.server_random, TLS_RANDOM_SIZE);
     writer_bytes(&w, operation->u.sign_tls12.params, length);
-    out->u.sign.scheme = scheme->scheme;
+    out->u.sign.scheme = operation->u.sign_tls12.scheme;
     out->u.sign.length = (uint16_t)writer_length(&w);
     return REFUSAL_NONE;
 }
@@ -96,7 +90,19 @@ static enum wall_refusal pass_master(const struct operation *operation, const st
     return pass_ciphertext(seen->client_version, seen->ciphertext, seen->ciphertext_length, key, out);
 }
 
-/* From the fields of each operation on a key to what is computed. */
+/* Is the scheme of a signature one that a key of TYPE makes for it? In TLS 1.2 an ECDSA scheme does not say
+ * which curve the key is on (RFC 8422, 5.1.3). */
+static bool scheme_fits(const struct operation *operation, enum key_type type)
+{
+    const struct scheme_info *scheme = scheme_find(operation_scheme(operation));
+    if (!operation_signs(operation->kind))
+        return true;
+    if (scheme == NULL || scheme->algorithm != key_type_algorithm(type))
+        return false;
+    return !operation_find(operation->kind)->tls13 || (scheme->tls13 && scheme->tls13_key == type);
+}
+
+/* From the fields of each operation on a key, whose scheme and lengths fit, to what is computed. */
 static enum wall_refusal (*const passes[OP_KINDS])(const struct operation *operation, const struct key *key,
                                                    struct crypto_input *out, struct transcript *seen) = {
     [OP_SIGN_TLS13] = pass_tls13,
@@ -111,7 +117,9 @@ enum wall_refusal gate_pass(const struct operation *operation, const struct key 
     out->kind = operation->kind;
     if (!operation_uses_key(operation->kind) || passes[operation->kind] == NULL)
         return REFUSAL_UNKNOWN_OPERATION;
-    if ((operations_of_key(key->type) & 1u << operation->kind) == 0)
+    if ((operations_of_key(key->type) & 1u << operation->kind) == 0 || !scheme_fits(operation, key->type))
         return REFUSAL_SCHEME;
+    if (operation_check_fields(operation) != 0)
+        return REFUSAL_STRUCTURE;
     return passes[operation->kind](operation, key, out, seen);
 }
