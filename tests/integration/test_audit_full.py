@@ -5,6 +5,7 @@ import re
 import shutil
 import signal
 import ssl
+import subprocess
 
 import pytest
 
@@ -279,3 +280,13 @@ def test_handshakes_go_to_a_key_server_whose_disk_is_not_full(yard, site, pki, o
         assert_good(keyless("audit", "verify", log, check=False))
     kinds = [r["op"] for r in records(yard.log) + records(os.path.join(other.folder, "audit")) if r.get("result") == "ok"]
     assert kinds.count("sign_tls13") == kinds.count("rsa_master") >= 21
+
+
+def test_a_start_on_a_disk_that_is_mounted_read_only_says_so(yard, pki):
+    made = yard("256k", [pki.p256[0]]).run()
+    made.server.stop()
+    made.site.daemons.remove(made.server)
+    subprocess.run([*made.disk.inside, "mount", "-o", "remount,ro", made.disk.folder], check=True)
+    done = subprocess.run([*made.disk.inside, program("keyless-server"), "-c", made.config], capture_output=True, text=True, timeout=60 * SLOW)
+    assert done.returncode == 2 and re.search(r"%s/audit: is on a file system that is mounted read-only, .*ReadWritePaths=" % made.disk.folder,
+                                              done.stderr), done.stderr
