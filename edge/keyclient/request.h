@@ -50,8 +50,7 @@ struct client_request {
     bool pinned;  /* may go to `only` and nowhere else */
     size_t only;  /* number of a server */
     struct client_attempt attempts[DISPATCH_ATTEMPTS_MAX];
-    size_t tried[DISPATCH_TRIES_MAX]; /* numbers of the last servers it was given to */
-    unsigned tried_count;
+    uint64_t tried; /* servers it was given to: bits by their numbers, modulo 64 */
     /* Takes a part of a list of keys; negative refuses the rest. NULL: lists are dropped. */
     int (*on_part)(struct client_request *request, const struct key_info *keys, size_t count);
     struct client_request *prev, *next; /* in the queue */

@@ -66,15 +66,6 @@ static struct link *link_of(const struct route *route, const struct client_attem
     return &route->pool->links[conn_server(attempt->conn)];
 }
 
-static void remember(struct client_request *request, size_t server)
-{
-    if (route_sight_tried(request, server))
-        return;
-    if (request->tried_count == DISPATCH_TRIES_MAX)
-        request->tried_count = 0; /* moved often without being sent: begin again */
-    request->tried[request->tried_count++] = server;
-}
-
 static void give_to(struct route *route, struct client_request *request, size_t server, uint64_t now)
 {
     struct client_attempt *attempt = request->attempts;
@@ -83,7 +74,7 @@ static void give_to(struct route *route, struct client_request *request, size_t 
         attempt++;
     assert(attempt < request->attempts + DISPATCH_ATTEMPTS_MAX);
     attempt->request = request;
-    remember(request, server);
+    route_sight_note(request, server);
     link_put(&route->pool->links[server], attempt, now);
 }
 
@@ -100,7 +91,8 @@ int route_open(struct route *route, struct client_request *request, size_t only)
     request->outcome.length = 0;
     request->answered = false;
     request->sent_ns = request->answered_ns = 0;
-    request->tries = request->unable = request->lost = request->tried_count = 0;
+    request->tries = request->unable = request->lost = 0;
+    request->tried = 0;
     request->open = true;
     request->gone = false;
     request->retried = request->hedged = false;

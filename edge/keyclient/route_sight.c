@@ -8,12 +8,19 @@ struct client_attempt *route_sight_attempt(struct client_request *request)
     return NULL;
 }
 
-bool route_sight_tried(const struct client_request *request, size_t server)
+static uint64_t bit_of(size_t server)
 {
-    for (unsigned i = 0; i < request->tried_count; i++)
-        if (request->tried[i] == server)
-            return true;
-    return false;
+    return UINT64_C(1) << server % 64;
+}
+
+void route_sight_note(struct client_request *request, size_t server)
+{
+    request->tried |= bit_of(server);
+}
+
+static bool was_at(const struct client_request *request, size_t server)
+{
+    return (request->tried & bit_of(server)) != 0;
 }
 
 struct dispatch_request route_sight_request(struct client_request *request)
@@ -52,7 +59,7 @@ static struct dispatch_server sight_of(const struct route *route, const struct c
                                        size_t number, uint64_t now_ns)
 {
     const struct link *link = &route->pool->links[number];
-    bool tried = route_sight_tried(request, number);
+    bool tried = was_at(request, number);
 
     return (struct dispatch_server){
         .load = {.in_flight = link_in_flight(link), .rtt_ns = link->rtt_ns, .index = number},

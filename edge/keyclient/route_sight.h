@@ -6,8 +6,8 @@
 
 /* An attempt of REQUEST that is in use, or NULL. */
 struct client_attempt *route_sight_attempt(struct client_request *request);
-/* True when REQUEST is or was at SERVER. */
-bool route_sight_tried(const struct client_request *request, size_t server);
+/* REQUEST is given to SERVER. */
+void route_sight_note(struct client_request *request, size_t server);
 struct dispatch_request route_sight_request(struct client_request *request);
 /* Fills in `servers`, one for each link, as they are for REQUEST. */
 void route_sight_servers(struct route *route, const struct client_request *request, uint64_t now_ns);

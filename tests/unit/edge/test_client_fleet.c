@@ -254,6 +254,29 @@ static void a_server_that_never_can_is_not_asked_without_end(void **state)
     rig_free(rig);
 }
 
+/* However many they are: each is asked at once, and then there are rests. */
+static void a_large_fleet_that_can_do_nothing_is_not_asked_in_circles(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_connected(RIG_PEERS);
+    struct ask ask;
+    size_t requests = 0;
+
+    for (size_t i = 0; i < RIG_PEERS; i++) {
+        rig->peers[i].habit = SAYS_STATUS;
+        rig->peers[i].status = STATUS_UNAVAILABLE;
+    }
+    ask_start(&ask, rig, 3000);
+    RIG_WAIT(rig, ask.answers == 1);
+    assert_failed(&ask, STATUS_UNAVAILABLE);
+    for (size_t i = 0; i < RIG_PEERS; i++) {
+        assert_true(rig->peers[i].requests > 0);
+        requests += rig->peers[i].requests;
+    }
+    assert_in_range(requests, RIG_PEERS, RIG_PEERS + 8);
+    rig_free(rig);
+}
+
 static void refused_is_final(void **state)
 {
     (void)state;
@@ -377,6 +400,7 @@ int main(void)
         cmocka_unit_test(an_overloaded_fleet_is_not_asked_twice_for_everything),
         cmocka_unit_test(the_only_server_is_asked_again_until_it_can),
         cmocka_unit_test(a_server_that_never_can_is_not_asked_without_end),
+        cmocka_unit_test(a_large_fleet_that_can_do_nothing_is_not_asked_in_circles),
         cmocka_unit_test(refused_is_final),
         cmocka_unit_test(a_malformed_answer_is_replaced_by_the_other_servers),
         cmocka_unit_test(requests_wait_while_no_server_is_there),

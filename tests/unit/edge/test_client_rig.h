@@ -7,7 +7,7 @@
 #include "edge/keyclient/client_state.h"
 #include "tests/unit/edge/test_client_peer.h"
 
-#define RIG_PEERS    3
+#define RIG_PEERS    5
 #define RIG_GUARD_MS 20000
 #define LONG_MS      (3 * RIG_GUARD_MS) /* a deadline, or an epoch, beyond the end of the test */
 
@@ -55,7 +55,7 @@ static void rig_on_servers(unsigned usable, void *user)
 /* COUNT key servers, listening, and settings for a client that knows them. */
 UNUSED static struct rig *rig_new(size_t count)
 {
-    static const char *const names[RIG_PEERS] = {"one", "two", "three"};
+    static const char *const names[RIG_PEERS] = {"one", "two", "three", "four", "five"};
     struct rig *rig = calloc(1, sizeof *rig);
 
     uv_loop_init(&rig->loop);
