@@ -96,11 +96,15 @@ static void keep_only(struct loader *loader, const struct load *load)
 }
 
 /* In the vault: begins when the loader has told the supervisor of it, whose child it is by then. */
-static _Noreturn void become_vault(struct loader *loader, struct load *load, struct order_descriptors *fds,
-                                   int gate)
+static _Noreturn void become_vault(struct loader *loader, struct load *load, enum order_kind kind,
+                                   struct order_descriptors *fds, int gate)
 {
-    const struct vault_descriptors given = {
-        .wall = fds->wall, .ready = fds->ready, .edges = -1, .before = fds->before, .own = fds->own};
+    const struct vault_descriptors given = {.wall = fds->wall,
+                                            .ready = fds->ready,
+                                            .edges = -1,
+                                            .before = fds->before,
+                                            .served = kind == ORDER_RELOAD,
+                                            .own = fds->own};
     char byte;
     ssize_t n;
 
@@ -122,7 +126,8 @@ static _Noreturn void become_vault(struct loader *loader, struct load *load, str
  * adopts what its descendants leave behind. Returns the vault's pid, which waits at GATE. Forks without the
  * handlers that libraries may have left: there is one thread here and no loop, and libuv's closes descriptors
  * by the numbers that they had in a parent. -1 with errno, also that of the process in between. */
-static pid_t fork_vault(struct loader *loader, struct load *load, struct order_descriptors *fds, int gate[2])
+static pid_t fork_vault(struct loader *loader, struct load *load, enum order_kind kind,
+                        struct order_descriptors *fds, int gate[2])
 {
     struct {
         pid_t pid;
@@ -140,7 +145,7 @@ static pid_t fork_vault(struct loader *loader, struct load *load, struct order_d
             close(told[0]);
             close(told[1]);
             close(gate[1]);
-            become_vault(loader, load, fds, gate[0]);
+            become_vault(loader, load, kind, fds, gate[0]);
         }
         vault.why = errno;
         (void)!write(told[1], &vault, sizeof vault);
@@ -159,14 +164,14 @@ static pid_t fork_vault(struct loader *loader, struct load *load, struct order_d
 
 /* Forks it, tells the supervisor, and lets it begin: in this order, so that it cannot end before the
  * supervisor knows it. */
-static int begin_vault(struct loader *loader, struct load *load, struct order_descriptors *fds,
-                       struct order_answer *answer)
+static int begin_vault(struct loader *loader, struct load *load, enum order_kind kind,
+                       struct order_descriptors *fds, struct order_answer *answer)
 {
     int gate[2];
 
     if (pipe2(gate, O_CLOEXEC) != 0)
         return ERR_SYSTEM;
-    answer->pid = fork_vault(loader, load, fds, gate);
+    answer->pid = fork_vault(loader, load, kind, fds, gate);
     close(gate[0]);
     int err = answer->pid > 0 ? order_answer(loader->fd, answer) : ERR_SYSTEM;
     if (err == 0 && write(gate[1], "1", 1) != 1)
@@ -198,7 +203,7 @@ static int obey(struct loader *loader, enum order_kind kind, struct order_descri
 
     if (load != NULL) {
         count(&answer, kind, &load->loaded);
-        if (begin_vault(loader, load, fds, &answer) == 0)
+        if (begin_vault(loader, load, kind, fds, &answer) == 0)
             return 0;
         answer.pid = 0;
         (void)process_fail(&fault, "a vault cannot be forked");

@@ -21,11 +21,10 @@
 
 struct vault {
     struct wall wall;
-    struct loaded loaded; /* owned, unless */
-    bool forked;          /* it came with the fork */
-    struct usage *usage;  /* owned */
-    struct handover handover;
-    int own_fd; /* owned; what HANDOVER writes to */
+    struct loaded loaded;     /* owned, unless */
+    bool forked;              /* it came with the fork */
+    struct usage *usage;      /* owned */
+    struct handover handover; /* its descriptors are owned */
     struct hasher hasher;
     struct quota_replay quotas;
     struct audit *audit;     /* owned; NULL: nothing is recorded */
@@ -61,23 +60,26 @@ static int vault_prepare(struct vault *vault, struct fault *fault)
     return vault->usage != NULL ? 0 : fault_set(fault, ERR_MEMORY, "the limits: %s", err_string(ERR_MEMORY));
 }
 
-static struct audit_time now(void)
+static struct audit_time now(const struct vault *vault)
 {
     const uint64_t unix_ms = clock_unix_ms();
-    return (struct audit_time){.mono_ms = clock_ms(), .unix_ms = unix_ms, .epoch_ms = unix_ms};
+    const uint64_t mono_ms = clock_ms(), reached_ms = handover_epoch(&vault->handover, mono_ms);
+    return (struct audit_time){
+        .mono_ms = mono_ms, .unix_ms = unix_ms, .epoch_ms = reached_ms > unix_ms ? reached_ms : unix_ms};
 }
 
 static int open_audit(struct vault *vault, const struct server_config *config, enum purpose purpose,
                       struct fault *fault)
 {
-    const struct audit_time at = now();
+    const struct audit_time at = now(vault);
     if (purpose == TO_TRY)
         return audit_try(&config->audit, config->user, &at, fault);
     int err = quota_replay_init(&vault->quotas, vault->usage, vault->loaded.edges, vault->loaded.keys,
                                 vault->loaded.policy);
     if (err != 0)
         return fault_set(fault, err, "the quotas: %s", err_string(err));
-    return audit_open(&vault->audit, &config->audit, config->user, &vault->quotas.audit, &at, fault);
+    return audit_open(&vault->audit, &config->audit, config->user, &vault->quotas.audit, &vault->handover,
+                      &at, fault);
 }
 
 /* From here on it computes, and opens nothing any more but files of the audit log. Every thread is there
@@ -85,7 +87,7 @@ static int open_audit(struct vault *vault, const struct server_config *config, e
 static int vault_lock(struct vault *vault, const struct server_config *config, enum purpose purpose,
                       struct fault *fault)
 {
-    const struct audit_time at = now();
+    const struct audit_time at = now(vault);
     const struct workers_settings settings = {.threads = (unsigned)config->workers,
                                               .quick_threads = 1,
                                               .queue_max = (unsigned)config->queue_max,
@@ -148,8 +150,10 @@ static void vault_clear(struct vault *vault)
         loaded_clear(&vault->loaded);
     desk_clear(&vault->desk);
     wall_close(&vault->wall);
-    if (vault->own_fd > 0)
-        close(vault->own_fd);
+    if (vault->handover.fd > 0)
+        close(vault->handover.fd);
+    if (vault->handover.before_fd > 0)
+        close(vault->handover.before_fd);
     hasher_clear(&vault->hasher);
     gate_stop();
 }
@@ -233,10 +237,7 @@ static int start(struct vault *vault, const struct server_config *config)
 /* What the vault before this one has reached, and where this one leaves what it reaches. */
 static void take_over(struct vault *vault, const struct vault_descriptors *fds)
 {
-    handover_init(&vault->handover, fds->before, fds->own);
-    vault->own_fd = fds->own;
-    if (fds->before >= 0)
-        close(fds->before);
+    handover_init(&vault->handover, fds->before, fds->own, fds->served);
 }
 
 /* From a vault that is loaded to its end; ERR is what went wrong before. */

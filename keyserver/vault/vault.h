@@ -10,11 +10,12 @@
 
 /* What the process is given; all of it is taken. */
 struct vault_descriptors {
-    int wall;   /* its end */
-    int ready;  /* gets one byte when everything is loaded, and is closed */
-    int edges;  /* a snapshot of authorized_edges */
-    int before; /* a memory file: what the vault before this one has left (handover.h); -1: there was none */
-    int own;    /* a memory file for what this one leaves; -1: nobody follows */
+    int wall;    /* its end */
+    int ready;   /* gets one byte when everything is loaded, and is closed */
+    int edges;   /* a snapshot of authorized_edges */
+    int before;  /* a memory file: what the vault before this one has left (handover.h); -1: there was none */
+    bool served; /* that one serves on if this one does not come to be ready */
+    int own;     /* a memory file for what this one leaves; -1: nobody follows */
 };
 
 /* The body of the process, after the fork: hardens itself, loads the list of edges, the group secret and the

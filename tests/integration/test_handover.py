@@ -1,13 +1,18 @@
 """What a vault has reached is reached for good: the one that follows it goes on there, after a reload, a death, or the
 end of all, whatever has become of the clock, and of the files of the audit log."""
 import os
+import signal
 import subprocess
 
 import pytest
 
-from daemon import BUILD, wait_until
+import tls12
+from daemon import BUILD, program, wait_until
+from fleet import keyless
+from pki import key_id
 from test_key_server_failures import kill_child
 from test_policy import reload
+from test_quotas import stay_in_one_day
 
 AHEAD = 3600  # seconds
 
@@ -68,3 +73,71 @@ def test_an_epoch_that_was_reached_never_comes_again(site, ahead, how):
     wait_until(lambda: epoch(server) > 0, "figures of the new vault")
     assert number <= epoch(server) <= number + 60
     assert server.admin.metric("keyless_server_epoch_ahead_seconds") > AHEAD - 10
+
+
+class Counted:
+    """A key server that grants three uses a day, all of them used."""
+
+    def __init__(self, site, pki):
+        self.server = site.start_server([pki.p256[0]], authorized=site.authorized_line(options="ops=sign_tls13 quota=3/d"))
+        self.folder = self.server.folder + "/audit"
+        self.site, self.key = site, key_id(pki.p256[1])
+        assert self.ask(4) == ["ok", "ok", "ok", "refused"]
+
+    def ask(self, count=1):
+        asker = tls12.Asker(program("tests/peer_ask"), self.server, self.site.edge_identity, self.site.psk_path)
+        try:
+            return [asker.ask("sign_tls13", self.key, "0403", "11" * 32)[0] for _ in range(count)]
+        finally:
+            asker.close()
+
+    def names(self):
+        return sorted(name for name in os.listdir(self.folder) if name.startswith("audit-"))
+
+    def empty(self):
+        """Takes the log away; returns the first number that it has not given."""
+        self.server.admin.wait_metric("keyless_server_audit_sequence", 9)  # with those of a start, of an edge and of a key
+        next_one = int(self.server.admin.metric("keyless_server_audit_sequence")) + 1
+        for name in os.listdir(self.folder):
+            os.unlink(os.path.join(self.folder, name))
+        return next_one
+
+
+@pytest.fixture
+def counted(site, pki):
+    stay_in_one_day(60)
+    return Counted(site, pki)
+
+
+@pytest.mark.parametrize("how", ["reload", "death of the vault"])
+def test_counts_and_the_chain_outlast_the_files_of_the_log(counted, how):
+    next_one = counted.empty()
+    since = counted.server.mark()
+    if how == "reload":
+        reload(counted.server)
+    else:
+        kill_child(counted.server, "vault")
+        counted.server.wait_log("event=vault_ready .*cause=restart", since)
+    counted.server.wait_log("event=audit_damaged", since)
+    assert counted.ask() == ["refused"]
+    assert int(counted.names()[0][6:-6]) >= next_one
+    counted.server.stop()
+    keyless("audit", "verify", "--part", counted.folder)
+
+
+def test_a_reload_does_not_begin_another_log_while_the_old_one_is_written(counted):
+    """The folder was renamed: its vault goes on writing there, and a second one is not begun behind its back."""
+    server, moved = counted.server, counted.folder + ".moved"
+    os.rename(counted.folder, moved)
+    since = server.mark()
+    server.send_signal(signal.SIGHUP)
+    server.wait_log("event=vault_failed .*move it back and reload", since)
+    server.wait_log("event=reload_failed", since)
+    assert not os.path.exists(counted.folder)
+    assert counted.ask() == ["refused"]
+    os.rename(moved, counted.folder)
+    reload(server)
+    assert counted.ask() == ["refused"]
+    assert len(counted.names()) == 1
+    server.stop()
+    keyless("audit", "verify", "--part", counted.folder)

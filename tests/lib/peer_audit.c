@@ -71,7 +71,7 @@ static void open_log(struct world *w)
     static const uint8_t policy[AUDIT_KEY_SIZE] = {2};
     struct fault fault = {""};
     set_time(w);
-    must(audit_open(&w->audit, &w->config, NULL, NULL, &w->now, &fault) == 0, fault.text);
+    must(audit_open(&w->audit, &w->config, NULL, NULL, NULL, &w->now, &fault) == 0, fault.text);
     must(audit_start(w->audit, w->edges, w->keys, policy, &w->now) == 0, "it does not start");
 }
 

@@ -6,6 +6,7 @@
 
 #include "common/bytes.h"
 #include "common/secret.h"
+#include "keyserver/vault/audit/audit_counts.h"
 #include "keyserver/vault/audit/audit_internal.h"
 #include "keyserver/vault/audit/audit_use.h"
 
@@ -29,11 +30,18 @@ static const char *hint_of(int why)
     return why == ENOENT ? "make the folder again and reload" : "look at its disk, and reload";
 }
 
+static void leave_failing(struct audit *audit)
+{
+    if (audit->log.handover != NULL)
+        handover_leave_failing(audit->log.handover, audit->failing);
+}
+
 void audit_note_failure(struct audit *audit, int why)
 {
     uint64_t now = audit->now.mono_ms;
     bool first = !audit->failing;
     audit->failing = true;
+    leave_failing(audit);
     if (first)
         audit->gap = (struct audit_record){.type = AUDIT_GAP, .since_ms = audit->now.unix_ms};
     if (!first && now - audit->complained_ms < ANNOUNCE_MS)
@@ -52,6 +60,7 @@ static void note_success(struct audit *audit)
     log_event(LOG_WARN, "audit_recovered", "folder=%s unrecorded=%llu withheld=%llu", audit->config->folder,
               (unsigned long long)audit->gap.unrecorded, (unsigned long long)audit->gap.withheld);
     audit->failing = false;
+    leave_failing(audit);
 }
 
 static size_t place_of(const struct audit *audit, const struct authorized_edge *edge)
@@ -331,6 +340,8 @@ static void on_due(struct audit *audit)
 void audit_tick(struct audit *audit, const struct audit_time *now)
 {
     audit->now = *now;
+    if (audit_counts_due(audit) <= now->mono_ms)
+        audit_counts_leave(audit);
     if (now->mono_ms < audit->due_ms)
         return;
     uint64_t period = audit->config->checkpoint < PERIOD_MS ? audit->config->checkpoint : PERIOD_MS;
@@ -341,7 +352,8 @@ void audit_tick(struct audit *audit, const struct audit_time *now)
 
 uint64_t audit_due(const struct audit *audit)
 {
-    return audit->due_ms;
+    uint64_t counts_ms = audit_counts_due(audit);
+    return counts_ms < audit->due_ms ? counts_ms : audit->due_ms;
 }
 
 void audit_get_figures(const struct audit *audit, struct audit_figures *out)
@@ -376,6 +388,7 @@ int audit_start(struct audit *audit, const struct authorized *edges, const struc
 
 static void say_goodbye(struct audit *audit)
 {
+    audit_counts_leave(audit);
     if (write_out(audit, ON_CLOSE) != 0)
         audit_note_failure(audit, errno);
     ask_for_sync(audit);

@@ -13,6 +13,7 @@
 
 #include "keyserver/audit/audit_record.h"
 #include "keyserver/rules/server_config.h"
+#include "keyserver/vault/audit/handover.h"
 #include "keyserver/vault/request/now.h"
 #include "keyserver/vault/request/request_identity.h"
 
@@ -35,7 +36,7 @@ struct audit_time {
     uint64_t epoch_ms; /* of epochs (epoch.h); checkpoints carry it */
 };
 
-/* How quotas and rates outlast a vault: they are counted from the log. Both may be NULL. */
+/* How quotas and rates outlast a vault: they are counted from the log. All may be NULL. */
 struct audit_quotas {
     void *context;
     /* Is told, in the order of the log, of what stands in its newest file at the start, each `quota`
@@ -48,18 +49,28 @@ struct audit_quotas {
     /* Tells of every quota of which something was used in the window of NOW (type, edge, key, window_s,
      * start_s and used are set), and of every rate that has not made up for all uses (type, edge, key and
      * used). Called when a file begins, twice with the same NOW and result, so that the file holds all that
-     * is needed to count on. `used` is what stands in the log so far: not what was added but not committed
-     * yet, which is counted from its record. */
+     * is needed to count on, and for the vault that follows (handover.h). `used` is what stands in the log so
+     * far: not what was added but not committed yet, which is counted from its record. */
     void (*each)(void *context, const struct now *now, audit_tell *tell, void *user);
+    /* What was told at the start does not count: all of it is told anew. */
+    void (*forget)(void *context);
 };
 
 /* Opens the log that CONFIG tells of (borrowed, as QUOTAS is, which may be NULL), makes what is missing
  * (folder, key, first file), verifies its newest file and finds its end; whatever is wrong with it is logged
  * (audit_damaged) and recorded, and it goes on in a new file. As root, files are made for USER, who may be
  * NULL. ERR_CONFIG, ERR_SYSTEM, ERR_BUSY, ERR_MEMORY with the hint; that nothing can be written is one unless
- * CONFIG says serve. */
+ * CONFIG says serve.
+ *
+ * HANDOVER (borrowed; NULL: nobody was before, and nobody follows) knows how far the vault before has come,
+ * and is told how far this one comes. A log of the same folder that is behind that was altered: while the
+ * vault before serves, and writes, it is waited for to go on in another file, and without that there is no
+ * taking over (ERR_CONFIG); otherwise that is noted as damage, and numbers, hashes and quotas go on from what
+ * was handed over.
+ */
 int audit_open(struct audit **out, const struct server_audit *config, const char *user,
-               const struct audit_quotas *quotas, const struct audit_time *now, struct fault *fault) MUST_USE;
+               const struct audit_quotas *quotas, struct handover *handover, const struct audit_time *now,
+               struct fault *fault) MUST_USE;
 /* Whether audit_open() would do; makes, writes and changes nothing. Says on standard output what would be
  * made, and logs what a start would find wrong with the log. The same errors. */
 int audit_try(const struct server_audit *config, const char *user, const struct audit_time *now,

@@ -7,6 +7,7 @@
 
 #include "common/log.h"
 #include "keyserver/vault/audit/audit_roll.h"
+#include "keyserver/vault/audit/audit_takeover.h"
 
 /* The files of the log, by their first records, in order. */
 struct listing {
@@ -132,33 +133,37 @@ static uint64_t epoch_of_head(const struct audit_log *log, const struct audit_he
     return 0;
 }
 
-/* Compares what was found with the note; HIGHEST is the first record of the newest file, or 0. */
-static void compare_with_head(struct audit_log *log, uint64_t highest)
+/* Compares what was found with the record that was noted, in the file `head` or by the vault before; HIGHEST
+ * is the first record of the newest file, or 0. */
+static void compare_with_note(struct audit_log *log, uint64_t highest)
 {
+    static const char ends_early[] = "the log ends before a record that was noted";
+    struct audit_follow *follow = &log->follow;
     if (log->segment.fd < 0 && highest > 1 && log->least < highest - 1)
         log->least = highest - 1; /* no number is given twice */
-    if (log->segment.fd >= 0 && log->follow.link.seq < log->follow.anchor.seq &&
-        log->follow.wound.what == NULL)
-        log->follow.wound = (struct audit_wound){.what = "the log ends before its last checkpoint",
-                                                 .line = log->follow.lines,
-                                                 .seq = log->follow.link.seq + 1};
-    if (log->segment.fd < 0 && log->follow.anchor.seq != 0) {
-        log->follow.link = log->follow.anchor;
+    if (log->segment.fd >= 0 && follow->link.seq < follow->anchor.seq && follow->closed)
+        audit_roll_note_damage(log, log->segment.name, follow->lines, ends_early);
+    else if (log->segment.fd >= 0 && follow->link.seq < follow->anchor.seq && follow->wound.what == NULL)
+        follow->wound = (struct audit_wound){
+            .what = ends_early, .line = follow->lines, .seq = follow->link.seq + 1};
+    if (log->segment.fd < 0 && follow->anchor.seq != 0) {
+        follow->link = follow->anchor;
         audit_roll_note_damage(log, AUDIT_HEAD_FILE, 0, "the log that this speaks of was removed");
     }
 }
 
-static int find_end(struct audit_log *log)
+/* *HIGHEST: as above. */
+static int find_end(struct audit_log *log, uint64_t *highest)
 {
     struct listing list = {.seq = NULL};
     bool found = false;
     struct audit_head head;
     int noted = take_head(log, &head); /* before the files: another vault may be writing both */
+    audit_takeover_look(log);
     int err = list_files(&list, log->folder);
     for (size_t i = list.count; i-- > 0 && err == 0 && !found;)
         err = take_up(log, list.seq[i], &found);
-    if (err == 0)
-        compare_with_head(log, list.count > 0 ? list.seq[list.count - 1] : 0);
+    *highest = list.count > 0 ? list.seq[list.count - 1] : 0;
     uint64_t epoch_ms = epoch_of_head(log, &head, noted);
     if (epoch_ms > log->follow.epoch_ms) /* not before: each record is told with what was reached by then */
         log->follow.epoch_ms = epoch_ms;
@@ -166,15 +171,34 @@ static int find_end(struct audit_log *log)
     return err;
 }
 
+static void forget(struct audit_log *log)
+{
+    audit_segment_close(&log->segment);
+    log->follow = (struct audit_follow){
+        .hasher = log->follow.hasher, .on_record = log->follow.on_record, .context = log->follow.context};
+    log->least = 0;
+    log->damage.type = (enum audit_type)0;
+    if (log->quotas->forget != NULL)
+        log->quotas->forget(log->quotas->context);
+}
+
 int audit_log_open(struct audit_log *log, struct fault *fault)
 {
+    uint64_t highest;
     log->segment.fd = -1;
     log->generation = 1;
     log->follow.hasher = audit_hasher_new();
     if (log->follow.hasher == NULL)
         return fault_set(fault, ERR_MEMORY, "the audit log: out of memory");
-    int err = find_end(log);
+    int err = find_end(log, &highest);
+    for (unsigned looks = 0; err == 0 && audit_takeover_waits(log, looks); looks++) {
+        forget(log);
+        err = find_end(log, &highest);
+    }
     if (err != 0)
-        fault_set(fault, err, "the audit log cannot be read: %s", strerror(errno));
+        return fault_set(fault, err, "the audit log cannot be read: %s", strerror(errno));
+    err = audit_takeover_finish(log, fault);
+    if (err == 0)
+        compare_with_note(log, highest);
     return err;
 }

@@ -13,6 +13,8 @@ struct audit {
     struct sign_key *key;              /* owned */
     struct audit_log log;
     struct audit_time now;
+    uint64_t counted_seq,
+        count_due_ms; /* what was handed over last of the counts; of mono_ms: the next time */
 
     /* Once it is started. */
     const struct authorized *edges; /* borrowed; NULL = not started */

@@ -217,6 +217,8 @@ int audit_log_end(struct audit_log *log)
         log->damage.type = (enum audit_type)0;
     else
         log->generation++; /* what was explained in this batch is not */
+    if (log->handover != NULL)
+        handover_leave_link(log->handover, &log->follow.link);
     audit_segment_unlock(&log->segment);
     errno = why;
     return err;

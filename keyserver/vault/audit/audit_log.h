@@ -22,6 +22,8 @@ struct audit_log {
     uid_t uid;
     gid_t gid;
     const struct audit_quotas *quotas; /* borrowed */
+    struct handover *handover;         /* borrowed; NULL: nobody was before, and nobody follows */
+    const char *folder_path;           /* borrowed */
     uint64_t time_ms, epoch_ms;        /* of what is added */
     uint64_t mono_ms;                  /* the same time, of a clock that is never set */
 
@@ -45,7 +47,8 @@ struct audit_log {
 };
 
 /* Finds the end of the log in its folder, if there is one, and writes nothing yet. What is wrong with the log
- * is logged, and will be recorded. ERR_SYSTEM, ERR_BUSY, ERR_MEMORY. */
+ * is logged, and will be recorded. Waits for a vault before that serves (audit_open()). ERR_CONFIG,
+ * ERR_SYSTEM, ERR_BUSY, ERR_MEMORY. */
 int audit_log_open(struct audit_log *log, struct fault *fault) MUST_USE;
 void audit_log_close(struct audit_log *log);
 

@@ -10,6 +10,7 @@
 #include "keyserver/vault/audit/audit_internal.h"
 #include "keyserver/vault/audit/audit_place.h"
 #include "keyserver/vault/audit/audit_roll.h"
+#include "keyserver/vault/audit/audit_takeover.h"
 
 /* Whose the files are to be. */
 static int find_owner(struct audit_log *log, const char *user, struct fault *fault)
@@ -56,6 +57,7 @@ static int find_end(struct audit *audit, const struct audit_quotas *quotas, stru
     static const struct audit_quotas none = {.each = NULL};
     struct audit_log *log = &audit->log;
     log->folder = audit->folder;
+    log->folder_path = audit->config->folder;
     log->key = audit->key;
     log->rotate_size = audit->config->rotate_size;
     log->sync_always = audit->config->sync == SERVER_AUDIT_SYNC_ALWAYS;
@@ -95,19 +97,25 @@ static int make_audit(struct audit **out, const struct server_audit *config, con
 }
 
 int audit_open(struct audit **out, const struct server_audit *config, const char *user,
-               const struct audit_quotas *quotas, const struct audit_time *now, struct fault *fault)
+               const struct audit_quotas *quotas, struct handover *handover, const struct audit_time *now,
+               struct fault *fault)
 {
     struct audit *audit;
     int err = make_audit(&audit, config, now, fault);
     if (err != 0)
         return err;
-    err = open_place(audit, user, fault);
+    audit->log.handover = handover;
+    err = audit_takeover_await_folder(handover, config->folder, fault);
+    if (err == 0)
+        err = open_place(audit, user, fault);
     if (err == 0)
         err = open_log(audit, quotas, fault);
     if (err != 0) {
         audit_close(audit);
         return err;
     }
+    if (handover != NULL)
+        handover_leave_log(handover, config->folder, audit->folder, &audit->log.follow.link);
     log_event(LOG_INFO, "audit_opened", "folder=%s file=%s seq=%llu", config->folder, audit->log.segment.name,
               (unsigned long long)audit->log.follow.link.seq);
     *out = audit;

@@ -1,13 +1,17 @@
 #include "keyserver/vault/audit/handover.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/secret.h"
 
 #define PLACES     2    /* written in turn: a writer that is killed leaves the other one as it was */
 #define PLACE_SIZE 4096 /* bytes: no write is across two pages */
-#define TRIES      100  /* to read while another writes: each time both places would have to change */
+#define COUNTS_AT                                                                                            \
+    ((off_t)1 << 40) /* of counts, in turn, at so many bytes once and twice: nothing is kept of the gaps */
+#define TRIES 100    /* to read while another writes: each time both places would have to change */
 
 struct page {
     uint64_t turn; /* the higher one counts */
@@ -66,13 +70,22 @@ static void leave(struct handover *handover)
     (void)!pwrite(handover->fd, &page, sizeof page, (off_t)(page.turn % PLACES * PLACE_SIZE));
 }
 
-void handover_init(struct handover *handover, int before, int own)
+void handover_look(struct handover *handover)
+{
+    struct handover_state now;
+    if (handover->before_fd > 0 && handover_read(handover->before_fd, &now) == 0)
+        handover->before = now;
+}
+
+void handover_init(struct handover *handover, int before, int own, bool served)
 {
     memset(handover, 0, sizeof *handover);
     handover->fd = own;
-    if (before >= 0 && handover_read(before, &handover->before) != 0)
-        memset(&handover->before, 0, sizeof handover->before);
-    handover->own = handover->before;
+    handover->before_fd = before;
+    handover->served = served && before >= 0;
+    handover_look(handover);
+    handover->own.epoch_ms = handover->before.epoch_ms;
+    handover->own.mono_ms = handover->before.mono_ms;
     leave(handover);
 }
 
@@ -88,4 +101,104 @@ void handover_leave_epoch(struct handover *handover, uint64_t epoch_ms, uint64_t
     handover->own.epoch_ms = epoch_ms;
     handover->own.mono_ms = mono_ms;
     leave(handover);
+}
+
+/* ---- the log ---- */
+
+static void name_place(const char *path, uint8_t out[static 32])
+{
+    sha256(out, path, strlen(path));
+}
+
+void handover_leave_log(struct handover *handover, const char *path, int folder,
+                        const struct audit_link *link)
+{
+    struct stat info;
+    name_place(path, handover->own.place);
+    if (fstat(folder, &info) == 0) {
+        handover->own.folder_device = info.st_dev;
+        handover->own.folder_inode = info.st_ino;
+    }
+    handover->own.link = *link;
+    leave(handover);
+}
+
+void handover_leave_link(struct handover *handover, const struct audit_link *link)
+{
+    if (handover->own.link.seq == link->seq)
+        return;
+    handover->own.link = *link;
+    leave(handover);
+}
+
+void handover_leave_failing(struct handover *handover, bool failing)
+{
+    handover->own.failing = failing;
+    leave(handover);
+}
+
+bool handover_is_of(const struct handover_state *state, const char *path)
+{
+    uint8_t place[32];
+    name_place(path, place);
+    return memcmp(state->place, place, sizeof place) == 0;
+}
+
+bool handover_is_in(const struct handover_state *state, int folder)
+{
+    struct stat info;
+    return fstat(folder, &info) == 0 && info.st_dev == state->folder_device &&
+           info.st_ino == state->folder_inode;
+}
+
+/* ---- counts ---- */
+
+static off_t place_of_counts(uint64_t turn)
+{
+    return (off_t)(1 + turn % PLACES) * COUNTS_AT;
+}
+
+/* Where a writer has come to be killed, what it left before still stands in the other place. */
+void handover_leave_counts(struct handover *handover, const struct handover_count *counts, size_t count)
+{
+    size_t size = count * sizeof *counts;
+    uint64_t turn = handover->own.counts_turn + 1;
+    if (handover->fd <= 0 || pwrite(handover->fd, counts, size, place_of_counts(turn)) != (ssize_t)size)
+        return;
+    handover->own.counts = count;
+    handover->own.counts_turn = turn;
+    sha256(handover->own.counts_digest, counts, size);
+    leave(handover);
+}
+
+static int read_counts(int fd, const struct handover_state *state, struct handover_count **out)
+{
+    uint8_t digest[32];
+    size_t size = state->counts * sizeof **out;
+    *out = malloc(size + 1);
+    if (*out == NULL)
+        return ERR_MEMORY;
+    if (pread(fd, *out, size, place_of_counts(state->counts_turn)) == (ssize_t)size) {
+        sha256(digest, *out, size);
+        if (memcmp(digest, state->counts_digest, sizeof digest) == 0)
+            return 0;
+    }
+    free(*out);
+    *out = NULL;
+    return ERR_NOT_FOUND;
+}
+
+int handover_read_counts(const struct handover *handover, struct handover_count **out, size_t *count)
+{
+    int err = ERR_NOT_FOUND;
+    *out = NULL;
+    *count = 0;
+    for (unsigned i = 0; i < TRIES && err == ERR_NOT_FOUND && handover->before_fd > 0; i++) {
+        struct handover_state state;
+        if (handover_read(handover->before_fd, &state) != 0 || state.counts_turn == 0)
+            return ERR_NOT_FOUND;
+        err = read_counts(handover->before_fd, &state, out);
+        *count = err == 0 ? state.counts : 0;
+    }
+    return err;
 }

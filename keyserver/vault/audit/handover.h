@@ -8,31 +8,62 @@
 #ifndef KEYSERVER_VAULT_AUDIT_HANDOVER_H
 #define KEYSERVER_VAULT_AUDIT_HANDOVER_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
-#include "common/err.h"
+#include "keyserver/audit/audit_chain.h"
 
 struct handover_state {
     uint64_t epoch_ms; /* time of epochs (epoch.h) that was reached */
     uint64_t mono_ms;  /* when that was, of a clock that is never set */
+    uint8_t place[32]; /* names the folder of the audit log, by its path; zeros: none is written yet */
+    uint64_t folder_device, folder_inode; /* of the folder */
+    struct audit_link link;               /* the last record of the log */
+    uint64_t failing;                     /* 1: nothing can be recorded */
+    uint64_t counts;                      /* so many quotas and rates stand behind the pages, */
+    uint64_t counts_turn;                 /* written as this turn, */
+    uint8_t counts_digest[32];
 };
 
 /* Zero-initialised there is nobody before, and nobody is told. */
 struct handover {
+    int before_fd;                /* borrowed; -1 or 0: nobody was before */
+    bool served;                  /* the one before serves on if this one cannot take its place */
     struct handover_state before; /* of the vault before, when this one began; zero: there was none */
     struct handover_state own;    /* as it was written last */
     int fd;                       /* borrowed; read above 0 */
     uint64_t turn;                /* of what was written last */
 };
 
-/* Begins with what the vault before has left at BEFORE (-1: nobody was); OWN is this one's. Both are
- * borrowed; OWN for as long as HANDOVER is used. */
-void handover_init(struct handover *handover, int before, int own);
+/* Begins with what the vault before has left at BEFORE (-1: nobody was); OWN is this one's. Both are borrowed
+ * for as long as HANDOVER is used. SERVED: see above. */
+void handover_init(struct handover *handover, int before, int own, bool served);
 /* The time of epochs at MONO_MS by what the vault before has left; 0 without one. */
 uint64_t handover_epoch(const struct handover *handover, uint64_t mono_ms);
 /* Leaves the time of epochs that is reached. */
 void handover_leave_epoch(struct handover *handover, uint64_t epoch_ms, uint64_t mono_ms);
+
+/* Reads again what the vault before has left. */
+void handover_look(struct handover *handover);
+/* Leaves which log is written, in the folder with the path PATH, which is open as FOLDER, and how far. */
+void handover_leave_log(struct handover *handover, const char *path, int folder,
+                        const struct audit_link *link);
+/* Leaves that this is its last record, if it is another one than was left. */
+void handover_leave_link(struct handover *handover, const struct audit_link *link);
+void handover_leave_failing(struct handover *handover, bool failing);
+/* True when STATE is of a log in the folder with the path PATH; in that which is open as FOLDER. */
+bool handover_is_of(const struct handover_state *state, const char *path);
+bool handover_is_in(const struct handover_state *state, int folder);
+
+/* How much of a quota is used, or of a rate is not made up for. */
+struct handover_count {
+    uint64_t type;    /* AUDIT_QUOTA or AUDIT_RATE; the rest as in the record */
+    uint64_t time_ms; /* when it was so */
+    uint64_t start_s, used;
+    char edge[AUDIT_EDGE_NAME_SIZE], key[AUDIT_KEY_NAME_SIZE];
+};
+/* Leaves all of them. */
+void handover_leave_counts(struct handover *handover, const struct handover_count *counts, size_t count);
+/* Those that the vault before has left last; *OUT is the caller's to free(). ERR_NOT_FOUND, ERR_MEMORY. */
+int handover_read_counts(const struct handover *handover, struct handover_count **out,
+                         size_t *count) MUST_USE;
 
 /* What stands in the memory file FD now. ERR_NOT_FOUND when nothing does. */
 int handover_read(int fd, struct handover_state *out) MUST_USE;

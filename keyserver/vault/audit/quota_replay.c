@@ -58,6 +58,13 @@ static void on_record(void *context, const struct audit_record *record, uint64_t
         complain();
 }
 
+static void forget(void *context)
+{
+    const struct quota_replay *quotas = context;
+    usage_forget(quotas->granted);
+    usage_forget(quotas->recorded);
+}
+
 /* ---- what stands at the head of a file ---- */
 
 struct teller {
@@ -100,9 +107,10 @@ static void each(void *context, const struct now *now, audit_tell *told, void *u
 int quota_replay_init(struct quota_replay *quotas, struct usage *granted, const struct authorized *edges,
                       const struct keystore *keys, const struct policy *policy)
 {
-    *quotas = (struct quota_replay){.granted = granted,
-                                    .recorded = usage_new(edges, keys, policy),
-                                    .audit = {.context = quotas, .on_record = on_record, .each = each}};
+    *quotas = (struct quota_replay){
+        .granted = granted,
+        .recorded = usage_new(edges, keys, policy),
+        .audit = {.context = quotas, .on_record = on_record, .forget = forget, .each = each}};
     return quotas->recorded != NULL ? 0 : ERR_MEMORY;
 }
 

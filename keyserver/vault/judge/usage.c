@@ -82,6 +82,14 @@ void usage_free(struct usage *usage)
     free(usage);
 }
 
+void usage_forget(struct usage *usage)
+{
+    memset(usage->of_edges, 0, authorized_count(usage->edges) * sizeof *usage->of_edges);
+    memset(usage->of_keys, 0, keystore_count(usage->keys) * sizeof *usage->of_keys);
+    memset(usage->pairs, 0, usage->slot_count * sizeof *usage->pairs);
+    usage->pair_count = 0;
+}
+
 /* ---- pairs ---- */
 
 /* The slot of a pair, or the free one where it belongs. Both indexes are the vault's own: nobody chooses them

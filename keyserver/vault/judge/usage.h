@@ -19,6 +19,8 @@ struct usage;
 struct usage *usage_new(const struct authorized *edges, const struct keystore *keys,
                         const struct policy *policy);
 void usage_free(struct usage *usage); /* NULL is allowed */
+/* As if nothing had been used. */
+void usage_forget(struct usage *usage);
 
 struct usage_counter {
     struct rate_limit_bucket rate;

@@ -311,7 +311,8 @@ static void quotas_outlast_rotation_and_restart(void **state)
     uint64_t total = 0;
     for (unsigned run = 0; run < 5; run++) {
         struct counters counters = {.quotas = 0};
-        const struct audit_quotas quotas = {&counters, count_record, each_quota};
+        const struct audit_quotas quotas = {
+            .context = &counters, .on_record = count_record, .each = each_quota};
         assert_int_equal(rig_try_open(&rig, &quotas), 0);
         uint64_t sum = 0;
         for (unsigned i = 0; i < RIG_EDGES; i++)
@@ -357,7 +358,7 @@ static void count_hour(void *context, const struct audit_record *record, uint64_
 static void each_use_is_restored_in_the_hour_in_which_it_was_counted(void **state)
 {
     struct hours hours = {.first = (RIG_START_MS + UINT64_C(87600) * HOUR_MS) / HOUR_MS};
-    const struct audit_quotas quotas = {&hours, count_hour, NULL};
+    const struct audit_quotas quotas = {.context = &hours, .on_record = count_hour};
     unsigned number = 0;
     (void)state;
     rig.config.checkpoint = 100 * HOUR_MS; /* none comes by itself */
@@ -535,7 +536,7 @@ static void root_makes_the_files_for_the_user_of_the_vault(void **state)
     (void)state;
     if (geteuid() != 0)
         SKIP_FOR("needs root");
-    assert_int_equal(audit_open(&rig.audit, &rig.config, "nobody", NULL, &rig.now, &rig.fault), 0);
+    assert_int_equal(audit_open(&rig.audit, &rig.config, "nobody", NULL, NULL, &rig.now, &rig.fault), 0);
     rig_close(&rig);
     assert_int_equal(stat(rig.log, &info), 0);
     assert_int_equal(privileges_find_user("nobody", &uid, &gid, &rig.fault), 0);
@@ -544,7 +545,7 @@ static void root_makes_the_files_for_the_user_of_the_vault(void **state)
     assert_int_equal(info.st_uid, uid);
     assert_int_equal(stat(rig.key, &info), 0);
     assert_int_equal(info.st_uid, 0); /* read before the user is dropped, and by nobody after */
-    assert_int_equal(audit_open(&rig.audit, &rig.config, "no-such-user", NULL, &rig.now, &rig.fault),
+    assert_int_equal(audit_open(&rig.audit, &rig.config, "no-such-user", NULL, NULL, &rig.now, &rig.fault),
                      ERR_CONFIG);
 }
 

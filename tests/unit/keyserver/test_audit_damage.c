@@ -340,7 +340,7 @@ static void tell_quota(void *context, const struct audit_record *record, uint64_
 /* Whatever of a head part a writer was killed in, the next one makes it whole. */
 static void a_head_part_that_is_not_complete_is_made_anew(void **state)
 {
-    const struct audit_quotas quotas = {NULL, tell_quota, some_quotas};
+    const struct audit_quotas quotas = {.on_record = tell_quota, .each = some_quotas};
     (void)state;
     rig.config.rotate_size = 3000;
     assert_int_equal(rig_try_open(&rig, &quotas), 0);

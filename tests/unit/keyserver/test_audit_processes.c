@@ -297,7 +297,7 @@ static int enter(void)
 {
     struct fault fault = {0};
     if (process_harden("test", &fault) != 0 ||
-        audit_open(&rig.audit, &rig.config, NULL, NULL, &rig.now, &rig.fault) != 0)
+        audit_open(&rig.audit, &rig.config, NULL, NULL, NULL, &rig.now, &rig.fault) != 0)
         return 1;
     struct sandbox_state state = {.files_denied = process_deny_files_but(audit_folder(rig.audit))};
     if (audit_start(rig.audit, rig.edges, rig.keys, rig_policy, &rig.now) != 0)

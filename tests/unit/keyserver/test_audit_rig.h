@@ -33,7 +33,8 @@ struct rig {
     struct authorized *edges;
     struct keystore *keys;
     struct audit_time now;
-    struct audit *audit; /* NULL = not open */
+    struct handover *handover; /* borrowed; NULL = none */
+    struct audit *audit;       /* NULL = not open */
     struct fault fault;
 };
 
@@ -103,7 +104,7 @@ static inline void rig_tear_down(struct rig *rig)
 
 static inline int rig_try_open(struct rig *rig, const struct audit_quotas *quotas)
 {
-    int err = audit_open(&rig->audit, &rig->config, NULL, quotas, &rig->now, &rig->fault);
+    int err = audit_open(&rig->audit, &rig->config, NULL, quotas, rig->handover, &rig->now, &rig->fault);
     return err != 0 ? err : audit_start(rig->audit, rig->edges, rig->keys, rig_policy, &rig->now);
 }
 

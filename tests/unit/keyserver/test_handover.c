@@ -39,10 +39,10 @@ static void with_nobody_before_nothing_is_known(void **state)
     struct handover handover, none;
     struct handover_state there;
     (void)state;
-    handover_init(&handover, before, own);
+    handover_init(&handover, before, own, false);
     assert_int_equal(handover_epoch(&handover, 1000), 0);
     assert_int_equal(handover_read(before, &there), ERR_NOT_FOUND);
-    handover_init(&none, -1, -1);
+    handover_init(&none, -1, -1, false);
     handover_leave_epoch(&none, 5, 5);
     assert_int_equal(handover_epoch(&none, 1000), 0);
 }
@@ -53,14 +53,14 @@ static void the_next_one_goes_on_where_the_last_one_was(void **state)
     struct handover first, second, third;
     int last = order_memory();
     (void)state;
-    handover_init(&first, -1, before);
+    handover_init(&first, -1, before, false);
     for (uint64_t i = 0; i < 10; i++)
         handover_leave_epoch(&first, 700000 + i, 5000 + i);
-    handover_init(&second, before, own);
+    handover_init(&second, before, own, false);
     assert_int_equal(handover_epoch(&second, 5009), 700009);
     assert_int_equal(handover_epoch(&second, 6009), 701009);
     assert_int_equal(handover_epoch(&second, 4000), 700009);
-    handover_init(&third, own, last); /* the second one died before it said anything */
+    handover_init(&third, own, last, false); /* the second one died before it said anything */
     assert_int_equal(handover_epoch(&third, 6009), 701009);
     close(last);
 }
@@ -70,13 +70,13 @@ static void a_half_of_a_page_is_not_taken(void **state)
     struct handover first, second;
     uint8_t byte;
     (void)state;
-    handover_init(&first, -1, before); /* turn 1 */
+    handover_init(&first, -1, before, false); /* turn 1 */
     handover_leave_epoch(&first, 700, 5);
     handover_leave_epoch(&first, 800, 6); /* turn 3, in the place of turn 1 */
     assert_int_equal(pread(before, &byte, 1, PAGE + 8), 1);
     byte ^= 1;
     assert_int_equal(pwrite(before, &byte, 1, PAGE + 8), 1);
-    handover_init(&second, before, own);
+    handover_init(&second, before, own, false);
     assert_int_equal(handover_epoch(&second, 5), 700);
 }
 
@@ -92,7 +92,7 @@ static void what_is_read_is_whole(void **state)
         assert_true(pid >= 0);
         if (pid == 0) {
             struct handover writer;
-            handover_init(&writer, -1, before);
+            handover_init(&writer, -1, before, false);
             for (uint64_t i = 1;; i++)
                 handover_leave_epoch(&writer, i, 3 * i);
         }

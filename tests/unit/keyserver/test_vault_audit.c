@@ -2,6 +2,8 @@
  * and what cannot stand there is not answered. */
 #include "tests/unit/keyserver/test_vault_rig.h"
 
+#include <glob.h>
+
 #include <sys/resource.h>
 
 #include "keyserver/audit/audit_record.h"
@@ -36,6 +38,7 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
+    rig_forget_left(&rig);
     (void)state;
     return rig.pid == 0 ? 0 : rig_end(&rig);
 }
@@ -339,7 +342,7 @@ static void put_log_ahead(void)
     log_init("test", LOG_ERROR, LOG_LOGFMT);
     assert_int_equal(authorized_load(&edges, rig.edges_file, &fault), 0);
     assert_int_equal(keystore_load(&keys, NULL, rig.keys, secret, NULL, &fault), 0);
-    assert_int_equal(audit_open(&audit, &rig.config.audit, NULL, NULL, &ahead, &fault), 0);
+    assert_int_equal(audit_open(&audit, &rig.config.audit, NULL, NULL, NULL, &ahead, &fault), 0);
     assert_int_equal(audit_start(audit, edges, keys, policy, &ahead), 0);
     audit_close(audit);
     keystore_free(keys);
@@ -393,6 +396,119 @@ static void epochs_are_handed_to_the_next_vault(void **state)
     assert_int_equal(mkdir(rig.audit, 0700), 0);
     assert_true(rig_start(&rig));
     assert_in_range(epoch_number(), last, last + 600);
+}
+
+/* ---- a log that goes while vaults come and go ---- */
+
+static bool use_up(void)
+{
+    struct operation operation = signing();
+    bool good = true;
+    for (unsigned i = 0; i < 3; i++)
+        good = ask(EDGE_FEW, &operation) == STATUS_OK && good;
+    rig_await_stats(&rig); /* what is handed over is as it is now */
+    return good && ask(EDGE_FEW, &operation) == STATUS_REFUSED;
+}
+
+static void begin_handing_over(void)
+{
+    assert_int_equal(rig_end(&rig), 0);
+    rig.hands_over = true;
+    assert_true(rig_start(&rig));
+}
+
+static void empty_folder(void)
+{
+    keys_remove_folder(rig.audit);
+    assert_int_equal(mkdir(rig.audit, 0700), 0);
+}
+
+/* The first record of the newest file, and whether all is refused that was used up. */
+static void assert_log_goes_on(struct rig *vault, uint64_t after)
+{
+    struct operation operation = signing();
+    char found[PATH_MAX];
+    glob_t files;
+    snprintf(found, sizeof found, "%s/audit-*", rig.audit);
+    assert_int_equal(glob(found, 0, NULL, &files), 0);
+    assert_true(audit_file_seq(strrchr(files.gl_pathv[files.gl_pathc - 1], '/') + 1) > after);
+    globfree(&files);
+    assert_int_equal(rig_ask(vault, EDGE_FEW, &operation).status, STATUS_REFUSED);
+}
+
+static void what_was_used_of_a_quota_outlasts_the_log(void **state)
+{
+    (void)state;
+    begin_handing_over();
+    assert_true(use_up());
+    rig_await_stats(&rig);
+    uint64_t seq = rig.stats.audit_seq;
+    kill(rig.pid, SIGKILL);
+    assert_int_equal(rig_end(&rig), 128 + SIGKILL);
+    empty_folder();
+    assert_true(rig_start(&rig));
+    assert_log_goes_on(&rig, seq);
+    assert_non_null(rig_find_in_log(&rig, "event=audit_damaged"));
+}
+
+/* The one before goes on in another file as soon as it sees that its own is gone; there is one chain. */
+static void a_log_that_goes_in_a_reload_goes_on(void **state)
+{
+    struct rig other;
+    (void)state;
+    begin_handing_over();
+    assert_true(use_up());
+    uint64_t seq = rig.stats.audit_seq;
+    glob_t files;
+    char found[PATH_MAX];
+    snprintf(found, sizeof found, "%s/*", rig.audit);
+    assert_int_equal(glob(found, 0, NULL, &files), 0);
+    for (size_t i = 0; i < files.gl_pathc; i++)
+        assert_int_equal(unlink(files.gl_pathv[i]), 0);
+    globfree(&files);
+    other = rig;
+    other.pid = 0;
+    other.served = true;
+    bool ready = rig_start(&other);
+    rig.before_fd = 0; /* the other's now */
+    assert_true(ready);
+    assert_log_goes_on(&other, seq);
+    assert_int_equal(rig_end(&other), 0);
+    rig_forget_left(&other);
+}
+
+static void a_vault_that_serves_is_not_left_behind_in_another_folder(void **state)
+{
+    char moved[KEYS_PATH_SIZE + 8];
+    struct rig other;
+    (void)state;
+    begin_handing_over();
+    assert_true(use_up());
+    snprintf(moved, sizeof moved, "%s.moved", rig.audit);
+    assert_int_equal(rename(rig.audit, moved), 0);
+    assert_int_equal(mkdir(rig.audit, 0700), 0);
+    other = rig;
+    other.pid = 0;
+    other.served = true;
+    other.before_fd = dup(rig.before_fd);
+    bool ready = rig_start(&other);
+    bool said = rig_find_in_log(&other, "move it back and reload") != NULL;
+    int status = rig_end(&other);
+    rig_forget_left(&other);
+    bool empty = rmdir(rig.audit) == 0;
+    assert_int_equal(rename(moved, rig.audit), 0);
+    assert_false(ready);
+    assert_true(said);
+    assert_int_equal(status, 2);
+    assert_true(empty);
+    other = rig;
+    other.pid = 0;
+    other.served = true;
+    ready = rig_start(&other);
+    rig.before_fd = 0;
+    assert_true(ready);
+    assert_int_equal(rig_end(&other), 0);
+    rig_forget_left(&other);
 }
 
 /* ---- a log that cannot be written ---- */
@@ -517,6 +633,9 @@ int main(void)
         TEST(epochs_never_go_back_behind_the_log),
         TEST(epochs_of_an_idle_vault_are_on_the_disk),
         TEST(epochs_are_handed_to_the_next_vault),
+        TEST(what_was_used_of_a_quota_outlasts_the_log),
+        TEST(a_log_that_goes_in_a_reload_goes_on),
+        TEST(a_vault_that_serves_is_not_left_behind_in_another_folder),
         TEST(without_a_record_there_is_no_answer),
         TEST(who_prefers_service_has_the_number),
         TEST(a_log_that_cannot_be_opened_ends_it_with_2),

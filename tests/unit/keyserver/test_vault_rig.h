@@ -55,6 +55,7 @@ struct rig {
     EVP_PKEY *pkey[KEY_COUNT];
     pid_t pid;       /* 0 = none runs */
     bool hands_over; /* what a vault leaves is for the one that is started next */
+    bool served;     /* the one before is to serve on if the next one cannot */
     int before_fd;   /* owned; of the vault that was started last; 0 = none was */
     struct wall wall;
     struct wall_answer answers[WALL_BATCH_MAX];
@@ -125,6 +126,15 @@ static inline void rig_set_up(struct rig *rig)
     rig->wall.fd = -1;
 }
 
+/* The next vault knows nothing of those before. */
+static inline void rig_forget_left(struct rig *rig)
+{
+    if (rig->before_fd > 0)
+        close(rig->before_fd);
+    rig->before_fd = 0;
+    rig->hands_over = rig->served = false;
+}
+
 static inline void rig_tear_down(struct rig *rig)
 {
     for (size_t i = 0; i < KEY_COUNT; i++)
@@ -132,8 +142,7 @@ static inline void rig_tear_down(struct rig *rig)
     keys_remove_folder(rig->folder);
     keys_remove_folder(rig->keys);
     keys_remove_folder(rig->audit);
-    if (rig->before_fd > 0)
-        close(rig->before_fd);
+    rig_forget_left(rig);
 }
 
 /* Starts a vault; true when it says that it is ready. Its log goes to the rig's file, from its beginning. */
@@ -158,6 +167,7 @@ static inline bool rig_start(struct rig *rig)
                                                 .ready = ready[1],
                                                 .edges = edges,
                                                 .before = before > 0 ? before : -1,
+                                                .served = rig->served,
                                                 .own = own};
         log_leave(vault_run(&rig->config, &given));
     }

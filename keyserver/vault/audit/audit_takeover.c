@@ -1,0 +1,125 @@
+#include "keyserver/vault/audit/audit_takeover.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#define NAP_NS (50 * 1000 * 1000)
+#define NAPS   60 /* three seconds: a vault looks after its files every second */
+
+static void nap(void)
+{
+    const struct timespec time = {.tv_nsec = NAP_NS};
+    clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL);
+}
+
+static int refuse(const char *folder, struct fault *fault)
+{
+    return fault_set(
+        fault, ERR_CONFIG,
+        "%s: the audit log that the key server writes is not here: it was moved, or another folder has "
+        "its name; move it back and reload, or restart to begin another log here",
+        folder);
+}
+
+/* The one before serves on and goes on writing. */
+static bool writes_on(const struct handover *handover)
+{
+    return handover->served && handover->before.failing == 0;
+}
+
+int audit_takeover_await_folder(struct handover *handover, const char *path, struct fault *fault)
+{
+    struct stat info;
+    if (handover == NULL || !handover_is_of(&handover->before, path))
+        return 0;
+    for (unsigned i = 0; i < NAPS; i++) {
+        handover_look(handover);
+        if (!writes_on(handover) || stat(path, &info) == 0 || errno != ENOENT)
+            return 0;
+        nap();
+    }
+    return refuse(path, fault);
+}
+
+static bool is_same_place(const struct audit_log *log)
+{
+    return log->handover != NULL && handover_is_of(&log->handover->before, log->folder_path);
+}
+
+void audit_takeover_look(struct audit_log *log)
+{
+    if (log->handover == NULL)
+        return;
+    handover_look(log->handover);
+    const struct audit_link *link = &log->handover->before.link;
+    if (is_same_place(log) && link->seq > log->follow.anchor.seq) {
+        log->follow.anchor = *link;
+        log->least = link->seq;
+    }
+}
+
+bool audit_takeover_is_behind(const struct audit_log *log)
+{
+    if (!is_same_place(log))
+        return false;
+    uint64_t seq = log->handover->before.link.seq;
+    bool another = log->follow.wound.what != NULL && log->follow.wound.seq == seq &&
+                   log->follow.anchor.seq == seq;
+    return seq > 0 && (log->segment.fd < 0 || log->follow.link.seq < seq || another);
+}
+
+bool audit_takeover_waits(const struct audit_log *log, unsigned looks)
+{
+    if (!audit_takeover_is_behind(log) || log->handover->before.failing != 0 || looks >= NAPS)
+        return false;
+    nap();
+    return true;
+}
+
+/* What the log of another folder has counted is of another time, unless it is the same folder, moved. */
+static bool counts_elsewhere(const struct audit_log *log)
+{
+    const struct handover *handover = log->handover;
+    return handover != NULL && handover->before.counts_turn != 0 && !is_same_place(log) &&
+           !handover_is_in(&handover->before, log->folder);
+}
+
+static void tell(const struct audit_log *log, const struct handover_count *count)
+{
+    struct audit_record record = {.type = (enum audit_type)count->type,
+                                  .time_ms = count->time_ms,
+                                  .start_s = count->start_s,
+                                  .used = count->used};
+    memcpy(record.edge, count->edge, sizeof record.edge);
+    memcpy(record.key, count->key, sizeof record.key);
+    log->quotas->on_record(log->quotas->context, &record, log->handover->before.epoch_ms);
+}
+
+static int take_counts(struct audit_log *log, struct fault *fault)
+{
+    struct handover_count *counts;
+    size_t count;
+    int err = log->quotas->on_record == NULL ? ERR_NOT_FOUND
+                                             : handover_read_counts(log->handover, &counts, &count);
+    if (err == ERR_NOT_FOUND)
+        return 0;
+    if (err != 0)
+        return fault_set(fault, err, "the quotas: %s", err_string(err));
+    if (log->quotas->forget != NULL)
+        log->quotas->forget(log->quotas->context);
+    for (size_t i = 0; i < count; i++)
+        tell(log, &counts[i]);
+    free(counts);
+    return 0;
+}
+
+int audit_takeover_finish(struct audit_log *log, struct fault *fault)
+{
+    bool behind = audit_takeover_is_behind(log);
+    if (behind && writes_on(log->handover))
+        return refuse(log->folder_path, fault);
+    return behind || counts_elsewhere(log) ? take_counts(log, fault) : 0;
+}
