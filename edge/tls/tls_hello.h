@@ -12,8 +12,7 @@
 #define TLS_HELLO_NAME_MAX 255 /* bytes of a name this server looks up */
 
 /* What is known of a session's ClientHello, what was decided by it, and how its handshake was refused. The
- * random is the client's choice and may be any 32 bytes, zeros included: only READ says whether there is one.
- */
+ * random is the client's choice and may be any 32 bytes, zeros included: READ says whether there is one. */
 struct tls_hello {
     const struct client *client; /* borrowed; knows what is granted; NULL: everything. Set by the owner */
     bool read;
@@ -24,8 +23,7 @@ struct tls_hello {
 };
 
 /* From now on SSL fills in HELLO (may be NULL), which is zeroed but for its client, and outlives SSL.
- * ERR_MEMORY.
- */
+ * ERR_MEMORY. */
 int tls_hello_attach(SSL *ssl, struct tls_hello *hello) MUST_USE;
 /* SSL, attached or not, has sent the alert ALERT. */
 void tls_hello_note_alert(const SSL *ssl, uint8_t alert);

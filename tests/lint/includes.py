@@ -52,7 +52,7 @@ ROOMS = {
     "edge/session": ("common", "proto", "edge/config", "edge/relay", "edge/bound", "edge/tls",
                      "edge/provider/openssl_error.h"),
     "edge/daemon": ("common", "proto", "edge/config", "edge/keyclient", "edge/provider", "edge/certs", "edge/relay",
-                    "edge/bound", "edge/tls", "edge/session"),
+                    "edge/tls", "edge/session"),
     "edge": ("common", "edge/daemon"),
     # The command: what it reads and says is what the daemons read and say.
     "cli": ("common", "proto", "keyserver/rules", "keyserver/audit", "edge/config", "edge/keyclient", "edge/provider",
