@@ -5,7 +5,7 @@
 void audit_follow_file(struct audit_follow *follow, bool anywhere)
 {
     follow->records = follow->lines = 0;
-    follow->quota_replay_due = 0;
+    follow->quota_replay_due = follow->format = 0;
     follow->headed = follow->closed = follow->skipping = false;
     follow->checkpoint.length = 0;
     follow->anywhere = anywhere;
@@ -38,6 +38,7 @@ static void note_record(struct audit_follow *follow, const struct audit_record *
     follow->records++;
     if (record->type == AUDIT_SEGMENT) {
         follow->headed = true;
+        follow->format = record->format;
         follow->quota_replay_due = record->quotas;
         memcpy(follow->public_key, record->public_key, sizeof follow->public_key);
     } else if (follow->quota_replay_due > 0) {

@@ -33,6 +33,7 @@ struct audit_follow {
     uint8_t public_key[SIGN_PUBLIC_SIZE]; /* of this file */
     uint64_t records, lines;              /* of this file; the first are those that fit */
     uint64_t quota_replay_due;            /* records of its head part that are still to come */
+    uint64_t format;                      /* of this file, by its head; 0 = it was not read yet */
     bool headed;                          /* its head was read */
     bool closed;                          /* it ends with a `rotate` */
     bool anywhere;                        /* nothing is known of what comes before this file */

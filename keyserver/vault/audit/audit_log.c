@@ -172,6 +172,8 @@ static int settle(struct audit_log *log, bool thorough, bool *settled)
     const char *damage = find_damage(log, state, thorough);
     if (damage != NULL)
         return audit_roll_away(log, damage, log->follow.wound.line);
+    if (log->follow.format != AUDIT_FORMAT) /* of an older version, which must be able to read its own file */
+        return audit_roll(log);
     if (thorough && !audit_log_is_ours(log)) {
         audit_log_note_other_key(log);
         return audit_roll(log);

@@ -104,6 +104,7 @@ static int begin_file(struct audit_log *log, struct audit_segment *next, const s
     next->head_end = next->end;
     memcpy(log->follow.public_key, log->key->public, sizeof log->follow.public_key);
     log->follow.headed = true;
+    log->follow.format = AUDIT_FORMAT;
     return err;
 }
 

@@ -549,11 +549,46 @@ static void root_makes_the_files_for_the_user_of_the_vault(void **state)
                      ERR_CONFIG);
 }
 
+/* The head of a file of format 1, as an older version has left it. */
+static void write_old_file(void)
+{
+    struct audit_record head = {.type = AUDIT_SEGMENT, .time_ms = RIG_START_MS, .format = AUDIT_FORMAT_FIRST};
+    struct audit_link link = {.seq = 0};
+    char body[AUDIT_BODY_MAX], line[AUDIT_LINE_MAX];
+    struct audit_hasher *hasher = audit_hasher_new();
+    head.epoch_ms = RIG_START_MS;
+    assert_int_equal(mkdir(rig.log, 0700), 0);
+    int length = audit_chain_seal(hasher, &link, body, audit_record_pack(&head, body), line);
+    assert_true(length > 0);
+    rig_write_file(rig_path(&rig, "audit-000000000001.jsonl"), line, (size_t)length);
+    audit_hasher_free(hasher);
+}
+
+static void a_file_has_records_of_one_format(void **state)
+{
+    struct rig_files files = {.item = NULL};
+    (void)state;
+    write_old_file();
+    rig_open(&rig);
+    rig_use_many(&rig, 0, 3);
+    rig_close(&rig);
+    rig_read(&rig, &files);
+    assert_int_equal(files.count, 2);
+    assert_non_null(strstr(files.item[0].text, "\"format\":1"));
+    assert_non_null(strstr(files.item[0].text, "\"type\":\"rotate\""));
+    assert_null(strstr(files.item[0].text, "\"type\":\"use\""));
+    assert_null(strstr(files.item[0].text, "\"type\":\"start\""));
+    assert_non_null(strstr(files.item[1].text, "\"format\":2"));
+    rig_forget(&files);
+    rig_assert_uses(&rig, 0, 3);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(a_file_has_records_of_one_format),
         TEST(the_first_start_makes_what_is_missing),
         TEST(a_use_says_who_what_how_and_what_came_of_it),
         TEST(names_are_explained_once_in_each_file),
