@@ -128,7 +128,7 @@ static void write_vault_totals(struct buffer *out, const struct wall_stats *stat
     metrics_family(out, P "refusals_total", METRIC_COUNTER,
                    "Requests the vault refused, by reason; edges are never told which.");
     for (size_t reason = REFUSAL_NONE + 1; reason < REFUSAL_KINDS; reason++) {
-        snprintf(labels, sizeof labels, "reason=\"%s\"", wall_refusal_name((enum wall_refusal)reason));
+        snprintf(labels, sizeof labels, "reason=\"%s\"", refusal_name((enum refusal)reason));
         metrics_sample(out, P "refusals_total", labels, (double)stats->refusals[reason]);
     }
     metrics_family(out, P "key_operation_seconds_total", METRIC_COUNTER,

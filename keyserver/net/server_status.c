@@ -93,7 +93,7 @@ static json_t *json_of_vault(const struct server_status *status)
 
     vault_link_stats(link, &stats);
     for (size_t reason = REFUSAL_NONE + 1; reason < REFUSAL_KINDS; reason++)
-        json_object_set_new(refusals, wall_refusal_name((enum wall_refusal)reason),
+        json_object_set_new(refusals, refusal_name((enum refusal)reason),
                             json_integer((json_int_t)stats.refusals[reason]));
     return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:o, s:o}", "ready",
                      service_vault_serves(status->service), "keys", (json_int_t)stats.keys,

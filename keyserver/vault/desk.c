@@ -114,7 +114,7 @@ static bool do_epochs(struct desk *desk)
 /* ---- requests ---- */
 
 static void refuse(struct desk *desk, const struct wall_request *request,
-                   const struct request_identity *identity, enum wall_refusal refusal)
+                   const struct request_identity *identity, enum refusal refusal)
 {
     desk->stats.refusals[refusal]++;
     ledger_add_refusal(&desk->ledger, request, identity, refusal);

@@ -11,6 +11,7 @@
 #define KEYSERVER_WALL_WALL_H
 
 #include "common/log.h"
+#include "keyserver/rules/refusal.h"
 #include "keyserver/wall/ring.h"
 #include "proto/operation.h"
 #include "proto/session_id.h"
@@ -47,30 +48,6 @@ enum wall_answer_kind {
     WALL_STATS = 3,   /* `u.stats`, unasked, about once a second and whenever an epoch begins */
     WALL_EPOCH = 4,   /* `u.epoch`, when it was wanted; without a token */
 };
-
-/* Why the vault refused; for the key's owner only (logs and metrics), never for the edge. */
-enum wall_refusal {
-    REFUSAL_NONE,
-    REFUSAL_MALFORMED_SLOT, /* did not pass wall_request_check */
-    REFUSAL_UNKNOWN_EDGE,
-    REFUSAL_FROM,     /* not from an address the edge may use, or the key may be used from */
-    REFUSAL_VALIDITY, /* before or after the time that edge or key is valid */
-    REFUSAL_UNKNOWN_KEY,
-    REFUSAL_KEY_NOT_GRANTED,
-    REFUSAL_OPERATION_NOT_GRANTED, /* to this edge, or for this key */
-    REFUSAL_MODE,                  /* RSA key exchange in a mode that the key's owner does not allow */
-    REFUSAL_UNKNOWN_OPERATION,
-    REFUSAL_SCHEME,     /* does not fit the key or the TLS version */
-    REFUSAL_STRUCTURE,  /* a field is not what TLS would put there */
-    REFUSAL_SESSION_ID, /* of no live epoch of this edge */
-    REFUSAL_NAME,       /* the client asked for a name that is none of the key's */
-    REFUSAL_RATE,       /* too many a second */
-    REFUSAL_QUOTA,      /* too many an hour or a day */
-    REFUSAL_AUDIT,      /* uses cannot be recorded */
-    REFUSAL_KINDS
-};
-/* A stable name such as "key_not_granted". */
-const char *wall_refusal_name(enum wall_refusal refusal);
 
 /* Counted in the vault, shown by the net process to the key's owner. Totals since the vault started. */
 struct wall_stats {

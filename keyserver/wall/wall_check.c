@@ -52,27 +52,3 @@ int wall_answer_check(const struct wall_answer *slot)
         return ERR_FORMAT;
     }
 }
-
-const char *wall_refusal_name(enum wall_refusal refusal)
-{
-    static const char *const names[REFUSAL_KINDS] = {
-        [REFUSAL_NONE] = "none",
-        [REFUSAL_MALFORMED_SLOT] = "malformed_slot",
-        [REFUSAL_UNKNOWN_EDGE] = "unknown_edge",
-        [REFUSAL_FROM] = "from",
-        [REFUSAL_VALIDITY] = "not_valid_now",
-        [REFUSAL_UNKNOWN_KEY] = "unknown_key",
-        [REFUSAL_KEY_NOT_GRANTED] = "key_not_granted",
-        [REFUSAL_OPERATION_NOT_GRANTED] = "operation_not_granted",
-        [REFUSAL_MODE] = "mode_not_granted",
-        [REFUSAL_UNKNOWN_OPERATION] = "unknown_operation",
-        [REFUSAL_SCHEME] = "scheme",
-        [REFUSAL_STRUCTURE] = "structure",
-        [REFUSAL_SESSION_ID] = "session_id_not_live",
-        [REFUSAL_NAME] = "name_not_granted",
-        [REFUSAL_RATE] = "rate",
-        [REFUSAL_QUOTA] = "quota",
-        [REFUSAL_AUDIT] = "audit_unavailable",
-    };
-    return refusal < REFUSAL_KINDS ? names[refusal] : "unknown";
-}

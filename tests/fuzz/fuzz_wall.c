@@ -159,7 +159,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
     const struct now now = {.epoch = 7};
     struct judgement judgement;
     judge_request(&judge, &slot, &now, &judgement);
-    must(strcmp(wall_refusal_name(judgement.refusal), "unknown") != 0);
+    must(strcmp(refusal_name(judgement.refusal), "unknown") != 0);
     if (judgement.refusal != REFUSAL_NONE || slot.operation.kind == OP_KEYS)
         return 0;
     const struct request_identity *identity = &judgement.identity;

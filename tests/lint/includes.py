@@ -21,7 +21,7 @@ ROOMS = {
     # The key server. What both of its sides read: what the owner wrote.
     "keyserver/rules": ("common", "proto"),
     # Slots between net and vault, the only way from one to the other.
-    "keyserver/wall": ("common", "proto"),
+    "keyserver/wall": ("common", "proto", "keyserver/rules/refusal.h"),
     "keyserver/net": ("common", "proto", "keyserver/rules", "keyserver/wall"),
     # Several private-key operations at once: arithmetic, which knows neither keys' files nor OpenSSL.
     "keyserver/lanes": ("common",),

@@ -5,15 +5,15 @@
 
 #include "keyserver/audit/audit_record.h"
 #include "keyserver/rules/authorized.h"
+#include "keyserver/rules/refusal.h"
 #include "keyserver/vault/keys/keystore.h"
-#include "keyserver/wall/wall.h"
 
 /* What is kept of a record beside its body. */
 struct audit_entry {
     const struct authorized_edge *edge; /* borrowed; NULL = not known */
     const struct key *key;              /* borrowed; NULL = not known */
     enum audit_result result;
-    enum wall_refusal refusal;
+    enum refusal refusal;
     size_t length; /* of its body, which follows */
 };
 

@@ -26,7 +26,7 @@ bool audit_tally_is_use(enum audit_result result)
     return result == AUDIT_OK || result == AUDIT_FAULT;
 }
 
-size_t audit_tally_kind(enum audit_result result, enum wall_refusal refusal)
+size_t audit_tally_kind(enum audit_result result, enum refusal refusal)
 {
     for (size_t i = 0; i < OTHER_COUNT; i++)
         if (others[i] == result)
@@ -37,7 +37,7 @@ size_t audit_tally_kind(enum audit_result result, enum wall_refusal refusal)
 
 enum audit_result audit_tally_result(size_t kind, const char **reason)
 {
-    *reason = kind < REFUSAL_KINDS ? wall_refusal_name((enum wall_refusal)kind) : NULL;
+    *reason = kind < REFUSAL_KINDS ? refusal_name((enum refusal)kind) : NULL;
     return kind < REFUSAL_KINDS ? AUDIT_REFUSED : others[kind - REFUSAL_KINDS];
 }
 

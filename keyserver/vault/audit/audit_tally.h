@@ -6,7 +6,7 @@
 #define KEYSERVER_VAULT_AUDIT_TALLY_H
 
 #include "keyserver/audit/audit_record.h"
-#include "keyserver/wall/wall.h"
+#include "keyserver/rules/refusal.h"
 
 #define AUDIT_BUDGET    100  /* records of decisions that came to nothing, of one edge in one window */
 #define AUDIT_WINDOW_MS 1000 /* its length */
@@ -33,7 +33,7 @@ void audit_tally_clear(struct audit_tally *tally);
 /* True when the result is a use of the key, or might be one. */
 bool audit_tally_is_use(enum audit_result result);
 /* The kind of a RESULT that is no use; REFUSAL is of AUDIT_REFUSED. */
-size_t audit_tally_kind(enum audit_result result, enum wall_refusal refusal);
+size_t audit_tally_kind(enum audit_result result, enum refusal refusal);
 /* The result of a kind, and its reason in words or NULL. */
 enum audit_result audit_tally_result(size_t kind, const char **reason);
 

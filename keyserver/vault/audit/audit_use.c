@@ -59,8 +59,7 @@ static void put_names(struct audit_record *out, const struct request_identity *i
 }
 
 void audit_use_describe(struct audit_record *out, const struct request_identity *identity,
-                        const struct wall_request *request, enum audit_result result,
-                        enum wall_refusal refusal)
+                        const struct wall_request *request, enum audit_result result, enum refusal refusal)
 {
     const char *operation = operation_name(identity->kind);
     memset(out, 0, sizeof *out);
@@ -74,7 +73,7 @@ void audit_use_describe(struct audit_record *out, const struct request_identity 
     put_names(out, identity);
     out->result = result;
     if (result == AUDIT_REFUSED)
-        copy_text(out->reason, wall_refusal_name(refusal), sizeof out->reason);
+        copy_text(out->reason, refusal_name(refusal), sizeof out->reason);
 }
 
 void audit_use_explain_edge(struct audit_record *out, const struct authorized_edge *edge)

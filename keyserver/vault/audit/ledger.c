@@ -45,15 +45,15 @@ static void log_use(const struct request_identity *identity, const char *result)
 }
 
 static void log_refusal(const struct wall_request *request, const struct request_identity *identity,
-                        enum wall_refusal refusal)
+                        enum refusal refusal)
 {
     char trace[2 * TRACE_ID_SIZE + 1], id[2 * KEY_ID_SIZE + 1];
     const char *operation = operation_name(request->operation.kind);
-    log_event(
-        LOG_WARN, "request_refused", "edge=%s op=%s key=%s reason=%s hint=\"%s\" trace=%s",
-        identity->edge != NULL ? identity->edge->name : "unknown", operation != NULL ? operation : "unknown",
-        identity->key != NULL ? identity->key->name : key_id_text(request, id), wall_refusal_name(refusal),
-        judge_hint(refusal), trace_text(&request->trace, request->no_trace != 0, trace));
+    log_event(LOG_WARN, "request_refused", "edge=%s op=%s key=%s reason=%s hint=\"%s\" trace=%s",
+              identity->edge != NULL ? identity->edge->name : "unknown",
+              operation != NULL ? operation : "unknown",
+              identity->key != NULL ? identity->key->name : key_id_text(request, id), refusal_name(refusal),
+              refusal_hint(refusal), trace_text(&request->trace, request->no_trace != 0, trace));
 }
 
 /* ---- entries ---- */
@@ -86,7 +86,7 @@ void ledger_add(struct ledger *ledger, const struct request_identity *identity, 
 }
 
 void ledger_add_refusal(struct ledger *ledger, const struct wall_request *request,
-                        const struct request_identity *identity, enum wall_refusal refusal)
+                        const struct request_identity *identity, enum refusal refusal)
 {
     audit_add_refusal(ledger->audit, identity, request, refusal);
     log_refusal(request, identity, refusal);

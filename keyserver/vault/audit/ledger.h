@@ -25,7 +25,7 @@ void ledger_add(struct ledger *ledger, const struct request_identity *identity, 
                 const struct now *now);
 /* REQUEST was refused. Of IDENTITY, edge and key may be NULL. */
 void ledger_add_refusal(struct ledger *ledger, const struct wall_request *request,
-                        const struct request_identity *identity, enum wall_refusal refusal);
+                        const struct request_identity *identity, enum refusal refusal);
 /* Puts on record what was added since the last time. When it fails, no answer to any of it may leave. */
 int ledger_settle(struct ledger *ledger) MUST_USE;
 void ledger_clear(struct ledger *ledger);

@@ -314,11 +314,11 @@ static const struct words {
 /* ---- the walk ---- */
 
 /* Tells of one step; what it refuses for, if it does. */
-static enum wall_refusal tell_step(struct account *a, enum judge_step_number number)
+static enum refusal tell_step(struct account *a, enum judge_step_number number)
 {
     const struct judge_step *step = &judge_steps[number];
     enum manner manner = words[number].manner != NULL ? words[number].manner(a) : ASKED;
-    enum wall_refusal refusal = REFUSAL_NONE;
+    enum refusal refusal = REFUSAL_NONE;
     if (manner == LEFT_OUT)
         return REFUSAL_NONE;
     if (manner == ASKED)
@@ -330,20 +330,20 @@ static enum wall_refusal tell_step(struct account *a, enum judge_step_number num
     return refusal;
 }
 
-static void tell_verdict(const struct account *a, enum wall_refusal refusal)
+static void tell_verdict(const struct account *a, enum refusal refusal)
 {
     if (refusal != REFUSAL_NONE)
-        say(a, REFUSED, "verdict", wall_refusal_name(refusal), "%s", judge_hint(refusal));
+        say(a, REFUSED, "verdict", refusal_name(refusal), "%s", refusal_hint(refusal));
     else
         say(a, GRANTED, "verdict", a->context.edge->name, "may ask %s of %s%s", operation_of(a),
             a->context.key->name, a->unsaid > 0 ? ", where what is open above holds" : "");
 }
 
-static enum wall_refusal walk(struct account *a)
+static enum refusal walk(struct account *a)
 {
-    enum wall_refusal first = REFUSAL_NONE;
+    enum refusal first = REFUSAL_NONE;
     for (enum judge_step_number i = 0; i < STEPS; i++) {
-        enum wall_refusal refusal = tell_step(a, i);
+        enum refusal refusal = tell_step(a, i);
         if (first == REFUSAL_NONE)
             first = refusal;
         if (refusal == REFUSAL_UNKNOWN_EDGE || refusal == REFUSAL_UNKNOWN_KEY)
@@ -391,7 +391,7 @@ bool explain(const struct judge *judge, const struct explain_files *files, const
     /* as the transcript would have it */
     for (size_t i = 0; question->name != NULL && question->name[i] != 0 && i < TRANSCRIPT_NAME_SIZE - 1; i++)
         a.context.seen.server_name[i] = (char)tolower((unsigned char)question->name[i]);
-    enum wall_refusal refusal = walk(&a);
+    enum refusal refusal = walk(&a);
     tell_verdict(&a, refusal);
     return refusal == REFUSAL_NONE;
 }

@@ -21,8 +21,8 @@ void gate_stop(void)
 static const uint8_t spaces[64] = "                                                                ";
 static const char context[] = "TLS 1.3, server CertificateVerify"; /* its final zero is the separator */
 
-static enum wall_refusal pass_tls13(const struct operation *operation, const struct key *key,
-                                    struct crypto_input *out, struct transcript *seen)
+static enum refusal pass_tls13(const struct operation *operation, const struct key *key,
+                               struct crypto_input *out, struct transcript *seen)
 {
     (void)seen;
     (void)key;
@@ -43,8 +43,8 @@ static bool params_good(const uint8_t *bytes, size_t length)
            curve_has_point(params.group, params.public, params.length);
 }
 
-static enum wall_refusal pass_tls12(const struct operation *operation, const struct key *key,
-                                    struct crypto_input *out, struct transcript *seen)
+static enum refusal pass_tls12(const struct operation *operation, const struct key *key,
+                               struct crypto_input *out, struct transcript *seen)
 {
     (void)seen;
     (void)key;
@@ -61,8 +61,8 @@ static enum wall_refusal pass_tls12(const struct operation *operation, const str
     return REFUSAL_NONE;
 }
 
-static enum wall_refusal pass_ciphertext(uint16_t client_version, const uint8_t *ciphertext, size_t length,
-                                         const struct key *key, struct crypto_input *out)
+static enum refusal pass_ciphertext(uint16_t client_version, const uint8_t *ciphertext, size_t length,
+                                    const struct key *key, struct crypto_input *out)
 {
     if (ciphertext_check(ciphertext, length, key->modulus, key->result_size) != 0)
         return REFUSAL_STRUCTURE;
@@ -72,16 +72,16 @@ static enum wall_refusal pass_ciphertext(uint16_t client_version, const uint8_t 
     return REFUSAL_NONE;
 }
 
-static enum wall_refusal pass_premaster(const struct operation *operation, const struct key *key,
-                                        struct crypto_input *out, struct transcript *seen)
+static enum refusal pass_premaster(const struct operation *operation, const struct key *key,
+                                   struct crypto_input *out, struct transcript *seen)
 {
     (void)seen;
     return pass_ciphertext(operation->u.rsa_premaster.client_version, operation->u.rsa_premaster.ciphertext,
                            operation->u.rsa_premaster.ciphertext_length, key, out);
 }
 
-static enum wall_refusal pass_master(const struct operation *operation, const struct key *key,
-                                     struct crypto_input *out, struct transcript *seen)
+static enum refusal pass_master(const struct operation *operation, const struct key *key,
+                                struct crypto_input *out, struct transcript *seen)
 {
     if (transcript_parse(seen, operation->u.rsa_master.messages, operation->u.rsa_master.length) != 0 ||
         transcript_hash(seen, out->u.exchange.session_hash) != 0)
@@ -103,16 +103,16 @@ static bool scheme_fits(const struct operation *operation, enum key_type type)
 }
 
 /* From the fields of each operation on a key, whose scheme and lengths fit, to what is computed. */
-static enum wall_refusal (*const passes[OP_KINDS])(const struct operation *operation, const struct key *key,
-                                                   struct crypto_input *out, struct transcript *seen) = {
+static enum refusal (*const passes[OP_KINDS])(const struct operation *operation, const struct key *key,
+                                              struct crypto_input *out, struct transcript *seen) = {
     [OP_SIGN_TLS13] = pass_tls13,
     [OP_SIGN_TLS12] = pass_tls12,
     [OP_RSA_PREMASTER] = pass_premaster,
     [OP_RSA_MASTER] = pass_master,
 };
 
-enum wall_refusal gate_pass(const struct operation *operation, const struct key *key,
-                            struct crypto_input *out, struct transcript *seen)
+enum refusal gate_pass(const struct operation *operation, const struct key *key, struct crypto_input *out,
+                       struct transcript *seen)
 {
     out->kind = operation->kind;
     if (!operation_uses_key(operation->kind) || passes[operation->kind] == NULL)

@@ -4,10 +4,10 @@
 #ifndef KEYSERVER_VAULT_JUDGE_GATE_H
 #define KEYSERVER_VAULT_JUDGE_GATE_H
 
+#include "keyserver/rules/refusal.h"
 #include "keyserver/vault/keys/keystore.h"
 #include "keyserver/vault/request/crypto_input.h"
 #include "keyserver/vault/request/transcript.h"
-#include "keyserver/wall/wall.h"
 
 /* Once, before the first check: prepares the curves. */
 int gate_start(void) MUST_USE;
@@ -21,7 +21,7 @@ void gate_stop(void);
  * length whose point is on the curve, uncompressed, not of low order. rsa_premaster: a ciphertext as long as
  * the modulus with a value above 1 and below n - 1. rsa_master: the same, out of a transcript that parses;
  * SEEN receives it, pointing into the operation's messages. */
-enum wall_refusal gate_pass(const struct operation *operation, const struct key *key,
-                            struct crypto_input *out, struct transcript *seen);
+enum refusal gate_pass(const struct operation *operation, const struct key *key, struct crypto_input *out,
+                       struct transcript *seen);
 
 #endif

@@ -24,14 +24,14 @@ static struct address address_of(const struct wall_request *request)
 }
 
 /* Asks step by step, but for those that depend on what is LEFT_OUT, until one says no. */
-static enum wall_refusal walk(struct judge_context *context, unsigned left_out)
+static enum refusal walk(struct judge_context *context, unsigned left_out)
 {
     bool about_key = judge_about_key(context);
     for (size_t i = 0; i < STEPS; i++) {
         const struct judge_step *step = &judge_steps[i];
         if ((step->depends & left_out) != 0 || (!about_key && (step->depends & STEP_OF_ALL) == 0))
             continue;
-        enum wall_refusal refusal = step->ask(context);
+        enum refusal refusal = step->ask(context);
         if (refusal != REFUSAL_NONE)
             return refusal;
     }
@@ -98,39 +98,4 @@ bool judge_reaches(const struct judge *judge, const struct key *key, const struc
 bool judge_grants_epoch(const struct judge *judge, const struct authorized_edge *edge, const struct key *key)
 {
     return grants(judge, edge, key, OP_RSA_MASTER);
-}
-
-static const char *const hints[REFUSAL_KINDS] = {
-    [REFUSAL_MALFORMED_SLOT] = "report it: the net process sent what it never should",
-    [REFUSAL_UNKNOWN_EDGE] = "add its line to authorized_edges and reload",
-    [REFUSAL_FROM] = "widen from= of its line in authorized_edges, or from of the key's section in "
-                     "the configuration, and reload",
-    [REFUSAL_VALIDITY] =
-        "change not_before= or not_after= of its line in authorized_edges, or not_before or not_after of "
-        "the key's section in the configuration, and reload",
-    [REFUSAL_UNKNOWN_KEY] =
-        "put the key into the keys folder and reload, or take the certificate from the edge",
-    [REFUSAL_KEY_NOT_GRANTED] = "list the key in keys= of its line in authorized_edges and reload",
-    [REFUSAL_OPERATION_NOT_GRANTED] =
-        "list the operation in ops= of its line in authorized_edges, and in operations of the "
-        "key's section in the configuration, and reload",
-    [REFUSAL_MODE] = "list the mode in modes of the key's section in the configuration and reload; read "
-                     "docs/security/threat-model.md first",
-    [REFUSAL_UNKNOWN_OPERATION] = "update keyless-server if the edge is newer",
-    [REFUSAL_SCHEME] = "compare the certificate of the edge with this key",
-    [REFUSAL_STRUCTURE] = "look at the edge: no TLS handshake asks for this",
-    [REFUSAL_SESSION_ID] = "if it happens often: compare group.secret and the clocks of the key servers",
-    [REFUSAL_NAME] = "list the name in names of the key's section in the configuration and reload",
-    [REFUSAL_RATE] =
-        "raise rate= of its line in authorized_edges, or rate or rate_per_edge of the key's section in "
-        "the configuration, and reload",
-    [REFUSAL_QUOTA] =
-        "raise quota= of its line in authorized_edges, or quota or quota_per_edge of the key's section in "
-        "the configuration, and reload",
-    [REFUSAL_AUDIT] = "make room for the audit log",
-};
-
-const char *judge_hint(enum wall_refusal refusal)
-{
-    return refusal < REFUSAL_KINDS && hints[refusal] != NULL ? hints[refusal] : "";
 }

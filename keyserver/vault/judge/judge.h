@@ -19,7 +19,7 @@ struct judge {
 };
 
 struct judgement {
-    enum wall_refusal refusal;        /* REFUSAL_NONE: granted */
+    enum refusal refusal;             /* REFUSAL_NONE: granted */
     struct address from;              /* where the edge asks from */
     struct request_identity identity; /* edge and key are NULL as long as they are not known */
     struct crypto_input input;        /* when granted and the operation is one on a key */
@@ -37,8 +37,4 @@ bool judge_reaches(const struct judge *judge, const struct key *key, const struc
 /* True when EDGE may have an epoch key for the sake of KEY: rsa_master could be granted to it there, by the
  * same steps, be it elsewhere or at another time. */
 bool judge_grants_epoch(const struct judge *judge, const struct authorized_edge *edge, const struct key *key);
-/* What the owner does about a refusal, if this edge shall have what it asked for: names the option to change.
- * "" where there is none. */
-const char *judge_hint(enum wall_refusal refusal);
-
 #endif

@@ -10,76 +10,76 @@ static uint32_t bit(const struct judge_context *h)
 
 /* ---- who asks, from where, when ---- */
 
-static enum wall_refusal ask_edge(struct judge_context *h)
+static enum refusal ask_edge(struct judge_context *h)
 {
     return h->edge != NULL ? REFUSAL_NONE : REFUSAL_UNKNOWN_EDGE;
 }
 
-static enum wall_refusal ask_edge_from(struct judge_context *h)
+static enum refusal ask_edge_from(struct judge_context *h)
 {
     return authorized_from(h->edge, h->from) ? REFUSAL_NONE : REFUSAL_FROM;
 }
 
-static enum wall_refusal ask_key_from(struct judge_context *h)
+static enum refusal ask_key_from(struct judge_context *h)
 {
     return h->rule == NULL || policy_rule_from(h->rule, h->from) ? REFUSAL_NONE : REFUSAL_FROM;
 }
 
-static enum wall_refusal ask_edge_valid(struct judge_context *h)
+static enum refusal ask_edge_valid(struct judge_context *h)
 {
     return date_span_has(&h->edge->valid, h->now->unix_s) ? REFUSAL_NONE : REFUSAL_VALIDITY;
 }
 
 /* ---- for what ---- */
 
-static enum wall_refusal ask_operation(struct judge_context *h)
+static enum refusal ask_operation(struct judge_context *h)
 {
     return h->operation->kind == OP_KEYS || judge_about_key(h) ? REFUSAL_NONE : REFUSAL_UNKNOWN_OPERATION;
 }
 
-static enum wall_refusal ask_key(struct judge_context *h)
+static enum refusal ask_key(struct judge_context *h)
 {
     return h->key != NULL ? REFUSAL_NONE : REFUSAL_UNKNOWN_KEY;
 }
 
-static enum wall_refusal ask_key_valid(struct judge_context *h)
+static enum refusal ask_key_valid(struct judge_context *h)
 {
     return date_span_has(&h->rule->valid, h->now->unix_s) ? REFUSAL_NONE : REFUSAL_VALIDITY;
 }
 
-static enum wall_refusal ask_keys(struct judge_context *h)
+static enum refusal ask_keys(struct judge_context *h)
 {
     return authorized_for_key(h->edge, h->key->id, h->key->name) ? REFUSAL_NONE : REFUSAL_KEY_NOT_GRANTED;
 }
 
-static enum wall_refusal ask_ops(struct judge_context *h)
+static enum refusal ask_ops(struct judge_context *h)
 {
     return (h->edge->operations & bit(h)) != 0 ? REFUSAL_NONE : REFUSAL_OPERATION_NOT_GRANTED;
 }
 
-static enum wall_refusal ask_operations(struct judge_context *h)
+static enum refusal ask_operations(struct judge_context *h)
 {
     return (h->rule->operations & bit(h)) != 0 ? REFUSAL_NONE : REFUSAL_OPERATION_NOT_GRANTED;
 }
 
-static enum wall_refusal ask_mode(struct judge_context *h)
+static enum refusal ask_mode(struct judge_context *h)
 {
     return policy_rule_mode(h->rule, h->operation->kind) ? REFUSAL_NONE : REFUSAL_MODE;
 }
 
-static enum wall_refusal ask_type(struct judge_context *h)
+static enum refusal ask_type(struct judge_context *h)
 {
     return (operations_of_key(h->key->type) & bit(h)) != 0 ? REFUSAL_NONE : REFUSAL_SCHEME;
 }
 
 /* ---- is it what it should be? ---- */
 
-static enum wall_refusal ask_form(struct judge_context *h)
+static enum refusal ask_form(struct judge_context *h)
 {
     return gate_pass(h->operation, h->key, h->input, &h->seen);
 }
 
-static enum wall_refusal ask_session(struct judge_context *h)
+static enum refusal ask_session(struct judge_context *h)
 {
     return operation_mode(h->operation->kind) != MODE_BOUND ||
                    epoch_accepts(h->seen.session_id, h->judge->epoch_secret, h->edge->key, h->now->epoch)
@@ -87,7 +87,7 @@ static enum wall_refusal ask_session(struct judge_context *h)
                : REFUSAL_SESSION_ID;
 }
 
-static enum wall_refusal ask_name(struct judge_context *h)
+static enum refusal ask_name(struct judge_context *h)
 {
     return operation_mode(h->operation->kind) != MODE_BOUND || policy_rule_name(h->rule, h->seen.server_name)
                ? REFUSAL_NONE
@@ -97,7 +97,7 @@ static enum wall_refusal ask_name(struct judge_context *h)
 /* ---- and not too often ---- */
 
 /* What cannot be counted does not pass. */
-static enum wall_refusal ask_rate(struct judge_context *h)
+static enum refusal ask_rate(struct judge_context *h)
 {
     return usage_open(h->judge->usage, &h->use, h->edge, h->key, h->now) == 0 &&
                    usage_check_rate(&h->use, h->now)
@@ -105,7 +105,7 @@ static enum wall_refusal ask_rate(struct judge_context *h)
                : REFUSAL_RATE;
 }
 
-static enum wall_refusal ask_quota(struct judge_context *h)
+static enum refusal ask_quota(struct judge_context *h)
 {
     return usage_check_quota(&h->use, h->now) ? REFUSAL_NONE : REFUSAL_QUOTA;
 }

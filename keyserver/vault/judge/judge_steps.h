@@ -54,7 +54,7 @@ struct judge_context {
 struct judge_step {
     const char *name; /* stable, for people and programs */
     unsigned depends; /* bits of the enum above */
-    enum wall_refusal (*ask)(struct judge_context *context);
+    enum refusal (*ask)(struct judge_context *context);
 };
 
 extern const struct judge_step judge_steps[STEPS];

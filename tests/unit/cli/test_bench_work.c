@@ -35,8 +35,8 @@ static struct bench_case with(enum operation_kind kind, enum key_type type, uint
 }
 
 /* What a vault says of it that has such a key. */
-static enum wall_refusal judged(const struct operation *operation, const struct bench_case *one,
-                                struct transcript *seen)
+static enum refusal judged(const struct operation *operation, const struct bench_case *one,
+                           struct transcript *seen)
 {
     static struct key key;
     struct crypto_input input;

@@ -161,7 +161,7 @@ static inline void rig_use_many(struct rig *rig, uint64_t first, uint64_t count)
         assert_int_equal(rig_use(rig, i), 0);
 }
 
-static inline void rig_refuse(struct rig *rig, unsigned edge, enum wall_refusal refusal)
+static inline void rig_refuse(struct rig *rig, unsigned edge, enum refusal refusal)
 {
     struct request_identity identity = rig_identity(rig, edge);
     const struct wall_request request = {.token = 1};

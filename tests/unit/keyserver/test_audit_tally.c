@@ -70,9 +70,9 @@ static void every_kind_has_its_result_and_reason(void **state)
         enum audit_result result = audit_tally_result(kind, &reason);
         assert_false(audit_tally_is_use(result));
         assert_int_equal(reason != NULL, result == AUDIT_REFUSED);
-        assert_int_equal(audit_tally_kind(result, (enum wall_refusal)kind), kind);
+        assert_int_equal(audit_tally_kind(result, (enum refusal)kind), kind);
         if (reason != NULL)
-            assert_string_equal(reason, wall_refusal_name((enum wall_refusal)kind));
+            assert_string_equal(reason, refusal_name((enum refusal)kind));
     }
     assert_true(audit_tally_is_use(AUDIT_OK));
     assert_true(audit_tally_is_use(AUDIT_FAULT)); /* computed, and the key was used for it */

@@ -347,7 +347,7 @@ static struct operation good_operation(enum operation_kind kind, const char *nam
 }
 
 /* The judge's word on a good request that is what QUESTION asks about. */
-static enum wall_refusal judged(const struct question *question, const struct operation *operation)
+static enum refusal judged(const struct question *question, const struct operation *operation)
 {
     struct wall_request request = {
         .token = 1, .kind = WALL_OPERATION, .from_family = AF_INET, .operation = *operation};
@@ -401,11 +401,11 @@ static void the_verdict_is_the_judges(void **state)
             question.name = names[j / 4 % 3];
             assert_int_equal(question_take_from(&question, froms[j / 12 % 2], &fault), 0);
             question.at = NOON + (int64_t)(j / 24) * 7200 - 7200;
-            enum wall_refusal refusal = judged(&question, &operations[j % 4][j / 4 % 3]);
+            enum refusal refusal = judged(&question, &operations[j % 4][j / 4 % 3]);
             char verdict[64];
             snprintf(verdict, sizeof verdict,
                      "%-8s verdict     %s: ", refusal == REFUSAL_NONE ? "granted" : "refused",
-                     refusal == REFUSAL_NONE ? "paris1" : wall_refusal_name(refusal));
+                     refusal == REFUSAL_NONE ? "paris1" : refusal_name(refusal));
             assert_int_equal(ask(&question), refusal == REFUSAL_NONE);
             if (strncmp(last_line(), verdict, strlen(verdict)) != 0)
                 fail_msg("expected '%s' of\n%s", verdict, said);

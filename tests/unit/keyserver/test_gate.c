@@ -39,7 +39,7 @@ static int stop(void **state)
     return 0;
 }
 
-static enum wall_refusal gate_check(const struct operation *operation, const struct key *key)
+static enum refusal gate_check(const struct operation *operation, const struct key *key)
 {
     struct crypto_input input;
     struct transcript seen;
@@ -156,7 +156,7 @@ static void tls13_content_equals_the_example_of_the_rfc(void **state)
 
 /* ---- TLS 1.2 ---- */
 
-static enum wall_refusal check_params(const uint8_t *params, size_t length)
+static enum refusal check_params(const uint8_t *params, size_t length)
 {
     struct operation operation = {.kind = OP_SIGN_TLS12};
     assert_true(length <= KEY_EXCHANGE_PARAMS_MAX);
@@ -167,7 +167,7 @@ static enum wall_refusal check_params(const uint8_t *params, size_t length)
 }
 
 /* Named-curve parameters around a point. */
-static enum wall_refusal check_point(uint16_t curve, const uint8_t *point, size_t length)
+static enum refusal check_point(uint16_t curve, const uint8_t *point, size_t length)
 {
     uint8_t params[KEY_EXCHANGE_PARAMS_MAX] = {3, (uint8_t)(curve >> 8), (uint8_t)curve, (uint8_t)length};
     memcpy(params + 4, point, length);
@@ -394,7 +394,7 @@ static void x448_points_of_low_order_are_refused_and_neighbours_pass(void **stat
 
 /* ---- RSA ---- */
 
-static enum wall_refusal check_ciphertext(const BIGNUM *value, size_t length)
+static enum refusal check_ciphertext(const BIGNUM *value, size_t length)
 {
     struct operation operation = {.kind = OP_RSA_PREMASTER};
     operation.u.rsa_premaster.ciphertext_length = (uint16_t)length;

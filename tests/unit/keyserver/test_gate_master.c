@@ -47,7 +47,7 @@ static int stop(void **state)
     return 0;
 }
 
-static enum wall_refusal pass(const struct key *key, const uint8_t *messages, size_t length)
+static enum refusal pass(const struct key *key, const uint8_t *messages, size_t length)
 {
     struct operation operation = {.kind = OP_RSA_MASTER};
     operation.u.rsa_master.messages = messages;

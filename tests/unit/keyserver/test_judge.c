@@ -222,8 +222,8 @@ static struct wall_request request_of(unsigned edge, const struct operation *ope
     return request;
 }
 
-static enum wall_refusal judge_at(const struct world *world, const struct wall_request *request,
-                                  const struct now *when)
+static enum refusal judge_at(const struct world *world, const struct wall_request *request,
+                             const struct now *when)
 {
     struct judgement judgement;
     assert_int_equal(wall_request_check(request), 0);
@@ -231,7 +231,7 @@ static enum wall_refusal judge_at(const struct world *world, const struct wall_r
     return judgement.refusal;
 }
 
-static enum wall_refusal judge(const struct world *world, const struct wall_request *request)
+static enum refusal judge(const struct world *world, const struct wall_request *request)
 {
     return judge_at(world, request, &now);
 }
@@ -239,7 +239,7 @@ static enum wall_refusal judge(const struct world *world, const struct wall_requ
 /* ---- the matrix of rights ---- */
 
 /* The first thing that is wrong, in the order of the house. */
-static enum wall_refusal expected(unsigned number, const struct key_case *key, size_t kind, const char *name)
+static enum refusal expected(unsigned number, const struct key_case *key, size_t kind, const char *name)
 {
     const struct edge_case edge = edge_case_of(number);
     unsigned mode = kinds[kind] == OP_RSA_MASTER      ? MODE_BOUND
@@ -287,13 +287,12 @@ static unsigned ask_all(const struct key_case *key, struct wall_request (*reques
     for (unsigned edge = 0; edge <= EDGES; edge++)
         for (size_t kind = 0; kind < KINDS; kind++)
             for (size_t name = 0; name < (kinds[kind] == OP_RSA_MASTER ? NAMES : 1); name++) {
-                enum wall_refusal refusal = judge(&world, &requests[edge][kind][name]);
+                enum refusal refusal = judge(&world, &requests[edge][kind][name]);
                 if (refusal != expected(edge, key, kind, asked_names[name]))
                     fail_msg("edge %u, %s, name %s: %s; the key: %x %x %d %d %d", edge,
                              operation_name(kinds[kind]),
-                             asked_names[name] != NULL ? asked_names[name] : "none",
-                             wall_refusal_name(refusal), key->operations, key->modes, key->named, key->when,
-                             key->elsewhere);
+                             asked_names[name] != NULL ? asked_names[name] : "none", refusal_name(refusal),
+                             key->operations, key->modes, key->named, key->when, key->elsewhere);
                 granted[edge] += refusal == REFUSAL_NONE;
             }
     memset(&told, 0, sizeof told);
@@ -376,7 +375,7 @@ static void spoil_structure(struct operation *operation)
         operation->u.rsa_premaster.ciphertext_length--;
 }
 
-static enum wall_refusal expected_of_request(unsigned wrong, enum operation_kind kind)
+static enum refusal expected_of_request(unsigned wrong, enum operation_kind kind)
 {
     if (wrong & STRANGER)
         return REFUSAL_UNKNOWN_EDGE;
@@ -423,9 +422,9 @@ static void ask_wrongly(unsigned wrong, enum operation_kind kind)
     if (wrong & UNKNOWN_KEY)
         operation.key_id[31] ^= 1;
     struct wall_request request = request_of(wrong & STRANGER ? EDGES : GOOD_EDGE, &operation);
-    enum wall_refusal refusal = judge(&world, &request);
+    enum refusal refusal = judge(&world, &request);
     if (refusal != expected_of_request(wrong, kind))
-        fail_msg("%s, wrong %x: %s", operation_name(kind), wrong, wall_refusal_name(refusal));
+        fail_msg("%s, wrong %x: %s", operation_name(kind), wrong, refusal_name(refusal));
     unmake_world(&world);
 }
 
@@ -612,7 +611,7 @@ static void addresses_of_every_family_are_compared(void **state)
     static const struct {
         int family;
         const char *text;
-        enum wall_refusal refusal;
+        enum refusal refusal;
     } froms[] = {
         {AF_INET, "192.0.2.0", REFUSAL_NONE},
         {AF_INET, "192.0.2.255", REFUSAL_NONE},
@@ -683,11 +682,11 @@ static void grants_are_what_would_be_granted(void **state)
 static void every_refusal_of_the_judge_has_a_mend(void **state)
 {
     (void)state;
-    assert_string_equal(judge_hint(REFUSAL_NONE), "");
-    assert_string_equal(judge_hint(REFUSAL_KINDS), "");
-    for (enum wall_refusal refusal = REFUSAL_NONE + 1; refusal < REFUSAL_KINDS; refusal++) {
-        assert_true(strlen(judge_hint(refusal)) > 10);
-        assert_null(strchr(judge_hint(refusal), '"')); /* it stands in quotes in the log */
+    assert_string_equal(refusal_hint(REFUSAL_NONE), "");
+    assert_string_equal(refusal_hint(REFUSAL_KINDS), "");
+    for (enum refusal refusal = REFUSAL_NONE + 1; refusal < REFUSAL_KINDS; refusal++) {
+        assert_true(strlen(refusal_hint(refusal)) > 10);
+        assert_null(strchr(refusal_hint(refusal), '"')); /* it stands in quotes in the log */
     }
 }
 

@@ -380,7 +380,7 @@ static void every_refusal_looks_alike_outside_and_is_named_in_the_log(void **sta
     const struct {
         unsigned edge;
         const struct operation *operation;
-        enum wall_refusal reason;
+        enum refusal reason;
         const char *names; /* in the log line */
     } cases[] = {
         {EDGE_STRANGER, &good, REFUSAL_UNKNOWN_EDGE, "edge=unknown op=sign_tls13"},
@@ -403,7 +403,7 @@ static void every_refusal_looks_alike_outside_and_is_named_in_the_log(void **sta
         rig_send(&rig, &request, 1);
         struct outcome outcome = rig_outcome(&rig, request.token);
         assert_memory_equal(&outcome, &refused, sizeof refused);
-        snprintf(reason, sizeof reason, "reason=%s hint=\"", wall_refusal_name(cases[i].reason));
+        snprintf(reason, sizeof reason, "reason=%s hint=\"", refusal_name(cases[i].reason));
         const char *line = rig_find_in_log(&rig, "event=request_refused");
         assert_non_null(line);
         assert_non_null(strstr(line, cases[i].names));

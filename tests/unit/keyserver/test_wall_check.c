@@ -148,12 +148,11 @@ static void every_refusal_has_a_name_of_its_own(void **state)
 {
     (void)state;
     for (unsigned i = 0; i < REFUSAL_KINDS; i++) {
-        assert_non_null(wall_refusal_name((enum wall_refusal)i));
+        assert_non_null(refusal_name((enum refusal)i));
         for (unsigned j = 0; j < i; j++)
-            assert_string_not_equal(wall_refusal_name((enum wall_refusal)i),
-                                    wall_refusal_name((enum wall_refusal)j));
+            assert_string_not_equal(refusal_name((enum refusal)i), refusal_name((enum refusal)j));
     }
-    assert_non_null(wall_refusal_name(REFUSAL_KINDS));
+    assert_non_null(refusal_name(REFUSAL_KINDS));
 }
 
 int main(void)
