@@ -112,7 +112,7 @@ static size_t add_limit(char *text, size_t size, size_t length, const struct lim
 {
     struct rlimit set;
     char value[40] = "unlimited";
-    bool known = getrlimit(limit->resource, &set) == 0;
+    bool known = getrlimit((__rlimit_resource_t)limit->resource, &set) == 0;
     bool finite = known && set.rlim_cur != RLIM_INFINITY;
     if (!finite && !limit->always)
         return length;

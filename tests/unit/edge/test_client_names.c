@@ -49,7 +49,7 @@ static void the_next_address_is_tried_when_one_is_dead(void **state)
     ask_start(&ask, rig, LONG_MS);
     RIG_WAIT(rig, ask.answers == 1);
     assert_answered(&ask);
-    assert_int_equal(count_of(&rig->stats[0].failed), 1);
+    assert_true(count_of(&rig->stats[0].failed) >= 1); /* more when the other takes long on a busy machine */
     endpoint_get(&rig->servers[0].endpoint, &known);
     assert_non_null(strstr(address_text(&known.addresses[0], address), "127.0.0.1:"));
     end(rig, &names);
