@@ -119,7 +119,7 @@ enum lanes_state lanes_judge(const struct lanes_row *row, unsigned features)
 void lanes_start(bool wanted, unsigned allowed)
 {
     unsigned features = lanes_features() & allowed;
-    for (size_t id = 0; id < LANES_IDS; id++) {
+    for (size_t id = LANES_NONE + 1; id < LANES_IDS; id++) {
         states[id] = wanted ? lanes_judge(&rows[id], features) : LANES_OFF;
         log_event(LOG_INFO, "lanes", "kernel=%s state=%s", rows[id].name, lanes_state_text(states[id]));
     }

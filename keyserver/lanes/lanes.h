@@ -41,7 +41,14 @@ struct lanes_row {
     unsigned needs;          /* bits of enum lanes_feature */
     bool (*self_test)(void); /* true when all known answers come out */
 };
-enum lanes_id { LANES_RSA, LANES_P256, LANES_P384, LANES_ED25519, LANES_IDS };
+enum lanes_id {
+    LANES_NONE, /* no kernel: OpenSSL does it; its state is always LANES_OFF */
+    LANES_RSA,
+    LANES_P256,
+    LANES_P384,
+    LANES_ED25519,
+    LANES_IDS
+};
 
 /* What processor and system offer. */
 unsigned lanes_features(void);

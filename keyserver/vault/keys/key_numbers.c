@@ -126,7 +126,8 @@ static int make_ed25519(struct key *key, enum lanes_id lanes)
     return err;
 }
 
-/* What each type is computed with. RSA's class is that of its size. */
+/* What each type is computed with: LANES_NONE and no `make` where OpenSSL does all. RSA's class is that of its
+ * size. */
 static const struct {
     int (*make)(struct key *key, enum lanes_id lanes);
     enum batch_class class;
@@ -140,10 +141,10 @@ static const struct {
 
 int key_numbers_make(struct key *key)
 {
-    if ((unsigned)key->type >= KEY_TYPES || types[key->type].make == NULL)
+    if (key_type_find(key->type) == NULL)
         return ERR_UNSUPPORTED;
     key->class = types[key->type].class;
-    return types[key->type].make(key, types[key->type].lanes);
+    return types[key->type].make == NULL ? 0 : types[key->type].make(key, types[key->type].lanes);
 }
 
 void key_numbers_free(struct key *key)

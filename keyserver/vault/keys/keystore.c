@@ -159,7 +159,7 @@ static void count_changes(struct keystore *store, const struct keystore *before,
 static unsigned lanes_ready(void)
 {
     unsigned ready = 0;
-    for (unsigned id = 0; id < LANES_IDS; id++)
+    for (unsigned id = LANES_NONE + 1; id < LANES_IDS; id++)
         ready |= lanes_state((enum lanes_id)id) == LANES_READY ? 1u << id : 0;
     return ready;
 }
