@@ -4,6 +4,7 @@
 
 #include "common/clock.h"
 #include "common/secret.h"
+#include "keyserver/vault/desk_request.h"
 
 #define STATS_INTERVAL_MS  1000
 #define BATCHES_A_TURN     8    /* so that finished work leaves between long runs of requests */
@@ -11,6 +12,8 @@
 #define LIST_STEPS_A_TURN  8    /* parts of lists of keys: less than the wall has room for */
 #define EPOCH_STEPS_A_TURN 16   /* the same, of epoch keys; each a few keys to be judged at most */
 #define DISK_LOOK_MS       5    /* between two looks whether the disk has the epoch that has begun */
+
+_Static_assert(LISTING_PART_KEYS == WALL_KEYS_MAX, "a part of a list fills a slot");
 
 /* ---- answers ---- */
 
@@ -31,6 +34,20 @@ static void answer_status(struct desk *desk, uint64_t token, enum operation_kind
 {
     const struct outcome outcome = {.status = status};
     answer(desk, token, kind, &outcome);
+}
+
+static void answer_keys(struct desk *desk, const struct listing_part *part)
+{
+    struct wall_answer *slot = outbox_add(&desk->outbox);
+    if (!part->more)
+        desk->stats.outcomes[OP_KEYS][STATUS_OK]++;
+    if (slot == NULL)
+        return;
+    slot->kind = WALL_KEYS;
+    slot->token = part->token;
+    slot->more = part->more;
+    slot->u.keys.count = part->count;
+    memcpy(slot->u.keys.item, part->keys, part->count * sizeof part->keys[0]);
 }
 
 static void gather_stats(struct desk *desk)
@@ -86,13 +103,13 @@ static void answer_epoch(struct desk *desk, const uint8_t edge_key[static IDENTI
     epoch_key(slot->u.epoch.key, desk->judge.epoch_secret, edge_key, desk->now.epoch);
 }
 
-static void take_epoch_want(struct desk *desk, const struct wall_request *request)
+static void take_epoch_want(struct desk *desk, const uint8_t edge_key[static IDENTITY_KEY_SIZE])
 {
-    const struct authorized_edge *edge = authorized_find(desk->judge.edges, request->edge_key);
+    const struct authorized_edge *edge = authorized_find(desk->judge.edges, edge_key);
     if (edge != NULL)
         grants_want_epoch(desk->grants, edge);
     else
-        answer_epoch(desk, request->edge_key, false);
+        answer_epoch(desk, edge_key, false);
 }
 
 /* What a few edges want to know of epochs; true when more is wanted. With many keys it takes long to find
@@ -113,12 +130,12 @@ static bool do_epochs(struct desk *desk)
 
 /* ---- requests ---- */
 
-static void refuse(struct desk *desk, const struct wall_request *request,
+static void refuse(struct desk *desk, const struct key_request *request,
                    const struct request_identity *identity, enum refusal refusal)
 {
     desk->stats.refusals[refusal]++;
     ledger_add_refusal(&desk->ledger, request, identity, refusal);
-    answer_status(desk, request->token, request->operation.kind, STATUS_REFUSED);
+    answer_status(desk, request->token, request->operation->kind, STATUS_REFUSED);
 }
 
 /* Malformed slot: no trustworthy fields to log. */
@@ -130,10 +147,10 @@ static void refuse_slot(struct desk *desk, const struct wall_request *slot)
         answer_status(desk, slot->token, slot->operation.kind, STATUS_REFUSED);
 }
 
-static void refuse_unrecorded(struct desk *desk, const struct wall_request *request)
+static void refuse_unrecorded(struct desk *desk, const struct key_request *request)
 {
     desk->stats.refusals[REFUSAL_AUDIT]++;
-    answer_status(desk, request->token, request->operation.kind, STATUS_UNAVAILABLE);
+    answer_status(desk, request->token, request->operation->kind, STATUS_UNAVAILABLE);
 }
 
 static void answer_busy(struct desk *desk, uint64_t token, const struct request_identity *identity)
@@ -152,7 +169,7 @@ static void answer_lost(struct desk *desk, struct job *lost)
     wipe(lost, sizeof *lost);
 }
 
-static void enqueue(struct desk *desk, const struct wall_request *request, const struct judgement *judgement)
+static void enqueue(struct desk *desk, const struct key_request *request, const struct judgement *judgement)
 {
     const struct job order = {.token = request->token,
                               .deadline_ns = request->deadline_ns,
@@ -167,7 +184,7 @@ static void enqueue(struct desk *desk, const struct wall_request *request, const
 }
 
 /* A list of keys is no use of one: neither recorded nor counted, but it has its turn and its deadline. */
-static void enqueue_list(struct desk *desk, const struct wall_request *request,
+static void enqueue_list(struct desk *desk, const struct key_request *request,
                          const struct judgement *judgement)
 {
     uint64_t lost;
@@ -178,10 +195,10 @@ static void enqueue_list(struct desk *desk, const struct wall_request *request,
         answer_status(desk, request->token, OP_KEYS, STATUS_BUSY);
 }
 
-static void take_operation(struct desk *desk, const struct wall_request *request)
+static void take_operation(struct desk *desk, const struct key_request *request)
 {
     struct judgement judgement UNINITIALIZED;
-    if (!ledger_is_open(&desk->ledger) && request->operation.kind != OP_KEYS) {
+    if (!ledger_is_open(&desk->ledger) && request->operation->kind != OP_KEYS) {
         refuse_unrecorded(desk, request);
         return;
     }
@@ -200,16 +217,20 @@ static void cancel(struct desk *desk, uint64_t token)
         workers_cancel(desk->workers, token);
 }
 
-static void take_request(struct desk *desk, const struct wall_request *request)
+/* The wall ends here: what is well formed goes on as a request of the vault's own. */
+static void take_slot(struct desk *desk, const struct wall_request *slot)
 {
-    if (wall_request_check(request) != 0)
-        refuse_slot(desk, request);
-    else if (request->kind == WALL_CANCEL)
-        cancel(desk, request->token);
-    else if (request->kind == WALL_EPOCH_WANTED)
-        take_epoch_want(desk, request);
-    else
-        take_operation(desk, request);
+    struct key_request request UNINITIALIZED;
+    if (wall_request_check(slot) != 0) {
+        refuse_slot(desk, slot);
+    } else if (slot->kind == WALL_CANCEL) {
+        cancel(desk, slot->token);
+    } else if (slot->kind == WALL_EPOCH_WANTED) {
+        take_epoch_want(desk, slot->edge_key);
+    } else {
+        desk_request_make(&request, slot);
+        take_operation(desk, &request);
+    }
 }
 
 int desk_take_requests(struct desk *desk)
@@ -223,7 +244,7 @@ int desk_take_requests(struct desk *desk)
         if (count > 0)
             ledger_read_on(&desk->ledger);
         for (int j = 0; j < count; j++)
-            take_request(desk, &batch[j]);
+            take_slot(desk, &batch[j]);
         if (count == 0 || count == ERR_CUT || count == ERR_MEMORY)
             break;
     }
@@ -270,16 +291,13 @@ void desk_take_finished(struct desk *desk)
 static bool do_lists(struct desk *desk)
 {
     for (size_t i = 0; i < LIST_STEPS_A_TURN && listing_waits(desk->listing); i++) {
-        struct wall_answer part UNINITIALIZED;
+        struct listing_part part UNINITIALIZED;
         if (!listing_step(desk->listing, &desk->now, &part))
             continue;
-        if (part.kind == WALL_OUTCOME)
-            desk->stats.outcomes[OP_KEYS][part.u.outcome.status]++;
-        else if (part.more == 0)
-            desk->stats.outcomes[OP_KEYS][STATUS_OK]++;
-        struct wall_answer *slot = outbox_add(&desk->outbox);
-        if (slot != NULL)
-            *slot = part;
+        if (part.status == STATUS_OK)
+            answer_keys(desk, &part);
+        else
+            answer_status(desk, part.token, OP_KEYS, part.status);
     }
     return listing_waits(desk->listing);
 }

@@ -10,6 +10,7 @@
 
 #include "common/log.h"
 #include "common/secret.h"
+#include "keyserver/vault/desk_request.h"
 #include "keyserver/vault/judge/gate.h"
 #include "keyserver/vault/judge/judge.h"
 
@@ -157,15 +158,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
                                 .epoch_secret = group_secret,
                                 .hasher = &hasher};
     const struct now now = {.epoch = 7};
+    struct key_request request;
     struct judgement judgement;
-    judge_request(&judge, &slot, &now, &judgement);
+    desk_request_make(&request, &slot);
+    judge_request(&judge, &request, &now, &judgement);
     must(strcmp(refusal_name(judgement.refusal), "unknown") != 0);
     if (judgement.refusal != REFUSAL_NONE || slot.operation.kind == OP_KEYS)
         return 0;
     const struct request_identity *identity = &judgement.identity;
     must(identity->edge != NULL && identity->key != NULL);
     must(judge_grants(&judge, identity->edge, identity->key) & 1u << slot.operation.kind);
-    must(judge_reaches(&judge, identity->key, &judgement.from, &now));
+    must(judge_reaches(&judge, identity->key, &request.from, &now));
     look_at(&slot, identity->key, &judgement.input);
     return 0;
 }

@@ -103,7 +103,9 @@ static struct request_identity identity_of(const struct world *w, uint64_t numbe
 static void write_one(struct world *w, uint64_t number)
 {
     struct request_identity identity = identity_of(w, number);
-    struct wall_request request = {.token = 1, .edge_key = {9}, .operation = {.key_id = {8}}};
+    const uint8_t edge_key[IDENTITY_KEY_SIZE] = {9};
+    const struct operation operation = {.key_id = {8}};
+    const struct key_request request = {.token = 1, .edge_key = edge_key, .operation = &operation};
     set_time(w);
     audit_tick(w->audit, &w->now);
     if (number % 7 == 3) {

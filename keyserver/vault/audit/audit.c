@@ -215,7 +215,7 @@ void audit_add(struct audit *audit, const struct request_identity *identity, enu
 }
 
 void audit_add_refusal(struct audit *audit, const struct request_identity *identity,
-                       const struct wall_request *request, enum refusal refusal)
+                       const struct key_request *request, enum refusal refusal)
 {
     struct audit_entry entry = {
         .edge = identity->edge, .key = identity->key, .result = AUDIT_REFUSED, .refusal = refusal};

@@ -12,6 +12,7 @@
 #define KEYSERVER_VAULT_AUDIT_H
 
 #include "keyserver/audit/audit_record.h"
+#include "keyserver/rules/refusal.h"
 #include "keyserver/rules/server_config.h"
 #include "keyserver/vault/audit/handover.h"
 #include "keyserver/vault/request/now.h"
@@ -99,7 +100,7 @@ void audit_add(struct audit *audit, const struct request_identity *identity, enu
 /* Adds that of REQUEST, refused for the reason REFUSAL; of IDENTITY, edge and key may be NULL. An edge that
  * is refused very often has them counted instead. */
 void audit_add_refusal(struct audit *audit, const struct request_identity *identity,
-                       const struct wall_request *request, enum refusal refusal);
+                       const struct key_request *request, enum refusal refusal);
 /* Writes what was added. When it fails (and CONFIG says refuse) nothing of it stands in the log, and no
  * answer that was added since the last commit may leave: they become "unavailable". Quick when nothing was
  * added. */

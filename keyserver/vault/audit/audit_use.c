@@ -7,7 +7,7 @@ _Static_assert(AUDIT_EDGE_NAME_SIZE == AUTHORIZED_NAME_MAX && AUDIT_KEY_NAME_SIZ
                    AUDIT_TEXT_SIZE == TRANSCRIPT_NAME_SIZE,
                "every name fits");
 _Static_assert(AUDIT_KEY_SIZE == IDENTITY_KEY_SIZE && AUDIT_KEY_SIZE == KEY_ID_SIZE &&
-                   AUDIT_TRACE_SIZE == TRACE_ID_SIZE && AUDIT_CHANNEL_SIZE == WALL_CHANNEL_SIZE &&
+                   AUDIT_TRACE_SIZE == TRACE_ID_SIZE && AUDIT_CHANNEL_SIZE == REQUEST_CHANNEL_SIZE &&
                    AUDIT_DIGEST_SIZE == REQUEST_DIGEST_SIZE,
                "and so does everything else");
 
@@ -28,7 +28,7 @@ static void put_scheme(struct audit_record *out, uint16_t scheme)
 }
 
 static void put_parties(struct audit_record *out, const struct request_identity *identity,
-                        const struct wall_request *request)
+                        const struct key_request *request)
 {
     if (identity->edge != NULL) {
         copy_text(out->edge, identity->edge->name, sizeof out->edge);
@@ -38,8 +38,8 @@ static void put_parties(struct audit_record *out, const struct request_identity 
     }
     if (identity->key != NULL) {
         copy_text(out->key, identity->key->name, sizeof out->key);
-    } else if (request != NULL && request->no_key_id == 0) {
-        memcpy(out->key_id, request->operation.key_id, sizeof out->key_id);
+    } else if (request != NULL && !request->no_key_id) {
+        memcpy(out->key_id, request->operation->key_id, sizeof out->key_id);
         out->has |= AUDIT_HAS_KEY_ID;
     }
 }
@@ -59,7 +59,7 @@ static void put_names(struct audit_record *out, const struct request_identity *i
 }
 
 void audit_use_describe(struct audit_record *out, const struct request_identity *identity,
-                        const struct wall_request *request, enum audit_result result, enum refusal refusal)
+                        const struct key_request *request, enum audit_result result, enum refusal refusal)
 {
     const char *operation = operation_name(identity->kind);
     memset(out, 0, sizeof *out);

@@ -23,9 +23,9 @@ static const char *trace_text(const struct trace_id *trace, bool none, char out[
 }
 
 /* What was asked for, of a key that there is not. */
-static const char *key_id_text(const struct wall_request *request, char out[static 2 * KEY_ID_SIZE + 1])
+static const char *key_id_text(const struct key_request *request, char out[static 2 * KEY_ID_SIZE + 1])
 {
-    return request->no_key_id != 0 ? "-" : hex_encode(out, request->operation.key_id, KEY_ID_SIZE);
+    return request->no_key_id ? "-" : hex_encode(out, request->operation->key_id, KEY_ID_SIZE);
 }
 
 /* RESULT is a word. */
@@ -44,16 +44,16 @@ static void log_use(const struct request_identity *identity, const char *result)
     log_record_fields("request", fields, sizeof fields / sizeof fields[0]);
 }
 
-static void log_refusal(const struct wall_request *request, const struct request_identity *identity,
+static void log_refusal(const struct key_request *request, const struct request_identity *identity,
                         enum refusal refusal)
 {
     char trace[2 * TRACE_ID_SIZE + 1], id[2 * KEY_ID_SIZE + 1];
-    const char *operation = operation_name(request->operation.kind);
+    const char *operation = operation_name(request->operation->kind);
     log_event(LOG_WARN, "request_refused", "edge=%s op=%s key=%s reason=%s hint=\"%s\" trace=%s",
               identity->edge != NULL ? identity->edge->name : "unknown",
               operation != NULL ? operation : "unknown",
               identity->key != NULL ? identity->key->name : key_id_text(request, id), refusal_name(refusal),
-              refusal_hint(refusal), trace_text(&request->trace, request->no_trace != 0, trace));
+              refusal_hint(refusal), trace_text(&request->trace, request->no_trace, trace));
 }
 
 /* ---- entries ---- */
@@ -85,7 +85,7 @@ void ledger_add(struct ledger *ledger, const struct request_identity *identity, 
         settle_one(ledger, &entry, true); /* it will most likely be */
 }
 
-void ledger_add_refusal(struct ledger *ledger, const struct wall_request *request,
+void ledger_add_refusal(struct ledger *ledger, const struct key_request *request,
                         const struct request_identity *identity, enum refusal refusal)
 {
     audit_add_refusal(ledger->audit, identity, request, refusal);

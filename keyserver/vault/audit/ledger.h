@@ -6,6 +6,7 @@
 #define KEYSERVER_VAULT_AUDIT_LEDGER_H
 
 #include "common/bytes.h"
+#include "keyserver/rules/refusal.h"
 #include "keyserver/vault/audit/audit.h"
 #include "keyserver/vault/audit/quota_replay.h"
 
@@ -24,7 +25,7 @@ bool ledger_is_open(const struct ledger *ledger);
 void ledger_add(struct ledger *ledger, const struct request_identity *identity, enum audit_result result,
                 const struct now *now);
 /* REQUEST was refused. Of IDENTITY, edge and key may be NULL. */
-void ledger_add_refusal(struct ledger *ledger, const struct wall_request *request,
+void ledger_add_refusal(struct ledger *ledger, const struct key_request *request,
                         const struct request_identity *identity, enum refusal refusal);
 /* Puts on record what was added since the last time. When it fails, no answer to any of it may leave. */
 int ledger_settle(struct ledger *ledger) MUST_USE;

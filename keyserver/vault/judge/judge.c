@@ -5,24 +5,6 @@
 #include "keyserver/vault/judge/judge_steps.h"
 #include "proto/operation_fields.h"
 
-static struct address address_of(const struct wall_request *request)
-{
-    struct address address = {.length = 0};
-    if (request->from_family == AF_INET) {
-        address.u.v4.sin_family = AF_INET;
-        memcpy(&address.u.v4.sin_addr, request->from, sizeof address.u.v4.sin_addr);
-        address.length = sizeof address.u.v4;
-    } else if (request->from_family == AF_INET6) {
-        address.u.v6.sin6_family = AF_INET6;
-        memcpy(&address.u.v6.sin6_addr, request->from, sizeof address.u.v6.sin6_addr);
-        address.length = sizeof address.u.v6;
-    } else {
-        address.u.local.sun_family = AF_UNIX;
-        address.length = sizeof(sa_family_t);
-    }
-    return address;
-}
-
 /* Asks step by step, but for those that depend on what is LEFT_OUT, until one says no. */
 static enum refusal walk(struct judge_context *context, unsigned left_out)
 {
@@ -38,18 +20,18 @@ static enum refusal walk(struct judge_context *context, unsigned left_out)
     return REFUSAL_NONE;
 }
 
-void judge_request(const struct judge *judge, const struct wall_request *request, const struct now *now,
+void judge_request(const struct judge *judge, const struct key_request *request, const struct now *now,
                    struct judgement *out)
 {
-    const struct operation *operation = &request->operation;
+    const struct operation *operation = request->operation;
     struct judge_context context;
-    *out = (struct judgement){.from = address_of(request),
-                              .identity = {.kind = operation->kind,
+    *out = (struct judgement){.identity = {.kind = operation->kind,
                                            .scheme = operation_scheme(operation),
                                            .trace = request->trace,
-                                           .no_trace = request->no_trace != 0}};
+                                           .no_trace = request->no_trace}};
     memcpy(out->identity.channel, request->channel, sizeof out->identity.channel);
-    judge_open(&context, judge, authorized_find(judge->edges, request->edge_key), operation, &out->from, now);
+    judge_open(&context, judge, authorized_find(judge->edges, request->edge_key), operation, &request->from,
+               now);
     context.input = &out->input;
     out->identity.edge = context.edge;
     out->identity.key = context.key;

@@ -3,8 +3,10 @@
 #ifndef KEYSERVER_VAULT_JUDGE_JUDGE_H
 #define KEYSERVER_VAULT_JUDGE_JUDGE_H
 
+#include "keyserver/rules/refusal.h"
 #include "keyserver/vault/judge/usage.h"
 #include "keyserver/vault/request/crypto_input.h"
+#include "keyserver/vault/request/key_request.h"
 #include "keyserver/vault/request/now.h"
 #include "keyserver/vault/request/request_identity.h"
 
@@ -20,13 +22,12 @@ struct judge {
 
 struct judgement {
     enum refusal refusal;             /* REFUSAL_NONE: granted */
-    struct address from;              /* where the edge asks from */
     struct request_identity identity; /* edge and key are NULL as long as they are not known */
     struct crypto_input input;        /* when granted and the operation is one on a key */
 };
 
-/* Judges a slot that passed wall_request_check(). What is granted on a key is counted against its limits. */
-void judge_request(const struct judge *judge, const struct wall_request *request, const struct now *now,
+/* Judges REQUEST. What is granted on a key is counted against its limits. */
+void judge_request(const struct judge *judge, const struct key_request *request, const struct now *now,
                    struct judgement *out);
 /* The operations that could be granted to EDGE on KEY, by the same steps, be it elsewhere or at another time:
  * bits (1 << enum operation_kind). It holds as long as the rules do. */

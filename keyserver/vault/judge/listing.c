@@ -87,8 +87,8 @@ static bool make_place(struct listing *listing, size_t edge, uint64_t *lost)
     return true;
 }
 
-int listing_add(struct listing *listing, const struct wall_request *request,
-                const struct judgement *judgement, uint64_t *lost)
+int listing_add(struct listing *listing, const struct key_request *request, const struct judgement *judgement,
+                uint64_t *lost)
 {
     const struct authorized_edge *edge = judgement->identity.edge;
     struct want *want = take_place(listing);
@@ -102,7 +102,7 @@ int listing_add(struct listing *listing, const struct wall_request *request,
         return ERR_BUSY;
     *want = (struct want){
         .job = {.token = request->token, .deadline_ns = request->deadline_ns, .identity = {.edge = edge}},
-        .from = judgement->from};
+        .from = request->from};
     listing->tokens[want - listing->wants] = request->token;
     fair_queue_put(&listing->queue, &want->job);
     return result;
@@ -131,30 +131,28 @@ static void drop_first(struct listing *listing)
 }
 
 /* The first answers STATUS and is done. */
-static void fail_first(struct listing *listing, enum operation_status status, struct wall_answer *out)
+static void fail_first(struct listing *listing, enum operation_status status, struct listing_part *out)
 {
-    out->kind = WALL_OUTCOME;
     out->token = fair_queue_first(&listing->queue)->token;
-    out->u.outcome = (struct outcome){.status = status};
+    out->status = status;
     drop_first(listing);
 }
 
 /* Fills OUT with what WANT has not been told yet. */
 static void tell_part(struct listing *listing, struct want *want, const struct now *now,
-                      struct wall_answer *out)
+                      struct listing_part *out)
 {
     size_t count;
     const struct grant *grants = grants_of(listing->grants, want->job.identity.edge, &count);
-    out->kind = WALL_KEYS;
     out->token = want->job.token;
     for (size_t looked_at = 0; want->next < count && looked_at < LISTING_KEYS_A_STEP; looked_at++) {
-        if (out->u.keys.count == WALL_KEYS_MAX)
+        if (out->count == LISTING_PART_KEYS)
             break;
         const struct grant *grant = &grants[want->next++];
         const struct key *key = keystore_at(listing->judge->keys, grant->key);
         if (!judge_reaches(listing->judge, key, &want->from, now))
             continue;
-        struct key_info *info = &out->u.keys.item[out->u.keys.count++];
+        struct key_info *info = &out->keys[out->count++];
         memcpy(info->key_id, key->id, KEY_ID_SIZE);
         info->type = (uint8_t)key->type;
         info->bits = key->bits;
@@ -163,7 +161,7 @@ static void tell_part(struct listing *listing, struct want *want, const struct n
     out->more = want->next < count;
 }
 
-bool listing_step(struct listing *listing, const struct now *now, struct wall_answer *out)
+bool listing_step(struct listing *listing, const struct now *now, struct listing_part *out)
 {
     struct job *job;
     while ((job = fair_queue_first(&listing->queue)) != NULL && job->cancelled)
@@ -185,10 +183,9 @@ bool listing_step(struct listing *listing, const struct now *now, struct wall_an
         return false;
     }
     tell_part(listing, want_of(job), now, out);
-    bool more = out->more != 0;
-    if (more)
+    if (out->more)
         fair_queue_pass(&listing->queue);
     else
         drop_first(listing);
-    return out->u.keys.count > 0 || !more;
+    return out->count > 0 || !out->more;
 }

@@ -89,7 +89,7 @@ static void a_use_says_who_what_how_and_what_came_of_it(void **state)
     assert_string_equal(use->scheme, "");
     assert_string_equal(use->name, "www.example.com");
     assert_memory_equal(use->trace, identity.trace.bytes, TRACE_ID_SIZE);
-    assert_memory_equal(use->channel, identity.channel, WALL_CHANNEL_SIZE);
+    assert_memory_equal(use->channel, identity.channel, REQUEST_CHANNEL_SIZE);
     assert_memory_equal(use->digest, identity.digest, REQUEST_DIGEST_SIZE);
     assert_int_equal(use->result, AUDIT_OK);
     assert_string_equal(use->reason, "");
@@ -123,20 +123,22 @@ static void names_are_explained_once_in_each_file(void **state)
 static void a_refusal_of_nobody_known_has_the_keys_that_were_sent(void **state)
 {
     struct rig_records records;
-    struct wall_request request = {.token = 0};
+    uint8_t edge_key[IDENTITY_KEY_SIZE];
+    struct operation operation = {.kind = (enum operation_kind)99};
+    const struct key_request request = {.edge_key = edge_key, .operation = &operation};
     const struct request_identity nobody = {.kind = (enum operation_kind)99, .scheme = 0x9999};
     (void)state;
     rig_open(&rig);
-    memset(request.edge_key, 0x55, sizeof request.edge_key);
-    memset(request.operation.key_id, 0x66, sizeof request.operation.key_id);
+    memset(edge_key, 0x55, sizeof edge_key);
+    memset(operation.key_id, 0x66, sizeof operation.key_id);
     audit_add_refusal(rig.audit, &nobody, &request, REFUSAL_UNKNOWN_EDGE);
     assert_int_equal(audit_commit(rig.audit), 0);
     rig_close(&rig);
     rig_records(&rig, &records);
     const struct audit_record *use = find(&records, AUDIT_USE);
     assert_string_equal(use->edge, "");
-    assert_memory_equal(use->edge_key, request.edge_key, sizeof use->edge_key);
-    assert_memory_equal(use->key_id, request.operation.key_id, sizeof use->key_id);
+    assert_memory_equal(use->edge_key, edge_key, sizeof use->edge_key);
+    assert_memory_equal(use->key_id, operation.key_id, sizeof use->key_id);
     assert_string_equal(use->op, "unknown");
     assert_string_equal(use->scheme, "0x9999");
     assert_int_equal(use->result, AUDIT_REFUSED);
@@ -149,7 +151,10 @@ static void zeros_that_were_sent_are_on_record(void **state)
 {
     for (unsigned none = 0; none < 2; none++) {
         struct rig_records records;
-        const struct wall_request request = {.no_trace = (uint8_t)none, .no_key_id = (uint8_t)none};
+        const uint8_t edge_key[IDENTITY_KEY_SIZE] = {0};
+        const struct operation operation = {.kind = OP_SIGN_TLS13};
+        const struct key_request request = {
+            .edge_key = edge_key, .no_trace = none != 0, .no_key_id = none != 0, .operation = &operation};
         const struct request_identity identity = {.kind = OP_SIGN_TLS13, .no_trace = none != 0};
         (void)state;
         rig_open(&rig);

@@ -164,7 +164,9 @@ static inline void rig_use_many(struct rig *rig, uint64_t first, uint64_t count)
 static inline void rig_refuse(struct rig *rig, unsigned edge, enum refusal refusal)
 {
     struct request_identity identity = rig_identity(rig, edge);
-    const struct wall_request request = {.token = 1};
+    const struct operation operation = {.kind = OP_SIGN_TLS13};
+    const uint8_t edge_key[IDENTITY_KEY_SIZE] = {0};
+    const struct key_request request = {.token = 1, .edge_key = edge_key, .operation = &operation};
     audit_add_refusal(rig->audit, &identity, &request, refusal);
 }
 

@@ -349,12 +349,12 @@ static struct operation good_operation(enum operation_kind kind, const char *nam
 /* The judge's word on a good request that is what QUESTION asks about. */
 static enum refusal judged(const struct question *question, const struct operation *operation)
 {
-    struct wall_request request = {
-        .token = 1, .kind = WALL_OPERATION, .from_family = AF_INET, .operation = *operation};
+    uint8_t edge_key[IDENTITY_KEY_SIZE];
+    const struct key_request request = {
+        .token = 1, .edge_key = edge_key, .from = question->from, .operation = operation};
     const struct now now = {.unix_s = question->at, .reached_s = question->at, .epoch = EPOCH};
     struct judgement judgement;
-    memset(request.edge_key, 1, sizeof request.edge_key);
-    memcpy(request.from, &question->from.u.v4.sin_addr, 4);
+    memset(edge_key, 1, sizeof edge_key);
     judge_request(&judge, &request, &now, &judgement);
     return judgement.refusal;
 }

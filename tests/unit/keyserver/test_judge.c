@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "keyserver/vault/desk_request.h"
 #include "keyserver/vault/judge/gate.h"
 #include "keyserver/vault/judge/judge_steps.h"
 #include "tests/unit/keyserver/test_written_handshake.h"
@@ -222,12 +223,21 @@ static struct wall_request request_of(unsigned edge, const struct operation *ope
     return request;
 }
 
+/* As the desk does it. */
+static void judge_slot(const struct world *world, const struct wall_request *slot, const struct now *when,
+                       struct judgement *out)
+{
+    struct key_request request;
+    assert_int_equal(wall_request_check(slot), 0);
+    desk_request_make(&request, slot);
+    judge_request(&world->judge, &request, when, out);
+}
+
 static enum refusal judge_at(const struct world *world, const struct wall_request *request,
                              const struct now *when)
 {
     struct judgement judgement;
-    assert_int_equal(wall_request_check(request), 0);
-    judge_request(&world->judge, request, when, &judgement);
+    judge_slot(world, request, when, &judgement);
     return judgement.refusal;
 }
 
@@ -546,7 +556,7 @@ static void a_judgement_names_edge_and_key_as_far_as_they_are_known(void **state
     make_world(&world, &good_key, "off", "off");
     request.trace.bytes[3] = 9;
     request.channel[2] = 8;
-    judge_request(&world.judge, &request, &now, &judgement);
+    judge_slot(&world, &request, &now, &judgement);
     assert_int_equal(judgement.refusal, REFUSAL_NONE);
     assert_string_equal(judgement.identity.edge->name, authorized_at(edges, GOOD_EDGE)->name);
     assert_string_equal(judgement.identity.key->name, "www");
@@ -557,15 +567,14 @@ static void a_judgement_names_edge_and_key_as_far_as_they_are_known(void **state
     request_digest(&hasher, digest, &operation);
     assert_memory_equal(judgement.identity.digest, digest, sizeof digest);
     assert_int_equal(judgement.input.kind, OP_RSA_MASTER);
-    assert_int_equal(judgement.from.u.any.sa_family, AF_INET);
     request.operation.key_id[0] ^= 1;
-    judge_request(&world.judge, &request, &now, &judgement);
+    judge_slot(&world, &request, &now, &judgement);
     assert_string_equal(judgement.identity.edge->name, authorized_at(edges, GOOD_EDGE)->name);
     assert_null(judgement.identity.key);
     assert_string_equal(judgement.identity.server_name, "");
     request.operation.key_id[0] ^= 1;
     request.edge_key[5] ^= 1;
-    judge_request(&world.judge, &request, &now, &judgement);
+    judge_slot(&world, &request, &now, &judgement);
     assert_null(judgement.identity.edge);
     assert_null(judgement.identity.key);
     unmake_world(&world);
@@ -639,9 +648,12 @@ static void addresses_of_every_family_are_compared(void **state)
 }
 
 /* The operations on KEY that the answer to ASKED, an OP_KEYS, has. */
-static uint32_t listed(const struct world *world, const struct judgement *asked, const struct key *key)
+static uint32_t listed(const struct world *world, const struct wall_request *slot,
+                       const struct judgement *asked, const struct key *key)
 {
-    if (asked->refusal != REFUSAL_NONE || !judge_reaches(&world->judge, key, &asked->from, &now))
+    struct key_request request;
+    desk_request_make(&request, slot);
+    if (asked->refusal != REFUSAL_NONE || !judge_reaches(&world->judge, key, &request.from, &now))
         return 0;
     return judge_grants(&world->judge, asked->identity.edge, key);
 }
@@ -668,12 +680,12 @@ static void grants_are_what_would_be_granted(void **state)
             struct wall_request request = request_of(edge, &list);
             struct judgement asked;
             uint32_t all = 0, sign = 0;
-            judge_request(&world.judge, &request, &now, &asked);
+            judge_slot(&world, &request, &now, &asked);
             for (size_t kind = 0; kind < KINDS; kind++)
                 if (expected(edge, &key, kind, "www.example.com") == REFUSAL_NONE)
                     *(kind < 2 ? &sign : &all) |= 1u << kinds[kind];
-            assert_int_equal(listed(&world, &asked, www), sign | all);
-            assert_int_equal(listed(&world, &asked, ec), sign);
+            assert_int_equal(listed(&world, &request, &asked, www), sign | all);
+            assert_int_equal(listed(&world, &request, &asked, ec), sign);
         }
         unmake_world(&world);
     }

@@ -15,7 +15,7 @@
 #include "tests/unit/keyserver/test_many_keys.h"
 
 #define KEYS      207
-#define PARTS     ((KEYS + WALL_KEYS_MAX - 1) / WALL_KEYS_MAX)
+#define PARTS     ((KEYS + LISTING_PART_KEYS - 1) / LISTING_PART_KEYS)
 #define MAKING    ((KEYS + GRANTS_KEYS_A_STEP - 1) / GRANTS_KEYS_A_STEP) /* steps that make a list */
 #define STEPS_MAX 1000000
 
@@ -72,10 +72,14 @@ static int want_until(size_t edge, uint64_t token, uint64_t deadline_ns, uint64_
 {
     uint8_t key[32];
     many_edge_key(key, edge);
-    const struct wall_request request = {.token = token, .deadline_ns = deadline_ns};
-    struct judgement judgement = {.identity = {.edge = authorized_find(many.edges, key)}};
-    judgement.from.u.v4.sin_family = AF_INET;
-    judgement.from.length = sizeof judgement.from.u.v4;
+    const struct operation operation = {.kind = OP_KEYS};
+    const struct key_request request = {
+        .token = token,
+        .deadline_ns = deadline_ns,
+        .edge_key = key,
+        .from = {.u.v4.sin_family = AF_INET, .length = sizeof(struct sockaddr_in)},
+        .operation = &operation};
+    const struct judgement judgement = {.identity = {.edge = authorized_find(many.edges, key)}};
     assert_non_null(judgement.identity.edge);
     return listing_add(listing, &request, &judgement, lost);
 }
@@ -87,11 +91,12 @@ static void want(size_t edge, uint64_t token)
 }
 
 /* Steps until an answer comes; how many it took. */
-static size_t next(struct wall_answer *answer)
+static size_t next(struct listing_part *answer)
 {
     for (size_t steps = 1; steps < STEPS_MAX; steps++)
         if (listing_step(listing, &now, answer)) {
-            assert_int_equal(wall_answer_check(answer), 0);
+            assert_in_range(answer->count, 0, LISTING_PART_KEYS);
+            assert_true(answer->status == STATUS_OK || (answer->count == 0 && !answer->more));
             return steps;
         }
     fail_msg("no answer");
@@ -101,34 +106,34 @@ static size_t next(struct wall_answer *answer)
 /* Steps until the list TOKEN is whole; how many it took, and keys into COUNT. */
 static size_t whole(uint64_t token, size_t *count)
 {
-    struct wall_answer answer;
+    struct listing_part answer;
     size_t steps = 0;
     *count = 0;
     do {
         steps += next(&answer);
         if (answer.token == token)
-            *count += answer.u.keys.count;
-    } while (answer.token != token || answer.more != 0);
+            *count += answer.count;
+    } while (answer.token != token || answer.more);
     return steps;
 }
 
 static void a_list_has_every_key_once_and_in_parts(void **state)
 {
-    struct wall_answer answer;
+    struct listing_part answer;
     bool seen[KEYS] = {false};
     (void)state;
     want(EDGE_MODEST, 1);
     for (size_t part = 0; part < PARTS; part++) {
         next(&answer);
-        assert_int_equal(answer.kind, WALL_KEYS);
+        assert_int_equal(answer.status, STATUS_OK);
         assert_int_equal(answer.token, 1);
         assert_int_equal(answer.more, part + 1 < PARTS);
-        for (size_t i = 0; i < answer.u.keys.count; i++) {
-            const struct key *key = keystore_find(many.keys, answer.u.keys.item[i].key_id);
+        for (size_t i = 0; i < answer.count; i++) {
+            const struct key *key = keystore_find(many.keys, answer.keys[i].key_id);
             assert_non_null(key);
             assert_false(seen[key->index]);
             seen[key->index] = true;
-            assert_int_equal(answer.u.keys.item[i].operations, 1u << OP_SIGN_TLS13 | 1u << OP_SIGN_TLS12);
+            assert_int_equal(answer.keys[i].operations, 1u << OP_SIGN_TLS13 | 1u << OP_SIGN_TLS12);
         }
     }
     for (size_t i = 0; i < KEYS; i++)
@@ -172,7 +177,7 @@ static void a_list_is_judged_once_for_each_edge(void **state)
 
 static void no_step_judges_more_than_its_share(void **state)
 {
-    struct wall_answer answer;
+    struct listing_part answer;
     uint64_t before = 0;
     (void)state;
     for (size_t edge = 0; edge < EDGES; edge++)
@@ -186,18 +191,18 @@ static void no_step_judges_more_than_its_share(void **state)
 
 static void who_may_use_nothing_gets_an_empty_list(void **state)
 {
-    struct wall_answer answer;
+    struct listing_part answer;
     (void)state;
     want(EDGE_NOTHING, 1);
     next(&answer);
-    assert_int_equal(answer.kind, WALL_KEYS);
-    assert_int_equal(answer.u.keys.count, 0);
-    assert_int_equal(answer.more, 0);
+    assert_int_equal(answer.status, STATUS_OK);
+    assert_int_equal(answer.count, 0);
+    assert_false(answer.more);
 }
 
 static void what_is_cancelled_takes_no_step(void **state)
 {
-    struct wall_answer answer;
+    struct listing_part answer;
     (void)state;
     for (uint64_t token = 1; token <= 1000; token++)
         want(EDGE_GREEDY, token);
@@ -216,16 +221,15 @@ static void what_is_cancelled_takes_no_step(void **state)
 
 static void a_list_that_was_not_begun_in_time_is_expired(void **state)
 {
-    struct wall_answer answer;
+    struct listing_part answer;
     uint64_t lost;
     (void)state;
     assert_int_equal(want_until(EDGE_MODEST, 1, now.mono_ns, &lost), 0);
     assert_int_equal(want_until(EDGE_MODEST, 2, now.mono_ns + 1, &lost), 0);
     assert_int_equal(next(&answer), 1);
-    assert_int_equal(answer.kind, WALL_OUTCOME);
-    assert_int_equal(answer.u.outcome.status, STATUS_EXPIRED);
+    assert_int_equal(answer.status, STATUS_EXPIRED);
     next(&answer);
-    assert_int_equal(answer.kind, WALL_KEYS);
+    assert_int_equal(answer.status, STATUS_OK);
 }
 
 static void who_wants_most_loses_its_oldest_when_there_is_no_room(void **state)
@@ -250,8 +254,8 @@ static void edges_without_room_for_all_lists_get_theirs(void **state)
     for (size_t edge = 0; edge <= EDGE_THIRD; edge++)
         want(edge, edge + 1);
     for (size_t steps = 0; steps < STEPS_MAX && listing_waits(listing); steps++) {
-        struct wall_answer answer;
-        if (listing_step(listing, &now, &answer) && answer.more == 0)
+        struct listing_part answer;
+        if (listing_step(listing, &now, &answer) && !answer.more)
             done++;
     }
     assert_int_equal(done, EDGE_THIRD + 1);
