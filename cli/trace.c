@@ -242,11 +242,11 @@ static int run_trace(int argc, char *argv[])
 const struct cli_verb cli_trace = {
     .name = "trace",
     .arguments = "[options] https://HOST[:PORT][/PATH]",
-    .summary = "Shows the steps of one handshake through an edge, with the detour to the key server.",
+    .summary = "Shows the steps of one handshake through an edge, with the round trip to the key server.",
     .help = "  --connect ADDR      connect there instead of to HOST\n"
             "  --ca FILE           trusted root certificates\n"
             "  --insecure          do not verify the certificate\n"
-            "  --admin ADDR        the edge's admin endpoint (127.0.0.1:2405), for the detour\n"
+            "  --admin ADDR        the edge's admin endpoint (127.0.0.1:2405), for that round trip\n"
             "  --tls VERSION       1.2 or 1.3 (1.2)\n"
             "  --cipher LIST       OpenSSL cipher list (RSA key exchange), such as ECDHE\n"
             "  --local-key FILE --local-cert FILE\n"

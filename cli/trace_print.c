@@ -46,7 +46,7 @@ static const char *text_of(const json_t *object, const char *group, const char *
 }
 
 /* How long the key operation took as the edge saw it, in ns; 0 = not known. */
-static uint64_t detour_ns(const json_t *edge)
+static uint64_t round_trip_ns(const json_t *edge)
 {
     uint64_t sent = number_of(edge, "ns", "key_sent"), answered = number_of(edge, "ns", "key_answered");
     return answered > sent ? answered - sent : 0;
@@ -70,7 +70,7 @@ static const char *answer_of(const char *name)
     return operation_parse(name, &kind) == 0 ? operation_find(kind)->answer : NULL;
 }
 
-static void print_detour(FILE *out, const json_t *edge, const char *on, const char *off)
+static void print_round_trip(FILE *out, const json_t *edge, const char *on, const char *off)
 {
     if (edge == NULL || json_is_null(json_object_get(edge, "key"))) {
         fprintf(out,
@@ -91,7 +91,7 @@ static void print_detour(FILE *out, const json_t *edge, const char *on, const ch
             "ping)\n",
             text_of(edge, "key", "status"), (unsigned)number_of(edge, "key", "received_bytes"),
             answer != NULL ? " (" : "", answer != NULL ? answer : "", answer != NULL ? ")" : "",
-            (double)detour_ns(edge) / 1e6, (double)number_of(edge, "key", "server_rtt_ns") / 1e6);
+            (double)round_trip_ns(edge) / 1e6, (double)number_of(edge, "key", "server_rtt_ns") / 1e6);
     fprintf(out, "      └─ edge: the handshake goes on%s\n", off);
 }
 
@@ -109,7 +109,7 @@ static void print_use(FILE *out, const json_t *edge, const struct trace_local *l
     if (local != NULL)
         print_local(out, local, on, off);
     else
-        print_detour(out, edge, on, off);
+        print_round_trip(out, edge, on, off);
 }
 
 /* A signature is made for the message that carries it; a ClientKeyExchange is worked off when it is there. */

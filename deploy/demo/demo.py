@@ -176,7 +176,7 @@ def show_pages(site):
 
 
 def show_trace(site):
-    step("The twelve steps of a TLS 1.2 RSA handshake, with the detour to the key server")
+    step("The twelve steps of a TLS 1.2 RSA handshake, with the round trip to the key server")
     done = keyless("trace", "--local-key", os.path.join(site.folder, "server", "keys", "rsa.pem"), "--local-cert",
                    os.path.join(site.folder, "edge", "certs", "rsa.pem"), "--ca", site.ca, "--admin", site.admin("edge"), "--connect", "127.0.0.1:%d" % site.port,
                    "https://%s:%d/" % (NAME, site.port))

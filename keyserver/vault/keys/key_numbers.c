@@ -126,7 +126,7 @@ static int make_ed25519(struct key *key, enum lanes_id lanes)
     return err;
 }
 
-/* What each type is computed with: LANES_NONE and no `make` where OpenSSL does all. RSA's class is that of its
+/* What each type is computed with; LANES_NONE and no `make`: OpenSSL does all. RSA's class is that of its
  * size. */
 static const struct {
     int (*make)(struct key *key, enum lanes_id lanes);

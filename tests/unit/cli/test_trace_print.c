@@ -108,7 +108,7 @@ static void a_signature_is_made_before_the_message_that_carries_it(void **state)
     }
 }
 
-static void a_local_key_stands_where_the_detour_would(void **state)
+static void a_local_key_stands_where_the_round_trip_would(void **state)
 {
     struct trace_local local = {.key_ns = 1234000};
     (void)state;
@@ -158,7 +158,7 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_signature_is_made_before_the_message_that_carries_it, set_up,
                                         tear_down),
-        cmocka_unit_test_setup_teardown(a_local_key_stands_where_the_detour_would, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_local_key_stands_where_the_round_trip_would, set_up, tear_down),
         cmocka_unit_test_setup_teardown(every_key_exchange_has_words_of_its_own, set_up, tear_down),
         cmocka_unit_test_setup_teardown(notes_are_bounded, set_up, tear_down),
     };
