@@ -89,13 +89,13 @@ static uint64_t deadline_of(const struct service *service, const struct msg_requ
 int service_submit(struct service *service, struct request *request, const struct msg_request *sent)
 {
     const struct peer *peer = request->peer;
-    const struct slot_origin origin = {.edge_key = peer->edge_state->key,
+    const struct slot_origin origin = {.token = request->token,
+                                       .deadline_ns = request->overdue_ns - SERVICE_GRACE_NS,
+                                       .edge_key = peer->edge_state->key,
                                        .channel_hash = channel_hash(peer->channel),
                                        .from = channel_address(peer->channel)};
-    struct wall_request slot;
 
-    slot_fill(&slot, request->token, request->overdue_ns - SERVICE_GRACE_NS, sent, &origin);
-    return vault_link_submit(service->link, &slot, &request->wall);
+    return vault_link_submit(service->link, sent, &origin, &request->wall);
 }
 
 /* Opens REQUEST in the table and hands it to the link, or lets it wait; otherwise says what to answer. */

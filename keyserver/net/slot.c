@@ -15,12 +15,11 @@ static void put_address(struct wall_request *slot, const struct address *from)
     }
 }
 
-void slot_fill(struct wall_request *slot, uint64_t token, uint64_t deadline_ns,
-               const struct msg_request *request, const struct slot_origin *origin)
+void slot_fill(struct wall_request *slot, const struct msg_request *request, const struct slot_origin *origin)
 {
     memset(slot, 0, sizeof *slot); /* no byte of this process's stack goes along */
-    slot->token = token;
-    slot->deadline_ns = deadline_ns;
+    slot->token = origin->token;
+    slot->deadline_ns = origin->deadline_ns;
     slot->trace = request->trace;
     slot->no_trace = request->no_trace;
     slot->no_key_id = request->no_key_id;

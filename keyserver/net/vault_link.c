@@ -265,7 +265,8 @@ static struct wall_request *pending_slot(struct wall_end *end)
     return &end->pending[end->count];
 }
 
-int vault_link_submit(struct vault_link *link, const struct wall_request *request, uint32_t *wall)
+int vault_link_submit(struct vault_link *link, const struct msg_request *request,
+                      const struct slot_origin *origin, uint32_t *wall)
 {
     struct wall_end *end = current(link);
 
@@ -274,7 +275,7 @@ int vault_link_submit(struct vault_link *link, const struct wall_request *reques
     struct wall_request *slot = pending_slot(end);
     if (slot == NULL)
         return ERR_BUSY;
-    *slot = *request;
+    slot_fill(slot, request, origin);
     const struct operation_field *borrowed = wall_request_borrowed(slot);
     int err = borrowed != NULL ? hold_bytes(link, slot, borrowed) : 0;
     if (err != 0)

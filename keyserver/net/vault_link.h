@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #include "common/metrics.h"
+#include "keyserver/net/slot.h"
 #include "keyserver/wall/wall.h"
 
 #define VAULT_LINK_PENDING_MIN 1024        /* may gather in one turn of the loop, however short the queue */
@@ -39,10 +40,12 @@ void vault_link_close(struct vault_link *link);
 
 /* Takes FD, the end of a ready vault, which becomes the current one. ERR_MEMORY, ERR_SYSTEM: FD is closed. */
 int vault_link_adopt(struct vault_link *link, int fd) MUST_USE;
-/* Gathers REQUEST, with a copy of its handshake messages if it has any, for the current vault; *WALL says
- * which end it goes through. ERR_NOT_FOUND when there is no vault, ERR_BUSY when too many wait, ERR_MEMORY.
+/* Gathers REQUEST of ORIGIN as a slot, with a copy of its handshake messages if it has any, for the current
+ * vault; *WALL says which end it goes through. ERR_NOT_FOUND when there is no vault, ERR_BUSY when too many
+ * wait, ERR_MEMORY.
  */
-int vault_link_submit(struct vault_link *link, const struct wall_request *request, uint32_t *wall) MUST_USE;
+int vault_link_submit(struct vault_link *link, const struct msg_request *request,
+                      const struct slot_origin *origin, uint32_t *wall) MUST_USE;
 /* Asks the current vault, if there is one, for the epoch key of the edge with static key EDGE_KEY. */
 void vault_link_want_epoch(struct vault_link *link, const uint8_t edge_key[static 32]);
 /* TOKEN, submitted through WALL, is settled: answered or given up. WANTED_NO_MORE tells the vault so. */

@@ -171,10 +171,10 @@ static void answer_lost(struct desk *desk, struct job *lost)
 
 static void enqueue(struct desk *desk, const struct key_request *request, const struct judgement *judgement)
 {
-    const struct job order = {.token = request->token,
-                              .deadline_ns = request->deadline_ns,
-                              .identity = judgement->identity,
-                              .input = judgement->input};
+    const struct job_order order = {.token = request->token,
+                                    .deadline_ns = request->deadline_ns,
+                                    .identity = &judgement->identity,
+                                    .input = &judgement->input};
     struct job lost UNINITIALIZED;
     int result = workers_submit(desk->workers, &order, &lost);
     if (result == 1)

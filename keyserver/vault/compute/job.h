@@ -19,12 +19,22 @@ struct job {
     uint64_t spent_ns;      /* in the private-key operation */
 };
 
+/* What a job is made of: a judged request. Borrowed. */
+struct job_order {
+    uint64_t token;
+    uint64_t deadline_ns; /* of clock_ns() */
+    const struct request_identity *identity;
+    const struct crypto_input *input;
+};
+
 /* First in, first out. Zero-initialised is empty. */
 struct job_queue {
     struct job *first, *last;
     size_t length;
 };
 
+/* Copies what ORDER says into JOB, whatever that was, and clears the rest. */
+void job_init(struct job *job, const struct job_order *order);
 void job_queue_put(struct job_queue *queue, struct job *job);
 struct job *job_queue_take(struct job_queue *queue); /* NULL when empty */
 

@@ -394,18 +394,15 @@ static struct job *take_idle(struct workers *workers)
     return job;
 }
 
-int workers_submit(struct workers *workers, const struct job *order, struct job *lost)
+int workers_submit(struct workers *workers, const struct job_order *order, struct job *lost)
 {
     struct job *job = take_idle(workers);
     int result = 0;
-    if (job == NULL && (job = take_place(workers, order->identity.edge->index, lost)) != NULL)
+    if (job == NULL && (job = take_place(workers, order->identity->edge->index, lost)) != NULL)
         result = 1;
     if (job == NULL)
         return ERR_BUSY;
-    *job = (struct job){.token = order->token,
-                        .deadline_ns = order->deadline_ns,
-                        .identity = order->identity,
-                        .input = order->input};
+    job_init(job, order);
     job_queue_put(&workers->fresh, job);
     return result;
 }

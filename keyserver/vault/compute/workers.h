@@ -31,11 +31,11 @@ void workers_free(struct workers *workers);
 /* Readable when workers_collect() has something; up to a millisecond after it has while much work waits, so
  * that several results are told at once. */
 int workers_fd(const struct workers *workers);
-/* Takes a copy of ORDER: token, deadline_ns, identity and input of a judged request; workers_begin() follows.
- * When queue_max jobs are there, the edge with the most that wait loses its oldest: it is copied to LOST
- * (tell its edge that it is busy; wipe it) and 1 is returned. If that would be this very edge, ERR_BUSY: what
- * one edge may have waiting does not depend on how much another asks. */
-int workers_submit(struct workers *workers, const struct job *order, struct job *lost) MUST_USE;
+/* Copies ORDER into a job; workers_begin() follows. When queue_max jobs are there, the edge with the most
+ * that wait loses its oldest: it is copied to LOST (tell its edge that it is busy; wipe it) and 1 is
+ * returned. If that would be this very edge, ERR_BUSY: what one edge may have waiting does not depend on how
+ * much another asks. */
+int workers_submit(struct workers *workers, const struct job_order *order, struct job *lost) MUST_USE;
 /* Lets the threads see what was submitted: many jobs at once, so that they may be computed together. */
 void workers_begin(struct workers *workers);
 /* Does short work that waits, some of it, in this thread: what lanes make so quick that to hand it over would

@@ -17,7 +17,8 @@ static struct wall_request fill(const char *from)
     struct address address;
     struct fault fault;
 
-    const struct slot_origin origin = {.edge_key = edge_key, .channel_hash = hash, .from = &address};
+    const struct slot_origin origin = {
+        .token = 42, .deadline_ns = 1000, .edge_key = edge_key, .channel_hash = hash, .from = &address};
 
     memset(edge_key, 0xee, sizeof edge_key);
     memset(hash, 0xcc, sizeof hash);
@@ -26,7 +27,7 @@ static struct wall_request fill(const char *from)
     assert_int_equal(address_parse(&address, from, 0, &fault), 0);
     request.no_trace = 1;
     memset(&slot, 0xff, sizeof slot);
-    slot_fill(&slot, 42, 1000, &request, &origin);
+    slot_fill(&slot, &request, &origin);
     assert_memory_equal(slot.edge_key, edge_key, sizeof edge_key);
     assert_memory_equal(slot.channel, hash, sizeof slot.channel);
     assert_memory_equal(slot.trace.bytes, request.trace.bytes, sizeof slot.trace.bytes);

@@ -56,11 +56,22 @@ static void end(struct fixture *f)
     wall_close(&f->vault);
 }
 
+/* REQUEST of an edge that does not matter here. */
+static int submit_request(struct fixture *f, const struct msg_request *request, uint64_t token)
+{
+    static const uint8_t bytes[32];
+    static const struct address from = {.u.v4.sin_family = AF_INET, .length = sizeof(struct sockaddr_in)};
+    const struct slot_origin origin = {
+        .token = token, .edge_key = bytes, .channel_hash = bytes, .from = &from};
+    uint32_t wall;
+
+    return vault_link_submit(f->link, request, &origin, &wall);
+}
+
 static int submit(struct fixture *f)
 {
-    struct wall_request slot = {.token = f->tokens + 1, .kind = WALL_OPERATION};
-    uint32_t wall;
-    int r = vault_link_submit(f->link, &slot, &wall);
+    const struct msg_request request = {.id = 1};
+    int r = submit_request(f, &request, f->tokens + 1);
 
     if (r == 0)
         f->tokens++;
@@ -132,19 +143,18 @@ static void what_the_vault_takes_makes_room_and_arrives_in_order(void **state)
 static void handshake_messages_are_copied_and_bounded(void **state)
 {
     static uint8_t messages[HANDSHAKE_MAX];
-    struct wall_request slot = {.token = 1, .kind = WALL_OPERATION, .operation.kind = OP_RSA_MASTER};
+    struct msg_request request = {.operation.kind = OP_RSA_MASTER};
     struct wall_request got[WALL_BATCH_MAX];
     struct fixture f;
-    uint32_t wall;
     size_t count = 0;
     int r;
 
     (void)state;
     begin(&f, 4096);
-    slot.operation.u.rsa_master.messages = messages;
-    slot.operation.u.rsa_master.length = sizeof messages;
+    request.operation.u.rsa_master.messages = messages;
+    request.operation.u.rsa_master.length = sizeof messages;
     memset(messages, 0x5a, sizeof messages);
-    while ((r = vault_link_submit(f.link, &slot, &wall)) == 0)
+    while ((r = submit_request(&f, &request, 1)) == 0)
         count++;
     assert_int_equal(r, ERR_BUSY);
     assert_int_equal(count, VAULT_LINK_HELD_MAX / HANDSHAKE_MAX);
@@ -155,7 +165,7 @@ static void handshake_messages_are_copied_and_bounded(void **state)
     assert_int_equal(got[0].operation.u.rsa_master.length, sizeof messages);
     for (size_t i = 0; i < sizeof messages; i++)
         assert_int_equal(got[0].operation.u.rsa_master.messages[i], 0x5a);
-    assert_int_equal(vault_link_submit(f.link, &slot, &wall), 0); /* what has left makes room */
+    assert_int_equal(submit_request(&f, &request, 1), 0); /* what has left makes room */
     end(&f);
 }
 

@@ -132,12 +132,12 @@ static struct workers *pool_of(unsigned threads, unsigned queue_max)
 /* Without beginning. */
 static int put(size_t edge, uint64_t token, const struct key *key, uint64_t deadline_ns, struct job *lost)
 {
-    struct job job = {.token = token,
-                      .deadline_ns = deadline_ns,
-                      .identity = {.edge = &edges[edge], .key = key, .kind = OP_SIGN_TLS13},
-                      .input.kind = OP_SIGN_TLS13};
-    memcpy(job.input.u.sign.content, &token, sizeof token);
-    return workers_submit(pool, &job, lost);
+    const struct request_identity identity = {.edge = &edges[edge], .key = key, .kind = OP_SIGN_TLS13};
+    struct crypto_input input = {.kind = OP_SIGN_TLS13};
+    const struct job_order wanted = {
+        .token = token, .deadline_ns = deadline_ns, .identity = &identity, .input = &input};
+    memcpy(input.u.sign.content, &token, sizeof token);
+    return workers_submit(pool, &wanted, lost);
 }
 
 static int submit_as(size_t edge, uint64_t token, const struct key *key, uint64_t deadline_ns,
