@@ -4,6 +4,7 @@
 
 #include "common/bytes.h"
 #include "common/secret.h"
+#include "proto/handshake_type.h"
 #include "proto/operation_fields.h"
 
 #define TLS12        0x0303
@@ -13,14 +14,6 @@
 #define X25519_SIZE  32
 #define CERTIFICATES 2 /* bytes of the one in the list; the key server only hashes it */
 
-/* HandshakeType (RFC 5246, 7.4) */
-enum {
-    CLIENT_HELLO = 1,
-    SERVER_HELLO = 2,
-    CERTIFICATE = 11,
-    SERVER_HELLO_DONE = 14,
-    CLIENT_KEY_EXCHANGE = 16
-};
 /* ExtensionType */
 enum { SERVER_NAME = 0, EXTENDED_MASTER_SECRET = 23 };
 

@@ -5,11 +5,6 @@
 
 #include "edge/bound/bound.h"
 
-enum {
-    SERVER_HELLO = 2,
-    CLIENT_KEY_EXCHANGE = 16
-}; /* HandshakeType (RFC 5246, 7.4), the first byte of a message */
-
 /* The suite of a new session is chosen, and ServerHello not yet written
  * (SSL_set_not_resumable_session_callback). Returns 0: the session may be resumed. */
 int bound_session_id_on_new(SSL *ssl, int is_forward_secure);

@@ -1,5 +1,6 @@
 /* The handshake messages ClientHello … ServerHelloDone, kept as they were sent. */
 #include "edge/bound/bound_internal.h"
+#include "proto/handshake_type.h"
 
 /* The callback stays: others set theirs in its place later, and OpenSSL from 3.2 on calls none that was not
  * there when a record layer was made. */

@@ -4,6 +4,7 @@
 
 #include "common/secret.h"
 #include "edge/bound/bound_internal.h"
+#include "proto/handshake_type.h"
 
 /* That of the handshake which this thread steps right now; NULL outside of one. */
 static _Thread_local struct bound_exchange *current;

@@ -4,17 +4,10 @@
 #include <string.h>
 
 #include "common/bytes.h"
+#include "proto/handshake_type.h"
 
 #define TLS12 0x0303
 
-/* HandshakeType (RFC 5246, 7.4) */
-enum {
-    CLIENT_HELLO = 1,
-    SERVER_HELLO = 2,
-    CERTIFICATE = 11,
-    SERVER_HELLO_DONE = 14,
-    CLIENT_KEY_EXCHANGE = 16
-};
 /* ExtensionType */
 enum { SERVER_NAME = 0, EXTENDED_MASTER_SECRET = 23, SUPPORTED_VERSIONS = 43 };
 

@@ -2,6 +2,7 @@
 
 #include "edge/bound/bound_internal.h"
 #include "edge/provider/openssl_error.h"
+#include "proto/handshake_type.h"
 
 /* ---- a client that keeps a transcript of its own ---- */
 
