@@ -408,6 +408,8 @@ void audit_close(struct audit *audit)
     secret_free(audit->key);
     if (audit->folder >= 0)
         close(audit->folder);
+    if (audit->lock >= 0)
+        close(audit->lock);
     free(audit->edge_told);
     free(audit->key_told);
     free(audit);

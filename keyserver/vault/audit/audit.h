@@ -63,11 +63,13 @@ struct audit_quotas {
  * NULL. ERR_CONFIG, ERR_SYSTEM, ERR_BUSY, ERR_MEMORY with the hint; that nothing can be written is one unless
  * CONFIG says serve.
  *
- * HANDOVER (borrowed; NULL: nobody was before, and nobody follows) knows how far the vault before has come,
- * and is told how far this one comes. A log of the same folder that is behind that was altered: while the
- * vault before serves, and writes, it is waited for to go on in another file, and without that there is no
- * taking over (ERR_CONFIG); otherwise that is noted as damage, and numbers, hashes and quotas go on from what
- * was handed over.
+ * Of several key servers one has the folder (audit_lock.h): ERR_BUSY to the others, who write nothing there.
+ *
+ * HANDOVER (borrowed; NULL: nobody was before, and nobody follows, and the folder is not locked) knows how
+ * far the vault before has come, and is told how far this one comes. A log of the same folder that is behind
+ * that was altered: while the vault before serves, and writes, it is waited for to go on in another file, and
+ * without that there is no taking over (ERR_CONFIG); otherwise that is noted as damage, and numbers, hashes
+ * and quotas go on from what was handed over.
  */
 int audit_open(struct audit **out, const struct server_audit *config, const char *user,
                const struct audit_quotas *quotas, struct handover *handover, const struct audit_time *now,

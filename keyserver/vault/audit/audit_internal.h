@@ -10,6 +10,7 @@
 struct audit {
     const struct server_audit *config; /* borrowed */
     int folder;                        /* owned */
+    int lock;                          /* owned; keeps the folder for this key server; -1: it does not */
     struct sign_key *key;              /* owned */
     struct audit_log log;
     struct audit_time now;

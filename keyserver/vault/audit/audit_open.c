@@ -8,6 +8,7 @@
 #include "common/privileges.h"
 #include "common/unmade.h"
 #include "keyserver/vault/audit/audit_internal.h"
+#include "keyserver/vault/audit/audit_lock.h"
 #include "keyserver/vault/audit/audit_place.h"
 #include "keyserver/vault/audit/audit_roll.h"
 #include "keyserver/vault/audit/audit_takeover.h"
@@ -19,6 +20,35 @@ static int find_owner(struct audit_log *log, const char *user, struct fault *fau
     return log->give_away ? privileges_find_user(user, &log->uid, &log->gid, fault) : 0;
 }
 
+/* Of a disk that takes nothing more the log itself says what follows from it. */
+static bool may_go_unlocked(const struct audit *audit, int why)
+{
+    return audit->config->on_failure == SERVER_AUDIT_SERVE || why == EROFS || why == ENOSPC || why == EDQUOT;
+}
+
+/* Only by a vault that is one of a key server's. Without MAKE, where there is no file yet, nobody has it. */
+static int lock_place(struct audit *audit, bool make, struct fault *fault)
+{
+    const struct audit_log *log = &audit->log;
+    if (log->handover == NULL || log->handover->fd <= 0 || audit->lock >= 0)
+        return 0;
+    const struct audit_lock_owner owner = {.id = log->handover->own.id,
+                                           .pid = (long)getppid(), /* the supervisor */
+                                           .make = make,
+                                           .give = log->give_away,
+                                           .uid = log->uid,
+                                           .gid = log->gid};
+    int err = audit_lock_take(&audit->lock, audit->folder, audit->config->folder, &owner, fault);
+    if (err == ERR_NOT_FOUND)
+        return 0;
+    if (err != ERR_SYSTEM || !may_go_unlocked(audit, errno))
+        return err;
+    if (make)
+        log_event(LOG_WARN, "audit_unlocked", "error=\"%s\"", fault->text);
+    fault->text[0] = 0;
+    return 0;
+}
+
 static int open_place(struct audit *audit, const char *user, struct fault *fault)
 {
     struct audit_log *log = &audit->log;
@@ -28,7 +58,8 @@ static int open_place(struct audit *audit, const char *user, struct fault *fault
     audit->folder = audit_place_open(audit->config->folder, log->give_away, log->uid, log->gid, fault);
     if (audit->folder < 0)
         return audit->folder;
-    return audit_place_load_key(&audit->key, audit->config->key, fault);
+    err = lock_place(audit, false, fault); /* before the log is read: until then another may write to it */
+    return err != 0 ? err : audit_place_load_key(&audit->key, audit->config->key, fault);
 }
 
 /* Whatever must be written before anything else can: a first file, or one that takes the place of a damaged
@@ -78,6 +109,8 @@ static int open_log(struct audit *audit, const struct audit_quotas *quotas, stru
 {
     int err = find_end(audit, quotas, fault);
     if (err == 0)
+        err = lock_place(audit, true, fault); /* after it: a folder that is refused stays as it is */
+    if (err == 0)
         err = make_ready(audit, fault);
     audit->log.give_away = false; /* the user is dropped before the next file is made */
     return err;
@@ -91,7 +124,7 @@ static int make_audit(struct audit **out, const struct server_audit *config, con
         return fault_set(fault, ERR_MEMORY, "the audit log: out of memory");
     audit->config = config;
     audit->now = *now;
-    audit->folder = audit->log.segment.fd = -1;
+    audit->folder = audit->lock = audit->log.segment.fd = -1;
     *out = audit;
     return 0;
 }

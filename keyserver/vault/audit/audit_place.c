@@ -15,6 +15,7 @@
 #include "common/shell.h"
 #include "common/unmade.h"
 #include "keyserver/audit/audit_checkpoint.h"
+#include "keyserver/vault/audit/audit_lock.h"
 
 #define PATH_SIZE 4096
 
@@ -30,7 +31,8 @@ static bool is_of_empty(const char *name)
 static bool is_of_log(const char *name)
 {
     return strncmp(name, AUDIT_FILE_PREFIX, strlen(AUDIT_FILE_PREFIX)) == 0 ||
-           strcmp(name, AUDIT_HEAD_FILE) == 0 || strcmp(name, "lost+found") == 0;
+           strcmp(name, AUDIT_HEAD_FILE) == 0 || strcmp(name, AUDIT_LOCK_FILE) == 0 ||
+           strcmp(name, "lost+found") == 0;
 }
 
 /* The first entry of FOLDER that EXPECTED does not know, into OUT; found, too, where FOLDER

@@ -77,6 +77,15 @@ void handover_look(struct handover *handover)
         handover->before = now;
 }
 
+/* That of the vault before, or a new one. */
+static void take_id(struct handover *handover)
+{
+    static const uint8_t none[HANDOVER_ID_SIZE];
+    memcpy(handover->own.id, handover->before.id, sizeof none);
+    if (memcmp(handover->own.id, none, sizeof none) == 0)
+        random_bytes(handover->own.id, sizeof none);
+}
+
 void handover_init(struct handover *handover, int before, int own, bool served)
 {
     memset(handover, 0, sizeof *handover);
@@ -84,6 +93,7 @@ void handover_init(struct handover *handover, int before, int own, bool served)
     handover->before_fd = before;
     handover->served = served && before >= 0;
     handover_look(handover);
+    take_id(handover);
     handover->own.epoch_ms = handover->before.epoch_ms;
     handover->own.mono_ms = handover->before.mono_ms;
     leave(handover);

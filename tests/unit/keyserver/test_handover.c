@@ -47,6 +47,24 @@ static void with_nobody_before_nothing_is_known(void **state)
     assert_int_equal(handover_epoch(&none, 1000), 0);
 }
 
+/* All vaults of a key server have one, and no other key server's have it. */
+static void the_id_of_a_key_server_is_that_of_its_first_vault(void **state)
+{
+    static const uint8_t none[HANDOVER_ID_SIZE];
+    struct handover first, second, third, other;
+    int last = order_memory();
+    (void)state;
+    handover_init(&first, -1, before, false);
+    handover_init(&second, before, own, false);
+    handover_init(&third, own, last, false);
+    assert_memory_not_equal(first.own.id, none, sizeof none);
+    assert_memory_equal(second.own.id, first.own.id, sizeof none);
+    assert_memory_equal(third.own.id, first.own.id, sizeof none);
+    handover_init(&other, -1, last, false);
+    assert_memory_not_equal(other.own.id, first.own.id, sizeof none);
+    close(last);
+}
+
 /* Time goes on between two vaults. */
 static void the_next_one_goes_on_where_the_last_one_was(void **state)
 {
@@ -118,6 +136,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(with_nobody_before_nothing_is_known),
+        TEST(the_id_of_a_key_server_is_that_of_its_first_vault),
         TEST(the_next_one_goes_on_where_the_last_one_was),
         TEST(a_half_of_a_page_is_not_taken),
         TEST(what_is_read_is_whole),

@@ -1,0 +1,166 @@
+#include "keyserver/vault/audit/audit_lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/bytes.h"
+
+#define NAP_NS    (20 * 1000 * 1000)
+#define NAPS      250 /* five seconds */
+#define ID_HEX    (2 * HANDOVER_ID_SIZE)
+#define HOST_SIZE 65
+#define TEXT_SIZE 160
+
+/* What stands in the file: "ID PID HOST\n". */
+struct holder {
+    char id[ID_HEX + 1]; /* in hex; "": it does not say */
+    long pid;
+    char host[HOST_SIZE]; /* in a container the number of a process says little without it */
+};
+
+/* ---- the file ---- */
+
+static void name_holder(struct holder *out, const struct audit_lock_owner *owner)
+{
+    memset(out, 0, sizeof *out);
+    hex_encode(out->id, owner->id, HANDOVER_ID_SIZE);
+    out->pid = owner->pid;
+    if (gethostname(out->host, sizeof out->host - 1) != 0 || out->host[0] == 0)
+        strcpy(out->host, "-");
+}
+
+/* In place, and shorter only after that: where a disk is full there is still room for it. */
+static int write_holder(int fd, const struct holder *holder)
+{
+    char text[TEXT_SIZE];
+    int length = snprintf(text, sizeof text, "%s %ld %s\n", holder->id, holder->pid, holder->host);
+    if (pwrite(fd, text, (size_t)length, 0) != length || ftruncate(fd, length) != 0)
+        return ERR_SYSTEM;
+    return 0;
+}
+
+/* Empty where the file says nothing, or something else. */
+static void read_holder(int fd, struct holder *out)
+{
+    char text[TEXT_SIZE];
+    ssize_t length = pread(fd, text, sizeof text - 1, 0);
+    memset(out, 0, sizeof *out);
+    text[length > 0 ? length : 0] = 0;
+    if (sscanf(text, "%32[0-9a-f] %ld %64[A-Za-z0-9._-]", out->id, &out->pid, out->host) != 3)
+        memset(out, 0, sizeof *out);
+}
+
+_Static_assert(ID_HEX == 32 && HOST_SIZE == 65, "as in read_holder()");
+
+/* As root: whoever owns the folder may have given the name to a file of somebody else. */
+static int give_away(int fd, const struct audit_lock_owner *owner)
+{
+    struct stat info;
+    if (fstat(fd, &info) != 0)
+        return ERR_SYSTEM;
+    bool theirs = info.st_uid == owner->uid, ours = info.st_uid == 0 && info.st_nlink == 1;
+    if (S_ISREG(info.st_mode) && theirs)
+        return 0;
+    if (S_ISREG(info.st_mode) && ours)
+        return fchown(fd, owner->uid, owner->gid) == 0 ? 0 : ERR_SYSTEM;
+    errno = EPERM;
+    return ERR_SYSTEM;
+}
+
+static int open_file(int folder, const struct audit_lock_owner *owner)
+{
+    const int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK;
+    int fd = openat(folder, AUDIT_LOCK_FILE, flags | (owner->make ? O_CREAT : 0), 0600);
+    if (fd >= 0 && owner->give && give_away(fd, owner) != 0) {
+        int why = errno;
+        close(fd);
+        errno = why;
+        return ERR_SYSTEM;
+    }
+    if (fd < 0 && errno == ENOENT && !owner->make)
+        return ERR_NOT_FOUND;
+    return fd >= 0 ? fd : ERR_SYSTEM;
+}
+
+/* ---- the lock ---- */
+
+static int lock(int fd, int how)
+{
+    if (flock(fd, how | LOCK_NB) == 0)
+        return 0;
+    return errno == EWOULDBLOCK || errno == EINTR ? ERR_BUSY : ERR_SYSTEM;
+}
+
+/* With the lock to itself it writes who it is. Then it shares the lock, as everyone does who finds OWN there.
+ * On the way from one to the other the kernel may let another in between, so what stands there is read again.
+ */
+static int try_once(int fd, const struct holder *own, struct holder *holder)
+{
+    int err = lock(fd, LOCK_EX);
+    if (err == 0)
+        err = write_holder(fd, own);
+    if (err == 0 || err == ERR_BUSY)
+        err = lock(fd, LOCK_SH);
+    if (err != 0)
+        return err;
+    read_holder(fd, holder);
+    if (strcmp(holder->id, own->id) == 0)
+        return 0;
+    flock(fd, LOCK_UN);
+    return ERR_BUSY;
+}
+
+static int refuse(const char *path, const struct holder *holder, struct fault *fault)
+{
+    char who[HOST_SIZE + 64] = "another program";
+    if (holder->pid > 0)
+        snprintf(who, sizeof who, "another key server (process %ld on %s)", holder->pid, holder->host);
+    return fault_set(
+        fault, ERR_BUSY,
+        "%s: %s writes its audit log there, and has locked it; each key server has its own: name "
+        "another folder in audit { folder }, or end the other one",
+        path, who);
+}
+
+static int refuse_file(const char *path, struct fault *fault)
+{
+    int why = errno;
+    (void)fault_set(fault, ERR_SYSTEM,
+                    "%s/" AUDIT_LOCK_FILE ": the audit log cannot be locked: %s; when no key server writes "
+                    "there, remove the file",
+                    path, strerror(why));
+    errno = why;
+    return ERR_SYSTEM;
+}
+
+int audit_lock_take(int *out, int folder, const char *path, const struct audit_lock_owner *owner,
+                    struct fault *fault)
+{
+    const struct timespec nap = {.tv_nsec = NAP_NS};
+    struct holder own, holder = {.pid = 0};
+    int fd = open_file(folder, owner), err;
+    *out = -1;
+    if (fd < 0)
+        return fd == ERR_NOT_FOUND ? fd : refuse_file(path, fault);
+    name_holder(&own, owner);
+    err = try_once(fd, &own, &holder);
+    for (unsigned i = 0; i < NAPS && err == ERR_BUSY; i++) {
+        clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);
+        err = try_once(fd, &own, &holder);
+    }
+    if (err == 0) {
+        *out = fd;
+        return 0;
+    }
+    err = err == ERR_BUSY ? refuse(path, &holder, fault) : refuse_file(path, fault);
+    int why = errno;
+    close(fd);
+    errno = why;
+    return err;
+}
