@@ -5,7 +5,7 @@
 #include <string.h>
 #include <utlist.h>
 
-#define ASK_AGAIN_NS 30000000000u /* an answer that has not come by then will not come */
+#include "common/clock.h"
 
 struct name {
     char host[ADDRESS_HOST_SIZE];
@@ -63,19 +63,32 @@ bool endpoint_is_fresh(const struct endpoint *endpoint, uint64_t now_ns, uint64_
 {
     struct names *names = endpoint->names;
 
-    if (names == NULL)
+    if (names == NULL || names->ask == NULL)
         return true;
     pthread_mutex_lock(&names->lock);
     struct name *name = &names->item[endpoint->number];
     bool fresh = name->answered_ns != 0 && now_ns - name->answered_ns <= age_ns;
-    bool ask = !fresh && names->ask != NULL &&
-               (name->asked_ns == 0 || now_ns - name->asked_ns >= ASK_AGAIN_NS);
+    bool ask = !fresh &&
+               (name->asked_ns == 0 || now_ns - name->asked_ns >= NAMES_ANSWER_MS * (uint64_t)NS_PER_MS);
     if (ask)
         name->asked_ns = now_ns;
     pthread_mutex_unlock(&names->lock);
     if (ask)
         names->ask(endpoint->number, name->host, names->user); /* a host does not change */
     return fresh;
+}
+
+bool endpoint_is_awaited(const struct endpoint *endpoint)
+{
+    struct names *names = endpoint->names;
+
+    if (names == NULL)
+        return false;
+    pthread_mutex_lock(&names->lock);
+    const struct name *name = &names->item[endpoint->number];
+    bool awaited = name->answer.count == 0 && name->asked_ns != 0;
+    pthread_mutex_unlock(&names->lock);
+    return awaited;
 }
 
 void endpoint_get(const struct endpoint *endpoint, struct name_answer *out)
@@ -165,6 +178,14 @@ void names_put(struct names *names, size_t number, const struct address *address
     name->asked_ns = 0;
     pthread_mutex_unlock(&names->lock);
     call_watches(names);
+}
+
+void names_forget_asked(struct names *names)
+{
+    pthread_mutex_lock(&names->lock);
+    for (size_t i = 0; i < names->count; i++)
+        names->item[i].asked_ns = 0;
+    pthread_mutex_unlock(&names->lock);
 }
 
 size_t names_resolve(struct names *names, uint64_t now_ns)

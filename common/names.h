@@ -11,7 +11,8 @@
 
 #include "common/address.h"
 
-#define NAMES_WHY_SIZE 160
+#define NAMES_WHY_SIZE  160
+#define NAMES_ANSWER_MS 30000 /* an answer that has not come by then will not come; longer than a look-up */
 
 /* Where something listens: an address, or a name. */
 struct endpoint {
@@ -51,9 +52,11 @@ void names_clear(struct names *names);
 /* Takes TEXT (borrowed) apart; a name is added to NAMES (borrowed). ERR_CONFIG, ERR_MEMORY. */
 int names_add(struct names *names, struct endpoint *out, const char *text, uint16_t default_port,
               struct fault *fault) MUST_USE;
-/* True when all that PLACE needs is here: an address, or an answer not older than AGE_NS. Otherwise the name
- * is asked for, unless an answer is due. */
+/* True when all that PLACE needs is here: an address, or an answer not older than AGE_NS, or when nobody
+ * looks up. Otherwise the name is asked for, unless an answer is due. */
 bool endpoint_is_fresh(const struct endpoint *endpoint, uint64_t now_ns, uint64_t age_ns);
+/* True when no address is known and an answer is due. */
+bool endpoint_is_awaited(const struct endpoint *endpoint);
 /* What is known of PLACE now; of an address, itself. */
 void endpoint_get(const struct endpoint *endpoint, struct name_answer *out);
 /* The address, or the name as configured; returns OUT. */
@@ -64,6 +67,8 @@ void endpoint_prefer(const struct endpoint *endpoint, const struct address *addr
 /* An answer came at NOW_NS: COUNT addresses whose port does not matter, or with 0 why there is none. */
 void names_put(struct names *names, size_t number, const struct address *addresses, size_t count,
                const char *why, uint64_t now_ns);
+/* The answers that are due will not come: each name may be asked for again. */
+void names_forget_asked(struct names *names);
 /* Looks all names up at once, blocking; returns how many have no address. */
 size_t names_resolve(struct names *names, uint64_t now_ns);
 /* The name NUMBER, borrowed. */

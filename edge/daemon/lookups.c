@@ -62,6 +62,7 @@ static void on_restart(struct setup *setup, const struct resolver_answer *answer
         "error=\"the process that looks names up has died: %s\" hint=\"it runs again; if it was not ended "
         "on purpose, look at what the C library does with the answers of the name servers\"",
         answer->why);
+    names_forget_asked(&setup->names);
     ask_all(setup);
 }
 

@@ -9,7 +9,7 @@
 #include "edge/keyclient/balance.h"
 #include "edge/keyclient/link_log.h"
 
-#define RESOLVE_MS  300         /* how long an attempt waits for the name servers */
+#define RESOLVE_MS  300         /* how long an attempt that has an older answer waits for the name servers */
 #define NAME_AGE_NS 1000000000u /* an answer that is older is asked for again */
 #define HURRY_MS    300 /* the longest that a waiting request lets the next connect wait, but for jitter */
 
@@ -93,13 +93,16 @@ static enum link_change begin_round(struct link *link)
 }
 
 /* A name is looked up first, for a moment: with a resolver that is slow the last good answer has to do, and
- * the next attempt has the new one. */
+ * the next attempt has the new one. Without a good answer there is nothing to connect to, and a server is not
+ * gone because its name has not been found yet: the look-up may take its time. */
 enum link_change link_start(struct link *link)
 {
-    if (endpoint_is_fresh(&link->setup.server->endpoint, clock_ns(), NAME_AGE_NS))
+    const struct endpoint *endpoint = &link->setup.server->endpoint;
+
+    if (endpoint_is_fresh(endpoint, clock_ns(), NAME_AGE_NS))
         return begin_round(link);
     link->resolving = true;
-    set_timer(link, RESOLVE_MS);
+    set_timer(link, endpoint_is_awaited(endpoint) ? NAMES_ANSWER_MS : RESOLVE_MS);
     return LINK_UNCHANGED;
 }
 

@@ -55,7 +55,8 @@ struct client_settings {
     /* Borrowed, shared by the threads; NULL = nobody asks what is granted. */
     struct grants *grants;
     struct names *names;         /* borrowed: of the servers' places; NULL when none has a name */
-    uint64_t connect_timeout_ms; /* 5,000; for one address of several a round is shorter at first */
+    uint64_t connect_timeout_ms; /* 5,000, without the look-up of a name; for one address of several a round
+                                    is shorter at first */
     uint64_t backoff_min_ms;     /* 100 */
     uint64_t backoff_max_ms;     /* 10,000 */
     uint64_t ping_interval_ms;   /* CHANNEL_PING_MS; two missed pings eject a server */

@@ -105,6 +105,44 @@ static void a_name_is_asked_for_once_and_again_when_its_answer_is_old(void **sta
     names_clear(&names);
 }
 
+static void what_nobody_will_answer_is_asked_again(void **state)
+{
+    (void)state;
+    struct names names;
+    struct endpoint endpoint;
+
+    start(&names, &endpoint);
+    assert_false(endpoint_is_fresh(&endpoint, SECOND, 0));
+    names_forget_asked(&names);
+    assert_false(endpoint_is_awaited(&endpoint));
+    assert_false(endpoint_is_fresh(&endpoint, SECOND, 0));
+    assert_int_equal(asked, 2);
+    names.ask = NULL; /* nobody looks up: what is known is all that there will be */
+    assert_true(endpoint_is_fresh(&endpoint, SECOND, 0));
+    names_clear(&names);
+}
+
+static void an_answer_is_awaited_until_it_comes_and_while_no_address_is_known(void **state)
+{
+    (void)state;
+    struct names names;
+    struct endpoint endpoint;
+    struct address a = at("192.0.2.1:1");
+
+    start(&names, &endpoint);
+    assert_false(endpoint_is_awaited(&endpoint)); /* nobody has asked */
+    assert_false(endpoint_is_fresh(&endpoint, SECOND, 0));
+    assert_true(endpoint_is_awaited(&endpoint));
+    names_put(&names, 0, NULL, 0, "there is no such name", SECOND);
+    assert_false(endpoint_is_awaited(&endpoint));
+    assert_false(endpoint_is_fresh(&endpoint, 2 * (uint64_t)SECOND, 0));
+    assert_true(endpoint_is_awaited(&endpoint));
+    names_put(&names, 0, &a, 1, "", 2 * (uint64_t)SECOND);
+    assert_false(endpoint_is_fresh(&endpoint, 3 * (uint64_t)SECOND, 0));
+    assert_false(endpoint_is_awaited(&endpoint)); /* the address that is known will do */
+    names_clear(&names);
+}
+
 static void the_last_good_answer_is_kept(void **state)
 {
     (void)state;
@@ -275,6 +313,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_address_is_no_name),
         cmocka_unit_test(a_name_is_asked_for_once_and_again_when_its_answer_is_old),
+        cmocka_unit_test(what_nobody_will_answer_is_asked_again),
+        cmocka_unit_test(an_answer_is_awaited_until_it_comes_and_while_no_address_is_known),
         cmocka_unit_test(the_last_good_answer_is_kept),
         cmocka_unit_test(what_works_is_tried_first_as_long_as_it_is_an_answer),
         cmocka_unit_test(the_resolver_answers_each_name),

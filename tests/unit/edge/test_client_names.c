@@ -74,6 +74,70 @@ static void a_name_that_is_not_known_yet_is_connected_to_when_it_is(void **state
     end(rig, &names);
 }
 
+static void on_ask(size_t number, const char *host, void *user)
+{
+    unsigned *asked = user;
+
+    (void)number, (void)host;
+    ++*asked;
+}
+
+static void on_moment(uv_timer_t *timer)
+{
+    *(bool *)timer->data = true;
+}
+
+/* A name server that takes longer than an attempt waits when it has an older answer. */
+static void the_first_look_up_takes_no_part_of_the_time_to_connect(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new(1);
+    struct names names;
+    struct address address = loopback(1);
+    struct ask ask;
+    unsigned asked = 0;
+    bool over = false;
+    uv_timer_t moment = {.data = &over};
+
+    name_first(rig, &names);
+    names.ask = on_ask;
+    names.user = &asked;
+    rig->settings.fail_when_gone = true;
+    rig->client = client_new(&rig->loop, &rig->settings);
+    ask_start(&ask, rig, LONG_MS);
+    uv_timer_init(&rig->loop, &moment);
+    uv_timer_start(&moment, on_moment, 700, 0);
+    RIG_WAIT(rig, over);
+    assert_int_equal(ask.answers, 0); /* nobody knows yet whether the server is gone */
+    assert_int_equal(count_of(&rig->stats[0].failed), 0);
+    assert_int_equal(asked, 1);
+    names_put(&names, 0, &address, 1, "", clock_ns());
+    RIG_WAIT(rig, ask.answers == 1);
+    assert_answered(&ask);
+    uv_close((uv_handle_t *)&moment, NULL);
+    end(rig, &names);
+}
+
+static void a_server_is_gone_when_its_name_is_not_found(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new(1);
+    struct names names;
+    struct ask ask;
+    unsigned asked = 0;
+
+    name_first(rig, &names);
+    names.ask = on_ask;
+    names.user = &asked;
+    rig->settings.fail_when_gone = true;
+    rig->client = client_new(&rig->loop, &rig->settings);
+    ask_start(&ask, rig, LONG_MS);
+    names_put(&names, 0, NULL, 0, "there is no such name", clock_ns());
+    RIG_WAIT(rig, ask.answers == 1);
+    assert_failed(&ask, STATUS_UNAVAILABLE);
+    end(rig, &names);
+}
+
 static void a_name_that_moves_is_followed(void **state)
 {
     (void)state;
@@ -128,6 +192,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_next_address_is_tried_when_one_is_dead),
         cmocka_unit_test(a_name_that_is_not_known_yet_is_connected_to_when_it_is),
+        cmocka_unit_test(the_first_look_up_takes_no_part_of_the_time_to_connect),
+        cmocka_unit_test(a_server_is_gone_when_its_name_is_not_found),
         cmocka_unit_test(a_name_that_moves_is_followed),
         cmocka_unit_test(none_of_several_addresses_takes_long_at_first),
     };
