@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "common/closed.h"
+#include "common/daemon_options.h"
 #include "common/listening.h"
-#include "common/sandbox.h"
 #include "common/secret.h"
 
 #define FIELD(member)         offsetof(struct edge_config, member)
@@ -19,11 +19,7 @@
 #define HOUR                  (60 * MINUTE)
 #define ALPN_NAME_MAX         255 /* RFC 7301, 3.1 */
 
-static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
-static const char *const sandboxes[] = {"on", "log", NULL};
-static const char *const secret_readers[] = {"owner", "group", NULL};
 static const char *const unavailables[] = {"wait", "fail", NULL};
-static const char *const formats[] = {"logfmt", "json", NULL};
 static const char *const versions[] = {"tls1.2", "tls1.3", NULL};
 
 /* clang-format off */
@@ -105,14 +101,9 @@ static const struct config_option timeouts_table[] = {
 };
 
 const struct config_option edge_config_table[] = {
-    {.name = "listen", .type = CONFIG_STRINGS, .offset = FIELD(listen), .place_offset = FIELD(place.listen),
-     .fallback = "{\"*:443\"}",
-     .help = "Where clients connect: \"ADDRESS:PORT\" or \"unix:PATH\"; * is every address of this machine."},
-    {.name = "admin", .type = CONFIG_STRING, .offset = FIELD(admin), .place_offset = FIELD(place.admin),
-     .fallback = "127.0.0.1:2405",
-     .help = "Status and metrics, on loopback or a unix socket only; \"off\" for none."},
-    {.name = "identity", .type = CONFIG_PATH, .offset = FIELD(identity), .fallback = "identity.key",
-     .help = "File with this edge's secret X25519 key; make it with: keyless genkey"},
+    DAEMON_OPTION_LISTEN(struct edge_config, EDGE_DEFAULT_PORT, "clients"),
+    DAEMON_OPTION_ADMIN(struct edge_config, EDGE_ADMIN_DEFAULT_PORT),
+    DAEMON_OPTION_IDENTITY(struct edge_config, "edge"),
     {.name = "psk", .type = CONFIG_PATH, .offset = FIELD(psk), .fallback = "psk",
      .help = "File with the secret shared with the key servers."},
     {.name = "certificates", .type = CONFIG_PATH, .offset = FIELD(certificates), .fallback = "certs",
@@ -124,13 +115,9 @@ const struct config_option edge_config_table[] = {
     {.name = "origin_for", .type = CONFIG_SECTIONS, .offset = FIELD(origins), .options = origin_table,
      .size = sizeof(struct edge_config_origin),
      .help = "Where one protocol of tls.alpn goes instead: origin_for \"h2\" { address = \"HOST:PORT\" }."},
-    {.name = "secret_files", .type = CONFIG_CHOICE, .offset = FIELD(secret_files), .fallback = "owner",
-     .choices = secret_readers,
-     .help = "Who may read the files with secrets: their owner alone, or also their group, when it is this process's."},
-    {.name = "user", .type = CONFIG_STRING, .offset = FIELD(user),
-     .help = "User to become when started as root."},
-    {.name = "sandbox", .type = CONFIG_CHOICE, .offset = FIELD(sandbox), .fallback = "on", .choices = sandboxes,
-     .help = "What becomes of system calls that an edge has no use for: refused (on) or logged (log)."},
+    DAEMON_OPTION_SECRET_FILES(struct edge_config),
+    DAEMON_OPTION_USER(struct edge_config),
+    DAEMON_OPTION_SANDBOX(struct edge_config, "an edge has"),
     {.name = "threads", .type = CONFIG_INT, .offset = FIELD(threads), .fallback = "0", .min = 0, .max = 1024,
      .help = "Threads that serve clients; 0 is one per core."},
     {.name = "connections_max", .type = CONFIG_INT, .offset = FIELD(connections_max), .fallback = "20000",
@@ -146,23 +133,14 @@ const struct config_option edge_config_table[] = {
      .help = "What clients may use."},
     {.name = "timeouts", .type = CONFIG_SECTION, .offset = FIELD(timeout), .options = timeouts_table,
      .help = "How long things may take."},
-    {.name = "log_level", .type = CONFIG_CHOICE, .offset = FIELD(log_level), .fallback = "info",
-     .choices = levels,
-     .help = "What is logged: error, warn, info or debug."},
-    {.name = "log_format", .type = CONFIG_CHOICE, .offset = FIELD(log_format), .fallback = "logfmt",
-     .choices = formats,
-     .help = "How: logfmt or json."},
-    {.name = "access_log", .type = CONFIG_BOOL, .offset = FIELD(access_log), .fallback = "on",
-     .help = "One line for each connection that ends."},
+    DAEMON_OPTION_LOG_LEVEL(struct edge_config),
+    DAEMON_OPTION_LOG_FORMAT(struct edge_config),
+    DAEMON_OPTION_ACCESS_LOG(struct edge_config, "One line for each connection that ends."),
     {.name = NULL},
 };
 /* clang-format on */
 
-_Static_assert(CLOSED_OWNER == 0 && CLOSED_GROUP == 1 && EDGE_WAIT == 0 && EDGE_FAIL == 1,
-               "the choices stand in the order of the enum");
-_Static_assert(LOG_ERROR == 0 && LOG_DEBUG == 3 && LOG_LOGFMT == 0 && LOG_JSON == 1 && SANDBOX_ON == 0 &&
-                   SANDBOX_LOG == 1,
-               "the choices stand in the order of the enums");
+_Static_assert(EDGE_WAIT == 0 && EDGE_FAIL == 1, "the choices stand in the order of the enum");
 
 static bool is_empty(const char *text)
 {
@@ -338,14 +316,10 @@ static int check_addresses(const struct edge_config *config, const char *file, s
 
 static int check_config(const struct edge_config *config, const char *file, struct fault *fault)
 {
-    if (config->listen.count == 0)
-        return fault_set(fault, ERR_CONFIG, "%s: listen is empty; write for instance: listen = {\"*:%d\"}",
-                         file, EDGE_DEFAULT_PORT);
-    if (config->admin[0] == 0)
-        return fault_set(fault, ERR_CONFIG, "%s: admin is empty; to have none write: admin = \"off\"", file);
-    if (config->user != NULL && config->user[0] == 0)
-        return fault_set(fault, ERR_CONFIG, "%s: user is empty; name a user or leave the option out", file);
-    int err = check_servers(config, file, fault);
+    int err = daemon_options_check(file, &config->listen, EDGE_DEFAULT_PORT, config->admin, config->user,
+                                   fault);
+    if (err == 0)
+        err = check_servers(config, file, fault);
     if (err == 0)
         err = check_origins(config, file, fault);
     if (err == 0)

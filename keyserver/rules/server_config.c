@@ -5,8 +5,8 @@
 
 #include "common/channel_times.h"
 #include "common/closed.h"
+#include "common/daemon_options.h"
 #include "common/listening.h"
-#include "common/sandbox.h"
 #include "keyserver/rules/policy.h"
 #include "keyserver/rules/sealed.h"
 
@@ -15,11 +15,7 @@
 #define HOUR          3600000
 #define MINUTE        60000
 
-static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
-static const char *const secret_readers[] = {"owner", "group", NULL};
-static const char *const formats[] = {"logfmt", "json", NULL};
 static const char *const memories[] = {"locked", "unlocked", NULL};
-static const char *const sandboxes[] = {"on", "log", NULL};
 static const char *const audit_syncs[] = {"interval", "always", NULL};
 static const char *const audit_failures[] = {"refuse", "serve", NULL};
 
@@ -45,14 +41,9 @@ static const struct config_option audit_table[] = {
 };
 
 const struct config_option server_config_table[] = {
-    {.name = "listen", .type = CONFIG_STRINGS, .offset = FIELD(listen), .place_offset = FIELD(place.listen),
-     .fallback = "{\"*:2407\"}",
-     .help = "Where edges connect: \"ADDRESS:PORT\" or \"unix:PATH\"; * is every address of this machine."},
-    {.name = "admin", .type = CONFIG_STRING, .offset = FIELD(admin), .place_offset = FIELD(place.admin),
-     .fallback = "127.0.0.1:2406",
-     .help = "Status and metrics, on loopback or a unix socket only; \"off\" for none."},
-    {.name = "identity", .type = CONFIG_PATH, .offset = FIELD(identity), .fallback = "identity.key",
-     .help = "File with this server's secret X25519 key; make it with: keyless genkey"},
+    DAEMON_OPTION_LISTEN(struct server_config, SERVER_DEFAULT_PORT, "edges"),
+    DAEMON_OPTION_ADMIN(struct server_config, SERVER_ADMIN_DEFAULT_PORT),
+    DAEMON_OPTION_IDENTITY(struct server_config, "server"),
     {.name = "authorized_edges", .type = CONFIG_PATH, .offset = FIELD(authorized_edges),
      .fallback = "authorized_edges",
      .help = "File that says which edges may connect, and what for."},
@@ -60,16 +51,12 @@ const struct config_option server_config_table[] = {
      .help = "Folder of the private TLS keys."},
     {.name = "group_secret", .type = CONFIG_PATH, .offset = FIELD(group_secret), .fallback = "group.secret",
      .help = "File with the secret that all replicas share; made at the first start."},
-    {.name = "secret_files", .type = CONFIG_CHOICE, .offset = FIELD(secret_files), .fallback = "owner",
-     .choices = secret_readers,
-     .help = "Who may read the files with secrets: their owner alone, or also their group, when it is this process's."},
-    {.name = "user", .type = CONFIG_STRING, .offset = FIELD(user),
-     .help = "User to become when started as root."},
+    DAEMON_OPTION_SECRET_FILES(struct server_config),
+    DAEMON_OPTION_USER(struct server_config),
     {.name = "memory", .type = CONFIG_CHOICE, .offset = FIELD(memory), .fallback = "locked",
      .choices = memories,
      .help = "Whether keys that cannot be locked into memory are an error (locked) or used all the same (unlocked)."},
-    {.name = "sandbox", .type = CONFIG_CHOICE, .offset = FIELD(sandbox), .fallback = "on", .choices = sandboxes,
-     .help = "What becomes of system calls that the processes have no use for: refused (on) or logged (log)."},
+    DAEMON_OPTION_SANDBOX(struct server_config, "the processes have"),
     {.name = "workers", .type = CONFIG_INT, .offset = FIELD(workers), .fallback = "0", .min = 0, .max = 1024,
      .help = "Threads that compute; 0 is one per core."},
     {.name = "lanes", .type = CONFIG_BOOL, .offset = FIELD(lanes), .fallback = "on",
@@ -101,14 +88,9 @@ const struct config_option server_config_table[] = {
     {.name = "handshakes_per_second", .type = CONFIG_INT, .offset = FIELD(handshakes_per_second),
      .fallback = "50", .min = 0, .max = 1000000,
      .help = "Handshakes from one source address; 0 is no limit."},
-    {.name = "log_level", .type = CONFIG_CHOICE, .offset = FIELD(log_level), .fallback = "info",
-     .choices = levels,
-     .help = "What is logged: error, warn, info or debug."},
-    {.name = "log_format", .type = CONFIG_CHOICE, .offset = FIELD(log_format), .fallback = "logfmt",
-     .choices = formats,
-     .help = "How: logfmt or json."},
-    {.name = "access_log", .type = CONFIG_BOOL, .offset = FIELD(access_log), .fallback = "on",
-     .help = "One line a use of a key, beside its record in the audit log."},
+    DAEMON_OPTION_LOG_LEVEL(struct server_config),
+    DAEMON_OPTION_LOG_FORMAT(struct server_config),
+    DAEMON_OPTION_ACCESS_LOG(struct server_config, "One line a use of a key, beside its record in the audit log."),
     {.name = "key_default", .type = CONFIG_SECTION, .offset = FIELD(key_default),
      .options = key_rules_default_table,
      .help = "What every key may be used for, unless its own section says otherwise: key NAME { … }."},
@@ -121,13 +103,9 @@ const struct config_option server_config_table[] = {
 };
 /* clang-format on */
 
-_Static_assert(CLOSED_OWNER == 0 && CLOSED_GROUP == 1, "the choices stand in the order of the enum");
-_Static_assert(LOG_ERROR == 0 && LOG_DEBUG == 3 && LOG_LOGFMT == 0 && LOG_JSON == 1,
-               "the choices stand in the order of the enums");
 _Static_assert(SERVER_AUDIT_SYNC_INTERVAL == 0 && SERVER_AUDIT_SYNC_ALWAYS == 1 && SERVER_AUDIT_REFUSE == 0 &&
-                   SERVER_AUDIT_SERVE == 1 && SERVER_MEMORY_LOCKED == 0 && SERVER_MEMORY_UNLOCKED == 1 &&
-                   SANDBOX_ON == 0 && SANDBOX_LOG == 1,
-               "and so do these");
+                   SERVER_AUDIT_SERVE == 1 && SERVER_MEMORY_LOCKED == 0 && SERVER_MEMORY_UNLOCKED == 1,
+               "the choices stand in the order of the enums");
 
 /* What follows from the sections of the keys is found out when it is needed; here, whether it can be. */
 static int check_policy(const struct server_config *config, const char *file, struct fault *fault)
@@ -176,14 +154,10 @@ static int check_idle_timeout(const struct server_config *config, struct fault *
 
 static int check_config(const struct server_config *config, const char *file, struct fault *fault)
 {
-    if (config->listen.count == 0)
-        return fault_set(fault, ERR_CONFIG, "%s: listen is empty; write for instance: listen = {\"*:%d\"}",
-                         file, SERVER_DEFAULT_PORT);
-    if (config->admin[0] == 0)
-        return fault_set(fault, ERR_CONFIG, "%s: admin is empty; to have none write: admin = \"off\"", file);
-    if (config->user != NULL && config->user[0] == 0)
-        return fault_set(fault, ERR_CONFIG, "%s: user is empty; name a user or leave the option out", file);
-    int err = check_passphrases(config, file, fault);
+    int err = daemon_options_check(file, &config->listen, SERVER_DEFAULT_PORT, config->admin, config->user,
+                                   fault);
+    if (err == 0)
+        err = check_passphrases(config, file, fault);
     if (err == 0)
         err = check_idle_timeout(config, fault);
     return err != 0 ? err : check_policy(config, file, fault);

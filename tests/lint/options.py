@@ -9,8 +9,8 @@ import re
 import sys
 
 PAGES = (
-    ("docs/man/keyless-edge.conf.5.scd", ("edge/config/edge_config.c",), ()),
-    ("docs/man/keyless-server.conf.5.scd", ("keyserver/rules/server_config.c", "keyserver/rules/key_rules.c"), ()),
+    ("docs/man/keyless-edge.conf.5.scd", ("edge/config/edge_config.c", "common/daemon_options.h"), ()),
+    ("docs/man/keyless-server.conf.5.scd", ("keyserver/rules/server_config.c", "keyserver/rules/key_rules.c", "common/daemon_options.h"), ()),
     ("docs/man/authorized_edges.5.scd", (), ("keyserver/rules/authorized_options.c",)),
 )
 # What a reader of a manual page looks for, by its section.
