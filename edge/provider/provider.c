@@ -87,10 +87,6 @@ static int get_params(void *provider, OSSL_PARAM params[])
            (status == NULL || OSSL_PARAM_set_int(status, 1));
 }
 
-#define FUNCTION(id, name)                                                                                   \
-    {                                                                                                        \
-        id, (void (*)(void))(name)                                                                           \
-    }
 static const OSSL_DISPATCH provider_functions[] = {
     FUNCTION(OSSL_FUNC_PROVIDER_TEARDOWN, free),
     FUNCTION(OSSL_FUNC_PROVIDER_GETTABLE_PARAMS, gettable_params),

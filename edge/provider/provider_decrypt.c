@@ -4,7 +4,6 @@
 #include <openssl/params.h>
 #include <openssl/proverr.h>
 #include <openssl/rsa.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/secret.h"
@@ -13,38 +12,14 @@
 
 /* One RSA decryption in the making. */
 struct decryption {
-    const struct provider *provider;
-    struct remote_key *key;  /* a reference of its own; NULL until init */
+    struct provider_context context;
     int padding;             /* RSA_PKCS1_WITH_TLS_PADDING, or 0 until set: nothing else is served */
     unsigned client_version; /* ClientHello.legacy_version; 0 = not set */
 };
 
 static void *decryption_new(void *provider)
 {
-    struct decryption *decryption = calloc(1, sizeof *decryption);
-    if (decryption != NULL)
-        decryption->provider = provider;
-    return decryption;
-}
-
-static void decryption_free(void *data)
-{
-    struct decryption *decryption = data;
-    if (decryption == NULL)
-        return;
-    keymgmt_key_free(decryption->key);
-    free(decryption);
-}
-
-static void *decryption_dup(void *data)
-{
-    struct decryption *copy = malloc(sizeof *copy);
-    if (copy == NULL)
-        return NULL;
-    memcpy(copy, data, sizeof *copy);
-    if (copy->key != NULL)
-        copy->key = keymgmt_key_share(copy->key);
-    return copy;
+    return context_new(provider, sizeof(struct decryption));
 }
 
 static int decryption_set_params(void *data, const OSSL_PARAM params[])
@@ -81,9 +56,7 @@ static int decryption_init(void *data, void *key_data, const OSSL_PARAM params[]
         ERR_raise(ERR_LIB_PROV, PROV_R_NO_KEY_SET);
         return 0;
     }
-    keymgmt_key_share(key);
-    keymgmt_key_free(decryption->key);
-    decryption->key = key;
+    context_set_key(&decryption->context, key);
     return params == NULL || decryption_set_params(decryption, params);
 }
 
@@ -91,7 +64,7 @@ static int decryption_init(void *data, void *key_data, const OSSL_PARAM params[]
 static bool is_of_tls(const struct decryption *decryption)
 {
     return decryption->padding == RSA_PKCS1_WITH_TLS_PADDING && decryption->client_version != 0 &&
-           decryption->client_version <= UINT16_MAX && decryption->key->size <= RSA_MODULUS_MAX;
+           decryption->client_version <= UINT16_MAX && decryption->context.key->size <= RSA_MODULUS_MAX;
 }
 
 /* ---- the ciphertext ---- */
@@ -147,7 +120,7 @@ int decrypt_fetch_secret(const struct provider *provider, const struct operation
 static void make_operation(const struct decryption *decryption, const uint8_t *ciphertext,
                            struct operation *out)
 {
-    const struct remote_key *key = decryption->key;
+    const struct remote_key *key = decryption->context.key;
     *out = (struct operation){.kind = OP_RSA_PREMASTER};
     memcpy(out->key_id, key->id, KEY_ID_SIZE);
     out->u.rsa_premaster.client_version = (uint16_t)decryption->client_version;
@@ -174,18 +147,18 @@ static int decrypt(const struct decryption *decryption, const uint8_t *sent, siz
         counter_add(&provider_counters.refused_locally, 1);
         return ERR_REFUSED;
     }
-    make_operation(decryption, choose_ciphertext(decryption->key, sent, length, room), &operation);
-    int deferred = defer(decryption->provider, &operation, out);
+    make_operation(decryption, choose_ciphertext(decryption->context.key, sent, length, room), &operation);
+    int deferred = defer(decryption->context.provider, &operation, out);
     if (deferred != 0)
         return deferred > 0 ? 0 : deferred;
-    return decrypt_fetch_secret(decryption->provider, &operation, out);
+    return decrypt_fetch_secret(decryption->context.provider, &operation, out);
 }
 
 static int decryption_decrypt(void *data, unsigned char *out, size_t *out_length, size_t out_size,
                               const unsigned char *in, size_t in_length)
 {
     const struct decryption *decryption = data;
-    if (decryption->key == NULL) {
+    if (decryption->context.key == NULL) {
         ERR_raise(ERR_LIB_PROV, PROV_R_NO_KEY_SET);
         return 0;
     }
@@ -198,14 +171,10 @@ static int decryption_decrypt(void *data, unsigned char *out, size_t *out_length
     return 0;
 }
 
-#define FUNCTION(id, name)                                                                                   \
-    {                                                                                                        \
-        id, (void (*)(void))(name)                                                                           \
-    }
 const OSSL_DISPATCH decrypt_functions[] = {
     FUNCTION(OSSL_FUNC_ASYM_CIPHER_NEWCTX, decryption_new),
-    FUNCTION(OSSL_FUNC_ASYM_CIPHER_FREECTX, decryption_free),
-    FUNCTION(OSSL_FUNC_ASYM_CIPHER_DUPCTX, decryption_dup),
+    FUNCTION(OSSL_FUNC_ASYM_CIPHER_FREECTX, context_free),
+    FUNCTION(OSSL_FUNC_ASYM_CIPHER_DUPCTX, context_dup),
     FUNCTION(OSSL_FUNC_ASYM_CIPHER_DECRYPT_INIT, decryption_init),
     FUNCTION(OSSL_FUNC_ASYM_CIPHER_DECRYPT, decryption_decrypt),
     FUNCTION(OSSL_FUNC_ASYM_CIPHER_SET_CTX_PARAMS, decryption_set_params),

@@ -44,6 +44,24 @@ struct remote_key {
 struct remote_key *keymgmt_key_share(struct remote_key *key); /* one more reference to KEY */
 void keymgmt_key_free(void *key);                             /* drops one; NULL is allowed */
 
+/* What OpenSSL calls a context: one operation with a remote key in the making. The struct of a kind of
+ * operation begins with it. */
+struct provider_context {
+    const struct provider *provider; /* borrowed */
+    struct remote_key *key;          /* a reference of its own; NULL until there is one */
+    size_t size;                     /* bytes of the whole struct */
+};
+
+void *context_new(const struct provider *provider, size_t size); /* zeroed SIZE bytes; NULL without memory */
+void context_free(void *context);                                /* NULL is allowed */
+void *context_dup(void *context);                                /* NULL without memory */
+void context_set_key(struct provider_context *context, struct remote_key *key);
+
+/* A row of the tables below. */
+#define FUNCTION(id, name)                                                                                   \
+    {                                                                                                        \
+        id, (void (*)(void))(name)                                                                           \
+    }
 extern const OSSL_DISPATCH keymgmt_rsa_functions[];
 extern const OSSL_DISPATCH keymgmt_ec_functions[];
 extern const OSSL_DISPATCH keymgmt_ed25519_functions[];

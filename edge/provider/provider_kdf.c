@@ -319,10 +319,6 @@ static int expansion_derive(void *data, unsigned char *out, size_t size, const O
     return inner_of(derivation) != NULL && EVP_KDF_derive(derivation->inner, out, size, params);
 }
 
-#define FUNCTION(id, name)                                                                                   \
-    {                                                                                                        \
-        id, (void (*)(void))(name)                                                                           \
-    }
 const OSSL_DISPATCH kdf_prf_functions[] = {
     FUNCTION(OSSL_FUNC_KDF_NEWCTX, derivation_new),
     FUNCTION(OSSL_FUNC_KDF_FREECTX, derivation_free),

@@ -200,10 +200,6 @@ static const char *key_operation_ec(int operation)
 
 /* ---- tables ---- */
 
-#define FUNCTION(id, name)                                                                                   \
-    {                                                                                                        \
-        id, (void (*)(void))(name)                                                                           \
-    }
 #define KEY_FUNCTIONS(make, types)                                                                           \
     FUNCTION(OSSL_FUNC_KEYMGMT_NEW, make), FUNCTION(OSSL_FUNC_KEYMGMT_FREE, keymgmt_key_free),               \
         FUNCTION(OSSL_FUNC_KEYMGMT_DUP, key_dup), FUNCTION(OSSL_FUNC_KEYMGMT_HAS, key_has),                  \

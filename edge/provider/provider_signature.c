@@ -13,11 +13,10 @@
 
 /* One signature in the making. */
 struct signing {
-    const struct provider *provider;
-    struct remote_key *key; /* a reference of its own; NULL until init */
-    unsigned hash_bits;     /* 0 for Ed25519 */
-    int padding;            /* RSA_PKCS1_PADDING or RSA_PKCS1_PSS_PADDING */
-    bool salt_unfit;        /* PSS with a salt that is not as long as the digest was asked for */
+    struct provider_context context;
+    unsigned hash_bits; /* 0 for Ed25519 */
+    int padding;        /* RSA_PKCS1_PADDING or RSA_PKCS1_PSS_PADDING */
+    bool salt_unfit;    /* PSS with a salt that is not as long as the digest was asked for */
 };
 
 /* OpenSSL spells a digest in the probe and in the signature differently. */
@@ -31,8 +30,8 @@ static const struct digest_name {
 
 static const struct scheme_info *scheme_choose(const struct signing *signing)
 {
-    return scheme_find_for(key_type_algorithm(signing->key->type), signing->padding == RSA_PKCS1_PSS_PADDING,
-                           signing->hash_bits);
+    return scheme_find_for(key_type_algorithm(signing->context.key->type),
+                           signing->padding == RSA_PKCS1_PSS_PADDING, signing->hash_bits);
 }
 
 /* ---- context ---- */
@@ -40,32 +39,10 @@ static const struct scheme_info *scheme_choose(const struct signing *signing)
 static void *signing_new(void *provider, const char *properties)
 {
     (void)properties;
-    struct signing *signing = calloc(1, sizeof *signing);
-    if (signing != NULL) {
-        signing->provider = provider;
+    struct signing *signing = context_new(provider, sizeof *signing);
+    if (signing != NULL)
         signing->padding = RSA_PKCS1_PADDING;
-    }
     return signing;
-}
-
-static void signing_free(void *data)
-{
-    struct signing *signing = data;
-    if (signing == NULL)
-        return;
-    keymgmt_key_free(signing->key);
-    free(signing);
-}
-
-static void *signing_dup(void *data)
-{
-    struct signing *copy = malloc(sizeof *copy);
-    if (copy == NULL)
-        return NULL;
-    memcpy(copy, data, sizeof *copy);
-    if (copy->key != NULL)
-        copy->key = keymgmt_key_share(copy->key);
-    return copy;
 }
 
 static int set_padding(struct signing *signing, const OSSL_PARAM *param)
@@ -133,19 +110,16 @@ static int signing_init(void *data, const char *digest, void *key_data, const OS
     struct signing *signing = data;
     struct remote_key *key = key_data;
     unsigned bits = 0;
-    if (key != NULL) {
-        keymgmt_key_share(key);
-        keymgmt_key_free(signing->key);
-        signing->key = key;
-    }
-    if (signing->key == NULL || signing->key->public_key == NULL) {
+    if (key != NULL)
+        context_set_key(&signing->context, key);
+    if (signing->context.key == NULL || signing->context.key->public_key == NULL) {
         ERR_raise(ERR_LIB_PROV, PROV_R_NO_KEY_SET);
         return 0;
     }
     for (size_t i = 0; digest != NULL && i < sizeof digest_names / sizeof digest_names[0]; i++)
         if (strcasecmp(digest, digest_names[i].name) == 0)
             bits = digest_names[i].bits;
-    bool wants_digest = scheme_find_for(key_type_algorithm(signing->key->type), false, 0) == NULL;
+    bool wants_digest = scheme_find_for(key_type_algorithm(signing->context.key->type), false, 0) == NULL;
     bool given = digest != NULL && digest[0] != '\0';
     if (given != wants_digest || (given && bits == 0)) {
         ERR_raise(ERR_LIB_PROV, PROV_R_DIGEST_NOT_ALLOWED);
@@ -162,9 +136,9 @@ static int operation_of(const struct signing *signing, const struct scheme_info 
     if (scheme == NULL || tbs_parse(operation, scheme->scheme, tbs, length) != 0)
         return ERR_FORMAT;
     /* In TLS 1.3 an ECDSA scheme names the curve as well. */
-    if (operation_find(operation->kind)->tls13 && scheme->tls13_key != signing->key->type)
+    if (operation_find(operation->kind)->tls13 && scheme->tls13_key != signing->context.key->type)
         return ERR_FORMAT;
-    memcpy(operation->key_id, signing->key->id, KEY_ID_SIZE);
+    memcpy(operation->key_id, signing->context.key->id, KEY_ID_SIZE);
     return 0;
 }
 
@@ -172,12 +146,12 @@ static int operation_of(const struct signing *signing, const struct scheme_info 
 static int outcome_check(const struct signing *signing, const struct scheme_info *scheme,
                          const struct outcome *outcome, const uint8_t *tbs, size_t length)
 {
-    const struct remote_key *key = signing->key;
+    const struct remote_key *key = signing->context.key;
     if (outcome->length > sizeof outcome->bytes || verify_form(key, outcome->bytes, outcome->length) != 0) {
         counter_add(&provider_counters.bad_length, 1);
         return ERR_LENGTH;
     }
-    if ((signing->provider->verify & (1u << key->type)) == 0)
+    if ((signing->context.provider->verify & (1u << key->type)) == 0)
         return 0;
     if (verify_signature(key, scheme, outcome->bytes, outcome->length, tbs, length) != 0) {
         counter_add(&provider_counters.bad_signature, 1);
@@ -196,7 +170,7 @@ static int sign_remotely(const struct signing *signing, const uint8_t *tbs, size
         ERR_raise_data(ERR_LIB_PROV, PROV_R_FAILED_TO_SIGN, "not what a TLS server signs");
         return 0;
     }
-    int error = signing->provider->transport.perform(&operation, outcome);
+    int error = signing->context.provider->transport.perform(&operation, outcome);
     if (error == 0 && outcome->status != STATUS_OK) {
         ERR_raise_data(ERR_LIB_PROV, PROV_R_FAILED_TO_SIGN, "key server: %s", status_name(outcome->status));
         return 0;
@@ -213,12 +187,12 @@ static int signing_sign(void *data, unsigned char *signature, size_t *signature_
 {
     const struct signing *signing = data;
     struct outcome outcome = {.status = STATUS_UNAVAILABLE};
-    if (signing->key == NULL) {
+    if (signing->context.key == NULL) {
         ERR_raise(ERR_LIB_PROV, PROV_R_NO_KEY_SET);
         return 0;
     }
     if (signature == NULL) {
-        *signature_length = signing->key->size;
+        *signature_length = signing->context.key->size;
         return 1;
     }
     int done = sign_remotely(signing, tbs, length, &outcome);
@@ -233,14 +207,10 @@ static int signing_sign(void *data, unsigned char *signature, size_t *signature_
     return done;
 }
 
-#define FUNCTION(id, name)                                                                                   \
-    {                                                                                                        \
-        id, (void (*)(void))(name)                                                                           \
-    }
 const OSSL_DISPATCH signature_functions[] = {
     FUNCTION(OSSL_FUNC_SIGNATURE_NEWCTX, signing_new),
-    FUNCTION(OSSL_FUNC_SIGNATURE_FREECTX, signing_free),
-    FUNCTION(OSSL_FUNC_SIGNATURE_DUPCTX, signing_dup),
+    FUNCTION(OSSL_FUNC_SIGNATURE_FREECTX, context_free),
+    FUNCTION(OSSL_FUNC_SIGNATURE_DUPCTX, context_dup),
     FUNCTION(OSSL_FUNC_SIGNATURE_DIGEST_SIGN_INIT, signing_init),
     FUNCTION(OSSL_FUNC_SIGNATURE_DIGEST_SIGN, signing_sign),
     FUNCTION(OSSL_FUNC_SIGNATURE_SET_CTX_PARAMS, signing_set_params),
