@@ -2,9 +2,9 @@
 
 #include <inttypes.h>
 #include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "cli/harmless.h"
 #include "common/bytes.h"
 
 #define RED    "\033[31m"
@@ -23,17 +23,9 @@ static void put(FILE *out, const char *format, ...) PRINTF_LIKE(2, 3);
 static void put(FILE *out, const char *format, ...)
 {
     va_list arguments;
-    char *text = NULL;
     va_start(arguments, format);
-    int length = vasprintf(&text, format, arguments);
+    harmless_write(out, HARMLESS_ASCII, format, arguments);
     va_end(arguments);
-    if (length < 0)
-        return;
-    for (char *at = text; *at != 0; at++)
-        if ((unsigned char)*at < ' ' || (unsigned char)*at > '~')
-            *at = '?';
-    fputs(text, out);
-    free(text);
 }
 
 static void put_hex(FILE *out, const char *label, const uint8_t *bytes, size_t size)

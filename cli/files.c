@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/new_file.h"
 #include "common/secret.h"
 
 #define CONTENT_MAX (1 << 20) /* bytes of a key or certificate file */
@@ -63,20 +64,6 @@ int files_make_folder(const char *folder, mode_t mode, struct fault *fault)
     return fault_set(fault, ERR_SYSTEM, "%s: the folder cannot be made: %s", folder, strerror(errno));
 }
 
-static int write_all(int fd, const char *bytes, size_t length)
-{
-    while (length > 0) {
-        ssize_t done = write(fd, bytes, length);
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done < 0)
-            return ERR_SYSTEM;
-        bytes += done;
-        length -= (size_t)done;
-    }
-    return 0;
-}
-
 int files_make(const char *path, mode_t mode, const void *content, size_t length, struct fault *fault)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
@@ -86,7 +73,7 @@ int files_make(const char *path, mode_t mode, const void *content, size_t length
                          path);
     if (fd < 0)
         return fault_set(fault, ERR_SYSTEM, "%s: cannot be made: %s", path, strerror(errno));
-    int err = write_all(fd, content, length);
+    int err = new_file_write(fd, content, length);
     if (close(fd) != 0)
         err = ERR_SYSTEM;
     if (err != 0) {

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/harmless.h"
 #include "cli/status_certs.h"
 #include "cli/table.h"
 #include "common/bytes.h"
@@ -37,17 +38,9 @@ static void put(FILE *out, const char *format, ...) PRINTF_LIKE(2, 3);
 static void put(FILE *out, const char *format, ...)
 {
     va_list arguments;
-    char *text = NULL;
     va_start(arguments, format);
-    int length = vasprintf(&text, format, arguments);
+    harmless_write(out, HARMLESS_LINES, format, arguments);
     va_end(arguments);
-    if (length < 0)
-        return;
-    for (char *at = text; *at != 0; at++)
-        if (((unsigned char)*at < ' ' && *at != '\n') || *at == 0x7f)
-            *at = '?';
-    fputs(text, out);
-    free(text);
 }
 
 static void put_duration(FILE *out, double seconds)

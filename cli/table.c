@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/harmless.h"
+
 #define COLUMNS_MAX 16
 #define GAP         2 /* blanks between columns */
 
@@ -50,18 +52,11 @@ static bool grow(struct table *table)
 void table_put(struct table *table, const char *format, ...)
 {
     va_list arguments;
-    char *text = NULL;
     if (!grow(table))
         return;
     va_start(arguments, format);
-    int length = vasprintf(&text, format, arguments);
+    table->cell[table->count++] = harmless_text(HARMLESS_LINE, format, arguments);
     va_end(arguments);
-    if (length < 0)
-        text = NULL;
-    for (char *at = text; at != NULL && *at != 0; at++)
-        if ((unsigned char)*at < ' ' || *at == 0x7f)
-            *at = '?';
-    table->cell[table->count++] = text;
 }
 
 void table_set_colour(struct table *table, const char *colour)

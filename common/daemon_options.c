@@ -1,14 +1,10 @@
 #include "common/daemon_options.h"
 
 #include "common/closed.h"
-#include "common/log.h"
 #include "common/sandbox.h"
 
 const char *const daemon_options_readers[] = {[CLOSED_OWNER] = "owner", [CLOSED_GROUP] = "group", NULL};
 const char *const daemon_options_sandboxes[] = {[SANDBOX_ON] = "on", [SANDBOX_LOG] = "log", NULL};
-const char *const daemon_options_levels[] = {
-    [LOG_ERROR] = "error", [LOG_WARN] = "warn", [LOG_INFO] = "info", [LOG_DEBUG] = "debug", NULL};
-const char *const daemon_options_formats[] = {[LOG_LOGFMT] = "logfmt", [LOG_JSON] = "json", NULL};
 
 int daemon_options_check(const char *file, const struct config_strings *listen, uint16_t default_port,
                          const char *admin, const char *user, struct fault *fault)

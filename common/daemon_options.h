@@ -9,11 +9,10 @@
 #include <stdint.h>
 
 #include "common/config.h"
+#include "common/log.h"
 
 extern const char *const daemon_options_readers[]; /* of enum closed_readers, NULL-ended like all of these */
 extern const char *const daemon_options_sandboxes[]; /* of enum sandbox_mode */
-extern const char *const daemon_options_levels[];    /* of enum log_level */
-extern const char *const daemon_options_formats[];   /* of enum log_format */
 
 #define DAEMON_OPTIONS_TEXT_OF(number) #number
 #define DAEMON_OPTIONS_TEXT(number)    DAEMON_OPTIONS_TEXT_OF(number)
@@ -46,11 +45,11 @@ extern const char *const daemon_options_formats[];   /* of enum log_format */
      .help = "What becomes of system calls that " WHO " no use for: refused (on) or logged (log)."}
 #define DAEMON_OPTION_LOG_LEVEL(CONFIG)                                                                      \
     {.name = "log_level", .type = CONFIG_CHOICE, .offset = offsetof(CONFIG, log_level), .fallback = "info",  \
-     .choices = daemon_options_levels,                                                                       \
+     .choices = log_level_names,                                                                       \
      .help = "What is logged: error, warn, info or debug."}
 #define DAEMON_OPTION_LOG_FORMAT(CONFIG)                                                                     \
     {.name = "log_format", .type = CONFIG_CHOICE, .offset = offsetof(CONFIG, log_format),                    \
-     .fallback = "logfmt", .choices = daemon_options_formats,                                                \
+     .fallback = "logfmt", .choices = log_format_names,                                                \
      .help = "How: logfmt or json."}
 #define DAEMON_OPTION_ACCESS_LOG(CONFIG, HELP)                                                               \
     {.name = "access_log", .type = CONFIG_BOOL, .offset = offsetof(CONFIG, access_log), .fallback = "on",    \

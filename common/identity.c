@@ -9,6 +9,7 @@
 
 #include "common/closed.h"
 #include "common/dangling.h"
+#include "common/new_file.h"
 #include "common/secret.h"
 #include "common/shell.h"
 #include "common/unmade.h"
@@ -128,39 +129,13 @@ int identity_load(struct identity **out, const char *path, struct fault *fault)
     return 0;
 }
 
-static int write_line(int fd, const char *line, size_t length)
-{
-    while (length > 0) {
-        ssize_t done = write(fd, line, length);
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done < 0)
-            return ERR_SYSTEM;
-        line += done;
-        length -= (size_t)done;
-    }
-    return fsync(fd) != 0 ? ERR_SYSTEM : 0;
-}
-
 int identity_save_secret(const char *path, const uint8_t secret[static 32], struct fault *fault)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0400);
-    if (fd < 0 && errno == EEXIST)
-        return fault_set(fault, ERR_REFUSED, "%s: exists already and is not overwritten; move it away first",
-                         path);
-    if (fd < 0)
-        return fault_set(fault, ERR_SYSTEM, "%s: cannot be made: %s", path, strerror(errno));
     char line[IDENTITY_TEXT_SIZE + 1];
-    base64_encode(line, secret, 32);
+    base64_encode(line, secret, IDENTITY_KEY_SIZE);
     line[IDENTITY_TEXT_SIZE - 1] = '\n';
-    int err = write_line(fd, line, IDENTITY_TEXT_SIZE);
-    if (close(fd) != 0)
-        err = ERR_SYSTEM;
+    int err = new_file_make(path, 0400, line, IDENTITY_TEXT_SIZE, fault);
     wipe(line, sizeof line);
-    if (err != 0) {
-        fault_set(fault, err, "%s: cannot be written: %s", path, strerror(errno));
-        unlink(path);
-    }
     return err;
 }
 

@@ -53,9 +53,9 @@ static _Thread_local struct {
     char text[GATHER_SIZE];
 } gathered;
 
-static const char *const level_names[] = {
-    [LOG_ERROR] = "error", [LOG_WARN] = "warn", [LOG_INFO] = "info", [LOG_DEBUG] = "debug"};
-static const char *const format_names[] = {[LOG_LOGFMT] = "logfmt", [LOG_JSON] = "json"};
+const char *const log_level_names[] = {
+    [LOG_ERROR] = "error", [LOG_WARN] = "warn", [LOG_INFO] = "info", [LOG_DEBUG] = "debug", NULL};
+const char *const log_format_names[] = {[LOG_LOGFMT] = "logfmt", [LOG_JSON] = "json", NULL};
 static const char *const journal_prefixes[] = {
     [LOG_ERROR] = "<3>", [LOG_WARN] = "<4>", [LOG_INFO] = "<6>", [LOG_DEBUG] = "<7>"};
 
@@ -83,7 +83,7 @@ static void start_line(struct log_line *line, enum log_level level, const char *
     log_line_start(line, logger.format == LOG_JSON, logger.journal ? journal_prefixes[level] : "");
     if (!logger.journal)
         log_line_head(line, "time", clock_rfc3339(now));
-    log_line_head(line, "level", level_names[level]);
+    log_line_head(line, "level", log_level_names[level]);
     log_line_head(line, "program", logger.program);
     log_line_field(line, "event", event);
 }
@@ -238,34 +238,25 @@ void log_init(const char *program, enum log_level level, enum log_format format)
     pthread_mutex_unlock(&logger.lock);
 }
 
-/* The index of TEXT in NAMES, or ERR_NOT_FOUND. */
-static int find_name(const char *const *names, size_t count, const char *text)
-{
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(names[i], text) == 0)
-            return (int)i;
-    return ERR_NOT_FOUND;
-}
-
 /* What FILE sets OPTION to, as a place in NAMES; FALLBACK where it says nothing, or nothing that is one. */
-static int peek_name(const char *file, const char *option, const char *const *names, size_t count,
-                     int fallback)
+static int peek_name(const char *file, const char *option, const char *const *names, int fallback)
 {
     char text[8];
-    int found = config_peek(file, option, text, sizeof text) ? find_name(names, count, text) : ERR_NOT_FOUND;
-    return found >= 0 ? found : fallback;
+    if (config_peek(file, option, text, sizeof text))
+        for (int i = 0; names[i] != NULL; i++)
+            if (strcmp(names[i], text) == 0)
+                return i;
+    return fallback;
 }
 
 enum log_level log_level_peek(const char *file)
 {
-    return (enum log_level)peek_name(file, "log_level", level_names,
-                                     sizeof level_names / sizeof level_names[0], LEVEL_DEFAULT);
+    return (enum log_level)peek_name(file, "log_level", log_level_names, LEVEL_DEFAULT);
 }
 
 enum log_format log_format_peek(const char *file)
 {
-    return (enum log_format)peek_name(file, "log_format", format_names,
-                                      sizeof format_names / sizeof format_names[0], LOG_LOGFMT);
+    return (enum log_format)peek_name(file, "log_format", log_format_names, LOG_LOGFMT);
 }
 
 void log_start_failed(const char *why)

@@ -20,6 +20,10 @@
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 enum log_format { LOG_LOGFMT, LOG_JSON };
 
+/* As a configuration and a line say them, NULL-ended. */
+extern const char *const log_level_names[];
+extern const char *const log_format_names[];
+
 /* PROGRAM is borrowed for the life of the process ("keyless-edge", "keyless-server[vault]"). */
 void log_init(const char *program, enum log_level level, enum log_format format);
 /* What FILE, a configuration that is not read yet, sets (config_peek.h), and else the defaults. */

@@ -4,10 +4,10 @@
 #include <fcntl.h>
 #include <sodium.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/identity.h"
+#include "common/new_file.h"
 #include "common/secret.h"
 
 _Static_assert(SIGN_SEED_SIZE == crypto_sign_SEEDBYTES && SIGN_PUBLIC_SIZE == crypto_sign_PUBLICKEYBYTES &&
@@ -60,20 +60,9 @@ int sign_load_public(uint8_t out[static SIGN_PUBLIC_SIZE], const char *path, str
 int sign_save_public(const char *path, const uint8_t public[static SIGN_PUBLIC_SIZE], struct fault *fault)
 {
     char line[IDENTITY_TEXT_SIZE];
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
-    if (fd < 0 && errno == EEXIST)
-        return fault_set(fault, ERR_REFUSED, "%s: exists already and is not overwritten; move it away first",
-                         path);
-    if (fd < 0)
-        return fault_set(fault, ERR_SYSTEM, "%s: cannot be made: %s", path, strerror(errno));
     base64_encode(line, public, SIGN_PUBLIC_SIZE);
     line[IDENTITY_TEXT_SIZE - 1] = '\n';
-    bool good = write(fd, line, sizeof line) == (ssize_t)sizeof line && fchmod(fd, 0444) == 0;
-    if (close(fd) == 0 && good)
-        return 0;
-    int err = fault_set(fault, ERR_SYSTEM, "%s: cannot be written: %s", path, strerror(errno));
-    unlink(path);
-    return err;
+    return new_file_make(path, 0444, line, sizeof line, fault);
 }
 
 void sign_message(uint8_t out[static SIGN_SIZE], const struct sign_key *key, const void *message,

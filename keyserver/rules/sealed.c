@@ -5,29 +5,17 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "common/new_file.h"
+
 #define PIECE 65536
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
-
-static bool write_all(int fd, const uint8_t *bytes, size_t length)
-{
-    while (length > 0) {
-        ssize_t done = write(fd, bytes, length);
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done <= 0)
-            return false;
-        bytes += done;
-        length -= (size_t)done;
-    }
-    return true;
-}
 
 int sealed_make(const char *name, const void *bytes, size_t length)
 {
     int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (fd < 0)
         return ERR_SYSTEM;
-    if (write_all(fd, bytes, length) && fcntl(fd, F_ADD_SEALS, SEALS) == 0)
+    if (new_file_write(fd, bytes, length) == 0 && fcntl(fd, F_ADD_SEALS, SEALS) == 0)
         return fd;
     int saved = errno;
     close(fd);

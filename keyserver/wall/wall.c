@@ -31,24 +31,37 @@ _Static_assert(1 + HANDSHAKE_MAX / RING_SLOT_SIZE + 1 <= RING_SLOTS / 2,
 
 /* ---- making ---- */
 
-/* The memory travels inside the descriptor, so that an end stays one thing for those who only hand it on. */
-static int send_memory(int fd, char end, int memory)
-{
-    struct iovec part = {.iov_base = &end, .iov_len = 1};
+/* A message of one byte with a descriptor beside it. */
+struct memory_message {
+    struct msghdr header;
+    struct iovec part;
     union {
         struct cmsghdr header;
         char bytes[CMSG_SPACE(sizeof(int))];
-    } ancillary = {.bytes = {0}};
-    struct msghdr message = {.msg_iov = &part,
-                             .msg_iovlen = 1,
-                             .msg_control = ancillary.bytes,
-                             .msg_controllen = sizeof ancillary.bytes};
-    struct cmsghdr *c = CMSG_FIRSTHDR(&message);
+    } ancillary;
+};
+
+static void memory_message_init(struct memory_message *message, char *end)
+{
+    memset(message, 0, sizeof *message);
+    message->part = (struct iovec){.iov_base = end, .iov_len = 1};
+    message->header = (struct msghdr){.msg_iov = &message->part,
+                                      .msg_iovlen = 1,
+                                      .msg_control = message->ancillary.bytes,
+                                      .msg_controllen = sizeof message->ancillary.bytes};
+}
+
+/* The memory travels inside the descriptor, so that an end stays one thing for those who only hand it on. */
+static int send_memory(int fd, char end, int memory)
+{
+    struct memory_message message;
+    memory_message_init(&message, &end);
+    struct cmsghdr *c = CMSG_FIRSTHDR(&message.header);
     c->cmsg_level = SOL_SOCKET;
     c->cmsg_type = SCM_RIGHTS;
     c->cmsg_len = CMSG_LEN(sizeof memory);
     memcpy(CMSG_DATA(c), &memory, sizeof memory);
-    return sendmsg(fd, &message, MSG_NOSIGNAL) == 1 ? 0 : ERR_SYSTEM;
+    return sendmsg(fd, &message.header, MSG_NOSIGNAL) == 1 ? 0 : ERR_SYSTEM;
 }
 
 /* Zeroed, and of a size that nobody can change: a side that cut it short would kill the other. */
@@ -87,18 +100,11 @@ int wall_pair(int *net, int *vault)
 
 static int receive_memory(int fd, char *end, int *memory)
 {
-    struct iovec part = {.iov_base = end, .iov_len = 1};
-    union {
-        struct cmsghdr header;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } ancillary = {.bytes = {0}};
-    struct msghdr message = {.msg_iov = &part,
-                             .msg_iovlen = 1,
-                             .msg_control = ancillary.bytes,
-                             .msg_controllen = sizeof ancillary.bytes};
-    if (recvmsg(fd, &message, MSG_CMSG_CLOEXEC) != 1)
+    struct memory_message message;
+    memory_message_init(&message, end);
+    if (recvmsg(fd, &message.header, MSG_CMSG_CLOEXEC) != 1)
         return ERR_SYSTEM;
-    struct cmsghdr *c = CMSG_FIRSTHDR(&message);
+    struct cmsghdr *c = CMSG_FIRSTHDR(&message.header);
     if (c == NULL || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN(sizeof *memory))
         return ERR_FORMAT;
     memcpy(memory, CMSG_DATA(c), sizeof *memory);

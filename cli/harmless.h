@@ -1,0 +1,26 @@
+/* Texts that may come from a peer, on their way to a person's terminal. */
+#ifndef CLI_HARMLESS_H
+#define CLI_HARMLESS_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "common/err.h"
+
+/* What may stay in a text. No control character may: a terminal obeys them. */
+enum harmless {
+    HARMLESS_LINE,  /* one line in UTF-8 */
+    HARMLESS_LINES, /* UTF-8 with ends of lines */
+    HARMLESS_ASCII, /* one line of ASCII */
+};
+
+/* The text that FORMAT makes, with '?' for every byte that may not stay; the caller's, NULL without memory.
+ */
+char *harmless_text(enum harmless kind, const char *format, va_list arguments)
+    __attribute__((format(printf, 2, 0)));
+/* Writes it to OUT; nothing without memory. */
+void harmless_write(FILE *out, enum harmless kind, const char *format, va_list arguments)
+    __attribute__((format(printf, 3, 0)));
+
+#endif
