@@ -81,6 +81,7 @@ static void drop_batch(struct audit *audit)
             audit_tally_count(&audit->tally, place_of(audit, entry.edge),
                               audit_tally_kind(entry.result, entry.refusal));
     }
+    audit->log.head_due = audit->log.head_due || (served && uses > 0);
     *(served ? &audit->gap.unrecorded : &audit->gap.withheld) += uses;
     *(served ? &audit->figures.unrecorded : &audit->figures.withheld) += uses;
     audit_batch_reset(&audit->batch);
@@ -176,6 +177,7 @@ static int write_out(struct audit *audit, enum occasion occasion)
     audit->log.time_ms = audit->now.unix_ms;
     audit->log.mono_ms = audit->now.mono_ms;
     audit->log.epoch_ms = audit->now.epoch_ms;
+    audit->log.impatient = audit->failing;
     int err = audit_log_begin(&audit->log, occasion != ON_COMMIT);
     if (err != 0)
         return err;

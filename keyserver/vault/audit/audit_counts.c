@@ -1,8 +1,10 @@
 #include "keyserver/vault/audit/audit_counts.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/log.h"
 #include "keyserver/vault/audit/audit_internal.h"
 
 #define LEAST_MS 20  /* between two times */
@@ -44,10 +46,26 @@ static void gather(struct audit_record *record, void *user)
     memcpy(count->key, record->key, sizeof count->key);
 }
 
+/* Grows with whatever is counted, recorded or not. */
+static uint64_t counted(const struct audit *audit)
+{
+    return audit->log.follow.link.seq + audit->figures.unrecorded;
+}
+
 uint64_t audit_counts_due(const struct audit *audit)
 {
     bool wanted = audit->log.handover != NULL && audit->log.quotas->each != NULL;
-    return wanted && audit->counted_seq != audit->log.follow.link.seq ? audit->count_due_ms : UINT64_MAX;
+    return wanted && audit->counted != counted(audit) ? audit->count_due_ms : UINT64_MAX;
+}
+
+static void note_left(struct audit *audit, bool left, int why)
+{
+    if (!left && !audit->counts_lost)
+        log_event(LOG_WARN, "audit_counts_lost",
+                  "error=\"what is used of quotas cannot be kept for the next vault beside the log: %s\" "
+                  "hint=\"raise the limits of memory and of a file's size (LimitFSIZE=)\"",
+                  strerror(why));
+    audit->counts_lost = !left;
 }
 
 void audit_counts_leave(struct audit *audit)
@@ -59,9 +77,10 @@ void audit_counts_leave(struct audit *audit)
     const struct now now = {.mono_ns = audit->now.mono_ms * 1000000u,
                             .reached_s = (int64_t)(audit_log_epoch(log) / 1000)};
     log->quotas->each(log->quotas->context, &now, gather, &all);
-    if (!all.lost)
-        handover_leave_counts(log->handover, all.counts, all.count);
+    errno = ENOMEM;
+    bool left = !all.lost && handover_leave_counts(log->handover, all.counts, all.count) == 0;
+    note_left(audit, left, errno);
     free(all.counts);
-    audit->counted_seq = log->follow.link.seq;
+    audit->counted = counted(audit);
     audit->count_due_ms = audit->now.mono_ms + LEAST_MS + all.count / A_MS;
 }

@@ -62,7 +62,7 @@ static int list_files(struct listing *list, int folder)
 static int settled_size(struct audit_segment *segment, uint64_t *size)
 {
     enum audit_segment_state state;
-    int err = audit_segment_lock(segment);
+    int err = audit_segment_lock(segment, true);
     if (err != 0)
         return err;
     err = audit_segment_look(segment, &state, size);

@@ -14,8 +14,9 @@ struct audit {
     struct sign_key *key;              /* owned */
     struct audit_log log;
     struct audit_time now;
-    uint64_t counted_seq,
-        count_due_ms; /* what was handed over last of the counts; of mono_ms: the next time */
+    uint64_t counted;      /* records and unrecorded uses, when counts were left last (audit_counts.h) */
+    uint64_t count_due_ms; /* of mono_ms: when they may be left again */
+    bool counts_lost;      /* they could not be left the last time */
 
     /* Once it is started. */
     const struct authorized *edges; /* borrowed; NULL = not started */

@@ -172,6 +172,8 @@ static int settle(struct audit_log *log, bool thorough, bool *settled)
     const char *damage = find_damage(log, state, thorough);
     if (damage != NULL)
         return audit_roll_away(log, damage, log->follow.wound.line);
+    if (log->head_due)
+        return audit_roll(log);
     if (log->follow.format != AUDIT_FORMAT) /* of an older version, which must be able to read its own file */
         return audit_roll(log);
     if (thorough && !audit_log_is_ours(log)) {
@@ -196,7 +198,8 @@ int audit_log_begin(struct audit_log *log, bool thorough)
     bool settled = false;
     if (log->sync != NULL)
         audit_sync_keep_pace(log->sync);
-    int err = log->segment.fd >= 0 ? audit_segment_lock(&log->segment) : audit_roll_next(log);
+    int err = log->segment.fd >= 0 ? audit_segment_lock(&log->segment, !log->impatient)
+                                   : audit_roll_next(log);
     for (unsigned i = 0; i < FILES_AT_ONCE && err == 0 && !settled; i++)
         err = settle(log, thorough, &settled);
     if (err != 0 || !settled) {

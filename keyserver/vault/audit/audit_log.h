@@ -31,9 +31,11 @@ struct audit_log {
     struct audit_segment segment;
     struct audit_follow follow; /* what stands in the files; its on_record and context are set before */
     uint64_t least;             /* the next file begins behind this record, at least */
-    bool folder_dirty;          /* a file was made whose name may not have reached the disk */
-    unsigned generation;        /* another one: names must be explained again */
-    uint64_t torn;              /* bytes of unfinished lines that were cut off */
+    bool head_due;       /* more is counted of quotas than the log tells: a file begins, whose head does */
+    bool impatient;      /* a file that somebody holds is not waited for: nothing could be written before */
+    bool folder_dirty;   /* a file was made whose name may not have reached the disk */
+    unsigned generation; /* another one: names must be explained again */
+    uint64_t torn;       /* bytes of unfinished lines that were cut off */
     struct audit_record damage; /* to be recorded; type 0 = none */
     struct audit_head head;     /* our last checkpoint in the log; seq 0 = none */
 

@@ -101,6 +101,7 @@ static int begin_file(struct audit_log *log, struct audit_segment *next, const s
     audit_log_reset(log);
     add_head_part(log);
     int err = audit_log_write(log, next);
+    log->head_due = log->head_due && err != 0;
     next->head_end = next->end;
     memcpy(log->follow.public_key, log->key->public, sizeof log->follow.public_key);
     log->follow.headed = true;
@@ -113,7 +114,7 @@ static int enter(struct audit_log *log, struct audit_segment *next, const struct
 {
     int err = open_or_make(log, next);
     if (err == 0)
-        err = audit_segment_lock(next);
+        err = audit_segment_lock(next, !log->impatient);
     if (err == 0)
         err = read_next(log, next);
     if (err == 0 && !audit_follow_is_ready(&log->follow))

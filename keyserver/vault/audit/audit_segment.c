@@ -29,7 +29,7 @@ void audit_segment_close(struct audit_segment *segment)
     segment->fd = -1;
 }
 
-int audit_segment_lock(struct audit_segment *segment)
+int audit_segment_lock(struct audit_segment *segment, bool waits)
 {
     const struct timespec nap = {.tv_nsec = LOCK_NAP_NS};
     for (unsigned i = 0; i < LOCK_NAPS; i++) {
@@ -37,6 +37,8 @@ int audit_segment_lock(struct audit_segment *segment)
             return 0;
         if (errno != EWOULDBLOCK && errno != EINTR)
             return ERR_SYSTEM;
+        if (!waits)
+            break;
         clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);
     }
     errno = EWOULDBLOCK;

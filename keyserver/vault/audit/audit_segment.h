@@ -28,8 +28,9 @@ enum audit_segment_state {
 int audit_segment_open(struct audit_segment *segment, int folder, uint64_t seq, bool make) MUST_USE;
 void audit_segment_close(struct audit_segment *segment);
 
-/* Keeps other vaults from writing. ERR_BUSY when one does not let go within two seconds. */
-int audit_segment_lock(struct audit_segment *segment) MUST_USE;
+/* Keeps other vaults from writing. ERR_BUSY when one does not let go: within two seconds if this WAITS, else
+ * at once. */
+int audit_segment_lock(struct audit_segment *segment, bool waits) MUST_USE;
 void audit_segment_unlock(struct audit_segment *segment);
 
 /* What has happened to the file, and its SIZE. Locked: until then a size may be that of a batch that fails.

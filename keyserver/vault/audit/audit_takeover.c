@@ -79,12 +79,16 @@ bool audit_takeover_waits(const struct audit_log *log, unsigned looks)
     return true;
 }
 
-/* What the log of another folder has counted is of another time, unless it is the same folder, moved. */
-static bool counts_elsewhere(const struct audit_log *log)
+/* What the log of another folder has counted is of another time, unless it is the same folder, moved. Nor
+ * does a log tell what was used while nothing could be recorded. */
+static bool counts_more(const struct audit_log *log)
 {
     const struct handover *handover = log->handover;
-    return handover != NULL && handover->before.counts_turn != 0 && !is_same_place(log) &&
-           !handover_is_in(&handover->before, log->folder);
+    if (handover == NULL || handover->before.counts_at == 0)
+        return false;
+    if (!is_same_place(log) && !handover_is_in(&handover->before, log->folder))
+        return true;
+    return handover->before.failing != 0 && handover->before.counts_seq >= log->follow.link.seq;
 }
 
 static void tell(const struct audit_log *log, const struct handover_count *count)
@@ -113,6 +117,7 @@ static int take_counts(struct audit_log *log, struct fault *fault)
     for (size_t i = 0; i < count; i++)
         tell(log, &counts[i]);
     free(counts);
+    log->head_due = true;
     return 0;
 }
 
@@ -121,5 +126,5 @@ int audit_takeover_finish(struct audit_log *log, struct fault *fault)
     bool behind = audit_takeover_is_behind(log);
     if (behind && writes_on(log->handover))
         return refuse(log->folder_path, fault);
-    return behind || counts_elsewhere(log) ? take_counts(log, fault) : 0;
+    return behind || counts_more(log) ? take_counts(log, fault) : 0;
 }

@@ -9,9 +9,8 @@
 
 #define PLACES     2    /* written in turn: a writer that is killed leaves the other one as it was */
 #define PLACE_SIZE 4096 /* bytes: no write is across two pages */
-#define COUNTS_AT                                                                                            \
-    ((off_t)1 << 40) /* of counts, in turn, at so many bytes once and twice: nothing is kept of the gaps */
-#define TRIES 100    /* to read while another writes: each time both places would have to change */
+#define COUNTS_AT  (PLACES * PLACE_SIZE) /* of the first counts */
+#define TRIES      100 /* to read while another writes: each time both places would have to change */
 
 struct page {
     uint64_t turn; /* the higher one counts */
@@ -163,32 +162,43 @@ bool handover_is_in(const struct handover_state *state, int folder)
 
 /* ---- counts ---- */
 
-static off_t place_of_counts(uint64_t turn)
+/* Where SIZE bytes of counts have room beside those of STATE: before them, or behind them. */
+static uint64_t find_room(const struct handover_state *state, size_t size)
 {
-    return (off_t)(1 + turn % PLACES) * COUNTS_AT;
+    if (state->counts_at == 0 || COUNTS_AT + size <= state->counts_at)
+        return COUNTS_AT;
+    return state->counts_at + state->counts * sizeof(struct handover_count);
 }
 
-/* Where a writer has come to be killed, what it left before still stands in the other place. */
-void handover_leave_counts(struct handover *handover, const struct handover_count *counts, size_t count)
+/* When the writer is killed in here, what it left before still stands. */
+int handover_leave_counts(struct handover *handover, const struct handover_count *counts, size_t count)
 {
     size_t size = count * sizeof *counts;
-    uint64_t turn = handover->own.counts_turn + 1;
-    if (handover->fd <= 0 || pwrite(handover->fd, counts, size, place_of_counts(turn)) != (ssize_t)size)
-        return;
+    uint64_t at = find_room(&handover->own, size);
+    if (handover->fd <= 0)
+        return 0;
+    if (size > 0 && pwrite(handover->fd, counts, size, (off_t)at) != (ssize_t)size)
+        return ERR_SYSTEM;
     handover->own.counts = count;
-    handover->own.counts_turn = turn;
+    handover->own.counts_at = at;
+    handover->own.counts_seq = handover->own.link.seq;
     sha256(handover->own.counts_digest, counts, size);
     leave(handover);
+    return 0;
 }
 
 static int read_counts(int fd, const struct handover_state *state, struct handover_count **out)
 {
     uint8_t digest[32];
+    off_t end = lseek(fd, 0, SEEK_END);
+    *out = NULL;
+    if (end < 0 || state->counts > (uint64_t)end / sizeof **out)
+        return ERR_NOT_FOUND;
     size_t size = state->counts * sizeof **out;
     *out = malloc(size + 1);
     if (*out == NULL)
         return ERR_MEMORY;
-    if (pread(fd, *out, size, place_of_counts(state->counts_turn)) == (ssize_t)size) {
+    if (pread(fd, *out, size, (off_t)state->counts_at) == (ssize_t)size) {
         sha256(digest, *out, size);
         if (memcmp(digest, state->counts_digest, sizeof digest) == 0)
             return 0;
@@ -205,7 +215,7 @@ int handover_read_counts(const struct handover *handover, struct handover_count 
     *count = 0;
     for (unsigned i = 0; i < TRIES && err == ERR_NOT_FOUND && handover->before_fd > 0; i++) {
         struct handover_state state;
-        if (handover_read(handover->before_fd, &state) != 0 || state.counts_turn == 0)
+        if (handover_read(handover->before_fd, &state) != 0 || state.counts_at == 0)
             return ERR_NOT_FOUND;
         err = read_counts(handover->before_fd, &state, out);
         *count = err == 0 ? state.counts : 0;

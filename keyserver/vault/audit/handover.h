@@ -22,7 +22,8 @@ struct handover_state {
     struct audit_link link;               /* the last record of the log */
     uint64_t failing;                     /* 1: nothing can be recorded */
     uint64_t counts;                      /* so many quotas and rates stand behind the pages, */
-    uint64_t counts_turn;                 /* written as this turn, */
+    uint64_t counts_at;                   /* at this place in the file; 0: none were left, */
+    uint64_t counts_seq;                  /* when this was the last record of the log */
     uint8_t counts_digest[32];
 };
 
@@ -63,8 +64,10 @@ struct handover_count {
     uint64_t start_s, used;
     char edge[AUDIT_EDGE_NAME_SIZE], key[AUDIT_KEY_NAME_SIZE];
 };
-/* Leaves all of them. */
-void handover_leave_counts(struct handover *handover, const struct handover_count *counts, size_t count);
+/* Leaves all of them, as they are after the last record of the log (handover_leave_link()). ERR_SYSTEM with
+ * errno: those of before stay. */
+int handover_leave_counts(struct handover *handover, const struct handover_count *counts,
+                          size_t count) MUST_USE;
 /* Those that the vault before has left last; *OUT is the caller's to free(). ERR_NOT_FOUND, ERR_MEMORY. */
 int handover_read_counts(const struct handover *handover, struct handover_count **out,
                          size_t *count) MUST_USE;

@@ -7,6 +7,10 @@
 #include <cmocka.h>
 
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -130,6 +134,90 @@ static void what_is_read_is_whole(void **state)
     }
 }
 
+/* ---- counts ---- */
+
+static void make_counts(struct handover_count *out, size_t count, uint64_t used)
+{
+    memset(out, 0, count * sizeof *out);
+    for (size_t i = 0; i < count; i++) {
+        out[i].used = used + i;
+        snprintf(out[i].edge, sizeof out[i].edge, "edge%zu", i);
+    }
+}
+
+/* Of those that read from BEFORE. */
+static void assert_counts(const struct handover_count *expected, size_t count)
+{
+    struct handover reader;
+    struct handover_count *found;
+    size_t found_count;
+    handover_init(&reader, before, own, false);
+    assert_int_equal(handover_read_counts(&reader, &found, &found_count), 0);
+    assert_int_equal(found_count, count);
+    assert_memory_equal(found, expected, count * sizeof *found);
+    free(found);
+}
+
+static void counts_are_found_as_they_were_left_last(void **state)
+{
+    enum { MOST = 3000 };
+    static struct handover_count counts[MOST];
+    static const size_t sizes[] = {1, 0, 7, MOST, 5, 5, 2000, 2001, 1, MOST, MOST, 0, 1};
+    struct handover first;
+    size_t sum = 0;
+    (void)state;
+    handover_init(&first, -1, before, false);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        make_counts(counts, sizes[i], 1000 * i);
+        assert_int_equal(handover_leave_counts(&first, counts, sizes[i]), 0);
+        assert_counts(counts, sizes[i]);
+        sum += sizes[i];
+    }
+    assert_true(lseek(before, 0, SEEK_END) <= (off_t)(2 * PAGE + 3 * MOST * sizeof counts[0]));
+    assert_true(sum > 4 * MOST);
+}
+
+/* Under a limit of a file's size that is enough for them; beyond it what was left before stays. */
+static void counts_fit_a_small_file(void **state)
+{
+    enum { SOME = 20 };
+    static struct handover_count counts[1000];
+    struct handover first;
+    struct rlimit limit, small;
+    (void)state;
+    handover_init(&first, -1, before, false);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    small = limit;
+    small.rlim_cur = 2 * PAGE + 3 * SOME * sizeof counts[0];
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    make_counts(counts, SOME, 5);
+    int fits = handover_leave_counts(&first, counts, SOME);
+    int too_many = handover_leave_counts(&first, counts, 1000);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    assert_int_equal(fits, 0);
+    assert_int_equal(too_many, ERR_SYSTEM);
+    assert_counts(counts, SOME);
+}
+
+/* A number of counts that cannot be there is not believed. */
+static void counts_beyond_the_file_are_none(void **state)
+{
+    struct handover first, reader;
+    struct handover_count *found;
+    size_t count;
+    (void)state;
+    handover_init(&first, -1, before, false);
+    for (unsigned shift = 10; shift < 64; shift++) {
+        first.own.counts = UINT64_C(1) << shift;
+        first.own.counts_at = 2 * PAGE;
+        handover_leave_epoch(&first, shift, shift);
+        handover_init(&reader, before, own, false);
+        assert_int_equal(handover_read_counts(&reader, &found, &count), ERR_NOT_FOUND);
+        assert_null(found);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -140,6 +228,9 @@ int main(void)
         TEST(the_next_one_goes_on_where_the_last_one_was),
         TEST(a_half_of_a_page_is_not_taken),
         TEST(what_is_read_is_whole),
+        TEST(counts_are_found_as_they_were_left_last),
+        TEST(counts_fit_a_small_file),
+        TEST(counts_beyond_the_file_are_none),
     };
     if (secret_init() != 0)
         return 1;

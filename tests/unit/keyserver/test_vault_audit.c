@@ -2,8 +2,10 @@
  * and what cannot stand there is not answered. */
 #include "tests/unit/keyserver/test_vault_rig.h"
 
+#include <fcntl.h>
 #include <glob.h>
 
+#include <sys/file.h>
 #include <sys/resource.h>
 
 #include "keyserver/audit/audit_record.h"
@@ -48,23 +50,35 @@ static int tear_down(void **state)
 static struct audit_record records[4096];
 static size_t record_count;
 
-static const char *file_of_log(void)
+/* The log's files, oldest first; globfree() is the caller's. */
+static glob_t files_of_log(void)
 {
-    static char path[KEYS_PATH_SIZE + 64];
-    snprintf(path, sizeof path, "%s/audit-000000000001.jsonl", rig.audit);
-    return path;
+    glob_t files;
+    char pattern[KEYS_PATH_SIZE + 64];
+    snprintf(pattern, sizeof pattern, "%s/audit-*.jsonl", rig.audit);
+    assert_int_equal(glob(pattern, 0, NULL, &files), 0);
+    return files;
 }
 
-static void read_records(void)
+static void read_file(const char *path)
 {
     static char line[AUDIT_LINE_MAX + 1];
-    FILE *file = fopen(file_of_log(), "r");
+    FILE *file = fopen(path, "r");
     assert_non_null(file);
-    for (record_count = 0; fgets(line, sizeof line, file) != NULL; record_count++) {
+    for (; fgets(line, sizeof line, file) != NULL; record_count++) {
         assert_true(record_count < 4096);
         assert_int_equal(audit_record_parse(&records[record_count], line, strcspn(line, "\n")), 0);
     }
     fclose(file);
+}
+
+static void read_records(void)
+{
+    glob_t files = files_of_log();
+    record_count = 0;
+    for (size_t i = 0; i < files.gl_pathc; i++)
+        read_file(files.gl_pathv[i]);
+    globfree(&files);
 }
 
 /* The only record of TYPE and, if it is a use, of the trace that rig_request() gives TOKEN; NULL if none. */
@@ -427,10 +441,7 @@ static void empty_folder(void)
 static void assert_log_goes_on(struct rig *vault, uint64_t after)
 {
     struct operation operation = signing();
-    char found[PATH_MAX];
-    glob_t files;
-    snprintf(found, sizeof found, "%s/audit-*", rig.audit);
-    assert_int_equal(glob(found, 0, NULL, &files), 0);
+    glob_t files = files_of_log();
     assert_true(audit_file_seq(strrchr(files.gl_pathv[files.gl_pathc - 1], '/') + 1) > after);
     globfree(&files);
     assert_int_equal(rig_ask(vault, EDGE_FEW, &operation).status, STATUS_REFUSED);
@@ -475,6 +486,39 @@ static void a_log_that_goes_in_a_reload_goes_on(void **state)
     assert_log_goes_on(&other, seq);
     assert_int_equal(rig_end(&other), 0);
     rig_forget_left(&other);
+}
+
+/* For two vaults to which counts are handed, and for one that has the folder alone. */
+static void assert_used_up_for_good(void)
+{
+    struct operation operation = signing();
+    for (unsigned i = 0; i < 3; i++) {
+        if (i == 2)
+            rig_forget_left(&rig);
+        assert_true(rig_start(&rig));
+        assert_int_equal(ask(EDGE_FEW, &operation), STATUS_REFUSED);
+        assert_int_equal(rig_end(&rig), 0);
+    }
+}
+
+/* The counts came to another log than that which they are counted in now: it must tell of them from then on,
+ * also to who begins with nothing but the folder. */
+static void a_folder_that_is_changed_and_changed_back_gives_no_quota_again(void **state)
+{
+    char other[KEYS_PATH_SIZE];
+    (void)state;
+    begin_handing_over();
+    assert_int_equal(rig_end(&rig), 0);
+    keys_make_folder(other);
+    rig.config.audit.folder = other;
+    assert_true(rig_start(&rig));
+    bool used = use_up();
+    int status = rig_end(&rig);
+    keys_remove_folder(other);
+    rig.config.audit.folder = rig.audit;
+    assert_true(used);
+    assert_int_equal(status, 0);
+    assert_used_up_for_good();
 }
 
 static void a_vault_that_serves_is_not_left_behind_in_another_folder(void **state)
@@ -552,6 +596,53 @@ static void without_a_record_there_is_no_answer(void **state)
     assert_non_null(gap);
     assert_int_equal(gap->withheld, 1);
     assert_int_equal(gap->unrecorded, 0);
+}
+
+/* Holds the lock of the newest file, so that nothing can be recorded; the descriptor is the caller's. */
+static int hold_log(void)
+{
+    glob_t files = files_of_log();
+    int fd = open(files.gl_pathv[files.gl_pathc - 1], O_RDONLY | O_CLOEXEC);
+    globfree(&files);
+    assert_true(fd >= 0);
+    assert_int_equal(flock(fd, LOCK_EX), 0);
+    return fd;
+}
+
+/* Two of three are used while nothing can be recorded. */
+static int use_up_unrecorded(void)
+{
+    struct operation operation = signing();
+    rig.config.audit.on_failure = SERVER_AUDIT_SERVE;
+    begin_handing_over();
+    assert_int_equal(ask(EDGE_FEW, &operation), STATUS_OK);
+    int fd = hold_log();
+    assert_int_equal(ask(EDGE_FEW, &operation), STATUS_OK);
+    assert_int_equal(ask(EDGE_FEW, &operation), STATUS_OK);
+    await_failing(1);
+    assert_int_equal(ask(EDGE_FEW, &operation), STATUS_REFUSED);
+    assert_int_equal(rig.stats.audit_unrecorded, 2);
+    return fd;
+}
+
+static void what_was_used_unrecorded_counts_after_a_death(void **state)
+{
+    (void)state;
+    int fd = use_up_unrecorded();
+    kill(rig.pid, SIGKILL);
+    assert_int_equal(rig_end(&rig), 128 + SIGKILL);
+    close(fd);
+    assert_used_up_for_good();
+}
+
+static void what_was_used_unrecorded_counts_after_a_recovery(void **state)
+{
+    (void)state;
+    int fd = use_up_unrecorded();
+    close(fd);
+    await_failing(0);
+    assert_int_equal(rig_end(&rig), 0);
+    assert_used_up_for_good();
 }
 
 static void who_prefers_service_has_the_number(void **state)
@@ -635,8 +726,11 @@ int main(void)
         TEST(epochs_are_handed_to_the_next_vault),
         TEST(what_was_used_of_a_quota_outlasts_the_log),
         TEST(a_log_that_goes_in_a_reload_goes_on),
+        TEST(a_folder_that_is_changed_and_changed_back_gives_no_quota_again),
         TEST(a_vault_that_serves_is_not_left_behind_in_another_folder),
         TEST(without_a_record_there_is_no_answer),
+        TEST(what_was_used_unrecorded_counts_after_a_death),
+        TEST(what_was_used_unrecorded_counts_after_a_recovery),
         TEST(who_prefers_service_has_the_number),
         TEST(a_log_that_cannot_be_opened_ends_it_with_2),
         TEST(the_access_log_can_be_off),
