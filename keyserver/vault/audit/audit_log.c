@@ -172,7 +172,7 @@ static int settle(struct audit_log *log, bool thorough, bool *settled)
     const char *damage = find_damage(log, state, thorough);
     if (damage != NULL)
         return audit_roll_away(log, damage, log->follow.wound.line);
-    if (log->head_due)
+    if (log->head_due && log->sync != NULL) /* after the start, which a full disk does not prevent */
         return audit_roll(log);
     if (log->follow.format != AUDIT_FORMAT) /* of an older version, which must be able to read its own file */
         return audit_roll(log);
