@@ -19,6 +19,7 @@ struct net_counters {
     counter malformed_messages;              /* from edges; each ended its channel */
     counter slow_readers;                    /* channels ended because answers were not read */
     counter vault_restarts;                  /* vaults that replaced one that died */
+    counter vault_silences;                  /* times that a vault was there and said nothing */
     counter vault_reloads;                   /* vaults that replaced one that drains */
 };
 

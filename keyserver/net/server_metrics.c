@@ -175,6 +175,8 @@ static void write_vault(struct buffer *out, const struct server_status *status)
         "Log lines of the net process and the vaults dropped because nobody read them in time.",
         (double)(stats.log_dropped + log_dropped()));
     total(out, P "vault_restarts_total", "Vaults that replaced one that died.", &counters->vault_restarts);
+    total(out, P "vault_silences_total", "Times that the vault was there and said nothing.",
+          &counters->vault_silences);
     total(out, P "vault_reloads_total", "Vaults that replaced one on reload.", &counters->vault_reloads);
     total(out, P "stray_answers_total", "Answers of the vault to requests that were given up.",
           &counters->stray_answers);

@@ -186,7 +186,7 @@ static const char *ready_word(const struct service *service)
 
     if (service_draining(service))
         return "draining";
-    if (!vault_link_ready(service_link(service)))
+    if (vault_link_ready(service_link(service)) == 0)
         return "no vault";
     if (!service_vault_serves(service))
         return "the vault does not answer: is its process stopped, or the machine out of memory or disk?";

@@ -32,7 +32,6 @@ struct service *service_new(uv_loop_t *loop, const struct server_config *config)
     service->config = config;
     service->requests = requests_new(REQUESTS_MAX);
     /* As many as the vault itself would queue: what it has room for must not be refused on the way. */
-    service->heard_ms = clock_ms();
     service->link = vault_link_new(loop, (size_t)config->queue_max, &link_handlers, service);
     if (service->requests == NULL || service->link == NULL) {
         requests_free(service->requests);
@@ -47,6 +46,7 @@ struct service *service_new(uv_loop_t *loop, const struct server_config *config)
     uv_timer_init(loop, &service->drain);
     service->turn.data = service->sweep.data = service->drain.data = service;
     uv_check_start(&service->turn, on_turn);
+    service_silence_start(service);
     channel_turns_start(&service->turns, loop);
     return service;
 }
@@ -95,6 +95,8 @@ int service_submit(struct service *service, struct request *request, const struc
                                        .channel_hash = channel_hash(peer->channel),
                                        .from = channel_address(peer->channel)};
 
+    if (service->silent)
+        return ERR_NOT_FOUND;
     return vault_link_submit(service->link, sent, &origin, &request->wall);
 }
 
@@ -234,7 +236,7 @@ void service_watch_vault(struct service *service, void (*on_vault)(bool there, v
 static void tell_of_vault(const struct service *service)
 {
     if (service->on_vault != NULL)
-        service->on_vault(vault_link_ready(service->link), service->vault_user);
+        service->on_vault(vault_link_ready(service->link) != 0, service->vault_user);
 }
 
 static void on_lost(uint32_t wall, void *user)
@@ -249,6 +251,8 @@ static void on_lost(uint32_t wall, void *user)
     }
     if (count > 0 || !service->draining)
         log_event(LOG_WARN, "vault_lost", "open=%zu answered=unavailable", count);
+    if (vault_link_ready(service->link) == 0)
+        service->silent = false; /* it is gone, not silent */
     tell_of_vault(service);
 }
 
@@ -264,7 +268,7 @@ static void on_stats(void *user)
     struct service *service = user;
     struct wall_stats stats;
 
-    service->heard_ms = clock_ms();
+    service_silence_end(service);
     vault_link_stats(service->link, &stats);
     registry_begin_epoch(&service->registry, stats.epoch);
 }
@@ -281,7 +285,7 @@ void service_adopt_wall(struct service *service, int fd, enum control_wall_cause
         log_event(LOG_ERROR, "vault_link", "error=\"%s\"", err_string(r));
         return;
     }
-    service->heard_ms = clock_ms();
+    service_silence_end(service);
     registry_begin_epoch(&service->registry, 0); /* its first figures say which it is in */
     if (cause == CONTROL_WALL_RESTART)
         counter_add(&service->counters.vault_restarts, 1);
@@ -418,6 +422,7 @@ void service_close(struct service *service)
     uv_close((uv_handle_t *)&service->turn, NULL);
     uv_close((uv_handle_t *)&service->sweep, NULL);
     uv_close((uv_handle_t *)&service->drain, NULL);
+    uv_close((uv_handle_t *)&service->look, NULL);
     channel_turns_close(&service->turns);
 }
 

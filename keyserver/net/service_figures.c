@@ -14,7 +14,8 @@ uint64_t service_vault_silent_ms(const struct service *service)
 
 bool service_vault_serves(const struct service *service)
 {
-    return vault_link_ready(service->link) && service_vault_silent_ms(service) <= SERVICE_VAULT_SILENT_MS;
+    return vault_link_ready(service->link) != 0 &&
+           service_vault_silent_ms(service) <= SERVICE_VAULT_SILENT_MS;
 }
 
 const struct vault_link *service_link(const struct service *service)

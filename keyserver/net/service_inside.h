@@ -1,6 +1,6 @@
 /* The inside of the service, shared by the files that make it: service.c (requests and answers),
- * service_lists.c (requests that wait), service_drain.c (the end), service_figures.c. No other file includes
- * it. Loop thread only. */
+ * service_lists.c (requests that wait), service_silence.c (a vault that says nothing), service_drain.c (the
+ * end), service_figures.c. No other file includes it. Loop thread only. */
 #ifndef KEYSERVER_NET_SERVICE_INSIDE_H
 #define KEYSERVER_NET_SERVICE_INSIDE_H
 
@@ -22,6 +22,9 @@ struct service {
     uv_check_t turn;            /* after the events of a turn: everything leaves in batches */
     uv_timer_t sweep;           /* runs while a request is open */
     uv_timer_t drain;           /* the deadline */
+    uv_timer_t look;            /* for a sign of life of the vault */
+    unsigned looks;             /* since the last one */
+    bool silent;                /* there was none for too long */
     bool draining;
     bool drain_over;                          /* nothing is waited for any more but the channels to close */
     void (*on_vault)(bool there, void *user); /* NULL = nobody watches */
@@ -32,8 +35,16 @@ struct service {
 
 #define SERVICE_GRACE_NS 250000000u /* the vault itself says `expired`; past this it has failed to */
 
-/* Hands REQUEST, as the edge has SENT it, to the link. ERR_BUSY, ERR_NOT_FOUND without a vault. */
+/* Hands REQUEST, as the edge has SENT it, to the link. ERR_BUSY, ERR_NOT_FOUND without a vault, or with one
+ * that is silent. */
 int service_submit(struct service *service, struct request *request, const struct msg_request *sent) MUST_USE;
+
+/* ---- service_silence.c ---- */
+
+/* Begins to look for signs of life of the vault. */
+void service_silence_start(struct service *service);
+/* Here is one, or another vault. */
+void service_silence_end(struct service *service);
 
 /* ---- service_lists.c ---- */
 

@@ -426,10 +426,10 @@ static void on_prepare(uv_prepare_t *prepare)
 
 /* ---- figures ---- */
 
-bool vault_link_ready(const struct vault_link *link)
+uint32_t vault_link_ready(const struct vault_link *link)
 {
     const struct wall_end *end = current(link);
-    return end != NULL && end->stats.ready == 1;
+    return end != NULL && end->stats.ready == 1 ? end->number : 0;
 }
 
 void vault_link_stats(const struct vault_link *link, struct wall_stats *out)

@@ -55,8 +55,8 @@ void vault_link_take(struct vault_link *link);
 /* Sends what has gathered and lets go of ends that are done. */
 void vault_link_flush(struct vault_link *link);
 
-/* True when there is a vault that has its keys. */
-bool vault_link_ready(const struct vault_link *link);
+/* The end of the current vault, as vault_link_submit() gives it; 0 when there is none that has its keys. */
+uint32_t vault_link_ready(const struct vault_link *link);
 /* Totals over every vault this process has had; the figures of the moment are the current vault's. */
 void vault_link_stats(const struct vault_link *link, struct wall_stats *out);
 /* Slots from a vault that did not pass their check, and vaults that left none to check. */

@@ -242,6 +242,20 @@ def test_an_idle_edge_stays_live(site, pki, origin):
         time.sleep(0.5)
 
 
+def test_an_edge_asks_another_key_server_than_the_one_whose_vault_hangs(site, pki, origin):
+    servers = [site.start_server([pki.rsa[0]]) for _ in range(2)]
+    edge = site.start_edge(servers, [pki.rsa[1]], origin.address, timeouts="key = 60s handshake = 120s")
+    vault = servers[0].children()["keyless-vault"]
+    os.kill(vault, signal.SIGSTOP)
+    try:
+        servers[0].wait_log(r"event=vault_silent ")
+        begun = time.monotonic()
+        handshakes(edge, pki, 20)
+        assert time.monotonic() - begun < 30  # the half of a deadline: when the edge itself turns to the other one
+    finally:
+        os.kill(vault, signal.SIGCONT)
+
+
 def test_a_key_server_whose_vault_hangs_is_not_live(site, pki):
     server = site.start_server([pki.rsa[0]])
     assert server.admin.get("/live")[0] == 200
@@ -256,8 +270,11 @@ def test_a_key_server_whose_vault_hangs_is_not_live(site, pki):
         assert server.admin.metric("keyless_server_vault_ready") == 0
         done = keyless("status", "%s:%d" % (server.admin.host, server.admin.port), check=False)
         assert done.returncode == 1 and "not ready: the vault does not answer" in done.stdout, done.stdout
+        server.wait_log(r'event=vault_silent .*open=0 answered=unavailable error=".*" hint=".*keyless-vault.*"')
+        server.admin.wait_metric("keyless_server_vault_silences_total", 1)
     finally:
         os.kill(vault, signal.SIGCONT)
+    server.wait_log(r"event=vault_heard silent_ms=\d+")
     wait_until(lambda: server.admin.get("/live")[0] == 200, "/live that says 200 again")
     assert server.admin.get("/ready")[0] == 200
     assert keyless("status", "%s:%d" % (server.admin.host, server.admin.port)).returncode == 0

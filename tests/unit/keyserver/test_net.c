@@ -77,6 +77,57 @@ static void between_two_vaults_nobody_new_is_let_in(void **state)
     edge_end(&first);
 }
 
+/* EDGE's loop runs for MS. */
+static void let_pass(struct test_edge *edge, uint64_t ms)
+{
+    for (uint64_t end = clock_ms() + ms; clock_ms() < end;)
+        uv_run(&edge->loop, UV_RUN_ONCE);
+}
+
+/* It is there: nothing but its silence says that it does not work. */
+static void for_a_vault_that_says_nothing_the_answer_is_unavailable(void **state)
+{
+    struct fixture *f = *state;
+    struct test_edge edge;
+
+    give_wall(f, CONTROL_WALL_START, NULL);
+    until_ready(f);
+    connect_edge(f, &edge, 0);
+    send_stats(&f->wall, 7, 0);
+    until_metric(f, "keyless_server_vault_workers", 7);
+    let_pass(&edge, 3000); /* so that the silence is noticed long before the deadline of what is asked now */
+    edge_ask(&edge, OP_SIGN_TLS13, f->server.public, 1, 1, 5000);
+    edge_ask(&edge, OP_KEYS, NULL, 2, 1, 5000);
+    EDGE_UNTIL(&edge, edge.answer_count == 2);
+    assert_int_equal(edge_answer(&edge, 1)->outcome.status, STATUS_UNAVAILABLE);
+    assert_int_equal(edge_answer(&edge, 2)->outcome.status, STATUS_UNAVAILABLE);
+    assert_true(metric(f, "keyless_server_vault_silences_total") == 1);
+    edge_ask(&edge, OP_SIGN_TLS13, f->server.public, 3, 1, 5000);
+    edge_ask(&edge, OP_KEYS, NULL, 4, 1, 5000);
+    edge_ask(&edge, OP_PING, NULL, 5, 1, 5000);
+    EDGE_UNTIL(&edge, edge.answer_count == 5);
+    assert_int_equal(edge_answer(&edge, 3)->outcome.status, STATUS_UNAVAILABLE);
+    assert_int_equal(edge_answer(&edge, 4)->outcome.status, STATUS_UNAVAILABLE);
+    assert_int_equal(edge_answer(&edge, 5)->outcome.status, STATUS_OK);
+
+    uint64_t late = next_slot(f, &f->wall).token; /* it goes on */
+    answer(&f->wall, late, "late");
+    send_stats(&f->wall, 8, 0);
+    until_metric(f, "keyless_server_vault_workers", 8);
+    assert_true(metric(f, "keyless_server_stray_answers_total") == 1);
+    edge_ask(&edge, OP_SIGN_TLS13, f->server.public, 6, 1, 5000);
+    EDGE_UNTIL(&edge, channel_unsent(edge.channel) == 0);
+    struct wall_request slot = next_slot(f, &f->wall);
+    while (slot.kind != WALL_OPERATION ||
+           slot.operation.kind != OP_SIGN_TLS13) /* lists, what was cancelled */
+        slot = next_slot(f, &f->wall);
+    answer(&f->wall, slot.token, "again");
+    EDGE_UNTIL(&edge, edge.answer_count == 6);
+    assert_int_equal(edge_answer(&edge, 6)->outcome.status, STATUS_OK);
+    assert_memory_equal(edge_answer(&edge, 6)->outcome.bytes, "again", 5);
+    edge_end(&edge);
+}
+
 static void the_vault_gets_who_asks_and_from_where_and_its_answer_goes_back(void **state)
 {
     struct fixture *f = *state;
@@ -343,6 +394,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         NET_TEST(before_the_first_vault_nobody_is_let_in_and_nobody_lost),
         NET_TEST(between_two_vaults_nobody_new_is_let_in),
+        NET_TEST(for_a_vault_that_says_nothing_the_answer_is_unavailable),
         cmocka_unit_test_setup_teardown(without_descriptors_it_says_so_and_recovers,
                                         set_up_with_few_descriptors, tear_down),
         NET_TEST(the_vault_gets_who_asks_and_from_where_and_its_answer_goes_back),
