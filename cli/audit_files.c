@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 #include <unistd.h>
 
 #include "cli/files.h"
+#include "common/plain_file.h"
 #include "keyserver/audit/audit_chain.h"
 
 #define WINDOW 262144 /* bytes; many times the longest record */
@@ -89,15 +89,14 @@ char *audit_files_after(const char *path)
 int audit_lines_open(struct audit_lines *lines, const char *path, struct fault *fault)
 {
     struct stat info;
-    *lines = (struct audit_lines){.fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY)};
-    if (lines->fd < 0)
-        return fault_set(fault, errno == ENOENT ? ERR_NOT_FOUND : ERR_CONFIG, "%s: cannot be read: %s", path,
-                         strerror(errno));
-    if (fstat(lines->fd, &info) == 0 && S_ISDIR(info.st_mode)) {
-        audit_lines_close(lines);
+    const char *why;
+    *lines = (struct audit_lines){.fd = plain_file_open(path, PLAIN_FILE_OR_GIVEN, &why)};
+    if (lines->fd == ERR_CONFIG && stat(path, &info) == 0 && S_ISDIR(info.st_mode))
         return fault_set(fault, ERR_CONFIG, "%s: is a folder; name one folder of a log, or only files of it",
                          path);
-    }
+    if (lines->fd < 0)
+        return fault_set(fault, lines->fd == ERR_NOT_FOUND ? ERR_NOT_FOUND : ERR_CONFIG,
+                         "%s: cannot be read: %s", path, why);
     lines->bytes = malloc(WINDOW);
     if (lines->bytes != NULL)
         return 0;

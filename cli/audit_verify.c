@@ -11,6 +11,7 @@
 #include "cli/audit_verbs.h"
 #include "cli/files.h"
 #include "common/bytes.h"
+#include "common/plain_file.h"
 #include "keyserver/audit/audit_check.h"
 
 #define NOTES_MAX      100         /* shown; more are counted */
@@ -148,7 +149,8 @@ static int read_head(struct audit_head *head, const char *path)
 {
     char text[AUDIT_HEAD_SIZE + 1];
     for (unsigned i = 0; i < 3; i++) {
-        FILE *file = fopen(path, "re");
+        const char *why;
+        FILE *file = plain_file_open_stream(path, PLAIN_FILE_ONLY, &why);
         if (file == NULL)
             return ERR_NOT_FOUND;
         size_t length = fread(text, 1, sizeof text, file);

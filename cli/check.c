@@ -1,7 +1,6 @@
 /* keyless check: what a start would find wrong, and more, with the hint. */
 #include "cli/check.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +8,7 @@
 
 #include "cli/cli.h"
 #include "cli/files.h"
+#include "common/plain_file.h"
 #include "common/privileges.h"
 #include "common/secret.h"
 
@@ -106,9 +106,10 @@ static enum side side_by_table(const char *file)
 /* Finds out the side where it was not said; an exit code. */
 static int detect(const char *file, enum side *side)
 {
-    FILE *stream = fopen(file, "re");
+    const char *why;
+    FILE *stream = plain_file_open_stream(file, PLAIN_FILE_OR_GIVEN, &why);
     if (stream == NULL)
-        return cli_fail(&cli_check, CLI_USAGE, "%s: cannot be read: %s", file, strerror(errno));
+        return cli_fail(&cli_check, CLI_USAGE, "%s: cannot be read: %s", file, why);
     if (*side == SIDE_UNKNOWN)
         *side = side_by_table(file);
     if (*side == SIDE_UNKNOWN)

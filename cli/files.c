@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/new_file.h"
+#include "common/plain_file.h"
 #include "common/secret.h"
 
 #define CONTENT_MAX (1 << 20) /* bytes of a key or certificate file */
@@ -102,9 +103,10 @@ static int read_open(struct files_content *out, int fd, const char *file, struct
 
 int files_read(struct files_content *out, const char *file, struct fault *fault)
 {
-    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    const char *why;
+    int fd = plain_file_open(file, PLAIN_FILE_OR_GIVEN, &why);
     if (fd < 0)
-        return fault_set(fault, ERR_NOT_FOUND, "%s: cannot be read: %s", file, strerror(errno));
+        return fault_set(fault, ERR_NOT_FOUND, "%s: cannot be read: %s", file, why);
     *out = (struct files_content){.bytes = secret_new(CONTENT_MAX)};
     int err = out->bytes == NULL ? fault_set(fault, ERR_MEMORY, "%s: no guarded memory for it", file)
                                  : read_open(out, fd, file, fault);

@@ -17,6 +17,7 @@
 #include "common/address.h"
 #include "common/admin.h"
 #include "common/clock.h"
+#include "common/plain_file.h"
 #include "common/process.h"
 
 #define RSA_CIPHERS     "AES128-GCM-SHA256:AES256-GCM-SHA384:AES128-SHA" /* TLS 1.2, unless others are named */
@@ -168,6 +169,21 @@ static int take_version(struct wishes *wishes)
     return 0;
 }
 
+/* OpenSSL opens them, and would wait for whoever writes to a FIFO. */
+static int check_files(const struct wishes *wishes)
+{
+    const char *const files[] = {wishes->target.ca, wishes->local_key, wishes->local_cert};
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        const char *why;
+        int fd = files[i] != NULL ? plain_file_open(files[i], PLAIN_FILE_OR_GIVEN, &why) : ERR_NOT_FOUND;
+        if (fd == ERR_CONFIG)
+            return cli_fail(&cli_trace, CLI_USAGE, "%s: cannot be read: %s", files[i], why);
+        if (fd >= 0)
+            close(fd);
+    }
+    return 0;
+}
+
 static int read_wishes(struct wishes *wishes, int argc, char *argv[])
 {
     const char **text[] = {[CA] = &wishes->target.ca,
@@ -194,7 +210,9 @@ static int read_wishes(struct wishes *wishes, int argc, char *argv[])
         return cli_usage(
             &cli_trace,
             "--local-key needs --local-cert, the certificate chain of that key, and the other way round");
-    int result = take_version(wishes);
+    int result = check_files(wishes);
+    if (result == 0)
+        result = take_version(wishes);
     return result != 0 ? result : take_url(wishes, argv[optind]);
 }
 

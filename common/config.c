@@ -14,6 +14,7 @@
 #include "common/config_names.h"
 #include "common/config_text.h"
 #include "common/config_value.h"
+#include "common/plain_file.h"
 #include "common/process.h"
 
 #define FILE_SIZE_MAX (1024 * 1024)
@@ -285,9 +286,12 @@ static int open_text(struct load *load, const char *path, int line, char **text,
                      struct stat *info)
 {
     bool sealed = load->depth == 0 && load->sealed >= 0;
-    FILE *file = sealed ? fdopen(fcntl(load->sealed, F_DUPFD_CLOEXEC, 0), "r") : fopen(path, "re");
+    const enum plain_file_kinds kinds = load->depth == 0 ? PLAIN_FILE_OR_GIVEN : PLAIN_FILE_ONLY;
+    const char *why = NULL;
+    FILE *file = sealed ? fdopen(fcntl(load->sealed, F_DUPFD_CLOEXEC, 0), "r")
+                        : plain_file_open_stream(path, kinds, &why);
     if (file == NULL)
-        return fail_reading(load, line, path, strerror(errno));
+        return fail_reading(load, line, path, why != NULL ? why : strerror(errno));
     rewind(file); /* a sealed one is shared with other processes, and so is where it stands */
     int err = fstat(fileno(file), info) != 0
                   ? ERR_SYSTEM
@@ -416,12 +420,9 @@ static int load_with(struct load *load, const char *file, const struct config_op
         return fault_set(load->fault, ERR_MEMORY, "%s: %s", file, err_string(ERR_MEMORY));
     cfg_set_error_function(cfg, on_error);
     int err = parse_file(load, cfg, file, 0);
-    if (err == 0) {
-        /* defaults start from the folder of the main file */
-        err = config_fill(table, cfg, load->sources[0].folder, into);
-        if (err != 0)
-            fault_set(load->fault, err, "%s: %s", file, err_string(err));
-    }
+    /* Defaults start from the folder of the main file. */
+    if (err == 0 && (err = config_fill(table, cfg, load->sources[0].folder, into)) != 0)
+        fault_set(load->fault, err, "%s: %s", file, err_string(err));
     cfg_free(cfg);
     return err;
 }

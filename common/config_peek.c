@@ -1,10 +1,9 @@
 #include "common/config_peek.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
+
+#include "common/plain_file.h"
 
 #define BLANKS    " \t"
 #define LINE_SIZE 1024
@@ -27,21 +26,12 @@ static bool read_line(const char *line, const char *name, char *out, size_t size
     return true;
 }
 
-static FILE *open_regular(const char *file)
-{
-    struct stat info;
-    int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    FILE *in = fd >= 0 && fstat(fd, &info) == 0 && S_ISREG(info.st_mode) ? fdopen(fd, "r") : NULL;
-    if (in == NULL && fd >= 0)
-        close(fd);
-    return in;
-}
-
 bool config_peek(const char *file, const char *name, char *out, size_t size)
 {
     char line[LINE_SIZE];
     size_t seen = 0;
-    FILE *in = open_regular(file);
+    const char *why;
+    FILE *in = plain_file_open_stream(file, PLAIN_FILE_ONLY, &why); /* what comes through a pipe comes once */
     out[0] = 0;
     while (in != NULL && seen < CONFIG_PEEK_MAX && fgets(line, sizeof line, in) != NULL) {
         seen += strlen(line) + 1;

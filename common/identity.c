@@ -1,7 +1,6 @@
 #include "common/identity.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sodium.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,6 +9,7 @@
 #include "common/closed.h"
 #include "common/dangling.h"
 #include "common/new_file.h"
+#include "common/plain_file.h"
 #include "common/secret.h"
 #include "common/shell.h"
 #include "common/unmade.h"
@@ -35,11 +35,12 @@ static int explain_missing(const char *path, struct fault *fault)
 
 int identity_open_secret(const char *path, struct fault *fault)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0 && errno == ENOENT)
+    const char *why;
+    int fd = plain_file_open(path, PLAIN_FILE_ONLY, &why);
+    if (fd == ERR_NOT_FOUND)
         return explain_missing(path, fault);
     if (fd < 0)
-        return fault_set(fault, ERR_CONFIG, "%s: cannot be read: %s", path, strerror(errno));
+        return fault_set(fault, ERR_CONFIG, "%s: cannot be read: %s", path, why);
     int err = closed_check_file(fd, path, fault);
     if (err == 0)
         err = closed_check_place(path, fault);

@@ -1,13 +1,13 @@
 #include "common/sign.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sodium.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/identity.h"
 #include "common/new_file.h"
+#include "common/plain_file.h"
 #include "common/secret.h"
 
 _Static_assert(SIGN_SEED_SIZE == crypto_sign_SEEDBYTES && SIGN_PUBLIC_SIZE == crypto_sign_PUBLICKEYBYTES &&
@@ -42,10 +42,10 @@ int sign_load(struct sign_key **out, const char *path, struct fault *fault)
 int sign_load_public(uint8_t out[static SIGN_PUBLIC_SIZE], const char *path, struct fault *fault)
 {
     char line[IDENTITY_TEXT_SIZE + 2] = {0}; /* room for one line end more than a good file has */
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    const char *why;
+    int fd = plain_file_open(path, PLAIN_FILE_OR_GIVEN, &why);
     if (fd < 0)
-        return fault_set(fault, errno == ENOENT ? ERR_NOT_FOUND : ERR_CONFIG, "%s: cannot be read: %s", path,
-                         strerror(errno));
+        return fault_set(fault, fd == ERR_NOT_FOUND ? fd : ERR_CONFIG, "%s: cannot be read: %s", path, why);
     ssize_t length = read(fd, line, sizeof line - 1);
     close(fd);
     if (length < 0)

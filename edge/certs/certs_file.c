@@ -1,7 +1,6 @@
 #include "edge/certs/certs_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -16,6 +15,7 @@
 #include "common/contents.h"
 #include "common/dangling.h"
 #include "common/log.h"
+#include "common/plain_file.h"
 #include "edge/certs/certs_hint.h"
 #include "edge/certs/certs_time.h"
 #include "edge/provider/provider.h"
@@ -62,19 +62,18 @@ static int read_all(int fd, size_t length, struct buffer *out)
 static int read_file(const char *path, struct buffer *out, struct fault *fault)
 {
     struct stat info;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0 || fstat(fd, &info) != 0) {
-        int error = errno == ENOENT && dangling_explain(path, fault)
-                        ? ERR_CONFIG
-                        : fault_set(fault, ERR_SYSTEM, "%s: %s", path, strerror(errno));
-        if (fd >= 0)
-            close(fd);
-        return error;
-    }
+    const char *why;
+    int fd = plain_file_open(path, PLAIN_FILE_ONLY, &why);
+    if (fd == ERR_NOT_FOUND && dangling_explain(path, fault))
+        return ERR_CONFIG;
+    if (fd < 0)
+        return fault_set(fault, fd == ERR_CONFIG ? fd : ERR_SYSTEM, "%s: %s", path, why);
     int error = 0;
-    if (!S_ISREG(info.st_mode) || info.st_size > CERTS_FILE_MAX)
-        error = fault_set(fault, ERR_CONFIG, "%s: not a regular file of at most %d bytes", path,
-                          CERTS_FILE_MAX);
+    if (fstat(fd, &info) != 0)
+        error = fault_set(fault, ERR_SYSTEM, "%s: %s", path, strerror(errno));
+    else if (info.st_size > CERTS_FILE_MAX)
+        error = fault_set(fault, ERR_CONFIG, "%s: larger than %d bytes, the most a certificate file may have",
+                          path, CERTS_FILE_MAX);
     else if ((error = read_all(fd, (size_t)info.st_size, out)) != 0)
         fault_set(fault, error, "%s: %s", path, error == ERR_SYSTEM ? strerror(errno) : err_string(error));
     close(fd);

@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/contents.h"
+#include "common/plain_file.h"
 #include "common/secret.h"
 #include "edge/certs/certs_file.h"
 #include "edge/certs/certs_ignored.h"
@@ -55,18 +55,16 @@ static size_t read_start(int fd, uint8_t *out)
 /* Takes PATH: among the keys, or, with what is said of it, among the ignored. */
 static int look_at(struct walk *walk, char *path)
 {
-    struct stat info;
     struct fault why;
-    int error = 0, fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0)
-        error = errno;
-    bool regular = fd >= 0 && fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
-    size_t length = regular ? read_start(fd, walk->room) : 0;
+    const char *reason;
+    int fd = plain_file_open(path, PLAIN_FILE_ONLY, &reason);
+    int error = fd < 0 && fd != ERR_CONFIG ? errno : 0;
+    size_t length = fd >= 0 ? read_start(fd, walk->room) : 0;
     if (fd >= 0)
         close(fd);
     bool key = (contents_tell(walk->room, length) & CONTENTS_KEYS) != 0;
     bool ignored = !key && !certs_folder_leaves_out(walk->folder, path) &&
-                   certs_ignored_look(path, fd < 0 ? NULL : walk->room, length, error, &why);
+                   certs_ignored_look(path, error != 0 ? NULL : walk->room, length, error, &why);
     wipe(walk->room, length);
     if (key)
         return certs_paths_add(walk->out, path);

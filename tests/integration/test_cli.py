@@ -935,6 +935,30 @@ def test_output_of_a_daemon_that_is_lost_is_said(tmp_path, daemon, mode):
     assert_lost_output_is_said(command)
 
 
+@pytest.mark.parametrize("side, file", [
+    ("server", "server.conf"), ("server", "authorized_edges"), ("server", "identity.key"), ("server", "group.secret"),
+    ("server", "keys/rsa.pem"), ("edge", "edge.conf"), ("edge", "identity.key"), ("edge", "psk"), ("edge", "certs/rsa.pem")])
+def test_a_fifo_in_place_of_a_file_is_refused_and_not_waited_for(trial, side, file):
+    configuration, path = os.path.join(trial.top, side, side + ".conf"), os.path.join(trial.top, side, file)
+    mode = os.stat(path).st_mode & 0o777
+    os.remove(path)
+    os.mkfifo(path, mode)
+    for command in ([program("keyless"), "check", "--" + side, configuration], [program("keyless-" + side), "-t", "-c", configuration]):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert done.returncode == (1 if command[1] == "check" and not file.endswith(".conf") else 2), (command, done)
+        assert "it is a FIFO, not a regular file" in done.stdout + done.stderr, (command, done)
+
+
+def test_a_configuration_may_come_through_a_pipe(trial):
+    """As a shell gives it: keyless-server -t -c <(command)."""
+    for command in ([program("keyless-server"), "-t", "-c"], [program("keyless"), "check", "--server"]):
+        done = subprocess.run(["bash", "-c", 'file=$1; shift; exec "$@" <(cat "$file")', "bash", trial.server_conf, *command],
+                              capture_output=True, text=True, timeout=60)
+        # It was read: what it names is looked for beside it.
+        assert re.search(r"/fd/identity.key: no such file", done.stdout + done.stderr), done
+        assert not re.search(r"/dev/fd/\d+: cannot be read", done.stdout + done.stderr), done
+
+
 def test_check_does_not_read_without_end(tmp_path):
     """Whatever a configuration turns out to be: no more is taken of it than one may have, each time that it is looked at."""
     most, given = 32 << 20, 0

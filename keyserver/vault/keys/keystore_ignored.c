@@ -1,5 +1,4 @@
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -10,6 +9,7 @@
 #include "common/contents.h"
 #include "common/log.h"
 #include "common/path.h"
+#include "common/plain_file.h"
 #include "keyserver/rules/key_hint.h"
 #include "keyserver/vault/keys/key_file.h"
 #include "keyserver/vault/keys/keystore_inside.h"
@@ -17,12 +17,12 @@
 /* At most KEY_FILE_MAX bytes of PATH into the empty OUT; 0 or why it cannot be read, an errno. */
 static int read_start(const char *path, struct buffer *out)
 {
-    struct stat info;
     ssize_t got = 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    const char *why;
+    int fd = plain_file_open(path, PLAIN_FILE_ONLY, &why);
     if (fd < 0)
-        return errno;
-    uint8_t *room = fstat(fd, &info) == 0 && S_ISREG(info.st_mode) ? buffer_reserve(out, KEY_FILE_MAX) : NULL;
+        return fd == ERR_CONFIG ? 0 : errno;
+    uint8_t *room = buffer_reserve(out, KEY_FILE_MAX);
     if (room != NULL && (got = read(fd, room, KEY_FILE_MAX)) > 0)
         buffer_commit(out, (size_t)got);
     close(fd);

@@ -559,7 +559,16 @@ static void a_huge_file_is_refused(void **state)
     put("bad.pem", P256_KEY, "DNS:a.example");
     snprintf(path, sizeof path, "%s/bad.pem", folder);
     assert_int_equal(truncate(path, CERTS_FILE_MAX + 1), 0);
-    expect_bad("regular file");
+    expect_bad("larger than");
+}
+
+static void what_is_no_regular_file_is_refused_and_not_waited_for(void **state)
+{
+    char path[256];
+    (void)state;
+    snprintf(path, sizeof path, "%s/bad.pem", folder);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    expect_bad("it is a FIFO, not a regular file");
 }
 
 static void a_dangling_link_is_refused(void **state)
@@ -663,6 +672,7 @@ int main(void)
         TEST(a_cut_certificate_is_refused),
         TEST(an_unsupported_key_is_refused),
         TEST(a_huge_file_is_refused),
+        TEST(what_is_no_regular_file_is_refused_and_not_waited_for),
         TEST(a_dangling_link_is_refused),
         TEST(no_certificate_at_all_is_an_error),
         TEST(a_key_too_small_for_the_security_level_is_skipped),
