@@ -62,6 +62,7 @@ libs_edge      := $(LIBEDGE) $(libs_proto)
 libs_cli       := $(LIBCLI) $(LIBKEYSERVER) $(LIBEDGE) $(libs_proto)
 
 UNIT_SRC   := $(wildcard tests/unit/*/test_*.c)
+UNIT_RIGS  := $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*/*.c))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SRC))
 PEER_SRC   := $(wildcard tests/lib/peer_*.c)
 PEERS      := $(patsubst tests/lib/%.c,$(BUILD)/tests/%,$(PEER_SRC))
@@ -111,7 +112,7 @@ $(GENERATED): $(BUILD)/gen/proto/keyless.pb-c.c
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -Wno-conversion -Wno-cast-qual -MMD -MP -c -o $@ $<
-$(call objects,$(proto_src) $(UNIT_SRC) $(PEER_SRC) $(BENCH_SRC) $(TIMING_SRC) $(FUZZ_SRC)): | $(BUILD)/gen/proto/keyless.pb-c.c
+$(call objects,$(proto_src) $(UNIT_SRC) $(UNIT_RIGS) $(PEER_SRC) $(BENCH_SRC) $(TIMING_SRC) $(FUZZ_SRC)): | $(BUILD)/gen/proto/keyless.pb-c.c
 
 # Kernels for the vector unit: only these files are compiled for it, and nothing of them runs before keyserver/lanes/lanes.c
 # has found that it can.

@@ -4,6 +4,7 @@
 A test needs the modules whose headers it includes, and what those need in turn. A header is implemented by the
 family of its module: the .c files of its folder that begin with the same word (common/log.h: log.c, log_ring.c, …).
 That is a little more than the linker would take, and far less than whole libraries: a change costs what depends on it.
+A rig of tests is implemented by the .c file of its name.
 """
 import functools
 import glob
@@ -29,22 +30,26 @@ def family(folder, word):
 
 def implementers(header):
     folder, name = os.path.split(header)
-    return [] if folder.startswith("tests") else family(folder, name[:-2].split("_")[0])
+    if folder.startswith("tests"):
+        return [header[:-2] + ".c"] if os.path.exists(header[:-2] + ".c") else []
+    return family(folder, name[:-2].split("_")[0])
 
 
 def included_sources(path, seen=None):
-    """The .c files that PATH, a file of a test, includes."""
+    """The .c files that PATH, a file of a test, includes, and those that its rigs do."""
     seen = set() if seen is None else seen
     for name in includes(path):
         if name not in seen and (name.endswith(".c") or name.startswith("tests/")):
             seen.add(name)
             included_sources(name, seen)
+            for rig in implementers(name) if name.startswith("tests/") and name.endswith(".h") else ():
+                included_sources(rig, seen)
     return {name for name in seen if name.endswith(".c")}
 
 
 def needs(test):
-    """The .c files that TEST, another, is linked with, and whether the generated messages are. What TEST includes as
-    source, to reach what is static in it, is in TEST already."""
+    """The .c files that TEST, another, is linked with, and whether the generated messages are. What TEST or a
+    rig includes as source, to reach what is static in it or to put something else below it, is there already."""
     seen, linked, todo = set(), set(), [test]
     while todo:
         path = todo.pop()

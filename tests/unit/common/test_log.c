@@ -1,72 +1,22 @@
+/* What a line of the log looks like, as text and as JSON. */
+#include "tests/unit/common/log_capture.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <cmocka.h>
+
 #include <errno.h>
-#include <fcntl.h>
-#include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-/* The module itself, with a clock that the tests move. */
-#define clock_ns fake_clock_ns
-#include "common/log.c"
+#include "common/log.h"
+#include "common/log_line.h"
+#include "common/log_writer.h"
 #include "common/shell.h"
-
-#define TEXT_MAX (1 << 20)
-#define SECOND   UINT64_C(1000000000)
-
-static _Atomic uint64_t fake_now = 1000 * SECOND;
-
-uint64_t fake_clock_ns(void)
-{
-    return fake_now;
-}
-
-static char text[TEXT_MAX]; /* what was logged since capture() */
-static int saved_stderr = -1;
-static int captured = -1;
-
-static void capture(void)
-{
-    captured = memfd_create("log", MFD_CLOEXEC);
-    saved_stderr = dup(STDERR_FILENO);
-    fcntl(captured, F_SETFL, O_APPEND); /* so that the test file itself mixes no writes */
-    assert_true(captured >= 0 && saved_stderr >= 0);
-    dup2(captured, STDERR_FILENO);
-}
-
-/* Ends the capture; the lines are in `text`, their count is returned. */
-static size_t release(void)
-{
-    size_t lines = 0;
-    dup2(saved_stderr, STDERR_FILENO);
-    close(saved_stderr);
-    ssize_t length = pread(captured, text, sizeof text - 1, 0);
-    close(captured);
-    text[length > 0 ? length : 0] = 0;
-    for (const char *at = text; *at != 0; at++)
-        lines += *at == '\n';
-    return lines;
-}
-
-static void assert_has(const char *part)
-{
-    if (strstr(text, part) == NULL)
-        fail_msg("no [%s] in [%.2000s]", part, text);
-}
-
-static void assert_has_not(const char *part)
-{
-    if (strstr(text, part) != NULL)
-        fail_msg("[%s] in [%.2000s]", part, text);
-}
 
 static void a_line_has_time_level_program_event_and_fields(void **state)
 {
@@ -75,9 +25,9 @@ static void a_line_has_time_level_program_event_and_fields(void **state)
     capture();
     log_event(LOG_WARN, "key_server_lost", "server=%s error=\"%s\" n=%d", "main", "timed out", -3);
     assert_int_equal(release(), 1);
-    assert_int_equal(text[10], 'T');
-    assert_int_equal(text[23], 'Z');
-    assert_string_equal(text + 24,
+    assert_int_equal(logged[10], 'T');
+    assert_int_equal(logged[23], 'Z');
+    assert_string_equal(logged + 24,
                         " warn keyless-edge event=key_server_lost server=main error=\"timed out\" n=-3\n");
 }
 
@@ -89,8 +39,8 @@ static void json_has_the_same_fields_as_members(void **state)
     log_event(LOG_ERROR, "lost", "server=%s error=\"%s\" n=%d ms=%.1f id=%s hex=%08x up=%u", "main",
               "timed out", -3, 1.5, "12345", 18u, 7u);
     assert_int_equal(release(), 1);
-    assert_memory_equal(text, "{\"time\":\"20", 11);
-    const char *rest = strstr(text, ",\"level\"");
+    assert_memory_equal(logged, "{\"time\":\"20", 11);
+    const char *rest = strstr(logged, ",\"level\"");
     assert_non_null(rest);
     assert_string_equal(rest, ",\"level\":\"error\",\"program\":\"keyless-edge\",\"event\":\"lost\","
                               "\"server\":\"main\",\"error\":\"timed out\",\"n\":-3,\"ms\":1.5,"
@@ -230,126 +180,6 @@ static void long_lines_are_cut_and_stay_well_formed(void **state)
     }
 }
 
-static void repeated_events_are_counted_instead_of_written(void **state)
-{
-    (void)state;
-    log_init("p", LOG_DEBUG, LOG_LOGFMT);
-    capture();
-    for (int i = 0; i < 322; i++)
-        log_event(LOG_WARN, "flood", "i=%d", i);
-    log_event(LOG_WARN, "other", "i=%d", 0);
-    for (int i = 0; i < 50; i++)
-        log_event(LOG_DEBUG, "detail", "i=%d", i);
-    assert_int_equal(release(), 10 + 1 + 50);
-    assert_has("event=flood i=9\n");
-    assert_has_not("event=flood i=10\n");
-    capture();
-    fake_now += SECOND - 1;
-    log_event(LOG_WARN, "flood", "i=%d", 399);
-    fake_now += 1;
-    log_event(LOG_INFO, "other", "i=%d", 1);
-    log_event(LOG_WARN, "flood", "i=%d", 400);
-    assert_int_equal(release(), 3);
-    assert_has(" warn p event=flood repeated=313\n");
-    assert_has("event=flood i=400\n");
-}
-
-static void what_was_held_back_is_reported_once(void **state)
-{
-    (void)state;
-    log_init("p", LOG_INFO, LOG_JSON);
-    capture();
-    for (int i = 0; i < 11; i++)
-        log_event(LOG_ERROR, "flood", "i=%d", i);
-    fake_now += SECOND;
-    log_event(LOG_INFO, "x", "i=%d", 1);
-    log_event(LOG_INFO, "y", "i=%d", 1);
-    assert_int_equal(release(), 10 + 1 + 2);
-    assert_has("\"level\":\"error\",\"program\":\"p\",\"event\":\"flood\",\"repeated\":1}\n");
-}
-
-static void more_events_than_are_counted_are_all_written(void **state)
-{
-    (void)state;
-    log_init("p", LOG_INFO, LOG_LOGFMT);
-    capture();
-    for (int i = 0; i < 200; i++) {
-        char name[32];
-        snprintf(name, sizeof name, "event_%d", i);
-        log_event(LOG_INFO, name, "i=%d", i);
-    }
-    assert_int_equal(release(), 200);
-}
-
-static void *log_many(void *argument)
-{
-    const char *event = argument;
-    for (int i = 0; i < 500; i++) {
-        log_event(LOG_DEBUG, event, "i=%d filler=\"%s\"", i, "a value with some length to it");
-        log_event(LOG_INFO, event, "shared=%d", i);
-    }
-    return NULL;
-}
-
-static void lines_of_several_threads_never_mix(void **state)
-{
-    (void)state;
-    pthread_t threads[4];
-    char names[4][8];
-    log_init("p", LOG_DEBUG, LOG_LOGFMT);
-    capture();
-    for (int i = 0; i < 4; i++) {
-        snprintf(names[i], sizeof names[i], "t%d", i);
-        assert_int_equal(pthread_create(&threads[i], NULL, log_many, names[i]), 0);
-    }
-    for (int i = 0; i < 4; i++)
-        pthread_join(threads[i], NULL);
-    size_t lines = release();
-    assert_in_range(lines, 4 * 500, 4 * 510);
-    size_t whole = 0;
-    for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n")) {
-        assert_non_null(strstr(line, " p event=t"));
-        whole += strstr(line, "filler=\"a value with some length to it\"") != NULL;
-    }
-    assert_int_equal(whole, 4 * 500);
-}
-
-static void under_the_journal_lines_have_a_priority_and_no_time(void **state)
-{
-    (void)state;
-    struct stat info;
-    char stream[64];
-    capture();
-    assert_int_equal(fstat(STDERR_FILENO, &info), 0);
-    snprintf(stream, sizeof stream, "%ju:%ju", (uintmax_t)info.st_dev, (uintmax_t)info.st_ino);
-    setenv("JOURNAL_STREAM", stream, 1);
-    log_init("p", LOG_DEBUG, LOG_LOGFMT);
-    log_event(LOG_ERROR, "a", "x=%d", 1);
-    log_event(LOG_WARN, "a", "x=%d", 1);
-    log_event(LOG_INFO, "a", "x=%d", 1);
-    log_event(LOG_DEBUG, "a", "x=%d", 1);
-    log_init("p", LOG_INFO, LOG_JSON);
-    log_event(LOG_INFO, "a", "x=%d", 1);
-    unsetenv("JOURNAL_STREAM");
-    release();
-    log_init("p", LOG_INFO, LOG_LOGFMT);
-    assert_string_equal(text, "<3>error p event=a x=1\n<4>warn p event=a x=1\n<6>info p event=a x=1\n"
-                              "<7>debug p event=a x=1\n"
-                              "<6>{\"level\":\"info\",\"program\":\"p\",\"event\":\"a\",\"x\":1}\n");
-}
-
-static void a_journal_that_is_not_stderr_changes_nothing(void **state)
-{
-    (void)state;
-    setenv("JOURNAL_STREAM", "1:1", 1);
-    log_init("p", LOG_INFO, LOG_LOGFMT);
-    capture();
-    log_event(LOG_INFO, "a", "x=%d", 1);
-    unsetenv("JOURNAL_STREAM");
-    assert_int_equal(release(), 1);
-    assert_int_equal(text[0], '2');
-}
-
 static void errno_survives_a_log_line(void **state)
 {
     (void)state;
@@ -364,75 +194,6 @@ static void errno_survives_a_log_line(void **state)
     assert_int_equal(log_writer_take_gap(), 1); /* nobody was there to read it */
 }
 
-static void *gather_and_flush(void *argument)
-{
-    (void)argument;
-    log_gather();
-    log_record("a", "x=%d", 1);
-    log_record("b", "x=%d", 2);
-    assert_int_equal(lseek(captured, 0, SEEK_END), 0);
-    log_flush();
-    off_t after = lseek(captured, 0, SEEK_END);
-    assert_true(after > 0);
-    log_record("c", "x=%d", 3);
-    assert_int_equal(lseek(captured, 0, SEEK_END), after);
-    log_event(LOG_INFO, "d", "x=%d", 4);
-    log_flush();
-    return NULL;
-}
-
-static void records_may_wait_and_keep_their_order(void **state)
-{
-    (void)state;
-    pthread_t thread;
-    log_init("p", LOG_INFO, LOG_LOGFMT);
-    capture();
-    assert_int_equal(pthread_create(&thread, NULL, gather_and_flush, NULL), 0);
-    pthread_join(thread, NULL);
-    assert_int_equal(release(), 4);
-    const char *at = text;
-    for (const char *event = "abcd"; *event != 0; event++) {
-        char part[16];
-        snprintf(part, sizeof part, "event=%c ", *event);
-        at = strstr(at, part);
-        assert_non_null(at);
-    }
-}
-
-static void *gather_many(void *argument)
-{
-    (void)argument;
-    log_gather();
-    for (int i = 0; i < 500; i++)
-        log_record("many", "number=%d", i);
-    assert_true(lseek(captured, 0, SEEK_END) > 0);
-    log_flush();
-    return NULL;
-}
-
-static void records_do_not_wait_for_more_than_a_pipe_takes(void **state)
-{
-    (void)state;
-    pthread_t thread;
-    log_init("p", LOG_INFO, LOG_LOGFMT);
-    capture();
-    assert_int_equal(pthread_create(&thread, NULL, gather_many, NULL), 0);
-    pthread_join(thread, NULL);
-    assert_int_equal(release(), 500);
-    assert_has("number=0\n");
-    assert_has("number=499\n");
-}
-
-static void without_asking_nothing_waits(void **state)
-{
-    (void)state;
-    log_init("p", LOG_INFO, LOG_LOGFMT);
-    capture();
-    log_record("a", "x=%d", 1);
-    assert_true(lseek(captured, 0, SEEK_END) > 0);
-    assert_int_equal(release(), 1);
-}
-
 static void fields_without_a_format_are_written_as_with_one(void **state)
 {
     static const char *const values[] = {"plain", "with a space", "quote\"", "", "12", "b\xff\n", "-"};
@@ -440,17 +201,17 @@ static void fields_without_a_format_are_written_as_with_one(void **state)
     for (int json = 0; json < 2; json++) {
         for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
             const struct log_field fields[] = {{"first", values[i]}, {"second.name", "x"}};
-            static char with[sizeof text];
+            static char with[sizeof logged];
             log_init("p", LOG_INFO, json ? LOG_JSON : LOG_LOGFMT);
             capture();
             log_record("a", "first=%s second.name=%s", values[i], "x");
             release();
-            strcpy(with, strstr(text, "level") != NULL ? strstr(text, "level") : strstr(text, "info"));
+            strcpy(with, strstr(logged, "level") != NULL ? strstr(logged, "level") : strstr(logged, "info"));
             capture();
             log_record_fields("a", fields, 2);
             release();
-            assert_string_equal(strstr(text, "level") != NULL ? strstr(text, "level") : strstr(text, "info"),
-                                with);
+            assert_string_equal(
+                strstr(logged, "level") != NULL ? strstr(logged, "level") : strstr(logged, "info"), with);
         }
     }
     log_init("p", LOG_WARN, LOG_LOGFMT);
@@ -503,13 +264,6 @@ static void trace_ids_are_random_and_written_in_hex(void **state)
     assert_int_equal(strspn(out, "0123456789abcdef"), 32);
 }
 
-static int start(void **state)
-{
-    (void)state;
-    unsetenv("JOURNAL_STREAM");
-    return secret_init();
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -523,16 +277,7 @@ int main(void)
         cmocka_unit_test(json_writes_only_numbers_as_numbers),
         cmocka_unit_test(a_percent_s_in_a_names_place_stands_for_whole_fields),
         cmocka_unit_test(long_lines_are_cut_and_stay_well_formed),
-        cmocka_unit_test(repeated_events_are_counted_instead_of_written),
-        cmocka_unit_test(what_was_held_back_is_reported_once),
-        cmocka_unit_test(more_events_than_are_counted_are_all_written),
-        cmocka_unit_test(lines_of_several_threads_never_mix),
-        cmocka_unit_test(under_the_journal_lines_have_a_priority_and_no_time),
-        cmocka_unit_test(a_journal_that_is_not_stderr_changes_nothing),
         cmocka_unit_test(errno_survives_a_log_line),
-        cmocka_unit_test(records_may_wait_and_keep_their_order),
-        cmocka_unit_test(records_do_not_wait_for_more_than_a_pipe_takes),
-        cmocka_unit_test(without_asking_nothing_waits),
         cmocka_unit_test(fields_without_a_format_are_written_as_with_one),
         cmocka_unit_test(a_configuration_says_level_and_format_before_it_is_read),
         cmocka_unit_test(trace_ids_are_random_and_written_in_hex),

@@ -1,6 +1,6 @@
 /* What is written at the end of a process, in its forks, and when it crashes. */
 #include "common/log.h"
-#include "tests/unit/common/test_log_rig.h"
+#include "tests/unit/common/log_rig.h"
 
 static void log_and_exit(void)
 {

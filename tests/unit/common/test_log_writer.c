@@ -1,5 +1,5 @@
 /* Order, gaps and a reader that does not read. */
-#include "tests/unit/common/test_log_rig.h"
+#include "tests/unit/common/log_rig.h"
 
 #include <sys/resource.h>
 

@@ -1,5 +1,5 @@
 /* One key server, good and bad: what comes back, and that nothing reaches another request. */
-#include "tests/unit/edge/test_client_rig.h"
+#include "tests/unit/edge/client_rig.h"
 
 static void every_operation_is_answered(void **state)
 {

@@ -1,5 +1,5 @@
 /* Epochs of the key servers, and where the requests of marked sessions go. */
-#include "tests/unit/edge/test_client_rig.h"
+#include "tests/unit/edge/client_rig.h"
 
 #define TICK_MS 2
 

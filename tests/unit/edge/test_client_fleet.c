@@ -1,5 +1,5 @@
 /* Several key servers: one dies, stalls or is busy, and no request fails. */
-#include "tests/unit/edge/test_client_rig.h"
+#include "tests/unit/edge/client_rig.h"
 
 static void both_servers_share_the_work(void **state)
 {

@@ -1,5 +1,5 @@
 /* Servers that are known to be gone: whether requests wait for one of them (settings.fail_when_gone). */
-#include "tests/unit/edge/test_client_rig.h"
+#include "tests/unit/edge/client_rig.h"
 
 /* A client of COUNT servers, none of which is listening. */
 static struct rig *rig_without_servers(size_t count, bool fail)

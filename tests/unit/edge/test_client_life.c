@@ -1,5 +1,5 @@
 /* The life of a request and of the client: deadlines, cancelling, submitting from inside, closing. */
-#include "tests/unit/edge/test_client_rig.h"
+#include "tests/unit/edge/client_rig.h"
 
 static void a_deadline_ends_a_request_on_time(void **state)
 {

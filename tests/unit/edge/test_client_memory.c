@@ -1,6 +1,6 @@
 /* Out of memory by counting: the n-th allocation fails, for every n. What is asked for is refused or comes
  * later; nothing crashes. The sanitizers own the allocator, so under them this program skips. */
-#include "tests/unit/edge/test_client_rig.h"
+#include "tests/unit/edge/client_rig.h"
 #include "tests/unit/skip.h"
 
 #ifdef __has_feature

@@ -1,6 +1,6 @@
 /* The client and names: every address of one is tried, what is not known yet is waited for. */
 #include "edge/keyclient/targets.h"
-#include "tests/unit/edge/test_client_rig.h"
+#include "tests/unit/edge/client_rig.h"
 
 /* The rig's first server has the name "keys.example.test" from now on. */
 static void name_first(struct rig *rig, struct names *names)

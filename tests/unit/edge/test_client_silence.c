@@ -1,6 +1,6 @@
 /* Channels that go silent: nothing comes through any more, and no error says so. */
 #include "common/channel_internal.h"
-#include "tests/unit/edge/test_client_rig.h"
+#include "tests/unit/edge/client_rig.h"
 
 /* From now on CHANNEL, the key server's end, swallows what comes, and so says nothing. */
 static void mute(struct channel *channel)

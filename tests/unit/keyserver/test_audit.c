@@ -1,5 +1,5 @@
 /* The writer: what it records, when it signs and rotates, and what it makes of a log that it finds. */
-#include "tests/unit/keyserver/test_audit_rig.h"
+#include "tests/unit/keyserver/audit_rig.h"
 #include "tests/unit/skip.h"
 
 static struct rig rig;

@@ -1,5 +1,5 @@
 /* The verifier: a real log, altered in every way there is; each must be found, and the right place named. */
-#include "tests/unit/keyserver/test_audit_rig.h"
+#include "tests/unit/keyserver/audit_rig.h"
 
 #define LINES_MAX 4000
 #define USES      60

@@ -1,6 +1,6 @@
 /* What the writer makes of a log that is not as it left it: it says so, records it, and goes on; nothing that
  * can still be read is lost, and the verifier finds the place. */
-#include "tests/unit/keyserver/test_audit_rig.h"
+#include "tests/unit/keyserver/audit_rig.h"
 
 static struct rig rig;
 static struct audit_check check;

@@ -1,6 +1,6 @@
 /* A log that cannot be written: nothing half stands in it, the caller is told or the number is kept, and it
  * goes on by itself. */
-#include "tests/unit/keyserver/test_audit_rig.h"
+#include "tests/unit/keyserver/audit_rig.h"
 #include <errno.h>
 
 #include "tests/unit/skip.h"

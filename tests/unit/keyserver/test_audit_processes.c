@@ -1,6 +1,6 @@
 /* Writers in processes of their own: two at one log, killed at any moment, and behind the sandbox. Whatever
  * was acknowledged stands in the log exactly once. */
-#include "tests/unit/keyserver/test_audit_rig.h"
+#include "tests/unit/keyserver/audit_rig.h"
 
 #include <sched.h>
 #include <signal.h>

@@ -10,7 +10,7 @@
 
 #include "common/secret.h"
 #include "keyserver/vault/compute/blinding.h"
-#include "tests/unit/keyserver/test_keys.h"
+#include "tests/unit/keyserver/keys.h"
 
 #define MANY 300 /* uses: more than two renewals */
 

@@ -1,6 +1,6 @@
 #include "keyserver/lanes/ec_p256.h"
 
-#include "tests/unit/keyserver/test_ec_inverse_rig.h"
+#include "tests/unit/keyserver/ec_inverse_rig.h"
 
 int main(void)
 {

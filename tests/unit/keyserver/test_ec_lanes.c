@@ -1,4 +1,4 @@
-#include "tests/unit/keyserver/test_ec_rig.h"
+#include "tests/unit/keyserver/ec_rig.h"
 
 static void noise_of_the_test(void *out, size_t length);
 #define random_bytes noise_of_the_test

@@ -1,4 +1,4 @@
-#include "tests/unit/keyserver/test_ec_rig.h"
+#include "tests/unit/keyserver/ec_rig.h"
 
 #include "keyserver/lanes/ec_self_test.c"
 #include "keyserver/lanes/lanes.h"

@@ -1,4 +1,4 @@
-#include "tests/unit/keyserver/test_ec_rig.h"
+#include "tests/unit/keyserver/ec_rig.h"
 
 /* Signatures with nonces that are given, by every kernel, against known answers and OpenSSL's points. */
 

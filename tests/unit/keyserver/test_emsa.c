@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "keyserver/vault/compute/emsa.h"
-#include "tests/unit/keyserver/test_keys.h"
+#include "tests/unit/keyserver/keys.h"
 
 static const unsigned hashes[] = {256, 384, 512};
 #define HASHES (sizeof hashes / sizeof hashes[0])

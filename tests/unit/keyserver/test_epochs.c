@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/keyserver/test_world.h"
+#include "tests/unit/keyserver/world.h"
 
 static void assert_epoch(const struct test_edge *edge, uint64_t number, uint8_t fill)
 {

@@ -11,7 +11,7 @@
 #include "common/log.h"
 #include "keyserver/vault/judge/explain.h"
 #include "keyserver/vault/judge/gate.h"
-#include "tests/unit/keyserver/test_written_handshake.h"
+#include "tests/unit/keyserver/written_handshake.h"
 
 #define NOON      1798718400 /* 2026-12-31T12:00:00Z */
 #define EPOCH     61

@@ -9,7 +9,7 @@
 
 #include "common/bytes.h"
 #include "keyserver/vault/judge/gate.h"
-#include "tests/unit/keyserver/test_keys.h"
+#include "tests/unit/keyserver/keys.h"
 
 static EVP_PKEY *rsa_pkey;
 static struct key keys[KEY_TYPES];

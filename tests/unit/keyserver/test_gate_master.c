@@ -7,8 +7,8 @@
 #include <cmocka.h>
 
 #include "keyserver/vault/judge/gate.h"
-#include "tests/unit/keyserver/test_handshake.h"
-#include "tests/unit/keyserver/test_parts.h"
+#include "tests/unit/keyserver/handshake.h"
+#include "tests/unit/keyserver/parts.h"
 
 static EVP_PKEY *pkeys[2];            /* RSA-2048 and RSA-3072 */
 static struct key keys[2], other_key; /* their public halves */

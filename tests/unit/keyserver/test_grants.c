@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "keyserver/vault/judge/grants.c"
-#include "tests/unit/keyserver/test_many_keys.h"
+#include "tests/unit/keyserver/many_keys.h"
 
 #define OTHERS    200                                                          /* keys that grant no epoch */
 #define ALL_STEPS ((OTHERS + 1 + GRANTS_KEYS_A_STEP - 1) / GRANTS_KEYS_A_STEP) /* that look at every key */

@@ -15,7 +15,7 @@
 #include "keyserver/vault/desk_request.h"
 #include "keyserver/vault/judge/gate.h"
 #include "keyserver/vault/judge/judge_steps.h"
-#include "tests/unit/keyserver/test_written_handshake.h"
+#include "tests/unit/keyserver/written_handshake.h"
 
 #define NOON  1798718400 /* 2026-12-31T12:00:00Z */
 #define EPOCH 61

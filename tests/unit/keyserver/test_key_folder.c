@@ -13,7 +13,7 @@
 #include "common/log.h"
 #include "keyserver/rules/key_folder.h"
 #include "keyserver/vault/keys/keystore.h"
-#include "tests/unit/keyserver/test_keys.h"
+#include "tests/unit/keyserver/keys.h"
 
 static char folder[KEYS_PATH_SIZE], command[2 * KEYS_PATH_SIZE];
 static struct key_folder list;

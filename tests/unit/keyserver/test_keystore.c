@@ -10,7 +10,7 @@
 
 #include "common/log.h"
 #include "keyserver/vault/keys/key_file.h"
-#include "tests/unit/keyserver/test_keys.h"
+#include "tests/unit/keyserver/keys.h"
 
 static char folder[KEYS_PATH_SIZE];
 static struct keystore *store;

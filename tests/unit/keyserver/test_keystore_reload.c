@@ -13,7 +13,7 @@
 #include "common/log.h"
 #include "common/secret.h"
 #include "keyserver/vault/keys/keystore_inside.h"
-#include "tests/unit/keyserver/test_keys.h"
+#include "tests/unit/keyserver/keys.h"
 #include "tests/unit/mappings.h"
 
 #define MANY 200

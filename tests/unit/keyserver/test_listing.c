@@ -12,7 +12,7 @@
 
 #include "keyserver/vault/judge/grants.c"
 #include "keyserver/vault/judge/listing.h"
-#include "tests/unit/keyserver/test_many_keys.h"
+#include "tests/unit/keyserver/many_keys.h"
 
 #define KEYS      207
 #define PARTS     ((KEYS + LISTING_PART_KEYS - 1) / LISTING_PART_KEYS)

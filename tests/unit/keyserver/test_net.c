@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/keyserver/test_world.h"
+#include "tests/unit/keyserver/world.h"
 
 static int admin_status(struct fixture *f, const char *path)
 {

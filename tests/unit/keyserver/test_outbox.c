@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "keyserver/vault/outbox.h"
-#include "tests/unit/keyserver/test_wall_rig.h"
+#include "tests/unit/keyserver/wall_rig.h"
 
 struct pair {
     struct wall net, vault;

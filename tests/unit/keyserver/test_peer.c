@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/keyserver/test_world.h"
+#include "tests/unit/keyserver/world.h"
 
 static void keys_come_in_parts_until_no_more_follows(void **state)
 {

@@ -9,7 +9,7 @@
 
 #include "common/clock.h"
 #include "keyserver/vault/audit/quota_replay.h"
-#include "tests/unit/keyserver/test_keys.h"
+#include "tests/unit/keyserver/keys.h"
 
 #define NOON 1798718400 /* 2026-12-31T12:00:00Z */
 #define PSK  " psk=AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= "

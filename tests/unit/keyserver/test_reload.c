@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "keyserver/net/registry.h"
-#include "tests/unit/keyserver/test_world.h"
+#include "tests/unit/keyserver/world.h"
 
 /* What the file says now becomes the list, with a new vault. */
 static void reload(struct fixture *f, struct wall *old)

@@ -17,7 +17,7 @@
 #ifndef RIG_IN_LANES
 #define RIG_IN_LANES false
 #endif
-#include "tests/unit/keyserver/test_signer_rig.h"
+#include "tests/unit/keyserver/signer_rig.h"
 #include "tests/unit/skip.h"
 
 #define STACK       (256 * 1024) /* as a worker's */

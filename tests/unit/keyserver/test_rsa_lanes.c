@@ -19,7 +19,7 @@
 #include "keyserver/lanes/rsa_kernel.h"
 #include "keyserver/lanes/rsa_lanes.h"
 #include "tests/lib/random_below.h"
-#include "tests/unit/keyserver/test_keys.h"
+#include "tests/unit/keyserver/keys.h"
 
 #define HALF_MAX (RSA_LANES_SIZE_MAX / 2)
 

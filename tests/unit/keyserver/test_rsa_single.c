@@ -17,7 +17,7 @@
 #include "keyserver/vault/keys/rsa_check.h"
 #include "keyserver/vault/keys/rsa_single.h"
 #include "proto/operation.h"
-#include "tests/unit/keyserver/test_primes.h"
+#include "tests/unit/keyserver/primes.h"
 
 /* Bits of the factors: alike, the first one longer, the second one longer, by a little and by much. */
 static const struct {

@@ -9,7 +9,7 @@
 
 #include "keyserver/vault/compute/premaster.h"
 #include "keyserver/vault/judge/gate.h"
-#include "tests/unit/keyserver/test_signer_rig.h"
+#include "tests/unit/keyserver/signer_rig.h"
 
 /* ---- signatures ---- */
 

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #define RIG_IN_LANES true
-#include "tests/unit/keyserver/test_signer_rig.h"
+#include "tests/unit/keyserver/signer_rig.h"
 #include "tests/unit/skip.h"
 
 static struct signer_item items[BATCH_MAX];

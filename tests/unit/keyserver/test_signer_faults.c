@@ -23,7 +23,7 @@ static int test_private(const struct rsa_single *key, struct rsa_single_scratch 
 
 #include <openssl/bn.h>
 
-#include "tests/unit/keyserver/test_signer_rig.h"
+#include "tests/unit/keyserver/signer_rig.h"
 
 /* The last two compute one half of a CRT result wrong: modulo p, modulo q. */
 static enum { NO_FAULT, FLIP_FIRST, FLIP_LAST, FAIL, WRONG_P, WRONG_Q } fault_kind;

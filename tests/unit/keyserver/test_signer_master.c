@@ -11,9 +11,9 @@
 
 #include "keyserver/vault/compute/premaster.h"
 #include "keyserver/vault/judge/gate.h"
-#include "tests/unit/keyserver/test_handshake.h"
-#include "tests/unit/keyserver/test_parts.h"
-#include "tests/unit/keyserver/test_signer_rig.h"
+#include "tests/unit/keyserver/handshake.h"
+#include "tests/unit/keyserver/parts.h"
+#include "tests/unit/keyserver/signer_rig.h"
 
 static struct handshake shake; /* with RSA-2048; any suite might have been chosen */
 static struct composed made;

@@ -20,7 +20,7 @@
 #include "common/process.h"
 #include "keyserver/supervisor/dry_run.h"
 #include "keyserver/supervisor/supervisor.h"
-#include "tests/unit/keyserver/test_edge.h"
+#include "tests/unit/keyserver/edge_peer.h"
 
 #define LOG_SIZE 65536
 

@@ -10,8 +10,8 @@
 #include <openssl/ssl.h>
 
 #include "keyserver/vault/request/transcript.h"
-#include "tests/unit/keyserver/test_handshake.h"
-#include "tests/unit/keyserver/test_parts.h"
+#include "tests/unit/keyserver/handshake.h"
+#include "tests/unit/keyserver/parts.h"
 
 static EVP_PKEY *pkeys[2];              /* RSA-2048 and RSA-3072 */
 static struct handshake shake, strange; /* a common one, and one with all that a client can put into it */

@@ -8,8 +8,8 @@
 #include <cmocka.h>
 
 #include "keyserver/vault/request/transcript.h"
-#include "tests/unit/keyserver/test_handshake.h"
-#include "tests/unit/keyserver/test_parts.h"
+#include "tests/unit/keyserver/handshake.h"
+#include "tests/unit/keyserver/parts.h"
 
 #define SERVER_NAME            0
 #define EXTENDED_MASTER_SECRET 23

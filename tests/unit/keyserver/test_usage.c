@@ -11,7 +11,7 @@
 #include "keyserver/vault/judge/epoch.h"
 #include "keyserver/vault/judge/usage.c"
 #include "tests/lib/random_below.h"
-#include "tests/unit/keyserver/test_keys.h"
+#include "tests/unit/keyserver/keys.h"
 
 #define S     1000000000ull /* ns */
 #define HOUR  3600

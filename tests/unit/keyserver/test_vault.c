@@ -7,8 +7,8 @@
 
 #include <openssl/kdf.h>
 
-#include "tests/unit/keyserver/test_vault_rig.h"
-#include "tests/unit/keyserver/test_written_handshake.h"
+#include "tests/unit/keyserver/vault_rig.h"
+#include "tests/unit/keyserver/written_handshake.h"
 
 static struct rig rig;
 

@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "tests/unit/keyserver/test_wall_rig.h"
+#include "tests/unit/keyserver/wall_rig.h"
 
 static struct wall net, vault;
 

@@ -18,7 +18,7 @@
 #include "common/clock.h"
 #include "common/process.h"
 #include "common/secret.h"
-#include "tests/unit/keyserver/test_wall_rig.h"
+#include "tests/unit/keyserver/wall_rig.h"
 
 #define PATIENCE_MS 20000
 #define MANY        (PROCESS_SANITIZED ? 40000u : 400000u)

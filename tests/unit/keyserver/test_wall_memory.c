@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "common/secret.h"
-#include "tests/unit/keyserver/test_wall_rig.h"
+#include "tests/unit/keyserver/wall_rig.h"
 
 static struct wall net, vault;
 

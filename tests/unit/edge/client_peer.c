@@ -1,61 +1,6 @@
-/* Key servers for the client's tests, with good and bad habits: real channels on loopback, in the test's own
- * loop and thread. */
-#ifndef TESTS_UNIT_EDGE_TEST_CLIENT_PEER_H
-#define TESTS_UNIT_EDGE_TEST_CLIENT_PEER_H
+#include "tests/unit/edge/client_peer.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#include "common/channel.h"
-#include "common/clock.h"
-#include "common/secret.h"
-#include "proto/msg.h"
-
-#define UNUSED        __attribute__((unused))
-#define PEER_CHANNELS 32
-#define PEER_HELD     8192
-#define MS            1000000u
-
-/* What a key server does with requests. */
-enum habit { ANSWERS, HOLDS, TWICE, WRONG_ID, WRONG_LENGTH, GARBAGE, SAYS_STATUS, CLOSES, CUTS };
-
-struct held {
-    struct channel *channel;
-    struct msg_request request;
-    uint8_t head[TLS_MASTER_SIZE]; /* what is needed of the messages of rsa_master */
-};
-
-struct peer {
-    uv_loop_t *loop;
-    struct identity identity;
-    uint8_t psk[IDENTITY_KEY_SIZE];
-    uint8_t known[IDENTITY_KEY_SIZE]; /* the edge it lets in */
-    struct address address;
-    struct channel_listener *listener;
-    struct channel *channels[PEER_CHANNELS];
-    size_t channel_count, accepted;
-    enum habit habit;
-    enum operation_status status; /* for SAYS_STATUS */
-    struct msg_hello hello;
-    bool silent;       /* says no hello */
-    struct held *held; /* requests not answered yet */
-    size_t held_count, held_top;
-    size_t requests, messages; /* ever received */
-    size_t batch_top;          /* most requests in one message */
-    const struct key_info *keys;
-    size_t key_count;
-    int closed; /* why the last channel closed */
-};
-
-static void peer_send(struct channel *channel, const struct msg_answer *answers, size_t count)
+void peer_send(struct channel *channel, const struct msg_answer *answers, size_t count)
 {
     struct buffer packed = {0};
 
@@ -92,7 +37,7 @@ static void peer_answer(const struct peer *peer, const struct msg_request *reque
     }
 }
 
-UNUSED static void peer_announce_on(struct channel *channel, const struct msg_epoch *epoch)
+void peer_announce_on(struct channel *channel, const struct msg_epoch *epoch)
 {
     struct buffer packed = {0};
 
@@ -101,14 +46,13 @@ UNUSED static void peer_announce_on(struct channel *channel, const struct msg_ep
     buffer_clear(&packed);
 }
 
-UNUSED static void peer_announce(struct peer *peer, const struct msg_epoch *epoch)
+void peer_announce(struct peer *peer, const struct msg_epoch *epoch)
 {
     for (size_t i = 0; i < peer->channel_count; i++)
         peer_announce_on(peer->channels[i], epoch);
 }
 
-/* Ends the TCP connection of CHANNEL without a close message, as a crash would. */
-UNUSED static void peer_cut(const struct channel *channel)
+void peer_cut(const struct channel *channel)
 {
     const struct address *far = channel_address(channel);
 
@@ -183,8 +127,7 @@ static void peer_on_requests(struct peer *peer, struct channel *channel, const s
         }
 }
 
-/* Answers what was held, the last one first. */
-UNUSED static void peer_release(struct peer *peer)
+void peer_release(struct peer *peer)
 {
     while (peer->held_count > 0) {
         struct held *held = &peer->held[--peer->held_count];
@@ -253,7 +196,7 @@ static void peer_on_drop(enum channel_drop why, const uint8_t *key, const struct
     (void)why, (void)key, (void)from, (void)user;
 }
 
-UNUSED static void peer_start(struct peer *peer)
+void peer_start(struct peer *peer)
 {
     struct channel_listener_settings settings;
     struct channel_listener_handlers handlers = {
@@ -278,8 +221,7 @@ UNUSED static void peer_start(struct peer *peer)
         0);
 }
 
-/* Stops accepting and leaves every channel, by CUT or in good order. */
-UNUSED static void peer_stop(struct peer *peer, bool cut)
+void peer_stop(struct peer *peer, bool cut)
 {
     channel_listener_close(peer->listener);
     peer->listener = NULL;
@@ -290,5 +232,3 @@ UNUSED static void peer_stop(struct peer *peer, bool cut)
             channel_close(peer->channels[i]);
     }
 }
-
-#endif

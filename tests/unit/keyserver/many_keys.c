@@ -1,30 +1,14 @@
-/* A judge over many keys and a few edges, for what must not look at all of them at once. One a program. */
-#ifndef TESTS_UNIT_KEYSERVER_TEST_MANY_KEYS_H
-#define TESTS_UNIT_KEYSERVER_TEST_MANY_KEYS_H
+#include "tests/unit/keyserver/many_keys.h"
 
-#include <string.h>
+struct many many;
 
-#include "common/bytes.h"
-#include "common/secret.h"
-#include "keyserver/vault/judge/judge.h"
-#include "tests/unit/keyserver/test_keys.h"
-
-static struct {
-    char folder[KEYS_PATH_SIZE];
-    struct keystore *keys;
-    struct authorized *edges;
-    struct policy *policy;
-    struct judge judge;
-} many;
-
-static void many_write_key(const char *name, EVP_PKEY *pkey)
+void many_write_key(const char *name, EVP_PKEY *pkey)
 {
     keys_write(many.folder, name, pkey);
     EVP_PKEY_free(pkey);
 }
 
-/* The folder, with keys of Ed25519: key0 … */
-static void many_write_keys(unsigned count)
+void many_write_keys(unsigned count)
 {
     char name[32];
     keys_make_folder(many.folder);
@@ -34,7 +18,7 @@ static void many_write_keys(unsigned count)
     }
 }
 
-static void many_edge_key(uint8_t out[static 32], size_t edge)
+void many_edge_key(uint8_t out[static 32], size_t edge)
 {
     memset(out, 0x51, 32);
     out[0] = (uint8_t)edge;
@@ -59,8 +43,7 @@ static void many_load_edges(const char *const options[], size_t count)
     buffer_clear(&text);
 }
 
-/* What was written, and COUNT edges with OPTIONS, judged by CONFIG, which is borrowed. */
-static void many_load(struct server_config *config, const char *const options[], size_t count)
+void many_load(struct server_config *config, const char *const options[], size_t count)
 {
     static const uint8_t group_secret[32] = {1};
     struct fault fault;
@@ -70,7 +53,7 @@ static void many_load(struct server_config *config, const char *const options[],
     many.judge = (struct judge){.edges = many.edges, .keys = many.keys, .policy = many.policy};
 }
 
-static int many_unload(void **state)
+int many_unload(void **state)
 {
     (void)state;
     policy_free(many.policy);
@@ -79,5 +62,3 @@ static int many_unload(void **state)
     keys_remove_folder(many.folder);
     return 0;
 }
-
-#endif

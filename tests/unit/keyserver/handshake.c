@@ -1,41 +1,8 @@
-/* A real TLS 1.2 handshake with RSA key exchange, both ends OpenSSL in memory, and its messages as an edge
- * collects them. Not a test program by itself. */
-#ifndef TESTS_UNIT_KEYSERVER_TEST_HANDSHAKE_H
-#define TESTS_UNIT_KEYSERVER_TEST_HANDSHAKE_H
+#include "tests/unit/keyserver/handshake.h"
 
-#include <openssl/hmac.h>
-#include <openssl/ssl.h>
+#define HANDSHAKE_KEY_EXCHANGE 16 /* ClientKeyExchange */
 
-#include "tests/unit/keyserver/test_keys.h"
-
-#define HANDSHAKE_MESSAGES        5  /* ClientHello … ClientKeyExchange */
-#define HANDSHAKE_STRANGE         30 /* extensions that no server knows */
-#define HANDSHAKE_KEY_EXCHANGE    16 /* ClientKeyExchange */
-#define HANDSHAKE_SUITES_OF_ALL   "kRSA:!kRSAPSK:!eNULL:@SECLEVEL=0"
-#define HANDSHAKE_SUITE_OF_SHA256 "AES128-GCM-SHA256:@SECLEVEL=0"
-#define HANDSHAKE_SUITE_OF_SHA384 "AES256-GCM-SHA384:@SECLEVEL=0"
-
-struct handshake_wish {
-    EVP_PKEY *pkey;          /* of the server */
-    const char *ciphers;     /* the client's, in OpenSSL's words */
-    const char *server_name; /* NULL: none is asked for */
-    const char *alpn;        /* one protocol; NULL: none */
-    bool tickets;            /* the client would take a session ticket */
-    bool tls13;              /* the client speaks TLS 1.3 too */
-    bool strange;            /* many extensions, most of them unknown */
-};
-
-struct handshake {
-    uint8_t messages[HANDSHAKE_MAX];
-    size_t length;
-    uint16_t suite;
-    uint16_t hash_bits;                     /* of the suite's PRF, as OpenSSL says */
-    uint8_t client_master[TLS_MASTER_SIZE]; /* of the session, at either end */
-    uint8_t server_master[TLS_MASTER_SIZE];
-    bool complete; /* ClientKeyExchange has been seen */
-};
-
-static inline X509 *handshake_certificate(EVP_PKEY *pkey)
+static X509 *handshake_certificate(EVP_PKEY *pkey)
 {
     X509 *cert = X509_new();
     X509_NAME *subject = X509_get_subject_name(cert);
@@ -52,8 +19,8 @@ static inline X509 *handshake_certificate(EVP_PKEY *pkey)
 }
 
 /* Takes down what the server sends and receives, as SSL_CTX_set_msg_callback() tells it. */
-static inline void handshake_on_message(int write_p, int version, int type, const void *bytes, size_t length,
-                                        SSL *ssl, void *user)
+static void handshake_on_message(int write_p, int version, int type, const void *bytes, size_t length,
+                                 SSL *ssl, void *user)
 {
     struct handshake *out = user;
     (void)write_p, (void)version, (void)ssl;
@@ -65,8 +32,8 @@ static inline void handshake_on_message(int write_p, int version, int type, cons
     out->complete = *(const uint8_t *)bytes == HANDSHAKE_KEY_EXCHANGE;
 }
 
-static inline int handshake_choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_length,
-                                        const unsigned char *in, unsigned length, void *user)
+static int handshake_choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_length,
+                                 const unsigned char *in, unsigned length, void *user)
 {
     (void)ssl, (void)length, (void)user;
     *out = in + 1;
@@ -74,8 +41,7 @@ static inline int handshake_choose_alpn(SSL *ssl, const unsigned char **out, uns
     return SSL_TLSEXT_ERR_OK;
 }
 
-static inline SSL *handshake_server(SSL_CTX **context, const struct handshake_wish *wish,
-                                    struct handshake *out)
+static SSL *handshake_server(SSL_CTX **context, const struct handshake_wish *wish, struct handshake *out)
 {
     X509 *cert = handshake_certificate(wish->pkey);
     *context = SSL_CTX_new(TLS_server_method());
@@ -92,8 +58,8 @@ static inline SSL *handshake_server(SSL_CTX **context, const struct handshake_wi
     return SSL_new(*context);
 }
 
-static inline int handshake_add_strange(SSL *ssl, unsigned type, unsigned context, const unsigned char **out,
-                                        size_t *length, X509 *x, size_t chain, int *alert, void *user)
+static int handshake_add_strange(SSL *ssl, unsigned type, unsigned context, const unsigned char **out,
+                                 size_t *length, X509 *x, size_t chain, int *alert, void *user)
 {
     static const uint8_t bytes[HANDSHAKE_STRANGE] = {1, 2, 3};
     (void)ssl, (void)context, (void)x, (void)chain, (void)alert, (void)user;
@@ -102,7 +68,7 @@ static inline int handshake_add_strange(SSL *ssl, unsigned type, unsigned contex
     return 1;
 }
 
-static inline void handshake_wish_strange(SSL_CTX *context)
+static void handshake_wish_strange(SSL_CTX *context)
 {
     for (unsigned i = 0; i < HANDSHAKE_STRANGE; i++)
         assert_int_equal(SSL_CTX_add_custom_ext(context, 0x7a00 + i, SSL_EXT_CLIENT_HELLO,
@@ -112,7 +78,7 @@ static inline void handshake_wish_strange(SSL_CTX *context)
     SSL_CTX_set_options(context, SSL_OP_TLSEXT_PADDING);
 }
 
-static inline SSL *handshake_client(SSL_CTX **context, const struct handshake_wish *wish)
+static SSL *handshake_client(SSL_CTX **context, const struct handshake_wish *wish)
 {
     *context = SSL_CTX_new(TLS_client_method());
     assert_int_equal(SSL_CTX_set_cipher_list(*context, wish->ciphers), 1);
@@ -136,12 +102,12 @@ static inline SSL *handshake_client(SSL_CTX **context, const struct handshake_wi
     return ssl;
 }
 
-static inline void handshake_take_master(SSL *ssl, uint8_t out[static TLS_MASTER_SIZE])
+static void handshake_take_master(SSL *ssl, uint8_t out[static TLS_MASTER_SIZE])
 {
     assert_int_equal(SSL_SESSION_get_master_key(SSL_get_session(ssl), out, TLS_MASTER_SIZE), TLS_MASTER_SIZE);
 }
 
-static inline void handshake_run(struct handshake *out, const struct handshake_wish *wish)
+void handshake_run(struct handshake *out, const struct handshake_wish *wish)
 {
     SSL_CTX *contexts[2];
     BIO *ends[2];
@@ -172,11 +138,8 @@ static inline void handshake_run(struct handshake *out, const struct handshake_w
     ERR_clear_error();
 }
 
-/* The extended master secret (RFC 7627, 4) of PREMASTER over HASH, with P_hash as RFC 5246, 5, writes it
- * down. */
-static inline void handshake_derive(uint8_t out[static TLS_MASTER_SIZE],
-                                    const uint8_t premaster[static TLS_PREMASTER_SIZE], const uint8_t *hash,
-                                    unsigned hash_bits)
+void handshake_derive(uint8_t out[static TLS_MASTER_SIZE], const uint8_t premaster[static TLS_PREMASTER_SIZE],
+                      const uint8_t *hash, unsigned hash_bits)
 {
     static const char label[] = "extended master secret";
     const EVP_MD *md = hash_bits == 384 ? EVP_sha384() : EVP_sha256();
@@ -194,5 +157,3 @@ static inline void handshake_derive(uint8_t out[static TLS_MASTER_SIZE],
         memcpy(block, part, size);
     }
 }
-
-#endif

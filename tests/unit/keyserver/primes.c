@@ -1,14 +1,6 @@
-/* Primes for the keys of tests, made once: to search them anew takes half a second for each RSA key, and no
- * test asks how a key was found. For tests only: whoever reads this has these keys. Not a test program by
- * itself. */
-#ifndef TESTS_UNIT_KEYSERVER_TEST_PRIMES_H
-#define TESTS_UNIT_KEYSERVER_TEST_PRIMES_H
+#include "tests/unit/keyserver/primes.h"
 
-#include <openssl/bn.h>
-#include <stddef.h>
-
-#define PRIMES_OF_A_SIZE 4
-#define PRIMES_PAIRS     6 /* of different ones: keys of a size */
+#define PRIMES_PAIRS 6 /* of different ones: keys of a size */
 
 /* Their two highest bits are set, and none is 1 modulo 65537. Of odd sizes there is one only. */
 static const struct {
@@ -121,8 +113,7 @@ static const struct {
      }},
 };
 
-/* Prime NUMBER of BITS bits, the caller's; NULL when there is none. */
-static inline BIGNUM *primes_find(size_t bits, size_t number)
+BIGNUM *primes_find(size_t bits, size_t number)
 {
     BIGNUM *prime = NULL;
     for (size_t i = 0; i < sizeof primes_table / sizeof primes_table[0]; i++)
@@ -131,8 +122,7 @@ static inline BIGNUM *primes_find(size_t bits, size_t number)
     return prime;
 }
 
-/* Pair NUMBER of primes of BITS bits, the caller's; 0 when there is none. */
-static inline int primes_find_pair(size_t bits, size_t number, BIGNUM **p, BIGNUM **q)
+int primes_find_pair(size_t bits, size_t number, BIGNUM **p, BIGNUM **q)
 {
     static const size_t pairs[PRIMES_PAIRS][2] = {{0, 1}, {2, 3}, {0, 2}, {1, 3}, {0, 3}, {1, 2}};
     *p = *q = NULL;
@@ -142,5 +132,3 @@ static inline int primes_find_pair(size_t bits, size_t number, BIGNUM **p, BIGNU
     *q = primes_find(bits, pairs[number][1]);
     return *p != NULL && *q != NULL;
 }
-
-#endif

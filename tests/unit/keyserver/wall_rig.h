@@ -1,6 +1,6 @@
 /* What tests need of a wall: both ends in one process, and sleep. */
-#ifndef TEST_WALL_RIG_H
-#define TEST_WALL_RIG_H
+#ifndef TESTS_UNIT_KEYSERVER_WALL_RIG_H
+#define TESTS_UNIT_KEYSERVER_WALL_RIG_H
 
 #include <poll.h>
 

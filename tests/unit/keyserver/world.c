@@ -1,55 +1,18 @@
-/* The world of a net process, for its tests: a real one in a child process with two edges authorized, and the
- * test itself in the place of the supervisor and the vault. Not a test program by itself. */
-#ifndef TESTS_UNIT_KEYSERVER_TEST_WORLD_H
-#define TESTS_UNIT_KEYSERVER_TEST_WORLD_H
+#include "tests/unit/keyserver/world.h"
 
-#include <fcntl.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include "common/admin.h"
-#include "keyserver/net/control.h"
-#include "keyserver/net/net.h"
-#include "keyserver/rules/authorized_snapshot.h"
-#include "tests/unit/keyserver/test_edge.h"
-#include "tests/unit/keyserver/test_wall_rig.h"
-
-#define IN_FLIGHT 4
-
-static rlim_t world_descriptors; /* that the net process may have; 0 = as many as this one */
-static int world_in_flight;      /* requests of one edge; 0 = IN_FLIGHT */
-
-struct fixture {
-    char folder[64];
-    struct server_config config;
-    struct identity server, edges[2];
-    uint8_t psks[2][32];
-    struct address listen, admin;
-    pid_t pid;
-    int control;
-    struct wall wall; /* the vault's end */
-    struct wall_request slots[WALL_BATCH_MAX];
-    int slot_count, slot_next;
-    size_t epochs_wanted;   /* slots of that kind so far */
-    uint8_t epoch_edge[32]; /* whose was wanted last */
-};
+rlim_t world_descriptors; /* that the net process may have; 0 = as many as this one */
+int world_in_flight;      /* requests of one edge; 0 = IN_FLIGHT */
 
 /* ---- the world around it ---- */
 
-static inline char *path_in(const struct fixture *f, const char *name)
+static char *path_in(const struct fixture *f, const char *name)
 {
     char *path = NULL;
     assert_true(asprintf(&path, "%s/%s", f->folder, name) > 0);
     return path;
 }
 
-/* Both edges but for a NULL instead of its options. */
-static inline void write_edges(struct fixture *f, const char *first, const char *second)
+void write_edges(struct fixture *f, const char *first, const char *second)
 {
     const char *const options[2] = {first, second};
     char key[IDENTITY_TEXT_SIZE], psk[IDENTITY_TEXT_SIZE];
@@ -65,7 +28,7 @@ static inline void write_edges(struct fixture *f, const char *first, const char 
     close(fd);
 }
 
-static inline void write_files(struct fixture *f)
+static void write_files(struct fixture *f)
 {
     struct fault fault;
 
@@ -78,7 +41,7 @@ static inline void write_files(struct fixture *f)
     write_edges(f, "", "");
 }
 
-static inline int listen_on_loopback(struct address *address)
+static int listen_on_loopback(struct address *address)
 {
     struct fault fault;
 
@@ -89,7 +52,7 @@ static inline int listen_on_loopback(struct address *address)
     return fd;
 }
 
-static inline int take_snapshot(const struct fixture *f)
+int take_snapshot(const struct fixture *f)
 {
     struct fault fault;
     int fd = authorized_snapshot_take(f->config.authorized_edges, &fault);
@@ -98,7 +61,7 @@ static inline int take_snapshot(const struct fixture *f)
     return fd;
 }
 
-static inline int set_up(void **state)
+int set_up(void **state)
 {
     struct fixture *f = calloc(1, sizeof *f);
     int control[2];
@@ -153,8 +116,7 @@ static inline int set_up(void **state)
     return 0;
 }
 
-/* The exit status of the net process, which is told to drain. */
-static inline int finish(struct fixture *f)
+int finish(struct fixture *f)
 {
     int status = -1;
 
@@ -166,7 +128,7 @@ static inline int finish(struct fixture *f)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-static inline int tear_down(void **state)
+int tear_down(void **state)
 {
     struct fixture *f = *state;
 
@@ -183,15 +145,14 @@ static inline int tear_down(void **state)
     return status;
 }
 
-static inline void connect_edge(struct fixture *f, struct test_edge *edge, int which)
+void connect_edge(struct fixture *f, struct test_edge *edge, int which)
 {
     edge_connect(edge, &f->listen, &f->edges[which], f->server.public, f->psks[which]);
 }
 
 /* ---- playing the vault ---- */
 
-/* Gives the net process a new vault. The end of the one before, if any, is returned in OLD or closed. */
-static inline void give_wall(struct fixture *f, enum control_wall_cause cause, struct wall *old)
+void give_wall(struct fixture *f, enum control_wall_cause cause, struct wall *old)
 {
     int net, vault;
 
@@ -205,8 +166,7 @@ static inline void give_wall(struct fixture *f, enum control_wall_cause cause, s
     assert_int_equal(wall_adopt(&f->wall, vault), 0);
 }
 
-/* Waits, with the edge's loop running, until a vault serves. */
-static inline void until_ready(struct fixture *f)
+void until_ready(struct fixture *f)
 {
     struct buffer body;
     uint64_t until = clock_ms() + EDGE_PATIENCE_MS;
@@ -221,7 +181,7 @@ static inline void until_ready(struct fixture *f)
 }
 
 /* The next slot from WALL of any kind, copied; fails after a while. */
-static inline struct wall_request any_slot(struct fixture *f, struct wall *wall)
+static struct wall_request any_slot(struct fixture *f, struct wall *wall)
 {
     while (f->slot_next >= f->slot_count) {
         assert_true(wall_rig_wait(wall, WALL_SLOTS, EDGE_PATIENCE_MS));
@@ -237,8 +197,7 @@ static inline struct wall_request any_slot(struct fixture *f, struct wall *wall)
     return slot;
 }
 
-/* The next that is no question for an epoch key, which every edge that greets causes. */
-static inline struct wall_request next_slot(struct fixture *f, struct wall *wall)
+struct wall_request next_slot(struct fixture *f, struct wall *wall)
 {
     struct wall_request slot = any_slot(f, wall);
 
@@ -247,16 +206,14 @@ static inline struct wall_request next_slot(struct fixture *f, struct wall *wall
     return slot;
 }
 
-/* Waits for a question for an epoch key; returns whose. */
-static inline const uint8_t *next_epoch_wanted(struct fixture *f, struct wall *wall)
+const uint8_t *next_epoch_wanted(struct fixture *f, struct wall *wall)
 {
     while (any_slot(f, wall).kind != WALL_EPOCH_WANTED)
         ;
     return f->epoch_edge;
 }
 
-static inline void answer_epoch(struct wall *wall, const uint8_t *edge_key, uint64_t number, uint8_t fill,
-                                uint32_t left_ms)
+void answer_epoch(struct wall *wall, const uint8_t *edge_key, uint64_t number, uint8_t fill, uint32_t left_ms)
 {
     struct wall_answer slot = {.kind = WALL_EPOCH};
 
@@ -267,7 +224,7 @@ static inline void answer_epoch(struct wall *wall, const uint8_t *edge_key, uint
     assert_int_equal(wall_send_answers(wall, &slot, 1), 1);
 }
 
-static inline void send_epoch_number(struct wall *wall, uint64_t number)
+void send_epoch_number(struct wall *wall, uint64_t number)
 {
     struct wall_answer slot = {.kind = WALL_STATS};
 
@@ -276,7 +233,7 @@ static inline void send_epoch_number(struct wall *wall, uint64_t number)
     assert_int_equal(wall_send_answers(wall, &slot, 1), 1);
 }
 
-static inline void answer(struct wall *wall, uint64_t token, const char *text)
+void answer(struct wall *wall, uint64_t token, const char *text)
 {
     struct wall_answer slot = {.token = token, .kind = WALL_OUTCOME};
 
@@ -285,7 +242,7 @@ static inline void answer(struct wall *wall, uint64_t token, const char *text)
     assert_int_equal(wall_send_answers(wall, &slot, 1), 1);
 }
 
-static inline void send_stats(struct wall *wall, uint32_t workers, uint64_t faults)
+void send_stats(struct wall *wall, uint32_t workers, uint64_t faults)
 {
     struct wall_answer slot = {.kind = WALL_STATS};
 
@@ -295,8 +252,7 @@ static inline void send_stats(struct wall *wall, uint32_t workers, uint64_t faul
     assert_int_equal(wall_send_answers(wall, &slot, 1), 1);
 }
 
-/* The value of the metric NAME (with its labels), or -1. */
-static inline double metric(struct fixture *f, const char *name)
+double metric(struct fixture *f, const char *name)
 {
     struct buffer body;
     double value = -1;
@@ -317,7 +273,7 @@ static inline double metric(struct fixture *f, const char *name)
     return value;
 }
 
-static inline void until_metric(struct fixture *f, const char *name, double value)
+void until_metric(struct fixture *f, const char *name, double value)
 {
     uint64_t until = clock_ms() + EDGE_PATIENCE_MS;
 
@@ -326,8 +282,3 @@ static inline void until_metric(struct fixture *f, const char *name, double valu
             fail_msg("%s is %g, not %g", name, metric(f, name), value);
     }
 }
-
-/* One test with a net process of its own. */
-#define NET_TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
-
-#endif

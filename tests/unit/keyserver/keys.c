@@ -1,53 +1,9 @@
-/* Private keys for the tests of the vault: made fresh, written to a folder of their own, and the other side
- * of every operation done with OpenSSL and the public half alone. Not a test program by itself. */
-#ifndef TESTS_UNIT_KEYSERVER_TEST_KEYS_H
-#define TESTS_UNIT_KEYSERVER_TEST_KEYS_H
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <dirent.h>
-#include <limits.h>
-#include <openssl/core_names.h>
-#include <openssl/ec.h>
-#include <openssl/err.h>
-#include <openssl/evp.h>
-#include <openssl/param_build.h>
-#include <openssl/pem.h>
-#include <openssl/rsa.h>
-#include <openssl/x509.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#include "common/secret.h"
-#include "keyserver/vault/request/crypto_input.h"
-#include "proto/operation.h"
-#include "tests/unit/keyserver/test_primes.h"
-
-#define KEYS_PATH_SIZE 512
-#define CURVE_P256     23
-#define CURVE_P384     24
-#define CURVE_P521     25
-#define CURVE_X25519   29
-#define CURVE_X448     30
+#include "tests/unit/keyserver/keys.h"
 
 /* ---- making them ---- */
 
 /* The key of the primes P and Q, which are taken, with e = 65537. */
-static inline EVP_PKEY *keys_rsa_of(BIGNUM *p, BIGNUM *q)
+static EVP_PKEY *keys_rsa_of(BIGNUM *p, BIGNUM *q)
 {
     enum { N, E, D, P, Q, DP, DQ, QINV, P1, Q1, PHI, COUNT };
     static const char *const names[] = {
@@ -80,8 +36,7 @@ static inline EVP_PKEY *keys_rsa_of(BIGNUM *p, BIGNUM *q)
     return pkey;
 }
 
-/* Each is another; of 2048, 3072 and 4096 bits the first few of a process are the same in each run. */
-static inline EVP_PKEY *keys_rsa(size_t bits)
+EVP_PKEY *keys_rsa(size_t bits)
 {
     static size_t made[3];
     BIGNUM *p = NULL, *q = NULL;
@@ -93,22 +48,21 @@ static inline EVP_PKEY *keys_rsa(size_t bits)
     return pkey;
 }
 
-static inline EVP_PKEY *keys_ec(const char *group)
+EVP_PKEY *keys_ec(const char *group)
 {
     EVP_PKEY *pkey = EVP_PKEY_Q_keygen(NULL, NULL, "EC", group);
     assert_non_null(pkey);
     return pkey;
 }
 
-/* "ED25519", "X25519", "X448". */
-static inline EVP_PKEY *keys_edwards(const char *type)
+EVP_PKEY *keys_edwards(const char *type)
 {
     EVP_PKEY *pkey = EVP_PKEY_Q_keygen(NULL, NULL, type);
     assert_non_null(pkey);
     return pkey;
 }
 
-static inline void keys_id(const EVP_PKEY *pkey, uint8_t id[static KEY_ID_SIZE])
+void keys_id(const EVP_PKEY *pkey, uint8_t id[static KEY_ID_SIZE])
 {
     unsigned char *der = NULL;
     int length = i2d_PUBKEY(pkey, &der);
@@ -119,13 +73,13 @@ static inline void keys_id(const EVP_PKEY *pkey, uint8_t id[static KEY_ID_SIZE])
 
 /* ---- their files ---- */
 
-static inline void keys_make_folder(char path[static KEYS_PATH_SIZE])
+void keys_make_folder(char path[static KEYS_PATH_SIZE])
 {
     strcpy(path, "/tmp/test_keys.XXXXXX");
     assert_non_null(mkdtemp(path));
 }
 
-static inline void keys_remove_folder(const char *path)
+void keys_remove_folder(const char *path)
 {
     char file[KEYS_PATH_SIZE + NAME_MAX + 2];
     DIR *dir = opendir(path);
@@ -139,8 +93,7 @@ static inline void keys_remove_folder(const char *path)
     assert_int_equal(rmdir(path), 0);
 }
 
-/* A file NAME of FOLDER, open for writing, with mode 0600. */
-static inline FILE *keys_file(const char *folder, const char *name)
+FILE *keys_file(const char *folder, const char *name)
 {
     char path[KEYS_PATH_SIZE + NAME_MAX + 2];
     snprintf(path, sizeof path, "%s/%s", folder, name);
@@ -150,7 +103,7 @@ static inline FILE *keys_file(const char *folder, const char *name)
     return file;
 }
 
-static inline void keys_write(const char *folder, const char *name, const EVP_PKEY *pkey)
+void keys_write(const char *folder, const char *name, const EVP_PKEY *pkey)
 {
     FILE *file = keys_file(folder, name);
     const char *dot = strrchr(name, '.');
@@ -161,7 +114,7 @@ static inline void keys_write(const char *folder, const char *name, const EVP_PK
     assert_int_equal(fclose(file), 0);
 }
 
-static inline void keys_write_text(const char *folder, const char *name, const char *text)
+void keys_write_text(const char *folder, const char *name, const char *text)
 {
     FILE *file = keys_file(folder, name);
     assert_true(fputs(text, file) >= 0);
@@ -170,7 +123,7 @@ static inline void keys_write_text(const char *folder, const char *name, const c
 
 /* ---- what is asked of them ---- */
 
-static inline struct operation keys_tls13(const EVP_PKEY *pkey, uint16_t scheme, uint16_t hash_length)
+struct operation keys_tls13(const EVP_PKEY *pkey, uint16_t scheme, uint16_t hash_length)
 {
     struct operation operation = {.kind = OP_SIGN_TLS13};
     keys_id(pkey, operation.key_id);
@@ -180,8 +133,7 @@ static inline struct operation keys_tls13(const EVP_PKEY *pkey, uint16_t scheme,
     return operation;
 }
 
-/* A server's ephemeral public value on CURVE as it stands in ServerECDHParams; returns its length. */
-static inline size_t keys_share(uint16_t curve, uint8_t out[static 133])
+size_t keys_share(uint16_t curve, uint8_t out[static 133])
 {
     static const char *const names[] = {
         [CURVE_P256] = "P-256", [CURVE_P384] = "P-384", [CURVE_P521] = "P-521"};
@@ -197,7 +149,7 @@ static inline size_t keys_share(uint16_t curve, uint8_t out[static 133])
     return length;
 }
 
-static inline struct operation keys_tls12(const EVP_PKEY *pkey, uint16_t scheme, uint16_t curve)
+struct operation keys_tls12(const EVP_PKEY *pkey, uint16_t scheme, uint16_t curve)
 {
     struct operation operation = {.kind = OP_SIGN_TLS12};
     uint8_t *params = operation.u.sign_tls12.params;
@@ -214,8 +166,7 @@ static inline struct operation keys_tls12(const EVP_PKEY *pkey, uint16_t scheme,
     return operation;
 }
 
-/* BLOCK, as long as the modulus and below it, to the power of e. */
-static inline void keys_encrypt_raw(EVP_PKEY *pkey, const uint8_t *block, uint8_t *out)
+void keys_encrypt_raw(EVP_PKEY *pkey, const uint8_t *block, uint8_t *out)
 {
     size_t k = (size_t)EVP_PKEY_get_size(pkey), size = RSA_MODULUS_MAX;
     EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_pkey(NULL, pkey, NULL);
@@ -226,8 +177,7 @@ static inline void keys_encrypt_raw(EVP_PKEY *pkey, const uint8_t *block, uint8_
     EVP_PKEY_CTX_free(context);
 }
 
-/* A good block of K bytes around SECRET (RFC 8017, 7.2.1). */
-static inline void keys_pad(uint8_t *block, size_t k, const uint8_t secret[static TLS_PREMASTER_SIZE])
+void keys_pad(uint8_t *block, size_t k, const uint8_t secret[static TLS_PREMASTER_SIZE])
 {
     random_bytes(block, k);
     for (size_t i = 2; i < k - TLS_PREMASTER_SIZE - 1; i++)
@@ -238,8 +188,7 @@ static inline void keys_pad(uint8_t *block, size_t k, const uint8_t secret[stati
     memcpy(block + k - TLS_PREMASTER_SIZE, secret, TLS_PREMASTER_SIZE);
 }
 
-/* The operation that has BLOCK decrypted. */
-static inline struct operation keys_premaster(EVP_PKEY *pkey, uint16_t version, const uint8_t *block)
+struct operation keys_premaster(EVP_PKEY *pkey, uint16_t version, const uint8_t *block)
 {
     struct operation operation = {.kind = OP_RSA_PREMASTER};
     keys_id(pkey, operation.key_id);
@@ -249,10 +198,7 @@ static inline struct operation keys_premaster(EVP_PKEY *pkey, uint16_t version, 
     return operation;
 }
 
-#define KEYS_SPOILT 14 /* kinds of bad padding */
-
-/* Makes the good BLOCK of K bytes bad in way KIND: the classes of Bleichenbacher, ROBOT and their heirs. */
-static inline void keys_spoil(uint8_t *block, size_t k, unsigned kind)
+void keys_spoil(uint8_t *block, size_t k, unsigned kind)
 {
     const struct {
         size_t at;
@@ -284,8 +230,7 @@ static inline void keys_spoil(uint8_t *block, size_t k, unsigned kind)
 
 /* ---- what comes back ---- */
 
-/* What TLS signs for OPERATION, written down once more from the RFCs; returns its length. */
-static inline size_t keys_content(const struct operation *operation, uint8_t out[static 256])
+size_t keys_content(const struct operation *operation, uint8_t out[static 256])
 {
     size_t at = 0;
     if (operation->kind == OP_SIGN_TLS13) {
@@ -301,8 +246,7 @@ static inline size_t keys_content(const struct operation *operation, uint8_t out
     return 64 + (size_t)operation->u.sign_tls12.params_length;
 }
 
-/* The input that the gate should make of OPERATION, but for rsa_master. */
-static inline struct crypto_input keys_input(const struct operation *operation)
+struct crypto_input keys_input(const struct operation *operation)
 {
     struct crypto_input input = {.kind = operation->kind};
     uint8_t content[256];
@@ -320,9 +264,8 @@ static inline struct crypto_input keys_input(const struct operation *operation)
     return input;
 }
 
-/* True when SIGNATURE is one of PKEY for OPERATION by SCHEME, as a TLS client would find. */
-static inline bool keys_verify(EVP_PKEY *pkey, const struct operation *operation, uint16_t scheme,
-                               const uint8_t *signature, size_t length)
+bool keys_verify(EVP_PKEY *pkey, const struct operation *operation, uint16_t scheme, const uint8_t *signature,
+                 size_t length)
 {
     uint8_t content[256];
     size_t content_length = keys_content(operation, content);
@@ -343,5 +286,3 @@ static inline bool keys_verify(EVP_PKEY *pkey, const struct operation *operation
     ERR_clear_error();
     return good;
 }
-
-#endif

@@ -1,7 +1,7 @@
 /* Keys of every type in a store, and a signer for them. With RIG_IN_LANES it computes in lanes what it can:
  * each input as one of several. Not a test program by itself. */
-#ifndef TESTS_UNIT_KEYSERVER_TEST_SIGNER_RIG_H
-#define TESTS_UNIT_KEYSERVER_TEST_SIGNER_RIG_H
+#ifndef TESTS_UNIT_KEYSERVER_SIGNER_RIG_H
+#define TESTS_UNIT_KEYSERVER_SIGNER_RIG_H
 
 #ifndef RIG_IN_LANES
 #define RIG_IN_LANES false
@@ -11,7 +11,7 @@
 #include "keyserver/lanes/lanes.h"
 #include "keyserver/vault/compute/signer.h"
 #include "tests/lib/random_below.h"
-#include "tests/unit/keyserver/test_keys.h"
+#include "tests/unit/keyserver/keys.h"
 
 enum { RSA2048, RSA3072, RSA4096, P256, P384, ED25519, KEY_COUNT };
 

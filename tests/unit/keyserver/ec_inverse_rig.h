@@ -1,9 +1,9 @@
 /* Inverses by ec_inverse() beside OpenSSL's, for the numbers of the curve that was included before. Not a
  * test program by itself. */
-#ifndef TESTS_UNIT_KEYSERVER_TEST_EC_INVERSE_RIG_H
-#define TESTS_UNIT_KEYSERVER_TEST_EC_INVERSE_RIG_H
+#ifndef TESTS_UNIT_KEYSERVER_EC_INVERSE_RIG_H
+#define TESTS_UNIT_KEYSERVER_EC_INVERSE_RIG_H
 
-#include "tests/unit/keyserver/test_ec_rig.h"
+#include "tests/unit/keyserver/ec_rig.h"
 
 #include "keyserver/lanes/ec_field.h"
 

@@ -1,48 +1,10 @@
-/* An audit log in a folder of its own, with edges and keys to record, and time as the test has it; and the
- * log read back and verified. Not a test program by itself. */
-#ifndef TESTS_UNIT_KEYSERVER_TEST_AUDIT_RIG_H
-#define TESTS_UNIT_KEYSERVER_TEST_AUDIT_RIG_H
+#include "tests/unit/keyserver/audit_rig.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <errno.h>
-#include <fcntl.h>
-#include <ftw.h>
-
-#include "common/bytes.h"
-#include "common/clock.h"
-#include "common/privileges.h"
-#include "common/process.h"
-#include "keyserver/audit/audit_check.h"
-#include "keyserver/vault/audit/audit.h"
-#include "keyserver/vault/audit/audit_sync.h"
-#include "tests/unit/keyserver/test_keys.h"
-
-#define RIG_EDGES    3
-#define RIG_KEYS     2
-#define RIG_START_MS UINT64_C(1769860800000)
-
-struct rig {
-    char folder[64], log[96], key[96];
-    struct server_audit config;
-    struct authorized *edges;
-    struct keystore *keys;
-    struct audit_time now;
-    struct handover *handover; /* borrowed; NULL = none */
-    struct audit *audit;       /* NULL = not open */
-    struct fault fault;
-};
-
-static const uint8_t rig_policy[AUDIT_KEY_SIZE] = {0x11, 0x22};
+const uint8_t rig_policy[AUDIT_KEY_SIZE] = {0x11, 0x22};
 
 /* ---- the world ---- */
 
-static inline void rig_make_keys(struct rig *rig)
+static void rig_make_keys(struct rig *rig)
 {
     static const uint8_t group_secret[32] = {1};
     char folder[KEYS_PATH_SIZE];
@@ -56,7 +18,7 @@ static inline void rig_make_keys(struct rig *rig)
     keys_remove_folder(folder);
 }
 
-static inline void rig_make_edges(struct rig *rig)
+static void rig_make_edges(struct rig *rig)
 {
     char text[RIG_EDGES * 160], key[45], psk[45];
     size_t length = 0;
@@ -68,7 +30,7 @@ static inline void rig_make_edges(struct rig *rig)
     assert_int_equal(authorized_parse(&rig->edges, text, length, "edges", &rig->fault), 0);
 }
 
-static inline void rig_set_up(struct rig *rig)
+void rig_set_up(struct rig *rig)
 {
     memset(rig, 0, sizeof *rig);
     log_init("test", LOG_ERROR, LOG_LOGFMT);
@@ -84,7 +46,7 @@ static inline void rig_set_up(struct rig *rig)
     rig_make_edges(rig);
 }
 
-static inline int rig_remove_one(const char *path, const struct stat *info, int kind, struct FTW *where)
+int rig_remove_one(const char *path, const struct stat *info, int kind, struct FTW *where)
 {
     (void)info;
     (void)kind;
@@ -92,7 +54,7 @@ static inline int rig_remove_one(const char *path, const struct stat *info, int 
     return remove(path);
 }
 
-static inline void rig_tear_down(struct rig *rig)
+void rig_tear_down(struct rig *rig)
 {
     audit_close(rig->audit);
     keystore_free(rig->keys);
@@ -102,25 +64,25 @@ static inline void rig_tear_down(struct rig *rig)
 
 /* ---- writing ---- */
 
-static inline int rig_try_open(struct rig *rig, const struct audit_quotas *quotas)
+int rig_try_open(struct rig *rig, const struct audit_quotas *quotas)
 {
     int err = audit_open(&rig->audit, &rig->config, NULL, quotas, rig->handover, &rig->now, &rig->fault);
     return err != 0 ? err : audit_start(rig->audit, rig->edges, rig->keys, rig_policy, &rig->now);
 }
 
-static inline void rig_open(struct rig *rig)
+void rig_open(struct rig *rig)
 {
     if (rig_try_open(rig, NULL) != 0)
         fail_msg("%s", rig->fault.text);
 }
 
-static inline void rig_close(struct rig *rig)
+void rig_close(struct rig *rig)
 {
     audit_close(rig->audit);
     rig->audit = NULL;
 }
 
-static inline void rig_pass(struct rig *rig, uint64_t ms)
+void rig_pass(struct rig *rig, uint64_t ms)
 {
     rig->now.mono_ms += ms;
     rig->now.unix_ms += ms;
@@ -128,8 +90,7 @@ static inline void rig_pass(struct rig *rig, uint64_t ms)
     audit_tick(rig->audit, &rig->now);
 }
 
-/* The identity of a request of edge NUMBER % RIG_EDGES whose trace id is NUMBER. */
-static inline struct request_identity rig_identity(const struct rig *rig, uint64_t number)
+struct request_identity rig_identity(const struct rig *rig, uint64_t number)
 {
     struct request_identity identity = {.edge = authorized_at(rig->edges, number % RIG_EDGES),
                                         .key = keystore_at(rig->keys, number % RIG_KEYS),
@@ -142,26 +103,25 @@ static inline struct request_identity rig_identity(const struct rig *rig, uint64
     return identity;
 }
 
-static inline void rig_add(struct rig *rig, uint64_t number, enum audit_result result)
+void rig_add(struct rig *rig, uint64_t number, enum audit_result result)
 {
     struct request_identity identity = rig_identity(rig, number);
     audit_add(rig->audit, &identity, result);
 }
 
-/* One use, committed. */
-static inline int rig_use(struct rig *rig, uint64_t number)
+int rig_use(struct rig *rig, uint64_t number)
 {
     rig_add(rig, number, AUDIT_OK);
     return audit_commit(rig->audit);
 }
 
-static inline void rig_use_many(struct rig *rig, uint64_t first, uint64_t count)
+void rig_use_many(struct rig *rig, uint64_t first, uint64_t count)
 {
     for (uint64_t i = first; i < first + count; i++)
         assert_int_equal(rig_use(rig, i), 0);
 }
 
-static inline void rig_refuse(struct rig *rig, unsigned edge, enum refusal refusal)
+void rig_refuse(struct rig *rig, unsigned edge, enum refusal refusal)
 {
     struct request_identity identity = rig_identity(rig, edge);
     const struct operation operation = {.kind = OP_SIGN_TLS13};
@@ -172,19 +132,7 @@ static inline void rig_refuse(struct rig *rig, unsigned edge, enum refusal refus
 
 /* ---- reading back ---- */
 
-struct rig_file {
-    char name[64];
-    char *text; /* owned */
-    size_t length;
-};
-
-/* Zero-initialised is empty. */
-struct rig_files {
-    struct rig_file *item; /* owned */
-    size_t count, size;
-};
-
-static inline void rig_forget(struct rig_files *files)
+void rig_forget(struct rig_files *files)
 {
     for (size_t i = 0; i < files->count; i++)
         free(files->item[i].text);
@@ -192,7 +140,7 @@ static inline void rig_forget(struct rig_files *files)
     *files = (struct rig_files){.item = NULL};
 }
 
-static inline struct rig_file *rig_add_file(struct rig_files *files)
+static struct rig_file *rig_add_file(struct rig_files *files)
 {
     if (files->count == files->size) {
         files->size = files->size == 0 ? 64 : 2 * files->size;
@@ -202,7 +150,7 @@ static inline struct rig_file *rig_add_file(struct rig_files *files)
     return &files->item[files->count++];
 }
 
-static inline char *rig_path(const struct rig *rig, const char *name)
+char *rig_path(const struct rig *rig, const char *name)
 {
     static char path[4][200];
     static unsigned turn;
@@ -211,7 +159,7 @@ static inline char *rig_path(const struct rig *rig, const char *name)
     return out;
 }
 
-static inline char *rig_read_file(const char *path, size_t *length)
+char *rig_read_file(const char *path, size_t *length)
 {
     FILE *file = fopen(path, "r");
     assert_non_null(file);
@@ -226,7 +174,7 @@ static inline char *rig_read_file(const char *path, size_t *length)
     return text;
 }
 
-static inline void rig_write_file(const char *path, const char *text, size_t length)
+void rig_write_file(const char *path, const char *text, size_t length)
 {
     FILE *file = fopen(path, "w");
     assert_non_null(file);
@@ -234,14 +182,14 @@ static inline void rig_write_file(const char *path, const char *text, size_t len
     assert_int_equal(fclose(file), 0);
 }
 
-static inline int rig_compare_files(const void *a, const void *b)
+static int rig_compare_files(const void *a, const void *b)
 {
     const struct rig_file *x = a, *y = b;
     uint64_t p = audit_file_seq(x->name), q = audit_file_seq(y->name);
     return (p > q) - (p < q);
 }
 
-static inline void rig_read(const struct rig *rig, struct rig_files *files)
+void rig_read(const struct rig *rig, struct rig_files *files)
 {
     DIR *dir = opendir(rig->log);
     assert_non_null(dir);
@@ -257,9 +205,8 @@ static inline void rig_read(const struct rig *rig, struct rig_files *files)
     qsort(files->item, files->count, sizeof files->item[0], rig_compare_files);
 }
 
-/* Hands every line to TAKE until that does not return 0, which is returned. */
-static inline int rig_for_lines(const struct rig_file *file, void *context,
-                                int (*take)(void *context, const char *line, size_t length, bool ended))
+int rig_for_lines(const struct rig_file *file, void *context,
+                  int (*take)(void *context, const char *line, size_t length, bool ended))
 {
     const char *at = file->text, *end = file->text + file->length;
     while (at < end) {
@@ -273,13 +220,12 @@ static inline int rig_for_lines(const struct rig_file *file, void *context,
     return 0;
 }
 
-static inline int rig_check_line(void *context, const char *line, size_t length, bool ended)
+static int rig_check_line(void *context, const char *line, size_t length, bool ended)
 {
     return audit_check_line(context, line, length, ended);
 }
 
-/* Runs CHECK, whose options are set, over FILES; what was found. */
-static inline enum audit_flaw_kind rig_check(struct audit_check *check, const struct rig_files *files)
+enum audit_flaw_kind rig_check(struct audit_check *check, const struct rig_files *files)
 {
     int result = 0;
     check->hasher = audit_hasher_new();
@@ -296,9 +242,7 @@ static inline enum audit_flaw_kind rig_check(struct audit_check *check, const st
     return check->flaw.kind;
 }
 
-/* The log as it stands is whole; with LIVE it may go on. The note of the last checkpoint fits. Returns the
- * number of its records. */
-static inline uint64_t rig_assert_whole(const struct rig *rig, bool live)
+uint64_t rig_assert_whole(const struct rig *rig, bool live)
 {
     static struct audit_check check;
     static struct rig_files files;
@@ -321,13 +265,7 @@ static inline uint64_t rig_assert_whole(const struct rig *rig, bool live)
     return check.link.seq;
 }
 
-/* Every record of the log, in order. */
-struct rig_records {
-    struct audit_record *item; /* owned */
-    size_t count, size;
-};
-
-static inline int rig_keep_record(void *context, const char *line, size_t length, bool ended)
+static int rig_keep_record(void *context, const char *line, size_t length, bool ended)
 {
     struct rig_records *records = context;
     struct audit_record record;
@@ -342,7 +280,7 @@ static inline int rig_keep_record(void *context, const char *line, size_t length
     return 0;
 }
 
-static inline void rig_records(const struct rig *rig, struct rig_records *records)
+void rig_records(const struct rig *rig, struct rig_records *records)
 {
     static struct rig_files files;
     *records = (struct rig_records){.item = NULL};
@@ -352,14 +290,14 @@ static inline void rig_records(const struct rig *rig, struct rig_records *record
     rig_forget(&files);
 }
 
-static inline uint64_t rig_number(const struct audit_record *record)
+uint64_t rig_number(const struct audit_record *record)
 {
     uint64_t number;
     memcpy(&number, record->trace, sizeof number);
     return number;
 }
 
-static inline size_t rig_count(const struct rig *rig, enum audit_type type)
+size_t rig_count(const struct rig *rig, enum audit_type type)
 {
     struct rig_records records;
     size_t count = 0;
@@ -370,8 +308,7 @@ static inline size_t rig_count(const struct rig *rig, enum audit_type type)
     return count;
 }
 
-/* The numbers FIRST to FIRST + COUNT are there as uses, once each, in order, and no others. */
-static inline void rig_assert_uses(const struct rig *rig, uint64_t first, uint64_t count)
+void rig_assert_uses(const struct rig *rig, uint64_t first, uint64_t count)
 {
     struct rig_records records;
     uint64_t next = first;
@@ -382,5 +319,3 @@ static inline void rig_assert_uses(const struct rig *rig, uint64_t first, uint64
     assert_int_equal(next, first + count);
     free(records.item);
 }
-
-#endif

@@ -1,38 +1,25 @@
-/* A TLS 1.2 handshake with RSA key exchange and extended master secret, ClientHello … ClientKeyExchange, as
- * browser and edge would send it, written down by hand, for the tests of bound mode. Not a test program by
- * itself. */
-#ifndef TESTS_UNIT_KEYSERVER_TEST_WRITTEN_HANDSHAKE_H
-#define TESTS_UNIT_KEYSERVER_TEST_WRITTEN_HANDSHAKE_H
-
-#include "common/bytes.h"
-#include "keyserver/vault/judge/epoch.h"
-#include "tests/unit/keyserver/test_keys.h"
+#include "tests/unit/keyserver/written_handshake.h"
 
 #define HANDSHAKE_SUITE 0x009c /* TLS_RSA_WITH_AES_128_GCM_SHA256 */
-
-struct handshake {
-    uint8_t messages[2048];
-    size_t length;
-};
 
 /* ---- messages ---- */
 
 /* Begins something with a length of SIZE bytes in front; returns where it begins. */
-static inline uint8_t *handshake_open(struct writer *w, size_t size)
+static uint8_t *handshake_open(struct writer *w, size_t size)
 {
     static const uint8_t zeros[3];
     writer_bytes(w, zeros, size);
     return w->at;
 }
 
-static inline void handshake_close(struct writer *w, uint8_t *start, size_t size)
+static void handshake_close(struct writer *w, uint8_t *start, size_t size)
 {
     size_t length = (size_t)(w->at - start);
     for (size_t i = 1; i <= size; i++, length >>= 8)
         start[-(ptrdiff_t)i] = (uint8_t)length;
 }
 
-static inline void handshake_random(struct writer *w)
+static void handshake_random(struct writer *w)
 {
     uint8_t random[TLS_RANDOM_SIZE];
     random_bytes(random, sizeof random);
@@ -40,7 +27,7 @@ static inline void handshake_random(struct writer *w)
 }
 
 /* server_name (RFC 6066, 3), unless NAME is NULL, and extended_master_secret. */
-static inline void handshake_extensions(struct writer *w, const char *name)
+static void handshake_extensions(struct writer *w, const char *name)
 {
     uint8_t *all = handshake_open(w, 2);
     if (name != NULL) {
@@ -58,8 +45,8 @@ static inline void handshake_extensions(struct writer *w, const char *name)
     handshake_close(w, all, 2);
 }
 
-static inline void handshake_hellos(struct writer *w, const char *name,
-                                    const uint8_t session_id[static SESSION_ID_SIZE])
+static void handshake_hellos(struct writer *w, const char *name,
+                             const uint8_t session_id[static SESSION_ID_SIZE])
 {
     writer_u8(w, 1);
     uint8_t *client = handshake_open(w, 3);
@@ -85,10 +72,8 @@ static inline void handshake_hellos(struct writer *w, const char *name,
 
 /* ---- the whole ---- */
 
-/* The session id that the edge of EDGE_KEY would give in epoch NUMBER. */
-static inline void handshake_session(uint8_t out[static SESSION_ID_SIZE],
-                                     const uint8_t epoch_secret[static 32], const uint8_t edge_key[static 32],
-                                     uint64_t number)
+void handshake_session(uint8_t out[static SESSION_ID_SIZE], const uint8_t epoch_secret[static 32],
+                       const uint8_t edge_key[static 32], uint64_t number)
 {
     uint8_t key[EPOCH_KEY_SIZE], random[SESSION_ID_RANDOM_SIZE];
     epoch_key(key, epoch_secret, edge_key, number);
@@ -96,10 +81,9 @@ static inline void handshake_session(uint8_t out[static SESSION_ID_SIZE],
     session_id_make(out, key, random);
 }
 
-/* A handshake with the key RSA in which a client asks for NAME (NULL: none) and encrypts PREMASTER. */
-static inline void handshake_make(struct handshake *out, EVP_PKEY *rsa, const char *name,
-                                  const uint8_t session_id[static SESSION_ID_SIZE],
-                                  const uint8_t premaster[static TLS_PREMASTER_SIZE])
+void handshake_make(struct handshake *out, EVP_PKEY *rsa, const char *name,
+                    const uint8_t session_id[static SESSION_ID_SIZE],
+                    const uint8_t premaster[static TLS_PREMASTER_SIZE])
 {
     uint8_t block[RSA_MODULUS_MAX], ciphertext[RSA_MODULUS_MAX];
     size_t k = (size_t)EVP_PKEY_get_size(rsa);
@@ -125,8 +109,7 @@ static inline void handshake_make(struct handshake *out, EVP_PKEY *rsa, const ch
     out->length = writer_length(&w);
 }
 
-/* The rsa_master that asks for its secret; borrows HANDSHAKE. */
-static inline struct operation handshake_operation(const struct handshake *handshake, const EVP_PKEY *rsa)
+struct operation handshake_operation(const struct handshake *handshake, const EVP_PKEY *rsa)
 {
     struct operation operation = {.kind = OP_RSA_MASTER};
     keys_id(rsa, operation.key_id);
@@ -134,5 +117,3 @@ static inline struct operation handshake_operation(const struct handshake *hands
     operation.u.rsa_master.length = (uint32_t)handshake->length;
     return operation;
 }
-
-#endif

@@ -1,45 +1,11 @@
-/* The rig of the client's tests: a loop, key servers, a client that knows them, and requests that know which
- * answer is theirs. Everything runs in the test's one thread. */
-#ifndef TESTS_UNIT_EDGE_TEST_CLIENT_RIG_H
-#define TESTS_UNIT_EDGE_TEST_CLIENT_RIG_H
-
-#include "common/clock.h"
-#include "edge/keyclient/client_state.h"
-#include "tests/unit/edge/test_client_peer.h"
-
-#define RIG_PEERS    5
-#define RIG_GUARD_MS 20000
-#define LONG_MS      (3 * RIG_GUARD_MS) /* a deadline, or an epoch, beyond the end of the test */
-
-struct rig {
-    uv_loop_t loop;
-    uv_timer_t guard;
-    bool late;
-    struct identity self;
-    struct peer peers[RIG_PEERS];
-    struct client_server servers[RIG_PEERS];
-    struct client_server_stats stats[RIG_PEERS];
-    struct client_settings settings;
-    struct client *client;
-    unsigned usable, changes; /* as on_servers said */
-};
-
-#define RIG_WAIT(rig, condition)                                                                             \
-    do {                                                                                                     \
-        rig_guard(rig);                                                                                      \
-        while (!(condition)) {                                                                               \
-            uv_run(&(rig)->loop, UV_RUN_ONCE);                                                               \
-            if ((rig)->late)                                                                                 \
-                fail_msg("waited too long for: %s", #condition);                                             \
-        }                                                                                                    \
-    } while (0)
+#include "tests/unit/edge/client_rig.h"
 
 static void rig_on_guard(uv_timer_t *guard)
 {
     ((struct rig *)guard->data)->late = true;
 }
 
-static void rig_guard(struct rig *rig)
+void rig_guard(struct rig *rig)
 {
     uv_timer_start(&rig->guard, rig_on_guard, RIG_GUARD_MS, 0);
 }
@@ -52,8 +18,7 @@ static void rig_on_servers(unsigned usable, void *user)
     rig->changes++;
 }
 
-/* COUNT key servers, listening, and settings for a client that knows them. */
-UNUSED static struct rig *rig_new(size_t count)
+struct rig *rig_new(size_t count)
 {
     static const char *const names[RIG_PEERS] = {"one", "two", "three", "four", "five"};
     struct rig *rig = calloc(1, sizeof *rig);
@@ -94,8 +59,7 @@ UNUSED static struct rig *rig_new(size_t count)
     return rig;
 }
 
-/* Starts the client and waits until every server is connected. */
-UNUSED static struct rig *rig_connected(size_t count)
+struct rig *rig_connected(size_t count)
 {
     struct rig *rig = rig_new(count);
 
@@ -105,8 +69,7 @@ UNUSED static struct rig *rig_connected(size_t count)
     return rig;
 }
 
-/* Closes everything, and shows that nothing is left: neither handle nor gauge. */
-UNUSED static void rig_free(struct rig *rig)
+void rig_free(struct rig *rig)
 {
     client_close(rig->client);
     for (size_t i = 0; i < rig->settings.server_count; i++)
@@ -122,8 +85,7 @@ UNUSED static void rig_free(struct rig *rig)
     free(rig);
 }
 
-/* Epoch NUMBER of the group called GROUP. */
-UNUSED static struct msg_epoch epoch_of(uint64_t number, char group, uint32_t left_ms)
+struct msg_epoch epoch_of(uint64_t number, char group, uint32_t left_ms)
 {
     struct msg_epoch epoch = {.number = number, .left_ms = left_ms};
 
@@ -134,13 +96,6 @@ UNUSED static struct msg_epoch epoch_of(uint64_t number, char group, uint32_t le
 
 /* ---- requests ---- */
 
-struct ask {
-    struct client_request request;
-    struct rig *rig;
-    unsigned answers;
-    void (*then)(struct ask *ask); /* inside on_answer */
-};
-
 static void ask_on_answer(struct client_request *request)
 {
     struct ask *ask = request->user;
@@ -150,7 +105,7 @@ static void ask_on_answer(struct client_request *request)
         ask->then(ask);
 }
 
-UNUSED static void ask_init(struct ask *ask, struct rig *rig, enum operation_kind kind, uint64_t within_ms)
+void ask_init(struct ask *ask, struct rig *rig, enum operation_kind kind, uint64_t within_ms)
 {
     struct operation *operation = &ask->request.operation;
 
@@ -172,14 +127,13 @@ UNUSED static void ask_init(struct ask *ask, struct rig *rig, enum operation_kin
     }
 }
 
-UNUSED static void ask_start(struct ask *ask, struct rig *rig, uint64_t within_ms)
+void ask_start(struct ask *ask, struct rig *rig, uint64_t within_ms)
 {
     ask_init(ask, rig, OP_SIGN_TLS13, within_ms);
     assert_int_equal(client_submit(rig->client, &ask->request), 0);
 }
 
-/* COUNT signatures at once. */
-UNUSED static struct ask *ask_many(struct rig *rig, size_t count, uint64_t within_ms)
+struct ask *ask_many(struct rig *rig, size_t count, uint64_t within_ms)
 {
     struct ask *asks = calloc(count, sizeof *asks);
 
@@ -188,8 +142,7 @@ UNUSED static struct ask *ask_many(struct rig *rig, size_t count, uint64_t withi
     return asks;
 }
 
-/* Answered once, with the bytes that belong to it and no other. */
-UNUSED static void assert_answered(const struct ask *ask)
+void assert_answered(const struct ask *ask)
 {
     assert_int_equal(ask->answers, 1);
     assert_int_equal(ask->request.outcome.status, STATUS_OK);
@@ -198,21 +151,20 @@ UNUSED static void assert_answered(const struct ask *ask)
     assert_memory_equal(ask->request.outcome.bytes, ask->request.operation.u.sign_tls13.hash, 32);
 }
 
-/* SERVER has given the answer: NULL is nobody, as when the deadline came first. */
-UNUSED static void assert_from(const struct ask *ask, const char *server)
+void assert_from(const struct ask *ask, const char *server)
 {
     assert_string_equal(ask->request.answered ? ask->rig->servers[ask->request.server].name : "nobody",
                         server);
 }
 
-UNUSED static void assert_failed(const struct ask *ask, enum operation_status status)
+void assert_failed(const struct ask *ask, enum operation_status status)
 {
     assert_int_equal(ask->answers, 1);
     assert_int_equal(ask->request.outcome.status, status);
     assert_int_equal(ask->request.outcome.length, 0);
 }
 
-UNUSED static size_t answered(const struct ask *asks, size_t count)
+size_t answered(const struct ask *asks, size_t count)
 {
     size_t done = 0;
 
@@ -221,16 +173,14 @@ UNUSED static size_t answered(const struct ask *asks, size_t count)
     return done;
 }
 
-UNUSED static uint64_t count_of(counter *c)
+uint64_t count_of(counter *c)
 {
     return counter_get(c);
 }
 
-static int rig_setup(void **state)
+int rig_setup(void **state)
 {
     (void)state;
     log_init("test_client", LOG_ERROR, LOG_LOGFMT);
     return secret_init();
 }
-
-#endif

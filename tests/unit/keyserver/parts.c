@@ -1,72 +1,20 @@
-/* A transcript taken apart into its fields and put together again, for tests that change one of them: written
- * down once more from RFC 5246, and less strict than what it tests. Not a test program by itself. */
-#ifndef TESTS_UNIT_KEYSERVER_TEST_PARTS_H
-#define TESTS_UNIT_KEYSERVER_TEST_PARTS_H
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <string.h>
-
-#include "common/bytes.h"
-#include "proto/operation.h"
-
-#define PARTS_EXTENSIONS_MAX 700
-#define PARTS_LENGTHS_MAX    800
-
-struct piece {
-    const uint8_t *bytes; /* borrowed */
-    size_t length;
-};
-
-struct extension_part {
-    uint16_t type;
-    struct piece data;
-};
-
-struct hello_parts {
-    uint16_t version;
-    struct piece random, session_id, suites, compression; /* a server's: one suite, one method */
-    bool has_extensions;
-    size_t extension_count;
-    struct extension_part extensions[PARTS_EXTENSIONS_MAX];
-    struct piece rest; /* behind all that */
-};
-
-struct parts {
-    struct hello_parts client, server;
-    struct piece certificate, done, ciphertext, exchange_rest; /* certificate and done are whole bodies */
-};
-
-/* Parts in one piece, and where its length fields are. */
-struct composed {
-    uint8_t bytes[0x12000]; /* a field of the longest length, and what is around it */
-    size_t length;
-    struct {
-        size_t at, width;
-    } lengths[PARTS_LENGTHS_MAX];
-    size_t length_count;
-};
+#include "tests/unit/keyserver/parts.h"
 
 /* ---- apart ---- */
 
-static inline struct piece take(struct reader *r, size_t length)
+static struct piece take(struct reader *r, size_t length)
 {
     return (struct piece){reader_bytes(r, length), length};
 }
 
-static inline struct reader read_piece(struct piece piece)
+static struct reader read_piece(struct piece piece)
 {
     struct reader r;
     reader_init(&r, piece.bytes, piece.length);
     return r;
 }
 
-static inline void split_hello(struct hello_parts *out, struct piece body, bool client)
+static void split_hello(struct hello_parts *out, struct piece body, bool client)
 {
     struct reader r = read_piece(body);
     *out = (struct hello_parts){.version = reader_u16(&r), .random = take(&r, TLS_RANDOM_SIZE)};
@@ -86,8 +34,7 @@ static inline void split_hello(struct hello_parts *out, struct piece body, bool 
     assert_true(reader_done(&r));
 }
 
-/* The COUNT messages that MESSAGES are, headers included. */
-static inline void split_messages(struct piece *out, size_t count, const uint8_t *messages, size_t length)
+void split_messages(struct piece *out, size_t count, const uint8_t *messages, size_t length)
 {
     struct reader r;
     reader_init(&r, messages, length);
@@ -99,12 +46,12 @@ static inline void split_messages(struct piece *out, size_t count, const uint8_t
     assert_true(reader_done(&r));
 }
 
-static inline struct piece body_of(struct piece message)
+static struct piece body_of(struct piece message)
 {
     return (struct piece){message.bytes + 4, message.length - 4};
 }
 
-static inline void split_parts(struct parts *out, const uint8_t *messages, size_t length)
+void split_parts(struct parts *out, const uint8_t *messages, size_t length)
 {
     struct piece message[5];
     split_messages(message, 5, messages, length);
@@ -120,7 +67,7 @@ static inline void split_parts(struct parts *out, const uint8_t *messages, size_
 
 /* ---- together ---- */
 
-static inline void put(struct composed *out, const void *bytes, size_t length)
+static void put(struct composed *out, const void *bytes, size_t length)
 {
     assert_true(out->length + length <= sizeof out->bytes);
     if (length > 0)
@@ -128,19 +75,18 @@ static inline void put(struct composed *out, const void *bytes, size_t length)
     out->length += length;
 }
 
-static inline void put_piece(struct composed *out, struct piece piece)
+void put_piece(struct composed *out, struct piece piece)
 {
     put(out, piece.bytes, piece.length);
 }
 
-static inline void put_number(struct composed *out, uint64_t value, size_t width)
+void put_number(struct composed *out, uint64_t value, size_t width)
 {
     for (size_t i = 0; i < width; i++)
         put(out, &(uint8_t){(uint8_t)(value >> 8 * (width - 1 - i))}, 1);
 }
 
-/* A length field, yet unknown; the result is for end_length(). */
-static inline size_t begin_length(struct composed *out, size_t width)
+size_t begin_length(struct composed *out, size_t width)
 {
     size_t which = out->length_count++;
     assert_true(which < PARTS_LENGTHS_MAX);
@@ -150,7 +96,7 @@ static inline size_t begin_length(struct composed *out, size_t width)
     return which;
 }
 
-static inline void end_length(struct composed *out, size_t which)
+void end_length(struct composed *out, size_t which)
 {
     size_t end = out->length, at = out->lengths[which].at, width = out->lengths[which].width;
     out->length = at;
@@ -158,14 +104,14 @@ static inline void end_length(struct composed *out, size_t which)
     out->length = end;
 }
 
-static inline void put_counted(struct composed *out, struct piece piece, size_t width)
+void put_counted(struct composed *out, struct piece piece, size_t width)
 {
     size_t length = begin_length(out, width);
     put_piece(out, piece);
     end_length(out, length);
 }
 
-static inline void put_hello(struct composed *out, const struct hello_parts *hello, bool client)
+static void put_hello(struct composed *out, const struct hello_parts *hello, bool client)
 {
     put_number(out, client ? 1 : 2, 1);
     size_t message = begin_length(out, 3);
@@ -191,7 +137,7 @@ static inline void put_hello(struct composed *out, const struct hello_parts *hel
     end_length(out, message);
 }
 
-static inline void compose(struct composed *out, const struct parts *parts)
+void compose(struct composed *out, const struct parts *parts)
 {
     out->length = out->length_count = 0;
     put_hello(out, &parts->client, true);
@@ -209,8 +155,7 @@ static inline void compose(struct composed *out, const struct parts *parts)
 
 /* ---- extensions ---- */
 
-/* The place of extension TYPE, which is there. */
-static inline size_t find_extension(const struct hello_parts *hello, uint16_t type)
+size_t find_extension(const struct hello_parts *hello, uint16_t type)
 {
     size_t i = 0;
     while (i < hello->extension_count && hello->extensions[i].type != type)
@@ -219,7 +164,7 @@ static inline size_t find_extension(const struct hello_parts *hello, uint16_t ty
     return i;
 }
 
-static inline bool has_extension(const struct hello_parts *hello, uint16_t type)
+bool has_extension(const struct hello_parts *hello, uint16_t type)
 {
     for (size_t i = 0; i < hello->extension_count; i++)
         if (hello->extensions[i].type == type)
@@ -227,17 +172,15 @@ static inline bool has_extension(const struct hello_parts *hello, uint16_t type)
     return false;
 }
 
-static inline void add_extension(struct hello_parts *hello, uint16_t type, const void *bytes, size_t length)
+void add_extension(struct hello_parts *hello, uint16_t type, const void *bytes, size_t length)
 {
     assert_true(hello->extension_count < PARTS_EXTENSIONS_MAX);
     hello->extensions[hello->extension_count++] = (struct extension_part){type, {bytes, length}};
     hello->has_extensions = true;
 }
 
-static inline void drop_extension(struct hello_parts *hello, uint16_t type)
+void drop_extension(struct hello_parts *hello, uint16_t type)
 {
     size_t at = find_extension(hello, type);
     hello->extensions[at] = hello->extensions[--hello->extension_count];
 }
-
-#endif

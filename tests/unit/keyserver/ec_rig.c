@@ -1,43 +1,6 @@
-/* ECDSA as OpenSSL's numbers and points have it, with a nonce that is given, to hold the kernels against. Not
- * a test program by itself. */
-#ifndef TESTS_UNIT_KEYSERVER_TEST_EC_RIG_H
-#define TESTS_UNIT_KEYSERVER_TEST_EC_RIG_H
+#include "tests/unit/keyserver/ec_rig.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <openssl/bn.h>
-#include <openssl/core_names.h>
-#include <openssl/ec.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
-#include <openssl/obj_mac.h>
-#include <openssl/params.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "common/bytes.h"
-#include "common/secret.h"
-#include "keyserver/lanes/ec_kernel.h"
-#include "keyserver/lanes/lanes.h"
-#include "tests/unit/skip.h"
-
-/* One kernel under test, and the curve as OpenSSL has it. */
-struct rig {
-    const struct ec_kernel *kernel;
-    bool vector; /* needs the instructions */
-    int curve;
-    EC_GROUP *group; /* owned */
-    BIGNUM *n;       /* owned */
-    BN_CTX *bn;      /* owned */
-    void *work;      /* owned */
-};
-
-static inline bool rig_has_instructions(void)
+static bool rig_has_instructions(void)
 {
 #if defined(__x86_64__)
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
@@ -48,7 +11,7 @@ static inline bool rig_has_instructions(void)
 #endif
 }
 
-static inline int rig_start(void **state)
+int rig_start(void **state)
 {
     struct rig *rig = *state;
     if (secret_init() != 0)
@@ -62,7 +25,7 @@ static inline int rig_start(void **state)
     return rig->group != NULL && rig->bn != NULL && rig->n != NULL && rig->work != NULL ? 0 : -1;
 }
 
-static inline int rig_stop(void **state)
+int rig_stop(void **state)
 {
     struct rig *rig = *state;
     EC_GROUP_free(rig->group);
@@ -72,8 +35,7 @@ static inline int rig_stop(void **state)
     return 0;
 }
 
-/* For the first line of a test: ends it where the machine lacks what the kernel needs. */
-static inline struct rig *rig_of(void **state)
+struct rig *rig_of(void **state)
 {
     struct rig *rig = *state;
     if (rig->vector && !rig_has_instructions())
@@ -84,13 +46,14 @@ static inline struct rig *rig_of(void **state)
 /* Points that were computed before, by a nonce of at most 512 bits: the same ones go to every kernel and
  * lane. */
 #define RIG_MEMORY 4096
+
 struct rig_memory {
     int curve;
     uint8_t k[64];
     BIGNUM *r; /* the point's first coordinate modulo n */
 };
 
-static inline struct rig_memory *rig_memory_of(int curve, const BIGNUM *k)
+static struct rig_memory *rig_memory_of(int curve, const BIGNUM *k)
 {
     static struct rig_memory memory[RIG_MEMORY];
     uint8_t bytes[64], hash[32];
@@ -106,7 +69,7 @@ static inline struct rig_memory *rig_memory_of(int curve, const BIGNUM *k)
 }
 
 /* R = the first coordinate of K times the generator, modulo n. */
-static inline void rig_find_r(const struct rig *rig, BIGNUM *r, const BIGNUM *k)
+static void rig_find_r(const struct rig *rig, BIGNUM *r, const BIGNUM *k)
 {
     struct rig_memory *place = rig_memory_of(rig->curve, k);
     if (place->r == NULL) {
@@ -120,10 +83,7 @@ static inline void rig_find_r(const struct rig *rig, BIGNUM *r, const BIGNUM *k)
     assert_non_null(BN_copy(r, place->r));
 }
 
-/* RS = the signature of HASH by KEY with the nonce K, all of them numbers of the curve's size; false when r
- * or s is zero. */
-static inline bool rig_sign(const struct rig *rig, uint8_t *rs, const uint8_t *key, const uint8_t *hash,
-                            const BIGNUM *k)
+bool rig_sign(const struct rig *rig, uint8_t *rs, const uint8_t *key, const uint8_t *hash, const BIGNUM *k)
 {
     int size = (int)rig->kernel->size;
     BIGNUM *r = BN_new(), *s = BN_new(), *d = BN_bin2bn(key, size, NULL), *h = BN_bin2bn(hash, size, NULL);
@@ -142,8 +102,7 @@ static inline bool rig_sign(const struct rig *rig, uint8_t *rs, const uint8_t *k
     return whole;
 }
 
-/* The nonce K, which may be larger than n, for ITEM of a call. */
-static inline void rig_put_nonce(struct ec_nonces *nonces, size_t item, const BIGNUM *k)
+void rig_put_nonce(struct ec_nonces *nonces, size_t item, const BIGNUM *k)
 {
     uint8_t bytes[8 * EC_NONCE_WORDS];
     assert_int_equal(BN_bn2binpad(k, bytes, sizeof bytes), sizeof bytes);
@@ -155,8 +114,7 @@ static inline void rig_put_nonce(struct ec_nonces *nonces, size_t item, const BI
     }
 }
 
-/* The nonce of ITEM, reduced modulo n. */
-static inline BIGNUM *rig_get_nonce(const struct rig *rig, const struct ec_nonces *nonces, size_t item)
+BIGNUM *rig_get_nonce(const struct rig *rig, const struct ec_nonces *nonces, size_t item)
 {
     uint8_t bytes[8 * EC_NONCE_WORDS];
     for (size_t i = 0; i < sizeof bytes; i++)
@@ -166,8 +124,7 @@ static inline BIGNUM *rig_get_nonce(const struct rig *rig, const struct ec_nonce
     return k;
 }
 
-/* A key that is in its range. */
-static inline void rig_random_key(const struct rig *rig, uint8_t *key)
+void rig_random_key(const struct rig *rig, uint8_t *key)
 {
     BIGNUM *d = BN_new();
     do
@@ -176,5 +133,3 @@ static inline void rig_random_key(const struct rig *rig, uint8_t *key)
     assert_int_equal(BN_bn2binpad(d, key, (int)rig->kernel->size), rig->kernel->size);
     BN_free(d);
 }
-
-#endif
