@@ -1,5 +1,8 @@
 #include "tests/unit/common/channel_pair.h"
 
+#include <string.h>
+#include <unistd.h>
+
 #define GUARD_MS 20000 /* a test that takes so long hangs */
 
 static struct end *pair_note_open(struct channel *channel, struct end *end)

@@ -10,8 +10,6 @@
 #include <cmocka.h>
 
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "common/channel.h"
 #include "common/secret.h"

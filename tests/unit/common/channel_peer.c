@@ -1,5 +1,8 @@
 #include "tests/unit/common/channel_peer.h"
 
+#include <errno.h>
+#include <sys/socket.h>
+
 int peer_connect(const struct address *to)
 {
     int fd = socket(to->u.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);

@@ -2,12 +2,8 @@
 #ifndef TESTS_UNIT_COMMON_CHANNEL_PEER_H
 #define TESTS_UNIT_COMMON_CHANNEL_PEER_H
 
-#include "tests/unit/common/channel_pair.h"
-
-#include <errno.h>
-#include <sys/socket.h>
-
 #include "common/frame.h"
+#include "tests/unit/common/channel_pair.h"
 
 /* Runs the loop without sleeping until CONDITION holds; STEP is done in between. */
 #define SPIN_UNTIL(p, step, condition)                                                                       \

@@ -1,5 +1,10 @@
 #include "tests/unit/common/log_rig.h"
 
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
 char text[TEXT_MAX];
 
 struct logger begin(void (*body)(void))

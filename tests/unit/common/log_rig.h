@@ -3,7 +3,6 @@
 #ifndef TESTS_UNIT_COMMON_LOG_RIG_H
 #define TESTS_UNIT_COMMON_LOG_RIG_H
 
-#include <assert.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,15 +10,12 @@
 
 #include <cmocka.h>
 
+#include <assert.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/log.h"

@@ -1,5 +1,11 @@
 #include "tests/unit/edge/client_peer.h"
 
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+
 void peer_send(struct channel *channel, const struct msg_answer *answers, size_t count)
 {
     struct buffer packed = {0};

@@ -7,15 +7,12 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
+#include <stdlib.h>
+
 #include "common/channel.h"
-#include "common/clock.h"
 #include "common/secret.h"
 #include "proto/msg.h"
 

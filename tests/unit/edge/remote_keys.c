@@ -1,5 +1,15 @@
 #include "tests/unit/edge/remote_keys.h"
 
+#include <ftw.h>
+#include <openssl/evp.h>
+#include <openssl/params.h>
+#include <openssl/pem.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/operation.h"
+
 struct private_key private_keys[PRIVATE_KEYS];
 
 void remote_keys_id(EVP_PKEY *key, uint8_t id[static KEY_ID_SIZE])

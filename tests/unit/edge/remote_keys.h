@@ -4,27 +4,21 @@
 #ifndef TESTS_UNIT_EDGE_REMOTE_KEYS_H
 #define TESTS_UNIT_EDGE_REMOTE_KEYS_H
 
-#include <ftw.h>
-#include <openssl/core_names.h>
-#include <openssl/err.h>
-#include <openssl/evp.h>
-#include <openssl/kdf.h>
-#include <openssl/params.h>
-#include <openssl/pem.h>
-#include <openssl/rsa.h>
-#include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include <cmocka.h>
 
+#include <openssl/core_names.h>
+#include <openssl/err.h>
+#include <openssl/kdf.h>
+#include <openssl/rsa.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
 #include "edge/provider/provider.h"
-#include "proto/operation.h"
 
 #define DAY_SECONDS (24L * 60 * 60)
 

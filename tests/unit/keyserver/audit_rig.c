@@ -1,5 +1,16 @@
 #include "tests/unit/keyserver/audit_rig.h"
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+
+#include "common/bytes.h"
+
 const uint8_t rig_policy[AUDIT_KEY_SIZE] = {0x11, 0x22};
 
 /* ---- the world ---- */

@@ -3,18 +3,9 @@
 #ifndef TESTS_UNIT_KEYSERVER_AUDIT_RIG_H
 #define TESTS_UNIT_KEYSERVER_AUDIT_RIG_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 
-#include "common/bytes.h"
 #include "common/clock.h"
 #include "common/privileges.h"
 #include "common/process.h"

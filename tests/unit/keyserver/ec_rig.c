@@ -1,5 +1,15 @@
 #include "tests/unit/keyserver/ec_rig.h"
 
+#include <openssl/bn.h>
+#include <openssl/evp.h>
+#include <openssl/obj_mac.h>
+#include <openssl/params.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "keyserver/lanes/lanes.h"
+#include "tests/unit/skip.h"
+
 static bool rig_has_instructions(void)
 {
 #if defined(__x86_64__)

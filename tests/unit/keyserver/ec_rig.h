@@ -10,21 +10,13 @@
 
 #include <cmocka.h>
 
-#include <openssl/bn.h>
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
-#include <openssl/evp.h>
 #include <openssl/hmac.h>
-#include <openssl/obj_mac.h>
-#include <openssl/params.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "common/bytes.h"
 #include "common/secret.h"
 #include "keyserver/lanes/ec_kernel.h"
-#include "keyserver/lanes/lanes.h"
-#include "tests/unit/skip.h"
 
 /* One kernel under test, and the curve as OpenSSL has it. */
 struct rig {

@@ -1,5 +1,7 @@
 #include "tests/unit/keyserver/edge_peer.h"
 
+#include <string.h>
+
 static void edge_on_open(struct channel *channel, void *user)
 {
     (void)channel;

@@ -1,5 +1,8 @@
 #include "tests/unit/keyserver/handshake.h"
 
+#include <openssl/hmac.h>
+#include <openssl/ssl.h>
+
 #define HANDSHAKE_KEY_EXCHANGE 16 /* ClientKeyExchange */
 
 static X509 *handshake_certificate(EVP_PKEY *pkey)

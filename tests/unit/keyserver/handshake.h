@@ -3,9 +3,6 @@
 #ifndef TESTS_UNIT_KEYSERVER_HANDSHAKE_H
 #define TESTS_UNIT_KEYSERVER_HANDSHAKE_H
 
-#include <openssl/hmac.h>
-#include <openssl/ssl.h>
-
 #include "tests/unit/keyserver/keys.h"
 
 #define HANDSHAKE_MESSAGES        5  /* ClientHello … ClientKeyExchange */

@@ -1,5 +1,13 @@
 #include "tests/unit/keyserver/keys.h"
 
+#include <limits.h>
+#include <openssl/ec.h>
+#include <openssl/evp.h>
+#include <openssl/param_build.h>
+#include <openssl/x509.h>
+#include <stdlib.h>
+#include <string.h>
+
 /* ---- making them ---- */
 
 /* The key of the primes P and Q, which are taken, with e = 65537. */

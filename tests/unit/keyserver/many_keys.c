@@ -1,5 +1,10 @@
 #include "tests/unit/keyserver/many_keys.h"
 
+#include <string.h>
+
+#include "common/bytes.h"
+#include "common/secret.h"
+
 struct many many;
 
 void many_write_key(const char *name, EVP_PKEY *pkey)

@@ -2,10 +2,6 @@
 #ifndef TESTS_UNIT_KEYSERVER_MANY_KEYS_H
 #define TESTS_UNIT_KEYSERVER_MANY_KEYS_H
 
-#include <string.h>
-
-#include "common/bytes.h"
-#include "common/secret.h"
 #include "keyserver/vault/judge/judge.h"
 #include "tests/unit/keyserver/keys.h"
 

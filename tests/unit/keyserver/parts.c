@@ -1,5 +1,16 @@
 #include "tests/unit/keyserver/parts.h"
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "common/bytes.h"
+
 /* ---- apart ---- */
 
 static struct piece take(struct reader *r, size_t length)

@@ -3,16 +3,6 @@
 #ifndef TESTS_UNIT_KEYSERVER_PARTS_H
 #define TESTS_UNIT_KEYSERVER_PARTS_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <string.h>
-
-#include "common/bytes.h"
 #include "proto/operation.h"
 
 #define PARTS_EXTENSIONS_MAX 700

@@ -1,5 +1,7 @@
 #include "tests/unit/keyserver/primes.h"
 
+#include <stddef.h>
+
 #define PRIMES_PAIRS 6 /* of different ones: keys of a size */
 
 /* Their two highest bits are set, and none is 1 modulo 65537. Of odd sizes there is one only. */

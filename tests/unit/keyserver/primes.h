@@ -5,7 +5,6 @@
 #define TESTS_UNIT_KEYSERVER_PRIMES_H
 
 #include <openssl/bn.h>
-#include <stddef.h>
 
 #define PRIMES_OF_A_SIZE 4
 

@@ -1,5 +1,23 @@
 #include "tests/unit/keyserver/vault_rig.h"
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/socket.h>
+
+#include "common/bytes.h"
+#include "common/identity.h"
+#include "common/process.h"
+#include "keyserver/rules/authorized_snapshot.h"
+#include "keyserver/rules/order.h"
+#include "keyserver/vault/keys/openssl_heap.h"
+
 #define FAR UINT64_MAX
 
 /* What server.conf says of every key: all operations in both modes. */

@@ -3,25 +3,9 @@
 #ifndef TESTS_UNIT_KEYSERVER_VAULT_RIG_H
 #define TESTS_UNIT_KEYSERVER_VAULT_RIG_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <errno.h>
-#include <signal.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 
-#include "common/bytes.h"
 #include "common/clock.h"
-#include "common/identity.h"
-#include "common/process.h"
-#include "keyserver/rules/authorized_snapshot.h"
-#include "keyserver/rules/order.h"
-#include "keyserver/vault/keys/openssl_heap.h"
 #include "keyserver/vault/vault.h"
 #include "tests/unit/keyserver/keys.h"
 #include "tests/unit/keyserver/wall_rig.h"

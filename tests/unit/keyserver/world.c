@@ -1,5 +1,15 @@
 #include "tests/unit/keyserver/world.h"
 
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "keyserver/rules/authorized_snapshot.h"
+
 rlim_t world_descriptors; /* that the net process may have; 0 = as many as this one */
 int world_in_flight;      /* requests of one edge; 0 = IN_FLIGHT */
 

@@ -3,19 +3,11 @@
 #ifndef TESTS_UNIT_KEYSERVER_WORLD_H
 #define TESTS_UNIT_KEYSERVER_WORLD_H
 
-#include <fcntl.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "common/admin.h"
 #include "keyserver/net/control.h"
 #include "keyserver/net/net.h"
-#include "keyserver/rules/authorized_snapshot.h"
 #include "tests/unit/keyserver/edge_peer.h"
 #include "tests/unit/keyserver/wall_rig.h"
 

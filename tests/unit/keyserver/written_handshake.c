@@ -1,5 +1,7 @@
 #include "tests/unit/keyserver/written_handshake.h"
 
+#include "common/bytes.h"
+
 #define HANDSHAKE_SUITE 0x009c /* TLS_RSA_WITH_AES_128_GCM_SHA256 */
 
 /* ---- messages ---- */

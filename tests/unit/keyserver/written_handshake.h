@@ -4,7 +4,6 @@
 #ifndef TESTS_UNIT_KEYSERVER_WRITTEN_HANDSHAKE_H
 #define TESTS_UNIT_KEYSERVER_WRITTEN_HANDSHAKE_H
 
-#include "common/bytes.h"
 #include "keyserver/vault/judge/epoch.h"
 #include "tests/unit/keyserver/keys.h"
 
