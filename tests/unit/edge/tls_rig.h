@@ -6,6 +6,7 @@
 
 #include "tests/unit/edge/remote_keys.h"
 
+#include "common/secret.h"
 #include "edge/tls/tickets.h"
 #include "tests/unit/edge/bound_rig.h"
 
