@@ -17,7 +17,7 @@ static bool check_psk(struct findings *findings, const char *path)
 {
     struct fault fault = {0};
     uint8_t psk[IDENTITY_KEY_SIZE];
-    int err = identity_load_secret(psk, path, &fault);
+    int err = identity_load_shared(psk, path, KEY_SERVERS_PSK_HOLDER, &fault);
     wipe(psk, sizeof psk);
     if (err != 0)
         findings_add(findings, FINDING_ERROR, "%s", fault.text);

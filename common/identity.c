@@ -29,8 +29,11 @@ static int explain_missing(const char *path, struct fault *fault)
 {
     if (dangling_explain(path, fault) || unmade_check_has_folder(path, fault) != 0)
         return ERR_CONFIG;
-    return fault_set(fault, ERR_NOT_FOUND, "%s: no such file; make it with: keyless genkey > %s", path,
-                     SHELL_WORD(path));
+    return fault_set(
+        fault, ERR_NOT_FOUND,
+        "%s: no such file; where there was one put its copy of a backup there, otherwise make it "
+        "with: keyless genkey > %s",
+        path, SHELL_WORD(path));
 }
 
 int identity_open_secret(const char *path, struct fault *fault)
@@ -83,16 +86,13 @@ int identity_read_secret_file(const char *path, size_t limit, struct buffer *out
     return err;
 }
 
-int identity_load_secret(uint8_t out[static 32], const char *path, struct fault *fault)
+/* The secret of the one line that CONTENT is; ERR_CONFIG: it is none, *WHY says why. */
+static int decode(uint8_t out[static 32], const struct buffer *content, const char **why)
 {
     static const uint8_t zero[32];
-    struct buffer content = {0};
-    int err = identity_read_secret_file(path, 1024, &content, fault);
-    if (err != 0)
-        return err;
     char line[IDENTITY_TEXT_SIZE] = {0};
-    size_t length = buffer_length(&content);
-    const char *text = (const char *)buffer_bytes(&content);
+    size_t length = buffer_length(content);
+    const char *text = (const char *)buffer_bytes(content);
     if (length >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) { /* a byte order mark, as some editors write */
         text += 3;
         length -= 3;
@@ -101,18 +101,37 @@ int identity_load_secret(uint8_t out[static 32], const char *path, struct fault 
         length--;
     if (length == sizeof line - 1)
         memcpy(line, text, length);
-    if (base64_decode(out, 32, line) != 0)
-        err = fault_set(fault, ERR_CONFIG,
-                        "%s: not one line with the base64 of 32 bytes; make a new one with: keyless genkey",
-                        path);
+    *why = NULL;
+    if (length == 0)
+        *why = "is empty";
+    else if (base64_decode(out, 32, line) != 0)
+        *why = "not one line with the base64 of 32 bytes";
     else if (same_bytes(out, zero, sizeof zero))
-        err = fault_set(fault, ERR_CONFIG,
-                        "%s: a secret of zeros only, which anybody can guess; make a new one with: keyless "
-                        "genkey",
-                        path);
+        *why = "a secret of zeros only, which anybody can guess";
     wipe(line, sizeof line);
+    return *why == NULL ? 0 : ERR_CONFIG;
+}
+
+int identity_load_shared(uint8_t out[static 32], const char *path, const char *holder, struct fault *fault)
+{
+    struct buffer content = {0};
+    const char *why;
+    int err = identity_read_secret_file(path, 1024, &content, fault);
+    if (err != 0)
+        return err;
+    if (decode(out, &content, &why) != 0)
+        err = fault_set(
+            fault, ERR_CONFIG,
+            "%s: %s; put the copy of %s%sa backup there; where there is none left, make a new one "
+            "with: keyless genkey",
+            path, why, holder != NULL ? holder : "", holder != NULL ? " or of " : "");
     buffer_clear(&content);
     return err;
+}
+
+int identity_load_secret(uint8_t out[static 32], const char *path, struct fault *fault)
+{
+    return identity_load_shared(out, path, NULL, fault);
 }
 
 int identity_load(struct identity **out, const char *path, struct fault *fault)

@@ -261,7 +261,11 @@ int listening_check_apart(const struct listening_own *own, const struct listenin
     free(all);
     if (!is_one)
         return 0;
-    return fault_set(fault, ERR_CONFIG, "%s: %s %s is an address of %s (%s): %s",
+    char move[64] = "";
+    if (other->movable != NULL)
+        snprintf(move, sizeof move, "give %s another %s", other->movable,
+                 address_is_local(&target[0]) ? "path" : "port");
+    return fault_set(fault, ERR_CONFIG, "%s: %s %s is an address of %s (%s): %s%s",
                      other->place != NULL ? other->place : own->file, other->option, other->text, own->option,
-                     own->place != NULL ? own->place : "its default", other->why);
+                     own->place != NULL ? own->place : "its default", other->why, move);
 }

@@ -30,7 +30,8 @@ struct listening_other {
     const char *text;   /* "off" is no address */
     uint16_t default_port;
     bool is_listened_at; /* it is an address to listen at, too; otherwise one to connect to */
-    const char *why;     /* what comes of it when both are one, and what to do: "…; give it another port" */
+    const char *why;     /* what comes of it when both are one, and what to do: "…; write another one" */
+    const char *movable; /* the option that may be given another port, or another path; NULL: WHY says all */
 };
 /* OTHER is none of OWN. ERR_CONFIG with a fault "PLACE: …" when they certainly are one: the same address, one
  * of this machine that a wildcard of OWN has, one socket file under two names. What cannot be told (a host

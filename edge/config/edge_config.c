@@ -266,8 +266,8 @@ static int check_target(const struct edge_config *config, const char *file, stru
     int err = listening_check_apart(&listen, other, fault);
     if (err != 0 || other->is_listened_at)
         return err;
-    other->why = "that is this edge's admin endpoint; write where the other one listens, or give admin "
-                 "another port";
+    other->why = "that is this edge's admin endpoint; write where the other one listens, or ";
+    other->movable = "admin";
     return listening_check_apart(&admin, other, fault);
 }
 
@@ -297,8 +297,9 @@ static int check_addresses(const struct edge_config *config, const char *file, s
                                     .place = config->place.admin,
                                     .text = config->admin,
                                     .default_port = EDGE_ADMIN_DEFAULT_PORT,
-                                    .is_listened_at = true};
-    int err = check_target(config, file, &admin, "clients connect there; give admin another port", fault);
+                                    .is_listened_at = true,
+                                    .movable = "admin"};
+    int err = check_target(config, file, &admin, "clients connect there; ", fault);
     if (err == 0)
         err = check_origin_targets(config, file, fault);
     for (size_t i = 0; err == 0 && i < config->key_servers.count; i++) {

@@ -12,7 +12,7 @@ static int load_server(struct client_server *out, const struct edge_config_serve
     int error = names_add(names, &out->endpoint, from->address, KEY_SERVER_PORT, fault);
     if (error)
         return error;
-    return identity_load_secret(out->psk, from->psk, fault);
+    return identity_load_shared(out->psk, from->psk, KEY_SERVERS_PSK_HOLDER, fault);
 }
 
 /* With the edge's own key as the key server's, no handshake could succeed. */

@@ -8,6 +8,9 @@
 #include "edge/config/edge_config.h"
 #include "edge/keyclient/client.h"
 
+/* Who has a pre-shared key, too, as a hint says it. */
+#define KEY_SERVERS_PSK_HOLDER "the key server (psk= in its authorized_edges)"
+
 struct key_servers {
     struct identity *identity;     /* owned; guarded memory */
     struct client_server *servers; /* owned, count; guarded memory, as it holds the psks; names borrowed from

@@ -172,7 +172,8 @@ static int check_addresses(const struct server_config *config, const char *file,
                                           .text = config->admin,
                                           .default_port = SERVER_ADMIN_DEFAULT_PORT,
                                           .is_listened_at = true,
-                                          .why = "edges connect there; give admin another port"};
+                                          .why = "edges connect there; ",
+                                          .movable = "admin"};
     return listening_check_apart(&listen, &admin, fault);
 }
 

@@ -9,8 +9,9 @@
 #include "common/unmade.h"
 #include "keyserver/vault/audit/audit_traces.h"
 
+#define HOLDER "another key server of the group"
 #define COPY_HINT                                                                                            \
-    "put the copy of another key server of the group or of a backup there; where there is none left, make "  \
+    "put the copy of " HOLDER " or of a backup there; where there is none left, make "                       \
     "a new one with: keyless genkey > "
 
 static int make(uint8_t out[static 32], const char *path, struct fault *fault)
@@ -38,7 +39,7 @@ int group_secret_load(uint8_t out[static 32], const struct server_config *config
 {
     const char *path = config->group_secret;
     char trace[PATH_MAX];
-    int err = identity_load_secret(out, path, fault);
+    int err = identity_load_shared(out, path, HOLDER, fault);
     if (err != ERR_NOT_FOUND)
         return err;
     if (use == GROUP_SECRET_LATER)
@@ -47,8 +48,8 @@ int group_secret_load(uint8_t out[static 32], const struct server_config *config
                          path, SHELL_WORD(path));
     if (audit_traces_find(&config->audit, trace))
         return fault_set(fault, ERR_CONFIG,
-                         "%s: no such file; it is made at the first start only, and this key server has run "
-                         "before (%s is there); " COPY_HINT "%s",
+                         "%s: no such file; it is made at the first start only, and this key server has been "
+                         "set up or has run before (%s is there); " COPY_HINT "%s",
                          path, trace, SHELL_WORD(path));
     return use == GROUP_SECRET_TO_LOOK ? pretend(out, path, fault) : make(out, path, fault);
 }

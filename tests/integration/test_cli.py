@@ -248,7 +248,7 @@ def break_link(path, target):
 SERVER_FAULTS = {
     "unknown option": (break_replace("server/server.conf", "listen =", "lisen ="), r"server\.conf:\d+: .*lisen.*listen"),
     "open identity": (break_mode("server/identity.key"), r"identity\.key: mode 0644 .*run: chmod 0400"),
-    "no identity": (break_remove("server/identity.key"), r"identity\.key: no such file; make it with: keyless genkey"),
+    "no identity": (break_remove("server/identity.key"), r"identity\.key: no such file; .*make it with: keyless genkey > "),
     "damaged identity": (break_write("server/identity.key", "junk\n"), r"identity\.key: not one line"),
     "open key": (break_mode("server/keys/p256.pem"), r"keys/p256\.pem: mode 0644 .*run: chmod 0400"),
     "damaged key": (break_write("server/keys/rsa.pem", "junk\n"), r"keys/rsa\.pem: not a private key.*openssl pkey"),
@@ -271,7 +271,7 @@ SERVER_FAULTS["address of another machine"] = (
 EDGE_FAULTS = {
     "unknown option": (break_replace("edge/edge.conf", "origin =", "orign ="), r"edge\.conf:\d+: .*orign.*origin"),
     "open identity": (break_mode("edge/identity.key"), r"identity\.key: mode 0644 .*run: chmod 0400"),
-    "no psk": (break_remove("edge/psk"), r"psk: no such file; make it with: keyless genkey"),
+    "no psk": (break_remove("edge/psk"), r"psk: no such file; .*make it with: keyless genkey > "),
     "open psk": (break_mode("edge/psk"), r"psk: mode 0644 .*run: chmod 0400"),
     "no certificates": (break_empty("edge/certs"), r"certs: holds no certificate; put"),
     "no folder": (break_remove("edge/certs"), r"certs: .*No such file.*make it"),

@@ -190,8 +190,24 @@ static void only_one_line_of_32_bytes_is_taken(void **state)
         if (cases[i].result == 0)
             assert_memory_equal(secret, "01234567890123456789012345678901", 32);
         else
-            assert_non_null(strstr(fault.text, "keyless genkey"));
+            assert_non_null(strstr(fault.text,
+                                   "put the copy of a backup there; where there is none left, make "
+                                   "a new one with: keyless genkey"));
     }
+}
+
+static void what_others_have_too_is_copied_from_them(void **state)
+{
+    (void)state;
+    uint8_t secret[32];
+    struct fault fault = {0};
+    put_file("", 0400);
+    assert_int_equal(identity_load_shared(secret, path, "somebody", &fault), ERR_CONFIG);
+    assert_non_null(strstr(fault.text, ": is empty; put the copy of somebody or of a backup there; "));
+    put_file("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n", 0400);
+    assert_int_equal(identity_load_shared(secret, path, "somebody", &fault), ERR_CONFIG);
+    assert_non_null(
+        strstr(fault.text, "zeros only, which anybody can guess; put the copy of somebody or of a "));
 }
 
 static void a_missing_file_says_how_to_make_it(void **state)
@@ -201,7 +217,8 @@ static void a_missing_file_says_how_to_make_it(void **state)
     struct fault fault = {0};
     unlink(path);
     assert_int_equal(identity_load_secret(secret, path, &fault), ERR_NOT_FOUND);
-    assert_non_null(strstr(fault.text, "keyless genkey"));
+    assert_non_null(strstr(fault.text, "keyless genkey > "));
+    assert_non_null(strstr(fault.text, "its copy of a backup"));
 }
 
 /* Not "make it": the start would write a new secret beside the one that is meant. */
@@ -268,6 +285,7 @@ int main(void)
         cmocka_unit_test(a_group_may_read_where_that_is_allowed),
         cmocka_unit_test(a_list_may_give_it_to_this_user_and_the_account_alone),
         cmocka_unit_test(only_one_line_of_32_bytes_is_taken),
+        cmocka_unit_test(what_others_have_too_is_copied_from_them),
         cmocka_unit_test(a_missing_file_says_how_to_make_it),
         cmocka_unit_test(a_link_to_nothing_is_mended_as_a_link),
         cmocka_unit_test(what_is_no_regular_file_is_refused),

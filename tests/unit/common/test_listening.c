@@ -54,6 +54,30 @@ static void assert_two(const char *listen, const char *other)
         fail_msg("%s and %s: %s", listen, other, fault.text);
 }
 
+/* What may be moved gets what its kind of address has: no socket file has a port. */
+static void the_hint_fits_the_kind_of_address(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *address, *hint;
+    } cases[] = {{"unix:/run/keyless/a.sock", ": taken; give admin another path"},
+                 {"127.0.0.1:2405", ": taken; give admin another port"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[64];
+        char *item = text;
+        snprintf(text, sizeof text, "%s", cases[i].address);
+        const struct config_strings texts = {.item = &item, .count = 1};
+        const struct listening_own own = {"edge.conf", "listen", "edge.conf:1", &texts, PORT};
+        const struct listening_other admin = {.option = "admin",
+                                              .text = cases[i].address,
+                                              .is_listened_at = true,
+                                              .why = "taken; ",
+                                              .movable = "admin"};
+        assert_int_equal(listening_check_apart(&own, &admin, &fault), ERR_CONFIG);
+        assert_non_null(strstr(fault.text, cases[i].hint));
+    }
+}
+
 static void the_fault_names_both_places(void **state)
 {
     (void)state;
@@ -165,6 +189,7 @@ static void a_socket_has_one_file_by_whatever_path(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_hint_fits_the_kind_of_address),
         cmocka_unit_test(the_fault_names_both_places),
         cmocka_unit_test(one_address_has_many_forms),
         cmocka_unit_test(a_wildcard_has_the_addresses_of_this_machine),

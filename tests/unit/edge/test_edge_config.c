@@ -151,6 +151,10 @@ static void an_address_has_one_use(void **state)
                  ":4: origin_for http/1.1 localhost:443 is an address of listen (its default): ");
     assert_fault(ORIGIN SERVER "listen = {\"unix:/run/a\", \"unix:/run/b\"}\nadmin = \"unix:/run/b\"",
                  ":4: admin unix:/run/b is an address of listen (");
+    assert_fault(ORIGIN SERVER "listen = {\"unix:/run/b\"}\nadmin = \"unix:/run/b\"",
+                 ": clients connect there; give admin another path");
+    assert_fault(ORIGIN SERVER "listen = {\"127.0.0.1:9\"}\nadmin = \"127.0.0.1:9\"",
+                 ": clients connect there; give admin another port");
     assert_fault(ORIGIN SERVER "\nlisten = {\"127.0.0.1:2405\"}",
                  ": admin 127.0.0.1:2405 is an address of listen (");
     assert_fault("origin = \"127.0.0.1:2405\"\n" SERVER,

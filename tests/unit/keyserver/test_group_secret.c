@@ -69,6 +69,23 @@ static void assert_refused(enum group_secret_use use, const char *words)
     assert_false(is_there());
 }
 
+static void one_that_is_none_is_copied_from_another_key_server(void **state)
+{
+    static const char *const contents[] = {"", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n", "junk\n"};
+    (void)state;
+    for (size_t i = 0; i < sizeof contents / sizeof contents[0]; i++) {
+        FILE *file = fopen(secret_path, "w");
+        assert_non_null(file);
+        assert_true(fputs(contents[i], file) >= 0);
+        assert_int_equal(fclose(file), 0);
+        assert_int_equal(chmod(secret_path, 0400), 0);
+        assert_int_equal(group_secret_load(secret, &config, GROUP_SECRET_AT_START, &fault), ERR_CONFIG);
+        assert_non_null(
+            strstr(fault.text, "put the copy of another key server of the group or of a backup there"));
+        assert_int_equal(unlink(secret_path), 0);
+    }
+}
+
 static void a_first_start_makes_it_and_the_next_one_reads_it(void **state)
 {
     uint8_t again[32];
@@ -101,6 +118,7 @@ static void it_is_not_made_where_anything_shows_an_earlier_run(void **state)
         leave(traces[i]);
         assert_refused(GROUP_SECRET_AT_START, path);
         assert_refused(GROUP_SECRET_TO_LOOK, path);
+        assert_refused(GROUP_SECRET_TO_LOOK, "has been set up or has run before (");
         assert_int_equal(unlink(path), 0);
     }
 }
@@ -123,6 +141,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_first_start_makes_it_and_the_next_one_reads_it, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(one_that_is_none_is_copied_from_another_key_server, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(it_is_not_made_while_the_key_server_runs, set_up, tear_down),
         cmocka_unit_test_setup_teardown(it_is_not_made_where_anything_shows_an_earlier_run, set_up,
                                         tear_down),

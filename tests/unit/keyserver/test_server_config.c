@@ -170,6 +170,8 @@ static void contradictions_name_the_file(void **state)
     assert_fault("\nlisten = {\"*:2406\"}", ": admin 127.0.0.1:2406 is an address of listen (");
     assert_fault("listen = {\"[::1]\"}\nadmin = \"[::1]:2407\"",
                  ":2: admin [::1]:2407 is an address of listen (");
+    assert_fault("listen = {\"unix:/run/b\"}\nadmin = \"unix:/run/b\"",
+                 ": edges connect there; give admin another path");
     assert_fault("\nidle_timeout = 5s",
                  ":2: idle_timeout: edges ping a channel that has been quiet for 5 s, and ");
     assert_fault("\nworkers = 1025", ":2: workers: 1025 is out of range; it may be 0 to 1024");
