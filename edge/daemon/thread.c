@@ -175,6 +175,7 @@ static int start_client(struct thread *thread)
         .rehandshake_ms = 3600000,
         .handshake_ms = setup->config.timeout.handshake,
         .fail_when_gone = setup->config.when_unavailable == EDGE_FAIL,
+        .sharers = setup->threads,
         .in_flight_max = 65536,
         .software = "keyless-edge " KEYLESS_VERSION,
     };

@@ -224,14 +224,22 @@ bool conn_watch(struct conn *conn, uint64_t rtt_ns, uint64_t now_ns, uint64_t *l
 
 /* ---- in ---- */
 
+/* The server counts over all channels of the edge. One that sets no limit gets what fits one message at a
+ * time.
+ */
+static uint32_t share_of(uint32_t in_flight_max, unsigned sharers)
+{
+    uint32_t all = in_flight_max > 0 ? in_flight_max : MSG_BATCH_MAX;
+    return all > sharers ? all / sharers : 1;
+}
+
 static int read_hello(struct conn *conn, const struct msg *msg)
 {
     if (msg->kind != MSG_HELLO)
         return ERR_FORMAT;
     if (msg_version_choose(&our_versions, &msg->hello) < 0)
         return ERR_UNSUPPORTED;
-    /* A server that sets no limit gets what fits one message at a time. */
-    conn->window = msg->hello.in_flight_max > 0 ? msg->hello.in_flight_max : MSG_BATCH_MAX;
+    conn->window = share_of(msg->hello.in_flight_max, conn->setup->sharers);
     snprintf(conn->software, sizeof conn->software, "%s", msg->hello.software);
     conn->state = CONN_OPEN;
     return 0;

@@ -24,7 +24,7 @@ struct conn {
     enum conn_state state;
     bool blocked;    /* channel_send said ERR_BUSY */
     bool suspect;    /* seems silent; certain when it still does after one more turn of the loop */
-    uint32_t window; /* requests the server lets us have open */
+    uint32_t window; /* requests we may have open: our share of what the server allows */
     uint64_t next_id;
     struct attempts table;                /* everything below by id */
     struct client_attempt *queued, *sent; /* lists, oldest first; borrowed */
@@ -41,6 +41,7 @@ struct conn_setup {
     size_t number; /* of the server */
     struct client_server_stats *stats;
     const char *software;
+    unsigned sharers; /* of the server's limit; at least 1 */
     struct channel_settings channel;
     const struct channel_handlers *handlers; /* of the channels; their `user` is the conn */
     void *user;                              /* for the handlers */

@@ -215,6 +215,7 @@ void link_init(struct link *link, const struct client_settings *settings, size_t
     link->setup.server = &settings->servers[number];
     link->setup.number = number;
     link->setup.stats = &settings->stats[number];
+    link->setup.sharers = settings->sharers > 0 ? settings->sharers : 1;
     link->setup.software = settings->software != NULL ? settings->software : "";
     channel_settings_default(&link->setup.channel);
     link->setup.channel.ping_interval_ms = settings->ping_interval_ms;

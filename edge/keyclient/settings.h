@@ -63,8 +63,10 @@ struct client_settings {
     uint64_t rehandshake_ms;     /* 3,600,000, jittered by ±10 % */
     uint64_t handshake_ms;       /* what a session may need from its beginning to its key operation */
     bool fail_when_gone;         /* nobody waits while every server is known to be gone */
-    unsigned in_flight_max;      /* requests open in this thread before submit says ERR_BUSY; 65,536 */
-    const char *software;        /* for the hello */
+    unsigned sharers;       /* clients with this identity in this process, which share what a server lets it
+                               have open; 0 = this one alone */
+    unsigned in_flight_max; /* requests open in this thread before submit says ERR_BUSY; 65,536 */
+    const char *software;   /* for the hello */
     /* Called when the number of usable servers changes; may be NULL. */
     void (*on_servers)(unsigned usable, void *user);
     /* Called, besides the log line, when all addresses of a server were tried in vain; the next attempt comes

@@ -66,7 +66,7 @@ const struct config_option server_config_table[] = {
      .help = "Requests that may wait for a worker before the answer is busy."},
     {.name = "in_flight_per_edge", .type = CONFIG_INT, .offset = FIELD(in_flight_per_edge),
      .fallback = "4096", .min = 1, .max = 1048576,
-     .help = "Requests one channel of an edge may have open."},
+     .help = "Requests of one edge that may be open, over all of its channels."},
     {.name = "epoch", .type = CONFIG_DURATION, .offset = FIELD(epoch), .fallback = "30s",
      .min = 1000, .max = HOUR,
      .help = "How long one epoch of bound mode lasts; the same in every replica."},

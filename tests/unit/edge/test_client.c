@@ -62,25 +62,40 @@ static void answers_in_any_order_reach_their_requests(void **state)
     rig_free(rig);
 }
 
-static void the_servers_limit_is_kept(void **state)
+/* LIMIT is the server's, of which SHARE is for one of so many SHARERS. */
+static void keep_limit(uint32_t limit, unsigned sharers, size_t share)
 {
-    (void)state;
     struct rig *rig = rig_new(1);
-    rig->peers[0].hello.in_flight_max = 10;
+    rig->peers[0].hello.in_flight_max = limit;
     rig->peers[0].habit = HOLDS;
+    rig->settings.sharers = sharers;
     rig->client = client_new(&rig->loop, &rig->settings);
     struct ask *asks = ask_many(rig, 100, LONG_MS);
     for (size_t done = 0; done < 100;) {
-        RIG_WAIT(rig, rig->peers[0].held_count == 10);
+        RIG_WAIT(rig, rig->peers[0].held_count == share);
         peer_release(&rig->peers[0]);
-        done += 10;
+        done += share;
         RIG_WAIT(rig, answered(asks, 100) == done);
     }
-    assert_int_equal(rig->peers[0].held_top, 10);
+    assert_int_equal(rig->peers[0].held_top, share);
     for (size_t i = 0; i < 100; i++)
         assert_answered(&asks[i]);
     free(asks);
     rig_free(rig);
+}
+
+static void the_servers_limit_is_kept(void **state)
+{
+    (void)state;
+    keep_limit(10, 0, 10);
+}
+
+/* A server counts over all channels of an edge, which has one for each thread. */
+static void the_servers_limit_is_shared_by_the_threads(void **state)
+{
+    (void)state;
+    keep_limit(10, 5, 2);
+    keep_limit(3, 5, 1);
 }
 
 static void more_than_the_channel_takes_waits_until_it_drains(void **state)
@@ -418,6 +433,7 @@ int main(void)
         cmocka_unit_test(what_one_turn_submits_leaves_in_full_batches),
         cmocka_unit_test(answers_in_any_order_reach_their_requests),
         cmocka_unit_test(the_servers_limit_is_kept),
+        cmocka_unit_test(the_servers_limit_is_shared_by_the_threads),
         cmocka_unit_test(more_than_the_channel_takes_waits_until_it_drains),
         cmocka_unit_test(a_second_answer_is_stray),
         cmocka_unit_test(an_answer_with_a_wrong_id_reaches_nobody),
