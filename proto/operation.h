@@ -75,7 +75,7 @@ enum operation_status {
     STATUS_REFUSED = 1,     /* not granted, not known, not well-formed: never says which */
     STATUS_BUSY = 2,        /* overloaded: ask another key server, or later */
     STATUS_EXPIRED = 3,     /* the deadline passed in the queue */
-    STATUS_UNAVAILABLE = 4, /* no answer could be had (key server: vault is starting; edge: none reachable) */
+    STATUS_UNAVAILABLE = 4, /* none can answer now: ask another key server */
     STATUS_KINDS
 };
 

@@ -1,5 +1,5 @@
-/* The supervisor: binds the sockets, forks the net process and the vault, restarts what dies, hands a
- * reloaded vault over, and ends both in good order.
+/* The supervisor: binds the sockets, forks the net process and the loader, which forks the vaults,
+ * restarts what dies, hands a reloaded vault over, and ends both in good order.
  *
  * Holds no key but the identity of its channels, for net processes, and parses nothing that comes from the
  * network; one thread, no event library. */

@@ -178,7 +178,7 @@ class Memory:
             crowd.wait()
 
     def rows(self):
-        yield goals.row("memory", "key server at start, its three processes, shared pages counted once", self.run.median("server start"), "MB",
+        yield goals.row("memory", "key server at start, all its processes, shared pages counted once", self.run.median("server start"), "MB",
                         self.run.median("server start, resident"), "counted in each", at_most=goals.SERVER_START_MB,
                         not_applicable=None if "server start" in self.run.found else "only root may read it")
         yield goals.row("memory", "key server, each idle channel", self.run.median("server channel"), "KB", at_most=goals.SERVER_CHANNEL_KB)

@@ -2,7 +2,7 @@
 """What the documentation names must exist: files, tests, in the tables of security and model the functions of a file, and whatever a
 link leads to, its heading included.
 
-Of names only those in `backticks` are looked at. Prints what is missing; exit status 1 when anything is."""
+Of names only those in `backticks` are looked at; in code, names of documents. Prints what is missing; exit status 1 when anything is."""
 import pathlib
 import re
 import subprocess
@@ -60,10 +60,20 @@ def missing_in(document, files):
                     yield "%s: there is no %s in %s" % (document, function, name)
 
 
+def missing_in_code(files):
+    """Documents that a comment or a message names, with their folders or without."""
+    for source in files:
+        if source.endswith((".c", ".h")):
+            for name in re.findall(r"[\w./-]+\.md\b", pathlib.Path(source).read_text()):
+                if not has_file(files, name):
+                    yield "%s: there is no %s" % (source, name)
+
+
 def main():
     files = tracked()
     documents = [name for name in files if name.endswith(".md")]
     missing = [line for document in documents for line in list(missing_in(document, files)) + list(broken_links(document))]
+    missing += missing_in_code(files)
     for line in missing:
         print(line)
     return 1 if missing else 0
