@@ -44,7 +44,7 @@ int bench_wishes_add_operation(struct bench_wishes *wishes, const char *name)
     enum operation_kind kind;
     if (operation_parse(name, &kind) != 0 || !operation_uses_key(kind))
         return ERR_NOT_FOUND;
-    wishes->operations |= 1u << kind;
+    wishes->operations |= OPERATION_BIT(kind);
     return 0;
 }
 
@@ -184,7 +184,7 @@ static int compare(const void *a, const void *b)
 static int add_cases(struct bench_plan *plan, const struct key_info *key, uint32_t operations)
 {
     for (enum operation_kind kind = OP_PING; kind < OP_KINDS; kind++) {
-        if (!(operations & 1u << kind))
+        if (!(operations & OPERATION_BIT(kind)))
             continue;
         struct bench_case *cases = reallocarray(plan->cases, plan->count + 1, sizeof *cases);
         if (cases == NULL)
@@ -214,7 +214,7 @@ static bool is_granted(const struct bench_case *one, const struct key_info *keys
 {
     for (size_t i = 0; i < count; i++)
         if (memcmp(keys[i].key_id, one->key.key_id, KEY_ID_SIZE) == 0)
-            return keys[i].operations & 1u << one->kind;
+            return keys[i].operations & OPERATION_BIT(one->kind);
     return false;
 }
 

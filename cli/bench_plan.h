@@ -26,7 +26,7 @@ int bench_seconds_parse(uint64_t *ns, const char *text, double least) MUST_USE;
 
 /* What was asked for on the command line. Zero-initialised is everything. */
 struct bench_wishes {
-    uint32_t operations; /* bit (1 << kind) each; 0 = all */
+    uint32_t operations; /* set of OPERATION_BIT(); 0 = all */
     const char
         *keys[BENCH_WISHES_MAX]; /* names of types ("rsa2048", "p256") or beginnings of ids; borrowed */
     size_t key_count;            /* 0 = one key of each type */

@@ -6,8 +6,6 @@
 
 #include "cli/servers.h"
 
-#define BIT(kind) (1u << (kind))
-
 /* What one key server said. */
 struct said {
     const char *name;      /* borrowed from the configuration */
@@ -80,11 +78,12 @@ static uint32_t lacking_operations(const struct said *server, const struct edge_
 {
     uint32_t allowed = allowed_operations(server, cert), needed = 0;
     if (config->tls.maximum_version == 1)
-        needed |= BIT(OP_SIGN_TLS13);
+        needed |= OPERATION_BIT(OP_SIGN_TLS13);
     if (config->tls.minimum_version == 0)
-        needed |= BIT(OP_SIGN_TLS12);
-    if (has_rsa_key_exchange(config, cert) && (allowed & (BIT(OP_RSA_MASTER) | BIT(OP_RSA_PREMASTER))) == 0)
-        needed |= BIT(OP_RSA_MASTER);
+        needed |= OPERATION_BIT(OP_SIGN_TLS12);
+    if (has_rsa_key_exchange(config, cert) &&
+        (allowed & (OPERATION_BIT(OP_RSA_MASTER) | OPERATION_BIT(OP_RSA_PREMASTER))) == 0)
+        needed |= OPERATION_BIT(OP_RSA_MASTER);
     return needed & ~allowed;
 }
 
@@ -93,7 +92,7 @@ static const char *operation_list(uint32_t mask, char out[static 128])
     size_t at = 0;
     out[0] = 0;
     for (enum operation_kind kind = OP_PING; kind < OP_KINDS; kind++)
-        if (operation_uses_key(kind) && (mask & BIT(kind)) != 0 && at < 100)
+        if (operation_uses_key(kind) && (mask & OPERATION_BIT(kind)) != 0 && at < 100)
             at += (size_t)snprintf(out + at, 128 - at, "%s%s", at > 0 ? "," : "", operation_name(kind));
     return out;
 }
@@ -121,7 +120,8 @@ static void say_lack(struct findings *findings, enum finding_level level, const 
 static void say_one_way(struct findings *findings, const struct said *server, const struct cert *cert)
 {
     uint32_t allowed = allowed_operations(server, cert);
-    bool bound = (allowed & BIT(OP_RSA_MASTER)) != 0, plain = (allowed & BIT(OP_RSA_PREMASTER)) != 0;
+    bool bound = (allowed & OPERATION_BIT(OP_RSA_MASTER)) != 0,
+         plain = (allowed & OPERATION_BIT(OP_RSA_PREMASTER)) != 0;
     if (bound && !plain)
         findings_add(findings, FINDING_OK,
                      "%s: key_server %s grants rsa_master and not rsa_premaster: RSA key exchange is bound; "

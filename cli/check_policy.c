@@ -29,7 +29,8 @@ static void check_end(struct findings *findings, const char *place, const char *
 
 static bool allows_plain(const struct policy_rule *rule)
 {
-    return (rule->operations & 1u << OP_RSA_PREMASTER) != 0 && policy_rule_mode(rule, OP_RSA_PREMASTER);
+    return (rule->operations & OPERATION_BIT(OP_RSA_PREMASTER)) != 0 &&
+           policy_rule_mode(rule, OP_RSA_PREMASTER);
 }
 
 /* What a section has from key_default is told of there. */
@@ -76,7 +77,7 @@ static void check_edge(struct findings *findings, const char *file, const struct
     snprintf(place, sizeof place, "%s:%u", config->authorized_edges, edge->line);
     if (edge->valid.last != INT64_MAX)
         check_end(findings, place, "edge", edge->name, edge->valid.last);
-    if ((edge->operations & 1u << OP_RSA_PREMASTER) != 0 && !any_allows_plain(policy))
+    if ((edge->operations & OPERATION_BIT(OP_RSA_PREMASTER)) != 0 && !any_allows_plain(policy))
         findings_add(
             findings, FINDING_WARNING,
             "%s: ops= of edge %s lists rsa_premaster, and no key allows it, so it is refused; remove it, or "

@@ -14,7 +14,7 @@ static json_t *operations_json(uint32_t mask)
 {
     json_t *list = json_array();
     for (enum operation_kind kind = OP_PING; kind < OP_KINDS; kind++)
-        if (operation_uses_key(kind) && (mask & 1u << kind) != 0)
+        if (operation_uses_key(kind) && (mask & OPERATION_BIT(kind)) != 0)
             json_array_append_new(list, json_string(operation_name(kind)));
     return list;
 }
@@ -26,7 +26,7 @@ static void print_key(const char *server, const struct key_info *key)
     printf("%s  %-8s %4u bits  %s ", server, type != NULL ? type : "?", (unsigned)key->bits,
            hex_encode(id, key->key_id, sizeof key->key_id));
     for (enum operation_kind kind = OP_PING; kind < OP_KINDS; kind++)
-        if (operation_uses_key(kind) && (key->operations & 1u << kind) != 0)
+        if (operation_uses_key(kind) && (key->operations & OPERATION_BIT(kind)) != 0)
             printf(" %s", operation_name(kind));
     putchar('\n');
 }

@@ -63,11 +63,6 @@ struct channel *channel_new(uv_loop_t *loop, const struct address *peer,
 
 static void on_timer(uv_timer_t *timer);
 
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 /* When the next ping is due, or never. A connection that says something anyway needs none. */
 static uint64_t ping_due(const struct channel *c)
 {
@@ -94,7 +89,7 @@ void channel_arm(struct channel *c)
     uint64_t now = uv_now(channel_loop(c));
     uint64_t due = UINT64_MAX;
     if (c->state == CHANNEL_OPEN)
-        due = earlier(ping_due(c), idle_due(c));
+        due = clock_earlier(ping_due(c), idle_due(c));
     else if (c->state == CHANNEL_FINISHING)
         due = now + CHANNEL_FINISH_MS;
     else if (c->settings.connect_timeout_ms != 0)

@@ -16,6 +16,17 @@ int64_t clock_unix(void);
 /* The same in milliseconds; 0 for a time before 1970. */
 uint64_t clock_unix_ms(void);
 
+/* Of two times of one clock. */
+static inline uint64_t clock_earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static inline uint64_t clock_later(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
 #define CLOCK_RFC3339_SIZE 25
 /* "2026-01-31T12:00:00.123Z" of now into OUT. */
 char *clock_rfc3339(char out[static CLOCK_RFC3339_SIZE]);

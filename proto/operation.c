@@ -155,7 +155,7 @@ uint32_t operations_without_key(void)
     uint32_t set = 0;
     for (unsigned kind = 1; kind < OP_KINDS; kind++)
         if (!operations[kind].uses_key)
-            set |= 1u << kind;
+            set |= OPERATION_BIT(kind);
     return set;
 }
 
@@ -164,7 +164,7 @@ uint32_t operations_by_default(void)
     uint32_t set = operations_without_key();
     for (unsigned kind = 1; kind < OP_KINDS; kind++)
         if (operations[kind].is_default)
-            set |= 1u << kind;
+            set |= OPERATION_BIT(kind);
     return set;
 }
 
@@ -174,7 +174,7 @@ uint32_t operations_of_key(enum key_type type)
     for (unsigned kind = 1; kind < OP_KINDS; kind++)
         if (operations[kind].uses_key && (operations[kind].algorithm == ALGORITHM_ANY ||
                                           operations[kind].algorithm == key_type_algorithm(type)))
-            set |= 1u << kind;
+            set |= OPERATION_BIT(kind);
     return set;
 }
 

@@ -37,6 +37,9 @@ enum operation_kind {
     OP_KINDS /* one more than the last */
 };
 
+/* A set of operations has one bit for each. */
+#define OPERATION_BIT(kind) (UINT32_C(1) << (kind))
+
 struct operation {
     enum operation_kind kind;
     uint8_t key_id[KEY_ID_SIZE]; /* zero for ping and keys */
@@ -92,7 +95,7 @@ struct key_info {
     uint8_t type; /* enum key_type */
     uint8_t reserved;
     uint16_t bits;       /* modulus or curve size */
-    uint32_t operations; /* bit (1 << kind) for each operation this edge may ask of it */
+    uint32_t operations; /* set of OPERATION_BIT(): what this edge may ask of it */
 };
 
 /* How RSA key exchange is served, as bits: what the owner of a key lets be done, and what a use was. */
@@ -145,8 +148,8 @@ bool operation_uses_key(enum operation_kind kind);
 bool operation_signs(enum operation_kind kind);
 enum operation_mode operation_mode(enum operation_kind kind);
 
-/* Which operations there are, as bits (1 << kind): those that name no key, those that an edge has unless its
- * line says which, and those that a key of TYPE can do. */
+/* Which operations there are, as sets of OPERATION_BIT(): those that name no key, those that an edge has
+ * unless its line says which, and those that a key of TYPE can do. */
 uint32_t operations_without_key(void);
 uint32_t operations_by_default(void);
 uint32_t operations_of_key(enum key_type type);

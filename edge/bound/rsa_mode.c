@@ -1,7 +1,5 @@
 #include "edge/bound/rsa_mode.h"
 
-#define BIT(operation) (1u << (operation))
-
 static const char *const mode_names[RSA_MODES] = {
     [RSA_MODE_NONE] = "none",
     [RSA_MODE_BOUND] = "bound",
@@ -27,11 +25,11 @@ const char *rsa_withheld_name(enum rsa_withheld withheld)
     return (unsigned)withheld < WITHHELD_REASONS ? withheld_names[withheld] : withheld_names[WITHHELD_NOT];
 }
 
-enum rsa_withheld rsa_mode_judge(uint32_t granted, bool extended_master_secret, bool fits)
+enum rsa_withheld rsa_mode_decide(uint32_t granted, bool extended_master_secret, bool fits)
 {
-    if ((granted & BIT(OP_RSA_PREMASTER)) != 0)
+    if ((granted & OPERATION_BIT(OP_RSA_PREMASTER)) != 0)
         return WITHHELD_NOT;
-    if ((granted & BIT(OP_RSA_MASTER)) == 0)
+    if ((granted & OPERATION_BIT(OP_RSA_MASTER)) == 0)
         return WITHHELD_NOT_GRANTED;
     if (!extended_master_secret)
         return WITHHELD_NO_EMS;

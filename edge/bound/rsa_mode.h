@@ -31,6 +31,6 @@ const char *rsa_withheld_name(enum rsa_withheld withheld);
 /* Whether a client may be offered RSA key exchange with a key of which GRANTED has bit (1 << operation) for
  * each operation that the key servers grant. EXTENDED_MASTER_SECRET: the client knows it. FITS: its
  * handshake's messages fit one request. */
-enum rsa_withheld rsa_mode_judge(uint32_t granted, bool extended_master_secret, bool fits);
+enum rsa_withheld rsa_mode_decide(uint32_t granted, bool extended_master_secret, bool fits);
 
 #endif

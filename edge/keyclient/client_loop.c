@@ -2,11 +2,6 @@
 #include "common/clock.h"
 #include "edge/keyclient/client_state.h"
 
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 /* What was put off until everything of this turn of the loop is known. */
 static void on_turn(uv_idle_t *idle)
 {
@@ -46,10 +41,10 @@ static void on_check(uv_check_t *check)
  * nothing costs less than moving it each time. */
 static void arm(struct client *client, uint64_t first_ns)
 {
-    uint64_t first = earlier(first_ns, route_first_ns(&client->route));
+    uint64_t first = clock_earlier(first_ns, route_first_ns(&client->route));
 
-    first = earlier(first, epoch_waits_first_ns(&client->epoch_waits));
-    first = earlier(first, inquiries_first_ns(&client->inquiries));
+    first = clock_earlier(first, epoch_waits_first_ns(&client->epoch_waits));
+    first = clock_earlier(first, inquiries_first_ns(&client->inquiries));
     if (client->closing || first >= client->armed_ns)
         return;
     uint64_t now = clock_ns();

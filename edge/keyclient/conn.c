@@ -213,7 +213,7 @@ bool conn_watch(struct conn *conn, uint64_t rtt_ns, uint64_t now_ns, uint64_t *l
     *look_ns = UINT64_MAX;
     if (conn->state != CONN_OPEN && conn->state != CONN_DRAINING)
         return false;
-    enum silence silence = silence_judge(&sight, now_ns, look_ns);
+    enum silence silence = silence_decide(&sight, now_ns, look_ns);
     if (silence == SILENCE_LATE)
         channel_probe(conn->channel);
     /* When the whole process was held up, what has come meanwhile is read in the next turn. */

@@ -105,7 +105,7 @@ struct dispatch_verdict dispatch_after_answer(const struct dispatch_request *req
         return plainly(DISPATCH_STAY);
     if (answer == DISPATCH_EXPIRED || !may_go_on(request, now_ns))
         return plainly(DISPATCH_END);
-    if (answer == DISPATCH_UNABLE)
+    if (answer == DISPATCH_UNAVAILABLE)
         return other ? plainly(DISPATCH_MOVE) : rest(request, request->unable, now_ns, random, DISPATCH_END);
     if (!other || request->retried)
         return plainly(DISPATCH_END);
@@ -142,7 +142,7 @@ enum dispatch_step dispatch_when_due(const struct dispatch_request *request, uin
     return DISPATCH_STAY;
 }
 
-bool dispatch_second_is_paid(const struct dispatch_request *request, bool silent, bool works)
+bool dispatch_second_costs_budget(const struct dispatch_request *request, bool silent, bool works)
 {
     return request->sent_ns != 0 && !(silent && works);
 }

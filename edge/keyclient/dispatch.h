@@ -61,7 +61,8 @@ struct dispatch_server {
     bool room;                     /* and one more request could leave at once */
     bool avoided;
     bool refuses; /* is known not to grant what the request asks for */
-    bool strange; /* the request is of an epoch that it has not announced */
+    bool strange; /* comes after the others: it has not announced the request's epoch, or has had the request
+                   */
     bool has_it;  /* the request is there now */
     bool tried;   /* the request is or was there */
 };
@@ -108,12 +109,12 @@ struct dispatch_verdict {
 enum dispatch_answer {
     DISPATCH_FINAL, /* ok or refused */
     DISPATCH_EXPIRED,
-    DISPATCH_UNABLE, /* unavailable */
-    DISPATCH_NONE,   /* busy, or not well-formed */
+    DISPATCH_UNAVAILABLE,
+    DISPATCH_TRY_OTHER, /* busy, or not well-formed */
 };
 
-/* A server has answered REQUEST. OTHER: dispatch_has_other(), with `avoided` after DISPATCH_UNABLE. RANDOM
- * makes the rest longer or shorter. */
+/* A server has answered REQUEST. OTHER: dispatch_has_other(), with `avoided` after DISPATCH_UNAVAILABLE.
+ * RANDOM makes the rest longer or shorter. */
 struct dispatch_verdict dispatch_after_answer(const struct dispatch_request *request,
                                               enum dispatch_answer answer, bool other, uint64_t now_ns,
                                               uint64_t random);
@@ -122,9 +123,9 @@ struct dispatch_verdict dispatch_after_loss(const struct dispatch_request *reque
                                             uint64_t now_ns, uint64_t random);
 /* Something is due for REQUEST: QUEUE after a rest, SECOND, END, or nothing. Then dispatch_next_ns(). */
 enum dispatch_step dispatch_when_due(const struct dispatch_request *request, uint64_t now_ns);
-/* True when the budget pays for asking a second server: SILENT, the first has answered nothing since; WORKS,
- * the second has, or has nothing to answer. */
-bool dispatch_second_is_paid(const struct dispatch_request *request, bool silent, bool works);
+/* True when asking a second server is one of those that the budget bounds: SILENT, the first has answered
+ * nothing since; WORKS, the second has, or has nothing to answer. */
+bool dispatch_second_costs_budget(const struct dispatch_request *request, bool silent, bool works);
 
 /* When something is due first for REQUEST, which is new, for one of SERVERS. */
 uint64_t dispatch_first_ns(const struct dispatch_request *request, size_t servers, uint64_t now_ns);

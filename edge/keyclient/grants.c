@@ -143,7 +143,7 @@ bool grants_lacks(const struct grants *grants, size_t server, const struct opera
 
     return operation_uses_key(operation->kind) && grants_known(grants, server) &&
            grants_find(grants, operation->key_id, &number) == 0 &&
-           (grants_get(grants, server, number) & 1u << operation->kind) == 0;
+           (grants_get(grants, server, number) & OPERATION_BIT(operation->kind)) == 0;
 }
 
 size_t grants_count(const struct grants *grants, size_t server)

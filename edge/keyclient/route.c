@@ -209,12 +209,14 @@ static const struct msg_answer *take_part(struct client_request *request, const 
 static enum dispatch_answer kind_of(const struct msg_answer *answer)
 {
     static const enum dispatch_answer kinds[STATUS_KINDS] = {
-        [STATUS_OK] = DISPATCH_FINAL,           [STATUS_REFUSED] = DISPATCH_FINAL,
-        [STATUS_UNAVAILABLE] = DISPATCH_UNABLE, [STATUS_EXPIRED] = DISPATCH_EXPIRED,
-        [STATUS_BUSY] = DISPATCH_NONE,
+        [STATUS_OK] = DISPATCH_FINAL,
+        [STATUS_REFUSED] = DISPATCH_FINAL,
+        [STATUS_UNAVAILABLE] = DISPATCH_UNAVAILABLE,
+        [STATUS_EXPIRED] = DISPATCH_EXPIRED,
+        [STATUS_BUSY] = DISPATCH_TRY_OTHER,
     };
 
-    return answer != NULL ? kinds[answer->outcome.status] : DISPATCH_NONE;
+    return answer != NULL ? kinds[answer->outcome.status] : DISPATCH_TRY_OTHER;
 }
 
 /* What follows for REQUEST of an answer of FROM that is KIND. */
@@ -222,7 +224,7 @@ static enum dispatch_step step_after(struct route *route, struct client_request 
                                      enum dispatch_answer kind)
 {
     uint64_t now = clock_ns();
-    bool unable = kind == DISPATCH_UNABLE && route_sight_attempt(request) == NULL;
+    bool unable = kind == DISPATCH_UNAVAILABLE && route_sight_attempt(request) == NULL;
 
     if (unable) {
         health_set_unable(&from->health, now);
@@ -230,7 +232,7 @@ static enum dispatch_step step_after(struct route *route, struct client_request 
     }
     const struct dispatch_request facts = route_sight_request(request);
     bool other = kind != DISPATCH_FINAL && has_other(route, request, unable, now);
-    uint64_t random = kind == DISPATCH_UNABLE ? balance_random(&route->random) : 0;
+    uint64_t random = kind == DISPATCH_UNAVAILABLE ? balance_random(&route->random) : 0;
     struct dispatch_verdict verdict = dispatch_after_answer(&facts, kind, other, now, random);
     if (verdict.paid && !budget_take(&route->budget, now))
         return DISPATCH_END;
@@ -331,7 +333,7 @@ static void ask_second(struct route *route, struct client_request *request, stru
     if (second == route->pool->count)
         return;
     bool works = shows_life(&route->pool->links[second], attempt->sent_ns);
-    if (dispatch_second_is_paid(&facts, silent, works) && !budget_take(&route->budget, now))
+    if (dispatch_second_costs_budget(&facts, silent, works) && !budget_take(&route->budget, now))
         return;
     if (attempt->sent_ns == 0)
         conn_take(attempt);

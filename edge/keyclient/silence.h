@@ -29,6 +29,6 @@ enum silence {
 };
 
 /* LOOK_NS: when the judgement may be another one; UINT64_MAX = not before something is sent, or comes. */
-enum silence silence_judge(const struct silence_sight *sight, uint64_t now_ns, uint64_t *look_ns);
+enum silence silence_decide(const struct silence_sight *sight, uint64_t now_ns, uint64_t *look_ns);
 
 #endif

@@ -1,7 +1,5 @@
 #include "edge/tls/choice.h"
 
-#define BIT(operation) (1u << (operation))
-
 static uint32_t all_of(const uint32_t granted[static KEY_TYPES])
 {
     uint32_t all = 0;
@@ -47,17 +45,18 @@ static void show_all(struct choice *out)
 void choice_make(struct choice *out, const uint32_t granted[static KEY_TYPES],
                  const struct choice_facts *facts)
 {
-    uint32_t signature = BIT(facts->tls13 ? OP_SIGN_TLS13 : OP_SIGN_TLS12);
-    uint32_t secrets = facts->rsa_key_exchange && !facts->tls13 ? BIT(OP_RSA_PREMASTER) | BIT(OP_RSA_MASTER)
-                                                                : 0;
+    uint32_t signature = OPERATION_BIT(facts->tls13 ? OP_SIGN_TLS13 : OP_SIGN_TLS12);
+    uint32_t secrets = facts->rsa_key_exchange && !facts->tls13
+                           ? OPERATION_BIT(OP_RSA_PREMASTER) | OPERATION_BIT(OP_RSA_MASTER)
+                           : 0;
 
     make_free(out);
     if ((all_of(granted) & (signature | secrets)) == 0)
         return;
     if (secrets != 0 && (granted[KEY_RSA] & secrets) != 0)
-        out->plain = (granted[KEY_RSA] & BIT(OP_RSA_MASTER)) == 0;
+        out->plain = (granted[KEY_RSA] & OPERATION_BIT(OP_RSA_MASTER)) == 0;
     if (secrets != 0)
-        out->withheld = rsa_mode_judge(granted[KEY_RSA], facts->extended_master_secret, facts->fits);
+        out->withheld = rsa_mode_decide(granted[KEY_RSA], facts->extended_master_secret, facts->fits);
     if (!show_granted(out, granted, signature, secrets != 0 && out->withheld == WITHHELD_NOT))
         show_all(out);
     out->suites_limited = !facts->tls13;

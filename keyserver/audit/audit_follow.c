@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "common/clock.h"
+
 void audit_follow_file(struct audit_follow *follow, bool anywhere)
 {
     follow->records = follow->lines = 0;
@@ -26,11 +28,6 @@ static void note_wound(struct audit_follow *follow, const char *what)
             .what = what, .line = follow->lines, .seq = follow->link.seq + 1};
 }
 
-static uint64_t later(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
-
 /* What a record that fits means for what is kept. */
 static void note_record(struct audit_follow *follow, const struct audit_record *record)
 {
@@ -47,7 +44,7 @@ static void note_record(struct audit_follow *follow, const struct audit_record *
     if (record->type == AUDIT_CHECKPOINT)
         follow->checkpoint_seq = record->seq;
     follow->closed = record->type == AUDIT_ROTATE;
-    follow->epoch_ms = later(follow->epoch_ms, later(record->epoch_ms, record->time_ms));
+    follow->epoch_ms = clock_later(follow->epoch_ms, clock_later(record->epoch_ms, record->time_ms));
     bool wanted = record->type == AUDIT_USE || (of_head && follow->quota_replay_wanted);
     if (follow->on_record != NULL && wanted)
         follow->on_record(follow->context, record, follow->epoch_ms);

@@ -358,7 +358,7 @@ void service_revoke(struct service *service, const struct authorized *edges, con
 /* ---- the turn of the loop ---- */
 
 /* An edge that lets answers pile up, over all of its channels, loses the one that it reads least. */
-static void rate_limit_unread(struct service *service, struct peer *peer)
+static void close_slow_reader(struct service *service, struct peer *peer)
 {
     struct peer *slowest = registry_find_slowest(&service->registry, peer);
 
@@ -376,7 +376,7 @@ static void flush_peers(struct service *service)
         service->gathered = peer->next_gathered;
         peer->gathered = false;
         peer_flush(peer);
-        rate_limit_unread(service, peer);
+        close_slow_reader(service, peer);
         if (peer->closing) /* it will not hear the rest */
             cancel_all(service, peer);
     }

@@ -90,7 +90,7 @@ static int parse_operations(struct authorized_edge *edge, char *value, struct fa
         if (operation_parse(item, &kind) != 0)
             return fault_set(fault, ERR_CONFIG, "ops= takes %s, with commas between",
                              operation_key_list(list, ", "));
-        edge->operations |= 1u << kind;
+        edge->operations |= OPERATION_BIT(kind);
     }
     return 0;
 }

@@ -29,7 +29,7 @@ static int take_operations(struct policy_rule *rule, const struct key_rules *fro
     for (size_t i = 0; i < from->operations.count; i++) {
         if (operation_parse(from->operations.item[i], &kind) != 0)
             return ERR_CONFIG;
-        rule->operations |= 1u << kind;
+        rule->operations |= OPERATION_BIT(kind);
     }
     return 0;
 }
@@ -120,7 +120,8 @@ static int check_modes(const struct policy_rule *rule, struct fault *fault)
 {
     struct fault why;
     for (int kind = 0; kind < OP_KINDS; kind++)
-        if ((rule->operations & 1u << kind) != 0 && policy_rule_mode(rule, (enum operation_kind)kind))
+        if ((rule->operations & OPERATION_BIT(kind)) != 0 &&
+            policy_rule_mode(rule, (enum operation_kind)kind))
             return 0;
     if (rule->operations == 0)
         return 0; /* that is a wish: the key is for nothing */

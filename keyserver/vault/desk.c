@@ -312,15 +312,10 @@ bool desk_do_short(struct desk *desk)
 
 /* ---- time ---- */
 
-static uint64_t later(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
-
 /* By what the vault before has left, and by what is on the disk. */
 static uint64_t reached_before(const struct desk *desk, uint64_t mono_ms)
 {
-    return later(audit_epoch(desk->ledger.audit), handover_epoch(desk->handover, mono_ms));
+    return clock_later(audit_epoch(desk->ledger.audit), handover_epoch(desk->handover, mono_ms));
 }
 
 int desk_start(struct desk *desk, uint64_t epoch_length_ms)
@@ -346,7 +341,7 @@ static void tick_audit(struct desk *desk, uint64_t unix_ms)
 /* The wall clock, or what another vault has put on record meanwhile: no vault is behind the log. */
 static uint64_t latest(const struct desk *desk, uint64_t unix_ms)
 {
-    return later(audit_epoch(desk->ledger.audit), unix_ms);
+    return clock_later(audit_epoch(desk->ledger.audit), unix_ms);
 }
 
 /* The epoch that has begun may be announced once that it has is on the disk: whoever starts after a failure

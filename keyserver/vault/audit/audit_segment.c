@@ -92,7 +92,7 @@ static size_t hand_over(struct audit_follow *follow, const char *window, size_t 
 int audit_segment_read(struct audit_segment *segment, struct audit_follow *follow, uint64_t size,
                        bool head_only)
 {
-    char window[AUDIT_WINDOW];
+    char window[AUDIT_READ_SIZE];
     while (segment->end < size && !(head_only && audit_follow_is_ready(follow))) {
         uint64_t left = size - segment->end;
         size_t wanted = left < sizeof window ? (size_t)left : sizeof window;

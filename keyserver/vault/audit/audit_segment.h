@@ -7,7 +7,7 @@
 
 #include "keyserver/audit/audit_follow.h"
 
-#define AUDIT_WINDOW 65536 /* bytes read at once */
+#define AUDIT_READ_SIZE 65536 /* bytes read at once */
 
 struct audit_segment {
     int fd; /* owned; -1 = none */

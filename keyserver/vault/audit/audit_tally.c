@@ -59,7 +59,7 @@ void audit_tally_count(struct audit_tally *tally, size_t edge, size_t kind)
 
 bool audit_tally_turn(struct audit_tally *tally, uint64_t now_ms)
 {
-    if (now_ms - tally->window_ms < AUDIT_WINDOW_MS)
+    if (now_ms - tally->window_ms < AUDIT_TALLY_MS)
         return false;
     tally->window_ms = now_ms;
     for (size_t i = 0; i <= tally->edge_count; i++)

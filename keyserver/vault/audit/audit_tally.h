@@ -8,8 +8,8 @@
 #include "keyserver/audit/audit_record.h"
 #include "keyserver/rules/refusal.h"
 
-#define AUDIT_BUDGET    100  /* records of decisions that came to nothing, of one edge in one window */
-#define AUDIT_WINDOW_MS 1000 /* its length */
+#define AUDIT_BUDGET   100  /* records of decisions that came to nothing, of one edge in one window */
+#define AUDIT_TALLY_MS 1000 /* its length */
 
 /* What is counted apart: each reason of a refusal, and each other result that is no use of a key. */
 #define AUDIT_TALLY_KINDS (REFUSAL_KINDS + 3)

@@ -61,8 +61,9 @@ static int derive_master(const struct crypto_input *input, EVP_KDF_CTX *prf, uin
 
 _Static_assert(TLS_MASTER_SIZE == TLS_PREMASTER_SIZE, "one length for both");
 
-static int close_exchange(const struct crypto_input *input, const struct key *key, EVP_KDF_CTX *prf,
-                          const uint8_t *plain, struct outcome *outcome)
+/* Unpads; the answer is the pre-master secret, or in bound mode the master secret that follows from it. */
+static int finish_exchange(const struct crypto_input *input, const struct key *key, EVP_KDF_CTX *prf,
+                           const uint8_t *plain, struct outcome *outcome)
 {
     const uint8_t *ciphertext = input->u.exchange.ciphertext;
     uint16_t version = input->u.exchange.client_version;
@@ -84,7 +85,7 @@ int rsa_codec_decode(const struct crypto_input *input, const struct key *key, EV
                      const uint8_t *number, struct outcome *outcome)
 {
     if (is_exchange(input))
-        return close_exchange(input, key, prf, number, outcome);
+        return finish_exchange(input, key, prf, number, outcome);
     memcpy(outcome->bytes, number, key->result_size);
     outcome->length = key->result_size;
     return 0;

@@ -3,30 +3,26 @@
 #include <string.h>
 
 #include "common/bytes.h"
+#include "common/clock.h"
 #include "common/secret.h"
 
-#define SECRET_LABEL      "keyless epochs" /* before the length, under the group secret */
-#define SECRET_LABEL_SIZE (sizeof SECRET_LABEL - 1)
-#define LABEL             "keyless epoch" /* before edge and number, under that secret */
-#define LABEL_SIZE        (sizeof LABEL - 1)
-
-static uint64_t later(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
+#define LABEL_SECRET      "keyless epochs" /* before the length, under the group secret */
+#define LABEL_SECRET_SIZE (sizeof LABEL_SECRET - 1)
+#define LABEL_KEY         "keyless epoch" /* before edge and number, under that secret */
+#define LABEL_KEY_SIZE    (sizeof LABEL_KEY - 1)
 
 void epoch_clock_start(struct epoch_clock *clock, uint64_t length_ms, uint64_t wall_ms, uint64_t floor_ms,
                        uint64_t mono_ms)
 {
     *clock = (struct epoch_clock){
-        .length_ms = length_ms, .time_ms = later(wall_ms, floor_ms), .mono_ms = mono_ms};
+        .length_ms = length_ms, .time_ms = clock_later(wall_ms, floor_ms), .mono_ms = mono_ms};
 }
 
 uint64_t epoch_clock_turn(struct epoch_clock *clock, uint64_t wall_ms, uint64_t mono_ms)
 {
     uint64_t passed = mono_ms > clock->mono_ms ? mono_ms - clock->mono_ms : 0;
-    clock->time_ms = later(clock->time_ms + passed, wall_ms);
-    clock->mono_ms = later(clock->mono_ms, mono_ms);
+    clock->time_ms = clock_later(clock->time_ms + passed, wall_ms);
+    clock->mono_ms = clock_later(clock->mono_ms, mono_ms);
     return clock->time_ms / clock->length_ms + 1;
 }
 
@@ -42,10 +38,10 @@ uint64_t epoch_clock_ahead(const struct epoch_clock *clock, uint64_t wall_ms)
 
 void epoch_secret(uint8_t out[static 32], const uint8_t group_secret[static 32], uint64_t length_ms)
 {
-    uint8_t input[SECRET_LABEL_SIZE + 8];
+    uint8_t input[LABEL_SECRET_SIZE + 8];
     struct writer w;
     writer_init(&w, input, sizeof input);
-    writer_bytes(&w, SECRET_LABEL, SECRET_LABEL_SIZE);
+    writer_bytes(&w, LABEL_SECRET, LABEL_SECRET_SIZE);
     writer_u64(&w, length_ms);
     hmac_sha256(out, group_secret, 32, input, sizeof input);
 }
@@ -53,10 +49,10 @@ void epoch_secret(uint8_t out[static 32], const uint8_t group_secret[static 32],
 void epoch_key(uint8_t out[static EPOCH_KEY_SIZE], const uint8_t secret[static 32],
                const uint8_t edge_key[static 32], uint64_t number)
 {
-    uint8_t input[LABEL_SIZE + 32 + 8];
+    uint8_t input[LABEL_KEY_SIZE + 32 + 8];
     struct writer w;
     writer_init(&w, input, sizeof input);
-    writer_bytes(&w, LABEL, LABEL_SIZE);
+    writer_bytes(&w, LABEL_KEY, LABEL_KEY_SIZE);
     writer_bytes(&w, edge_key, 32);
     writer_u64(&w, number);
     hmac_sha256(out, secret, 32, input, sizeof input);

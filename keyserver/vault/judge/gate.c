@@ -117,7 +117,8 @@ enum refusal gate_pass(const struct operation *operation, const struct key *key,
     out->kind = operation->kind;
     if (!operation_uses_key(operation->kind) || passes[operation->kind] == NULL)
         return REFUSAL_UNKNOWN_OPERATION;
-    if ((operations_of_key(key->type) & 1u << operation->kind) == 0 || !scheme_fits(operation, key->type))
+    if ((operations_of_key(key->type) & OPERATION_BIT(operation->kind)) == 0 ||
+        !scheme_fits(operation, key->type))
         return REFUSAL_SCHEME;
     if (operation_check_fields(operation) != 0)
         return REFUSAL_STRUCTURE;

@@ -59,7 +59,7 @@ uint32_t judge_grants(const struct judge *judge, const struct authorized_edge *e
     uint32_t granted = 0;
     for (enum operation_kind kind = OP_PING; kind < OP_KINDS; kind++)
         if (operation_uses_key(kind) && grants(judge, edge, key, kind))
-            granted |= 1u << kind;
+            granted |= OPERATION_BIT(kind);
     return granted;
 }
 

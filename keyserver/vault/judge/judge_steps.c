@@ -3,93 +3,98 @@
 #include "keyserver/vault/judge/epoch.h"
 #include "keyserver/vault/judge/gate.h"
 
-static uint32_t bit(const struct judge_context *h)
+static uint32_t bit(const struct judge_context *context)
 {
-    return 1u << h->operation->kind;
+    return OPERATION_BIT(context->operation->kind);
 }
 
 /* ---- who asks, from where, when ---- */
 
-static enum refusal ask_edge(struct judge_context *h)
+static enum refusal ask_edge(struct judge_context *context)
 {
-    return h->edge != NULL ? REFUSAL_NONE : REFUSAL_UNKNOWN_EDGE;
+    return context->edge != NULL ? REFUSAL_NONE : REFUSAL_UNKNOWN_EDGE;
 }
 
-static enum refusal ask_edge_from(struct judge_context *h)
+static enum refusal ask_edge_from(struct judge_context *context)
 {
-    return authorized_from(h->edge, h->from) ? REFUSAL_NONE : REFUSAL_FROM;
+    return authorized_from(context->edge, context->from) ? REFUSAL_NONE : REFUSAL_FROM;
 }
 
-static enum refusal ask_key_from(struct judge_context *h)
+static enum refusal ask_key_from(struct judge_context *context)
 {
-    return h->rule == NULL || policy_rule_from(h->rule, h->from) ? REFUSAL_NONE : REFUSAL_FROM;
+    return context->rule == NULL || policy_rule_from(context->rule, context->from) ? REFUSAL_NONE
+                                                                                   : REFUSAL_FROM;
 }
 
-static enum refusal ask_edge_valid(struct judge_context *h)
+static enum refusal ask_edge_valid(struct judge_context *context)
 {
-    return date_span_has(&h->edge->valid, h->now->unix_s) ? REFUSAL_NONE : REFUSAL_VALIDITY;
+    return date_span_has(&context->edge->valid, context->now->unix_s) ? REFUSAL_NONE : REFUSAL_VALIDITY;
 }
 
 /* ---- for what ---- */
 
-static enum refusal ask_operation(struct judge_context *h)
+static enum refusal ask_operation(struct judge_context *context)
 {
-    return h->operation->kind == OP_KEYS || judge_about_key(h) ? REFUSAL_NONE : REFUSAL_UNKNOWN_OPERATION;
+    return context->operation->kind == OP_KEYS || judge_about_key(context) ? REFUSAL_NONE
+                                                                           : REFUSAL_UNKNOWN_OPERATION;
 }
 
-static enum refusal ask_key(struct judge_context *h)
+static enum refusal ask_key(struct judge_context *context)
 {
-    return h->key != NULL ? REFUSAL_NONE : REFUSAL_UNKNOWN_KEY;
+    return context->key != NULL ? REFUSAL_NONE : REFUSAL_UNKNOWN_KEY;
 }
 
-static enum refusal ask_key_valid(struct judge_context *h)
+static enum refusal ask_key_valid(struct judge_context *context)
 {
-    return date_span_has(&h->rule->valid, h->now->unix_s) ? REFUSAL_NONE : REFUSAL_VALIDITY;
+    return date_span_has(&context->rule->valid, context->now->unix_s) ? REFUSAL_NONE : REFUSAL_VALIDITY;
 }
 
-static enum refusal ask_keys(struct judge_context *h)
+static enum refusal ask_keys(struct judge_context *context)
 {
-    return authorized_for_key(h->edge, h->key->id, h->key->name) ? REFUSAL_NONE : REFUSAL_KEY_NOT_GRANTED;
+    return authorized_for_key(context->edge, context->key->id, context->key->name) ? REFUSAL_NONE
+                                                                                   : REFUSAL_KEY_NOT_GRANTED;
 }
 
-static enum refusal ask_ops(struct judge_context *h)
+static enum refusal ask_ops(struct judge_context *context)
 {
-    return (h->edge->operations & bit(h)) != 0 ? REFUSAL_NONE : REFUSAL_OPERATION_NOT_GRANTED;
+    return (context->edge->operations & bit(context)) != 0 ? REFUSAL_NONE : REFUSAL_OPERATION_NOT_GRANTED;
 }
 
-static enum refusal ask_operations(struct judge_context *h)
+static enum refusal ask_operations(struct judge_context *context)
 {
-    return (h->rule->operations & bit(h)) != 0 ? REFUSAL_NONE : REFUSAL_OPERATION_NOT_GRANTED;
+    return (context->rule->operations & bit(context)) != 0 ? REFUSAL_NONE : REFUSAL_OPERATION_NOT_GRANTED;
 }
 
-static enum refusal ask_mode(struct judge_context *h)
+static enum refusal ask_mode(struct judge_context *context)
 {
-    return policy_rule_mode(h->rule, h->operation->kind) ? REFUSAL_NONE : REFUSAL_MODE;
+    return policy_rule_mode(context->rule, context->operation->kind) ? REFUSAL_NONE : REFUSAL_MODE;
 }
 
-static enum refusal ask_type(struct judge_context *h)
+static enum refusal ask_type(struct judge_context *context)
 {
-    return (operations_of_key(h->key->type) & bit(h)) != 0 ? REFUSAL_NONE : REFUSAL_SCHEME;
+    return (operations_of_key(context->key->type) & bit(context)) != 0 ? REFUSAL_NONE : REFUSAL_SCHEME;
 }
 
 /* ---- is it what it should be? ---- */
 
-static enum refusal ask_form(struct judge_context *h)
+static enum refusal ask_form(struct judge_context *context)
 {
-    return gate_pass(h->operation, h->key, h->input, &h->seen);
+    return gate_pass(context->operation, context->key, context->input, &context->seen);
 }
 
-static enum refusal ask_session(struct judge_context *h)
+static enum refusal ask_session(struct judge_context *context)
 {
-    return operation_mode(h->operation->kind) != MODE_BOUND ||
-                   epoch_accepts(h->seen.session_id, h->judge->epoch_secret, h->edge->key, h->now->epoch)
+    return operation_mode(context->operation->kind) != MODE_BOUND ||
+                   epoch_accepts(context->seen.session_id, context->judge->epoch_secret, context->edge->key,
+                                 context->now->epoch)
                ? REFUSAL_NONE
                : REFUSAL_SESSION_ID;
 }
 
-static enum refusal ask_name(struct judge_context *h)
+static enum refusal ask_name(struct judge_context *context)
 {
-    return operation_mode(h->operation->kind) != MODE_BOUND || policy_rule_name(h->rule, h->seen.server_name)
+    return operation_mode(context->operation->kind) != MODE_BOUND ||
+                   policy_rule_name(context->rule, context->seen.server_name)
                ? REFUSAL_NONE
                : REFUSAL_NAME;
 }
@@ -97,17 +102,17 @@ static enum refusal ask_name(struct judge_context *h)
 /* ---- and not too often ---- */
 
 /* What cannot be counted does not pass. */
-static enum refusal ask_rate(struct judge_context *h)
+static enum refusal ask_rate(struct judge_context *context)
 {
-    return usage_open(h->judge->usage, &h->use, h->edge, h->key, h->now) == 0 &&
-                   usage_check_rate(&h->use, h->now)
+    return usage_open(context->judge->usage, &context->use, context->edge, context->key, context->now) == 0 &&
+                   usage_check_rate(&context->use, context->now)
                ? REFUSAL_NONE
                : REFUSAL_RATE;
 }
 
-static enum refusal ask_quota(struct judge_context *h)
+static enum refusal ask_quota(struct judge_context *context)
 {
-    return usage_check_quota(&h->use, h->now) ? REFUSAL_NONE : REFUSAL_QUOTA;
+    return usage_check_quota(&context->use, context->now) ? REFUSAL_NONE : REFUSAL_QUOTA;
 }
 
 const struct judge_step judge_steps[STEPS] = {

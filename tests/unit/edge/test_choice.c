@@ -8,10 +8,10 @@
 
 #include "edge/tls/choice.h"
 
-#define SIGN12  (1u << OP_SIGN_TLS12)
-#define SIGN13  (1u << OP_SIGN_TLS13)
-#define MASTER  (1u << OP_RSA_MASTER)
-#define PLAIN   (1u << OP_RSA_PREMASTER)
+#define SIGN12  OPERATION_BIT(OP_SIGN_TLS12)
+#define SIGN13  OPERATION_BIT(OP_SIGN_TLS13)
+#define MASTER  OPERATION_BIT(OP_RSA_MASTER)
+#define PLAIN   OPERATION_BIT(OP_RSA_PREMASTER)
 #define NO_CERT 0u
 
 static const struct choice_facts modern = {

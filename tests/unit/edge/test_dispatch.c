@@ -184,27 +184,27 @@ static void an_answer_decides(void **state)
         {{.tries = 2, .placed = true, .hedged = true}, DISPATCH_FINAL, YES, DISPATCH_END, NO},
         /* everything else waits for the second server that has it */
         {{.tries = 2, .placed = true}, DISPATCH_EXPIRED, YES, DISPATCH_STAY, NO},
-        {{.tries = 2, .placed = true}, DISPATCH_UNABLE, YES, DISPATCH_STAY, NO},
-        {{.tries = 2, .placed = true}, DISPATCH_NONE, YES, DISPATCH_STAY, NO},
+        {{.tries = 2, .placed = true}, DISPATCH_UNAVAILABLE, YES, DISPATCH_STAY, NO},
+        {{.tries = 2, .placed = true}, DISPATCH_TRY_OTHER, YES, DISPATCH_STAY, NO},
         /* the key server's clock is the deadline's, too */
         {{.tries = 1}, DISPATCH_EXPIRED, YES, DISPATCH_END, NO},
         /* busy or malformed: once, to another, and the budget pays */
-        {{.tries = 1}, DISPATCH_NONE, YES, DISPATCH_MOVE, YES},
-        {{.tries = 1}, DISPATCH_NONE, NO, DISPATCH_END, NO},
-        {{.tries = 2, .retried = true}, DISPATCH_NONE, YES, DISPATCH_END, NO},
-        {{.tries = 2, .unable = 1}, DISPATCH_NONE, YES, DISPATCH_MOVE, YES},
-        {{.tries = 1, .pinned = true}, DISPATCH_NONE, YES, DISPATCH_END, NO},
-        {{.tries = 3}, DISPATCH_NONE, YES, DISPATCH_END, NO},
+        {{.tries = 1}, DISPATCH_TRY_OTHER, YES, DISPATCH_MOVE, YES},
+        {{.tries = 1}, DISPATCH_TRY_OTHER, NO, DISPATCH_END, NO},
+        {{.tries = 2, .retried = true}, DISPATCH_TRY_OTHER, YES, DISPATCH_END, NO},
+        {{.tries = 2, .unable = 1}, DISPATCH_TRY_OTHER, YES, DISPATCH_MOVE, YES},
+        {{.tries = 1, .pinned = true}, DISPATCH_TRY_OTHER, YES, DISPATCH_END, NO},
+        {{.tries = 3}, DISPATCH_TRY_OTHER, YES, DISPATCH_END, NO},
         /* unable: to another for nothing, and then with rests */
-        {{.tries = 1, .unable = 1}, DISPATCH_UNABLE, YES, DISPATCH_MOVE, NO},
-        {{.tries = 9, .unable = 9, .retried = true}, DISPATCH_UNABLE, YES, DISPATCH_MOVE, NO},
-        {{.tries = 1, .unable = 1}, DISPATCH_UNABLE, NO, DISPATCH_REST, NO},
-        {{.tries = 4, .unable = 1}, DISPATCH_UNABLE, YES, DISPATCH_END, NO},
-        {{.tries = 1, .unable = 1, .pinned = true}, DISPATCH_UNABLE, YES, DISPATCH_END, NO},
-        {{.tries = 9, .unable = 1, .lost = 8}, DISPATCH_UNABLE, YES, DISPATCH_END, NO},
+        {{.tries = 1, .unable = 1}, DISPATCH_UNAVAILABLE, YES, DISPATCH_MOVE, NO},
+        {{.tries = 9, .unable = 9, .retried = true}, DISPATCH_UNAVAILABLE, YES, DISPATCH_MOVE, NO},
+        {{.tries = 1, .unable = 1}, DISPATCH_UNAVAILABLE, NO, DISPATCH_REST, NO},
+        {{.tries = 4, .unable = 1}, DISPATCH_UNAVAILABLE, YES, DISPATCH_END, NO},
+        {{.tries = 1, .unable = 1, .pinned = true}, DISPATCH_UNAVAILABLE, YES, DISPATCH_END, NO},
+        {{.tries = 9, .unable = 1, .lost = 8}, DISPATCH_UNAVAILABLE, YES, DISPATCH_END, NO},
         /* three tries, those not counted that a server did no work for */
-        {{.tries = 6, .unable = 2, .lost = 2}, DISPATCH_NONE, YES, DISPATCH_MOVE, YES},
-        {{.tries = 7, .unable = 2, .lost = 2}, DISPATCH_NONE, YES, DISPATCH_END, NO},
+        {{.tries = 6, .unable = 2, .lost = 2}, DISPATCH_TRY_OTHER, YES, DISPATCH_MOVE, YES},
+        {{.tries = 7, .unable = 2, .lost = 2}, DISPATCH_TRY_OTHER, YES, DISPATCH_END, NO},
     };
     (void)state;
 
@@ -231,7 +231,7 @@ static void assert_rest(unsigned number, uint64_t least, uint64_t most)
     uint64_t first = UINT64_MAX, last = 0;
 
     for (uint64_t random = 0; random < 1000; random++) {
-        struct dispatch_verdict verdict = dispatch_after_answer(&request, DISPATCH_UNABLE, false, NOW,
+        struct dispatch_verdict verdict = dispatch_after_answer(&request, DISPATCH_UNAVAILABLE, false, NOW,
                                                                 random);
         assert_int_equal(verdict.step, DISPATCH_REST);
         first = verdict.due_ns < first ? verdict.due_ns : first;
@@ -257,9 +257,9 @@ static void a_rest_that_would_end_too_late_does_not_begin(void **state)
     struct dispatch_request request = {.deadline_ns = NOW + 50 * MS, .tries = 1, .unable = 1};
     (void)state;
 
-    assert_step(0, dispatch_after_answer(&request, DISPATCH_UNABLE, false, NOW, 0).step, DISPATCH_END);
+    assert_step(0, dispatch_after_answer(&request, DISPATCH_UNAVAILABLE, false, NOW, 0).step, DISPATCH_END);
     request.deadline_ns++;
-    assert_step(1, dispatch_after_answer(&request, DISPATCH_UNABLE, false, NOW, 0).step, DISPATCH_REST);
+    assert_step(1, dispatch_after_answer(&request, DISPATCH_UNAVAILABLE, false, NOW, 0).step, DISPATCH_REST);
     request = (struct dispatch_request){.deadline_ns = NOW + 50 * MS, .tries = 2, .lost = 2};
     assert_step(2, dispatch_after_loss(&request, false, NOW, 0).step,
                 DISPATCH_QUEUE); /* for the next channel */
@@ -338,8 +338,8 @@ static void only_what_may_be_done_twice_is_paid(void **state)
 
     for (int bits = 0; bits < 4; bits++) {
         bool silent = (bits & 1) != 0, works = (bits & 2) != 0;
-        assert_false(dispatch_second_is_paid(&unsent, silent, works));
-        assert_int_equal(dispatch_second_is_paid(&sent, silent, works), !(silent && works));
+        assert_false(dispatch_second_costs_budget(&unsent, silent, works));
+        assert_int_equal(dispatch_second_costs_budget(&sent, silent, works), !(silent && works));
     }
 }
 
@@ -412,7 +412,8 @@ static void no_request_goes_on_without_end(void **state)
             request.unable += answer == 1;
             verdict = answer == 0
                           ? dispatch_after_loss(&request, other, now, draw >> 16)
-                          : dispatch_after_answer(&request, answer == 1 ? DISPATCH_UNABLE : DISPATCH_NONE,
+                          : dispatch_after_answer(&request,
+                                                  answer == 1 ? DISPATCH_UNAVAILABLE : DISPATCH_TRY_OTHER,
                                                   other, now, draw >> 16);
             request.retried = request.retried || verdict.paid;
             if (verdict.step == DISPATCH_REST) {

@@ -17,23 +17,23 @@ static void plain_mode_takes_every_client(void **state)
 {
     (void)state;
     for (int i = 0; i < 8; i++)
-        assert_int_equal(rsa_mode_judge(PLAIN | (i & 1 ? MASTER : SIGN), i & 2, i & 4), WITHHELD_NOT);
+        assert_int_equal(rsa_mode_decide(PLAIN | (i & 1 ? MASTER : SIGN), i & 2, i & 4), WITHHELD_NOT);
 }
 
 static void bound_mode_alone_needs_the_extended_master_secret_and_room(void **state)
 {
     (void)state;
-    assert_int_equal(rsa_mode_judge(MASTER, true, true), WITHHELD_NOT);
-    assert_int_equal(rsa_mode_judge(MASTER, false, true), WITHHELD_NO_EMS);
-    assert_int_equal(rsa_mode_judge(MASTER, false, false), WITHHELD_NO_EMS);
-    assert_int_equal(rsa_mode_judge(MASTER, true, false), WITHHELD_TOO_LONG);
+    assert_int_equal(rsa_mode_decide(MASTER, true, true), WITHHELD_NOT);
+    assert_int_equal(rsa_mode_decide(MASTER, false, true), WITHHELD_NO_EMS);
+    assert_int_equal(rsa_mode_decide(MASTER, false, false), WITHHELD_NO_EMS);
+    assert_int_equal(rsa_mode_decide(MASTER, true, false), WITHHELD_TOO_LONG);
 }
 
 static void other_grants_are_none_for_it(void **state)
 {
     (void)state;
-    assert_int_equal(rsa_mode_judge(0, true, true), WITHHELD_NOT_GRANTED);
-    assert_int_equal(rsa_mode_judge(SIGN, true, true), WITHHELD_NOT_GRANTED);
+    assert_int_equal(rsa_mode_decide(0, true, true), WITHHELD_NOT_GRANTED);
+    assert_int_equal(rsa_mode_decide(SIGN, true, true), WITHHELD_NOT_GRANTED);
 }
 
 static void every_mode_has_a_name_of_its_own(void **state)

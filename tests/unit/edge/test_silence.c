@@ -15,14 +15,14 @@
 static enum silence judged(struct silence_sight sight, uint64_t *look_ns)
 {
     uint64_t later;
-    enum silence silence = silence_judge(&sight, NOW, look_ns);
+    enum silence silence = silence_decide(&sight, NOW, look_ns);
 
     assert_true(*look_ns > NOW);
     if (*look_ns != UINT64_MAX && *look_ns > NOW + 1) {
         assert_int_equal(silence, SILENCE_NONE);
-        assert_int_equal(silence_judge(&sight, *look_ns - 1, &later), SILENCE_NONE);
+        assert_int_equal(silence_decide(&sight, *look_ns - 1, &later), SILENCE_NONE);
         assert_int_equal(later, *look_ns);
-        assert_int_not_equal(silence_judge(&sight, *look_ns, &later), SILENCE_NONE);
+        assert_int_not_equal(silence_decide(&sight, *look_ns, &later), SILENCE_NONE);
     }
     return silence;
 }

@@ -21,10 +21,10 @@ static void the_budget_is_that_of_each_edge_and_each_second(void **state)
             assert_true(audit_tally_admit(&tally, edge));
         assert_false(audit_tally_admit(&tally, edge));
     }
-    assert_false(audit_tally_turn(&tally, AUDIT_WINDOW_MS - 1));
+    assert_false(audit_tally_turn(&tally, AUDIT_TALLY_MS - 1));
     assert_false(audit_tally_admit(&tally, 0));
-    assert_true(audit_tally_turn(&tally, AUDIT_WINDOW_MS));
-    assert_false(audit_tally_turn(&tally, 2 * AUDIT_WINDOW_MS - 1));
+    assert_true(audit_tally_turn(&tally, AUDIT_TALLY_MS));
+    assert_false(audit_tally_turn(&tally, 2 * AUDIT_TALLY_MS - 1));
     for (size_t edge = 0; edge <= EDGES; edge++)
         assert_true(audit_tally_admit(&tally, edge));
     audit_tally_clear(&tally);
