@@ -76,9 +76,10 @@ static int on_defer(const struct operation *premaster, uint8_t token[static TLS_
 
 /* ---- the derivation ---- */
 
-static bool is_current(const void *deferred)
+/* True for the exchange that this thread's handshake has deferred the secret of. */
+static bool is_current(const void *exchange)
 {
-    return current != NULL && deferred == current && current->deferred.held;
+    return current != NULL && exchange == current && current->deferred.held;
 }
 
 static void *on_find(const uint8_t *secret, size_t length)

@@ -243,9 +243,8 @@ void session_handshake_abandon(struct session *session)
         session_happen(session, EVENT_JOB_ENDED);
         return;
     }
-    enum session_event event = session_state_after_try(++session->abandon_tries);
-    if (event != SESSION_EVENTS) {
-        session_happen(session, event);
+    if (session_state_is_stuck(++session->abandon_tries)) {
+        session_happen(session, EVENT_JOB_STUCK);
         return;
     }
     watch_sleep(&session->client);

@@ -122,9 +122,9 @@ struct session_transition session_state_next(enum session_state state, enum sess
     return to;
 }
 
-enum session_event session_state_after_try(unsigned tries)
+bool session_state_is_stuck(unsigned tries)
 {
-    return tries < SESSION_TRIES_MAX ? SESSION_EVENTS : EVENT_JOB_STUCK;
+    return tries >= SESSION_TRIES_MAX;
 }
 
 enum timeout_class session_state_timeout(enum session_state state)

@@ -80,9 +80,9 @@ struct session_transition {
  * does not list is impossible and ends the session. */
 struct session_transition session_state_next(enum session_state state, enum session_event event,
                                              bool job_waits);
-/* What happened to an abandoned job that still waits after it was stepped for the TRIES-th time:
- * EVENT_JOB_STUCK, or SESSION_EVENTS while it is to be stepped again. */
-enum session_event session_state_after_try(unsigned tries);
+/* True when an abandoned job that still waits after it was stepped TRIES times is given up (EVENT_JOB_STUCK).
+ */
+bool session_state_is_stuck(unsigned tries);
 #define SESSION_TRIES_MAX 100
 /* How long STATE may last: the class of its timeout. */
 enum timeout_class session_state_timeout(enum session_state state);

@@ -15,13 +15,13 @@ struct peer;
 struct edge_state {
     uint8_t key[IDENTITY_KEY_SIZE]; /* the edge's static key */
     char name[AUTHORIZED_NAME_MAX]; /* as it was when its first channel came */
-    struct peer *peers;             /* its channels; the owner's, linked by `beside` */
+    struct peer *peers;             /* its channels; the owner's, linked by `edge_next` */
     size_t channels;
     struct share share;             /* of each turn of the loop, for all of them together */
     uint32_t open;                  /* requests in the vault, or on the way there */
     uint32_t lists;                 /* of keys, that the vault makes */
-    bool wants_lists;               /* it is one of the service's `wanting`, */
-    struct edge_state *wants_after; /* in front of this one */
+    bool wants_lists;               /* it is in the service's list `wanting` */
+    struct edge_state *wants_after; /* the one that is served after this one */
     size_t unsent;                  /* bytes of answers, as last looked at */
     uint64_t epoch_asked;           /* the vault's epoch when it gave this one; 0 = it has not yet */
     struct msg_epoch epoch;         /* the last one; number 0 = the edge has none */

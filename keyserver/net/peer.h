@@ -24,15 +24,15 @@ struct peer_handlers {
 struct peer {
     struct channel *channel;       /* borrowed; outlives the peer */
     struct edge_state *edge_state; /* borrowed; who it is, and what it has in all */
-    struct peer *beside;           /* the next channel of the same edge */
+    struct peer *edge_next;        /* the next channel of the same edge */
     struct net_counters *counters; /* borrowed */
     const struct peer_handlers *handlers;
     void *user;                /* borrowed */
     struct request_list open;  /* of the owner's table; in the vault */
     struct request_list lists; /* the same, for lists of keys; not there yet */
-    struct peer *before;       /* the owner's list of all peers */
-    struct peer *after;
-    struct peer *next_gathered; /* the owner's list of peers to flush */
+    struct peer *all_prev;     /* the owner's list of all peers */
+    struct peer *all_next;
+    struct peer *gathered_next; /* the owner's list of peers to flush */
     bool gathered;              /* in that list */
     size_t unsent;              /* its part of the edge's */
     uint32_t in_flight_max;     /* told in our hello */

@@ -27,12 +27,12 @@ void registry_enter(struct registry *registry, struct peer *peer)
 {
     struct edge_state *edge_state = peer->edge_state;
 
-    peer->beside = edge_state->peers;
+    peer->edge_next = edge_state->peers;
     edge_state->peers = peer;
     edge_state->channels++;
-    peer->after = registry->peers;
+    peer->all_next = registry->peers;
     if (registry->peers != NULL)
-        registry->peers->before = peer;
+        registry->peers->all_prev = peer;
     registry->peers = peer;
 }
 
@@ -42,14 +42,14 @@ void registry_leave(struct registry *registry, struct peer *peer)
     struct peer **at = &edge_state->peers;
 
     while (*at != peer)
-        at = &(*at)->beside;
-    *at = peer->beside;
-    if (peer->before != NULL)
-        peer->before->after = peer->after;
+        at = &(*at)->edge_next;
+    *at = peer->edge_next;
+    if (peer->all_prev != NULL)
+        peer->all_prev->all_next = peer->all_next;
     else
-        registry->peers = peer->after;
-    if (peer->after != NULL)
-        peer->after->before = peer->before;
+        registry->peers = peer->all_next;
+    if (peer->all_next != NULL)
+        peer->all_next->all_prev = peer->all_prev;
     edge_state->channels--;
     edge_state->unsent -= peer->unsent;
     edge_states_close(&registry->edge_states, edge_state);
@@ -67,7 +67,7 @@ static void note_unsent(struct peer *peer)
 
 size_t registry_unsent(struct edge_state *edge_state)
 {
-    for (struct peer *each = edge_state->peers; each != NULL; each = each->beside)
+    for (struct peer *each = edge_state->peers; each != NULL; each = each->edge_next)
         note_unsent(each);
     return edge_state->unsent;
 }
@@ -80,7 +80,7 @@ struct peer *registry_find_slowest(struct registry *registry, struct peer *peer)
     note_unsent(peer);
     if (edge_state->unsent <= registry->unsent_max)
         return NULL;
-    for (struct peer *each = edge_state->peers; each != NULL; each = each->beside) {
+    for (struct peer *each = edge_state->peers; each != NULL; each = each->edge_next) {
         note_unsent(each); /* some of it may have been read since it was last looked at */
         if (!each->closing && (slowest == NULL || each->unsent > slowest->unsent))
             slowest = each;
@@ -156,7 +156,7 @@ void registry_give_epoch(struct registry *registry, const struct wall_answer *an
 
     if (edge_state == NULL || !take_epoch(edge_state, answer, registry->epoch, now))
         return; /* it has left, or goes on to have none */
-    for (struct peer *peer = edge_state->peers; peer != NULL; peer = peer->beside) {
+    for (struct peer *peer = edge_state->peers; peer != NULL; peer = peer->edge_next) {
         if (peer->greeted)
             tell_epoch(peer, now);
     }

@@ -15,7 +15,7 @@ struct registry {
     struct vault_link *link; /* borrowed */
     size_t unsent_max;       /* bytes of answers that one edge may leave unread */
     struct edge_states edge_states;
-    struct peer *peers; /* all of them; the service's, linked by `after` */
+    struct peer *peers; /* all of them; the service's, linked by `all_next` */
     uint64_t epoch;     /* the vault's, for which keys were asked; 0 = none */
 };
 

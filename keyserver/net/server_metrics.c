@@ -59,7 +59,7 @@ static void write_edges(struct buffer *out, const struct server_status *status)
     size_t channels = 0;
     char labels[LABELS_SIZE];
 
-    for (const struct peer *peer = service_peers(status->service); peer != NULL; peer = peer->after)
+    for (const struct peer *peer = service_peers(status->service); peer != NULL; peer = peer->all_next)
         channels++;
     gauge(out, P "channels", "Open channels.", (double)channels);
     gauge(out, P "connected_edges", "Edges with at least one open channel.",

@@ -122,7 +122,7 @@ static json_t *json_of_peers(const struct server_status *status)
     json_t *array = json_array();
     uint64_t now = clock_ns();
 
-    for (const struct peer *peer = service_peers(status->service); peer != NULL; peer = peer->after) {
+    for (const struct peer *peer = service_peers(status->service); peer != NULL; peer = peer->all_next) {
         if (peer->greeted)
             json_array_append_new(array, json_of_peer(peer, now));
     }

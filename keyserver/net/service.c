@@ -100,23 +100,24 @@ int service_submit(struct service *service, struct request *request, const struc
     return vault_link_submit(service->link, sent, &origin, &request->wall);
 }
 
-/* Opens REQUEST in the table and hands it to the link, or lets it wait; otherwise says what to answer. */
+/* Opens MESSAGE's request in the table and hands it to the link, or lets it wait; otherwise says what to
+ * answer. */
 static enum operation_status submit(struct service *service, struct peer *peer,
-                                    const struct msg_request *request, uint64_t received_ns)
+                                    const struct msg_request *message, uint64_t received_ns)
 {
-    uint64_t deadline = deadline_of(service, request, received_ns);
-    bool waits = request->operation.kind == OP_KEYS;
+    uint64_t deadline = deadline_of(service, message, received_ns);
+    bool waits = message->operation.kind == OP_KEYS;
     struct request *entry = requests_add(service->requests, waits ? &peer->lists : &peer->open,
-                                         &(struct request){.id = request->id,
+                                         &(struct request){.id = message->id,
                                                            .received_ns = received_ns,
                                                            .overdue_ns = deadline + SERVICE_GRACE_NS,
                                                            .peer = peer,
-                                                           .trace = request->trace,
-                                                           .no_trace = request->no_trace != 0,
-                                                           .kind = request->operation.kind});
+                                                           .trace = message->trace,
+                                                           .no_trace = message->no_trace != 0,
+                                                           .kind = message->operation.kind});
     if (entry == NULL)
         return STATUS_BUSY;
-    int r = waits ? 0 : service_submit(service, entry, request);
+    int r = waits ? 0 : service_submit(service, entry, message);
     if (r == 0) {
         peer->edge_state->open++;
         if (waits)
@@ -170,7 +171,7 @@ static void on_gathered(struct peer *peer, void *user)
     if (peer->gathered)
         return;
     peer->gathered = true;
-    peer->next_gathered = service->gathered;
+    peer->gathered_next = service->gathered;
     service->gathered = peer;
 }
 
@@ -335,8 +336,8 @@ void service_detach(struct service *service, struct peer *peer)
     if (peer->gathered) {
         struct peer **at = &service->gathered;
         while (*at != peer)
-            at = &(*at)->next_gathered;
-        *at = peer->next_gathered;
+            at = &(*at)->gathered_next;
+        *at = peer->gathered_next;
     }
     if (peer->edge_state->channels == 1)
         service_drop_edge_state(service, peer->edge_state);
@@ -346,7 +347,7 @@ void service_detach(struct service *service, struct peer *peer)
 
 void service_revoke(struct service *service, const struct authorized *edges, const struct authorized *before)
 {
-    for (struct peer *peer = service->registry.peers; peer != NULL; peer = peer->after) {
+    for (struct peer *peer = service->registry.peers; peer != NULL; peer = peer->all_next) {
         const char *why = registry_revoked(peer, edges, before);
         if (why == NULL)
             continue;
@@ -373,7 +374,7 @@ static void flush_peers(struct service *service)
 {
     while (service->gathered != NULL) {
         struct peer *peer = service->gathered;
-        service->gathered = peer->next_gathered;
+        service->gathered = peer->gathered_next;
         peer->gathered = false;
         peer_flush(peer);
         close_slow_reader(service, peer);

@@ -2,7 +2,7 @@
 
 static void close_peers(struct service *service, const char *why)
 {
-    for (struct peer *peer = service->registry.peers; peer != NULL; peer = peer->after)
+    for (struct peer *peer = service->registry.peers; peer != NULL; peer = peer->all_next)
         peer_close(peer, why);
 }
 
@@ -27,7 +27,7 @@ static void on_drain_deadline(uv_timer_t *timer)
     struct request *request;
     size_t count = 0;
 
-    for (struct peer *peer = service->registry.peers; peer != NULL; peer = peer->after) {
+    for (struct peer *peer = service->registry.peers; peer != NULL; peer = peer->all_next) {
         while ((request = requests_first(service->requests, &peer->open)) != NULL ||
                (request = requests_first(service->requests, &peer->lists)) != NULL) {
             service_give_up(service, request, STATUS_UNAVAILABLE, true);

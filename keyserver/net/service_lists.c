@@ -32,7 +32,7 @@ static struct request *oldest_of(struct service *service, const struct edge_stat
 {
     struct request *oldest = NULL;
 
-    for (struct peer *peer = edge_state->peers; peer != NULL; peer = peer->beside) {
+    for (struct peer *peer = edge_state->peers; peer != NULL; peer = peer->edge_next) {
         struct request *first = requests_first(service->requests, &peer->lists);
         if (first != NULL && (oldest == NULL || first->received_ns < oldest->received_ns))
             oldest = first;

@@ -392,7 +392,7 @@ int desk_timeout(const struct desk *desk)
 
 int desk_flush(struct desk *desk)
 {
-    if (ledger_settle(&desk->ledger) == 0)
+    if (ledger_settle(&desk->ledger) == 0) /* recorded, or `on_failure = serve` */
         outbox_release(&desk->outbox);
     else
         outbox_withhold(&desk->outbox);

@@ -6,6 +6,10 @@
  * turn of the loop: audit_tick(), any number of audit_add…(), then one audit_commit() before any of the
  * answers leaves; if that fails, none of them may. At the end audit_close().
  *
+ * A decision on its way to the disk, from above: ledger (what is granted and not recorded yet), audit (batch
+ * of a turn, tallies of refusals), audit_log (chain, files that follow each other), audit_segment (one file),
+ * audit_sync (fdatasync in a thread of its own).
+ *
  * Two vaults may write to one log, as they do during a reload: each reads on by itself what the other has
  * written. Sees no clock, no channel and no secret but the key that signs. All of it by one thread. */
 #ifndef KEYSERVER_VAULT_AUDIT_H

@@ -18,48 +18,48 @@ void scheduler_clear(struct scheduler *scheduler)
     for (size_t i = 0; i < BATCH_CLASSES; i++)
         fair_queue_clear(&scheduler->queue[i]);
     scheduler->length = 0;
-    scheduler->kinds = 0;
+    scheduler->classes = 0;
 }
 
 void scheduler_put(struct scheduler *scheduler, struct job *job)
 {
-    enum batch_class kind = job->identity.key->class;
-    fair_queue_put(&scheduler->queue[kind], job);
-    scheduler->kinds |= BATCH_BIT(kind);
+    enum batch_class class = job->identity.key->class;
+    fair_queue_put(&scheduler->queue[class], job);
+    scheduler->classes |= BATCH_BIT(class);
     scheduler->length++;
 }
 
 /* COUNT jobs of KIND have been taken. */
-static void note_taken(struct scheduler *scheduler, enum batch_class kind, size_t count)
+static void note_taken(struct scheduler *scheduler, enum batch_class class, size_t count)
 {
-    if (scheduler->queue[kind].length == 0)
-        scheduler->kinds &= ~BATCH_BIT(kind);
+    if (scheduler->queue[class].length == 0)
+        scheduler->classes &= ~BATCH_BIT(class);
     scheduler->length -= count;
 }
 
-bool scheduler_has(const struct scheduler *scheduler, unsigned kinds)
+bool scheduler_has(const struct scheduler *scheduler, unsigned classes)
 {
-    return (scheduler->kinds & kinds) != 0;
+    return (scheduler->classes & classes) != 0;
 }
 
-/* Those of KINDS, which wait, that are next: the quick or the slow ones. Who takes one of the two only does
+/* Those of CLASSES, which wait, that are next: the quick or the slow ones. Who takes one of the two only does
  * not say when the other is due. */
-static unsigned next_kinds(struct scheduler *scheduler, unsigned kinds)
+static unsigned next_classes(struct scheduler *scheduler, unsigned classes)
 {
-    unsigned quick = kinds & BATCH_QUICK, slow = kinds & BATCH_SLOW;
+    unsigned quick = classes & BATCH_QUICK, slow = classes & BATCH_SLOW;
     if (quick == 0 || slow == 0)
-        return kinds;
+        return classes;
     bool slow_is_due = scheduler->quick_taken >= SCHEDULER_QUICK_IN_A_ROW;
     scheduler->quick_taken = slow_is_due ? 0 : scheduler->quick_taken + 1;
     return slow_is_due ? slow : quick;
 }
 
-/* The kind after the one that had its turn, among KINDS. */
-static enum batch_class next_kind(struct scheduler *scheduler, unsigned kinds)
+/* The class after the one that had its turn, among CLASSES. */
+static enum batch_class next_class(struct scheduler *scheduler, unsigned classes)
 {
     do
         scheduler->turn = (scheduler->turn + 1) % BATCH_CLASSES;
-    while ((kinds & BATCH_BIT(scheduler->turn)) == 0);
+    while ((classes & BATCH_BIT(scheduler->turn)) == 0);
     return scheduler->turn;
 }
 
@@ -73,16 +73,16 @@ static size_t fit(const struct batch_size *batch, size_t length)
     return batch->step > 1 && length > batch->step ? length - length % batch->step : length;
 }
 
-size_t scheduler_take(struct scheduler *scheduler, struct job *out[static BATCH_MAX], unsigned kinds)
+size_t scheduler_take(struct scheduler *scheduler, struct job *out[static BATCH_MAX], unsigned classes)
 {
-    if (!scheduler_has(scheduler, kinds))
+    if (!scheduler_has(scheduler, classes))
         return 0;
-    enum batch_class kind = next_kind(scheduler, next_kinds(scheduler, scheduler->kinds & kinds));
-    struct fair_queue *queue = &scheduler->queue[kind];
-    size_t count = fit(&scheduler->batch[kind], queue->length);
+    enum batch_class class = next_class(scheduler, next_classes(scheduler, scheduler->classes & classes));
+    struct fair_queue *queue = &scheduler->queue[class];
+    size_t count = fit(&scheduler->batch[class], queue->length);
     for (size_t i = 0; i < count; i++)
         out[i] = fair_queue_take(queue);
-    note_taken(scheduler, kind, count);
+    note_taken(scheduler, class, count);
     return count;
 }
 

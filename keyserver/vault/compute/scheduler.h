@@ -1,7 +1,7 @@
-/* What waits for a worker, by its kind of work, so that what can be computed together is taken together.
+/* What waits for a worker, by its batch class, so that what can be computed together is taken together.
  *
- * Quick work goes first, but not for ever: now and then slow work is due. Kinds take turns, and within each
- * kind edges do (fair.h). Nothing is held back so that a batch may grow: what is there is taken. Pure; the
+ * Quick work goes first, but not for ever: now and then slow work is due. Classes take turns, and within each
+ * class edges do (fair.h). Nothing is held back so that a batch may grow: what is there is taken. Pure; the
  * owner locks. */
 #ifndef KEYSERVER_VAULT_COMPUTE_SCHEDULER_H
 #define KEYSERVER_VAULT_COMPUTE_SCHEDULER_H
@@ -15,8 +15,8 @@ struct scheduler {
     struct fair_queue queue[BATCH_CLASSES];
     struct batch_size batch[BATCH_CLASSES];
     size_t length;         /* jobs in all */
-    unsigned kinds;        /* that wait; bits */
-    enum batch_class turn; /* of the kinds: the one taken last */
+    unsigned classes;      /* that wait; bits */
+    enum batch_class turn; /* of the classes: the one taken last */
     unsigned quick_taken;  /* in a row */
 };
 
@@ -25,11 +25,11 @@ int scheduler_init(struct scheduler *scheduler, size_t edge_count) MUST_USE;
 void scheduler_clear(struct scheduler *scheduler); /* the jobs are their owner's */
 
 void scheduler_put(struct scheduler *scheduler, struct job *job);
-/* Takes the jobs that are next, of one of KINDS (bits). Returns how many. */
-size_t scheduler_take(struct scheduler *scheduler, struct job *out[static BATCH_MAX], unsigned kinds);
+/* Takes the jobs that are next, of one of CLASSES (bits). Returns how many. */
+size_t scheduler_take(struct scheduler *scheduler, struct job *out[static BATCH_MAX], unsigned classes);
 /* True when scheduler_take() would find something. */
-bool scheduler_has(const struct scheduler *scheduler, unsigned kinds);
-/* Jobs of EDGE, of every kind. */
+bool scheduler_has(const struct scheduler *scheduler, unsigned classes);
+/* Jobs of EDGE, of every class. */
 size_t scheduler_of(const struct scheduler *scheduler, size_t edge);
 
 /* Takes a job away from the edge that has the most, if EDGE with one more would still have fewer; NULL

@@ -31,13 +31,13 @@ struct signer {
     struct ed_scratch *ed;                /* owned; the same, for Ed25519 */
 };
 
-/* ---- which kinds are computed in lanes, and how many at once ---- */
+/* ---- which classes are computed in lanes, and how many at once ---- */
 
 /* From so many on lanes cost less than OpenSSL or libsodium (docs/BENCHMARKS.md). */
 static const struct {
     struct batch_size size;
     enum lanes_id lanes;
-} by_kind[BATCH_CLASSES] = {
+} by_class[BATCH_CLASSES] = {
     [BATCH_P256] = {{1, EC_LANES_MAX, 0}, LANES_P256},
     [BATCH_P384] = {{1, EC_LANES_MAX, 0}, LANES_P384},
     [BATCH_ED25519] = {{1, ED_LANES_MAX, 0}, LANES_ED25519},
@@ -46,36 +46,36 @@ static const struct {
     [BATCH_RSA_4096] = {{1, LANES, LANES / 2}, LANES_RSA},
 };
 
-static bool has_lanes(enum batch_class work)
+static bool has_lanes(enum batch_class class)
 {
-    return by_kind[work].size.most > 0 && lanes_state(by_kind[work].lanes) == LANES_READY;
+    return by_class[class].size.most > 0 && lanes_state(by_class[class].lanes) == LANES_READY;
 }
 
-struct batch_size signer_batch(enum batch_class work)
+struct batch_size signer_batch(enum batch_class class)
 {
-    return has_lanes(work) ? by_kind[work].size : (struct batch_size){1, 1, 0};
+    return has_lanes(class) ? by_class[class].size : (struct batch_size){1, 1, 0};
 }
 
 /* ---- life ---- */
 
-/* For each of KINDS that is computed in lanes what its operations work in. */
-static bool make_scratches(struct signer *signer, unsigned kinds)
+/* For each of CLASSES that is computed in lanes what its operations work in. */
+static bool make_scratches(struct signer *signer, unsigned classes)
 {
     bool whole = true;
     for (size_t i = 0; i < BATCH_CLASSES; i++) {
-        if ((kinds & BATCH_BIT(i)) == 0 || !has_lanes((enum batch_class)i))
+        if ((classes & BATCH_BIT(i)) == 0 || !has_lanes((enum batch_class)i))
             continue;
         if (i == BATCH_ED25519)
             whole = (signer->ed = ed_scratch_new(lanes_ed())) != NULL && whole;
         else if (!batch_is_slow((enum batch_class)i))
-            whole = (signer->ec[i] = ec_scratch_new(lanes_ec(by_kind[i].lanes))) != NULL && whole;
+            whole = (signer->ec[i] = ec_scratch_new(lanes_ec(by_class[i].lanes))) != NULL && whole;
         else if (signer->rsa == NULL) /* one for all sizes */
             whole = (signer->rsa = rsa_lanes_scratch_new(lanes_rsa())) != NULL && whole;
     }
     return whole;
 }
 
-struct signer *signer_new(const struct keystore *store, unsigned kinds)
+struct signer *signer_new(const struct keystore *store, unsigned classes)
 {
     struct signer *signer = calloc(1, sizeof *signer);
     if (signer == NULL)
@@ -86,7 +86,7 @@ struct signer *signer_new(const struct keystore *store, unsigned kinds)
     signer->prf = EVP_KDF_CTX_new(prf);
     EVP_KDF_free(prf);
     if (rsa_single_scratch_new(&signer->alone) == 0 && hasher_init(&signer->hasher) == 0 &&
-        make_scratches(signer, kinds) && signer->tools != NULL && signer->prf != NULL)
+        make_scratches(signer, classes) && signer->tools != NULL && signer->prf != NULL)
         return signer;
     signer_free(signer);
     return NULL;
@@ -305,13 +305,13 @@ static void perform_ed25519(struct signer *signer, struct signer_item *items, si
 
 void signer_perform(struct signer *signer, struct signer_item *items, size_t count)
 {
-    enum batch_class work = items[0].key->class;
-    bool in_lanes = has_lanes(work) && count >= by_kind[work].size.least;
+    enum batch_class class = items[0].key->class;
+    bool in_lanes = has_lanes(class) && count >= by_class[class].size.least;
     for (size_t i = 0; i < count; i++)
         *items[i].outcome = (struct outcome){.status = STATUS_OK};
-    if (batch_is_slow(work))
+    if (batch_is_slow(class))
         perform_rsa(signer, items, count, in_lanes);
-    else if (in_lanes && work == BATCH_ED25519)
+    else if (in_lanes && class == BATCH_ED25519)
         perform_ed25519(signer, items, count);
     else if (in_lanes)
         perform_ecdsa(signer, items, count);

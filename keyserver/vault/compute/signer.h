@@ -12,9 +12,9 @@
 
 struct signer;
 
-/* For the keys of STORE, which is borrowed, and of KINDS of work (bits); it will be asked for no other. NULL
- * without memory. */
-struct signer *signer_new(const struct keystore *store, unsigned kinds);
+/* For the keys of STORE, which is borrowed, and of CLASSES of work (bits); it will be asked for no other.
+ * NULL without memory. */
+struct signer *signer_new(const struct keystore *store, unsigned classes);
 void signer_free(struct signer *signer); /* NULL is allowed */
 
 /* One operation of a batch. */
@@ -28,7 +28,7 @@ struct signer_item {
                 or OpenSSL failed; never because of what a ciphertext contains */
 };
 
-/* How many operations of a kind of work should be performed together. The same as long as the process runs.
+/* How many operations of a batch class should be performed together. The same as long as the process runs.
  */
 struct batch_size signer_batch(enum batch_class class);
 

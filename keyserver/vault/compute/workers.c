@@ -44,11 +44,11 @@ struct workers {
     size_t job_count;
     pthread_t *threads; /* owned */
     unsigned thread_count;
-    unsigned quick_threads; /* the first ones are of RANK_QUICK */
-    unsigned kinds[RANKS];  /* of work, for each rank; bits */
-    unsigned short_kinds;   /* of work that the I/O thread does itself; bits */
-    struct signer *signer;  /* owned; the I/O thread's; NULL where there is no such work */
-    int event;              /* eventfd; counts up when `done` is no longer empty */
+    unsigned quick_threads;  /* the first ones are of RANK_QUICK */
+    unsigned classes[RANKS]; /* of work, for each rank; bits */
+    unsigned short_classes;  /* of work that the I/O thread does itself; bits */
+    struct signer *signer;   /* owned; the I/O thread's; NULL where there is no such work */
+    int event;               /* eventfd; counts up when `done` is no longer empty */
 };
 
 static struct job **bucket_of(struct workers *workers, uint64_t token)
@@ -67,9 +67,9 @@ static void forget_token(struct workers *workers, struct job *job)
 }
 
 /* The jobs that are next; locked. */
-static size_t take_next(struct workers *workers, struct job *batch[static BATCH_MAX], unsigned kinds)
+static size_t take_next(struct workers *workers, struct job *batch[static BATCH_MAX], unsigned classes)
 {
-    size_t count = scheduler_take(&workers->scheduler, batch, kinds);
+    size_t count = scheduler_take(&workers->scheduler, batch, classes);
     for (size_t i = 0; i < count; i++)
         forget_token(workers, batch[i]);
     return count;
@@ -146,7 +146,7 @@ static void wake_desk(struct workers *workers)
 /* Until there is work for RANK, or the pool stops; locked. */
 static void await_work(struct workers *workers, enum rank rank)
 {
-    while (!workers->stopping && !scheduler_has(&workers->scheduler, workers->kinds[rank])) {
+    while (!workers->stopping && !scheduler_has(&workers->scheduler, workers->classes[rank])) {
         if (workers->untold) {
             wake_desk(workers);
             continue;
@@ -158,7 +158,7 @@ static void await_work(struct workers *workers, enum rank rank)
 }
 
 /* Takes, computes, hands back, until the pool stops. What is done need not be told at once when the next
- * batch will be there in time, being of the same kind. */
+ * batch will be there in time, being of the same class. */
 static void run_jobs(struct workers *workers, struct signer *signer, enum rank rank)
 {
     struct job *batch[BATCH_MAX];
@@ -169,13 +169,13 @@ static void run_jobs(struct workers *workers, struct signer *signer, enum rank r
         await_work(workers, rank);
         if (workers->stopping)
             break;
-        size_t count = take_next(workers, batch, workers->kinds[rank]);
-        enum batch_class kind = batch[0]->identity.key->class;
+        size_t count = take_next(workers, batch, workers->classes[rank]);
+        enum batch_class class = batch[0]->identity.key->class;
         workers->working += (unsigned)count;
-        if (kind != before || ended + (ended - begun) > workers->tell_by_ns)
+        if (class != before || ended + (ended - begun) > workers->tell_by_ns)
             wake_desk(workers);
         pthread_mutex_unlock(&workers->lock);
-        before = kind;
+        before = class;
         begun = clock_ns();
         ended = perform(signer, batch, count);
         pthread_mutex_lock(&workers->lock);
@@ -191,7 +191,7 @@ static void *worker_main(void *argument)
     pthread_mutex_lock(&workers->lock);
     enum rank rank = workers->ranked++ < workers->quick_threads ? RANK_QUICK : RANK_ANY;
     pthread_mutex_unlock(&workers->lock);
-    struct signer *signer = signer_new(workers->store, workers->kinds[rank]);
+    struct signer *signer = signer_new(workers->store, workers->classes[rank]);
     pthread_mutex_lock(&workers->lock);
     workers->begun += signer != NULL;
     workers->failed += signer == NULL;
@@ -234,17 +234,17 @@ static unsigned thread_number(unsigned wanted)
     return wanted < THREADS_MAX ? wanted : THREADS_MAX;
 }
 
-/* What can be computed together, signers know. Of that the quick kinds take so little time that the I/O
+/* What can be computed together, signers know. Of that the quick classes take so little time that the I/O
  * thread does them itself: to hand them over costs more. */
-static void set_kinds(struct workers *workers)
+static void set_classes(struct workers *workers)
 {
     for (size_t i = 0; i < BATCH_CLASSES; i++) {
         workers->scheduler.batch[i] = signer_batch((enum batch_class)i);
         if (workers->scheduler.batch[i].most > 1)
-            workers->short_kinds |= BATCH_BIT(i) & BATCH_QUICK;
+            workers->short_classes |= BATCH_BIT(i) & BATCH_QUICK;
     }
-    workers->kinds[RANK_ANY] = BATCH_ALL & ~workers->short_kinds;
-    workers->kinds[RANK_QUICK] = BATCH_QUICK & ~workers->short_kinds;
+    workers->classes[RANK_ANY] = BATCH_ALL & ~workers->short_classes;
+    workers->classes[RANK_QUICK] = BATCH_QUICK & ~workers->short_classes;
 }
 
 struct workers *workers_new(const struct keystore *store, const struct workers_settings *settings)
@@ -265,9 +265,9 @@ struct workers *workers_new(const struct keystore *store, const struct workers_s
     bool whole = workers->event >= 0 && workers->threads != NULL && workers->jobs != NULL &&
                  scheduler_init(&workers->scheduler, settings->edge_count) == 0;
     if (whole) {
-        set_kinds(workers);
-        workers->signer = workers->short_kinds != 0 ? signer_new(store, workers->short_kinds) : NULL;
-        whole = workers->signer != NULL || workers->short_kinds == 0;
+        set_classes(workers);
+        workers->signer = workers->short_classes != 0 ? signer_new(store, workers->short_classes) : NULL;
+        whole = workers->signer != NULL || workers->short_classes == 0;
         if (!whole)
             errno = ENOMEM;
     }
@@ -320,13 +320,13 @@ int workers_fd(const struct workers *workers)
 /* Queues JOB, and one more of CALLS for a thread that rests and takes it; locked. */
 static void enqueue(struct workers *workers, struct job *job, unsigned calls[static RANKS])
 {
-    enum batch_class kind = job->identity.key->class;
+    enum batch_class class = job->identity.key->class;
     struct job **bucket = bucket_of(workers, job->token);
     job->same_bucket = *bucket;
     *bucket = job;
     scheduler_put(&workers->scheduler, job);
     for (size_t rank = RANKS; rank-- > 0;)
-        if ((workers->kinds[rank] & BATCH_BIT(kind)) != 0 && calls[rank] < workers->resting[rank]) {
+        if ((workers->classes[rank] & BATCH_BIT(class)) != 0 && calls[rank] < workers->resting[rank]) {
             calls[rank]++;
             return;
         }
@@ -351,11 +351,11 @@ bool workers_do_short(struct workers *workers)
 {
     struct job *batch[BATCH_MAX];
     bool more = false;
-    if (workers->short_kinds == 0)
+    if (workers->short_classes == 0)
         return false;
     pthread_mutex_lock(&workers->lock);
     for (size_t takes = 0; takes < SHORT_TAKES; takes++) {
-        size_t count = take_next(workers, batch, workers->short_kinds);
+        size_t count = take_next(workers, batch, workers->short_classes);
         if (count == 0)
             break;
         pthread_mutex_unlock(&workers->lock);
@@ -364,7 +364,7 @@ bool workers_do_short(struct workers *workers)
         for (size_t i = 0; i < count; i++)
             job_queue_put(&workers->done, batch[i]);
     }
-    more = scheduler_has(&workers->scheduler, workers->short_kinds);
+    more = scheduler_has(&workers->scheduler, workers->short_classes);
     pthread_mutex_unlock(&workers->lock);
     return more;
 }
