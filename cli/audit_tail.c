@@ -1,4 +1,5 @@
 /* keyless audit tail: the last records of an audit log, and those that follow. */
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -204,19 +205,28 @@ static int check_begun(const struct tail *tail, const char *path, struct fault *
 
 enum { EDGE = 1, KEY, OP, RESULT, TRACE, JSON };
 
+static int take_count(struct tail *tail, const char *text)
+{
+    char *end;
+    if (strcmp(text, "all") == 0) {
+        tail->count = LONG_MAX;
+        return 0;
+    }
+    tail->count = strtol(text, &end, 10);
+    return *text != 0 && *end == 0 && tail->count >= 0 && tail->count <= COUNT_MAX
+               ? 0
+               : cli_usage(&cli_audit_tail, "-n takes a number from 0 to %d, or \"all\"", COUNT_MAX);
+}
+
 static int take_option(struct tail *tail, int option)
 {
     enum audit_result result;
-    char *end;
     switch (option) {
     case 'f':
         tail->follow = true;
         return 0;
     case 'n':
-        tail->count = strtol(optarg, &end, 10);
-        return *optarg != 0 && *end == 0 && tail->count >= 0 && tail->count <= COUNT_MAX
-                   ? 0
-                   : cli_usage(&cli_audit_tail, "-n takes a number from 0 to %d", COUNT_MAX);
+        return take_count(tail, optarg);
     case EDGE:
         tail->edge = optarg;
         return 0;
@@ -299,7 +309,7 @@ const struct cli_verb cli_audit_tail = {
         "FOLDER|FILE",
     .summary = "Shows the last records of an audit log, a line each, and those that follow.",
     .help = "  -f, --follow         go on, from file to file, until interrupted\n"
-            "  -n, --lines COUNT    how many to begin with (10)\n"
+            "  -n, --lines COUNT    how many to begin with (10), or \"all\"\n"
             "      --edge EDGE      only decisions on requests of this edge: its name, or its public key\n"
             "      --key KEY        only on this key: its name, or its id in hex\n"
             "      --op OP          only of this operation, like sign_tls13\n"

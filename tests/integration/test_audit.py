@@ -348,6 +348,7 @@ def test_tail_shows_the_last_ones_a_line_each(written):
         shown = tail("-n", count, written.folder)
         assert len(shown) == min(count, len(records))
         assert [line.split()[1] for line in shown] == [str(r["seq"]) for r in records[len(records) - len(shown):]]
+    assert len(tail("-n", "all", written.folder)) == len(records)
     assert len(tail("-n", 1000, written.files()[0])) == sum(p == written.files()[0] for p, _, _ in written.lines())
 
 
