@@ -317,7 +317,7 @@ static int read_wishes(struct wishes *wishes, int argc, char *argv[])
 
 static int check_wishes(const struct wishes *wishes)
 {
-    uint8_t key[32];
+    uint8_t key[IDENTITY_KEY_SIZE];
     if (wishes->server && wishes->edge)
         return cli_usage(&cli_init,
                          "--server and --edge are halves; without either you get both, as a trial");

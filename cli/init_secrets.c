@@ -4,7 +4,8 @@
 #include "common/secret.h"
 #include "common/sign.h"
 
-int init_secrets_make_file(const char *path, const uint8_t secret[static 32], struct fault *fault)
+int init_secrets_make_file(const char *path, const uint8_t secret[static IDENTITY_KEY_SIZE],
+                           struct fault *fault)
 {
     int err = identity_save_secret(path, secret, fault);
     if (err == 0)
@@ -16,7 +17,7 @@ int init_secrets_make(const char *folder, const char *name, char text[static IDE
                       struct fault *fault)
 {
     char path[FILES_PATH_MAX];
-    uint8_t secret[32];
+    uint8_t secret[IDENTITY_KEY_SIZE];
     int err = files_path(path, folder, name, fault);
     if (err != 0)
         return err;

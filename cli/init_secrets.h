@@ -7,7 +7,8 @@
 #include "common/identity.h"
 
 /* PATH with the 32 bytes SECRET, mode 0400. */
-int init_secrets_make_file(const char *path, const uint8_t secret[static 32], struct fault *fault) MUST_USE;
+int init_secrets_make_file(const char *path, const uint8_t secret[static IDENTITY_KEY_SIZE],
+                           struct fault *fault) MUST_USE;
 /* FOLDER/NAME with a new secret, which is put into TEXT as base64, too. */
 int init_secrets_make(const char *folder, const char *name, char text[static IDENTITY_TEXT_SIZE],
                       struct fault *fault) MUST_USE;

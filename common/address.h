@@ -77,10 +77,12 @@ int address_of_socket(int fd, struct address *out) MUST_USE;
 void address_block(uint8_t out[static ADDRESS_BLOCK_SIZE], const struct address *address, unsigned v4_bits,
                    unsigned v6_bits);
 
+#define ADDRESS_BYTES_MAX 16 /* of an IPv6 address */
+
 struct network {
     uint8_t family; /* AF_INET or AF_INET6; 0 = unused */
     uint8_t prefix; /* bits */
-    uint8_t bytes[16];
+    uint8_t bytes[ADDRESS_BYTES_MAX];
 };
 int network_parse(struct network *out, const char *text) MUST_USE;
 /* True when ADDRESS lies in NETWORK; IPv4-mapped IPv6 counts as IPv4; a unix socket is in no network. */

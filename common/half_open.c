@@ -40,7 +40,7 @@ void half_open_clear(struct half_open *h)
 static uint64_t source(const struct half_open *h, const struct address *from, unsigned v4_bits,
                        unsigned v6_bits)
 {
-    uint8_t block[ADDRESS_BLOCK_SIZE], hash[32];
+    uint8_t block[ADDRESS_BLOCK_SIZE], hash[SHA256_SIZE];
     uint64_t tag;
     address_block(block, from, v4_bits, v6_bits);
     hmac_sha256(hash, h->key, sizeof h->key, block, sizeof block);

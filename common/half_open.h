@@ -12,6 +12,7 @@
 #include <stdbool.h>
 
 #include "common/address.h"
+#include "common/secret.h"
 
 #define HALF_OPEN_ROWS       2    /* of the sketch */
 #define HALF_OPEN_COLUMNS    8192 /* of the sketch; a power of two */
@@ -26,7 +27,7 @@ struct half_open_sketch {
 };
 
 struct half_open {
-    uint8_t key[32]; /* random: nobody outside knows which sources share a cell or a set */
+    uint8_t key[SHA256_SIZE]; /* random: nobody outside knows which sources share a cell or a set */
     size_t max, count;
     size_t free;                   /* the first place without an owner; linked */
     struct half_open_place *place; /* owned; `max` */

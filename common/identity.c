@@ -87,9 +87,9 @@ int identity_read_secret_file(const char *path, size_t limit, struct buffer *out
 }
 
 /* The secret of the one line that CONTENT is; ERR_CONFIG: it is none, *WHY says why. */
-static int decode(uint8_t out[static 32], const struct buffer *content, const char **why)
+static int decode(uint8_t out[static IDENTITY_KEY_SIZE], const struct buffer *content, const char **why)
 {
-    static const uint8_t zero[32];
+    static const uint8_t zero[IDENTITY_KEY_SIZE];
     char line[IDENTITY_TEXT_SIZE] = {0};
     size_t length = buffer_length(content);
     const char *text = (const char *)buffer_bytes(content);
@@ -104,7 +104,7 @@ static int decode(uint8_t out[static 32], const struct buffer *content, const ch
     *why = NULL;
     if (length == 0)
         *why = "is empty";
-    else if (base64_decode(out, 32, line) != 0)
+    else if (base64_decode(out, IDENTITY_KEY_SIZE, line) != 0)
         *why = "not one line with the base64 of 32 bytes";
     else if (same_bytes(out, zero, sizeof zero))
         *why = "a secret of zeros only, which anybody can guess";
@@ -112,7 +112,8 @@ static int decode(uint8_t out[static 32], const struct buffer *content, const ch
     return *why == NULL ? 0 : ERR_CONFIG;
 }
 
-int identity_load_shared(uint8_t out[static 32], const char *path, const char *holder, struct fault *fault)
+int identity_load_shared(uint8_t out[static IDENTITY_KEY_SIZE], const char *path, const char *holder,
+                         struct fault *fault)
 {
     struct buffer content = {0};
     const char *why;
@@ -129,7 +130,7 @@ int identity_load_shared(uint8_t out[static 32], const char *path, const char *h
     return err;
 }
 
-int identity_load_secret(uint8_t out[static 32], const char *path, struct fault *fault)
+int identity_load_secret(uint8_t out[static IDENTITY_KEY_SIZE], const char *path, struct fault *fault)
 {
     return identity_load_shared(out, path, NULL, fault);
 }
@@ -149,7 +150,8 @@ int identity_load(struct identity **out, const char *path, struct fault *fault)
     return 0;
 }
 
-int identity_save_secret(const char *path, const uint8_t secret[static 32], struct fault *fault)
+int identity_save_secret(const char *path, const uint8_t secret[static IDENTITY_KEY_SIZE],
+                         struct fault *fault)
 {
     char line[IDENTITY_TEXT_SIZE + 1];
     base64_encode(line, secret, IDENTITY_KEY_SIZE);

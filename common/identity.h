@@ -24,14 +24,16 @@ void identity_derive(struct identity *identity);
 /* Reads a secret X25519 key; the identity lives in guarded memory, free with secret_free(). */
 int identity_load(struct identity **out, const char *path, struct fault *fault) MUST_USE;
 /* Reads 32 secret bytes into OUT; zeros only are none. */
-int identity_load_secret(uint8_t out[static 32], const char *path, struct fault *fault) MUST_USE;
+int identity_load_secret(uint8_t out[static IDENTITY_KEY_SIZE], const char *path,
+                         struct fault *fault) MUST_USE;
 /* The same of what HOLDER ("another key server of the group") has, too: the hint says so when there is none.
  */
-int identity_load_shared(uint8_t out[static 32], const char *path, const char *holder,
+int identity_load_shared(uint8_t out[static IDENTITY_KEY_SIZE], const char *path, const char *holder,
                          struct fault *fault) MUST_USE;
 /* Makes PATH with mode 0400, never over an existing file, holding 32 bytes as a base64 line; synced to disk.
  */
-int identity_save_secret(const char *path, const uint8_t secret[static 32], struct fault *fault) MUST_USE;
+int identity_save_secret(const char *path, const uint8_t secret[static IDENTITY_KEY_SIZE],
+                         struct fault *fault) MUST_USE;
 
 /* A secret file that the configuration names: the words for it there, and where it is. */
 struct identity_file {

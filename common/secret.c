@@ -93,7 +93,7 @@ void random_bytes(void *out, size_t length)
     randombytes_buf(out, length);
 }
 
-uint64_t short_hash(const uint8_t key[static 16], const void *bytes, size_t length)
+uint64_t short_hash(const uint8_t key[static SHORT_HASH_KEY_SIZE], const void *bytes, size_t length)
 {
     uint64_t hash;
     _Static_assert(crypto_shorthash_BYTES == sizeof hash && crypto_shorthash_KEYBYTES == 16, "its sizes");
@@ -101,17 +101,18 @@ uint64_t short_hash(const uint8_t key[static 16], const void *bytes, size_t leng
     return hash;
 }
 
-void sha256(uint8_t out[static 32], const void *bytes, size_t length)
+void sha256(uint8_t out[static SHA256_SIZE], const void *bytes, size_t length)
 {
     crypto_hash_sha256(out, bytes, length);
 }
 
-void sha512(uint8_t out[static 64], const void *bytes, size_t length)
+void sha512(uint8_t out[static SHA512_SIZE], const void *bytes, size_t length)
 {
     crypto_hash_sha512(out, bytes, length);
 }
 
-void hmac_sha256(uint8_t out[static 32], const void *key, size_t key_length, const void *bytes, size_t length)
+void hmac_sha256(uint8_t out[static SHA256_SIZE], const void *key, size_t key_length, const void *bytes,
+                 size_t length)
 {
     crypto_auth_hmacsha256_state state;
     crypto_auth_hmacsha256_init(&state, key, key_length);

@@ -38,11 +38,15 @@ bool same_bytes(const void *a, const void *b, size_t length);
 
 void random_bytes(void *out, size_t length);
 
+#define SHORT_HASH_KEY_SIZE 16
+#define SHA256_SIZE         32
+#define SHA512_SIZE         64
+
 /* SipHash-2-4 (Aumasson, Bernstein 2012): for tables whose keys a stranger may choose. */
-uint64_t short_hash(const uint8_t key[static 16], const void *bytes, size_t length);
-void sha256(uint8_t out[static 32], const void *bytes, size_t length);
-void sha512(uint8_t out[static 64], const void *bytes, size_t length);
-void hmac_sha256(uint8_t out[static 32], const void *key, size_t key_length, const void *bytes,
+uint64_t short_hash(const uint8_t key[static SHORT_HASH_KEY_SIZE], const void *bytes, size_t length);
+void sha256(uint8_t out[static SHA256_SIZE], const void *bytes, size_t length);
+void sha512(uint8_t out[static SHA512_SIZE], const void *bytes, size_t length);
+void hmac_sha256(uint8_t out[static SHA256_SIZE], const void *key, size_t key_length, const void *bytes,
                  size_t length);
 
 #endif

@@ -42,7 +42,7 @@ static struct source_bucket *bucket_of(struct source_budget *b, uint64_t tag, ui
 
 bool source_budget_take(struct source_budget *b, const struct address *from, uint64_t now_ms)
 {
-    uint8_t source[ADDRESS_BLOCK_SIZE], hash[32];
+    uint8_t source[ADDRESS_BLOCK_SIZE], hash[SHA256_SIZE];
     uint64_t tag;
     if (b->per_second == 0)
         return true;

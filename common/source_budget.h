@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "common/address.h"
+#include "common/secret.h"
 
 #define SOURCE_BUDGET_SETS 1024
 #define SOURCE_BUDGET_WAYS 4 /* sources that may share a set before one of them is forgotten */
@@ -21,7 +22,7 @@ struct source_bucket {
 };
 
 struct source_budget {
-    uint8_t key[32];     /* random: nobody outside knows which sources share a set */
+    uint8_t key[SHA256_SIZE]; /* random: nobody outside knows which sources share a set */
     unsigned per_second; /* tokens that come back each second, and the most a bucket holds; 0 = no limit */
     struct source_bucket bucket[SOURCE_BUDGET_SETS][SOURCE_BUDGET_WAYS];
 };

@@ -11,7 +11,7 @@
 void session_id_make(uint8_t out[static SESSION_ID_SIZE], const uint8_t key[static EPOCH_KEY_SIZE],
                      const uint8_t random[static SESSION_ID_RANDOM_SIZE])
 {
-    uint8_t input[LABEL_SIZE + SESSION_ID_RANDOM_SIZE], mac[32];
+    uint8_t input[LABEL_SIZE + SESSION_ID_RANDOM_SIZE], mac[SHA256_SIZE];
     memcpy(input, LABEL, LABEL_SIZE);
     memcpy(input + LABEL_SIZE, random, SESSION_ID_RANDOM_SIZE);
     hmac_sha256(mac, key, EPOCH_KEY_SIZE, input, sizeof input);

@@ -191,7 +191,7 @@ static int set_config(SSL_CTX *context, OSSL_LIB_CTX *library, struct tls_alpn *
 static int bind_sessions(SSL_CTX *context, const struct cert_set *set)
 {
     uint8_t keys[KEY_TYPES * KEY_ID_SIZE] = {0};
-    uint8_t id[32];
+    uint8_t id[SHA256_SIZE];
     for (size_t type = 0; type < KEY_TYPES; type++)
         if (set->of_type[type] != NULL)
             memcpy(keys + type * KEY_ID_SIZE, set->of_type[type]->key_id, KEY_ID_SIZE);

@@ -286,7 +286,7 @@ int vault_link_submit(struct vault_link *link, const struct msg_request *request
     return 0;
 }
 
-void vault_link_want_epoch(struct vault_link *link, const uint8_t edge_key[static 32])
+void vault_link_want_epoch(struct vault_link *link, const uint8_t edge_key[static IDENTITY_KEY_SIZE])
 {
     struct wall_end *end = current(link);
     struct wall_request *slot = end != NULL ? pending_slot(end) : NULL;

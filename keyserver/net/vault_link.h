@@ -47,7 +47,7 @@ int vault_link_adopt(struct vault_link *link, int fd) MUST_USE;
 int vault_link_submit(struct vault_link *link, const struct msg_request *request,
                       const struct slot_origin *origin, uint32_t *wall) MUST_USE;
 /* Asks the current vault, if there is one, for the epoch key of the edge with static key EDGE_KEY. */
-void vault_link_want_epoch(struct vault_link *link, const uint8_t edge_key[static 32]);
+void vault_link_want_epoch(struct vault_link *link, const uint8_t edge_key[static IDENTITY_KEY_SIZE]);
 /* TOKEN, submitted through WALL, is settled: answered or given up. WANTED_NO_MORE tells the vault so. */
 void vault_link_settle(struct vault_link *link, uint32_t wall, uint64_t token, bool wanted_no_more);
 /* Hands up the answers that have come. Once per turn of the loop, and then vault_link_flush(). */

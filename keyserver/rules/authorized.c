@@ -17,7 +17,7 @@ struct authorized {
     size_t count;
     uint32_t *slots, *names;
     size_t slot_count; /* of each; a power of two, more than twice the edges */
-    uint8_t hash_key[16];
+    uint8_t hash_key[SHORT_HASH_KEY_SIZE];
 };
 
 struct parse {

@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "keyserver/rules/key_rules.h"
 
+#define GROUP_SECRET_SIZE         IDENTITY_KEY_SIZE /* bytes in the file `group_secret` */
 #define SERVER_DEFAULT_PORT       2407
 #define SERVER_ADMIN_DEFAULT_PORT 2406
 

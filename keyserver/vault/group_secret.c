@@ -14,9 +14,9 @@
     "put the copy of " HOLDER " or of a backup there; where there is none left, make "                       \
     "a new one with: keyless genkey > "
 
-static int make(uint8_t out[static 32], const char *path, struct fault *fault)
+static int make(uint8_t out[static GROUP_SECRET_SIZE], const char *path, struct fault *fault)
 {
-    random_bytes(out, 32);
+    random_bytes(out, GROUP_SECRET_SIZE);
     int err = identity_save_secret(path, out, fault);
     if (err == 0)
         log_event(LOG_WARN, "group_secret_made",
@@ -25,17 +25,17 @@ static int make(uint8_t out[static 32], const char *path, struct fault *fault)
 }
 
 /* What follows from it is not used by who only looks, so any bytes will do. */
-static int pretend(uint8_t out[static 32], const char *path, struct fault *fault)
+static int pretend(uint8_t out[static GROUP_SECRET_SIZE], const char *path, struct fault *fault)
 {
-    random_bytes(out, 32);
+    random_bytes(out, GROUP_SECRET_SIZE);
     int err = unmade_check_secret(path, fault);
     if (err == 0)
         unmade_say(path, "the secret that all replicas share");
     return err;
 }
 
-int group_secret_load(uint8_t out[static 32], const struct server_config *config, enum group_secret_use use,
-                      struct fault *fault)
+int group_secret_load(uint8_t out[static GROUP_SECRET_SIZE], const struct server_config *config,
+                      enum group_secret_use use, struct fault *fault)
 {
     const char *path = config->group_secret;
     char trace[PATH_MAX];

@@ -1,4 +1,4 @@
-/* The group secret: 32 bytes that all replicas of a key server share. What a bad pre-master is answered with
+/* The group secret: the bytes that all replicas of a key server share. What a bad pre-master is answered with
  * and every epoch follow from it, so another one is never taken unasked: it is made at a first start only. */
 #ifndef KEYSERVER_VAULT_GROUP_SECRET_H
 #define KEYSERVER_VAULT_GROUP_SECRET_H
@@ -12,7 +12,7 @@ enum group_secret_use {
 };
 
 /* The secret that CONFIG names into OUT. A missing one that is not made is ERR_CONFIG with the hint. */
-int group_secret_load(uint8_t out[static 32], const struct server_config *config, enum group_secret_use use,
-                      struct fault *fault) MUST_USE;
+int group_secret_load(uint8_t out[static GROUP_SECRET_SIZE], const struct server_config *config,
+                      enum group_secret_use use, struct fault *fault) MUST_USE;
 
 #endif

@@ -42,8 +42,8 @@ static int load_keys(struct loaded *loaded, const struct keystore *before, enum 
                      struct fault *fault)
 {
     const struct server_config *config = loaded->config;
-    uint8_t *group_secret = secret_new(32);
-    loaded->epoch_secret = secret_new(32);
+    uint8_t *group_secret = secret_new(GROUP_SECRET_SIZE);
+    loaded->epoch_secret = secret_new(EPOCH_SECRET_SIZE);
     int err = group_secret == NULL || loaded->epoch_secret == NULL
                   ? fault_set(fault, ERR_MEMORY, "no guarded memory%s", process_limit_hint(ENOMEM))
                   : group_secret_load(group_secret, config, use, fault);

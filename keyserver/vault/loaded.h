@@ -15,7 +15,7 @@ struct loaded {
     struct authorized *edges;           /* owned; without their pre-shared keys */
     struct keystore *keys;              /* owned */
     struct policy *policy;              /* owned */
-    uint8_t *epoch_secret;              /* owned; 32 bytes of guarded memory */
+    uint8_t *epoch_secret;              /* owned; EPOCH_SECRET_SIZE bytes of guarded memory */
     uint8_t rules[RULES_DIGEST_SIZE];
 };
 

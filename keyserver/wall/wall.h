@@ -10,6 +10,8 @@
 #ifndef KEYSERVER_WALL_WALL_H
 #define KEYSERVER_WALL_WALL_H
 
+#include "common/address.h"
+#include "common/identity.h"
 #include "common/log.h"
 #include "keyserver/rules/refusal.h"
 #include "keyserver/wall/ring.h"
@@ -28,15 +30,15 @@ enum wall_request_kind {
 };
 
 struct wall_request {
-    uint64_t token;       /* the net side's name for it; not 0; comes back in the answer */
-    uint64_t deadline_ns; /* of clock_ns() */
-    uint8_t edge_key[32]; /* the authenticated edge */
+    uint64_t token;                      /* the net side's name for it; not 0; comes back in the answer */
+    uint64_t deadline_ns;                /* of clock_ns() */
+    uint8_t edge_key[IDENTITY_KEY_SIZE]; /* the authenticated edge */
     struct trace_id trace;
     uint8_t channel[WALL_CHANNEL_SIZE];
     uint32_t kind;               /* enum wall_request_kind */
     uint8_t no_trace, no_key_id; /* not 0: the edge sent none */
     uint32_t from_family;        /* AF_INET or AF_INET6 of the edge's address, 0 for a unix socket */
-    uint8_t from[16];
+    uint8_t from[ADDRESS_BYTES_MAX];
     /* The bytes that it borrows are the sender's until it is sent, and the wall's until the next receive. */
     struct operation operation;
 };
@@ -84,7 +86,7 @@ struct wall_answer {
         } keys;
         struct wall_stats stats;
         struct {
-            uint8_t edge_key[32];
+            uint8_t edge_key[IDENTITY_KEY_SIZE];
             uint8_t key[EPOCH_KEY_SIZE];
             uint64_t number;  /* 0: this edge may have none */
             uint32_t left_ms; /* how long session ids made with it will be accepted */

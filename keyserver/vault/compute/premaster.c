@@ -7,7 +7,7 @@
 
 #define HALF 32 /* bytes of one HMAC */
 
-void premaster_fallback(uint8_t out[static TLS_PREMASTER_SIZE], const uint8_t secret[static 32],
+void premaster_fallback(uint8_t out[static TLS_PREMASTER_SIZE], const uint8_t secret[static SHA256_SIZE],
                         uint16_t client_version, const uint8_t *ciphertext, size_t length)
 {
     uint8_t input[3 + RSA_MODULUS_MAX], expanded[2 * HALF];
@@ -17,7 +17,7 @@ void premaster_fallback(uint8_t out[static TLS_PREMASTER_SIZE], const uint8_t se
     memcpy(input + 3, ciphertext, length);
     for (uint8_t part = 0; part < 2; part++) {
         input[0] = (uint8_t)(part + 1);
-        hmac_sha256(expanded + part * HALF, secret, 32, input, 3 + length);
+        hmac_sha256(expanded + part * HALF, secret, SHA256_SIZE, input, 3 + length);
     }
     out[0] = input[1];
     out[1] = input[2];

@@ -7,13 +7,14 @@
 #ifndef KEYSERVER_VAULT_COMPUTE_PREMASTER_H
 #define KEYSERVER_VAULT_COMPUTE_PREMASTER_H
 
+#include "common/secret.h"
 #include "proto/operation.h"
 
 /* What is answered in place of a pre-master: CLIENT_VERSION, then 46 bytes of HMAC-SHA256 under the key's
  * fallback SECRET over version and ciphertext. Deterministic, so that asking again, or asking a replica,
  * tells nothing; with the version in it, because otherwise two versions asked of one ciphertext would give
  * the same 46 bytes exactly when its padding is wrong. */
-void premaster_fallback(uint8_t out[static TLS_PREMASTER_SIZE], const uint8_t secret[static 32],
+void premaster_fallback(uint8_t out[static TLS_PREMASTER_SIZE], const uint8_t secret[static SHA256_SIZE],
                         uint16_t client_version, const uint8_t *ciphertext, size_t length);
 
 /* PLAIN is the raw result of the private operation, LENGTH (≥ RSA_MODULUS_MIN) bytes as long as the modulus:

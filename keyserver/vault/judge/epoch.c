@@ -36,30 +36,32 @@ uint64_t epoch_clock_ahead(const struct epoch_clock *clock, uint64_t wall_ms)
     return clock->time_ms > wall_ms ? clock->time_ms - wall_ms : 0;
 }
 
-void epoch_secret(uint8_t out[static 32], const uint8_t group_secret[static 32], uint64_t length_ms)
+void epoch_secret(uint8_t out[static EPOCH_SECRET_SIZE], const uint8_t group_secret[static GROUP_SECRET_SIZE],
+                  uint64_t length_ms)
 {
     uint8_t input[LABEL_SECRET_SIZE + 8];
     struct writer w;
     writer_init(&w, input, sizeof input);
     writer_bytes(&w, LABEL_SECRET, LABEL_SECRET_SIZE);
     writer_u64(&w, length_ms);
-    hmac_sha256(out, group_secret, 32, input, sizeof input);
+    hmac_sha256(out, group_secret, GROUP_SECRET_SIZE, input, sizeof input);
 }
 
-void epoch_key(uint8_t out[static EPOCH_KEY_SIZE], const uint8_t secret[static 32],
-               const uint8_t edge_key[static 32], uint64_t number)
+void epoch_key(uint8_t out[static EPOCH_KEY_SIZE], const uint8_t secret[static EPOCH_SECRET_SIZE],
+               const uint8_t edge_key[static IDENTITY_KEY_SIZE], uint64_t number)
 {
-    uint8_t input[LABEL_KEY_SIZE + 32 + 8];
+    uint8_t input[LABEL_KEY_SIZE + IDENTITY_KEY_SIZE + 8];
     struct writer w;
     writer_init(&w, input, sizeof input);
     writer_bytes(&w, LABEL_KEY, LABEL_KEY_SIZE);
-    writer_bytes(&w, edge_key, 32);
+    writer_bytes(&w, edge_key, IDENTITY_KEY_SIZE);
     writer_u64(&w, number);
-    hmac_sha256(out, secret, 32, input, sizeof input);
+    hmac_sha256(out, secret, EPOCH_SECRET_SIZE, input, sizeof input);
 }
 
-bool epoch_accepts(const uint8_t session_id[static SESSION_ID_SIZE], const uint8_t secret[static 32],
-                   const uint8_t edge_key[static 32], uint64_t number)
+bool epoch_accepts(const uint8_t session_id[static SESSION_ID_SIZE],
+                   const uint8_t secret[static EPOCH_SECRET_SIZE],
+                   const uint8_t edge_key[static IDENTITY_KEY_SIZE], uint64_t number)
 {
     const uint64_t live[] = {number, number - 1, number + 1}; /* the likeliest first: none of it is secret */
     uint8_t key[EPOCH_KEY_SIZE];

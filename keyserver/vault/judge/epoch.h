@@ -9,8 +9,13 @@
 
 #include <stdbool.h>
 
+#include "common/identity.h"
+#include "common/secret.h"
+#include "keyserver/rules/server_config.h"
 #include "proto/operation.h"
 #include "proto/session_id.h"
+
+#define EPOCH_SECRET_SIZE SHA256_SIZE
 
 struct epoch_clock {
     uint64_t length_ms;
@@ -32,16 +37,18 @@ uint64_t epoch_clock_ahead(const struct epoch_clock *clock, uint64_t wall_ms);
 /* HMAC-SHA256(GROUP_SECRET, "keyless epochs" ‖ LENGTH_MS as 8 bytes): what the keys of all epochs follow
  * from. With the length in it, because a number that is over with one length comes again with another, years
  * later. */
-void epoch_secret(uint8_t out[static 32], const uint8_t group_secret[static 32], uint64_t length_ms);
+void epoch_secret(uint8_t out[static EPOCH_SECRET_SIZE], const uint8_t group_secret[static GROUP_SECRET_SIZE],
+                  uint64_t length_ms);
 
 /* HMAC-SHA256(SECRET, "keyless epoch" ‖ EDGE_KEY ‖ NUMBER as 8 bytes). SECRET is that of epoch_secret(),
  * EDGE_KEY the edge's static public key. */
-void epoch_key(uint8_t out[static EPOCH_KEY_SIZE], const uint8_t secret[static 32],
-               const uint8_t edge_key[static 32], uint64_t number);
+void epoch_key(uint8_t out[static EPOCH_KEY_SIZE], const uint8_t secret[static EPOCH_SECRET_SIZE],
+               const uint8_t edge_key[static IDENTITY_KEY_SIZE], uint64_t number);
 
 /* True when SESSION_ID was made by this edge in an epoch that is live while NUMBER is the current one: that
  * one, the one before (handshakes under way), or the one after (a replica whose clock is ahead). */
-bool epoch_accepts(const uint8_t session_id[static SESSION_ID_SIZE], const uint8_t secret[static 32],
-                   const uint8_t edge_key[static 32], uint64_t number);
+bool epoch_accepts(const uint8_t session_id[static SESSION_ID_SIZE],
+                   const uint8_t secret[static EPOCH_SECRET_SIZE],
+                   const uint8_t edge_key[static IDENTITY_KEY_SIZE], uint64_t number);
 
 #endif

@@ -16,7 +16,7 @@ struct judge {
     const struct keystore *keys;
     const struct policy *policy;
     struct usage *usage;         /* counts what is granted */
-    const uint8_t *epoch_secret; /* 32 bytes; see epoch_secret() */
+    const uint8_t *epoch_secret; /* EPOCH_SECRET_SIZE bytes; see epoch_secret() */
     const struct hasher *hasher;
 };
 

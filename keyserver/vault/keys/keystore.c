@@ -167,10 +167,12 @@ static unsigned lanes_ready(void)
 /* Keys carry what follows from the group secret, and what the lanes want: with others they are made anew. */
 static bool can_take_over(const struct keystore *store, const struct keystore *before)
 {
-    return before != NULL && before->lanes == store->lanes && same_bytes(before->group, store->group, 32);
+    return before != NULL && before->lanes == store->lanes &&
+           same_bytes(before->group, store->group, SHA256_SIZE);
 }
 
-static struct keystore *new_store(struct key_folder *list, const uint8_t group_secret[static 32])
+static struct keystore *new_store(struct key_folder *list,
+                                  const uint8_t group_secret[static GROUP_SECRET_SIZE])
 {
     struct keystore *store = calloc(1, sizeof *store);
     if (store == NULL) {
@@ -187,13 +189,13 @@ static struct keystore *new_store(struct key_folder *list, const uint8_t group_s
     }
     for (size_t i = 0; i < list->count; i++)
         store->file[i].name = store->list.item[i].name;
-    hmac_sha256(store->group, group_secret, 32, GROUP_LABEL, sizeof GROUP_LABEL - 1);
+    hmac_sha256(store->group, group_secret, GROUP_SECRET_SIZE, GROUP_LABEL, sizeof GROUP_LABEL - 1);
     return store;
 }
 
 static int load_store(struct keystore *store, const struct keystore *before, const char *folder,
-                      const uint8_t group_secret[static 32], const struct server_config *phrases,
-                      struct fault *fault)
+                      const uint8_t group_secret[static GROUP_SECRET_SIZE],
+                      const struct server_config *phrases, struct fault *fault)
 {
     size_t wanted = take_over(store, can_take_over(store, before) ? before : NULL);
     keystore_read(store, wanted, folder, group_secret, phrases);
@@ -204,7 +206,7 @@ static int load_store(struct keystore *store, const struct keystore *before, con
 }
 
 int keystore_load(struct keystore **out, const struct keystore *before, const char *folder,
-                  const uint8_t group_secret[static 32], const struct server_config *phrases,
+                  const uint8_t group_secret[static GROUP_SECRET_SIZE], const struct server_config *phrases,
                   struct fault *fault)
 {
     struct key_folder list;

@@ -29,7 +29,7 @@ struct key {
     uint16_t result_size;             /* bytes of its longest signature; for RSA, of its modulus */
     size_t index;                     /* place in the store; names its slot in per-thread caches */
     uint8_t modulus[RSA_MODULUS_MAX]; /* RSA: n, big-endian, result_size bytes */
-    uint8_t *fallback_secret;         /* RSA: 32 bytes in guarded memory, owned; see premaster.h */
+    uint8_t *fallback_secret;         /* RSA: SHA256_SIZE bytes in guarded memory, owned; see premaster.h */
     EVP_PKEY *pkey;                   /* owned */
     unsigned references;              /* stores that hold it */
     /* Owned, in guarded memory; NULL unless they are used instead of pkey (key_numbers.h): */
@@ -53,7 +53,7 @@ struct keystore;
  * is a key less. PHRASES (NULL: there are none) says where the passphrases of encrypted files are; another
  * passphrase alone is no reason to read a file again. One thread for all stores that have a key in common. */
 int keystore_load(struct keystore **out, const struct keystore *before, const char *folder,
-                  const uint8_t group_secret[static 32], const struct server_config *phrases,
+                  const uint8_t group_secret[static GROUP_SECRET_SIZE], const struct server_config *phrases,
                   struct fault *fault) MUST_USE;
 /* Gives the keys their places in STORE, when another store that holds some of them was made since. */
 void keystore_number(struct keystore *store);

@@ -25,7 +25,8 @@ struct keystore {
     size_t skipped;
     struct keystore_changes changes;
     unsigned lanes; /* bits: those that were ready when the keys were loaded */
-    uint8_t *group; /* owned, 32 bytes of guarded memory: tells whether the group secret is the same */
+    uint8_t
+        *group; /* owned, SHA256_SIZE bytes of guarded memory: tells whether the group secret is the same */
 };
 
 /* Before the first key, for as many and some more: the heap in which OpenSSL keeps the numbers of private
@@ -34,7 +35,7 @@ struct keystore {
 void keystore_prepare_heap(size_t keys);
 /* Reads every wanted file of FOLDER, of which there are WANTED, on all cores, and tells how far it is. */
 void keystore_read(struct keystore *store, size_t wanted, const char *folder,
-                   const uint8_t group_secret[static 32], const struct server_config *phrases);
+                   const uint8_t group_secret[static GROUP_SECRET_SIZE], const struct server_config *phrases);
 /* Takes a reference back; the last one wipes and frees. NULL is allowed. */
 void keystore_release(struct key *key);
 /* Logs which other files of FOLDER hold a private key, and how they would be read. */

@@ -55,15 +55,15 @@ void keystore_release(struct key *key)
     free(key);
 }
 
-static int make_fallback_secret(struct key *key, const uint8_t group_secret[static 32])
+static int make_fallback_secret(struct key *key, const uint8_t group_secret[static GROUP_SECRET_SIZE])
 {
     uint8_t input[sizeof FALLBACK_LABEL - 1 + KEY_ID_SIZE];
-    key->fallback_secret = secret_slot_new(32);
+    key->fallback_secret = secret_slot_new(SHA256_SIZE);
     if (key->fallback_secret == NULL)
         return ERR_MEMORY;
     memcpy(input, FALLBACK_LABEL, sizeof FALLBACK_LABEL - 1);
     memcpy(input + sizeof FALLBACK_LABEL - 1, key->id, KEY_ID_SIZE);
-    hmac_sha256(key->fallback_secret, group_secret, 32, input, sizeof input);
+    hmac_sha256(key->fallback_secret, group_secret, GROUP_SECRET_SIZE, input, sizeof input);
     return 0;
 }
 
@@ -149,7 +149,7 @@ static void load_and_tell(struct loading *loading)
 
 /* Nearly all of the time goes into the check of the numbers. The threads are gone when it returns. */
 void keystore_read(struct keystore *store, size_t wanted, const char *folder,
-                   const uint8_t group_secret[static 32], const struct server_config *phrases)
+                   const uint8_t group_secret[static GROUP_SECRET_SIZE], const struct server_config *phrases)
 {
     struct loading loading = {
         .store = store, .folder = folder, .group_secret = group_secret, .phrases = phrases, .wanted = wanted};

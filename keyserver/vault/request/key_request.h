@@ -17,7 +17,7 @@
 struct key_request {
     uint64_t token;          /* the net side's name for it; not 0 */
     uint64_t deadline_ns;    /* of clock_ns() */
-    const uint8_t *edge_key; /* borrowed; 32 bytes: the static key of the authenticated edge */
+    const uint8_t *edge_key; /* borrowed; IDENTITY_KEY_SIZE bytes: the static key of the authenticated edge */
     struct address from;     /* where the edge asks from, without its port */
     struct trace_id trace;
     bool no_trace, no_key_id; /* the edge sent none, which is not the same as zeros */
