@@ -101,7 +101,6 @@ static _Noreturn void become_vault(struct loader *loader, struct load *load, enu
 {
     const struct vault_descriptors given = {.wall = fds->wall,
                                             .ready = fds->ready,
-                                            .edges = -1,
                                             .before = fds->before,
                                             .served = kind == ORDER_RELOAD,
                                             .own = fds->own};

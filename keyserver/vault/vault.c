@@ -41,12 +41,17 @@ enum purpose {
 
 /* ---- start ---- */
 
-/* Everything that is read from files once, and judged by. */
-static int vault_load(struct vault *vault, const struct server_config *config, int edges_fd,
-                      enum group_secret_use use, struct fault *fault)
+/* Everything that is read from files once, and judged by; no file is made. */
+static int vault_load(struct vault *vault, const struct server_config *config, struct fault *fault)
 {
+    int edges_fd = authorized_snapshot_take(config->authorized_edges, fault);
+    if (edges_fd < 0)
+        return edges_fd;
     int err = loaded_begin("keyless-vault", fault);
-    return err != 0 ? err : loaded_make(&vault->loaded, config, edges_fd, NULL, use, fault);
+    if (err == 0)
+        err = loaded_make(&vault->loaded, config, edges_fd, NULL, GROUP_SECRET_TO_LOOK, fault);
+    close(edges_fd);
+    return err;
 }
 
 /* What is this process's own. */
@@ -261,26 +266,12 @@ static int live(struct vault *vault, const struct vault_descriptors *fds, int er
     return result;
 }
 
-static void name_log(const struct server_config *config)
-{
-    log_init("keyless-server[vault]", (enum log_level)config->log_level, (enum log_format)config->log_format);
-}
-
-int vault_run(const struct server_config *config, const struct vault_descriptors *fds)
-{
-    struct vault vault = {.wall.fd = -1};
-    struct fault fault = {0};
-    name_log(config);
-    int err = vault_load(&vault, config, fds->edges, GROUP_SECRET_AT_START, &fault);
-    close(fds->edges);
-    return live(&vault, fds, err, &fault);
-}
-
 int vault_serve(struct loaded *loaded, const struct vault_descriptors *fds)
 {
     struct vault vault = {.wall.fd = -1, .loaded = *loaded, .forked = true};
     struct fault fault = {0};
-    name_log(loaded->config);
+    log_init("keyless-server[vault]", (enum log_level)loaded->config->log_level,
+             (enum log_format)loaded->config->log_format);
     return live(&vault, fds, process_harden("keyless-vault", &fault), &fault);
 }
 
@@ -314,12 +305,9 @@ int vault_try(const struct server_config *config, const char *file)
 {
     struct vault vault = {.wall.fd = -1};
     struct fault fault = {0};
-    int edges_fd = authorized_snapshot_take(config->authorized_edges, &fault);
-    int err = edges_fd < 0 ? edges_fd : vault_load(&vault, config, edges_fd, GROUP_SECRET_TO_LOOK, &fault);
+    int err = vault_load(&vault, config, &fault);
     if (err == 0)
         err = vault_open(&vault, TO_TRY, &fault);
-    if (edges_fd >= 0)
-        close(edges_fd);
     if (err != 0)
         return fail(&vault, err, &fault);
     int status = report(&vault, config, file);
@@ -332,14 +320,11 @@ int vault_explain(const struct server_config *config, const struct question *que
     const struct explain_files files = {.edges = config->authorized_edges, .keys = config->keys};
     struct vault vault = {.wall.fd = -1};
     struct fault fault = {0};
-    int edges_fd = authorized_snapshot_take(config->authorized_edges, &fault);
-    int err = edges_fd < 0 ? edges_fd : vault_load(&vault, config, edges_fd, GROUP_SECRET_TO_LOOK, &fault);
+    int err = vault_load(&vault, config, &fault);
     if (err == 0)
         err = vault_prepare(&vault, &fault);
     if (err == 0)
         err = privileges_drop(config->user, PRIVILEGES_NO_GROUPS, &fault);
-    if (edges_fd >= 0)
-        close(edges_fd);
     if (err != 0)
         return fail(&vault, err, &fault);
     (void)process_deny_files();

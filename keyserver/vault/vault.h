@@ -12,22 +12,17 @@
 struct vault_descriptors {
     int wall;    /* its end */
     int ready;   /* gets one byte when everything is loaded, and is closed */
-    int edges;   /* a snapshot of authorized_edges */
     int before;  /* a memory file: what the vault before this one has left (handover.h); -1: there was none */
     bool served; /* that one serves on if this one does not come to be ready */
     int own;     /* a memory file for what this one leaves; -1: nobody follows */
 };
 
-/* The body of the process, after the fork: hardens itself, loads the list of edges, the group secret and the
- * keys, opens the audit log, drops to config->user, says that it is ready, then serves the wall until its
- * other end is closed and everything begun is done. Returns the exit status: 0 done, 2 when what it needs
- * could not be loaded (logged). */
-int vault_run(const struct server_config *config, const struct vault_descriptors *fds);
-
 struct loaded;
-/* The same for a process that was forked with everything LOADED and ends right after; fds->edges is not used.
- * LOADED is not freed: its pages are the parent's, too, and to wipe them here would copy each of them first.
- */
+/* The body of the process, which was forked with everything LOADED and ends right after: hardens itself,
+ * opens the audit log, drops to the configuration's user, says that it is ready, then serves the wall until
+ * its other end is closed and everything begun is done. Returns the exit status: 0 done, 2 when what it needs
+ * could not be had (logged). LOADED is not freed: its pages are the parent's, too, and to wipe them here
+ * would copy each of them first. */
 int vault_serve(struct loaded *loaded, const struct vault_descriptors *fds);
 
 /* The body of a process that gets just as far, and then says on standard output that FILE, of which CONFIG

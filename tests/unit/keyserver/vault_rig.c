@@ -17,6 +17,7 @@
 #include "keyserver/rules/authorized_snapshot.h"
 #include "keyserver/rules/order.h"
 #include "keyserver/vault/keys/openssl_heap.h"
+#include "keyserver/vault/loaded.h"
 
 #define FAR UINT64_MAX
 
@@ -105,6 +106,22 @@ void rig_tear_down(struct rig *rig)
     rig_forget_left(rig);
 }
 
+/* Loads what a loader would, and is the vault; the exit status. */
+static int run_vault(const struct server_config *config, int edges, const struct vault_descriptors *given)
+{
+    static struct loaded loaded;
+    struct fault fault = {0};
+    log_init("keyless-server[vault]", (enum log_level)config->log_level, (enum log_format)config->log_format);
+    int err = loaded_begin("keyless-vault", &fault);
+    if (err == 0)
+        err = loaded_make(&loaded, config, edges, NULL, GROUP_SECRET_AT_START, &fault);
+    close(edges);
+    if (err == 0)
+        return vault_serve(&loaded, given);
+    log_event(LOG_ERROR, "vault_failed", "error=\"%s\"", fault.text);
+    return 2;
+}
+
 bool rig_start(struct rig *rig)
 {
     int net_end, vault_end, ready[2], before = rig->before_fd, own = rig->hands_over ? order_memory() : -1;
@@ -124,11 +141,10 @@ bool rig_start(struct rig *rig)
             _exit(99);
         const struct vault_descriptors given = {.wall = vault_end,
                                                 .ready = ready[1],
-                                                .edges = edges,
                                                 .before = before > 0 ? before : -1,
                                                 .served = rig->served,
                                                 .own = own};
-        log_leave(vault_run(&rig->config, &given));
+        log_leave(run_vault(&rig->config, edges, &given));
     }
     if (before > 0)
         close(before);
