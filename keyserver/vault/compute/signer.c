@@ -265,7 +265,7 @@ static void perform_ecdsa(struct signer *signer, struct signer_item *items, size
 {
     struct ec_item work[EC_LANES_MAX] UNINITIALIZED;
     uint8_t hashes[EC_LANES_MAX][EC_SIZE_MAX] UNINITIALIZED, hash[HASH_MAX];
-    size_t of[EC_LANES_MAX], used = 0, size = items[0].key->bits / 8;
+    size_t of[EC_LANES_MAX], used = 0, size = key_number_size(items[0].key);
     for (size_t i = 0; i < count; i++) {
         items[i].err = hash_of(signer, &items[i], hash);
         if (items[i].err != 0)

@@ -93,7 +93,7 @@ static int make_rsa(struct key *key, enum lanes_id lanes)
 
 static int make_scalar(struct key *key, enum lanes_id lanes)
 {
-    size_t size = key->bits / 8;
+    size_t size = key_number_size(key);
     if (lanes_state(lanes) != LANES_READY)
         return 0;
     key->scalar = secret_slot_new(size);

@@ -40,6 +40,13 @@ struct key {
     struct ed_key *ed25519_lanes;  /* Ed25519, for the lanes */
 };
 
+/* Bytes of a number of KEY: of its modulus, or modulo the order of its curve, which may be no whole bytes
+ * long (P-521). */
+static inline size_t key_number_size(const struct key *key)
+{
+    return (key->bits + 7u) / 8;
+}
+
 struct keystore;
 
 /* Loads every *.pem, *.key and *.der of FOLDER and its sub-folders (key_folder.h): RSA of 2048 to 4096 bits,
