@@ -342,8 +342,7 @@ static void on_due(struct audit *audit)
 void audit_tick(struct audit *audit, const struct audit_time *now)
 {
     audit->now = *now;
-    if (audit_counts_due(audit) <= now->mono_ms)
-        audit_counts_leave(audit);
+    audit_counts_leave(audit);
     if (now->mono_ms < audit->due_ms)
         return;
     uint64_t period = audit->config->checkpoint < PERIOD_MS ? audit->config->checkpoint : PERIOD_MS;
@@ -384,13 +383,14 @@ int audit_start(struct audit *audit, const struct authorized *edges, const struc
     audit->start = (struct audit_record){
         .type = AUDIT_START, .version = KEYLESS_VERSION, .edges = edge_count, .keys = key_count};
     memcpy(audit->start.policy, policy, sizeof audit->start.policy);
+    audit_counts_leave_all(audit);
     audit_tick(audit, now);
     return 0;
 }
 
 static void say_goodbye(struct audit *audit)
 {
-    audit_counts_leave(audit);
+    audit_counts_leave_all(audit);
     if (write_out(audit, ON_CLOSE) != 0)
         audit_note_failure(audit, errno);
     ask_for_sync(audit);

@@ -34,6 +34,8 @@ struct audit_figures {
 
 /* RECORD is the callee's, to be finished. */
 typedef void audit_tell(struct audit_record *record, void *user);
+/* PLACE is that of handover_leave_count(). */
+typedef bool audit_leave(size_t place, const struct handover_count *count, void *user);
 
 struct audit_time {
     uint64_t mono_ms;  /* of a clock that is never set */
@@ -54,9 +56,16 @@ struct audit_quotas {
     /* Tells of every quota of which something was used in the window of NOW (type, edge, key, window_s,
      * start_s and used are set), and of every rate that has not made up for all uses (type, edge, key and
      * used). Called when a file begins, twice with the same NOW and result, so that the file holds all that
-     * is needed to count on, and for the vault that follows (handover.h). `used` is what stands in the log so
-     * far: not what was added but not committed yet, which is counted from its record. */
+     * is needed to count on. `used` is what stands in the log so far: not what was added but not committed
+     * yet, which is counted from its record. */
     void (*each)(void *context, const struct now *now, audit_tell *tell, void *user);
+    /* The same for the vault that follows (handover.h), counter by counter: how many have changed since they
+     * were told of, and MOST of them, those first that wait longest. LEAVE returns false where one could not
+     * be left: it waits anew. */
+    size_t (*changed)(const void *context);
+    void (*each_changed)(void *context, const struct now *now, size_t most, audit_leave *leave, void *user);
+    /* As much was used at least, by what the vault before has left. */
+    void (*raise)(void *context, const struct handover_count *count, const struct now *now);
     /* What was told at the start does not count: all of it is told anew. */
     void (*forget)(void *context);
 };

@@ -14,9 +14,8 @@ struct audit {
     struct sign_key *key;              /* owned */
     struct audit_log log;
     struct audit_time now;
-    uint64_t counted;      /* records and unrecorded uses, when counts were left last (audit_counts.h) */
-    uint64_t count_due_ms; /* of mono_ms: when they may be left again */
-    bool counts_lost;      /* they could not be left the last time */
+    uint64_t count_due_ms; /* of mono_ms: when counts may be left again (audit_counts.h) */
+    bool counts_lost;      /* some of them could not be left */
 
     /* Once it is started. */
     const struct authorized *edges; /* borrowed; NULL = not started */

@@ -1,10 +1,11 @@
 #include "keyserver/vault/audit/audit_takeover.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+
+#include "common/clock.h"
 
 #define NAP_NS (50 * 1000 * 1000)
 #define NAPS   60 /* three seconds: a vault looks after its files every second */
@@ -79,46 +80,32 @@ bool audit_takeover_waits(const struct audit_log *log, unsigned looks)
     return true;
 }
 
-/* What the log of another folder has counted is of another time, unless it is the same folder, moved. Nor
+/* The log of another folder does not tell of what was used since, unless it is the same folder, moved. Nor
  * does a log tell what was used while nothing could be recorded. */
-static bool counts_more(const struct audit_log *log)
+static bool counts_less(const struct audit_log *log)
 {
     const struct handover *handover = log->handover;
-    if (handover == NULL || handover->before.counts_at == 0)
+    if (handover == NULL)
         return false;
     if (!is_same_place(log) && !handover_is_in(&handover->before, log->folder))
         return true;
-    return handover->before.failing != 0 && handover->before.counts_seq >= log->follow.link.seq;
+    return handover->before.failing != 0;
 }
 
-static void tell(const struct audit_log *log, const struct handover_count *count)
+static void raise_count(const struct handover_count *count, void *user)
 {
-    struct audit_record record = {.type = (enum audit_type)count->type,
-                                  .time_ms = count->time_ms,
-                                  .start_s = count->start_s,
-                                  .used = count->used};
-    memcpy(record.edge, count->edge, sizeof record.edge);
-    memcpy(record.key, count->key, sizeof record.key);
-    log->quotas->on_record(log->quotas->context, &record, log->handover->before.epoch_ms);
+    const struct audit_log *log = user;
+    const struct now now = {.mono_ns = log->mono_ms * NS_PER_MS,
+                            .reached_s = (int64_t)(audit_log_epoch(log) / 1000)};
+    log->quotas->raise(log->quotas->context, count, &now);
 }
 
-static int take_counts(struct audit_log *log, struct fault *fault)
+/* What the log tells and what was left are both of uses that were: of each counter, the higher one is nearer
+ * to all of them. */
+static void take_counts(struct audit_log *log)
 {
-    struct handover_count *counts;
-    size_t count;
-    int err = log->quotas->on_record == NULL ? ERR_NOT_FOUND
-                                             : handover_read_counts(log->handover, &counts, &count);
-    if (err == ERR_NOT_FOUND)
-        return 0;
-    if (err != 0)
-        return fault_set(fault, err, "the quotas: %s", err_string(err));
-    if (log->quotas->forget != NULL)
-        log->quotas->forget(log->quotas->context);
-    for (size_t i = 0; i < count; i++)
-        tell(log, &counts[i]);
-    free(counts);
-    log->head_due = true;
-    return 0;
+    if (log->quotas->raise != NULL && handover_each_count(log->handover, raise_count, log) > 0)
+        log->head_due = true;
 }
 
 int audit_takeover_finish(struct audit_log *log, struct fault *fault)
@@ -126,5 +113,7 @@ int audit_takeover_finish(struct audit_log *log, struct fault *fault)
     bool behind = audit_takeover_is_behind(log);
     if (behind && writes_on(log->handover))
         return refuse(log->folder_path, fault);
-    return behind || counts_more(log) ? take_counts(log, fault) : 0;
+    if (behind || counts_less(log))
+        take_counts(log);
+    return 0;
 }

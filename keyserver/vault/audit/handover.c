@@ -1,6 +1,5 @@
 #include "keyserver/vault/audit/handover.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -9,7 +8,7 @@
 
 #define PLACES     2    /* written in turn: a writer that is killed leaves the other one as it was */
 #define PLACE_SIZE 4096 /* bytes: no write is across two pages */
-#define COUNTS_AT  (PLACES * PLACE_SIZE) /* of the first counts */
+#define COUNTS_AT  (PLACES * PLACE_SIZE) /* of the first count */
 #define TRIES      100 /* to read while another writes: each time both places would have to change */
 
 struct page {
@@ -162,63 +161,63 @@ bool handover_is_in(const struct handover_state *state, int folder)
 
 /* ---- counts ---- */
 
-/* Where SIZE bytes of counts have room beside those of STATE: before them, or behind them. */
-static uint64_t find_room(const struct handover_state *state, size_t size)
+#define SLOT_SIZE 256 /* bytes: divides a page, so no slot is across two */
+
+struct slot {
+    _Alignas(SLOT_SIZE) struct handover_count count; /* nor is it in the memory that it is written from */
+    uint64_t digest; /* who reads while it is written sees that; 0: nothing was ever left here */
+};
+
+_Static_assert(sizeof(struct slot) == SLOT_SIZE && PLACE_SIZE % SLOT_SIZE == 0, "a slot is written at once");
+
+/* Nobody forges: it only has to differ when half of a slot is another one's. */
+static uint64_t digest_slot(const struct slot *slot)
 {
-    if (state->counts_at == 0 || COUNTS_AT + size <= state->counts_at)
-        return COUNTS_AT;
-    return state->counts_at + state->counts * sizeof(struct handover_count);
+    static const uint8_t key[16] = {1};
+    uint64_t digest = short_hash(key, &slot->count, sizeof slot->count);
+    return digest != 0 ? digest : 1;
 }
 
-/* When the writer is killed in here, what it left before still stands. */
-int handover_leave_counts(struct handover *handover, const struct handover_count *counts, size_t count)
+int handover_leave_count(struct handover *handover, size_t place, const struct handover_count *count)
 {
-    size_t size = count * sizeof *counts;
-    uint64_t at = find_room(&handover->own, size);
     if (handover->fd <= 0)
         return 0;
-    if (size > 0 && pwrite(handover->fd, counts, size, (off_t)at) != (ssize_t)size)
-        return ERR_SYSTEM;
-    handover->own.counts = count;
-    handover->own.counts_at = at;
-    handover->own.counts_seq = handover->own.link.seq;
-    sha256(handover->own.counts_digest, counts, size);
-    leave(handover);
-    return 0;
+    struct slot slot;
+    memset(&slot, 0, sizeof slot);
+    slot.count = *count;
+    slot.digest = digest_slot(&slot);
+    off_t at = COUNTS_AT + (off_t)(place * SLOT_SIZE);
+    return pwrite(handover->fd, &slot, sizeof slot, at) == (ssize_t)sizeof slot ? 0 : ERR_SYSTEM;
 }
 
-static int read_counts(int fd, const struct handover_state *state, struct handover_count **out)
+/* Reads SLOT, which stands at AT, again for as long as it is being written. False: nothing was left there. */
+static bool settle_slot(int fd, struct slot *slot, off_t at)
 {
-    uint8_t digest[32];
-    off_t end = lseek(fd, 0, SEEK_END);
-    *out = NULL;
-    if (end < 0 || state->counts > (uint64_t)end / sizeof **out)
-        return ERR_NOT_FOUND;
-    size_t size = state->counts * sizeof **out;
-    *out = malloc(size + 1);
-    if (*out == NULL)
-        return ERR_MEMORY;
-    if (pread(fd, *out, size, (off_t)state->counts_at) == (ssize_t)size) {
-        sha256(digest, *out, size);
-        if (memcmp(digest, state->counts_digest, sizeof digest) == 0)
-            return 0;
+    for (unsigned i = 0; i < TRIES && slot->digest != 0; i++) {
+        if (digest_slot(slot) == slot->digest)
+            return true;
+        if (pread(fd, slot, sizeof *slot, at) != (ssize_t)sizeof *slot)
+            return false;
     }
-    free(*out);
-    *out = NULL;
-    return ERR_NOT_FOUND;
+    return false;
 }
 
-int handover_read_counts(const struct handover *handover, struct handover_count **out, size_t *count)
+size_t handover_each_count(const struct handover *handover,
+                           void (*tell)(const struct handover_count *count, void *user), void *user)
 {
-    int err = ERR_NOT_FOUND;
-    *out = NULL;
-    *count = 0;
-    for (unsigned i = 0; i < TRIES && err == ERR_NOT_FOUND && handover->before_fd > 0; i++) {
-        struct handover_state state;
-        if (handover_read(handover->before_fd, &state) != 0 || state.counts_at == 0)
-            return ERR_NOT_FOUND;
-        err = read_counts(handover->before_fd, &state, out);
-        *count = err == 0 ? state.counts : 0;
+    struct slot slots[PLACE_SIZE / SLOT_SIZE];
+    const int fd = handover->before_fd;
+    size_t told = 0;
+    ssize_t length;
+    for (off_t at = COUNTS_AT; fd > 0 && (length = pread(fd, slots, sizeof slots, at)) > 0; at += length) {
+        for (size_t i = 0; i < (size_t)length / SLOT_SIZE; i++) {
+            struct handover_count *count = &slots[i].count;
+            if (!settle_slot(fd, &slots[i], at + (off_t)(i * SLOT_SIZE)))
+                continue;
+            count->edge[sizeof count->edge - 1] = count->key[sizeof count->key - 1] = 0;
+            tell(count, user);
+            told++;
+        }
     }
-    return err;
+    return told;
 }

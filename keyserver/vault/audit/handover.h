@@ -21,10 +21,6 @@ struct handover_state {
     uint64_t folder_device, folder_inode; /* of the folder */
     struct audit_link link;               /* the last record of the log */
     uint64_t failing;                     /* 1: nothing can be recorded */
-    uint64_t counts;                      /* so many quotas and rates stand behind the pages, */
-    uint64_t counts_at;                   /* at this place in the file; 0: none were left, */
-    uint64_t counts_seq;                  /* when this was the last record of the log */
-    uint8_t counts_digest[32];
 };
 
 /* Zero-initialised there is nobody before, and nobody is told. */
@@ -57,20 +53,22 @@ void handover_leave_failing(struct handover *handover, bool failing);
 bool handover_is_of(const struct handover_state *state, const char *path);
 bool handover_is_in(const struct handover_state *state, int folder);
 
-/* How much of a quota is used, or of a rate is not made up for. */
+/* What is used of a quota, and not made up for of a rate, by an edge, by uses of a key, or by an edge with a
+ * key. */
 struct handover_count {
-    uint64_t type;    /* AUDIT_QUOTA or AUDIT_RATE; the rest as in the record */
-    uint64_t time_ms; /* when it was so */
-    uint64_t start_s, used;
-    char edge[AUDIT_EDGE_NAME_SIZE], key[AUDIT_KEY_NAME_SIZE];
+    char edge[AUDIT_EDGE_NAME_SIZE], key[AUDIT_KEY_NAME_SIZE]; /* one of them may be empty */
+    uint64_t start_s, used;    /* of the quota: so many, in the window that began then */
+    uint64_t missing, mono_ns; /* of the rate: so many, at that time of a clock that is never set */
 };
-/* Leaves all of them, as they are after the last record of the log (handover_leave_link()). ERR_SYSTEM with
- * errno: those of before stay. */
-int handover_leave_counts(struct handover *handover, const struct handover_count *counts,
-                          size_t count) MUST_USE;
-/* Those that the vault before has left last; *OUT is the caller's to free(). ERR_NOT_FOUND, ERR_MEMORY. */
-int handover_read_counts(const struct handover *handover, struct handover_count **out,
-                         size_t *count) MUST_USE;
+/* Leaves COUNT as that of the counter at PLACE, 0 …: alone, whatever there is beside it. So it takes the same
+ * time however many there are, and each of them is read as it was left last. PLACE is a small number: the
+ * file is as long as the highest one needs. ERR_SYSTEM with errno: what was left there before stays. */
+int handover_leave_count(struct handover *handover, size_t place,
+                         const struct handover_count *count) MUST_USE;
+/* Tells of each that the vault before has left. The same names may come twice: then the higher count is that
+ * of now. Returns how many there were. */
+size_t handover_each_count(const struct handover *handover,
+                           void (*tell)(const struct handover_count *count, void *user), void *user);
 
 /* What stands in the memory file FD now. ERR_NOT_FOUND when nothing does. */
 int handover_read(int fd, struct handover_state *out) MUST_USE;

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "keyserver/vault/audit/audit_counts.h"
 #include "keyserver/vault/judge/judge.h"
 
 struct entry {
@@ -101,6 +102,7 @@ int ledger_settle(struct ledger *ledger)
         settle_one(ledger, &entry, err == 0);
         buffer_consume(&ledger->entries, sizeof entry);
     }
+    audit_counts_leave(ledger->audit); /* before the answers leave: what is answered is counted */
     return err;
 }
 

@@ -1,6 +1,7 @@
 #include "keyserver/vault/audit/quota_replay.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "common/clock.h"
 
@@ -102,15 +103,72 @@ static void each(void *context, const struct now *now, audit_tell *told, void *u
     usage_each_rate(quotas->recorded, now, tell_rate, &teller);
 }
 
+/* ---- what is left for the vault that follows ---- */
+
+struct leaver {
+    audit_leave *leave;
+    void *user;
+};
+
+/* NAME is shorter than SIZE, or NULL; OUT is zeroed. */
+static void put_name(char *out, const char *name, size_t size)
+{
+    if (name != NULL)
+        memcpy(out, name, strnlen(name, size - 1));
+}
+
+static bool leave(size_t place, const struct usage_count *count, void *user)
+{
+    const struct leaver *leaver = user;
+    struct handover_count left = {.start_s = (uint64_t)count->start,
+                                  .used = count->used,
+                                  .missing = count->missing,
+                                  .mono_ns = count->mono_ns};
+    put_name(left.edge, count->edge, sizeof left.edge);
+    put_name(left.key, count->key, sizeof left.key);
+    return leaver->leave(place, &left, leaver->user);
+}
+
+static size_t changed(const void *context)
+{
+    const struct quota_replay *quotas = context;
+    return usage_changed(quotas->recorded);
+}
+
+static void each_changed(void *context, const struct now *now, size_t most, audit_leave *told, void *user)
+{
+    const struct quota_replay *quotas = context;
+    struct leaver leaver = {told, user};
+    usage_each_changed(quotas->recorded, now, most, leave, &leaver);
+}
+
+static void raise_counts(void *context, const struct handover_count *left, const struct now *now)
+{
+    const struct quota_replay *quotas = context;
+    const struct usage_count count = {.edge = name_of(left->edge),
+                                      .key = name_of(left->key),
+                                      .start = (int64_t)left->start_s,
+                                      .used = left->used,
+                                      .missing = left->missing,
+                                      .mono_ns = left->mono_ns};
+    if (usage_raise(quotas->granted, &count, now) != 0 || usage_raise(quotas->recorded, &count, now) != 0)
+        complain();
+}
+
 /* ---- life ---- */
 
 int quota_replay_init(struct quota_replay *quotas, struct usage *granted, const struct authorized *edges,
                       const struct keystore *keys, const struct policy *policy)
 {
-    *quotas = (struct quota_replay){
-        .granted = granted,
-        .recorded = usage_new(edges, keys, policy),
-        .audit = {.context = quotas, .on_record = on_record, .forget = forget, .each = each}};
+    *quotas = (struct quota_replay){.granted = granted,
+                                    .recorded = usage_new(edges, keys, policy),
+                                    .audit = {.context = quotas,
+                                              .on_record = on_record,
+                                              .forget = forget,
+                                              .each = each,
+                                              .changed = changed,
+                                              .each_changed = each_changed,
+                                              .raise = raise_counts}};
     return quotas->recorded != NULL ? 0 : ERR_MEMORY;
 }
 

@@ -1,37 +1,15 @@
-#include "keyserver/vault/judge/usage.h"
-
 #include <stdlib.h>
 #include <string.h>
 
-#define PAIRS_FIRST 64 /* slots; a power of two */
+#include "keyserver/vault/judge/usage_inside.h"
 
-/* Of one edge on one key. */
-struct pair {
-    uint32_t edge;     /* index */
-    uint32_t key_next; /* index + 1; 0: the slot is free */
-    struct usage_counter counter;
-};
-
-struct usage {
-    const struct authorized *edges;
-    const struct keystore *keys;
-    const struct policy_rule **rules; /* by the index of the key */
-    const struct key **by_name;       /* in the order of their names */
-    struct usage_counter *of_edges, *of_keys;
-    struct pair *pairs; /* open addressing; at most three quarters full */
-    size_t pair_count, slot_count;
-};
+#define SLOTS_FIRST 64 /* for pairs; a power of two */
 
 /* ---- the life of them all ---- */
 
 static int compare_names(const void *a, const void *b)
 {
     return strcmp((*(const struct key *const *)a)->name, (*(const struct key *const *)b)->name);
-}
-
-static int compare_name(const void *name, const void *key)
-{
-    return strcmp(name, (*(const struct key *const *)key)->name);
 }
 
 static void learn_keys(struct usage *usage, const struct policy *policy)
@@ -46,6 +24,33 @@ static void learn_keys(struct usage *usage, const struct policy *policy)
         qsort(usage->by_name, count, sizeof *usage->by_name, compare_names);
 }
 
+/* Those of edges and keys, which are there before the pairs. */
+static size_t fixed_count(const struct usage *usage)
+{
+    return authorized_count(usage->edges) + keystore_count(usage->keys);
+}
+
+/* So many entries that no more are needed until the SLOTS are three quarters full. */
+static size_t entries_for(const struct usage *usage, size_t slots)
+{
+    return fixed_count(usage) + slots / 4 * 3;
+}
+
+/* No pair is there yet. */
+static void make_fixed(struct usage *usage)
+{
+    size_t edge_count = authorized_count(usage->edges);
+    usage->entry_count = fixed_count(usage);
+    memset(usage->entries, 0, usage->entry_count * sizeof *usage->entries);
+    for (size_t i = 0; i < usage->entry_count; i++) {
+        struct usage_entry *entry = &usage->entries[i];
+        if (i < edge_count)
+            entry->edge_next = (uint32_t)i + 1;
+        else
+            entry->key_next = (uint32_t)(i - edge_count) + 1;
+    }
+}
+
 struct usage *usage_new(const struct authorized *edges, const struct keystore *keys,
                         const struct policy *policy)
 {
@@ -55,18 +60,18 @@ struct usage *usage_new(const struct authorized *edges, const struct keystore *k
         return NULL;
     usage->edges = edges;
     usage->keys = keys;
-    usage->slot_count = PAIRS_FIRST;
     usage->rules = calloc(key_count + 1, sizeof *usage->rules);
     usage->by_name = calloc(key_count + 1, sizeof *usage->by_name);
-    usage->of_keys = calloc(key_count + 1, sizeof *usage->of_keys);
-    usage->of_edges = calloc(authorized_count(edges) + 1, sizeof *usage->of_edges);
-    usage->pairs = calloc(usage->slot_count, sizeof *usage->pairs);
-    if (usage->rules == NULL || usage->by_name == NULL || usage->of_keys == NULL || usage->of_edges == NULL ||
-        usage->pairs == NULL) {
+    usage->slot_count = SLOTS_FIRST;
+    usage->slots = calloc(usage->slot_count, sizeof *usage->slots);
+    usage->entry_size = entries_for(usage, usage->slot_count);
+    usage->entries = calloc(usage->entry_size, sizeof *usage->entries);
+    if (usage->rules == NULL || usage->by_name == NULL || usage->slots == NULL || usage->entries == NULL) {
         usage_free(usage);
         return NULL;
     }
     learn_keys(usage, policy);
+    make_fixed(usage);
     return usage;
 }
 
@@ -76,113 +81,225 @@ void usage_free(struct usage *usage)
         return;
     free(usage->rules);
     free(usage->by_name);
-    free(usage->of_keys);
-    free(usage->of_edges);
-    free(usage->pairs);
+    free(usage->slots);
+    free(usage->entries);
     free(usage);
 }
 
 void usage_forget(struct usage *usage)
 {
-    memset(usage->of_edges, 0, authorized_count(usage->edges) * sizeof *usage->of_edges);
-    memset(usage->of_keys, 0, keystore_count(usage->keys) * sizeof *usage->of_keys);
-    memset(usage->pairs, 0, usage->slot_count * sizeof *usage->pairs);
-    usage->pair_count = 0;
+    memset(usage->slots, 0, usage->slot_count * sizeof *usage->slots);
+    usage->pair_count = usage->changed_count = 0;
+    usage->first = usage->last = usage->nobodys = 0;
+    make_fixed(usage);
+}
+
+/* ---- those that changed ---- */
+
+void usage_note_change(struct usage *usage, uint32_t place)
+{
+    struct usage_entry *entry = &usage->entries[place];
+    if (entry->changed)
+        return;
+    entry->changed = true;
+    entry->next = 0;
+    if (usage->last != 0)
+        usage->entries[usage->last - 1].next = place + 1;
+    else
+        usage->first = place + 1;
+    usage->last = place + 1;
+    usage->changed_count++;
+}
+
+uint32_t usage_take_changed(struct usage *usage)
+{
+    uint32_t place = usage->first - 1;
+    struct usage_entry *entry = &usage->entries[place];
+    usage->first = entry->next;
+    if (usage->first == 0)
+        usage->last = 0;
+    usage->changed_count--;
+    entry->changed = false;
+    entry->next = 0;
+    return place;
+}
+
+/* ---- limits ---- */
+
+struct usage_limits usage_limits_of(const struct usage *usage, const struct authorized_edge *edge,
+                                    const struct key *key)
+{
+    if (key == NULL)
+        return (struct usage_limits){edge, key, &edge->rate, &edge->quota};
+    const struct policy_rule *rule = usage->rules[key->index];
+    if (edge == NULL)
+        return (struct usage_limits){edge, key, &rule->rate, &rule->quota};
+    return (struct usage_limits){edge, key, &rule->rate_per_edge, &rule->quota_per_edge};
+}
+
+struct usage_limits usage_limits_at(const struct usage *usage, size_t place)
+{
+    const struct usage_entry *entry = &usage->entries[place];
+    return usage_limits_of(usage,
+                           entry->edge_next != 0 ? authorized_at(usage->edges, entry->edge_next - 1) : NULL,
+                           entry->key_next != 0 ? keystore_at(usage->keys, entry->key_next - 1) : NULL);
+}
+
+bool usage_is_as_new(const struct usage_counter *counter, const struct usage_limits *limits,
+                     const struct now *now)
+{
+    return rate_limit_bucket_full(&counter->rate, limits->rate, now->mono_ns) &&
+           rate_limit_window_used(&counter->quota, limits->quota, now->reached_s) == 0;
 }
 
 /* ---- pairs ---- */
 
+static bool is_pair(const struct usage_entry *entry)
+{
+    return entry->edge_next != 0 && entry->key_next != 0;
+}
+
 /* The slot of a pair, or the free one where it belongs. Both indexes are the vault's own: nobody chooses them
  * so that they collide. */
-static struct pair *find_slot(struct pair *pairs, size_t slot_count, uint32_t edge, uint32_t key)
+static uint32_t *find_slot(const struct usage *usage, uint32_t edge_next, uint32_t key_next)
 {
-    uint64_t mixed = ((uint64_t)edge << 32 | key) * 0x9e3779b97f4a7c15u; /* 2^64 / φ: Fibonacci hashing */
-    size_t at = (size_t)(mixed >> 32) & (slot_count - 1);
-    while (pairs[at].key_next != 0 && (pairs[at].edge != edge || pairs[at].key_next != key + 1))
-        at = (at + 1) & (slot_count - 1);
-    return &pairs[at];
-}
-
-/* True when nothing would be lost if the pair were made anew. */
-static bool is_as_new(const struct usage *usage, const struct pair *pair, const struct now *now)
-{
-    const struct policy_rule *rule = usage->rules[pair->key_next - 1];
-    return rate_limit_bucket_full(&pair->counter.rate, &rule->rate_per_edge, now->mono_ns) &&
-           rate_limit_window_used(&pair->counter.quota, &rule->quota_per_edge, now->reached_s) == 0;
-}
-
-/* Moves the pairs that are not as new into a table of which they take at most half. */
-static int rebuild(struct usage *usage, const struct now *now)
-{
-    size_t kept = 0, slot_count = PAIRS_FIRST;
-    for (size_t i = 0; i < usage->slot_count; i++)
-        kept += usage->pairs[i].key_next != 0 && !is_as_new(usage, &usage->pairs[i], now);
-    while (slot_count < 2 * kept)
-        slot_count *= 2;
-    struct pair *pairs = calloc(slot_count, sizeof *pairs);
-    if (pairs == NULL)
-        return ERR_MEMORY;
-    for (size_t i = 0; i < usage->slot_count; i++) {
-        const struct pair *pair = &usage->pairs[i];
-        if (pair->key_next != 0 && !is_as_new(usage, pair, now))
-            *find_slot(pairs, slot_count, pair->edge, pair->key_next - 1) = *pair;
+    uint64_t mixed = ((uint64_t)edge_next << 32 | key_next) *
+                     0x9e3779b97f4a7c15u; /* 2^64 / φ: Fibonacci hashing */
+    size_t at = (size_t)(mixed >> 32) & (usage->slot_count - 1);
+    for (; usage->slots[at] != 0; at = (at + 1) & (usage->slot_count - 1)) {
+        const struct usage_entry *entry = &usage->entries[usage->slots[at] - 1];
+        if (entry->edge_next == edge_next && entry->key_next == key_next)
+            break;
     }
-    free(usage->pairs);
-    usage->pairs = pairs;
+    return &usage->slots[at];
+}
+
+static bool is_as_new_at(const struct usage *usage, size_t place, const struct now *now)
+{
+    const struct usage_limits limits = usage_limits_at(usage, place);
+    return usage_is_as_new(&usage->entries[place].counter, &limits, now);
+}
+
+/* Makes those pairs nobody's that are as new. */
+static void forget_pairs(struct usage *usage, const struct now *now)
+{
+    for (size_t i = usage->changed_count; i > 0; i--) {
+        uint32_t place = usage_take_changed(usage);
+        if (!is_pair(&usage->entries[place]) || !is_as_new_at(usage, place, now))
+            usage_note_change(usage, place);
+    }
+    for (size_t i = fixed_count(usage); i < usage->entry_count; i++) {
+        if (!is_pair(&usage->entries[i]) || !is_as_new_at(usage, i, now))
+            continue;
+        usage->entries[i] = (struct usage_entry){.next = usage->nobodys};
+        usage->nobodys = (uint32_t)i + 1;
+        usage->pair_count--;
+    }
+}
+
+static int grow(struct usage *usage, size_t slot_count)
+{
+    size_t size = entries_for(usage, slot_count);
+    struct usage_entry *entries = reallocarray(usage->entries, size, sizeof *entries);
+    if (entries == NULL)
+        return ERR_MEMORY;
+    usage->entries = entries;
+    usage->entry_size = size;
+    uint32_t *slots = reallocarray(usage->slots, slot_count, sizeof *slots);
+    if (slots == NULL)
+        return ERR_MEMORY;
+    usage->slots = slots;
     usage->slot_count = slot_count;
-    usage->pair_count = kept;
     return 0;
 }
 
-/* The counter of a pair, made if there is none; NULL without memory. */
-static struct usage_counter *pair_counter(struct usage *usage, uint32_t edge, uint32_t key,
-                                          const struct now *now)
+/* Forgets pairs, and makes room so that those which are left take at most half of it. Room is never given
+ * back: as many pairs as a quarter of it holds must come before this is due again. */
+static int rebuild(struct usage *usage, const struct now *now)
 {
-    struct pair *pair = find_slot(usage->pairs, usage->slot_count, edge, key);
-    if (pair->key_next != 0)
-        return &pair->counter;
-    if (4 * (usage->pair_count + 1) > 3 * usage->slot_count) {
-        if (rebuild(usage, now) != 0)
-            return NULL;
-        pair = find_slot(usage->pairs, usage->slot_count, edge, key);
-    }
-    *pair = (struct pair){.edge = edge, .key_next = key + 1};
+    size_t slot_count = usage->slot_count;
+    forget_pairs(usage, now);
+    while (slot_count < 2 * usage->pair_count)
+        slot_count *= 2;
+    int err = slot_count > usage->slot_count ? grow(usage, slot_count) : 0;
+    memset(usage->slots, 0, usage->slot_count * sizeof *usage->slots);
+    for (size_t i = fixed_count(usage); i < usage->entry_count; i++)
+        if (is_pair(&usage->entries[i]))
+            *find_slot(usage, usage->entries[i].edge_next, usage->entries[i].key_next) = (uint32_t)i + 1;
+    return err;
+}
+
+/* There is room. */
+static uint32_t add_pair(struct usage *usage, uint32_t edge_next, uint32_t key_next)
+{
+    uint32_t place = usage->nobodys != 0 ? usage->nobodys - 1 : (uint32_t)usage->entry_count++;
+    if (usage->nobodys != 0)
+        usage->nobodys = usage->entries[place].next;
+    usage->entries[place] = (struct usage_entry){.edge_next = edge_next, .key_next = key_next};
     usage->pair_count++;
-    return &pair->counter;
+    return place;
+}
+
+static int find_pair(struct usage *usage, uint32_t *place, uint32_t edge_next, uint32_t key_next,
+                     const struct now *now)
+{
+    uint32_t *slot = find_slot(usage, edge_next, key_next);
+    if (*slot == 0 && 4 * (usage->pair_count + 1) > 3 * usage->slot_count) {
+        int err = rebuild(usage, now);
+        if (err != 0)
+            return err;
+        slot = find_slot(usage, edge_next, key_next);
+    }
+    if (*slot == 0)
+        *slot = add_pair(usage, edge_next, key_next) + 1;
+    *place = *slot - 1;
+    return 0;
+}
+
+int usage_find_place(struct usage *usage, uint32_t *place, const struct usage_limits *limits,
+                     const struct now *now)
+{
+    if (limits->edge != NULL && limits->key != NULL)
+        return find_pair(usage, place, (uint32_t)limits->edge->index + 1, (uint32_t)limits->key->index + 1,
+                         now);
+    *place = (uint32_t)(limits->edge != NULL ? limits->edge->index
+                                             : authorized_count(usage->edges) + limits->key->index);
+    return 0;
 }
 
 /* ---- uses ---- */
 
-static void add_part(struct usage_charge *use, const struct rate_limit *rate, const struct rate_limit *quota,
-                     struct usage_counter *counter)
+static int add_part(struct usage *usage, struct usage_charge *use, const struct authorized_edge *edge,
+                    const struct key *key, const struct now *now)
 {
-    if (rate->count == 0 && quota->count == 0)
-        return;
-    use->part[use->count].rate = rate;
-    use->part[use->count].quota = quota;
-    use->part[use->count++].counter = counter;
+    const struct usage_limits limits = usage_limits_of(usage, edge, key);
+    if (limits.rate->count == 0 && limits.quota->count == 0)
+        return 0;
+    use->part[use->count].rate = limits.rate;
+    use->part[use->count].quota = limits.quota;
+    return usage_find_place(usage, &use->part[use->count++].place, &limits, now);
 }
 
 int usage_open(struct usage *usage, struct usage_charge *use, const struct authorized_edge *edge,
                const struct key *key, const struct now *now)
 {
-    const struct policy_rule *rule = usage->rules[key->index];
+    use->usage = usage;
     use->count = 0;
-    add_part(use, &edge->rate, &edge->quota, &usage->of_edges[edge->index]);
-    add_part(use, &rule->rate, &rule->quota, &usage->of_keys[key->index]);
-    if (rule->rate_per_edge.count == 0 && rule->quota_per_edge.count == 0)
-        return 0;
-    struct usage_counter *counter = pair_counter(usage, (uint32_t)edge->index, (uint32_t)key->index, now);
-    if (counter == NULL)
-        return ERR_MEMORY;
-    add_part(use, &rule->rate_per_edge, &rule->quota_per_edge, counter);
-    return 0;
+    int err = add_part(usage, use, edge, NULL, now);
+    if (err == 0)
+        err = add_part(usage, use, NULL, key, now);
+    return err != 0 ? err : add_part(usage, use, edge, key, now);
+}
+
+static struct usage_counter *counter_of(const struct usage_charge *use, size_t part)
+{
+    return &use->usage->entries[use->part[part].place].counter;
 }
 
 bool usage_check_rate(const struct usage_charge *use, const struct now *now)
 {
     for (size_t i = 0; i < use->count; i++)
-        if (!rate_limit_bucket_check(&use->part[i].counter->rate, use->part[i].rate, now->mono_ns))
+        if (!rate_limit_bucket_check(&counter_of(use, i)->rate, use->part[i].rate, now->mono_ns))
             return false;
     return true;
 }
@@ -190,7 +307,7 @@ bool usage_check_rate(const struct usage_charge *use, const struct now *now)
 bool usage_check_quota(const struct usage_charge *use, const struct now *now)
 {
     for (size_t i = 0; i < use->count; i++)
-        if (!rate_limit_window_check(&use->part[i].counter->quota, use->part[i].quota, now->reached_s))
+        if (!rate_limit_window_check(&counter_of(use, i)->quota, use->part[i].quota, now->reached_s))
             return false;
     return true;
 }
@@ -198,179 +315,8 @@ bool usage_check_quota(const struct usage_charge *use, const struct now *now)
 void usage_take(const struct usage_charge *use, const struct now *now)
 {
     for (size_t i = 0; i < use->count; i++) {
-        rate_limit_bucket_take(&use->part[i].counter->rate, use->part[i].rate, now->mono_ns);
-        rate_limit_window_take(&use->part[i].counter->quota, use->part[i].quota, now->reached_s);
+        rate_limit_bucket_take(&counter_of(use, i)->rate, use->part[i].rate, now->mono_ns);
+        rate_limit_window_take(&counter_of(use, i)->quota, use->part[i].quota, now->reached_s);
+        usage_note_change(use->usage, use->part[i].place);
     }
-}
-
-/* ---- across restarts ---- */
-
-static const struct key *find_key(const struct usage *usage, const char *name)
-{
-    size_t count = keystore_count(usage->keys);
-    const struct key *const *found =
-        count == 0 ? NULL : bsearch(name, usage->by_name, count, sizeof *usage->by_name, compare_name);
-    return found != NULL ? *found : NULL;
-}
-
-/* What a use of KEY by EDGE is counted against; one of them is NULL where the limit is over all of them. */
-struct place {
-    const struct rate_limit *rate, *quota; /* borrowed */
-    struct usage_counter *counter;         /* borrowed; NULL: nothing is limited here */
-};
-
-/* ERR_MEMORY */
-static int find_place(struct usage *usage, struct place *out, const struct authorized_edge *edge,
-                      const struct key *key, const struct now *then)
-{
-    if (key == NULL) {
-        *out = (struct place){&edge->rate, &edge->quota, &usage->of_edges[edge->index]};
-        return 0;
-    }
-    const struct policy_rule *rule = usage->rules[key->index];
-    if (edge == NULL) {
-        *out = (struct place){&rule->rate, &rule->quota, &usage->of_keys[key->index]};
-        return 0;
-    }
-    *out = (struct place){&rule->rate_per_edge, &rule->quota_per_edge, NULL};
-    if (rule->quota_per_edge.count == 0 && (rule->rate_per_edge.count == 0 || then->mono_ns == 0))
-        return 0;
-    out->counter = pair_counter(usage, (uint32_t)edge->index, (uint32_t)key->index, then);
-    return out->counter != NULL ? 0 : ERR_MEMORY;
-}
-
-static int restore_use(struct usage *usage, const struct authorized_edge *edge, const struct key *key,
-                       const struct now *then)
-{
-    struct place place;
-    int err = find_place(usage, &place, edge, key, then);
-    if (err != 0 || place.counter == NULL)
-        return err;
-    rate_limit_window_restore(&place.counter->quota, place.quota, then->reached_s, 1);
-    if (then->mono_ns != 0)
-        rate_limit_bucket_restore(&place.counter->rate, place.rate, then->mono_ns, 1);
-    return 0;
-}
-
-int usage_restore_use(struct usage *usage, const char *edge_name, const char *key_name,
-                      const struct now *then)
-{
-    const struct authorized_edge *edge = authorized_find_name(usage->edges, edge_name);
-    const struct key *key = find_key(usage, key_name);
-    int err = 0;
-    if (edge != NULL)
-        err = restore_use(usage, edge, NULL, then);
-    if (err == 0 && key != NULL)
-        err = restore_use(usage, NULL, key, then);
-    if (err == 0 && edge != NULL && key != NULL)
-        err = restore_use(usage, edge, key, then);
-    return err;
-}
-
-/* What is limited by these names, of which one may be NULL; a counter of NULL where there is nothing any
- * more. ERR_MEMORY. */
-static int find_named(struct usage *usage, struct place *out, const char *edge_name, const char *key_name,
-                      const struct now *then)
-{
-    const struct authorized_edge *edge = edge_name != NULL ? authorized_find_name(usage->edges, edge_name)
-                                                           : NULL;
-    const struct key *key = key_name != NULL ? find_key(usage, key_name) : NULL;
-    bool gone = (edge == NULL && edge_name != NULL) || (key == NULL && key_name != NULL);
-
-    *out = (struct place){.counter = NULL};
-    if (gone || (edge == NULL && key == NULL))
-        return 0;
-    return find_place(usage, out, edge, key, then);
-}
-
-int usage_restore_quota(struct usage *usage, const struct usage_quota *quota)
-{
-    const struct now then = {.reached_s = quota->start};
-    struct place place;
-    int err = find_named(usage, &place, quota->edge, quota->key, &then);
-    if (err == 0 && place.counter != NULL)
-        rate_limit_window_restore(&place.counter->quota, place.quota, then.reached_s, quota->used);
-    return err;
-}
-
-int usage_restore_rate(struct usage *usage, const struct usage_rate *rate, const struct now *then)
-{
-    struct place place;
-    if (then->mono_ns == 0)
-        return 0;
-    int err = find_named(usage, &place, rate->edge, rate->key, then);
-    if (err == 0 && place.counter != NULL)
-        rate_limit_bucket_restore(&place.counter->rate, place.rate, then->mono_ns, rate->used);
-    return err;
-}
-
-/* One place where uses are counted, by name; one of the names may be NULL. */
-typedef void place_visit(const char *edge, const char *key, const struct place *place, void *user);
-
-static void each_place(const struct usage *usage, place_visit *visit, void *user)
-{
-    for (size_t i = 0; i < authorized_count(usage->edges); i++) {
-        const struct authorized_edge *edge = authorized_at(usage->edges, i);
-        visit(edge->name, NULL, &(struct place){&edge->rate, &edge->quota, &usage->of_edges[i]}, user);
-    }
-    for (size_t i = 0; i < keystore_count(usage->keys); i++) {
-        const struct policy_rule *rule = usage->rules[i];
-        visit(NULL, keystore_at(usage->keys, i)->name,
-              &(struct place){&rule->rate, &rule->quota, &usage->of_keys[i]}, user);
-    }
-    for (size_t i = 0; i < usage->slot_count; i++) {
-        struct pair *pair = &usage->pairs[i];
-        if (pair->key_next == 0)
-            continue;
-        const struct policy_rule *rule = usage->rules[pair->key_next - 1];
-        visit(authorized_at(usage->edges, pair->edge)->name,
-              keystore_at(usage->keys, pair->key_next - 1)->name,
-              &(struct place){&rule->rate_per_edge, &rule->quota_per_edge, &pair->counter}, user);
-    }
-}
-
-struct teller {
-    struct now now;
-    void (*quota)(const struct usage_quota *quota, void *user);
-    void (*rate)(const struct usage_rate *rate, void *user);
-    void *user;
-};
-
-static void tell_quota(const char *edge, const char *key, const struct place *place, void *user)
-{
-    const struct teller *teller = user;
-    const struct rate_limit_window *window = &place->counter->quota;
-    const struct usage_quota quota = {
-        .edge = edge,
-        .key = key,
-        .seconds = place->quota->seconds,
-        .start = window->start,
-        .used = rate_limit_window_used(window, place->quota, teller->now.reached_s)};
-    if (quota.used > 0)
-        teller->quota(&quota, teller->user);
-}
-
-void usage_each_quota(const struct usage *usage, int64_t reached_s,
-                      void (*tell)(const struct usage_quota *quota, void *user), void *user)
-{
-    struct teller teller = {.now = {.reached_s = reached_s}, .quota = tell, .user = user};
-    each_place(usage, tell_quota, &teller);
-}
-
-static void tell_rate(const char *edge, const char *key, const struct place *place, void *user)
-{
-    const struct teller *teller = user;
-    const struct usage_rate rate = {
-        .edge = edge,
-        .key = key,
-        .used = rate_limit_bucket_missing(&place->counter->rate, place->rate, teller->now.mono_ns)};
-    if (rate.used > 0)
-        teller->rate(&rate, teller->user);
-}
-
-void usage_each_rate(const struct usage *usage, const struct now *now,
-                     void (*tell)(const struct usage_rate *rate, void *user), void *user)
-{
-    struct teller teller = {.now = *now, .rate = tell, .user = user};
-    each_place(usage, tell_rate, &teller);
 }

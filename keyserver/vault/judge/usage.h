@@ -22,16 +22,12 @@ void usage_free(struct usage *usage); /* NULL is allowed */
 /* As if nothing had been used. */
 void usage_forget(struct usage *usage);
 
-struct usage_counter {
-    struct rate_limit_bucket rate;
-    struct rate_limit_window quota;
-};
-
 /* One use of a key by an edge: what it is counted against. Good until the next one is opened. */
 struct usage_charge {
+    struct usage *usage; /* borrowed */
     struct {
         const struct rate_limit *rate, *quota; /* borrowed */
-        struct usage_counter *counter;         /* borrowed */
+        uint32_t place;                        /* of the counter */
     } part[3];
     size_t count;
 };
@@ -75,11 +71,36 @@ int usage_restore_use(struct usage *usage, const char *edge, const char *key,
 int usage_restore_quota(struct usage *usage, const struct usage_quota *quota) MUST_USE;
 /* The same for usage_each_rate(), which told at THEN. ERR_MEMORY. */
 int usage_restore_rate(struct usage *usage, const struct usage_rate *rate, const struct now *then) MUST_USE;
+
 /* Tells of every quota of which something has been used in the window of REACHED_S, in no order. */
 void usage_each_quota(const struct usage *usage, int64_t reached_s,
                       void (*tell)(const struct usage_quota *quota, void *user), void *user);
 /* Tells of every rate that has not made up for all uses at NOW, in no order. */
 void usage_each_rate(const struct usage *usage, const struct now *now,
                      void (*tell)(const struct usage_rate *rate, void *user), void *user);
+
+/* ---- from counter to counter: what one usage leaves, another one begins with ---- */
+
+/* What one counter says. */
+struct usage_count {
+    const char *edge; /* borrowed; NULL: of all edges together */
+    const char *key;  /* borrowed; NULL: of all keys together */
+    int64_t start;    /* unix time: when the window of the quota began */
+    uint64_t used;    /* of the quota */
+    uint64_t missing; /* the rate had not made up for so many */
+    uint64_t mono_ns; /* then */
+};
+
+/* How many counters have changed since they were told of; each waits in a queue, once. */
+size_t usage_changed(const struct usage *usage);
+/* Tells of MOST of them, those first that wait longest. PLACE is the counter's for as long as it counts
+ * anything: a small number, that no other one has. When TELL returns false, the counter waits anew, behind
+ * all others. */
+void usage_each_changed(struct usage *usage, const struct now *now, size_t most,
+                        bool (*tell)(size_t place, const struct usage_count *count, void *user), void *user);
+/* Counts what is missing until as much is counted as COUNT says: in the same window or a later one, and of a
+ * rate as far as it has not made up for that by NOW. Names that there are no more count nothing. ERR_MEMORY.
+ */
+int usage_raise(struct usage *usage, const struct usage_count *count, const struct now *now) MUST_USE;
 
 #endif

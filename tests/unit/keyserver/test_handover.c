@@ -17,6 +17,7 @@
 #include "common/secret.h"
 #include "keyserver/rules/order.h"
 #include "keyserver/vault/audit/handover.h"
+#include "tests/lib/random_below.h"
 
 #define PAGE 4096
 
@@ -136,86 +137,187 @@ static void what_is_read_is_whole(void **state)
 
 /* ---- counts ---- */
 
-static void make_counts(struct handover_count *out, size_t count, uint64_t used)
+enum { MOST = 3000, SLOT = 256 };
+
+static struct handover_count found[MOST];
+
+static struct handover_count make_count(size_t place, uint64_t used)
 {
-    memset(out, 0, count * sizeof *out);
-    for (size_t i = 0; i < count; i++) {
-        out[i].used = used + i;
-        snprintf(out[i].edge, sizeof out[i].edge, "edge%zu", i);
-    }
+    struct handover_count count;
+    memset(&count, 0, sizeof count);
+    snprintf(count.edge, sizeof count.edge, "%zu", place);
+    count.used = used;
+    count.start_s = 3 * used;
+    count.missing = 5 * used;
+    return count;
 }
 
-/* Of those that read from BEFORE. */
-static void assert_counts(const struct handover_count *expected, size_t count)
+static void keep(const struct handover_count *count, void *user)
+{
+    size_t place = strtoul(count->edge, NULL, 10);
+    (void)user;
+    assert_true(place < MOST);
+    assert_int_equal(found[place].used, 0);
+    found[place] = *count;
+}
+
+/* Of those that BEFORE holds; what they say stands in `found`. */
+static size_t read_counts(void)
 {
     struct handover reader;
-    struct handover_count *found;
-    size_t found_count;
+    memset(found, 0, sizeof found);
     handover_init(&reader, before, own, false);
-    assert_int_equal(handover_read_counts(&reader, &found, &found_count), 0);
-    assert_int_equal(found_count, count);
-    assert_memory_equal(found, expected, count * sizeof *found);
-    free(found);
+    return handover_each_count(&reader, keep, NULL);
 }
 
 static void counts_are_found_as_they_were_left_last(void **state)
 {
-    enum { MOST = 3000 };
-    static struct handover_count counts[MOST];
-    static const size_t sizes[] = {1, 0, 7, MOST, 5, 5, 2000, 2001, 1, MOST, MOST, 0, 1};
+    static uint64_t used[MOST];
     struct handover first;
-    size_t sum = 0;
+    size_t there = 0;
     (void)state;
+    memset(used, 0, sizeof used);
     handover_init(&first, -1, before, false);
-    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-        make_counts(counts, sizes[i], 1000 * i);
-        assert_int_equal(handover_leave_counts(&first, counts, sizes[i]), 0);
-        assert_counts(counts, sizes[i]);
-        sum += sizes[i];
+    assert_int_equal(read_counts(), 0);
+    for (uint64_t i = 1; i <= 4 * MOST; i++) {
+        size_t place = random_below(i < MOST ? 100 : MOST);
+        struct handover_count count = make_count(place, i);
+        there += used[place] == 0;
+        used[place] = i;
+        assert_int_equal(handover_leave_count(&first, place, &count), 0);
+        if (i % 1000 == 0)
+            handover_leave_epoch(&first, i, i); /* beside it */
+        if (i % 1000 > 1)
+            continue;
+        assert_int_equal(read_counts(), there);
+        for (size_t j = 0; j < MOST; j++) {
+            count = make_count(j, used[j]);
+            if (used[j] != 0)
+                assert_memory_equal(&found[j], &count, sizeof count);
+        }
     }
-    assert_true(lseek(before, 0, SEEK_END) <= (off_t)(2 * PAGE + 3 * MOST * sizeof counts[0]));
-    assert_true(sum > 4 * MOST);
+    assert_true(lseek(before, 0, SEEK_END) <= (off_t)(2 * PAGE + MOST * SLOT));
 }
 
-/* Under a limit of a file's size that is enough for them; beyond it what was left before stays. */
-static void counts_fit_a_small_file(void **state)
+/* Of the first COUNT, none is less than it was when it was read before. */
+static void assert_counts_whole(const struct handover_count *last, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct handover_count whole = make_count(i, found[i].used);
+        if (found[i].used != 0)
+            assert_memory_equal(&found[i], &whole, sizeof whole);
+        assert_true(found[i].used >= last[i].used);
+    }
+}
+
+/* Whoever reads while another writes sees each count whole, and never an older one; and whoever comes after a
+ * writer was killed sees all that it has left. */
+static void counts_are_whole_whenever_the_writer_is_killed(void **state)
+{
+    enum { SOME = 40 };
+    static struct handover_count last[MOST];
+    (void)state;
+    for (unsigned life = 0; life < 20; life++) {
+        assert_int_equal(ftruncate(before, 0), 0);
+        memset(last, 0, sizeof last);
+        pid_t pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0) {
+            struct handover writer;
+            handover_init(&writer, -1, before, false);
+            for (uint64_t turn = 1;; turn++)
+                for (size_t i = 0; i < SOME; i++) {
+                    const struct handover_count count = make_count(i, turn);
+                    if (handover_leave_count(&writer, i, &count) != 0)
+                        _exit(1);
+                }
+        }
+        for (unsigned read = 0; read < 50;) {
+            read += read_counts() == SOME;
+            assert_counts_whole(last, SOME);
+            memcpy(last, found, sizeof last);
+        }
+        assert_int_equal(kill(pid, SIGKILL), 0);
+        assert_int_equal(waitpid(pid, NULL, 0), pid);
+        assert_int_equal(read_counts(), SOME);
+        assert_counts_whole(last, SOME);
+        for (size_t i = 1; i < SOME; i++) /* left in turn: all of this one, or of the one before */
+            assert_in_range(found[0].used - found[i].used, 0, 1);
+    }
+}
+
+/* Beyond a limit of a file's size nothing is left, and what was left before stays. */
+static void counts_beyond_the_limit_of_a_file_are_not_left(void **state)
 {
     enum { SOME = 20 };
-    static struct handover_count counts[1000];
     struct handover first;
     struct rlimit limit, small;
+    int results[SOME + 5];
     (void)state;
     handover_init(&first, -1, before, false);
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
     small = limit;
-    small.rlim_cur = 2 * PAGE + 3 * SOME * sizeof counts[0];
+    small.rlim_cur = 2 * PAGE + SOME * SLOT + SLOT / 2;
     signal(SIGXFSZ, SIG_IGN);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
-    make_counts(counts, SOME, 5);
-    int fits = handover_leave_counts(&first, counts, SOME);
-    int too_many = handover_leave_counts(&first, counts, 1000);
+    for (size_t i = 0; i < SOME + 5; i++) {
+        const struct handover_count count = make_count(i, i + 1);
+        results[i] = handover_leave_count(&first, i, &count);
+    }
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
-    assert_int_equal(fits, 0);
-    assert_int_equal(too_many, ERR_SYSTEM);
-    assert_counts(counts, SOME);
+    for (size_t i = 0; i < SOME + 5; i++)
+        assert_int_equal(results[i], i < SOME ? 0 : ERR_SYSTEM);
+    assert_int_equal(read_counts(), SOME);
+    for (size_t i = 0; i < SOME; i++)
+        assert_int_equal(found[i].used, i + 1);
 }
 
-/* A number of counts that cannot be there is not believed. */
-static void counts_beyond_the_file_are_none(void **state)
+/* Whatever stands in the file, of whatever length it is: what was left there is found, and nothing else. */
+static void what_is_no_count_is_not_taken(void **state)
 {
-    struct handover first, reader;
-    struct handover_count *found;
-    size_t count;
+    struct handover first;
+    struct handover_count count = make_count(1, 1);
+    uint8_t byte;
     (void)state;
     handover_init(&first, -1, before, false);
-    for (unsigned shift = 10; shift < 64; shift++) {
-        first.own.counts = UINT64_C(1) << shift;
-        first.own.counts_at = 2 * PAGE;
-        handover_leave_epoch(&first, shift, shift);
-        handover_init(&reader, before, own, false);
-        assert_int_equal(handover_read_counts(&reader, &found, &count), ERR_NOT_FOUND);
-        assert_null(found);
+    for (size_t i = 1; i <= 3; i++) {
+        count = make_count(i, i);
+        assert_int_equal(handover_leave_count(&first, i, &count), 0);
     }
+    for (off_t at = 2 * PAGE + 2 * SLOT; at < 2 * PAGE + 2 * SLOT + (off_t)sizeof count; at += 7) {
+        assert_int_equal(pread(before, &byte, 1, at), 1);
+        byte ^= 1;
+        assert_int_equal(pwrite(before, &byte, 1, at), 1);
+        assert_int_equal(read_counts(), 2);
+        assert_int_equal(found[1].used, 1);
+        assert_int_equal(found[3].used, 3);
+        byte ^= 1;
+        assert_int_equal(pwrite(before, &byte, 1, at), 1);
+    }
+    for (off_t size = 2 * PAGE + 4 * SLOT; size >= 0; size -= 100) {
+        assert_int_equal(ftruncate(before, size), 0);
+        off_t whole = size < 2 * PAGE ? 0 : (size - 2 * PAGE) / SLOT;
+        assert_int_equal(read_counts(), whole > 1 ? whole - 1 : 0);
+    }
+}
+
+static void note_lengths(const struct handover_count *count, void *user)
+{
+    *(size_t *)user += strlen(count->edge) + strlen(count->key);
+}
+
+static void names_of_counts_have_an_end(void **state)
+{
+    struct handover first, reader;
+    struct handover_count count;
+    size_t length = 0;
+    (void)state;
+    handover_init(&first, -1, before, false);
+    memset(&count, 'x', sizeof count);
+    assert_int_equal(handover_leave_count(&first, 0, &count), 0);
+    handover_init(&reader, before, own, false);
+    assert_int_equal(handover_each_count(&reader, note_lengths, &length), 1);
+    assert_int_equal(length, sizeof count.edge + sizeof count.key - 2);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -229,8 +331,10 @@ int main(void)
         TEST(a_half_of_a_page_is_not_taken),
         TEST(what_is_read_is_whole),
         TEST(counts_are_found_as_they_were_left_last),
-        TEST(counts_fit_a_small_file),
-        TEST(counts_beyond_the_file_are_none),
+        TEST(counts_are_whole_whenever_the_writer_is_killed),
+        TEST(counts_beyond_the_limit_of_a_file_are_not_left),
+        TEST(what_is_no_count_is_not_taken),
+        TEST(names_of_counts_have_an_end),
     };
     if (secret_init() != 0)
         return 1;

@@ -503,6 +503,200 @@ static void names_that_are_gone_restore_nothing(void **state)
     assert_int_equal(usage->pair_count, 0);
 }
 
+/* ---- from counter to counter ---- */
+
+enum { PLACES_MAX = EDGES * (TEST_KEYS + 1) + TEST_KEYS };
+
+/* What was left, by the place of the counter. */
+static struct usage_count left[PLACES_MAX];
+static size_t told_in_turn[PLACES_MAX], told_count;
+static unsigned refused_of_256; /* so often a counter cannot be left */
+
+static bool leave(size_t place, const struct usage_count *count, void *user)
+{
+    (void)user;
+    assert_true(place < PLACES_MAX && told_count < PLACES_MAX);
+    told_in_turn[told_count++] = place;
+    if (random_below(256) < refused_of_256)
+        return false;
+    left[place] = *count;
+    return true;
+}
+
+static size_t leave_changed(size_t most, uint64_t mono_ns, int64_t reached_s)
+{
+    const struct now now = {.mono_ns = mono_ns, .reached_s = reached_s};
+    told_count = 0;
+    usage_each_changed(usage, &now, most, leave, NULL);
+    return told_count;
+}
+
+static void make_countable(void)
+{
+    const struct wishes wishes[TEST_KEYS] = {
+        {.rate = word("1000/s"), .quota = word("1000000/h"), .quota_per_edge = word("100/h")},
+        {.rate_per_edge = word("20/m"), .quota_per_edge = word("200/h")},
+        {.quota_per_edge = word("10/d"), .rate_per_edge = word("2/s")}};
+    make("rate=50/s quota=1000/h", wishes);
+    memset(left, 0, sizeof left);
+    refused_of_256 = 0;
+}
+
+/* Whoever uses much does not keep the others from being left. */
+static void a_counter_that_changed_is_told_of_once_and_in_turn(void **state)
+{
+    enum { OF_KEY = EDGES + KEY_A };
+    (void)state;
+    make_countable();
+    assert_int_equal(usage_changed(usage), 0);
+    assert_int_equal(leave_changed(10, S, NOON), 0);
+    for (size_t edge = 1; edge <= 20; edge++)
+        for (unsigned i = 0; i < edge; i++)
+            assert_int_equal(use(edge, KEY_A, S, NOON), '+');
+    assert_int_equal(usage_changed(usage), 21); /* the key's, and twenty pairs */
+    assert_int_equal(leave_changed(5, S, NOON), 5);
+    assert_int_equal(left[told_in_turn[0]].used, 210);
+    assert_null(left[told_in_turn[0]].edge);
+    assert_string_equal(left[told_in_turn[4]].edge, "edge4");
+    assert_string_equal(left[told_in_turn[4]].key, "a");
+    assert_int_equal(left[told_in_turn[4]].used, 4);
+    assert_int_equal(left[told_in_turn[4]].start, NOON);
+    assert_int_equal(use(20, KEY_A, S, NOON), '+'); /* the key's again, the pair's still */
+    assert_int_equal(usage_changed(usage), 17);
+    assert_int_equal(leave_changed(16, S, NOON), 16);
+    assert_int_equal(left[told_in_turn[15]].used, 21);
+    refused_of_256 = 256;
+    assert_int_equal(leave_changed(100, S, NOON), 1);
+    assert_int_equal(usage_changed(usage), 1);
+    refused_of_256 = 0;
+    assert_int_equal(leave_changed(100, S, NOON), 1);
+    assert_int_equal(left[told_in_turn[0]].used, 211);
+    assert_int_equal(leave_changed(100, S, NOON), 0);
+}
+
+struct levels {
+    uint64_t used[EDGES + 1][TEST_KEYS + 1], missing[EDGES + 1][TEST_KEYS + 1];
+};
+
+static size_t edge_place(const char *edge)
+{
+    return edge != NULL ? strtoul(edge + strlen("edge"), NULL, 10) : EDGES;
+}
+
+static size_t key_place(const char *key)
+{
+    return key != NULL ? (size_t)(key[0] - 'a') : TEST_KEYS;
+}
+
+static void note_used(const struct usage_quota *quota, void *user)
+{
+    struct levels *levels = user;
+    levels->used[edge_place(quota->edge)][key_place(quota->key)] = quota->used;
+}
+
+static void note_missing(const struct usage_rate *rate, void *user)
+{
+    struct levels *levels = user;
+    levels->missing[edge_place(rate->edge)][key_place(rate->key)] = rate->used;
+}
+
+static void get_levels(struct levels *out, const struct usage *of, const struct now *now)
+{
+    memset(out, 0, sizeof *out);
+    usage_each_quota(of, now->reached_s, note_used, out);
+    usage_each_rate(of, now, note_missing, out);
+}
+
+/* One that begins with all that was left, in any order and some of it twice, counts as this one does; a rate
+ * that was left with a part of a use missing has all of it missing. */
+static void assert_left_is_all(const struct now *now)
+{
+    static struct levels here, there;
+    struct usage *next = usage_new(edges, keys, policy);
+    assert_non_null(next);
+    for (size_t i = 0; i < 2 * PLACES_MAX; i++) {
+        const struct usage_count *count = &left[i * 997 % PLACES_MAX];
+        if (count->edge != NULL || count->key != NULL)
+            assert_int_equal(usage_raise(next, count, now), 0);
+    }
+    get_levels(&here, usage, now);
+    get_levels(&there, next, now);
+    for (size_t i = 0; i <= EDGES; i++) {
+        for (size_t j = 0; j <= TEST_KEYS; j++) {
+            assert_int_equal(there.used[i][j], here.used[i][j]);
+            assert_in_range(there.missing[i][j], here.missing[i][j], here.missing[i][j] + 1);
+        }
+    }
+    assert_true(next->pair_count <= usage->pair_count);
+    usage_free(next);
+}
+
+/* Edges come and go, pairs are forgotten and others take their places; and not all can be left at once. */
+static void what_was_left_by_place_is_what_was_counted(void **state)
+{
+    struct now now = {.mono_ns = S, .reached_s = NOON};
+    size_t reused = 0, compared = 0;
+    (void)state;
+    make_countable();
+    for (unsigned step = 0; step < STEPS; step++) {
+        uint64_t passed = random_below(400) == 0 ? random_below(24) * HOUR : random_below(40) == 0;
+        now.mono_ns += passed * S + random_below(1000);
+        now.reached_s += (int64_t)passed;
+        size_t pairs = usage->pair_count;
+        (void)use((step / 500 * 20 + random_below(40)) % EDGES, random_below(TEST_KEYS), now.mono_ns,
+                  now.reached_s);
+        reused += usage->pair_count < pairs;
+        refused_of_256 = step % 1000 < 500 ? 30 : 0;
+        if (step % 7 == 0)
+            (void)leave_changed(random_below(20), now.mono_ns, now.reached_s);
+        if (step % 1000 != 999)
+            continue;
+        while (usage_changed(usage) > 0)
+            (void)leave_changed(random_below(50) + 1, now.mono_ns, now.reached_s);
+        assert_left_is_all(&now);
+        compared++;
+    }
+    assert_in_range(reused, 5, STEPS);
+    assert_int_equal(compared, STEPS / 1000);
+}
+
+static void raise_used(const char *edge, const char *key, int64_t start, uint64_t used)
+{
+    const struct usage_count count = {.edge = edge, .key = key, .start = start, .used = used};
+    assert_int_equal(usage_raise(usage, &count, AT(NOON)), 0);
+}
+
+/* The higher of two counts of one time is that of more uses; that of a time that is over says nothing. */
+static void the_higher_count_is_that_of_now(void **state)
+{
+    struct told told = {.count = 0};
+    const int64_t midnight = NOON - 12 * HOUR;
+    (void)state;
+    make_restorable();
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(use(0, KEY_A, S, NOON), '+');
+    raise_used("edge0", NULL, midnight, 2);            /* of ten a day three are used */
+    raise_used(NULL, "a", NOON, 5);                    /* of a hundred an hour, too */
+    raise_used("edge0", "a", midnight - 24 * HOUR, 9); /* that was yesterday */
+    raise_used("edge5", "a", midnight, 7);
+    raise_used("edge6", "a", midnight - 24 * HOUR, 7);
+    raise_used("edge1", "b", midnight, 7); /* not limited */
+    raise_used("gone", NULL, midnight, 7);
+    raise_used("edge1", "gone", midnight, 7);
+    raise_used(NULL, NULL, midnight, 7);
+    usage_each_quota(usage, NOON, note, &told);
+    assert_int_equal(told.count, 4);
+    assert_true(was_told(&told, made_of("edge0", "-", midnight, 3)));
+    assert_true(was_told(&told, made_of("-", "a", NOON, 5)));
+    assert_true(was_told(&told, made_of("edge0", "a", midnight, 3)));
+    assert_true(was_told(&told, made_of("edge5", "a", midnight, 7)));
+    assert_int_equal(usage->pair_count, 2);
+    raise_used(NULL, "a", NOON + HOUR, 1); /* a later one has begun */
+    told.count = 0;
+    usage_each_quota(usage, NOON + HOUR, note, &told);
+    assert_true(was_told(&told, made_of("-", "a", NOON + HOUR, 1)));
+}
+
 static int start(void **state)
 {
     static const uint8_t group_secret[32] = {1};
@@ -546,6 +740,9 @@ int main(void)
         LIMITS_TEST(uses_are_restored_one_by_one),
         LIMITS_TEST(rates_are_restored_too),
         LIMITS_TEST(names_that_are_gone_restore_nothing),
+        LIMITS_TEST(a_counter_that_changed_is_told_of_once_and_in_turn),
+        LIMITS_TEST(what_was_left_by_place_is_what_was_counted),
+        LIMITS_TEST(the_higher_count_is_that_of_now),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

@@ -462,6 +462,24 @@ static void what_was_used_of_a_quota_outlasts_the_log(void **state)
     assert_non_null(rig_find_in_log(&rig, "event=audit_damaged"));
 }
 
+/* A use that is answered, and was not the next one after another, is left by then: no moment passes until the
+ * death. */
+static void a_use_that_is_answered_counts_after_a_death(void **state)
+{
+    struct operation operation = signing();
+    (void)state;
+    begin_handing_over();
+    for (unsigned i = 0; i < 3; i++) {
+        rig_await_stats(&rig);
+        assert_int_equal(ask(EDGE_FEW, &operation), STATUS_OK);
+    }
+    kill(rig.pid, SIGKILL);
+    assert_int_equal(rig_end(&rig), 128 + SIGKILL);
+    empty_folder();
+    assert_true(rig_start(&rig));
+    assert_int_equal(ask(EDGE_FEW, &operation), STATUS_REFUSED);
+}
+
 /* The one before goes on in another file as soon as it sees that its own is gone; there is one chain. */
 static void a_log_that_goes_in_a_reload_goes_on(void **state)
 {
@@ -645,6 +663,43 @@ static void what_was_used_unrecorded_counts_after_a_recovery(void **state)
     assert_used_up_for_good();
 }
 
+static void add_used(const struct handover_count *count, void *sum)
+{
+    *(uint64_t *)sum += count->used;
+}
+
+/* What the next vault would count of all quotas. */
+static uint64_t left_used(void)
+{
+    struct handover reader;
+    uint64_t sum = 0;
+    handover_init(&reader, rig.before_fd, -1, false);
+    (void)handover_each_count(&reader, add_used, &sum);
+    return sum;
+}
+
+/* The files of the log are below the limit, the memory file would be above it. */
+static void what_cannot_be_left_is_told_once_and_left_later(void **state)
+{
+    struct operation operation = signing();
+    uint64_t until = clock_ms() + PATIENCE_MS;
+    (void)state;
+    begin_handing_over();
+    limit_files(2 * 4096 + EDGE_FEW * 256);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(ask(EDGE_FEW, &operation), STATUS_OK);
+    rig_await_stats(&rig);
+    const char *line = rig_find_in_log(&rig, "event=audit_counts_lost");
+    bool said = line != NULL, once = said && strstr(line + 1, "event=audit_counts_lost") == NULL;
+    uint64_t before = left_used();
+    limit_files(0);
+    while (left_used() < 3 && clock_ms() < until)
+        rig_await_stats(&rig);
+    assert_true(said && once);
+    assert_int_equal(before, 0);
+    assert_int_equal(left_used(), 3);
+}
+
 static void who_prefers_service_has_the_number(void **state)
 {
     struct operation operation = signing();
@@ -725,12 +780,14 @@ int main(void)
         TEST(epochs_of_an_idle_vault_are_on_the_disk),
         TEST(epochs_are_handed_to_the_next_vault),
         TEST(what_was_used_of_a_quota_outlasts_the_log),
+        TEST(a_use_that_is_answered_counts_after_a_death),
         TEST(a_log_that_goes_in_a_reload_goes_on),
         TEST(a_folder_that_is_changed_and_changed_back_gives_no_quota_again),
         TEST(a_vault_that_serves_is_not_left_behind_in_another_folder),
         TEST(without_a_record_there_is_no_answer),
         TEST(what_was_used_unrecorded_counts_after_a_death),
         TEST(what_was_used_unrecorded_counts_after_a_recovery),
+        TEST(what_cannot_be_left_is_told_once_and_left_later),
         TEST(who_prefers_service_has_the_number),
         TEST(a_log_that_cannot_be_opened_ends_it_with_2),
         TEST(the_access_log_can_be_off),
