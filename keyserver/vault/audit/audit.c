@@ -5,9 +5,11 @@
 #include <unistd.h>
 
 #include "common/bytes.h"
+#include "common/clock.h"
 #include "common/secret.h"
 #include "keyserver/vault/audit/audit_counts.h"
 #include "keyserver/vault/audit/audit_internal.h"
+#include "keyserver/vault/audit/audit_takeover.h"
 #include "keyserver/vault/audit/audit_use.h"
 
 #define PERIOD_MS   1000 /* between two ticks that do something, at most */
@@ -342,6 +344,7 @@ static void on_due(struct audit *audit)
 void audit_tick(struct audit *audit, const struct audit_time *now)
 {
     audit->now = *now;
+    audit_takeover_go_on(&audit->log, now->mono_ms);
     audit_counts_leave(audit);
     if (now->mono_ms < audit->due_ms)
         return;
@@ -353,8 +356,8 @@ void audit_tick(struct audit *audit, const struct audit_time *now)
 
 uint64_t audit_due(const struct audit *audit)
 {
-    uint64_t counts_ms = audit_counts_due(audit);
-    return counts_ms < audit->due_ms ? counts_ms : audit->due_ms;
+    return clock_earlier(audit->due_ms,
+                         clock_earlier(audit_counts_due(audit), audit_takeover_due(&audit->log)));
 }
 
 void audit_get_figures(const struct audit *audit, struct audit_figures *out)
@@ -390,6 +393,7 @@ int audit_start(struct audit *audit, const struct authorized *edges, const struc
 
 static void say_goodbye(struct audit *audit)
 {
+    audit_takeover_end(&audit->log, audit->now.mono_ms);
     audit_counts_leave_all(audit);
     if (write_out(audit, ON_CLOSE) != 0)
         audit_note_failure(audit, errno);

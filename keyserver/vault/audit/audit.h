@@ -64,8 +64,8 @@ struct audit_quotas {
      * be left: it waits anew. */
     size_t (*changed)(const void *context);
     void (*each_changed)(void *context, const struct now *now, size_t most, audit_leave *leave, void *user);
-    /* As much was used at least, by what the vault before has left. */
-    void (*raise)(void *context, const struct handover_count *count, const struct now *now);
+    /* As much was used at least, by what the vault before has left. True when that was not known. */
+    bool (*raise)(void *context, const struct handover_count *count, const struct now *now);
     /* What was told at the start does not count: all of it is told anew. */
     void (*forget)(void *context);
 };

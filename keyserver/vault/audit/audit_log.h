@@ -38,6 +38,12 @@ struct audit_log {
     uint64_t torn;       /* bytes of unfinished lines that were cut off */
     struct audit_record damage; /* to be recorded; type 0 = none */
     struct audit_head head;     /* our last checkpoint in the log; seq 0 = none */
+    struct {
+        bool wanted;             /* the vault before may use more, beside this log (audit_takeover.h) */
+        bool raised;             /* it did */
+        size_t next;             /* place in what it leaves */
+        uint64_t due_ms, end_ms; /* of mono_ms */
+    } late;
 
     /* Between begin and end. */
     char *lines; /* owned; what was added: `length` bytes in `size` */

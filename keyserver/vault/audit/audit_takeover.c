@@ -7,8 +7,12 @@
 
 #include "common/clock.h"
 
-#define NAP_NS (50 * 1000 * 1000)
-#define NAPS   60 /* three seconds: a vault looks after its files every second */
+#define NAP_NS        (50 * 1000 * 1000)
+#define NAPS          60 /* three seconds: a vault looks after its files every second */
+
+#define LATE_MS       10000 /* from the start on: by then the vault before has answered what it had begun */
+#define LATE_MOST     256   /* counts at a time */
+#define LATE_PAUSE_MS 10    /* between two times */
 
 static void nap(void)
 {
@@ -80,32 +84,85 @@ bool audit_takeover_waits(const struct audit_log *log, unsigned looks)
     return true;
 }
 
-/* The log of another folder does not tell of what was used since, unless it is the same folder, moved. Nor
- * does a log tell what was used while nothing could be recorded. */
+/* True when the vault before writes to this log: in the same folder, which may have been moved. */
+static bool is_same_log(const struct audit_log *log)
+{
+    return is_same_place(log) || handover_is_in(&log->handover->before, log->folder);
+}
+
+/* Another log does not tell of what was used since. Nor does a log tell what was used while nothing could be
+ * recorded. */
 static bool counts_less(const struct audit_log *log)
 {
-    const struct handover *handover = log->handover;
-    if (handover == NULL)
-        return false;
-    if (!is_same_place(log) && !handover_is_in(&handover->before, log->folder))
-        return true;
-    return handover->before.failing != 0;
+    return log->handover != NULL && (!is_same_log(log) || log->handover->before.failing != 0);
 }
+
+struct raising {
+    const struct audit_quotas *quotas; /* borrowed */
+    struct now now;
+    bool raised;
+};
 
 static void raise_count(const struct handover_count *count, void *user)
 {
-    const struct audit_log *log = user;
-    const struct now now = {.mono_ns = log->mono_ms * NS_PER_MS,
-                            .reached_s = (int64_t)(audit_log_epoch(log) / 1000)};
-    log->quotas->raise(log->quotas->context, count, &now);
+    struct raising *raising = user;
+    if (raising->quotas->raise(raising->quotas->context, count, &raising->now))
+        raising->raised = true;
 }
 
-/* What the log tells and what was left are both of uses that were: of each counter, the higher one is nearer
- * to all of them. */
-static void take_counts(struct audit_log *log)
+/* Of the MOST places from FIRST on, how many there are. What the log tells and what was left are both of uses
+ * that were: of each counter, the higher one is nearer to all of them. */
+static size_t take_counts(struct audit_log *log, size_t first, size_t most, uint64_t mono_ms)
 {
-    if (log->quotas->raise != NULL && handover_each_count(log->handover, raise_count, log) > 0)
-        log->head_due = true;
+    struct raising raising = {
+        .quotas = log->quotas,
+        .now = {.mono_ns = mono_ms * NS_PER_MS, .reached_s = (int64_t)(audit_log_epoch(log) / 1000)}};
+    size_t looked = handover_each_count(log->handover, first, most, raise_count, &raising);
+    log->late.raised = log->late.raised || raising.raised;
+    return looked;
+}
+
+static void take_all_counts(struct audit_log *log)
+{
+    if (log->quotas->raise == NULL)
+        return;
+    (void)take_counts(log, 0, SIZE_MAX, log->mono_ms);
+    log->head_due = log->head_due || log->late.raised;
+    log->late.raised = false;
+    log->late.wanted = log->handover->served && !is_same_log(log);
+}
+
+/* Only the log outlasts the end of all vaults: it tells of these, too. */
+static void end_late(struct audit_log *log)
+{
+    log->late.wanted = false;
+    log->head_due = log->head_due || log->late.raised;
+}
+
+uint64_t audit_takeover_due(const struct audit_log *log)
+{
+    return log->late.wanted ? log->late.due_ms : UINT64_MAX;
+}
+
+void audit_takeover_go_on(struct audit_log *log, uint64_t mono_ms)
+{
+    if (audit_takeover_due(log) > mono_ms)
+        return;
+    if (log->late.end_ms == 0)
+        log->late.end_ms = mono_ms + LATE_MS;
+    bool is_last = take_counts(log, log->late.next, LATE_MOST, mono_ms) < LATE_MOST;
+    log->late.next = is_last ? 0 : log->late.next + LATE_MOST;
+    log->late.due_ms = mono_ms + LATE_PAUSE_MS;
+    if (is_last && mono_ms >= log->late.end_ms)
+        end_late(log);
+}
+
+void audit_takeover_end(struct audit_log *log, uint64_t mono_ms)
+{
+    if (!log->late.wanted)
+        return;
+    (void)take_counts(log, 0, SIZE_MAX, mono_ms);
+    end_late(log);
 }
 
 int audit_takeover_finish(struct audit_log *log, struct fault *fault)
@@ -114,6 +171,6 @@ int audit_takeover_finish(struct audit_log *log, struct fault *fault)
     if (behind && writes_on(log->handover))
         return refuse(log->folder_path, fault);
     if (behind || counts_less(log))
-        take_counts(log);
+        take_all_counts(log);
     return 0;
 }

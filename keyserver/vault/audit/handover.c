@@ -202,22 +202,34 @@ static bool settle_slot(int fd, struct slot *slot, off_t at)
     return false;
 }
 
-size_t handover_each_count(const struct handover *handover,
+/* Tells of those of SLOTS that hold a count; they stand at AT. */
+static void tell_slots(int fd, struct slot *slots, size_t count, off_t at,
+                       void (*tell)(const struct handover_count *count, void *user), void *user)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct handover_count *one = &slots[i].count;
+        if (!settle_slot(fd, &slots[i], at + (off_t)(i * SLOT_SIZE)))
+            continue;
+        one->edge[sizeof one->edge - 1] = one->key[sizeof one->key - 1] = 0;
+        tell(one, user);
+    }
+}
+
+size_t handover_each_count(const struct handover *handover, size_t first, size_t most,
                            void (*tell)(const struct handover_count *count, void *user), void *user)
 {
     struct slot slots[PLACE_SIZE / SLOT_SIZE];
     const int fd = handover->before_fd;
-    size_t told = 0;
-    ssize_t length;
-    for (off_t at = COUNTS_AT; fd > 0 && (length = pread(fd, slots, sizeof slots, at)) > 0; at += length) {
-        for (size_t i = 0; i < (size_t)length / SLOT_SIZE; i++) {
-            struct handover_count *count = &slots[i].count;
-            if (!settle_slot(fd, &slots[i], at + (off_t)(i * SLOT_SIZE)))
-                continue;
-            count->edge[sizeof count->edge - 1] = count->key[sizeof count->key - 1] = 0;
-            tell(count, user);
-            told++;
-        }
+    size_t looked = 0;
+    while (fd > 0 && looked < most) {
+        size_t wanted = most - looked < PLACE_SIZE / SLOT_SIZE ? most - looked : PLACE_SIZE / SLOT_SIZE;
+        off_t at = COUNTS_AT + (off_t)((first + looked) * SLOT_SIZE);
+        ssize_t length = pread(fd, slots, wanted * SLOT_SIZE, at);
+        size_t count = length > 0 ? (size_t)length / SLOT_SIZE : 0;
+        tell_slots(fd, slots, count, at, tell, user);
+        looked += count;
+        if (count < wanted)
+            break;
     }
-    return told;
+    return looked;
 }

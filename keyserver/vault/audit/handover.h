@@ -65,9 +65,11 @@ struct handover_count {
  * file is as long as the highest one needs. ERR_SYSTEM with errno: what was left there before stays. */
 int handover_leave_count(struct handover *handover, size_t place,
                          const struct handover_count *count) MUST_USE;
-/* Tells of each that the vault before has left. The same names may come twice: then the higher count is that
- * of now. Returns how many there were. */
-size_t handover_each_count(const struct handover *handover,
+/* Tells of each that the vault before has left at the MOST places from FIRST on. The same names may come
+ * twice: then the higher count is that of now. Returns how many of these places there are; less than MOST: no
+ * more.
+ */
+size_t handover_each_count(const struct handover *handover, size_t first, size_t most,
                            void (*tell)(const struct handover_count *count, void *user), void *user);
 
 /* What stands in the memory file FD now. ERR_NOT_FOUND when nothing does. */

@@ -142,7 +142,7 @@ static void each_changed(void *context, const struct now *now, size_t most, audi
     usage_each_changed(quotas->recorded, now, most, leave, &leaver);
 }
 
-static void raise_counts(void *context, const struct handover_count *left, const struct now *now)
+static bool raise_counts(void *context, const struct handover_count *left, const struct now *now)
 {
     const struct quota_replay *quotas = context;
     const struct usage_count count = {.edge = name_of(left->edge),
@@ -151,8 +151,13 @@ static void raise_counts(void *context, const struct handover_count *left, const
                                       .used = left->used,
                                       .missing = left->missing,
                                       .mono_ns = left->mono_ns};
-    if (usage_raise(quotas->granted, &count, now) != 0 || usage_raise(quotas->recorded, &count, now) != 0)
+    bool granted, recorded;
+    if (usage_raise(quotas->granted, &count, now, &granted) != 0 ||
+        usage_raise(quotas->recorded, &count, now, &recorded) != 0) {
         complain();
+        return false;
+    }
+    return recorded;
 }
 
 /* ---- life ---- */

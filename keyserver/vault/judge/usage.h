@@ -99,8 +99,9 @@ size_t usage_changed(const struct usage *usage);
 void usage_each_changed(struct usage *usage, const struct now *now, size_t most,
                         bool (*tell)(size_t place, const struct usage_count *count, void *user), void *user);
 /* Counts what is missing until as much is counted as COUNT says: in the same window or a later one, and of a
- * rate as far as it has not made up for that by NOW. Names that there are no more count nothing. ERR_MEMORY.
- */
-int usage_raise(struct usage *usage, const struct usage_count *count, const struct now *now) MUST_USE;
+ * rate as far as it has not made up for that by NOW. *RAISED: there was something missing. Names that there
+ * are no more count nothing. ERR_MEMORY. */
+int usage_raise(struct usage *usage, const struct usage_count *count, const struct now *now,
+                bool *raised) MUST_USE;
 
 #endif

@@ -144,47 +144,59 @@ void usage_each_changed(struct usage *usage, const struct now *now, size_t most,
     }
 }
 
-static void raise_quota(struct rate_limit_window *window, const struct rate_limit *quota,
-                        const struct usage_count *count)
+/* A counter that has counted COUNT and nothing else. */
+static struct usage_counter counter_of(const struct usage_count *count, const struct usage_limits *limits,
+                                       const struct now *now)
 {
-    if (quota->count == 0 || rate_limit_window_start(quota, count->start) < window->start)
-        return;
-    uint64_t used = rate_limit_window_used(window, quota, count->start);
-    if (used < count->used)
-        rate_limit_window_restore(window, quota, count->start, count->used - used);
-}
-
-static void raise_rate(struct rate_limit_bucket *bucket, const struct rate_limit *rate, uint64_t missing,
-                       uint64_t then_ns)
-{
-    uint64_t known = rate_limit_bucket_missing(bucket, rate, then_ns);
-    if (known < missing)
-        rate_limit_bucket_restore(bucket, rate, then_ns, missing - known);
-}
-
-static void raise_counter(struct usage_counter *counter, const struct usage_limits *limits,
-                          const struct usage_count *count, const struct now *now)
-{
+    struct usage_counter counter = {.quota = {.start = 0}};
     uint64_t then_ns = count->mono_ns < now->mono_ns ? count->mono_ns : now->mono_ns;
-    raise_quota(&counter->quota, limits->quota, count);
-    raise_rate(&counter->rate, limits->rate, count->missing, then_ns);
+    rate_limit_window_restore(&counter.quota, limits->quota, count->start, count->used);
+    rate_limit_bucket_restore(&counter.rate, limits->rate, then_ns, count->missing);
+    return counter;
 }
 
-int usage_raise(struct usage *usage, const struct usage_count *count, const struct now *now)
+static bool raise_quota(struct rate_limit_window *window, const struct rate_limit *quota,
+                        const struct rate_limit_window *least)
 {
-    struct usage_counter alone = {.quota = {0}};
+    if (quota->count == 0 || least->start < window->start)
+        return false;
+    uint64_t used = rate_limit_window_used(window, quota, least->start);
+    if (used >= least->used)
+        return false;
+    rate_limit_window_restore(window, quota, least->start, least->used - used);
+    return true;
+}
+
+static bool raise_rate(struct rate_limit_bucket *bucket, const struct rate_limit *rate,
+                       const struct rate_limit_bucket *least, uint64_t now_ns)
+{
+    uint64_t missing = rate_limit_bucket_missing(least, rate, now_ns);
+    uint64_t known = rate_limit_bucket_missing(bucket, rate, now_ns);
+    if (known >= missing)
+        return false;
+    rate_limit_bucket_restore(bucket, rate, now_ns, missing - known);
+    return true;
+}
+
+int usage_raise(struct usage *usage, const struct usage_count *count, const struct now *now, bool *raised)
+{
     struct usage_limits limits;
     uint32_t place;
+    *raised = false;
     if (!find_limits(usage, &limits, count->edge, count->key))
         return 0;
-    raise_counter(&alone, &limits, count, now);
-    if (usage_is_as_new(&alone, &limits, now))
+    const struct usage_counter least = counter_of(count, &limits, now);
+    if (usage_is_as_new(&least, &limits, now))
         return 0;
     int err = usage_find_place(usage, &place, &limits, now);
     if (err != 0)
         return err;
-    raise_counter(&usage->entries[place].counter, &limits, count, now);
-    usage_note_change(usage, place);
+    struct usage_counter *counter = &usage->entries[place].counter;
+    bool of_quota = raise_quota(&counter->quota, limits.quota, &least.quota);
+    bool of_rate = raise_rate(&counter->rate, limits.rate, &least.rate, now->mono_ns);
+    *raised = of_quota || of_rate;
+    if (*raised)
+        usage_note_change(usage, place);
     return 0;
 }
 

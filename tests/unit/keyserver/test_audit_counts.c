@@ -68,7 +68,7 @@ static uint64_t used_in(int fd)
     struct handover reader;
     uint64_t sum = 0;
     handover_init(&reader, fd, -1, false);
-    (void)handover_each_count(&reader, add_used, &sum);
+    (void)handover_each_count(&reader, 0, SIZE_MAX, add_used, &sum);
     return sum;
 }
 

@@ -140,6 +140,7 @@ static void what_is_read_is_whole(void **state)
 enum { MOST = 3000, SLOT = 256 };
 
 static struct handover_count found[MOST];
+static size_t found_count;
 
 static struct handover_count make_count(size_t place, uint64_t used)
 {
@@ -159,6 +160,7 @@ static void keep(const struct handover_count *count, void *user)
     assert_true(place < MOST);
     assert_int_equal(found[place].used, 0);
     found[place] = *count;
+    found_count++;
 }
 
 /* Of those that BEFORE holds; what they say stands in `found`. */
@@ -166,8 +168,10 @@ static size_t read_counts(void)
 {
     struct handover reader;
     memset(found, 0, sizeof found);
+    found_count = 0;
     handover_init(&reader, before, own, false);
-    return handover_each_count(&reader, keep, NULL);
+    (void)handover_each_count(&reader, 0, SIZE_MAX, keep, NULL);
+    return found_count;
 }
 
 static void counts_are_found_as_they_were_left_last(void **state)
@@ -207,6 +211,31 @@ static void assert_counts_whole(const struct handover_count *last, size_t count)
         if (found[i].used != 0)
             assert_memory_equal(&found[i], &whole, sizeof whole);
         assert_true(found[i].used >= last[i].used);
+    }
+}
+
+/* In parts of any size, as somebody reads who has other things to do. */
+static void counts_are_found_in_parts(void **state)
+{
+    enum { SOME = 100 };
+    struct handover first, reader;
+    (void)state;
+    handover_init(&first, -1, before, false);
+    for (size_t i = 0; i < SOME; i++) {
+        const struct handover_count count = make_count(i, i + 1);
+        assert_int_equal(handover_leave_count(&first, i, &count), 0);
+    }
+    handover_init(&reader, before, own, false);
+    for (size_t most = 1; most <= SOME + 20; most++) {
+        size_t at = 0, looked = most;
+        memset(found, 0, sizeof found);
+        found_count = 0;
+        for (; looked == most; at += looked) {
+            looked = handover_each_count(&reader, at, most, keep, NULL);
+            assert_true(looked <= most && at <= SOME);
+        }
+        assert_int_equal(at, SOME);
+        assert_int_equal(found_count, SOME);
     }
 }
 
@@ -316,7 +345,7 @@ static void names_of_counts_have_an_end(void **state)
     memset(&count, 'x', sizeof count);
     assert_int_equal(handover_leave_count(&first, 0, &count), 0);
     handover_init(&reader, before, own, false);
-    assert_int_equal(handover_each_count(&reader, note_lengths, &length), 1);
+    assert_int_equal(handover_each_count(&reader, 0, SIZE_MAX, note_lengths, &length), 1);
     assert_int_equal(length, sizeof count.edge + sizeof count.key - 2);
 }
 
@@ -331,6 +360,7 @@ int main(void)
         TEST(a_half_of_a_page_is_not_taken),
         TEST(what_is_read_is_whole),
         TEST(counts_are_found_as_they_were_left_last),
+        TEST(counts_are_found_in_parts),
         TEST(counts_are_whole_whenever_the_writer_is_killed),
         TEST(counts_beyond_the_limit_of_a_file_are_not_left),
         TEST(what_is_no_count_is_not_taken),

@@ -616,8 +616,10 @@ static void assert_left_is_all(const struct now *now)
     assert_non_null(next);
     for (size_t i = 0; i < 2 * PLACES_MAX; i++) {
         const struct usage_count *count = &left[i * 997 % PLACES_MAX];
+        bool raised = false;
         if (count->edge != NULL || count->key != NULL)
-            assert_int_equal(usage_raise(next, count, now), 0);
+            assert_int_equal(usage_raise(next, count, now, &raised), 0);
+        assert_true(!raised || i < PLACES_MAX);
     }
     get_levels(&here, usage, now);
     get_levels(&there, next, now);
@@ -663,7 +665,8 @@ static void what_was_left_by_place_is_what_was_counted(void **state)
 static void raise_used(const char *edge, const char *key, int64_t start, uint64_t used)
 {
     const struct usage_count count = {.edge = edge, .key = key, .start = start, .used = used};
-    assert_int_equal(usage_raise(usage, &count, AT(NOON)), 0);
+    bool raised;
+    assert_int_equal(usage_raise(usage, &count, AT(NOON), &raised), 0);
 }
 
 /* The higher of two counts of one time is that of more uses; that of a time that is over says nothing. */
@@ -695,6 +698,33 @@ static void the_higher_count_is_that_of_now(void **state)
     told.count = 0;
     usage_each_quota(usage, NOON + HOUR, note, &told);
     assert_true(was_told(&told, made_of("-", "a", NOON + HOUR, 1)));
+}
+
+static bool raise_missing(uint64_t missing, uint64_t then_ns, uint64_t now_ns)
+{
+    const struct usage_count count = {.edge = "edge0", .missing = missing, .mono_ns = then_ns};
+    const struct now now = {.mono_ns = now_ns, .reached_s = NOON};
+    bool raised;
+    assert_int_equal(usage_raise(usage, &count, &now, &raised), 0);
+    return raised;
+}
+
+/* The same of a rate, which makes up for uses meanwhile: it is told of again and again, and counts once. */
+static void what_a_rate_has_made_up_for_is_not_raised(void **state)
+{
+    (void)state;
+    make("rate=10/s", nothing);
+    assert_true(raise_missing(8, 100 * S, 100 * S));
+    assert_false(raise_missing(8, 100 * S, 100 * S));
+    assert_int_equal(use_all(0, KEY_A, 100 * S + S / 2, NOON), 7); /* five were made up for */
+    for (unsigned i = 5; i < 10; i++)
+        assert_false(raise_missing(8, 100 * S, 100 * S + i * S / 10));
+    assert_int_equal(use_all(0, KEY_A, 101 * S, NOON), 5);
+    assert_true(raise_missing(8, 102 * S, 102 * S));
+    assert_false(raise_missing(2, 102 * S, 102 * S));
+    assert_true(raise_missing(9, 200 * S, 102 * S + S / 10)); /* what is to come is now */
+    assert_false(raise_missing(9, 102 * S, 103 * S));
+    assert_int_equal(use_all(0, KEY_A, 103 * S + S / 10, NOON), 10);
 }
 
 static int start(void **state)
@@ -743,6 +773,7 @@ int main(void)
         LIMITS_TEST(a_counter_that_changed_is_told_of_once_and_in_turn),
         LIMITS_TEST(what_was_left_by_place_is_what_was_counted),
         LIMITS_TEST(the_higher_count_is_that_of_now),
+        LIMITS_TEST(what_a_rate_has_made_up_for_is_not_raised),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

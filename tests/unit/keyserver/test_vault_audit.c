@@ -539,6 +539,43 @@ static void a_folder_that_is_changed_and_changed_back_gives_no_quota_again(void 
     assert_used_up_for_good();
 }
 
+/* The one before serves until the next one has begun to, and writes to a log that this one does not read. */
+static void what_is_used_while_the_folder_is_changed_counts(void **state)
+{
+    char folder[KEYS_PATH_SIZE];
+    struct operation operation = signing();
+    struct rig other;
+    unsigned granted = 0;
+    (void)state;
+    begin_handing_over();
+    granted += ask(EDGE_FEW, &operation) == STATUS_OK;
+    other = rig;
+    other.pid = 0;
+    other.served = true;
+    keys_make_folder(folder);
+    other.config.audit.folder = folder;
+    bool ready = rig_start(&other);
+    rig.before_fd = 0; /* the other's now */
+    for (unsigned i = 0; ready && i < 3; i++) {
+        rig_await_stats(&rig); /* each of them is left when it is answered */
+        granted += ask(EDGE_FEW, &operation) == STATUS_OK;
+    }
+    for (unsigned i = 0; ready && i < 2; i++)
+        rig_await_stats(&other); /* it has looked since */
+    enum operation_status first = ready ? rig_ask(&other, EDGE_FEW, &operation).status : STATUS_OK;
+    int status = rig_end(&other);
+    rig_forget_left(&other);
+    bool again = rig_start(&other); /* with the folder alone */
+    enum operation_status second = again ? rig_ask(&other, EDGE_FEW, &operation).status : STATUS_OK;
+    (void)rig_end(&other);
+    keys_remove_folder(folder);
+    assert_true(ready && again);
+    assert_int_equal(status, 0);
+    assert_int_equal(granted, 3);
+    assert_int_equal(first, STATUS_REFUSED);
+    assert_int_equal(second, STATUS_REFUSED);
+}
+
 static void a_vault_that_serves_is_not_left_behind_in_another_folder(void **state)
 {
     char moved[KEYS_PATH_SIZE + 8];
@@ -674,7 +711,7 @@ static uint64_t left_used(void)
     struct handover reader;
     uint64_t sum = 0;
     handover_init(&reader, rig.before_fd, -1, false);
-    (void)handover_each_count(&reader, add_used, &sum);
+    (void)handover_each_count(&reader, 0, SIZE_MAX, add_used, &sum);
     return sum;
 }
 
@@ -783,6 +820,7 @@ int main(void)
         TEST(a_use_that_is_answered_counts_after_a_death),
         TEST(a_log_that_goes_in_a_reload_goes_on),
         TEST(a_folder_that_is_changed_and_changed_back_gives_no_quota_again),
+        TEST(what_is_used_while_the_folder_is_changed_counts),
         TEST(a_vault_that_serves_is_not_left_behind_in_another_folder),
         TEST(without_a_record_there_is_no_answer),
         TEST(what_was_used_unrecorded_counts_after_a_death),
