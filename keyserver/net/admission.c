@@ -31,7 +31,7 @@ static int on_lookup(const uint8_t key[static NOISE_KEY_SIZE], const struct addr
 
 /* ---- strangers ---- */
 
-/* How each kind of drop is told: what a scanner causes is not the owner's worry, a refused edge is. */
+/* The level and hint of each kind of drop: a warning where the owner of the key server can mend it. */
 static const struct {
     enum log_level level;
     const char *hint;
@@ -47,7 +47,7 @@ static const struct {
     [DROP_PSK] = {LOG_WARN, "give the edge the psk of its line in authorized_edges"},
 };
 
-/* What to do about it: more than the table says where it depends on who it was. */
+/* The hint for a drop; more specific than the table's where the peer is known. */
 static void hint_for(struct fault *hint, enum channel_drop why, const struct admission *admission,
                      const struct authorized_edge *edge, const struct address *from)
 {

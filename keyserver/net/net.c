@@ -81,8 +81,8 @@ static void take_edges(struct net *net, int fd)
     close(fd);
 }
 
-/* From here on the new list counts: for who comes in, for who may stay, and in the vault. Whoever is in the
- * midst of a handshake under the old one begins again. */
+/* The new list takes effect: for new connections, for channels that are open, and in the vault. A handshake
+ * that began under the old list is dropped, so that no edge comes in by what the old one said. */
 static void change_edges(struct net *net)
 {
     struct authorized *before = net->authorized;
@@ -136,7 +136,8 @@ static void on_control(uv_poll_t *poll, int status, int events)
     }
 }
 
-/* Without a vault nobody is let in: an edge would be told `unavailable`, when to wait a moment would do. */
+/* No connection is accepted while there is no vault: an edge would get `unavailable` for requests that can
+ * wait the moment until the next vault is ready. */
 static void on_vault(bool there, void *user)
 {
     struct net *net = user;
@@ -162,7 +163,7 @@ static int lock_up(struct net *net, struct fault *fault)
     return r;
 }
 
-/* What it must hold, while it may still read it. */
+/* Loads everything that comes from files, before the sandbox forbids opening any. */
 static int load(struct net *net, int edges_fd, struct fault *fault)
 {
     int r = process_harden("keyless-net", fault);

@@ -96,8 +96,8 @@ void peer_free(struct peer *peer)
 
 /* ---- answers ---- */
 
-/* Why this side closes a channel that did not take a message, R. One that has ended by itself earlier in this
- * turn has its own reason, which its on_close brings. */
+/* The reason for the log after channel_send() failed with R. NULL for a channel that has already ended: its
+ * on_close knows why. */
 static const char *send_word(int r)
 {
     if (r == ERR_CLOSED)
@@ -165,8 +165,9 @@ static struct msg_answer *answer_slot(struct peer *peer)
     return &peer->answers[peer->answer_count];
 }
 
-/* Gathers an answer to ID with STATUS, to be filled; NULL when the channel ends. Without memory it does, so
- * that the edge asks elsewhere at once. */
+/* Adds an answer to ID with STATUS, for the caller to fill. NULL when the channel is closing. Out of memory
+ * closes the channel, so that the edge asks another key server at once instead of waiting for its deadline.
+ */
 static struct msg_answer *gather(struct peer *peer, uint64_t id, enum operation_status status)
 {
     struct msg_answer *slot = peer->closing ? NULL : answer_slot(peer);

@@ -82,14 +82,15 @@ int server_sockets_check(const struct server_config *config, const char *file, s
     return r != 0 ? r : listening_check_admin(file, config->admin, SERVER_ADMIN_DEFAULT_PORT, fault);
 }
 
-/* The net process has the most: its loop, its ends of the wall, and beside them room for an edge or two. */
+/* The net process needs the most descriptors: its loop, its ends of the wall, and a few connections. */
 int server_sockets_check_limit(const struct server_config *config, struct fault *fault)
 {
     const unsigned long once = 32;
     return descriptors_check(once + config->listen.count, "a key server", fault);
 }
 
-/* One ping that is late, as after a packet that was lost, and the channel is gone with what is open on it. */
+/* With such a timeout a single late ping, as after one lost packet, closes the channel and fails its open
+ * requests. */
 static void warn_of_idle_timeout(const struct server_config *config)
 {
     if (config->idle_timeout < CHANNEL_SILENT_MS(CHANNEL_PING_MS))

@@ -115,7 +115,7 @@ static const char *place_of(const struct policy_rule *rule, enum key_option opti
     return rule->place[option] != NULL ? rule->place[option] : "their default";
 }
 
-/* Operations that are listed, and none that a mode lets be done. */
+/* A key whose operations all need a mode that it does not have could never be used: a mistake. */
 static int check_modes(const struct policy_rule *rule, struct fault *fault)
 {
     struct fault why;

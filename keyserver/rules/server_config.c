@@ -107,7 +107,7 @@ _Static_assert(SERVER_AUDIT_SYNC_INTERVAL == 0 && SERVER_AUDIT_SYNC_ALWAYS == 1 
                    SERVER_AUDIT_SERVE == 1 && SERVER_MEMORY_LOCKED == 0 && SERVER_MEMORY_UNLOCKED == 1,
                "the choices stand in the order of the enums");
 
-/* What follows from the sections of the keys is found out when it is needed; here, whether it can be. */
+/* Compiles the keys' sections only to find faults early; who needs the policy compiles it again. */
 static int check_policy(const struct server_config *config, const char *file, struct fault *fault)
 {
     struct policy *policy;

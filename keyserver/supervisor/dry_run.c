@@ -14,7 +14,7 @@
 #include "keyserver/supervisor/child.h"
 #include "keyserver/vault/vault.h"
 
-/* What the net process would load. Whom it becomes is first: by that follows who must own the files. */
+/* Loads what the net process would. The user comes first, because file ownership is checked against it. */
 static int try_net(const struct server_config *config, const char *file, struct fault *fault)
 {
     struct identity *identity = NULL;

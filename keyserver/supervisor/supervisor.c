@@ -91,8 +91,8 @@ static void on_net_end(struct supervisor *s, uint64_t lived_ms)
     child_backoff_died(&s->net_backoff, clock_ms(), lived_ms);
 }
 
-/* What it was loading will not come; what it loaded for the vault that serves is loaded anew when it is
- * wanted. */
+/* A load that was under way has failed. What the serving vault was loaded with is gone too; the next loader
+ * reads it again when a vault has to be restarted. */
 static void on_loader_end(struct supervisor *s, uint64_t lived_ms)
 {
     bool was_loading = supervisor_is_loading(s);
@@ -230,7 +230,8 @@ static void loop(struct supervisor *s)
         if (poll(fds, 4, timeout_ms(s)) < 0 && errno != EINTR)
             return;
         if (fds[3].revents != 0 && s->order_fd >= 0)
-            on_answer(s); /* first: of a vault that has ended since it was told */
+            on_answer(s); /* first: the vault that it is about may have ended already, which the signals below
+                             tell */
         if (fds[1].revents != 0 && s->coming.ready >= 0)
             supervisor_on_ready(s);
         if (fds[2].revents != 0 && s->control_fd >= 0)
@@ -256,7 +257,7 @@ static int catch_signals(struct supervisor *s, struct fault *fault)
     return s->signal_fd >= 0 ? 0 : fault_set(fault, ERR_SYSTEM, "no signals: %s", strerror(errno));
 }
 
-/* Before the children are forked, which it goes down to: one that is started later is no other. */
+/* Before any child is forked: children inherit the filter, so one that is started later has the same. */
 static int enter_sandbox(const struct supervisor *s, struct fault *fault)
 {
     struct sandbox_state sandbox = {.files_denied = false};
@@ -279,8 +280,8 @@ static int order_first_vault(struct supervisor *s)
     return 0;
 }
 
-/* Once: a net process that comes later is the same key server to the edges, whatever the file holds by then.
- * The loader is forked from here, and what the computation left on the stack is not for it. */
+/* Once, at the start: a restarted net process must have the same identity, whatever the file holds by then.
+ * The stack is wiped because the loader, which is forked from here, must not find the secret there. */
 static int take_identity(struct supervisor *s, struct fault *fault)
 {
     int r = secret_start(fault);

@@ -52,7 +52,7 @@ bool supervisor_is_loading(const struct supervisor *s)
 
 bool supervisor_vault_is_coming(const struct supervisor *s)
 {
-    /* Or one that has ended, of which waitpid() has not told yet: it is not to be taken for the next one. */
+    /* Also while one has ended that waitpid() has not reported: it must not be mistaken for the next one. */
     return s->coming.ready >= 0 || s->wall_ready || children_count(&s->children, CHILD_VAULT_LOADING) > 0;
 }
 
@@ -77,14 +77,14 @@ static int send_wall(struct supervisor *s)
     return r != 0 ? r : control_send(s->control_fd, CONTROL_WALL, s->cause, s->coming.wall);
 }
 
-/* One that cannot be told has died, or will: what it held is void. */
+/* A loader that takes no order has died or is about to; what it held is lost either way. */
 static void tell_loader(struct supervisor *s, enum order_kind kind)
 {
     if (s->order_fd >= 0 && order_send(s->order_fd, kind, NULL) != 0)
         supervisor_close_fd(&s->order_fd);
 }
 
-/* What the vault that has taken over was loaded with is what counts from now on. */
+/* The new vault serves: its configuration and list of edges become the current ones. */
 static void adopt_reload(struct supervisor *s)
 {
     server_config_clear(&s->config);
@@ -145,7 +145,7 @@ void supervisor_on_ready(struct supervisor *s)
     }
 }
 
-/* Who staged another identity, or lost it, is told before a restart brings it to light. */
+/* A reload keeps the identity. If the file has changed or is gone, say so now, not at the next restart. */
 static void warn_of_identity(const struct supervisor *s)
 {
     static const char hint[] = "the identity of the start stays in use until a restart";

@@ -338,15 +338,16 @@ static void tick_audit(struct desk *desk, uint64_t unix_ms)
     audit_tick(desk->ledger.audit, &now);
 }
 
-/* The wall clock, or what another vault has put on record meanwhile: no vault is behind the log. */
+/* The wall clock, or the time that another vault has put on record if that is later: epochs never go back
+ * behind the log. */
 static uint64_t latest(const struct desk *desk, uint64_t unix_ms)
 {
     return clock_later(audit_epoch(desk->ledger.audit), unix_ms);
 }
 
-/* The epoch that has begun may be announced once that it has is on the disk: whoever starts after a failure
- * of the whole machine, with a clock that is behind, does not fall back behind it. True when it is announced
- * now. */
+/* An epoch is announced only when its beginning is on the disk. Otherwise a crash of the machine, followed by
+ * a start with a slow clock, could accept session ids of epochs that were already over. True when it is
+ * announced now. */
 static bool announce_epoch(struct desk *desk)
 {
     uint64_t begun_ms = (desk->now.epoch - 1) * desk->epochs.length_ms;

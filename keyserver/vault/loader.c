@@ -76,7 +76,7 @@ static struct load *load_for(struct loader *loader, enum order_kind kind, const 
     loader->next = load_new(kind, fds, kind == ORDER_RELOAD ? loader->served : NULL, fault);
     if (kind == ORDER_RELOAD || loader->next == NULL)
         return loader->next;
-    load_free(loader->served); /* there is no other vault that it could be needed for */
+    load_free(loader->served); /* no other vault can still need it */
     loader->served = loader->next;
     loader->next = NULL;
     return loader->served;

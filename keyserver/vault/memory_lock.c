@@ -10,8 +10,8 @@
 
 #define STACK_RESERVED (512 * 1024)
 
-/* Beyond what the limit lets a process lock the kernel refuses to let a locked stack grow, and kills: the
- * vault's first thread has all that it will need before. */
+/* A locked stack that grows past RLIMIT_MEMLOCK kills the process. So the first thread's stack is grown
+ * before it is locked, as far as it will ever need. */
 static __attribute__((noinline)) void reserve_stack(void)
 {
     uint8_t stack[STACK_RESERVED] UNINITIALIZED;
@@ -49,7 +49,7 @@ bool memory_lock(void)
         (void)setrlimit(RLIMIT_MEMLOCK, &limit); /* to a limit that it has anyway */
     }
     reserve_stack();
-    /* What is loaded now, the keys; of what is not used yet, when it is. Not what comes later: with a limit,
-     * an allocation that passes it would fail. */
+    /* Locks what is mapped now, which includes the keys; pages that are not there yet are locked when they
+     * are used. Not MCL_FUTURE: under a limit, later allocations would fail. */
     return mlockall(MCL_CURRENT | MCL_ONFAULT) == 0 || lock_data();
 }

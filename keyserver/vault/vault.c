@@ -54,7 +54,7 @@ static int vault_load(struct vault *vault, const struct server_config *config, s
     return err;
 }
 
-/* What is this process's own. */
+/* Makes what each vault has for itself, beside what was loaded. */
 static int vault_prepare(struct vault *vault, struct fault *fault)
 {
     int err = hasher_init(&vault->hasher);
@@ -87,8 +87,8 @@ static int open_audit(struct vault *vault, const struct server_config *config, e
                       &at, fault);
 }
 
-/* From here on it computes, and opens nothing any more but files of the audit log. Every thread is there
- * before the sandbox closes. */
+/* Starts every thread, then enters the sandbox, where none can be started and only files of the audit log can
+ * be opened. */
 static int vault_lock(struct vault *vault, const struct server_config *config, enum purpose purpose,
                       struct fault *fault)
 {
@@ -116,7 +116,7 @@ static int vault_lock(struct vault *vault, const struct server_config *config, e
     return err;
 }
 
-/* While it may: the limit of who is not root is mostly less than what a vault needs. */
+/* Before privileges are dropped: the limit of an ordinary user is usually less than a vault needs. */
 static int lock_memory(struct vault *vault, const struct server_config *config, struct fault *fault)
 {
     vault->locked = memory_lock();
@@ -133,7 +133,7 @@ static int lock_memory(struct vault *vault, const struct server_config *config, 
                      (unsigned long long)limit.rlim_cur, server_config_file());
 }
 
-/* With everything loaded: all but the keys' use. */
+/* From what is loaded to a process that could serve. */
 static int vault_open(struct vault *vault, enum purpose purpose, struct fault *fault)
 {
     const struct server_config *config = vault->loaded.config;
@@ -181,7 +181,7 @@ static int end_of_wall(const struct vault *vault)
     return 0;
 }
 
-/* While answers wait for the other side no further request is taken: what is kept here stays bounded. */
+/* Takes no request while answers wait for room in the wall, so that memory stays bounded. */
 static int serve(struct vault *vault)
 {
     struct desk *desk = &vault->desk;
@@ -208,7 +208,7 @@ static int serve(struct vault *vault)
             continue;
         if (desk_take_requests(desk) != 0)
             return end_of_wall(vault);
-        more = desk_do_short(desk); /* also when there are refusals to be sent: nobody else does it */
+        more = desk_do_short(desk); /* even if refusals wait to be sent: no other thread does this work */
     }
 }
 

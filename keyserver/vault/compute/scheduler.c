@@ -42,8 +42,8 @@ bool scheduler_has(const struct scheduler *scheduler, unsigned classes)
     return (scheduler->classes & classes) != 0;
 }
 
-/* Those of CLASSES, which wait, that are next: the quick or the slow ones. Who takes one of the two only does
- * not say when the other is due. */
+/* Of the waiting CLASSES the quick or the slow ones, whichever are due. A thread that takes only one kind
+ * does not advance the count: it says nothing about how long the other has waited. */
 static unsigned next_classes(struct scheduler *scheduler, unsigned classes)
 {
     unsigned quick = classes & BATCH_QUICK, slow = classes & BATCH_SLOW;

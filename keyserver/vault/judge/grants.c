@@ -70,8 +70,8 @@ static void forget(struct grants *grants, struct list *list)
     *list = (struct list){.item = NULL};
 }
 
-/* The whole list that was not used for longest, or NULL. One in the making is left alone: it would never
- * become whole if two of them took each other's place. */
+/* The least recently used complete list, or NULL. Lists in the making do not count: two that evicted each
+ * other would never be complete. */
 static struct list *oldest(const struct grants *grants)
 {
     struct list *oldest = NULL;

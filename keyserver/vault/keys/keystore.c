@@ -37,8 +37,8 @@ static const struct keystore_file *find_file(const struct keystore *store, const
     return NULL;
 }
 
-/* What BEFORE has of a file that is still the same need not be read. What was wrong with a bad one is not
- * kept, so it is. Returns how many are to be read. */
+/* Shares the keys of unchanged files with BEFORE. A file that was bad is read again even if it has not
+ * changed, because its fault is not kept. Returns how many files remain to be read. */
 static size_t take_over(struct keystore *store, const struct keystore *before)
 {
     size_t wanted = 0;
@@ -60,8 +60,8 @@ static size_t take_over(struct keystore *store, const struct keystore *before)
 
 /* ---- what of it is served ---- */
 
-/* A key that has its place already is not written to: in a vault that was forked its page is the loader's,
- * too, and would have to be copied. */
+/* Writes only where the number changes: a forked vault shares these pages with the loader, and each write
+ * would copy one. */
 void keystore_number(struct keystore *store)
 {
     for (size_t i = 0; i < store->count; i++)
@@ -69,7 +69,7 @@ void keystore_number(struct keystore *store)
             store->item[i]->index = i;
 }
 
-/* Why it could not be used; where there was no memory even to say it, in LIMIT. */
+/* The fault of a file. If there was no memory to keep its text, one that says so, in LIMIT. */
 static const char *why_not(const struct keystore_file *file, struct fault *limit)
 {
     if (file->why != NULL)
@@ -110,8 +110,8 @@ static void log_files(const struct keystore *store, const char *folder)
 
 /* ---- what a reload may not do ---- */
 
-/* What would take away, or not bring, a key that the owner of the folder counts on. What was wrong before is
- * known to them. */
+/* True for a file that would newly fail: its owner counts on that key. One that failed before the reload is
+ * known to them, and does not hold up the reload. */
 static bool is_news(const struct keystore_file *file, const struct keystore *before)
 {
     const struct keystore_file *old = find_file(before, file->name);
