@@ -2,7 +2,7 @@
  * this process. Instead, the key server derives the master secret, with the extended master secret of RFC
  * 7627, from the handshake messages ClientHello … ClientKeyExchange, and does so only for a handshake that
  * shows an epoch of this edge: its mark is in ServerHello.session_id (proto/session_id.h). Who takes this
- * edge over later cannot have recorded sessions decrypted, because their epochs are over 
+ * edge over later cannot have recorded sessions decrypted, because their epochs are over
  * (docs/security/bound-mode.md).
  *
  * A client without the extended master secret, a handshake without an epoch, and one whose messages exceed a

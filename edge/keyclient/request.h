@@ -47,7 +47,7 @@ struct client_request {
     bool waiting; /* for a server: in the client's queue */
     bool retried; /* after an answer that was none */
     bool hedged;  /* sent to a second server while the first was due */
-    bool pinned; /* may go to one server only */
+    bool pinned;  /* may go to one server only */
     struct client_attempt attempts[DISPATCH_ATTEMPTS_MAX];
     uint64_t tried; /* servers it was given to: bits by their numbers, modulo 64 */
     /* Takes a part of a list of keys; negative refuses the rest. NULL: lists are dropped. */
