@@ -29,6 +29,8 @@ static const char *hint_of(int why)
         return "make room on its disk";
     if (why == EWOULDBLOCK)
         return "end the process that keeps the lock of its newest file";
+    if (why == EACCES || why == EPERM)
+        return "give its folder back to the vault's user (a start and a reload name the command)";
     return why == ENOENT ? "make the folder again and reload" : "look at its disk, and reload";
 }
 

@@ -136,7 +136,7 @@ static int read_on(struct audit_log *log, uint64_t size)
 }
 
 /* What makes this file one that is not to be written to any more; NULL = nothing. */
-static const char *find_damage(const struct audit_log *log, enum audit_segment_state state, bool thorough)
+static const char *find_damage(const struct audit_log *log, enum audit_segment_state state, bool named)
 {
     if (state == SEGMENT_GONE)
         return "the file was removed";
@@ -144,7 +144,7 @@ static const char *find_damage(const struct audit_log *log, enum audit_segment_s
         return "the file was cut";
     if (log->follow.wound.what != NULL)
         return log->follow.wound.what;
-    if (thorough && !audit_segment_is_named(&log->segment, log->folder))
+    if (!named)
         return "the file was moved, or another has its name";
     return NULL;
 }
@@ -169,7 +169,10 @@ static int settle(struct audit_log *log, bool thorough, bool *settled)
         return audit_roll_next(log);
     if (state == SEGMENT_CUT)
         log->segment.end = size;
-    const char *damage = find_damage(log, state, thorough);
+    bool named = true;
+    if (thorough && (err = audit_segment_look_up(&log->segment, log->folder, &named)) != 0)
+        return err;
+    const char *damage = find_damage(log, state, named);
     if (damage != NULL)
         return audit_roll_away(log, damage, log->follow.wound.line);
     if (log->head_due && log->sync != NULL) /* after the start, which a full disk does not prevent */

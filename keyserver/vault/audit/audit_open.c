@@ -133,7 +133,7 @@ int audit_open(struct audit **out, const struct server_audit *config, const char
                const struct audit_quotas *quotas, struct handover *handover, const struct audit_time *now,
                struct fault *fault)
 {
-    struct audit *audit;
+    struct audit *audit = NULL;
     int err = make_audit(&audit, config, now, fault);
     if (err != 0)
         return err;
@@ -196,7 +196,7 @@ static int look_at_place(struct audit *audit, const char *user, struct fault *fa
 int audit_try(const struct server_audit *config, const char *user, const struct audit_time *now,
               struct fault *fault)
 {
-    struct audit *audit;
+    struct audit *audit = NULL;
     int err = make_audit(&audit, config, now, fault);
     if (err != 0)
         return err;

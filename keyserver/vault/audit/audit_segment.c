@@ -66,12 +66,16 @@ int audit_segment_look(const struct audit_segment *segment, enum audit_segment_s
     return 0;
 }
 
-bool audit_segment_is_named(const struct audit_segment *segment, int folder)
+int audit_segment_look_up(const struct audit_segment *segment, int folder, bool *named)
 {
-    struct stat open_one, named;
-    return fstat(segment->fd, &open_one) == 0 &&
-           fstatat(folder, segment->name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-           open_one.st_ino == named.st_ino && open_one.st_dev == named.st_dev;
+    struct stat open_one, other;
+    *named = false;
+    if (fstat(segment->fd, &open_one) != 0)
+        return ERR_SYSTEM;
+    if (fstatat(folder, segment->name, &other, AT_SYMLINK_NOFOLLOW) != 0)
+        return errno == ENOENT ? 0 : ERR_SYSTEM;
+    *named = open_one.st_ino == other.st_ino && open_one.st_dev == other.st_dev;
+    return 0;
 }
 
 /* The bytes of whole lines that FOLLOW has taken; line by line where it is to stop behind the head part. */

@@ -37,8 +37,9 @@ void audit_segment_unlock(struct audit_segment *segment);
  * ERR_SYSTEM. */
 int audit_segment_look(const struct audit_segment *segment, enum audit_segment_state *state,
                        uint64_t *size) MUST_USE;
-/* True while the file is the one that its name in FOLDER stands for. */
-bool audit_segment_is_named(const struct audit_segment *segment, int folder);
+/* NAMED: the file is the one that its name in FOLDER stands for. ERR_SYSTEM with errno when that cannot be
+ * known. */
+int audit_segment_look_up(const struct audit_segment *segment, int folder, bool *named) MUST_USE;
 /* Hands the whole lines up to SIZE to FOLLOW and moves on. With HEAD_ONLY, no further than the head part
  * needs. ERR_SYSTEM. */
 int audit_segment_read(struct audit_segment *segment, struct audit_follow *follow, uint64_t size,

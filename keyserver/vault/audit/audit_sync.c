@@ -34,7 +34,7 @@ struct audit_sync {
 int audit_head_load(int folder, struct audit_head *out)
 {
     char text[AUDIT_HEAD_SIZE + 1];
-    int fd = openat(folder, AUDIT_HEAD_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int fd = openat(folder, AUDIT_HEAD_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
         return errno == ENOENT ? ERR_NOT_FOUND : ERR_SYSTEM;
     ssize_t length = pread(fd, text, sizeof text, 0);
