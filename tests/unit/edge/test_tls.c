@@ -1,9 +1,9 @@
-#include "tests/unit/edge/tls_rig.h"
-
-#include "edge/provider/openssl_error.h"
-
+/* Handshakes of every kind: versions, suites, names, protocols, settings, and answers that are wrong. */
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "edge/provider/openssl_error.h"
+#include "tests/unit/edge/tls_rig.h"
 
 /* ---- every kind of handshake ---- */
 
@@ -21,6 +21,7 @@ struct row {
     {                                                                                                        \
         {.name = host, .version = TLS1_3_VERSION, .schemes = algorithms}, kind, scheme                       \
     }
+
 static const struct row rows[] = {
     TLS12("rsa.example", "AES128-GCM-SHA256", NULL, TLS_KIND_RSA_PLAIN, 0),
     TLS12("rsa.example", "AES256-GCM-SHA384", NULL, TLS_KIND_RSA_PLAIN, 0),
@@ -52,6 +53,7 @@ static const struct row rows[] = {
     TLS13("p384.example", NULL, TLS_KIND_TLS13_ECDSA, SCHEME_ECDSA_P384_SHA384),
     TLS13("ed.example", NULL, TLS_KIND_TLS13_ED25519, SCHEME_ED25519),
 };
+
 #define ROWS (sizeof rows / sizeof rows[0])
 
 static uint16_t scheme_asked(void)
@@ -263,243 +265,33 @@ static void without_alpn_configured_offers_are_ignored(void **state)
     talk_clear(&talk);
 }
 
-/* ---- resumption ---- */
-
-/* Visits FIRST, then SECOND with the session of the first: was it resumed? */
-static bool crosses(const char *first, const char *second, int version)
-{
-    struct talk full, again;
-    struct visit visit = {.name = first, .version = version};
-    talk_to(&visit, &full);
-    assert_true(full.done);
-    assert_non_null(full.session);
-    visit.name = second;
-    visit.resume = full.session;
-    talk_to(&visit, &again);
-    assert_true(again.done); /* refused or not, the client always gets in: by a full handshake */
-    bool resumed = SSL_session_reused(again.server) == 1;
-    talk_clear(&full);
-    talk_clear(&again);
-    return resumed;
-}
-
-static void sessions_stay_with_the_certificates_they_were_made_under(void **state)
-{
-    (void)state;
-    open_tls("p256.example");
-    for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
-        assert_true(crosses("rsa.example", "rsa.example", version));
-        assert_true(crosses(NULL, NULL, version));
-        assert_true(crosses("unknown.example", "unknown.example", version));
-        assert_false(crosses("rsa.example", "p256.example", version));
-        assert_false(crosses("rsa.example", "both.example", version));
-        assert_false(crosses("p256.example", "both.example", version));
-        assert_false(crosses("rsa.example", NULL, version));
-        assert_false(crosses("x.wild.example", "unknown.example", version));
-    }
-}
-
-static void tickets_outlive_a_reload(void **state)
-{
-    struct talk full, again;
-    (void)state;
-    for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
-        struct visit visit = {.name = "rsa.example", .version = version};
-        open_tls(NULL);
-        talk_to(&visit, &full);
-        assert_true(full.done);
-        tls_free(tls);
-        certs_free(certs);
-        open_tls(NULL);
-        visit.resume = full.session;
-        talk_to(&visit, &again);
-        assert_true(again.done && SSL_session_reused(again.server));
-        talk_clear(&full);
-        talk_clear(&again);
-        tls_free(tls);
-        certs_free(certs);
-        tls = NULL;
-        certs = NULL;
-    }
-}
-
-static void wiped_ticket_keys_open_nothing(void **state)
-{
-    struct talk full, again;
-    (void)state;
-    open_tls(NULL);
-    for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
-        struct visit visit = {.name = "rsa.example", .version = version};
-        talk_to(&visit, &full);
-        assert_true(full.done);
-        tickets_stop();
-        assert_int_equal(tickets_start(config.tls.ticket_lifetime), 0);
-        visit.resume = full.session;
-        talk_to(&visit, &again);
-        assert_true(again.done && !SSL_session_reused(again.server));
-        talk_clear(&full);
-        talk_clear(&again);
-    }
-}
-
-static void without_tickets_nothing_resumes(void **state)
-{
-    struct talk talk;
-    (void)state;
-    config.tls.tickets = false;
-    open_tls(NULL);
-    for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
-        struct visit visit = {.name = "rsa.example", .version = version};
-        talk_to(&visit, &talk);
-        assert_true(talk.done);
-        assert_true(talk.session == NULL || !SSL_SESSION_has_ticket(talk.session));
-        SSL_SESSION *session = talk.session;
-        talk.session = NULL;
-        talk_clear(&talk);
-        visit.resume = session;
-        talk_to(&visit, &talk);
-        assert_true(talk.done && !SSL_session_reused(talk.server));
-        talk_clear(&talk);
-        SSL_SESSION_free(session);
-    }
-}
-
-/* How many sessions are kept for resumption by their id. */
-static long kept(void)
-{
-    return SSL_CTX_sess_number(tls->start);
-}
-
-/* As if the session had begun SECONDS earlier. */
-static void set_back(SSL_SESSION *session, long seconds)
-{
-#if OPENSSL_VERSION_NUMBER >= 0x30400000L
-    SSL_SESSION_set_time_ex(session, time(NULL) - seconds);
-#else
-    SSL_SESSION_set_time(session, (long)time(NULL) - seconds);
-#endif
-}
-
-/* The wall clock was ahead by as much before. */
-static void set_clock_back(int64_t ms)
-{
-    atomic_fetch_add(&tls->ahead_ms, ms);
-}
-
-static void no_session_outlives_its_time_when_the_clock_is_set_back(void **state)
-{
-    struct visit visit = {.name = "rsa.example", .version = TLS1_2_VERSION, .ciphers = "AES128-GCM-SHA256"};
-    struct talk first, second, third;
-    (void)state;
-    open_tls(NULL);
-    talk_to(&visit, &first);
-    assert_true(first.done);
-    visit.resume = first.session;
-    set_clock_back(CLOCK_STEP_MS / 2); /* a correction */
-    talk_to(&visit, &second);
-    assert_true(second.done && SSL_session_reused(second.server));
-    set_clock_back(86400 * 1000);
-    talk_to(&visit, &third);
-    assert_true(third.done && !SSL_session_reused(third.server));
-    assert_int_equal(kept(), 1);
-    talk_clear(&second);
-    visit.resume = third.session;
-    talk_to(&visit, &second); /* of after that */
-    assert_true(second.done && SSL_session_reused(second.server));
-    set_clock_back(86400 * 1000);
-    tls_flush(tls); /* also while nobody comes */
-    assert_int_equal(kept(), 0);
-    talk_clear(&first);
-    talk_clear(&second);
-    talk_clear(&third);
-}
-
-static void sessions_that_have_outlived_their_time_are_dropped(void **state)
-{
-    struct visit visit = {.name = "rsa.example", .version = TLS1_2_VERSION, .ciphers = "AES128-GCM-SHA256"};
-    struct talk old, young;
-    (void)state;
-    open_tls(NULL);
-    talk_to(&visit, &old);
-    talk_to(&visit, &young);
-    assert_true(old.done && young.done);
-    assert_int_equal(kept(), 2);
-    tls_flush(tls);
-    assert_int_equal(kept(), 2);
-    set_back(SSL_get_session(old.server), (long)config.tls.ticket_lifetime / 1000 + 1);
-    tls_flush(tls);
-    assert_int_equal(kept(), 1);
-    visit.resume = young.session;
-    talk_clear(&old);
-    talk_to(&visit, &old);
-    assert_true(old.done && SSL_session_reused(old.server));
-    for (size_t i = 0; i < tls->set_count; i++)
-        assert_int_equal(SSL_CTX_sess_number(tls->of_set[i]), 0); /* none is anywhere else */
-    talk_clear(&old);
-    talk_clear(&young);
-}
-
-static void ticket_keys_turn_at_half_of_the_lifetime(void **state)
-{
-    struct ticket_ring ring = {.lifetime_ms = 1000};
-    struct ticket_key first, second;
-    (void)state;
-    tickets_ring_turn(&ring, 5000);
-    first = ring.current;
-    assert_int_equal(ring.previous.born_ms, 0);
-    tickets_ring_turn(&ring, 5499);
-    assert_memory_equal(&ring.current, &first, sizeof first);
-    tickets_ring_turn(&ring, 5500);
-    second = ring.current;
-    assert_memory_not_equal(second.name, first.name, sizeof first.name);
-    assert_memory_not_equal(second.cipher, first.cipher, sizeof first.cipher);
-    assert_memory_equal(&ring.previous, &first, sizeof first);
-    assert_ptr_equal(tickets_ring_find(&ring, first.name), &ring.previous);
-    assert_ptr_equal(tickets_ring_find(&ring, second.name), &ring.current);
-    tickets_ring_turn(&ring, 5999);
-    assert_non_null(tickets_ring_find(&ring, first.name));
-    tickets_ring_turn(&ring, 6000);
-    assert_null(tickets_ring_find(&ring, first.name));
-    assert_ptr_equal(tickets_ring_find(&ring, second.name), &ring.previous);
-}
-
-static void old_ticket_keys_are_wiped(void **state)
-{
-    static const struct ticket_key wiped;
-    struct ticket_ring ring = {.lifetime_ms = 1000};
-    (void)state;
-    tickets_ring_turn(&ring, 1);
-    tickets_ring_turn(&ring, 900); /* an idle server turns late */
-    assert_int_equal(ring.previous.born_ms, 1);
-    tickets_ring_turn(&ring, 1001);
-    assert_memory_equal(&ring.previous, &wiped, sizeof wiped);
-    tickets_ring_turn(&ring, 9000); /* nobody came for long: both are too old */
-    assert_memory_equal(&ring.previous, &wiped, sizeof wiped);
-    assert_int_equal(ring.current.born_ms, 9000);
-}
-
 /* ---- bad answers ---- */
 
 static void one_byte_more(struct outcome *outcome)
 {
     outcome->length++;
 }
+
 static void one_byte_less(struct outcome *outcome)
 {
     outcome->length--;
 }
+
 static void nothing(struct outcome *outcome)
 {
     outcome->length = 0;
 }
+
 static void refused(struct outcome *outcome)
 {
     outcome->status = STATUS_REFUSED;
 }
+
 static void garbage(struct outcome *outcome)
 {
     memset(outcome->bytes, 0x5a, outcome->length);
 }
+
 static void one_bit(struct outcome *outcome)
 {
     outcome->bytes[outcome->length / 2] ^= 1;
@@ -671,6 +463,7 @@ static void every_kind_has_a_name_of_its_own(void **state)
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -683,14 +476,6 @@ int main(void)
         TEST(without_a_default_strangers_get_unrecognized_name),
         TEST(alpn_takes_the_servers_first_choice),
         TEST(without_alpn_configured_offers_are_ignored),
-        TEST(sessions_stay_with_the_certificates_they_were_made_under),
-        TEST(tickets_outlive_a_reload),
-        TEST(wiped_ticket_keys_open_nothing),
-        TEST(without_tickets_nothing_resumes),
-        TEST(sessions_that_have_outlived_their_time_are_dropped),
-        TEST(no_session_outlives_its_time_when_the_clock_is_set_back),
-        TEST(ticket_keys_turn_at_half_of_the_lifetime),
-        TEST(old_ticket_keys_are_wiped),
         TEST(a_bad_answer_fails_exactly_its_handshake),
         TEST(a_wrong_rsa_signature_never_reaches_the_client),
         TEST(the_reason_of_a_failure_can_be_read),
