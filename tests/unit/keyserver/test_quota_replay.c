@@ -206,6 +206,42 @@ static void what_a_rate_has_not_made_up_for_outlasts_the_file(void **state)
     assert_false(usage_check_rate(&use, &now));
 }
 
+static struct handover_count left[8];
+
+static bool leave(size_t place, const struct handover_count *count, void *user)
+{
+    assert_true(place < 8);
+    left[place] = *count;
+    (*(size_t *)user)++;
+    return true;
+}
+
+/* As in the head of a file: only what is recorded is left, and whoever begins with it grants what is left of
+ * the quotas. */
+static void what_is_left_for_the_next_vault_is_what_is_recorded(void **state)
+{
+    const struct now now = {.mono_ns = 1, .reached_s = NOON};
+    struct request_identity identity = {.edge = authorized_at(edges, 0), .key = keystore_at(keys, 0)};
+    size_t count = 0;
+    (void)state;
+    assert_int_equal(use_all(0), 5);
+    assert_int_equal(quotas.audit.changed(&quotas), 0);
+    quota_replay_note(&quotas, &identity, &now);
+    quota_replay_note(&quotas, &identity, &now);
+    assert_int_equal(quotas.audit.changed(&quotas), 3); /* of the edge, of the key, of both */
+    quotas.audit.each_changed(&quotas, &now, 100, leave, &count);
+    assert_int_equal(count, 3);
+    assert_int_equal(quotas.audit.changed(&quotas), 0);
+    quotas.audit.forget(&quotas);
+    for (size_t i = 0; i < 8; i++)
+        assert_int_equal(quotas.audit.raise(&quotas, &left[i], &now), left[i].used > 0);
+    assert_string_equal(head(),
+                        "[paris1/ 86400 from -43200: 2][/www 3600 from 0: 2][paris1/www 3600 from 0: 2]");
+    for (size_t i = 0; i < 8; i++)
+        assert_false(quotas.audit.raise(&quotas, &left[i], &now));
+    assert_int_equal(use_all(0), 3);
+}
+
 int main(void)
 {
 #define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -215,6 +251,7 @@ int main(void)
         TEST(what_is_only_granted_is_told_by_its_own_record),
         TEST(recent_uses_are_used_up_of_a_rate),
         TEST(what_a_rate_has_not_made_up_for_outlasts_the_file),
+        TEST(what_is_left_for_the_next_vault_is_what_is_recorded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
