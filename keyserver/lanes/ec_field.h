@@ -65,13 +65,14 @@ FIELD_INLINE void number_select(vec out[static EC_DIGITS], vec_mask mask, const 
 /* Makes raw digits normal; of a negative number the last digit stays negative. */
 FIELD_INLINE void number_carry(vec out[static EC_DIGITS], const vec raw[static EC_DIGITS])
 {
-    vec carry = vec_all(0);
-    EACH_DIGIT(i)
+    vec sum = raw[0];
+    UNROLL for (unsigned i = 0; i < EC_DIGITS - 1; i++)
     {
-        vec sum = i == 0 ? raw[i] : vec_add(raw[i], carry);
-        carry = vec_right_signed(sum, DIGIT_BITS);
-        out[i] = i + 1 < EC_DIGITS ? vec_and(sum, vec_all(DIGIT_MASK)) : sum;
+        vec carry = vec_right_signed(sum, DIGIT_BITS);
+        out[i] = vec_and(sum, vec_all(DIGIT_MASK));
+        sum = vec_add(raw[i + 1], carry);
     }
+    out[EC_DIGITS - 1] = sum;
 }
 
 /* The lanes in which A, normal, is zero. */
