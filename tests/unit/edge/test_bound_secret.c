@@ -225,9 +225,9 @@ static void a_master_secret_has_48_bytes(void **state)
 static void a_token_is_good_for_once(void **state)
 {
     uint8_t out[TLS_MASTER_SIZE], again[TLS_MASTER_SIZE], token[TLS_PREMASTER_SIZE];
-    const struct input input = master_input("extended master secret", token);
     (void)state;
     memcpy(token, exchange.deferred.token, sizeof token);
+    const struct input input = master_input("extended master secret", token);
     assert_true(derive(ours, &input, out, sizeof out));
     assert_true(derive(ours, &input, again, sizeof again)); /* 48 bytes like any other by now */
     assert_memory_not_equal(out, again, sizeof out);
