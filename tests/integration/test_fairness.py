@@ -15,7 +15,8 @@ FEW, MANY = 16, 200  # channels
 
 @pytest.fixture
 def yard(site, pki):
-    made = Yard(site, pki, "handshakes_per_second = 0")
+    # The flood comes from a program that a sanitizer slows down more than it does the vault's arithmetic.
+    made = Yard(site, pki, "handshakes_per_second = 0" + (" lanes = off" if SLOW > 1 else ""))
     yield made
     made.close()
 
