@@ -54,6 +54,7 @@ const struct sandbox_rule sandbox_rules[] = {
     CALL("close", ALL),
     CALL("lseek", ALL),
     CALL("fcntl", WIDE),
+    CALL("fcntl", V, WHEN(1, INT, F_GETLK)), /* whether the vault before lives */
     CALL("ioctl", WIDE, WHEN(1, INT, FIONBIO)),
     CALL("ioctl", WIDE, WHEN(1, INT, FIONREAD)),
     CALL("ioctl", WIDE, WHEN(1, INT, FIOCLEX)),

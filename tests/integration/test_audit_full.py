@@ -236,6 +236,44 @@ def test_who_serves_on_a_full_disk_says_how_many_are_not_recorded(yard, pki):
     assert [note["type"] for note in report["notes"]] == ["gap"] * report["note_count"]
 
 
+@pytest.mark.parametrize("how", ["reload", "death of the vault"])
+def test_what_is_not_recorded_is_counted_over_a_change_of_vaults(yard, pki, how):
+    """The number, not the uses: of one that is killed it may have answers in it that did not leave any more."""
+    yard = yard("64m", [pki.p256[0]], "on_failure = serve").run(key_id(pki.p256[1]))
+    yard.load.wait_more(100)
+    yard.disk.fill()
+    yard.server.admin.wait_metric(UNRECORDED, 100)
+    since = yard.server.mark()
+    if how == "reload":
+        yard.server.send_signal(signal.SIGHUP)
+        yard.server.wait_log("event=reloaded", since)
+    else:
+        os.kill(next(pid for name, pid in yard.server.children().items() if "vault" in name), signal.SIGKILL)
+        yard.server.wait_log("event=vault_ready", since)
+    yard.load.wait_more(100)
+    yard.disk.make_room()
+    yard.server.wait_log("event=audit_recovered", since)
+    wait_until(lambda: yard.load.wait_more(1) or not yard.figures()["failing"], "a log that is written")
+    found = yard.end()
+    recorded = uses(found)
+    unrecorded = [trace for trace in yard.load.answers["ok"] if trace not in recorded]
+    assert len(unrecorded) > 200
+    assert len(unrecorded) <= total(found, "unrecorded") <= len(unrecorded) + 2
+    assert_good(yard.verify())
+
+
+def test_a_stop_with_a_gap_says_how_many_have_no_record(yard, pki):
+    yard = yard("64m", [pki.p256[0]], "on_failure = serve").run(key_id(pki.p256[1]))
+    yard.load.wait_more(100)
+    yard.disk.fill()
+    yard.server.admin.wait_metric(UNRECORDED, 100)
+    since = yard.server.mark()
+    found = yard.end()
+    line = yard.server.wait_log(r"event=audit_gap folder=\S+ unrecorded=\d+ withheld=0 error=", since)
+    unrecorded = [trace for trace in yard.load.answers["ok"] if trace not in uses(found)]
+    assert int(re.search(r"unrecorded=(\d+)", line).group(1)) == len(unrecorded) > 100
+
+
 def test_who_serves_begins_on_a_full_disk_too(yard, pki):
     yard = yard("64m", [pki.p256[0]], "on_failure = serve")
     yard.disk.fill()

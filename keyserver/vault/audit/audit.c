@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/secret.h"
 #include "keyserver/vault/audit/audit_counts.h"
+#include "keyserver/vault/audit/audit_gap.h"
 #include "keyserver/vault/audit/audit_internal.h"
 #include "keyserver/vault/audit/audit_takeover.h"
 #include "keyserver/vault/audit/audit_use.h"
@@ -46,8 +47,7 @@ void audit_note_failure(struct audit *audit, int why)
     bool first = !audit->failing;
     audit->failing = true;
     leave_failing(audit);
-    if (first)
-        audit->gap = (struct audit_record){.type = AUDIT_GAP, .since_ms = audit->now.unix_ms};
+    audit_gap_begin(audit);
     if (!first && now - audit->complained_ms < ANNOUNCE_MS)
         return;
     audit->complained_ms = now;
@@ -59,12 +59,13 @@ void audit_note_failure(struct audit *audit, int why)
 static void note_success(struct audit *audit)
 {
     audit->start.type = (enum audit_type)0;
-    if (!audit->failing)
+    if (!audit_gap_is_open(audit))
         return;
     log_event(LOG_WARN, "audit_recovered", "folder=%s unrecorded=%llu withheld=%llu", audit->config->folder,
               (unsigned long long)audit->gap.unrecorded, (unsigned long long)audit->gap.withheld);
     audit->failing = false;
     leave_failing(audit);
+    audit_gap_end(audit);
 }
 
 static size_t place_of(const struct audit *audit, const struct authorized_edge *edge)
@@ -86,8 +87,7 @@ static void drop_batch(struct audit *audit)
                               audit_tally_kind(entry.result, entry.refusal));
     }
     audit->log.head_due = audit->log.head_due || (served && uses > 0);
-    *(served ? &audit->gap.unrecorded : &audit->gap.withheld) += uses;
-    *(served ? &audit->figures.unrecorded : &audit->figures.withheld) += uses;
+    audit_gap_add(audit, uses, served);
     audit_batch_reset(&audit->batch);
 }
 
@@ -119,9 +119,8 @@ static void add_news(struct audit *audit)
         audit->start.torn = audit->log.torn;
         audit_log_add(&audit->log, &audit->start);
     }
-    if (!audit->failing)
-        return;
-    audit_log_add(&audit->log, &audit->gap);
+    if (audit_gap_is_open(audit))
+        audit_log_add(&audit->log, &audit->gap);
 }
 
 static void add_batch(struct audit *audit)
@@ -182,6 +181,8 @@ static int write_out(struct audit *audit, enum occasion occasion)
     audit->log.mono_ms = audit->now.mono_ms;
     audit->log.epoch_ms = audit->now.epoch_ms;
     audit->log.impatient = audit->failing;
+    if (occasion != ON_COMMIT)
+        audit_gap_take_over(audit);
     int err = audit_log_begin(&audit->log, occasion != ON_COMMIT);
     if (err != 0)
         return err;
@@ -399,6 +400,7 @@ static void say_goodbye(struct audit *audit)
     audit_counts_leave_all(audit);
     if (write_out(audit, ON_CLOSE) != 0)
         audit_note_failure(audit, errno);
+    audit_gap_tell(audit);
     ask_for_sync(audit);
     announce(audit, true);
 }

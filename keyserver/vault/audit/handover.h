@@ -21,6 +21,9 @@ struct handover_state {
     uint64_t folder_device, folder_inode; /* of the folder */
     struct audit_link link;               /* the last record of the log */
     uint64_t failing;                     /* 1: nothing can be recorded */
+    uint64_t gap_since_ms;                /* what is not recorded yet, not even as a number: since then, */
+    uint64_t gap_unrecorded;              /* uses that were answered without a record, */
+    uint64_t gap_withheld;                /* results that were not released */
 };
 
 /* Zero-initialised there is nobody before, and nobody is told. */
@@ -49,6 +52,11 @@ void handover_leave_log(struct handover *handover, const char *path, int folder,
 /* Leaves that this is its last record, if it is another one than was left. */
 void handover_leave_link(struct handover *handover, const struct audit_link *link);
 void handover_leave_failing(struct handover *handover, bool failing);
+/* Leaves what is not recorded, not even as a number. */
+void handover_leave_gap(struct handover *handover, const struct audit_record *gap);
+/* True when there was a vault before and its process has ended: what it has left is its last word. Of one in
+ * this process always. */
+bool handover_is_over(const struct handover *handover);
 /* True when STATE is of a log in the folder with the path PATH; in that which is open as FOLDER. */
 bool handover_is_of(const struct handover_state *state, const char *path);
 bool handover_is_in(const struct handover_state *state, int folder);

@@ -1,0 +1,21 @@
+/* The gap: how many uses have no record of their own, because nothing could be recorded at that time. It is
+ * left for the vault that takes this one's place until a record of it stands in the log. */
+#ifndef KEYSERVER_VAULT_AUDIT_GAP_H
+#define KEYSERVER_VAULT_AUDIT_GAP_H
+
+#include "keyserver/vault/audit/audit.h"
+
+/* It begins now, unless there is one. */
+void audit_gap_begin(struct audit *audit);
+/* So many USES more; SERVED: they were answered, otherwise withheld. */
+void audit_gap_add(struct audit *audit, uint64_t uses, bool served);
+/* Takes over what the vault before has left, once its process has ended. */
+void audit_gap_take_over(struct audit *audit);
+/* A record is due. */
+bool audit_gap_is_open(const struct audit *audit);
+/* The record stands in the log. */
+void audit_gap_end(struct audit *audit);
+/* This vault ends with a gap that has no record. */
+void audit_gap_tell(const struct audit *audit);
+
+#endif
