@@ -72,6 +72,24 @@ def test_a_key_server_keeps_its_folder_through_reloads_and_deaths(site, pki, ser
     keyless("audit", "verify", server.folder + "/audit")
 
 
+def on_host(name):
+    """What runs a program on a host of that name: the kernel takes any."""
+    return ["unshare", "--uts", "sh", "-c", 'printf %s "$1" >/proc/sys/kernel/hostname; shift; exec "$@"', "sh", name]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to name a host")
+@pytest.mark.parametrize("name", ["(none)", "\u00fcn\u00ef", "key server"])
+def test_the_host_may_have_any_name(site, pki, name):
+    """It starts, reloads, and the vault that comes after a dead one has the folder again."""
+    identity, config, folder = site.server_folder([pki.p256[0]])
+    server = site.restart_server(folder, identity, config, inside=on_host(name))
+    reload(server)
+    since = server.mark()
+    kill_child(server, "vault")
+    server.wait_log("event=vault_ready .*cause=restart", since)
+    assert_refused(another(site, pki, server)[0], server)
+
+
 def test_a_folder_is_free_when_its_key_server_has_ended(site, pki, server):
     config, folder = another(site, pki, server)
     server.stop()

@@ -17,7 +17,7 @@
 #define HOST_SIZE 65
 #define TEXT_SIZE 160
 
-/* What stands in the file: "ID PID HOST\n". */
+/* What stands in the file: "ID PID HOST\n". Who has it is decided by the id alone; the rest is for people. */
 struct holder {
     char id[ID_HEX + 1]; /* in hex; "": it does not say */
     long pid;
@@ -26,13 +26,25 @@ struct holder {
 
 /* ---- the file ---- */
 
+/* The kernel takes any bytes for its name; what stands in the file is one word, "(none)" too. */
+static void clean_host(char host[static HOST_SIZE])
+{
+    host[HOST_SIZE - 1] = 0;
+    if (host[0] == 0)
+        strcpy(host, "-");
+    for (char *at = host; *at != 0; at++)
+        if (*at <= ' ' || *at > '~')
+            *at = '?';
+}
+
 static void name_holder(struct holder *out, const struct audit_lock_owner *owner)
 {
     memset(out, 0, sizeof *out);
     hex_encode(out->id, owner->id, HANDOVER_ID_SIZE);
     out->pid = owner->pid;
-    if (gethostname(out->host, sizeof out->host - 1) != 0 || out->host[0] == 0)
-        strcpy(out->host, "-");
+    if (gethostname(out->host, sizeof out->host) != 0)
+        out->host[0] = 0;
+    clean_host(out->host);
 }
 
 /* In place, and shorter only after that: where a disk is full there is still room for it. */
@@ -52,11 +64,15 @@ static void read_holder(int fd, struct holder *out)
     ssize_t length = pread(fd, text, sizeof text - 1, 0);
     memset(out, 0, sizeof *out);
     text[length > 0 ? length : 0] = 0;
-    if (sscanf(text, "%32[0-9a-f] %ld %64[A-Za-z0-9._-]", out->id, &out->pid, out->host) != 3)
-        memset(out, 0, sizeof *out);
+    if (strspn(text, "0123456789abcdef") != ID_HEX)
+        return;
+    memcpy(out->id, text, ID_HEX);
+    if (sscanf(text + ID_HEX, " %ld %64[^\n]", &out->pid, out->host) < 1)
+        out->pid = 0;
+    clean_host(out->host);
 }
 
-_Static_assert(ID_HEX == 32 && HOST_SIZE == 65, "as in read_holder()");
+_Static_assert(HOST_SIZE == 65, "as in read_holder()");
 
 /* As root: whoever owns the folder may have given the name to a file of somebody else. */
 static int give_away(int fd, const struct audit_lock_owner *owner)

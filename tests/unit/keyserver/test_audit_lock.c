@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 #include "keyserver/vault/audit/audit_lock.h"
+#include "tests/unit/skip.h"
 
 #define RIVALS 8
 
@@ -82,6 +84,76 @@ static void what_others_have_left_there_keeps_nobody_out(void **state)
     assert_int_equal(take(&fd, 1), 0);
     close(fd);
     close(lock);
+}
+
+/* After the first key server has written its id there, everything behind that says something else. */
+static void rewrite_behind_the_id(const char *rest)
+{
+    int fd = open(file, O_WRONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(ftruncate(fd, 2 * HANDOVER_ID_SIZE), 0);
+    assert_int_equal(pwrite(fd, rest, strlen(rest), 2 * HANDOVER_ID_SIZE), strlen(rest));
+    close(fd);
+}
+
+static void the_id_alone_says_whose_it_is(void **state)
+{
+    static const char *const rests[] = {" 1001 (none)\n",
+                                        " 1001 \xc3\xbcn\xc3\xaf\n",
+                                        " 1001 a b\n",
+                                        " 1001 \n",
+                                        " 1001",
+                                        " one host\n",
+                                        "\n",
+                                        ""};
+    int first, second, other;
+    (void)state;
+    assert_int_equal(take(&first, 1), 0);
+    for (size_t i = 0; i < sizeof rests / sizeof *rests; i++) {
+        rewrite_behind_the_id(rests[i]);
+        assert_int_equal(take(&second, 1), 0);
+        close(second);
+    }
+    rewrite_behind_the_id(" 1001 \x1b[2J\xc3\xbcn\n");
+    assert_int_equal(take(&other, 2), ERR_BUSY);
+    assert_non_null(strstr(fault.text, "(process 1001 on ?[2J??n)"));
+    close(first);
+}
+
+/* In a process whose host has the name HOST: 0; 1: it may not give it one. */
+static int take_on(const char *host)
+{
+    int lock, second;
+    if ((unshare(CLONE_NEWUTS) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWUTS) != 0) ||
+        sethostname(host, strlen(host)) != 0)
+        return 1;
+    return take(&lock, 1) == 0 && take(&second, 1) == 0 ? 0 : 2;
+}
+
+/* The kernel's default, other than ASCII, none, the longest, what a terminal obeys. */
+static void it_is_taken_on_a_host_of_any_name(void **state)
+{
+    static const char *const hosts[] = {"(none)",
+                                        "\xc3\xbcn\xc3\xaf",
+                                        "",
+                                        "a b",
+                                        "\n",
+                                        "\x1b[2J",
+                                        "0123456789012345678901234567890123456789012345678901234567890123"};
+    (void)state;
+    for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++) {
+        int status;
+        fflush(NULL);
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0)
+            _exit(take_on(hosts[i]));
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFEXITED(status));
+        if (WEXITSTATUS(status) == 1)
+            SKIP_FOR("the right to name a host (CLONE_NEWUTS)");
+        assert_int_equal(WEXITSTATUS(status), 0);
+    }
 }
 
 static void no_file_is_made_unless_that_is_wanted(void **state)
@@ -197,6 +269,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(vaults_of_one_key_server_share_it),     TEST(what_others_have_left_there_keeps_nobody_out),
+        TEST(the_id_alone_says_whose_it_is),         TEST(it_is_taken_on_a_host_of_any_name),
         TEST(no_file_is_made_unless_that_is_wanted), TEST(a_link_is_not_followed),
         TEST(root_gives_away_its_own_file_only),     TEST(one_of_many_rivals_gets_it),
     };
