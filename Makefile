@@ -118,6 +118,8 @@ $(call objects,$(proto_src) $(UNIT_SRC) $(UNIT_RIGS) $(PEER_SRC) $(BENCH_SRC) $(
 # has found that it can.
 ifma_x86_64 := -O3 -mavx512f -mavx512dq -mavx512bw -mavx512vl -mavx512ifma
 $(BUILD)/obj/keyserver/lanes/%_ifma.o: CFLAGS += $(ifma_$(ARCH))
+# They are written for the vector unit; what clang makes of the rest by itself reads memory at numbers from there.
+$(BUILD)/obj/keyserver/lanes/%_ifma.o: CFLAGS += $(if $(is_clang),-fno-vectorize -fno-slp-vectorize)
 # Long chains of products want to be interleaved before registers are given out: a seventh of the time.
 $(BUILD)/obj/keyserver/lanes/e%_ifma.o: CFLAGS += $(if $(is_clang),,-fschedule-insns -fsched-pressure -fno-var-tracking)
 $(BUILD)/obj/keyserver/lanes/e%_portable.o: CFLAGS += $(if $(is_clang),,-fno-var-tracking)
