@@ -3,8 +3,8 @@
 #include <assert.h> /* declares what stands here */
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stddef.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -13,7 +13,8 @@
 #include "common/log_writer.h"
 #include "common/process.h"
 
-#define WARN_MS 100 /* for somebody to read */
+#define WARN_MS  100  /* for somebody to read */
+#define OTHER_MS 3000 /* for another thread that crashed first: its lines end the process */
 
 static const struct crash {
     int number;
@@ -72,12 +73,43 @@ void log_crash_warn(const char *event, const struct log_field *fields, size_t co
         return; /* nobody is there to be told */
 }
 
-/* The handler is gone by now: who returns from it runs into the same again, and dies of it. */
+/* Whether the caller is to say that the process crashes: one thread does, once. A second thread lets it
+ * finish and then ends the process if that has not happened; one that crashes while it says so ends it at
+ * once. */
+static bool is_first(void)
+{
+    static _Atomic pid_t first;
+    pid_t none = 0, self = gettid();
+
+    if (atomic_compare_exchange_strong(&first, &none, self))
+        return true;
+    if (none != self)
+        (void)poll(NULL, 0, OTHER_MS);
+    return false;
+}
+
+/* Ends the process by the signal, whoever sent it: that of a fault would come again, that of kill(2) would
+ * not. The first process of a container gets none that it sends to itself; a fault ends that one as well. */
+static _Noreturn void die_of(int number)
+{
+    const struct sigaction its_own = {.sa_handler = SIG_DFL};
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, number);
+    sigaction(number, &its_own, NULL);
+    (void)raise(number);
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
+    __builtin_trap();
+}
+
 static void on_crash(int number)
 {
     const struct log_field name = {"signal", name_of(number)};
 
-    log_crash_say("crashed", &name, 1);
+    if (is_first())
+        log_crash_say("crashed", &name, 1);
+    die_of(number);
 }
 
 /* What assert(3) calls, in place of the C library's, which waits for whoever reads standard error before it
@@ -86,15 +118,16 @@ void __assert_fail(const char *assertion, const char *file, unsigned int number,
 {
     struct log_line line UNINITIALIZED;
 
-    start_line(&line, LOG_ERROR, "crashed");
-    log_line_field(&line, "signal", name_of(SIGABRT));
-    log_line_field(&line, "error", assertion);
-    log_line_field(&line, "file", file);
-    log_line_count(&line, "line", number);
-    log_line_field(&line, "function", function != NULL ? function : "");
-    log_writer_rescue(line.text, log_line_finish(&line));
-    (void)signal(SIGABRT, SIG_DFL); /* all is said */
-    abort();
+    if (is_first()) {
+        start_line(&line, LOG_ERROR, "crashed");
+        log_line_field(&line, "signal", name_of(SIGABRT));
+        log_line_field(&line, "error", assertion);
+        log_line_field(&line, "file", file);
+        log_line_count(&line, "line", number);
+        log_line_field(&line, "function", function != NULL ? function : "");
+        log_writer_rescue(line.text, log_line_finish(&line));
+    }
+    die_of(SIGABRT);
 }
 
 void log_crash_name(const char *program, bool json, bool journal)
@@ -106,8 +139,9 @@ void log_crash_name(const char *program, bool json, bool journal)
 
 void log_crash_catch(void)
 {
-    const struct sigaction action = {.sa_handler = on_crash, .sa_flags = (int)SA_RESETHAND};
+    struct sigaction action = {.sa_handler = on_crash};
 
+    sigfillset(&action.sa_mask); /* a fault in the handler ends the process, without it */
     for (size_t i = 0; i < (PROCESS_SANITIZED ? 1 : sizeof crashes / sizeof crashes[0]); i++)
         sigaction(crashes[i].number, &action, NULL);
 }

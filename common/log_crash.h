@@ -15,7 +15,8 @@
 /* How the lines begin; PROGRAM is borrowed for the life of the process. */
 void log_crash_name(const char *program, bool json, bool journal);
 /* Takes SIGABRT and, but in a build with sanitizers, the processor's signals. The process still dies of the
- * signal; what waits in the log's ring is written, and one line that names it. */
+ * signal, whether a fault raised it or another process sent it; what waits in the log's ring is written, and
+ * one line that names it. */
 void log_crash_catch(void);
 /* The last line of a process that dies, an error, after what waits in the ring. */
 void log_crash_say(const char *event, const struct log_field *fields, size_t count);

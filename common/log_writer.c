@@ -15,7 +15,8 @@
 #define PATIENCE_MS   1000 /* in all, while lines are written at once and nobody reads */
 #define RETRY_MS      1000 /* between two tries when standard error itself does not wait */
 #define FINISH_ROUNDS 4    /* of its timeout, as long as somebody reads */
-#define RESCUE_MS     200
+#define RESCUE_MS     200  /* for a piece */
+#define RESCUE_ALL_MS 1000 /* for all of them, however slowly somebody reads */
 #define RESCUE_TRIES  1000 /* for the lock */
 #define HALF          (LOG_RING_SIZE / 2)
 #define STACK_SIZE    (256 * 1024) /* with the variables of every thread */
@@ -40,6 +41,7 @@ static struct {
     _Atomic uint64_t gap;     /* dropped and not told yet */
     _Atomic uint64_t dropped; /* in all */
     _Atomic int patience_ms;  /* left for lines that are written at once */
+    _Atomic bool in_flight;   /* the thread has taken a piece that is not written yet */
     _Atomic bool torn;        /* the last line that standard error has of this process has no end */
 } writer = {.lock = PTHREAD_MUTEX_INITIALIZER,
             .work = PTHREAD_COND_INITIALIZER,
@@ -131,8 +133,10 @@ static void write_what_waits(void)
     writer.state = STATE_WRITES;
     writer.in_haste = false;
     while ((length = log_ring_take(&writer.ring, piece)) > 0) {
+        writer.in_flight = true;
         pthread_mutex_unlock(&writer.lock);
         int error = write_all(piece, length);
+        writer.in_flight = false;
         pthread_mutex_lock(&writer.lock);
         if (error != 0)
             count_dropped(piece, length);
@@ -200,6 +204,7 @@ static void after_fork_in_child(void)
     writer.work = writer.done = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
     writer.state = STATE_NONE;
     writer.runs = writer.finished = false;
+    writer.in_flight = false;
     log_ring_clear(&writer.ring);
     writer.gap = writer.dropped = 0;
     writer.patience_ms = PATIENCE_MS;
@@ -314,6 +319,13 @@ void log_writer_finish(unsigned timeout_ms)
     pthread_mutex_unlock(&writer.lock);
 }
 
+/* What the thread has taken comes before the rest. */
+static void let_it_write(void)
+{
+    for (int ms = 0; writer.in_flight && ms < RESCUE_MS; ms++)
+        (void)poll(NULL, 0, 1);
+}
+
 void log_writer_rescue(const char *last, size_t length)
 {
     char piece[LOG_PIECE_SIZE];
@@ -322,7 +334,9 @@ void log_writer_rescue(const char *last, size_t length)
 
     while (pthread_mutex_trylock(&writer.lock) != 0 && --tries > 0)
         sched_yield();
-    while ((taken = log_ring_take(&writer.ring, piece)) > 0) {
+    let_it_write();
+    const struct timespec until = in_ms(RESCUE_ALL_MS);
+    while (ms_until(&until) > 0 && (taken = log_ring_take(&writer.ring, piece)) > 0) {
         if (!is_writable(RESCUE_MS) || write(STDERR_FILENO, piece, taken) != (ssize_t)taken)
             return;
     }

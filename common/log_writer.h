@@ -36,7 +36,7 @@ uint64_t log_writer_dropped(void);
  * the process. */
 void log_writer_finish(unsigned timeout_ms);
 /* Writes what waits and then the LAST line, from a signal handler of a process that dies: gives up on a lock
- * that another thread holds, and waits a fraction of a second at most. */
+ * that another thread holds, and after a second on whoever reads. */
 void log_writer_rescue(const char *last, size_t length);
 
 #endif
