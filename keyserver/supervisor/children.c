@@ -85,6 +85,21 @@ void children_kill(struct children *children)
     }
 }
 
+const char *children_text(const struct children *children, enum child_role role,
+                          char out[static CHILDREN_TEXT_SIZE])
+{
+    size_t length = 0;
+
+    out[0] = 0;
+    for (size_t i = 0; i < CHILDREN_MAX; i++) {
+        const struct child *child = &children->item[i];
+        if (child->role != CHILD_FREE && (role == CHILD_FREE || child->role == role))
+            length += (size_t)snprintf(out + length, CHILDREN_TEXT_SIZE - length, "%s%s %d",
+                                       length > 0 ? ", " : "", role_names[child->role], (int)child->pid);
+    }
+    return out;
+}
+
 void children_log_end(const struct child *child, int wait_status, bool expected)
 {
     bool by_signal = WIFSIGNALED(wait_status);

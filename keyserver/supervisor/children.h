@@ -25,6 +25,7 @@ struct child {
     enum child_role role;
     pid_t pid;
     uint64_t started_ms; /* of clock_ms() */
+    uint64_t end_by_ms;  /* of clock_ms(), when it is killed unless it has ended by itself; 0 = never */
     bool killed;         /* by children_kill_one() */
 };
 
@@ -47,6 +48,10 @@ int children_take(struct children *children, pid_t pid, struct child *out) MUST_
 void children_kill_one(struct child *child);
 /* Kills them all at once. */
 void children_kill(struct children *children);
+#define CHILDREN_TEXT_SIZE (CHILDREN_MAX * 20)
+/* "net 12, vault 13": those in ROLE, or all with CHILD_FREE. Returns OUT. */
+const char *children_text(const struct children *children, enum child_role role,
+                          char out[static CHILDREN_TEXT_SIZE]) MUST_USE;
 /* Logs how a child ended, as waitpid() told: "child_died", or "child_ended" when that was EXPECTED and went
  * well, or when it was killed here. */
 void children_log_end(const struct child *child, int wait_status, bool expected);

@@ -24,6 +24,7 @@
 static int start_net(struct supervisor *s)
 {
     s->net_started = false;
+    s->deadline_max = s->config.deadline_max;
     return children_start_net(&s->children, &s->config, &s->sockets, s->identity, s->edges_fd,
                               &s->control_fd);
 }
@@ -40,7 +41,7 @@ static void on_control(struct supervisor *s)
         s->net_started = true;
         supervisor_announce(s);
     } else if (r == ERR_CUT || r == ERR_SYSTEM) {
-        supervisor_close_fd(&s->control_fd);
+        supervisor_cut_net(s);
     }
 }
 
@@ -78,6 +79,13 @@ static void on_stop_signal(struct supervisor *s, const char *name)
     children_kill(&s->children);
 }
 
+static void on_reload_signal(struct supervisor *s)
+{
+    supervisor_reload(s);
+    if (s->reload_again && !s->stopping)
+        supervisor_say_wait(s);
+}
+
 /* ---- what died ---- */
 
 static void on_net_end(struct supervisor *s, uint64_t lived_ms)
@@ -87,7 +95,7 @@ static void on_net_end(struct supervisor *s, uint64_t lived_ms)
     supervisor_close_fd(&s->control_fd);
     s->net_started = false;
     if (vault != NULL) /* its wall went with the net process: it ends, and the next one gets a fresh one */
-        vault->role = CHILD_VAULT_LEAVING;
+        supervisor_let_go(s, vault);
     child_backoff_died(&s->net_backoff, clock_ms(), lived_ms);
 }
 
@@ -159,7 +167,7 @@ static void on_signal(struct supervisor *s)
     if (info.ssi_signo == SIGCHLD)
         reap(s);
     else if (info.ssi_signo == SIGHUP)
-        supervisor_reload(s);
+        on_reload_signal(s);
     else if (info.ssi_signo == SIGUSR1 || info.ssi_signo == SIGUSR2)
         log_event(LOG_WARN, "signal_ignored",
                   "signal=%s hint=\"there is no log file to reopen; HUP loads keys anew\"",
@@ -175,13 +183,10 @@ static void on_time(struct supervisor *s)
 {
     uint64_t now = clock_ms();
 
+    supervisor_end_overdue(s, now);
     if (s->stopping) {
-        if (now >= s->stop_at_ms) {
-            log_event(LOG_ERROR, "stop_timeout", "hint=\"raise drain_timeout\"");
-            s->status = 1;
-            s->stop_at_ms = UINT64_MAX;
-            children_kill(&s->children);
-        }
+        if (now >= s->stop_at_ms)
+            supervisor_end_patience(s);
         return;
     }
     if (child_backoff_due(&s->net_backoff, now)) {
@@ -207,13 +212,13 @@ static void on_time(struct supervisor *s)
 static int timeout_ms(const struct supervisor *s)
 {
     const uint64_t dues[] = {s->net_backoff.due_ms, s->vault_backoff.due_ms, s->loader_backoff.due_ms};
-    uint64_t now = clock_ms(), first = UINT64_MAX;
+    uint64_t now = clock_ms(), first = supervisor_overdue_at(s);
 
     for (size_t i = 0; i < sizeof dues / sizeof dues[0] && !s->stopping; i++) {
         if (dues[i] != 0 && dues[i] < first)
             first = dues[i];
     }
-    if (s->stopping)
+    if (s->stopping && s->stop_at_ms < first)
         first = s->stop_at_ms;
     if (first == UINT64_MAX)
         return -1;

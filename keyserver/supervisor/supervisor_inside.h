@@ -26,6 +26,7 @@ struct supervisor {
     bool wall_ready;
     enum control_wall_cause cause; /* of that vault */
     struct order_answer loaded;    /* what the loader said of it */
+    uint64_t deadline_max;         /* ms; the longest that the net process which runs lets a request wait */
     struct child_backoff net_backoff;
     struct child_backoff vault_backoff;
     struct child_backoff loader_backoff;
@@ -45,8 +46,23 @@ int supervisor_start_vault(struct supervisor *s, const struct server_config *con
 /* True from the order of a vault to the loader's answer. */
 bool supervisor_is_loading(const struct supervisor *s);
 bool supervisor_vault_is_coming(const struct supervisor *s);
-/* SIGHUP: now, or when a vault that is in the way is gone. */
+/* SIGHUP: now, or (`reload_again`) when what is in the way is gone. */
 void supervisor_reload(struct supervisor *s);
+/* Something is in the way of a reload. */
+bool supervisor_must_wait(const struct supervisor *s);
+/* Logs what. */
+void supervisor_say_wait(const struct supervisor *s);
+/* VAULT is replaced, or its net process is gone: it is to end by itself, within a time. */
+void supervisor_let_go(struct supervisor *s, struct child *vault);
+/* The net process has closed its end of the control pair, or takes nothing from it: so is it. The next one
+ * gets what this one did not. */
+void supervisor_cut_net(struct supervisor *s);
+/* When the first such time is over, of clock_ms(); UINT64_MAX: none runs. */
+uint64_t supervisor_overdue_at(const struct supervisor *s);
+/* Kills those whose time is over, and says so. */
+void supervisor_end_overdue(struct supervisor *s, uint64_t now_ms);
+/* The time to stop is over: kills what is left, and says what. */
+void supervisor_end_patience(struct supervisor *s);
 /* Gives the wall of a vault that is ready to the net process, if both are there. */
 void supervisor_hand_over(struct supervisor *s);
 /* Says that all is there, once. */

@@ -10,9 +10,6 @@
 #include "common/secret.h"
 #include "keyserver/rules/authorized_snapshot.h"
 
-/* Vaults that may still drain when another reload begins; the net process has room for them. */
-#define LEAVING_MAX 2
-
 void supervisor_close_fd(int *fd)
 {
     if (*fd >= 0)
@@ -110,8 +107,12 @@ void supervisor_hand_over(struct supervisor *s)
     static const char *const causes[] = {"start", "restart", "reload"};
     struct child *loaded = children_find(&s->children, CHILD_VAULT_LOADING);
 
-    if (!s->wall_ready || s->control_fd < 0 || loaded == NULL || send_wall(s) != 0)
+    if (!s->wall_ready || s->control_fd < 0 || loaded == NULL)
         return; /* the next net process gets it */
+    if (send_wall(s) != 0) {
+        supervisor_cut_net(s);
+        return;
+    }
     supervisor_close_fd(&s->coming.wall);
     supervisor_close_fd(&s->left_fd);
     s->left_fd = s->coming.left;
@@ -119,7 +120,7 @@ void supervisor_hand_over(struct supervisor *s)
     s->wall_ready = false;
     struct child *old = children_find(&s->children, CHILD_VAULT);
     if (old != NULL)
-        old->role = CHILD_VAULT_LEAVING;
+        supervisor_let_go(s, old);
     loaded->role = CHILD_VAULT;
     if (s->cause == CONTROL_WALL_RELOAD)
         adopt_reload(s);
@@ -185,8 +186,7 @@ void supervisor_reload(struct supervisor *s)
 
     if (s->stopping)
         return;
-    s->reload_again = s->order_fd < 0 || supervisor_vault_is_coming(s) ||
-                      children_count(&s->children, CHILD_VAULT_LEAVING) >= LEAVING_MAX;
+    s->reload_again = supervisor_must_wait(s);
     if (s->reload_again)
         return;
     log_event(LOG_INFO, "reloading", "file=\"%s\"", s->file);

@@ -1,0 +1,116 @@
+"""Processes of a key server that hang, or do not let go: none of them keeps a vault alive that a reload has replaced, or holds a
+reload or the end of the key server up for ever."""
+import os
+import re
+import signal
+
+import pytest
+
+import clients
+from daemon import SLOW, wait_until
+
+GRACE = 5  # seconds that a vault which was replaced has to end, past deadline_max
+DEADLINE = 2 * SLOW
+CONFIG = "deadline_max = %ds\ndrain_timeout = 1s\n" % DEADLINE
+
+
+class Stopped:
+    """A process that SIGSTOP holds for as long as the block runs, if it lives as long."""
+
+    def __init__(self, pid):
+        self.pid = pid
+
+    def __enter__(self):
+        os.kill(self.pid, signal.SIGSTOP)
+        return self
+
+    def __exit__(self, *_):
+        try:
+            os.kill(self.pid, signal.SIGCONT)
+        except ProcessLookupError:
+            pass
+
+
+def serves(edge, pki):
+    try:
+        return b"from the origin" in clients.fetch(edge, "p256.test", clients.context(pki.ca))
+    except OSError:
+        return False
+
+
+def reload(server):
+    since = server.mark()
+    server.send_signal(signal.SIGHUP)
+    ready = server.wait_log(r"event=vault_ready cause=reload", since)
+    return int(re.search(r"pid=(\d+)", ready).group(1))
+
+
+def test_a_net_process_that_keeps_the_vaults_of_before_loses_them(site, pki, origin):
+    """One that is stopped closes no wall. The third reload waits for the two vaults that are to end, says so, and is done then."""
+    server = site.start_server([pki.p256[0]], extra=CONFIG)
+    edge = site.start_edge([server], [pki.p256[1]], origin.address, tls="tickets = off")
+    edge.wait_grants()
+    first = server.children()["keyless-vault"]
+    since = server.mark()
+    with Stopped(server.children()["keyless-net"]):
+        second, third = reload(server), reload(server)
+        server.send_signal(signal.SIGHUP)
+        waits = server.wait_log(r"event=reload_waits reason=leaving ", since)
+        assert re.search(r'processes="vault \d+, vault \d+" at_most_ms=\d+$', waits), waits
+        assert str(first) in waits and str(second) in waits
+        assert int(re.search(r"at_most_ms=(\d+)", waits).group(1)) <= (DEADLINE + GRACE) * 1000
+        for vault in (first, second):
+            server.wait_log(r'warn .*event=child_overdue killed="vault %d" waited_ms=%d error=".+" hint=".*keyless-net'
+                            % (vault, (DEADLINE + GRACE) * 1000), since)
+            server.wait_log(r"event=child_ended role=vault pid=%d signal=9" % vault, since)
+        server.wait_log(r"event=reloaded ", since, count=3)
+        assert not server.find(r"child_overdue.*%d" % third, since)
+    wait_until(lambda: serves(edge, pki), "a handshake when the net process runs again")
+    assert edge.stop() == 0 and server.stop() == 0
+
+
+def test_a_vault_that_hangs_when_it_is_replaced_is_killed(site, pki, origin):
+    server = site.start_server([pki.p256[0]], extra=CONFIG)
+    edge = site.start_edge([server], [pki.p256[1]], origin.address, tls="tickets = off")
+    edge.wait_grants()
+    old, since = server.children()["keyless-vault"], server.mark()
+    with Stopped(old):
+        reload(server)
+        wait_until(lambda: serves(edge, pki), "a handshake by the vault that has taken over")
+        server.wait_log(r'event=child_overdue killed="vault %d" ' % old, since)
+        server.wait_log(r"event=child_ended role=vault pid=%d signal=9" % old, since)
+    assert serves(edge, pki)
+    assert edge.stop() == 0 and server.stop() == 0
+
+
+def test_a_vault_that_ends_in_time_is_not_killed(site, pki):
+    server = site.start_server([pki.p256[0]], extra=CONFIG)
+    for _ in range(3):
+        old, since = server.children()["keyless-vault"], server.mark()
+        reload(server)
+        server.wait_log(r"event=child_ended role=vault pid=%d status=0" % old, since)
+    assert server.stop() == 0
+    assert not server.find("event=child_overdue|event=stop_timeout")
+
+
+@pytest.mark.parametrize("name", ["keyless-vault", "keyless-loader"])
+def test_a_key_server_does_not_wait_for_ever_for_a_process_that_hangs(site, pki, name):
+    """All that edges asked is answered, so it ends with 0; what was killed is named."""
+    server = site.start_server([pki.p256[0]], extra=CONFIG)
+    hanging = server.children()[name]
+    with Stopped(hanging):
+        server.send_signal(signal.SIGTERM)
+        assert server.wait_exit() == 0
+    server.wait_log(r'warn .*event=stop_timeout killed="%s %d" error="the net process has ended' % (name[8:], hanging))
+    server.wait_log(r"event=child_ended role=%s pid=%d signal=9" % (name[8:], hanging))
+    server.wait_log(r"event=stopped status=0")
+
+
+def test_a_key_server_whose_net_process_hangs_ends_with_1(site, pki):
+    server = site.start_server([pki.p256[0]], extra=CONFIG)
+    net = server.children()["keyless-net"]
+    with Stopped(net):
+        server.send_signal(signal.SIGTERM)
+        assert server.wait_exit() == 1
+    assert re.search(r'error .*killed="net %d[",]' % net, server.wait_log(r"event=stop_timeout"))
+    site.daemons.remove(server)
