@@ -1,6 +1,6 @@
 /* The vault's account: what it decides stands in the audit log and in the access log before it is answered,
  * and what cannot stand there is not answered. */
-#include "tests/unit/keyserver/test_vault_rig.h"
+#include "tests/unit/keyserver/vault_rig.h"
 
 #include <fcntl.h>
 #include <glob.h>
