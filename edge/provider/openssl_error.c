@@ -1,6 +1,7 @@
 #include "edge/provider/openssl_error.h"
 
 #include <openssl/err.h>
+#include <openssl/proverr.h>
 #include <stdio.h>
 
 char *openssl_error(char *out, size_t size)
@@ -23,4 +24,43 @@ char *openssl_error(char *out, size_t size)
     if (reason != NULL && ERR_GET_REASON(last) != ERR_GET_REASON(first) && used < size)
         snprintf(out + used, size - used, "; %s", reason);
     return out;
+}
+
+/* What ciphers and key exchanges of OpenSSL's providers say of bytes that they are given. */
+static bool is_of_bytes(int reason)
+{
+    switch (reason) {
+    case PROV_R_BAD_DECRYPT:
+    case PROV_R_BAD_LENGTH:
+    case PROV_R_CIPHER_OPERATION_FAILED:
+    case PROV_R_FAILED_DURING_DERIVATION:
+    case PROV_R_INVALID_AAD:
+    case PROV_R_INVALID_DATA:
+    case PROV_R_INVALID_INPUT_LENGTH:
+    case PROV_R_INVALID_KEY:
+    case PROV_R_INVALID_KEY_LENGTH:
+    case PROV_R_INVALID_TAG:
+    case PROV_R_INVALID_TAG_LENGTH:
+    case PROV_R_WRONG_FINAL_BLOCK_LENGTH:
+        return true;
+    default:
+        return false;
+    }
+}
+
+bool openssl_error_is_of_peer(void)
+{
+    unsigned long cause = ERR_peek_error(); /* the entries behind it are its effects */
+    /* Want of memory, and what OpenSSL does not expect of itself, have reasons that all libraries share. */
+    if (cause == 0 || ERR_SYSTEM_ERROR(cause) || ERR_COMMON_ERROR(cause))
+        return false;
+    switch (ERR_GET_LIB(cause)) {
+    case ERR_LIB_PROV:
+        return is_of_bytes(ERR_GET_REASON(cause));
+    case ERR_LIB_EC:
+    case ERR_LIB_DH:
+        return true; /* the private key is elsewhere: all that is left to judge is the peer's share */
+    default:
+        return false;
+    }
 }

@@ -116,7 +116,7 @@ static void broke(struct session *session)
         session_handshake_fail(session, FAILURE_KEY_INVALID, EVENT_HANDSHAKE_FAILED);
     else if (is_withheld(session))
         fail_withheld(session);
-    else if (session->hello.alert == SSL_AD_INTERNAL_ERROR)
+    else if (session->hello.alert == SSL_AD_INTERNAL_ERROR && !openssl_error_is_of_peer())
         session_handshake_fail(session, FAILURE_INTERNAL, EVENT_HANDSHAKE_FAILED);
     else if (session_io_handshake_break() == BREAK_TLS)
         session_handshake_fail(session, FAILURE_TLS, EVENT_HANDSHAKE_FAILED);
