@@ -20,7 +20,6 @@
 #include "common/plain_file.h"
 #include "common/process.h"
 
-#define RSA_CIPHERS     "AES128-GCM-SHA256:AES256-GCM-SHA384:AES128-SHA" /* TLS 1.2, unless others are named */
 #define ADMIN_ADDRESS   "127.0.0.1:2405"
 #define TIMEOUT_SECONDS 15
 #define LOOK_TRIES      50 /* for the edge to write down that the connection ended; 20 ms each */
@@ -112,13 +111,19 @@ static json_t *ask_edge(const struct wishes *wishes, const struct trace_run *run
     return found;
 }
 
-static int run_local(const struct wishes *wishes, struct trace_run *run, struct trace_local *local)
+/* The same as FAR has negotiated, where it has. */
+static int run_local(const struct wishes *wishes, const struct trace_run *far, struct trace_run *run,
+                     struct trace_local *local)
 {
     int pair[2];
     pthread_t thread;
     struct trace_target target = wishes->target;
     target.path = NULL;
     target.insecure = true;
+    if (far->version != 0) {
+        target.version = far->version;
+        target.cipher = far->suite;
+    }
     *local = (struct trace_local){.key_file = wishes->local_key, .cert_file = wishes->local_cert};
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
         return fault_set(&run->fault, ERR_SYSTEM, "socketpair: %s", strerror(errno));
@@ -152,20 +157,21 @@ static const struct option options[] = {
     {0},
 };
 
-/* The version of TLS: as named, or that of the suites that are. */
+/* The version of TLS: as named, or that of the suites that are; otherwise the edge chooses. */
 static int take_version(struct wishes *wishes)
 {
     struct trace_target *target = &wishes->target;
-    target->tls13 = target->cipher != NULL && strncmp(target->cipher, "TLS_", 4) == 0;
+    if (target->cipher != NULL)
+        target->version = strncmp(target->cipher, "TLS_", 4) == 0 ? TLS1_3_VERSION : TLS1_2_VERSION;
     if (wishes->version != NULL && strcmp(wishes->version, "1.2") != 0 && strcmp(wishes->version, "1.3") != 0)
         return cli_usage(&cli_trace, "--tls %s: is neither 1.2 nor 1.3", wishes->version);
-    if (wishes->version != NULL && target->cipher != NULL && target->tls13 != (wishes->version[2] == '3'))
+    int named = wishes->version == NULL     ? target->version
+                : wishes->version[2] == '3' ? TLS1_3_VERSION
+                                            : TLS1_2_VERSION;
+    if (target->cipher != NULL && named != target->version)
         return cli_usage(&cli_trace, "--cipher %s: names suites of another version than --tls %s",
                          target->cipher, wishes->version);
-    if (wishes->version != NULL)
-        target->tls13 = wishes->version[2] == '3';
-    if (target->cipher == NULL && !target->tls13)
-        target->cipher = RSA_CIPHERS;
+    target->version = named;
     return 0;
 }
 
@@ -246,7 +252,7 @@ static int run_trace(int argc, char *argv[])
     int fd = connect_to(&wishes, &far);
     int err = fd < 0 ? fd : trace_tls_run(&far, &wishes.target, fd);
     json_t *edge = fd < 0 || err != 0 ? NULL : ask_edge(&wishes, &far);
-    int local_err = wishes.local_key != NULL ? run_local(&wishes, &near, &local) : 0;
+    int local_err = wishes.local_key != NULL ? run_local(&wishes, &far, &near, &local) : 0;
     if (fd >= 0)
         print_both(&wishes, &far, edge, &near, &local);
     json_decref(edge);
@@ -265,8 +271,8 @@ const struct cli_verb cli_trace = {
             "  --ca FILE           trusted root certificates\n"
             "  --insecure          do not verify the certificate\n"
             "  --admin ADDR        the edge's admin endpoint (127.0.0.1:2405), for that round trip\n"
-            "  --tls VERSION       1.2 or 1.3 (1.2)\n"
-            "  --cipher LIST       OpenSSL cipher list (RSA key exchange), such as ECDHE\n"
+            "  --tls VERSION       1.2 or 1.3 only (what the edge chooses)\n"
+            "  --cipher LIST       OpenSSL cipher list, such as ECDHE, or kRSA for RSA key exchange\n"
             "  --local-key FILE --local-cert FILE\n"
             "                      beside it the same handshake with a server that has the key\n"
             "  --json\n",

@@ -166,7 +166,9 @@ static void tell_of_hellos(struct trace_run *run, SSL *ssl, const char *offered,
     if (run->exchange == EXCHANGE_TLS13)
         put_value(value, ssl);
     if (hello != NULL)
-        snprintf(hello->detail, sizeof hello->detail, "offers %s, suites %s, name %s", SSL_get_version(ssl),
+        snprintf(hello->detail, sizeof hello->detail, "offers %s, suites %s, name %s",
+                 SSL_get_min_proto_version(ssl) == SSL_get_max_proto_version(ssl) ? SSL_get_version(ssl)
+                                                                                  : "TLSv1.2 and TLSv1.3",
                  offered, host);
     if (chosen != NULL)
         snprintf(chosen->detail, sizeof chosen->detail, "chooses %s, %s%s%s%s", SSL_get_version(ssl),

@@ -49,6 +49,8 @@ struct trace_run {
     uint64_t connect_ns; /* what the TCP connect took */
     uint64_t began_ns;   /* clock_ns() when the TCP connection stood */
     uint8_t client_random[TLS_RANDOM_SIZE];
+    int version;        /* of TLS, that was negotiated, like TLS1_3_VERSION; 0 = no handshake came about */
+    const char *suite;  /* OpenSSL's name of that; static */
     int http_status;    /* 0 = none understood */
     struct fault fault; /* why it ended early */
 };

@@ -18,13 +18,14 @@ static int fail(struct trace_run *run, int code, const char *what)
 
 static int set_suites(SSL_CTX *context, const struct trace_target *target)
 {
-    int version = target->tls13 ? TLS1_3_VERSION : TLS1_2_VERSION;
-    if (!SSL_CTX_set_min_proto_version(context, version) || !SSL_CTX_set_max_proto_version(context, version))
+    int lowest = target->version != 0 ? target->version : TLS1_2_VERSION;
+    int highest = target->version != 0 ? target->version : TLS1_3_VERSION;
+    if (!SSL_CTX_set_min_proto_version(context, lowest) || !SSL_CTX_set_max_proto_version(context, highest))
         return 0;
     if (target->cipher == NULL)
         return 1;
-    return target->tls13 ? SSL_CTX_set_ciphersuites(context, target->cipher)
-                         : SSL_CTX_set_cipher_list(context, target->cipher);
+    return target->version == TLS1_3_VERSION ? SSL_CTX_set_ciphersuites(context, target->cipher)
+                                             : SSL_CTX_set_cipher_list(context, target->cipher);
 }
 
 static SSL_CTX *make_context(const struct trace_target *target, struct trace_run *run)
@@ -97,20 +98,21 @@ static int fail_handshake(struct trace_run *run, SSL *ssl, const struct trace_ta
     if (refused && reason == SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE && offers_rsa_only(ssl))
         return fault_set(
             &run->fault, ERR_REFUSED,
-            "the edge takes no RSA key exchange for %s; write rsa_key_exchange = on into the "
-            "tls section of its configuration and reload it (it needs an RSA certificate for that "
-            "name), or trace another key exchange: --cipher ECDHE, or --tls 1.3",
+            "the edge takes no RSA key exchange for %s; leave --cipher out to trace what it takes, or "
+            "write rsa_key_exchange = on into the tls section of its configuration and restart it (it "
+            "needs an RSA certificate for that name)",
             target->host);
     if (refused && reason == SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE)
         return fault_set(&run->fault, ERR_REFUSED,
                          "the edge takes none of the suites %s for %s; name others with --cipher, see "
                          "ciphers and ciphersuites in the tls section of its configuration",
                          target->cipher != NULL ? target->cipher : "of OpenSSL", target->host);
-    if (refused && reason == SSL_R_TLSV1_ALERT_PROTOCOL_VERSION)
+    if (refused && reason == SSL_R_TLSV1_ALERT_PROTOCOL_VERSION && target->version != 0)
         return fault_set(&run->fault, ERR_REFUSED,
                          "the edge does not take TLS %s; see minimum_version and maximum_version in the tls "
                          "section of its configuration, or trace the other version: --tls %s",
-                         target->tls13 ? "1.3" : "1.2", target->tls13 ? "1.2" : "1.3");
+                         target->version == TLS1_3_VERSION ? "1.3" : "1.2",
+                         target->version == TLS1_3_VERSION ? "1.2" : "1.3");
     return fail(run, ERR_CUT, "the handshake failed");
 }
 
@@ -119,6 +121,8 @@ static int handshake_and_page(struct trace_run *run, SSL *ssl, const struct trac
     ERR_clear_error();
     if (SSL_connect(ssl) != 1)
         return fail_handshake(run, ssl, target);
+    run->version = SSL_version(ssl);
+    run->suite = SSL_CIPHER_get_name(SSL_get_current_cipher(ssl));
     trace_note_details(run, ssl, target->cipher != NULL ? target->cipher : "of OpenSSL", target->host);
     trace_note_add(run, STEP_ESTABLISHED, 0);
     int err = target->path != NULL ? get_page(run, ssl, target) : 0;

@@ -10,7 +10,7 @@ struct trace_target {
     const char *path;   /* of the page; NULL = no HTTP */
     const char *ca;     /* file of trusted roots; NULL = the system's */
     bool insecure;      /* do not verify */
-    bool tls13;         /* otherwise TLS 1.2 */
+    int version;        /* TLS1_2_VERSION or TLS1_3_VERSION; 0 = either */
     const char *cipher; /* suites of that version; NULL = OpenSSL's */
 };
 

@@ -252,7 +252,7 @@ def show_failure(site):
 def stay(site):
     step("Staying up (Ctrl-C ends)")
     say("  curl --cacert %s --resolve %s:%d:127.0.0.1 https://%s:%d/" % (site.ca, NAME, site.port, NAME, site.port))
-    say("  %s/keyless trace --ca %s --admin %s --connect 127.0.0.1:%d https://%s:%d/" % (
+    say("  %s/keyless trace --cipher kRSA --ca %s --admin %s --connect 127.0.0.1:%d https://%s:%d/" % (
         BUILD, site.ca, site.admin("edge"), site.port, NAME, site.port))
     say("  %s/keyless status %s" % (BUILD, site.admin("edge")))
     say("  %s/keyless keys -c %s/edge/edge.conf" % (BUILD, site.folder))

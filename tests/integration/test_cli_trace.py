@@ -13,7 +13,9 @@ ECDHE = RSA[:3] + ["server_key_exchange"] + RSA[3:]
 TLS13 = ["client_hello", "server_hello", "encrypted_extensions", "certificate", "certificate_verify", "server_finished", "client_finished",
          "established", "http", "closed"]
 CASES = [
-    ("rsa", (), "RSA", RSA, "rsa_master"),
+    ("rsa", ("--cipher", "kRSA"), "RSA", RSA, "rsa_master"),
+    ("rsa", (), "TLS 1.3", TLS13, "sign_tls13"),
+    ("p256", ("--tls", "1.2"), "ECDHE", ECDHE, "sign_tls12"),
     ("rsa", ("--cipher", "ECDHE-RSA-AES128-GCM-SHA256"), "ECDHE", ECDHE, "sign_tls12"),
     ("p256", ("--cipher", "ECDHE"), "ECDHE", ECDHE, "sign_tls12"),
     ("p384", ("--tls", "1.3"), "TLS 1.3", TLS13, "sign_tls13"),
@@ -49,19 +51,30 @@ def test_the_words_are_those_of_the_key_exchange(shared, pki):
 
 def test_beside_it_the_same_with_a_local_key(shared, pki):
     local = ("--local-key", pki.p256[0], "--local-cert", pki.p256[1])
-    for options in (("--tls", "1.3"), ("--cipher", "ECDHE")):
+    for options in ((), ("--tls", "1.3"), ("--cipher", "ECDHE")):
         done = keyless(*arguments(shared.edge, pki, "p256", *local, *options)).stdout
         assert len(re.findall(r"private-key operation with the key in its own memory, [\d.]+ ms", done)) == 1, done
         found = json.loads(keyless(*arguments(shared.edge, pki, "p256", "--json", *local, *options)).stdout)
         assert 0 < found["local"]["local_key_ns"] < 10_000_000_000
 
 
+def test_without_options_an_edge_as_it_comes_is_traced(site, pki, origin):
+    """Nobody has to switch on for a look what servers should not take."""
+    server = site.start_server([pki.rsa[0]])
+    for tls, exchange, steps in (("minimum_version = tls1.2", "TLS 1.3", TLS13), ("maximum_version = tls1.2", "ECDHE", ECDHE)):
+        edge = site.start_edge([server], [pki.rsa[1]], origin.address, tls=tls)
+        done = json.loads(keyless(*arguments(edge, pki, "rsa", "--json", "--local-key", pki.rsa[0], "--local-cert", pki.rsa[1])).stdout)
+        assert done["key_exchange"] == done["local"]["key_exchange"] == exchange
+        assert [step["name"] for step in done["steps"]] == steps
+        assert "offers TLSv1.2 and TLSv1.3, " in done["steps"][0]["detail"]
+
+
 def test_without_rsa_key_exchange_it_says_what_to_switch_on(site, pki, origin):
     server = site.start_server([pki.rsa[0]])
     edge = site.start_edge([(server.address, server.identity.public)], [pki.rsa[1]], origin.address, tls="rsa_key_exchange = off")
-    done = run(*arguments(edge, pki, "rsa"))
-    assert done.returncode != 0 and "takes no RSA key exchange for rsa.test; write rsa_key_exchange = on into the tls section" in done.stderr
-    assert "--cipher ECDHE, or --tls 1.3" in done.stderr
+    done = run(*arguments(edge, pki, "rsa", "--cipher", "kRSA"))
+    assert done.returncode != 0 and "takes no RSA key exchange for rsa.test; leave --cipher out to trace what it takes" in done.stderr
+    assert "rsa_key_exchange = on into the tls section of its configuration and restart it" in done.stderr
     keyless(*arguments(edge, pki, "rsa", "--cipher", "ECDHE"))
     keyless(*arguments(edge, pki, "rsa", "--tls", "1.3"))
     done = run(*arguments(edge, pki, "rsa", "--cipher", "ECDHE-ECDSA-AES128-GCM-SHA256"))
