@@ -1,0 +1,164 @@
+/* While nothing can be recorded: there is no answer, or the owner prefers service and the uses count. */
+#include "tests/unit/keyserver/vault_audit_rig.h"
+
+#include <fcntl.h>
+
+#include <sys/file.h>
+#include <sys/resource.h>
+
+#include "keyserver/vault/audit/handover.h"
+
+/* No file of the vault grows beyond SIZE; 0: as large as it likes. Its own log is one of them. */
+static void limit_files(uint64_t size)
+{
+    struct rlimit limit;
+    assert_int_equal(prlimit(rig.pid, RLIMIT_FSIZE, NULL, &limit), 0);
+    limit.rlim_cur = size == 0 ? limit.rlim_max : size;
+    assert_int_equal(prlimit(rig.pid, RLIMIT_FSIZE, &limit, NULL), 0);
+}
+
+static void await_failing(uint32_t failing)
+{
+    uint64_t until = clock_ms() + PATIENCE_MS;
+    do
+        rig_await_stats(&rig);
+    while (rig.stats.audit_failing != failing && clock_ms() < until);
+    assert_int_equal(rig.stats.audit_failing, failing);
+}
+
+static void without_a_record_there_is_no_answer(void **state)
+{
+    struct operation operation = signing();
+    (void)state;
+    assert_int_equal(ask(EDGE_SIGNER, &operation), STATUS_OK);
+    limit_files(1);
+    assert_int_equal(ask(EDGE_SIGNER, &operation), STATUS_UNAVAILABLE); /* computed, and withheld */
+    assert_int_equal(ask(EDGE_SIGNER, &operation), STATUS_UNAVAILABLE); /* not computed any more */
+    assert_int_equal(ask(EDGE_OTHER_KEY, &operation), STATUS_UNAVAILABLE);
+    await_failing(1);
+    assert_int_equal(rig.stats.audit_withheld, 1);
+    assert_int_equal(rig.stats.audit_unrecorded, 0);
+    assert_int_equal(rig.stats.refusals[REFUSAL_AUDIT], 2);
+    limit_files(0);
+    await_failing(0);
+    assert_int_equal(ask(EDGE_SIGNER, &operation), STATUS_OK);
+    assert_int_equal(count(AUDIT_USE), 2);
+    const struct audit_record *gap = find(AUDIT_GAP, 0);
+    assert_non_null(gap);
+    assert_int_equal(gap->withheld, 1);
+    assert_int_equal(gap->unrecorded, 0);
+}
+
+/* Holds the lock of the newest file, so that nothing can be recorded; the descriptor is the caller's. */
+static int hold_log(void)
+{
+    glob_t files = files_of_log();
+    int fd = open(files.gl_pathv[files.gl_pathc - 1], O_RDONLY | O_CLOEXEC);
+    globfree(&files);
+    assert_true(fd >= 0);
+    assert_int_equal(flock(fd, LOCK_EX), 0);
+    return fd;
+}
+
+/* Two of three are used while nothing can be recorded. */
+static int use_up_unrecorded(void)
+{
+    struct operation operation = signing();
+    rig.config.audit.on_failure = SERVER_AUDIT_SERVE;
+    begin_handing_over();
+    assert_int_equal(ask(EDGE_FEW, &operation), STATUS_OK);
+    int fd = hold_log();
+    assert_int_equal(ask(EDGE_FEW, &operation), STATUS_OK);
+    assert_int_equal(ask(EDGE_FEW, &operation), STATUS_OK);
+    await_failing(1);
+    assert_int_equal(ask(EDGE_FEW, &operation), STATUS_REFUSED);
+    assert_int_equal(rig.stats.audit_unrecorded, 2);
+    return fd;
+}
+
+static void what_was_used_unrecorded_counts_after_a_death(void **state)
+{
+    (void)state;
+    int fd = use_up_unrecorded();
+    kill(rig.pid, SIGKILL);
+    assert_int_equal(rig_end(&rig), 128 + SIGKILL);
+    close(fd);
+    assert_used_up_for_good();
+}
+
+static void what_was_used_unrecorded_counts_after_a_recovery(void **state)
+{
+    (void)state;
+    int fd = use_up_unrecorded();
+    close(fd);
+    await_failing(0);
+    assert_int_equal(rig_end(&rig), 0);
+    assert_used_up_for_good();
+}
+
+static void add_used(const struct handover_count *count, void *sum)
+{
+    *(uint64_t *)sum += count->used;
+}
+
+/* What the next vault would count of all quotas. */
+static uint64_t left_used(void)
+{
+    struct handover reader;
+    uint64_t sum = 0;
+    handover_init(&reader, rig.before_fd, -1, false);
+    (void)handover_each_count(&reader, 0, SIZE_MAX, add_used, &sum);
+    return sum;
+}
+
+/* The files of the log are below the limit, the memory file would be above it. */
+static void what_cannot_be_left_is_told_once_and_left_later(void **state)
+{
+    struct operation operation = signing();
+    uint64_t until = clock_ms() + PATIENCE_MS;
+    (void)state;
+    begin_handing_over();
+    limit_files(2 * 4096 + EDGE_FEW * 256);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(ask(EDGE_FEW, &operation), STATUS_OK);
+    rig_await_stats(&rig);
+    const char *line = rig_find_in_log(&rig, "event=audit_counts_lost");
+    bool said = line != NULL, once = said && strstr(line + 1, "event=audit_counts_lost") == NULL;
+    uint64_t before = left_used();
+    limit_files(0);
+    while (left_used() < 3 && clock_ms() < until)
+        rig_await_stats(&rig);
+    assert_true(said && once);
+    assert_int_equal(before, 0);
+    assert_int_equal(left_used(), 3);
+}
+
+static void who_prefers_service_has_the_number(void **state)
+{
+    struct operation operation = signing();
+    (void)state;
+    assert_int_equal(rig_end(&rig), 0);
+    rig.config.audit.on_failure = SERVER_AUDIT_SERVE;
+    assert_true(rig_start(&rig));
+    limit_files(1);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(ask(EDGE_SIGNER, &operation), STATUS_OK);
+    assert_int_equal(ask(EDGE_OTHER_KEY, &operation), STATUS_REFUSED);
+    await_failing(1);
+    assert_int_equal(rig.stats.audit_unrecorded, 3);
+    limit_files(0);
+    await_failing(0);
+    assert_int_equal(find(AUDIT_GAP, 0)->unrecorded, 3);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(without_a_record_there_is_no_answer),
+        TEST(what_was_used_unrecorded_counts_after_a_death),
+        TEST(what_was_used_unrecorded_counts_after_a_recovery),
+        TEST(what_cannot_be_left_is_told_once_and_left_later),
+        TEST(who_prefers_service_has_the_number),
+    };
+    return cmocka_run_group_tests(tests, start, stop);
+}
