@@ -385,16 +385,16 @@ int address_listen(const struct address *address, bool shared, int backlog, stru
     return fd >= 0 ? fd : explain(address, errno, fault);
 }
 
-/* Clears what lies beyond the prefix, so that "10.1.2.3/8" means "10.0.0.0/8". */
-static void clear_host_bits(struct network *network, size_t size)
+/* Clears what lies behind the prefix; true when there was something. */
+static bool clear_host_bits(struct network *network)
 {
-    for (size_t i = 0; i < size; i++) {
-        size_t first = 8 * i;
-        if (first >= network->prefix)
-            network->bytes[i] = 0;
-        else if (network->prefix - first < 8)
-            network->bytes[i] &= (uint8_t)(0xff00u >> (network->prefix - first));
-    }
+    struct network given = *network;
+    memset(network->bytes, 0, sizeof network->bytes);
+    memcpy(network->bytes, given.bytes, network->prefix / 8);
+    if (network->prefix % 8 != 0)
+        network->bytes[network->prefix / 8] = given.bytes[network->prefix / 8] &
+                                              (uint8_t)(0xff00u >> network->prefix % 8);
+    return memcmp(network->bytes, given.bytes, sizeof given.bytes) != 0;
 }
 
 int network_parse(struct network *out, const char *text)
@@ -424,8 +424,7 @@ int network_parse(struct network *out, const char *text)
     }
     out->family = is_v4 ? AF_INET : AF_INET6;
     out->prefix = (uint8_t)prefix;
-    clear_host_bits(out, is_v4 ? 4 : 16);
-    return 0;
+    return clear_host_bits(out) ? ERR_CONFIG : 0;
 }
 
 bool network_has(const struct network *network, const struct address *address)

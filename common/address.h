@@ -84,7 +84,12 @@ struct network {
     uint8_t prefix; /* bits */
     uint8_t bytes[ADDRESS_BYTES_MAX];
 };
+/* "192.0.2.0/24", "2001:db8::/32", or one address. ERR_FORMAT; ERR_CONFIG: a network, but bits behind its
+ * prefix are set, as in "10.1.2.3/8": OUT is the whole network then, which may not be what was meant. */
 int network_parse(struct network *out, const char *text) MUST_USE;
+#define NETWORK_TEXT_SIZE 50
+/* As network_parse() reads it; returns OUT. */
+const char *network_write(char out[static NETWORK_TEXT_SIZE], const struct network *network);
 /* True when ADDRESS lies in NETWORK; IPv4-mapped IPv6 counts as IPv4; a unix socket is in no network. */
 bool network_has(const struct network *network, const struct address *address);
 

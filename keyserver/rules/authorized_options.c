@@ -97,13 +97,21 @@ static int parse_operations(struct authorized_edge *edge, char *value, struct fa
 
 static int parse_from(struct authorized_edge *edge, char *value, struct fault *fault)
 {
+    char whole[NETWORK_TEXT_SIZE];
+    int err;
     edge->from = calloc(count_items(value), sizeof *edge->from);
     if (edge->from == NULL)
         return fault_set(fault, ERR_MEMORY, "%s", err_string(ERR_MEMORY));
     for (char *rest = value, *item; (item = strsep(&rest, ",")) != NULL; edge->from_count++)
-        if (network_parse(&edge->from[edge->from_count], item) != 0)
-            return fail(fault,
-                        "from= takes networks with commas between, like from=192.0.2.0/24,2001:db8::/32");
+        if ((err = network_parse(&edge->from[edge->from_count], item)) != 0)
+            return err != ERR_CONFIG
+                       ? fail(fault, "from= takes networks with commas between, like "
+                                     "from=192.0.2.0/24,2001:db8::/32")
+                       : fault_set(
+                             fault, ERR_CONFIG,
+                             "from= has an address in %s with that network's prefix; write the network, "
+                             "or the address without a prefix",
+                             network_write(whole, &edge->from[edge->from_count]));
     return 0;
 }
 

@@ -1,5 +1,6 @@
 #include "keyserver/rules/key_rules.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "common/address.h"
@@ -40,8 +41,17 @@ static const char *check_quota(const char *text)
 
 static const char *check_network(const char *text)
 {
+    static char what[120]; /* start-up only: one thread */
+    char whole[NETWORK_TEXT_SIZE];
     struct network network;
-    return network_parse(&network, text) == 0 ? NULL : "not a network; write for instance 192.0.2.0/24";
+    int err = network_parse(&network, text);
+    if (err == 0)
+        return NULL;
+    if (err != ERR_CONFIG)
+        return "not a network; write for instance 192.0.2.0/24";
+    snprintf(what, sizeof what, "an address in %s; write that network, or the address without its prefix",
+             network_write(whole, &network));
+    return what;
 }
 
 static const char *check_name(const char *text)
@@ -62,6 +72,35 @@ static const char *check_credential(const char *text)
                ? NULL
                : "not the name of a credential; write the one of LoadCredential=, of letters, digits, . - "
                  "and _";
+}
+
+/* ---- lists ---- */
+
+/* An empty list would mean everybody in one option, and nobody in another. */
+static const struct {
+    enum key_option option;
+    size_t offset;
+    const char *name, *instead;
+} lists[] = {
+    {KEY_OPERATIONS, FIELD(operations), "operations",
+     "and a key that is for nothing needs no file in the folder of keys"},
+    {KEY_MODES, FIELD(modes), "modes",
+     "and without RSA key exchange write operations = {\"sign_tls13\", \"sign_tls12\"}"},
+    {KEY_NAMES, FIELD(names), "names", "or list the names"},
+    {KEY_FROM, FIELD(from), "from", "or list the networks"},
+};
+
+int key_rules_check(const struct key_rules *rules, struct fault *fault)
+{
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+        const struct config_strings *list = (const void *)((const char *)rules + lists[i].offset);
+        if (rules->place[lists[i].option] != NULL && list->count == 0)
+            return fault_set(fault, ERR_CONFIG, "%s: %s is empty; leave the option out for %s, %s",
+                             rules->place[lists[i].option], lists[i].name,
+                             rules->title != NULL ? "what key_default says" : "its default",
+                             lists[i].instead);
+    }
+    return 0;
 }
 
 /* ---- the tables ---- */

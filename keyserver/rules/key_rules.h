@@ -38,6 +38,9 @@ struct key_rules {
  * key_default. */
 extern const struct config_option key_rules_default_table[], key_rules_table[];
 
+/* ERR_CONFIG with the place of a list in RULES that is there and empty: everybody, or nobody? */
+int key_rules_check(const struct key_rules *rules, struct fault *fault) MUST_USE;
+
 /* What a date of a section says: UNIX_S stays as it is for "off". ERR_FORMAT. */
 int key_rules_date(int64_t *unix_s, const char *text) MUST_USE;
 

@@ -124,7 +124,7 @@ static int check_modes(const struct policy_rule *rule, struct fault *fault)
             policy_rule_mode(rule, (enum operation_kind)kind))
             return 0;
     if (rule->operations == 0)
-        return 0; /* that is a wish: the key is for nothing */
+        return 0; /* nothing was written: key_rules_check() looks at that */
     fault_set(&why, 0,
               "modes (%s) let none of its operations (%s) be done: it could never be used; rsa_master needs "
               "bound, rsa_premaster needs plain",

@@ -141,6 +141,15 @@ static int check_passphrases(const struct server_config *config, const char *fil
                            both->title != NULL ? both->title : "");
 }
 
+static int check_lists(const struct server_config *config, struct fault *fault)
+{
+    const struct key_rules *sections = config->key_sections.item;
+    int err = key_rules_check(&config->key_default, fault);
+    for (size_t i = 0; err == 0 && i < config->key_sections.count; i++)
+        err = key_rules_check(&sections[i], fault);
+    return err;
+}
+
 /* How often edges ping is not theirs to choose. */
 static int check_idle_timeout(const struct server_config *config, struct fault *fault)
 {
@@ -160,6 +169,8 @@ static int check_config(const struct server_config *config, const char *file, st
         err = check_passphrases(config, file, fault);
     if (err == 0)
         err = check_idle_timeout(config, fault);
+    if (err == 0)
+        err = check_lists(config, fault);
     return err != 0 ? err : check_policy(config, file, fault);
 }
 

@@ -244,6 +244,10 @@ static void bad_lines_are_explained(void **state)
     assert_int_equal(parse_one("psk=" PSK_TEXT " keys=www.example.com/privkey"), 0);
     authorized_free(list);
     assert_refused(parse_one("psk=" PSK_TEXT " from=10.0.0.0/33"), "from= takes");
+    assert_refused(parse_one("psk=" PSK_TEXT " from=192.0.2.0/24,10.1.2.3/8"),
+                   "from= has an address in 10.0.0.0/8 with");
+    assert_refused(parse_one("psk=" PSK_TEXT " from=2001:db8::1/63"),
+                   "from= has an address in 2001:db8::/63 with");
     assert_refused(parse_one("psk=" PSK_TEXT " from="), "from= takes");
     assert_refused(parse_one("psk=" PSK_TEXT " from=10.0.0.1,x"), "from= takes");
     assert_refused(parse_one("psk=" PSK_TEXT " rate="), "rate= is not a rate; write how many");

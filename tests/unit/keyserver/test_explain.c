@@ -155,7 +155,7 @@ static void what_does_not_matter_is_not_told(void **state)
 {
     struct question question = question_of("ec", OP_SIGN_TLS13);
     (void)state;
-    load("key_default { names = {\"www.example.com\"} modes = {} }", "");
+    load("key_default { names = {\"www.example.com\"} modes = {\"plain\"} }", "");
     assert_true(ask(&question));
     assert_null(strstr(said, " mode "));
     assert_null(strstr(said, " session "));
@@ -183,8 +183,8 @@ static const struct {
      "key_from", "@:3: from does not cover unix", "from"},
     {"\nkey www {\n from = {\"192.0.2.0/24\"} }", "", "www", OP_SIGN_TLS12, NULL, NULL, "open", "key_from",
      "@:3: from says which addresses; try one with --from", NULL},
-    {"key_default { from = {\"10.0.0.0/8\"} } key www {\n from = {} }", "", "www", OP_SIGN_TLS12, "::1", NULL,
-     "granted", "key_from", "@:2: from lists no networks: any address", NULL},
+    {"key_default { from = {\"10.0.0.0/8\"} } key www {\n from = {\"::/0\"} }", "", "www", OP_SIGN_TLS12,
+     "::1", NULL, "granted", "key_from", "@:2: from covers ::1", NULL},
     {"", "not_before=2026-12-31T12:00:00Z", "www", OP_SIGN_TLS12, NULL, NULL, "granted", "edge_valid",
      "authorized_edges:3: 2026-12-31T12:00:00Z is within its time", NULL},
     {"", "not_before=2027-01-01", "www", OP_SIGN_TLS12, NULL, NULL, "refused", "edge_valid",
@@ -223,8 +223,6 @@ static const struct {
      "refused", "mode", "@:4: modes lists bound only", "mode_not_granted"},
     {"key www {\n modes = {\"plain\"} }", "", "www", OP_RSA_MASTER, NULL, NULL, "refused", "mode",
      "@:2: modes lists plain only", "mode_not_granted"},
-    {"key www {\n modes = {} }", "", "www", OP_RSA_MASTER, NULL, NULL, "refused", "mode",
-     "@:2: modes lists none", "mode_not_granted"},
     {"key www {\n modes = {\"plain\", \"bound\"} }", "ops=rsa_premaster", "www", OP_RSA_PREMASTER, NULL, NULL,
      "granted", "mode", "@:2: modes lists plain", NULL},
     {"", "ops=rsa_premaster", "www", OP_RSA_PREMASTER, NULL, NULL, "refused", "mode",
@@ -281,7 +279,8 @@ static void all_that_refuses_is_told_and_the_first_is_the_verdict(void **state)
 {
     struct question question = question_of("ec", OP_RSA_MASTER);
     (void)state;
-    load("key_default { not_after = 2020-01-01 operations = {} modes = {} names = {\"a.test\"} }",
+    load("key_default { not_after = 2020-01-01 operations = {\"sign_tls13\"} modes = {\"plain\"} names = "
+         "{\"a.test\"} }",
          "keys=www ops=sign_tls13");
     question.name = "b.test";
     assert_false(ask(&question));
@@ -373,10 +372,10 @@ static void the_verdict_is_the_judges(void **state)
         "key_default { modes = {\"bound\", \"plain\"} }",
         "key_default { modes = {\"plain\"} operations = {\"rsa_premaster\", \"rsa_master\"} }",
         "key www { names = {\"*.example.com\"} quota = 100000/d }",
-        "key www { from = {\"192.0.2.0/24\"} modes = {} }",
+        "key www { from = {\"192.0.2.0/24\"} modes = {\"plain\"} }",
         "key www { not_before = 2026-12-31T13:00:00Z }",
         "key www { not_after = 2026-12-31T11:00:00Z }",
-        "key ec { operations = {} }"};
+        "key ec { operations = {\"sign_tls12\"} }"};
     static const enum operation_kind kinds[] = {OP_SIGN_TLS13, OP_SIGN_TLS12, OP_RSA_MASTER,
                                                 OP_RSA_PREMASTER};
     static const char *const names[] = {"www.example.com", "example.org", ""}, *const froms[] = {"192.0.2.1",

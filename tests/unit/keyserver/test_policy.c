@@ -111,14 +111,15 @@ static void what_a_section_leaves_unset_is_inherited(void **state)
     (void)state;
     load("key_default {\n operations = {\"sign_tls13\"}\n names = {\"a.test\"}\n from = {\"10.0.0.0/8\"}\n"
          " rate = 5/s\n not_after = 2030-01-01\n}\n"
-         "key own {\n operations = {}\n names = {}\n from = {}\n rate = off\n not_after = off\n}\n"
+         "key own {\n operations = {\"sign_tls12\"}\n names = {\"b.test\"}\n from = {\"0.0.0.0/0\", "
+         "\"::/0\"}\n rate = off\n not_after = off\n}\n"
          "key bare { }\nkey one {\n quota = 7/h\n}\n");
     const struct policy_rule *common = policy_at(policy, 0);
     const struct policy_rule *own = rule_of("own"), *bare = rule_of("bare"), *one = rule_of("one");
     assert_int_equal(common->operations, 1u << OP_SIGN_TLS13);
-    assert_int_equal(own->operations, 0);
-    assert_true(policy_rule_name(own, ""));
-    assert_int_equal(own->from_count, 0);
+    assert_int_equal(own->operations, 1u << OP_SIGN_TLS12);
+    assert_true(policy_rule_name(own, "b.test"));
+    assert_int_equal(own->from_count, 2);
     assert_int_equal(own->rate.count, 0);
     assert_true(date_span_has(&own->valid, INT64_MAX));
     assert_place(own, KEY_RATE, 12);
@@ -166,8 +167,7 @@ static void modes_are_about_rsa_key_exchange_alone(void **state)
     static const struct {
         const char *text;
         bool master, premaster;
-    } cases[] = {{"key_default { modes = {} }", false, false},
-                 {"key_default { modes = {bound} }", true, false},
+    } cases[] = {{"key_default { modes = {bound} }", true, false},
                  {"key_default { modes = {plain} }", false, true},
                  {"key_default { modes = {plain, bound} }", true, true}};
     (void)state;

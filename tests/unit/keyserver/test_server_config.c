@@ -117,7 +117,7 @@ static void dump_is_read_back(void **state)
     assert_int_equal(load(&first,
                           "listen = {\"127.0.0.1:1\", \"unix:/run/x\"} workers = 3 user = keyless\n"
                           "log_level = debug log_format = json drain_timeout = 0s\n"
-                          "key_default { modes = {} not_after = off }\n"
+                          "key_default { modes = {\"plain\"} not_after = off }\n"
                           "key www { names = {\"*.example.com\"} rate = 100/s }\n"
                           "key ABABababababababababababababababababababababababababababababABAB { }\n"),
                      0);
@@ -130,7 +130,7 @@ static void dump_is_read_back(void **state)
     assert_int_equal(second.log_level, LOG_DEBUG);
     assert_int_equal(second.log_format, LOG_JSON);
     assert_int_equal(second.drain_timeout, 0);
-    assert_int_equal(second.key_default.modes.count, 0);
+    assert_int_equal(second.key_default.modes.count, 1);
     assert_string_equal(second.key_default.not_after, "off");
     assert_int_equal(second.key_sections.count, 2);
     const struct key_rules *sections = second.key_sections.item;
@@ -190,11 +190,20 @@ static void values_of_keys_are_checked_at_their_line(void **state)
     assert_fault("key_default {\n\n modes = {\"bound\", \"both\"} }",
                  ":3: modes: 'both' is not known; it may be bound, plain");
     assert_fault("key www { names = {\"\"} }", "names: the value is empty");
+    assert_fault("key www {\n operations = {} }",
+                 "server.conf:2: operations is empty; leave the option out for what key_default says, and");
+    assert_fault("key_default {\n\n modes = {} }",
+                 "server.conf:3: modes is empty; leave the option out for its default, and");
+    assert_fault("key_default {\n names = {\n} }",
+                 ":2: names is empty; leave the option out for its default, or");
+    assert_fault("key www {\n from = { # nobody\n} }", ":2: from is empty; leave the option out for what");
     assert_fault("key www { names = {\"*\"} }", ":1: names: '*' is not a server name; write for instance");
     assert_fault("key www { names = {\"*.\"} }", "not a server name");
     assert_fault("key www { names = {\"a.*.b\"} }", "not a server name");
     assert_fault("key www { names = {\".b\"} }", "not a server name");
     assert_fault("key www { names = {\"a b\"} }", "not a server name");
+    assert_fault("key www { from = {\"10.1.2.3/8\"} }",
+                 "from: '10.1.2.3/8' is an address in 10.0.0.0/8; write");
     assert_fault("key www { from = {\"10.0.0.0/33\"} }", "from: '10.0.0.0/33' is not a network; write");
     assert_fault("key www { not_before = 2026-02-30 }", "not_before: '2026-02-30' is not a date; write");
     assert_fault("key www { not_after = \"\" }", "not_after: '' is not a date");
