@@ -101,10 +101,23 @@ static void warn_of_idle_timeout(const struct server_config *config)
                   CHANNEL_SILENT_MS(CHANNEL_PING_MS));
 }
 
+/* Allowed, so that a key server can be started before its first edge is known. */
+static void warn_of_no_edge(const struct server_config *config)
+{
+    log_event(
+        LOG_WARN, "no_edges",
+        "error=\"%s: no edge is in it, so none can connect\" "
+        "hint=\"append the line that keyless init --edge prints, then reload; a reload refuses the file "
+        "while it is empty\"",
+        config->authorized_edges);
+}
+
 void server_sockets_warn(const struct server_config *config, size_t edges)
 {
     char why[128];
     warn_of_idle_timeout(config);
+    if (edges == 0)
+        warn_of_no_edge(config);
     snprintf(why, sizeof why, "half_open_max = %d with %zu edge%s that may connect", config->half_open_max,
              edges, edges == 1 ? "" : "s");
     descriptors_require((unsigned)config->half_open_max + edges * CHANNELS_AN_EDGE + DESCRIPTORS_SPARE, why);
