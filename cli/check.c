@@ -8,16 +8,14 @@
 
 #include "cli/cli.h"
 #include "cli/files.h"
+#include "cli/side.h"
 #include "common/plain_file.h"
 #include "common/privileges.h"
 #include "common/secret.h"
 
 #define FILES_MAX    16
-#define LOOK_MAX     (1 << 20) /* bytes, the most a configuration may have */
 #define USUAL_SERVER "/etc/keyless/server.conf"
 #define USUAL_EDGE   "/etc/keyless/edge.conf"
-
-enum side { SIDE_UNKNOWN, SIDE_SERVER, SIDE_EDGE };
 
 struct wanted {
     struct {
@@ -56,53 +54,6 @@ void check_user(struct findings *findings, const char *file, const char *user)
 
 /* ---- which side a file is of ---- */
 
-static bool table_has(const struct config_option *table, const char *name, size_t length)
-{
-    for (; table->name != NULL; table++)
-        if (strlen(table->name) == length && memcmp(table->name, name, length) == 0)
-            return true;
-    return false;
-}
-
-/* A good file is told by the table that it fits; a bad one by the options that only one side knows. No more
- * of it is read than a configuration may have. */
-static enum side side_by_options(FILE *stream)
-{
-    int server = 0, edge = 0;
-    char *text = malloc(LOOK_MAX + 1);
-    if (text == NULL)
-        return SIDE_UNKNOWN;
-    text[fread(text, 1, LOOK_MAX, stream)] = 0;
-    for (const char *line = text; line != NULL; line = strchr(line, '\n')) {
-        const char *word = line + strspn(line, " \t\r\n");
-        size_t length = strspn(word, "abcdefghijklmnopqrstuvwxyz_");
-        bool of_server = table_has(server_config_table, word, length);
-        bool of_edge = table_has(edge_config_table, word, length);
-        server += of_server && !of_edge;
-        edge += of_edge && !of_server;
-        line = word;
-    }
-    free(text);
-    if (server == edge)
-        return SIDE_UNKNOWN;
-    return server > edge ? SIDE_SERVER : SIDE_EDGE;
-}
-
-static enum side side_by_table(const char *file)
-{
-    struct server_config server;
-    struct edge_config edge;
-    if (server_config_load(&server, file, NULL) == 0) {
-        server_config_clear(&server);
-        return SIDE_SERVER;
-    }
-    if (edge_config_load(&edge, file, NULL) == 0) {
-        edge_config_clear(&edge);
-        return SIDE_EDGE;
-    }
-    return SIDE_UNKNOWN;
-}
-
 /* Finds out the side where it was not said; an exit code. */
 static int detect(const char *file, enum side *side)
 {
@@ -111,9 +62,7 @@ static int detect(const char *file, enum side *side)
     if (stream == NULL)
         return cli_fail(&cli_check, CLI_USAGE, "%s: cannot be read: %s", file, why);
     if (*side == SIDE_UNKNOWN)
-        *side = side_by_table(file);
-    if (*side == SIDE_UNKNOWN)
-        *side = side_by_options(stream);
+        *side = side_find(file, stream);
     fclose(stream);
     if (*side == SIDE_UNKNOWN && strcmp(files_base_name(file), "server.conf") == 0)
         *side = SIDE_SERVER;
@@ -237,13 +186,23 @@ static void list_files(const struct wanted *wanted, char *out, size_t size)
                  wanted->online ? ", and asked the key servers" : "");
 }
 
+static int explain(const struct wanted *wanted)
+{
+    const char *file = wanted->count > 0 ? wanted->item[0].file : USUAL_SERVER;
+    if (side_of_file(file) == SIDE_EDGE)
+        return cli_fail(&cli_check, CLI_USAGE,
+                        "%s: this is an edge's configuration; --explain asks a key server's, name its "
+                        "server.conf",
+                        file);
+    return check_explain(file, &wanted->question, wanted->json);
+}
+
 static int run_check(int argc, char *argv[])
 {
     struct wanted wanted = {.count = 0};
     int result = read_wanted(&wanted, argc, argv);
     if (result == 0 && wanted.explain)
-        return check_explain(wanted.count > 0 ? wanted.item[0].file : USUAL_SERVER, &wanted.question,
-                             wanted.json);
+        return explain(&wanted);
     if (result == 0)
         result = complete_wanted(&wanted);
     if (result != 0)
