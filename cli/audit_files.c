@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "cli/files.h"
-#include "common/plain_file.h"
 #include "keyserver/audit/audit_chain.h"
 
 #define WINDOW 262144 /* bytes; many times the longest record */
@@ -86,11 +85,12 @@ char *audit_files_after(const char *path)
 
 /* ---- lines ---- */
 
-int audit_lines_open(struct audit_lines *lines, const char *path, struct fault *fault)
+int audit_lines_open(struct audit_lines *lines, const char *path, enum plain_file_kinds kinds,
+                     struct fault *fault)
 {
     struct stat info;
     const char *why;
-    *lines = (struct audit_lines){.fd = plain_file_open(path, PLAIN_FILE_OR_GIVEN, &why)};
+    *lines = (struct audit_lines){.fd = plain_file_open(path, kinds, &why)};
     if (lines->fd == ERR_CONFIG && stat(path, &info) == 0 && S_ISDIR(info.st_mode))
         return fault_set(fault, ERR_CONFIG, "%s: is a folder; name one folder of a log, or only files of it",
                          path);

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "common/err.h"
+#include "common/plain_file.h"
 
 /* Paths, in the order of the log. Zero-initialised is empty. */
 struct audit_files {
@@ -28,12 +29,14 @@ struct audit_lines {
     int fd;      /* owned; -1 = none */
     char *bytes; /* owned */
     size_t start, end;
-    bool skipping;  /* the rest of a line that is longer than any record */
+    bool skipping;  /* behind the beginning of a line that is longer than any record, which was handed out */
     uint64_t taken; /* bytes of lines that were handed out */
     int why;        /* errno of audit_lines_next(), also after it is closed */
 };
 
-int audit_lines_open(struct audit_lines *lines, const char *path, struct fault *fault) MUST_USE;
+/* A file that is of none of KINDS is ERR_CONFIG: a device would never end. */
+int audit_lines_open(struct audit_lines *lines, const char *path, enum plain_file_kinds kinds,
+                     struct fault *fault) MUST_USE;
 void audit_lines_close(struct audit_lines *lines);
 /* 1: LINE, borrowed until the next call, is the next whole line, without its end. 0: there is none (yet). Of
  * a line that is longer than any record, the beginning. ERR_SYSTEM. */

@@ -107,7 +107,7 @@ static int open_file(struct tail *tail, const char *path, struct fault *fault)
 {
     tail->path = path;
     tail->number = 0;
-    return audit_lines_open(&tail->lines, path, fault);
+    return audit_lines_open(&tail->lines, path, PLAIN_FILE_ONLY, fault); /* which can be read twice */
 }
 
 /* ---- where it begins ---- */

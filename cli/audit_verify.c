@@ -93,13 +93,15 @@ static int verify_file(struct verify *v, const char *path, struct fault *fault)
     struct audit_lines lines;
     const char *line;
     size_t length;
-    int more, result = audit_check_file(&v->check, path);
+    int more = 1, result = audit_check_file(&v->check, path);
     if (result != 0)
         return result;
-    int err = audit_lines_open(&lines, path, fault);
+    int err = audit_lines_open(&lines, path, PLAIN_FILE_OR_GIVEN, fault);
     if (err != 0)
         return err;
-    while ((more = audit_lines_next(&lines, &line, &length)) == 1 && result == 0) {
+    /* What comes through a pipe need not end, nor need a line: behind one that cannot be a record, whatever
+     * follows, nothing is read. */
+    while (result == 0 && !lines.skipping && (more = audit_lines_next(&lines, &line, &length)) == 1) {
         result = audit_check_line(&v->check, line, length, true);
         show_progress(v, v->done + lines.taken);
     }

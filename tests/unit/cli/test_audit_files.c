@@ -80,7 +80,7 @@ static void lines_come_as_the_file_grows(void **state)
     size_t length;
     (void)state;
     append("grows", "one\n\nthr", 8);
-    assert_int_equal(audit_lines_open(&lines, in_folder("grows"), &fault), 0);
+    assert_int_equal(audit_lines_open(&lines, in_folder("grows"), PLAIN_FILE_ONLY, &fault), 0);
     assert_line(&lines, "one", 3);
     assert_line(&lines, "", 0);
     assert_int_equal(audit_lines_next(&lines, &line, &length), 0);
@@ -93,9 +93,11 @@ static void lines_come_as_the_file_grows(void **state)
     assert_int_equal(audit_lines_next(&lines, &line, &length), 0);
     assert_int_equal(audit_lines_rest(&lines, &line), 0);
     audit_lines_close(&lines);
-    assert_int_equal(audit_lines_open(&lines, in_folder("none"), &fault), ERR_NOT_FOUND);
-    assert_int_equal(audit_lines_open(&lines, folder, &fault), ERR_CONFIG);
+    assert_int_equal(audit_lines_open(&lines, in_folder("none"), PLAIN_FILE_ONLY, &fault), ERR_NOT_FOUND);
+    assert_int_equal(audit_lines_open(&lines, folder, PLAIN_FILE_ONLY, &fault), ERR_CONFIG);
     assert_non_null(strstr(fault.text, "is a folder"));
+    assert_int_equal(audit_lines_open(&lines, "/dev/zero", PLAIN_FILE_OR_GIVEN, &fault), ERR_CONFIG);
+    assert_non_null(strstr(fault.text, "it is a device, not a regular file"));
 }
 
 /* Of a line longer than the window its beginning comes, once, and then the next line. */
@@ -112,7 +114,7 @@ static void an_endless_line_is_one_line(void **state)
         append("endless", "before\n", 7);
         append("endless", endless, length);
         append("endless", "\nafter\nrest", 11);
-        assert_int_equal(audit_lines_open(&lines, in_folder("endless"), &fault), 0);
+        assert_int_equal(audit_lines_open(&lines, in_folder("endless"), PLAIN_FILE_ONLY, &fault), 0);
         assert_line(&lines, "before", 6);
         assert_int_equal(audit_lines_next(&lines, &line, &got), 1);
         assert_int_equal(got, length < 262144 ? length : 262144);
