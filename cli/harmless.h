@@ -8,7 +8,8 @@
 
 #include "common/err.h"
 
-/* What may stay in a text. No control character may: a terminal obeys them. */
+/* What may stay in a text. No control character may, of ASCII or of Unicode (U+0080 to U+009F): a terminal
+ * obeys them. Nor may bytes that are no UTF-8: a terminal may take them for some. */
 enum harmless {
     HARMLESS_LINE,  /* one line in UTF-8 */
     HARMLESS_LINES, /* UTF-8 with ends of lines */

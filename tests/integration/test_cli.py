@@ -959,6 +959,53 @@ def test_a_configuration_may_come_through_a_pipe(trial):
         assert not re.search(r"/dev/fd/\d+: cannot be read", done.stdout + done.stderr), done
 
 
+def assert_reads_little(*command):
+    """It ends although what it is given does not."""
+    most, given = 32 << 20, 0
+    reader = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        while given < most:
+            given += reader.stdin.write(bytes(1 << 16))
+    except BrokenPipeError:
+        pass
+    finally:
+        if given >= most:
+            reader.kill()
+        out, err = reader.stdout.read().decode(), reader.stderr.read().decode()
+        reader.wait()
+    assert given < most, "it reads on"
+    return reader.returncode, out + err
+
+
+@pytest.mark.parametrize("verb", ["verify", "tail"])
+def test_audit_does_not_read_without_end(verb):
+    """A device, or a line that does not end."""
+    done = run("audit", verb, "/dev/zero")
+    assert done.returncode == 2 and "/dev/zero: cannot be read: it is a device, not a regular file" in done.stderr
+    code, said = assert_reads_little(program("keyless"), "audit", verb, "/dev/stdin")
+    assert code == (1 if verb == "verify" else 2), said
+    assert {"verify": "/dev/stdin:1: this is no record", "tail": "it is a FIFO, not a regular file"}[verb] in said
+
+
+def test_a_configuration_of_the_other_daemon_is_named_as_that(trial):
+    for text in ("", 'key_default { modes = {"neither"} }\n'):
+        write(trial.server_conf, read(trial.server_conf) + text)
+        for verb in ("ping", "keys"):
+            done = run(verb, "-c", trial.server_conf)
+            assert done.returncode == 2 and "server.conf: this is a key server's configuration; name that of an edge" in done.stderr
+    done = run("check", "--explain", "edge1", "rsa", "sign_tls13", "-c", trial.edge_conf)
+    assert done.returncode == 2 and "edge.conf: this is an edge's configuration; --explain asks a key server's" in done.stderr
+
+
+def test_a_list_of_no_edges_is_good_and_said(trial):
+    for text in ("", "# nobody yet\n"):
+        write(trial.server + "/authorized_edges", text)
+        done = subprocess.run([program("keyless-server"), "-t", "-c", trial.server_conf], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0 and "is good: 0 edges" in done.stdout + done.stderr, done
+        assert re.search(r'warn keyless-server event=no_edges error="\S+/authorized_edges: no edge is in it, so none can connect" '
+                         r'hint="append the line that keyless init --edge prints', done.stderr), done.stderr
+
+
 def test_check_does_not_read_without_end(tmp_path):
     """Whatever a configuration turns out to be: no more is taken of it than one may have, each time that it is looked at."""
     most, given = 32 << 20, 0
