@@ -44,9 +44,11 @@ static void epochs_never_go_back_behind_the_log(void **state)
     put_log_ahead();
     assert_true(rig_start(&rig));
     assert_in_range(epoch_number(), before + 120, before + 125);
-    rig_await_stats(&rig);
+    assert_true(rig.stats_heard > 0); /* figures come with an epoch, before its key */
     assert_in_range(rig.stats.epoch_ahead_ms, 3590000, 3601000);
 }
+
+#define LIVED 10 /* epochs: many more than pass while a vault starts */
 
 /* A vault with short epochs that is ahead of the clock and records nothing dies; returns the epoch it was in.
  */
@@ -57,9 +59,9 @@ static uint64_t live_ahead_and_die(void)
     rig.config.epoch = 100;
     assert_true(rig_start(&rig));
     uint64_t first = epoch_number(), last = first, end = clock_ms() + PATIENCE_MS;
-    while (last < first + 30 && clock_ms() < end)
+    while (last < first + LIVED && clock_ms() < end)
         last = epoch_number();
-    assert_true(last >= first + 30);
+    assert_true(last >= first + LIVED);
     kill(rig.pid, SIGKILL);
     assert_int_equal(rig_end(&rig), 128 + SIGKILL);
     return last;

@@ -1,5 +1,7 @@
 #include "tests/unit/keyserver/vault_audit_rig.h"
 
+#include "keyserver/vault/audit/handover.h"
+
 struct rig rig;
 uint64_t next_token = 5000;
 
@@ -106,6 +108,30 @@ enum operation_status ask(unsigned edge, const struct operation *operation)
 }
 
 /* ---- across vaults ---- */
+
+static void add_used(const struct handover_count *count, void *sum)
+{
+    *(uint64_t *)sum += count->used;
+}
+
+uint64_t left_used(void)
+{
+    struct handover reader;
+    uint64_t sum = 0;
+    handover_init(&reader, rig.before_fd, -1, false);
+    (void)handover_each_count(&reader, 0, SIZE_MAX, add_used, &sum);
+    return sum;
+}
+
+/* The time of the second turn is later than the pause. */
+void let_pass(struct rig *vault)
+{
+    const struct timespec pause = {.tv_nsec = 20000000};
+    struct operation operation = signing();
+    nanosleep(&pause, NULL);
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(rig_ask(vault, EDGE_SIGNER, &operation).status, STATUS_OK);
+}
 
 void begin_handing_over(void)
 {

@@ -39,6 +39,12 @@ enum operation_status ask(unsigned edge, const struct operation *operation);
 
 /* ---- across vaults ---- */
 
+/* What the next vault would count of all quotas. */
+uint64_t left_used(void);
+/* Until VAULT leaves its counts again at once, and has looked at those of another: it waits some ms between
+ * two times. */
+void let_pass(struct rig *vault);
+
 /* Starts the vault again, so that what it leaves is for the next one. */
 void begin_handing_over(void);
 /* For two vaults to which counts are handed, and for one that has the folder alone. */
