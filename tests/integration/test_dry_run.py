@@ -209,7 +209,8 @@ def test_an_empty_configuration_leads_to_one_that_is_good(tmp_path):
     for pattern, mend in steps[0 if ROOT else 1:]:
         done = subprocess.run([program("keyless-server"), "-t", "-c", conf], capture_output=True, text=True, timeout=PATIENCE)
         found = re.search(pattern, done.stderr)
-        assert done.returncode == 2 and found and len(done.stderr.splitlines()) == 1, done.stderr
+        faults = [line for line in done.stderr.splitlines() if "event=no_edges" not in line]  # a warning: that is allowed
+        assert done.returncode == 2 and found and len(faults) == 1, done.stderr
         if mend:
             mend()
         elif found.groups():
