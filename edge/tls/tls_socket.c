@@ -20,6 +20,20 @@ static bool begins_with_proxy(const char *bytes, size_t length)
            (length >= sizeof binary - 1 && memcmp(bytes, binary, sizeof binary - 1) == 0);
 }
 
+/* GOT bytes at FIRST are the first of the connection. The library may ask for those of a record's header
+ * alone (OpenSSL 3.5), so what comes after them is looked at where it waits. */
+static bool is_proxied(const struct tls_socket *socket, const char *first, size_t got)
+{
+    char head[16];
+    size_t length = got < sizeof head ? got : sizeof head;
+
+    if (first[0] != 'P' && first[0] != '\r') /* as in every TLS record */
+        return false;
+    memcpy(head, first, length);
+    ssize_t more = recv(socket->fd, head + length, sizeof head - length, MSG_PEEK | MSG_DONTWAIT);
+    return begins_with_proxy(head, length + (more > 0 ? (size_t)more : 0));
+}
+
 static int on_read(BIO *bio, char *into, int size)
 {
     struct tls_socket *socket = BIO_get_data(bio);
@@ -34,7 +48,7 @@ static int on_read(BIO *bio, char *into, int size)
         BIO_set_retry_read(bio);
     if (n > 0 && !socket->begun) {
         socket->begun = true;
-        socket->proxied = begins_with_proxy(into, (size_t)n);
+        socket->proxied = is_proxied(socket, into, (size_t)n);
     }
     bool is_empty = n < 0 ? errno == EAGAIN || errno == EWOULDBLOCK : n > 0 && n < size;
     socket->dry = is_empty || ++socket->reads >= TLS_SOCKET_READS;

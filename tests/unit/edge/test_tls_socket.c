@@ -77,6 +77,29 @@ static void after_a_short_read_nobody_asks_before_the_loop_does(void **state)
     assert_memory_equal(bytes, "def", 3);
 }
 
+/* However little the library asks for at first: OpenSSL 3.5 begins with the five bytes of a record's header.
+ */
+static void a_header_of_the_proxy_protocol_is_seen(void **state)
+{
+    static const char *const begins[] = {"PROXY TCP4 ", "\r\n\r\n", "PROXIES are none", "GET / HTTP/1.1"};
+    struct rig *rig = *state;
+    char bytes[5];
+
+    for (size_t i = 0; i < sizeof begins / sizeof begins[0]; i++) {
+        rig->socket.begun = rig->socket.proxied = false;
+        if (i == 1)
+            assert_int_equal(send(rig->peer, "\r\n\r\n\0\r\nQUIT\n!", 13, 0), 13);
+        else
+            say(rig, begins[i]);
+        wait_readable(rig->socket.fd);
+        tls_socket_wake(&rig->socket);
+        assert_int_equal(BIO_read(rig->bio, bytes, sizeof bytes), sizeof bytes);
+        assert_int_equal(rig->socket.proxied, i < 2);
+        char rest[64];
+        assert_true(recv(rig->socket.fd, rest, sizeof rest, 0) > 0);
+    }
+}
+
 static void after_a_full_read_there_may_be_more(void **state)
 {
     struct rig *rig = *state;
@@ -179,6 +202,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(after_a_short_read_nobody_asks_before_the_loop_does),
+        TEST(a_header_of_the_proxy_protocol_is_seen),
         TEST(after_a_full_read_there_may_be_more),
         TEST(after_some_reads_it_is_the_turn_of_others),
         TEST(nothing_there_is_no_end),
