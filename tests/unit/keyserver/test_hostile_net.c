@@ -6,6 +6,7 @@
 
 #include "tests/unit/keyserver/edge_peer.h"
 #include "tests/unit/keyserver/supervisor_rig.h"
+#include "tests/unit/keyserver/wall_rig.h"
 
 #include <poll.h>
 #include <signal.h>
@@ -28,7 +29,7 @@ static struct shared {
     enum conduct next; /* of the net process that is started next; the one after it is honest */
     uint8_t edge_key[IDENTITY_KEY_SIZE];
     _Atomic unsigned answered; /* lists of keys that the first vault has given */
-    _Atomic bool cut;          /* its wall is, and all that lay in it is counted */
+    _Atomic bool done;         /* its wall is cut, and all that lay in it is counted; or control is closed */
 } * shared;
 
 /* ---- the net process ---- */
@@ -53,7 +54,7 @@ static void take_answers(struct wall *wall)
     while ((count = wall_receive_answers(wall, answers, WALL_BATCH_MAX)) > 0)
         for (int i = 0; i < count; i++)
             shared->answered += answers[i].kind == WALL_KEYS && answers[i].u.keys.count > 0;
-    shared->cut = count == ERR_CUT;
+    shared->done = count == ERR_CUT;
 }
 
 /* Takes what the supervisor sends, so that nothing seems wrong, and asks the first vault. */
@@ -69,6 +70,7 @@ static _Noreturn void keep_the_first_wall(int control)
                 _exit(71);
         if (wall.fd >= 0) {
             ask(&wall, token);
+            (void)wall_rig_wait(&wall, WALL_SLOTS, ASK_MS);
             take_answers(&wall);
         }
         poll(NULL, 0, ASK_MS);
@@ -83,6 +85,7 @@ static _Noreturn void close_control(int control)
     while (control_receive(control, &message, &passed) != 0 || message.kind != CONTROL_WALL)
         poll(NULL, 0, 1);
     close(control);
+    shared->done = true;
     for (;;)
         poll(NULL, 0, ASK_MS);
 }
@@ -111,7 +114,7 @@ static struct fixture *begin(void **state, enum conduct conduct)
     rig_write_config(f, CONFIG);
     memcpy(shared->edge_key, f->edge.public, sizeof shared->edge_key);
     shared->answered = 0;
-    shared->cut = false;
+    shared->done = false;
     shared->next = conduct;
     rig_start_and_wait(f);
     return f;
@@ -128,11 +131,11 @@ static void wait_for_answers(unsigned more)
     }
 }
 
-static void wait_until_cut(void)
+static void wait_until_done(void)
 {
     const uint64_t until = clock_ms() + EDGE_PATIENCE_MS;
 
-    while (!shared->cut) {
+    while (!shared->done) {
         assert_true(clock_ms() < until);
         poll(NULL, 0, ASK_MS);
     }
@@ -161,7 +164,7 @@ static void a_wall_that_is_kept_ends_with_its_vault(void **state)
     wait_for_answers(2); /* from the vault of before, by the rights of before */
     wait_for_kill(f, "vault", f->vault);
     assert_true(clock_ms() - begun >= GRACE_MS - 1000);
-    wait_until_cut();
+    wait_until_done();
     const unsigned answered = shared->answered;
     poll(NULL, 0, 10 * ASK_MS);
     assert_int_equal(shared->answered, answered);
@@ -174,6 +177,7 @@ static void a_net_process_that_closes_its_control_is_replaced(void **state)
 {
     struct fixture *f = begin(state, CLOSES_CONTROL);
 
+    wait_until_done();
     kill(f->pid, SIGHUP); /* the vault that it brings cannot be handed over */
     wait_for_kill(f, "net", f->net);
     rig_wait_for(f, "event=child_started role=net");
