@@ -327,7 +327,7 @@ int desk_start(struct desk *desk, uint64_t epoch_length_ms)
     uint64_t mono_ms = clock_ms();
     epoch_clock_start(&desk->epochs, epoch_length_ms, clock_unix_ms(), reached_before(desk, mono_ms),
                       mono_ms);
-    desk_tick(desk);
+    (void)desk_tick(desk);
     return 0;
 }
 
@@ -357,15 +357,17 @@ static bool announce_epoch(struct desk *desk)
     return true;
 }
 
-void desk_tick(struct desk *desk)
+bool desk_tick(struct desk *desk)
 {
     uint64_t unix_ms = clock_unix_ms();
     desk->now = (struct now){.mono_ns = clock_ns(), .unix_s = (int64_t)(unix_ms / 1000)};
     desk->now.epoch = epoch_clock_turn(&desk->epochs, latest(desk, unix_ms), desk->now.mono_ns / NS_PER_MS);
     desk->now.reached_s = (int64_t)(desk->epochs.time_ms / 1000);
     tick_audit(desk, unix_ms);
-    if (announce_epoch(desk) || desk->now.mono_ns / NS_PER_MS >= desk->stats_due_ms)
+    bool announced = announce_epoch(desk);
+    if (announced || desk->now.mono_ns / NS_PER_MS >= desk->stats_due_ms)
         send_stats(desk);
+    return announced;
 }
 
 static uint64_t until(uint64_t due_ms, uint64_t now_ms)

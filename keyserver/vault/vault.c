@@ -190,7 +190,7 @@ static int serve(struct vault *vault)
     bool more = false; /* work that is at hand */
     log_gather();
     for (;;) {
-        desk_tick(desk);
+        more = desk_tick(desk) || more;
         int err = desk_flush(desk);
         log_flush();
         if (err != 0)
@@ -199,13 +199,15 @@ static int serve(struct vault *vault)
         bool sleeps = wall_sleep(&vault->wall, behind ? WALL_ROOM : WALL_SLOTS) && (behind || !more);
         if (poll(fds, 2, sleeps ? desk_timeout(desk) : 0) < 0 && errno != EINTR)
             return 1;
-        desk_tick(desk);
+        more = desk_tick(desk) || more;
         if (fds[0].revents != 0)
             wall_woken(&vault->wall);
         if (fds[1].revents != 0)
             desk_take_finished(desk);
-        if (desk_is_behind(desk))
+        if (desk_is_behind(desk)) {
+            more = true; /* perhaps: nobody has looked */
             continue;
+        }
         if (desk_take_requests(desk) != 0)
             return end_of_wall(vault);
         more = desk_do_short(desk); /* even if refusals wait to be sent: no other thread does this work */

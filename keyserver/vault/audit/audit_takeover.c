@@ -78,7 +78,7 @@ bool audit_takeover_is_behind(const struct audit_log *log)
 
 bool audit_takeover_waits(const struct audit_log *log, unsigned looks)
 {
-    if (!audit_takeover_is_behind(log) || log->handover->before.failing != 0 || looks >= NAPS)
+    if (!audit_takeover_is_behind(log) || !writes_on(log->handover) || looks >= NAPS)
         return false;
     nap();
     return true;
