@@ -54,7 +54,8 @@ const struct sandbox_rule sandbox_rules[] = {
     CALL("close", ALL),
     CALL("lseek", ALL),
     CALL("fcntl", WIDE),
-    CALL("fcntl", V, WHEN(1, INT, F_GETLK)), /* whether the vault before lives */
+    CALL("fcntl", V, WHEN(1, INT, F_GETLK)), /* which vaults live, */
+    CALL("fcntl", V, WHEN(1, INT, F_SETLK)), /* and that this one does, by locks of their processes */
     CALL("ioctl", WIDE, WHEN(1, INT, FIONBIO)),
     CALL("ioctl", WIDE, WHEN(1, INT, FIONREAD)),
     CALL("ioctl", WIDE, WHEN(1, INT, FIOCLEX)),

@@ -9,7 +9,7 @@
 
 #define DESCRIPTORS (sizeof(struct order_descriptors) / sizeof(int))
 
-static const struct order_descriptors no_descriptors = {-1, -1, -1, -1, -1, -1};
+static const struct order_descriptors no_descriptors = {-1, -1, -1, -1, -1, -1, -1};
 
 /* Room for the descriptors, aligned as the kernel wants it. */
 union ancillary {
@@ -108,7 +108,7 @@ int order_receive(int fd, enum order_kind *kind, struct order_descriptors *out)
 
 void order_close(struct order_descriptors *fds)
 {
-    int all[DESCRIPTORS] = {fds->config, fds->edges, fds->wall, fds->ready, fds->before, fds->own};
+    int all[DESCRIPTORS] = {fds->config, fds->edges, fds->wall, fds->ready, fds->before, fds->own, fds->gaps};
 
     for (size_t i = 0; i < DESCRIPTORS; i++)
         if (all[i] >= 0)

@@ -28,6 +28,7 @@ struct order_descriptors {
     int ready;  /* gets one byte from the vault once it serves */
     int before; /* what the vault that it replaces has left to it: order_memory() */
     int own;    /* for what it leaves itself */
+    int gaps;   /* what all vaults leave to each other (gap_slots.h) */
 };
 
 #define ORDER_WHY_SIZE 1024
@@ -40,8 +41,8 @@ struct order_answer {
 
 /* A connected pair, close-on-exec; the first end, the supervisor's, does not block. */
 int order_pair(int fds[static 2]) MUST_USE;
-/* A memory file (close-on-exec, the caller's) for what a vault leaves to the next one; it outlives the vault.
- * ERR_SYSTEM. */
+/* A memory file (close-on-exec, the caller's) for what vaults leave to others; it outlives them. ERR_SYSTEM.
+ */
 int order_memory(void) MUST_USE;
 /* FDS (NULL: none) stay the caller's. ERR_CUT when the loader is gone, ERR_BUSY, ERR_SYSTEM. */
 int order_send(int fd, enum order_kind kind, const struct order_descriptors *fds) MUST_USE;

@@ -191,7 +191,8 @@ int children_start_loader(struct children *children, const struct server_config 
 
 /* All that comes with an order but the configuration, and the ends that stay here; whatever was made before a
  * failure is there to be closed. */
-static int make_ends(struct order_descriptors *fds, struct vault_ends *ends, int edges_fd, int before_fd)
+static int make_ends(struct order_descriptors *fds, struct vault_ends *ends, int edges_fd,
+                     struct vault_memory *memory)
 {
     int ready[2];
 
@@ -201,23 +202,26 @@ static int make_ends(struct order_descriptors *fds, struct vault_ends *ends, int
     fds->ready = ready[1];
     fds->edges = fcntl(edges_fd, F_DUPFD_CLOEXEC, 0);
     ends->left = order_memory();
-    fds->before = before_fd >= 0 ? fcntl(before_fd, F_DUPFD_CLOEXEC, 0) : order_memory();
+    fds->before = memory->left >= 0 ? fcntl(memory->left, F_DUPFD_CLOEXEC, 0) : order_memory();
     fds->own = ends->left >= 0 ? fcntl(ends->left, F_DUPFD_CLOEXEC, 0) : -1;
-    if (fds->edges < 0 || fds->before < 0 || fds->own < 0)
+    if (memory->gaps < 0)
+        memory->gaps = order_memory();
+    fds->gaps = memory->gaps >= 0 ? fcntl(memory->gaps, F_DUPFD_CLOEXEC, 0) : -1;
+    if (fds->edges < 0 || fds->before < 0 || fds->own < 0 || fds->gaps < 0)
         return ERR_SYSTEM;
     return wall_pair(&ends->wall, &fds->wall) == 0 ? 0 : ERR_SYSTEM;
 }
 
 int children_order_vault(struct children *children, int order_fd, enum order_kind kind,
-                         const struct server_config *config, int edges_fd, int before_fd,
+                         const struct server_config *config, int edges_fd, struct vault_memory *memory,
                          struct vault_ends *out)
 {
-    struct order_descriptors fds = {-1, -1, -1, -1, -1, -1};
+    struct order_descriptors fds = {-1, -1, -1, -1, -1, -1, -1};
     struct vault_ends ends = {-1, -1, -1};
     int err = children_find(children, CHILD_FREE) == NULL ? ERR_BUSY : 0;
 
     if (err == 0)
-        err = make_ends(&fds, &ends, edges_fd, before_fd);
+        err = make_ends(&fds, &ends, edges_fd, memory);
     if (err == 0 && (fds.config = server_config_seal(config)) < 0)
         err = fds.config;
     if (err == 0)

@@ -72,11 +72,16 @@ struct vault_ends {
     int ready; /* gives one byte once it is ready (or ends) */
     int left;  /* what it leaves to the next one (order.h) */
 };
+/* What the supervisor keeps for vaults to come; -1: nothing yet. */
+struct vault_memory {
+    int left; /* what the one that serves leaves to the next one (order.h) */
+    int gaps; /* what all of them leave to each other */
+};
 /* Orders a vault of KIND from the loader, by CONFIG and the snapshot EDGES_FD, in the place of the one that
- * has left BEFORE_FD (-1: of none). The answer at ORDER_FD says what becomes of it. On failure OUT is as it
- * was. ERR_BUSY: too many children. */
+ * has left what MEMORY says, whose `gaps` is made if there is none. The answer at ORDER_FD says what becomes
+ * of it. On failure OUT is as it was. ERR_BUSY: too many children. */
 int children_order_vault(struct children *children, int order_fd, enum order_kind kind,
-                         const struct server_config *config, int edges_fd, int before_fd,
+                         const struct server_config *config, int edges_fd, struct vault_memory *memory,
                          struct vault_ends *out) MUST_USE;
 /* The vault PID, which the loader has forked, is a child from now on. */
 void children_add_vault(struct children *children, pid_t pid);

@@ -333,7 +333,8 @@ static void end(struct supervisor *s)
     supervisor_close_fd(&s->control_fd);
     supervisor_close_fd(&s->order_fd);
     supervisor_close_coming(s);
-    supervisor_close_fd(&s->left_fd);
+    supervisor_close_fd(&s->memory.left);
+    supervisor_close_fd(&s->memory.gaps);
     supervisor_close_fd(&s->edges_fd);
     secret_free(s->identity);
     supervisor_drop_reload(s);
@@ -349,7 +350,7 @@ int supervisor_run(struct server_config *config, const char *file)
                            .control_fd = -1,
                            .order_fd = -1,
                            .coming = {-1, -1, -1},
-                           .left_fd = -1,
+                           .memory = {.left = -1, .gaps = -1},
                            .edges_fd = -1,
                            .next_edges_fd = -1};
     struct fault fault = {.text = ""};

@@ -22,7 +22,7 @@ struct supervisor {
     int control_fd;           /* to the net process; -1 = there is none */
     int order_fd;             /* to the loader; -1 = there is none */
     struct vault_ends coming; /* of the vault that loads (ready) or has just loaded (the others) */
-    int left_fd;              /* what the vault that serves leaves to the next one; -1 = none has served */
+    struct vault_memory memory;
     bool wall_ready;
     enum control_wall_cause cause; /* of that vault */
     struct order_answer loaded;    /* what the loader said of it */

@@ -38,7 +38,7 @@ int supervisor_start_vault(struct supervisor *s, const struct server_config *con
     s->cause = cause;
     s->wall_ready = false;
     s->loaded = (struct order_answer){.pid = 0};
-    return children_order_vault(&s->children, s->order_fd, kinds[cause], config, edges_fd, s->left_fd,
+    return children_order_vault(&s->children, s->order_fd, kinds[cause], config, edges_fd, &s->memory,
                                 &s->coming);
 }
 
@@ -114,8 +114,8 @@ void supervisor_hand_over(struct supervisor *s)
         return;
     }
     supervisor_close_fd(&s->coming.wall);
-    supervisor_close_fd(&s->left_fd);
-    s->left_fd = s->coming.left;
+    supervisor_close_fd(&s->memory.left);
+    s->memory.left = s->coming.left;
     s->coming.left = -1;
     s->wall_ready = false;
     struct child *old = children_find(&s->children, CHILD_VAULT);

@@ -103,7 +103,8 @@ static _Noreturn void become_vault(struct loader *loader, struct load *load, enu
                                             .ready = fds->ready,
                                             .before = fds->before,
                                             .served = kind == ORDER_RELOAD,
-                                            .own = fds->own};
+                                            .own = fds->own,
+                                            .gaps = fds->gaps};
     char byte;
     ssize_t n;
 

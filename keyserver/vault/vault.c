@@ -159,6 +159,8 @@ static void vault_clear(struct vault *vault)
         close(vault->handover.fd);
     if (vault->handover.before_fd > 0)
         close(vault->handover.before_fd);
+    if (vault->handover.gaps.fd > 0)
+        close(vault->handover.gaps.fd);
     hasher_clear(&vault->hasher);
     gate_stop();
 }
@@ -245,6 +247,7 @@ static int start(struct vault *vault, const struct server_config *config)
 static void take_over(struct vault *vault, const struct vault_descriptors *fds)
 {
     handover_init(&vault->handover, fds->before, fds->own, fds->served);
+    gap_slots_init(&vault->handover.gaps, fds->gaps);
 }
 
 /* From a vault that is loaded to its end; ERR is what went wrong before. */

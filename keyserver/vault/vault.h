@@ -15,6 +15,7 @@ struct vault_descriptors {
     int before;  /* a memory file: what the vault before this one has left (handover.h); -1: there was none */
     bool served; /* that one serves on if this one does not come to be ready */
     int own;     /* a memory file for what this one leaves; -1: nobody follows */
+    int gaps;    /* the one for what all vaults leave to each other (gap_slots.h); -1: there are no others */
 };
 
 struct loaded;

@@ -1,5 +1,6 @@
 /* The gap: how many uses have no record of their own, because nothing could be recorded at that time. It is
- * left for the vault that takes this one's place until a record of it stands in the log. */
+ * left to the other vaults of the key server (gap_slots.h) until a record of it stands in the log: a vault
+ * that is killed between the two has it recorded twice, never not at all. */
 #ifndef KEYSERVER_VAULT_AUDIT_GAP_H
 #define KEYSERVER_VAULT_AUDIT_GAP_H
 
@@ -9,7 +10,7 @@
 void audit_gap_begin(struct audit *audit);
 /* So many USES more; SERVED: they were answered, otherwise withheld. */
 void audit_gap_add(struct audit *audit, uint64_t uses, bool served);
-/* Takes over what the vault before has left, once its process has ended. */
+/* Takes over what vaults whose processes have ended have left. */
 void audit_gap_take_over(struct audit *audit);
 /* A record is due. */
 bool audit_gap_is_open(const struct audit *audit);

@@ -15,7 +15,6 @@ struct audit {
     struct audit_log log;
     struct audit_time now;
     uint64_t count_due_ms; /* of mono_ms: when counts may be left again (audit_counts.h) */
-    bool gap_taken_over;   /* from the vault before */
     bool counts_lost;      /* some of them could not be left */
 
     /* Once it is started. */

@@ -1,6 +1,5 @@
 #include "keyserver/vault/audit/handover.h"
 
-#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -85,20 +84,6 @@ static void take_id(struct handover *handover)
         random_bytes(handover->own.id, sizeof none);
 }
 
-/* By a lock of this process, which ends with it however it ends (fcntl(2), "advisory record locking"). */
-static void show_life(const struct handover *handover)
-{
-    struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    if (handover->fd > 0)
-        (void)!fcntl(handover->fd, F_SETLK, &all);
-}
-
-bool handover_is_over(const struct handover *handover)
-{
-    struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    return handover->before_fd > 0 && fcntl(handover->before_fd, F_GETLK, &all) == 0 && all.l_type == F_UNLCK;
-}
-
 void handover_init(struct handover *handover, int before, int own, bool served)
 {
     memset(handover, 0, sizeof *handover);
@@ -110,7 +95,6 @@ void handover_init(struct handover *handover, int before, int own, bool served)
     handover->own.epoch_ms = handover->before.epoch_ms;
     handover->own.mono_ms = handover->before.mono_ms;
     leave(handover);
-    show_life(handover);
 }
 
 uint64_t handover_epoch(const struct handover *handover, uint64_t mono_ms)
@@ -158,14 +142,6 @@ void handover_leave_link(struct handover *handover, const struct audit_link *lin
 void handover_leave_failing(struct handover *handover, bool failing)
 {
     handover->own.failing = failing;
-    leave(handover);
-}
-
-void handover_leave_gap(struct handover *handover, const struct audit_record *gap)
-{
-    handover->own.gap_since_ms = gap->since_ms;
-    handover->own.gap_unrecorded = gap->unrecorded;
-    handover->own.gap_withheld = gap->withheld;
     leave(handover);
 }
 

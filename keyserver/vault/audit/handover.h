@@ -9,6 +9,7 @@
 #define KEYSERVER_VAULT_AUDIT_HANDOVER_H
 
 #include "keyserver/audit/audit_chain.h"
+#include "keyserver/vault/audit/gap_slots.h"
 
 #define HANDOVER_ID_SIZE 16
 
@@ -21,9 +22,6 @@ struct handover_state {
     uint64_t folder_device, folder_inode; /* of the folder */
     struct audit_link link;               /* the last record of the log */
     uint64_t failing;                     /* 1: nothing can be recorded */
-    uint64_t gap_since_ms;                /* what is not recorded yet, not even as a number: since then, */
-    uint64_t gap_unrecorded;              /* uses that were answered without a record, */
-    uint64_t gap_withheld;                /* results that were not released */
 };
 
 /* Zero-initialised there is nobody before, and nobody is told. */
@@ -34,10 +32,11 @@ struct handover {
     struct handover_state own;    /* as it was written last */
     int fd;                       /* borrowed; read above 0 */
     uint64_t turn;                /* of what was written last */
+    struct gap_slots gaps;        /* what any vault leaves to any other */
 };
 
 /* Begins with what the vault before has left at BEFORE (-1: nobody was); OWN is this one's. Both are borrowed
- * for as long as HANDOVER is used. SERVED: see above. */
+ * for as long as HANDOVER is used. SERVED: see above. No gaps are shared before gap_slots_init(). */
 void handover_init(struct handover *handover, int before, int own, bool served);
 /* The time of epochs at MONO_MS by what the vault before has left; 0 without one. */
 uint64_t handover_epoch(const struct handover *handover, uint64_t mono_ms);
@@ -52,11 +51,6 @@ void handover_leave_log(struct handover *handover, const char *path, int folder,
 /* Leaves that this is its last record, if it is another one than was left. */
 void handover_leave_link(struct handover *handover, const struct audit_link *link);
 void handover_leave_failing(struct handover *handover, bool failing);
-/* Leaves what is not recorded, not even as a number. */
-void handover_leave_gap(struct handover *handover, const struct audit_record *gap);
-/* True when there was a vault before and its process has ended: what it has left is its last word. Of one in
- * this process always. */
-bool handover_is_over(const struct handover *handover);
 /* True when STATE is of a log in the folder with the path PATH; in that which is open as FOLDER. */
 bool handover_is_of(const struct handover_state *state, const char *path);
 bool handover_is_in(const struct handover_state *state, int folder);

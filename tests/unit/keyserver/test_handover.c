@@ -6,7 +6,6 @@
 
 #include <cmocka.h>
 
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,51 +68,6 @@ static void the_id_of_a_key_server_is_that_of_its_first_vault(void **state)
     handover_init(&other, -1, last, false);
     assert_memory_not_equal(other.own.id, first.own.id, sizeof none);
     close(last);
-}
-
-/* A vault in a process of its own, until something is written into the pipe. */
-static pid_t start_vault(int *end)
-{
-    int ready[2], until[2];
-    assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
-    assert_int_equal(pipe2(until, O_CLOEXEC), 0);
-    pid_t pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        struct handover vault;
-        struct audit_record gap = {.type = AUDIT_GAP, .since_ms = 7, .unrecorded = 3, .withheld = 2};
-        handover_init(&vault, -1, before, false);
-        handover_leave_gap(&vault, &gap);
-        close(until[1]);
-        _exit(write(ready[1], "r", 1) == 1 && read(until[0], &gap, 1) == 0 ? 0 : 1);
-    }
-    char byte;
-    assert_int_equal(read(ready[0], &byte, 1), 1);
-    close(ready[0]);
-    close(ready[1]);
-    close(until[0]);
-    *end = until[1];
-    return pid;
-}
-
-static void a_vault_is_over_when_its_process_has_ended(void **state)
-{
-    struct handover next, none;
-    int end;
-    (void)state;
-    pid_t pid = start_vault(&end);
-    handover_init(&next, before, own, false);
-    bool over_too_soon = handover_is_over(&next);
-    close(end);
-    assert_int_equal(waitpid(pid, NULL, 0), pid);
-    assert_false(over_too_soon);
-    assert_true(handover_is_over(&next));
-    handover_look(&next);
-    assert_int_equal(next.before.gap_since_ms, 7);
-    assert_int_equal(next.before.gap_unrecorded, 3);
-    assert_int_equal(next.before.gap_withheld, 2);
-    handover_init(&none, -1, -1, false);
-    assert_false(handover_is_over(&none));
 }
 
 /* Time goes on between two vaults. */
@@ -402,7 +356,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(with_nobody_before_nothing_is_known),
         TEST(the_id_of_a_key_server_is_that_of_its_first_vault),
-        TEST(a_vault_is_over_when_its_process_has_ended),
         TEST(the_next_one_goes_on_where_the_last_one_was),
         TEST(a_half_of_a_page_is_not_taken),
         TEST(what_is_read_is_whole),

@@ -92,7 +92,9 @@ void rig_forget_left(struct rig *rig)
 {
     if (rig->before_fd > 0)
         close(rig->before_fd);
-    rig->before_fd = 0;
+    if (rig->gaps_fd > 0)
+        close(rig->gaps_fd);
+    rig->before_fd = rig->gaps_fd = 0;
     rig->hands_over = rig->served = false;
 }
 
@@ -129,6 +131,8 @@ bool rig_start(struct rig *rig)
     struct fault fault;
     int edges = authorized_snapshot_take(rig->config.authorized_edges, &fault);
     assert_true(edges >= 0);
+    if (rig->hands_over && rig->gaps_fd <= 0)
+        rig->gaps_fd = order_memory();
     assert_int_equal(wall_pair(&net_end, &vault_end), 0);
     assert_int_equal(pipe(ready), 0);
     fflush(NULL);
@@ -143,7 +147,8 @@ bool rig_start(struct rig *rig)
                                                 .ready = ready[1],
                                                 .before = before > 0 ? before : -1,
                                                 .served = rig->served,
-                                                .own = own};
+                                                .own = own,
+                                                .gaps = rig->gaps_fd > 0 ? rig->gaps_fd : -1};
         log_leave(run_vault(&rig->config, edges, &given));
     }
     if (before > 0)
