@@ -236,20 +236,51 @@ def test_who_serves_on_a_full_disk_says_how_many_are_not_recorded(yard, pki):
     assert [note["type"] for note in report["notes"]] == ["gap"] * report["note_count"]
 
 
-@pytest.mark.parametrize("how", ["reload", "death of the vault"])
-def test_what_is_not_recorded_is_counted_over_a_change_of_vaults(yard, pki, how):
+def serving_vault(server):
+    """The process id of the vault that was handed to the net process last."""
+    return int(re.search(r"pid=(\d+)", server.find("event=vault_ready")[-1]).group(1))
+
+
+def reload_vault(server):
+    since = server.mark()
+    server.send_signal(signal.SIGHUP)
+    server.wait_log("event=reloaded", since)
+    server.wait_log("event=vault_ready cause=reload", since)
+
+
+def kill_vault(server):
+    since = server.mark()
+    os.kill(serving_vault(server), signal.SIGKILL)
+    server.wait_log("event=vault_ready", since)
+
+
+def reload_and_kill_vault(server):
+    """What replaces a vault dies before it has looked at what that one left."""
+    reload_vault(server)
+    kill_vault(server)
+
+
+def reload_twice_while_busy(server):
+    """The first vault is still busy when the second one, which takes its place, is replaced and ends."""
+    first = serving_vault(server)
+    os.kill(first, signal.SIGSTOP)
+    reload_vault(server)
+    second, since = serving_vault(server), server.mark()
+    reload_vault(server)
+    server.wait_log("event=child_ended role=vault pid=%d " % second, since)
+    os.kill(first, signal.SIGCONT)
+    server.wait_log("event=child_ended role=vault pid=%d " % first, since)
+
+
+@pytest.mark.parametrize("change", [reload_vault, kill_vault, reload_and_kill_vault, reload_twice_while_busy])
+def test_what_is_not_recorded_is_counted_over_a_change_of_vaults(yard, pki, change):
     """The number, not the uses: of one that is killed it may have answers in it that did not leave any more."""
     yard = yard("64m", [pki.p256[0]], "on_failure = serve").run(key_id(pki.p256[1]))
     yard.load.wait_more(100)
     yard.disk.fill()
     yard.server.admin.wait_metric(UNRECORDED, 100)
     since = yard.server.mark()
-    if how == "reload":
-        yard.server.send_signal(signal.SIGHUP)
-        yard.server.wait_log("event=reloaded", since)
-    else:
-        os.kill(next(pid for name, pid in yard.server.children().items() if "vault" in name), signal.SIGKILL)
-        yard.server.wait_log("event=vault_ready", since)
+    change(yard.server)
     yard.load.wait_more(100)
     yard.disk.make_room()
     yard.server.wait_log("event=audit_recovered", since)
