@@ -16,7 +16,7 @@ static bool is_empty(const struct audit *audit)
     return gap_number_is_empty(&number);
 }
 
-/* Both may add what others have left. */
+/* What others have left may be a part of it then. */
 static void share(struct audit *audit, void (*how)(struct gap_slots *slots, struct gap_number *number))
 {
     struct gap_number number = number_of(audit);
