@@ -38,22 +38,38 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* ---- a process that ends in a write ---- */
+/* ---- a process that ends or stops in a write ---- */
 
 enum when { BEFORE, WITHIN, AFTER, WHENS };
 
-static unsigned dies_at; /* in this write, counted from 1; 0: in none */
-static enum when dies_when;
+struct trap {
+    unsigned at; /* in this write, counted from 1; 0: in none */
+    enum when when;
+    bool stops; /* until it is told to go on; otherwise it ends */
+};
+
+static struct trap trap;
+
+static void fall(enum when when)
+{
+    if (trap.at != 1 || trap.when != when)
+        return;
+    if (!trap.stops)
+        _exit(7);
+    (void)raise(SIGSTOP);
+}
 
 /* In the place of the C library's, for this program. */
 ssize_t pwrite(int to, const void *bytes, size_t length, off_t at)
 {
-    bool dies = dies_at > 0 && --dies_at == 0;
-    if (dies && dies_when == BEFORE)
-        _exit(7);
-    ssize_t n = syscall(SYS_pwrite64, to, bytes, dies && dies_when == WITHIN ? length / 2 : length, at);
-    if (dies)
-        _exit(7);
+    ssize_t n = 0;
+    fall(BEFORE);
+    if (trap.at == 1 && trap.when == WITHIN)
+        (void)!syscall(SYS_pwrite64, to, bytes, length / 2, at);
+    fall(WITHIN);
+    n = syscall(SYS_pwrite64, to, bytes, length, at);
+    fall(AFTER);
+    trap.at -= trap.at > 0;
     return n;
 }
 
@@ -68,8 +84,7 @@ struct vault {
 struct order {
     enum { GATHER, ADD, END } what;
     struct gap_number number; /* to add */
-    unsigned dies_at;
-    enum when dies_when;
+    struct trap trap;
 };
 
 static _Noreturn void live(int in, int out)
@@ -79,8 +94,7 @@ static _Noreturn void live(int in, int out)
     struct order order;
     gap_slots_init(&slots, fd);
     while (read(in, &order, sizeof order) == (ssize_t)sizeof order && order.what != END) {
-        dies_at = order.dies_at;
-        dies_when = order.dies_when;
+        trap = order.trap;
         if (order.what == ADD) {
             if (gap_number_is_empty(&number))
                 number.since_ms = order.number.since_ms;
@@ -297,7 +311,7 @@ static void who_dies_taking_over_neither_loses_nor_doubles(void **state)
             assert_int_equal(ftruncate(fd, 0), 0);
             leave_dead();
             struct vault taker = start();
-            tell(&taker, &(struct order){.what = GATHER, .dies_at = at, .dies_when = (enum when)when});
+            tell(&taker, &(struct order){.what = GATHER, .trap = {.at = at, .when = (enum when)when}});
             bool whole = hear(&taker, &number);
             assert_true(!whole || number.unrecorded == DEAD * EACH);
             died = died || !whole;
@@ -323,7 +337,7 @@ static void who_dies_mending_neither_loses_nor_doubles(void **state)
                     struct gap_number number;
                     struct vault taker = start();
                     tell(&taker,
-                         &(struct order){.what = GATHER, .dies_at = at[i], .dies_when = (enum when)when});
+                         &(struct order){.what = GATHER, .trap = {.at = at[i], .when = (enum when)when}});
                     (void)hear(&taker, &number);
                     end(&taker, SIGKILL);
                 }
@@ -338,7 +352,7 @@ static void who_dies_adding_leaves_one_whole_number(void **state)
     for (unsigned when = 0; when < WHENS; when++)
         for (unsigned before = 0; before < 4; before++) {
             struct order order = {
-                .what = ADD, .number = {.unrecorded = 1}, .dies_at = 1, .dies_when = (enum when)when};
+                .what = ADD, .number = {.unrecorded = 1}, .trap = {.at = 1, .when = (enum when)when}};
             struct gap_number number;
             struct vault vault = start();
             assert_int_equal(ftruncate(fd, 0), 0);
@@ -377,6 +391,35 @@ static void two_at_once_share_what_is_left(void **state)
     }
 }
 
+/* While one is in the midst of it, another takes nothing, and does not wait. */
+static void one_at_a_time_takes_over(void **state)
+{
+    (void)state;
+    for (unsigned at = 1; at <= 2 * (DEAD - 1); at++)
+        for (unsigned when = 0; when < WHENS; when++) {
+            const struct order order = {.what = GATHER,
+                                        .trap = {.at = at, .when = (enum when)when, .stops = true}};
+            struct vault slow, other;
+            struct gap_number number;
+            int status;
+            assert_int_equal(ftruncate(fd, 0), 0);
+            leave_dead();
+            slow = start();
+            other = start();
+            tell(&slow, &order);
+            assert_int_equal(waitpid(slow.pid, &status, WUNTRACED), slow.pid);
+            assert_true(WIFSTOPPED(status));
+            assert_number(gather(&other), 0, 0, 0);
+            assert_int_equal(kill(slow.pid, SIGCONT), 0);
+            assert_true(hear(&slow, &number));
+            assert_number(number, 70, DEAD * EACH, DEAD);
+            assert_number(gather(&other), 0, 0, 0);
+            end(&slow, SIGKILL);
+            assert_number(gather(&other), 70, DEAD * EACH, DEAD);
+            end(&other, SIGKILL);
+        }
+}
+
 /* Takers that are killed at any time, of which one may be taking over while another is killed. */
 static void whoever_is_killed_whenever_the_number_stays(void **state)
 {
@@ -413,6 +456,7 @@ int main(void)
         TEST(who_dies_mending_neither_loses_nor_doubles),
         TEST(who_dies_adding_leaves_one_whole_number),
         TEST(two_at_once_share_what_is_left),
+        TEST(one_at_a_time_takes_over),
         TEST(whoever_is_killed_whenever_the_number_stays),
     };
     signal(SIGPIPE, SIG_IGN);
