@@ -88,13 +88,15 @@ void rig_set_up(struct rig *rig)
     rig->wall.fd = -1;
 }
 
+static int gaps_fd = -1; /* of all vaults of this program that hand over */
+
 void rig_forget_left(struct rig *rig)
 {
     if (rig->before_fd > 0)
         close(rig->before_fd);
-    if (rig->gaps_fd > 0)
-        close(rig->gaps_fd);
-    rig->before_fd = rig->gaps_fd = 0;
+    if (gaps_fd >= 0)
+        assert_int_equal(ftruncate(gaps_fd, 0), 0);
+    rig->before_fd = 0;
     rig->hands_over = rig->served = false;
 }
 
@@ -131,8 +133,8 @@ bool rig_start(struct rig *rig)
     struct fault fault;
     int edges = authorized_snapshot_take(rig->config.authorized_edges, &fault);
     assert_true(edges >= 0);
-    if (rig->hands_over && rig->gaps_fd <= 0)
-        rig->gaps_fd = order_memory();
+    if (rig->hands_over && gaps_fd < 0)
+        gaps_fd = order_memory();
     assert_int_equal(wall_pair(&net_end, &vault_end), 0);
     assert_int_equal(pipe(ready), 0);
     fflush(NULL);
@@ -148,7 +150,7 @@ bool rig_start(struct rig *rig)
                                                 .before = before > 0 ? before : -1,
                                                 .served = rig->served,
                                                 .own = own,
-                                                .gaps = rig->gaps_fd > 0 ? rig->gaps_fd : -1};
+                                                .gaps = rig->hands_over ? gaps_fd : -1};
         log_leave(run_vault(&rig->config, edges, &given));
     }
     if (before > 0)

@@ -36,7 +36,6 @@ struct rig {
     bool hands_over; /* what a vault leaves is for the one that is started next */
     bool served;     /* the one before is to serve on if the next one cannot */
     int before_fd;   /* owned; of the vault that was started last; 0 = none was */
-    int gaps_fd;     /* owned; of all vaults that hand over; 0 = none did */
     struct wall wall;
     struct wall_answer answers[WALL_BATCH_MAX];
     int answer_count, answer_next;
