@@ -25,7 +25,7 @@ static size_t give_up_open(struct service *service)
     return count;
 }
 
-static void begin(struct service *service)
+static void begin_silence(struct service *service)
 {
     service->silent = true;
     counter_add(&service->counters.vault_silences, 1);
@@ -48,7 +48,7 @@ static void on_look(uv_timer_t *timer)
         return;
     if (++service->looks <= LOOKS_MAX)
         return;
-    begin(service);
+    begin_silence(service);
     service_flush(service); /* timers run after the last turn's end */
     service_drain_check(service);
 }

@@ -65,20 +65,21 @@ static void answers_in_any_order_reach_their_requests(void **state)
 /* LIMIT is the server's, of which SHARE is for one of so many SHARERS. */
 static void keep_limit(uint32_t limit, unsigned sharers, size_t share)
 {
+    const size_t all = 10 * share;
     struct rig *rig = rig_new(1);
     rig->peers[0].hello.in_flight_max = limit;
     rig->peers[0].habit = HOLDS;
     rig->settings.sharers = sharers;
     rig->client = client_new(&rig->loop, &rig->settings);
-    struct ask *asks = ask_many(rig, 100, LONG_MS);
-    for (size_t done = 0; done < 100;) {
+    struct ask *asks = ask_many(rig, all, LONG_MS);
+    for (size_t done = 0; done < all;) {
         RIG_WAIT(rig, rig->peers[0].held_count == share);
         peer_release(&rig->peers[0]);
         done += share;
-        RIG_WAIT(rig, answered(asks, 100) == done);
+        RIG_WAIT(rig, answered(asks, all) == done);
     }
     assert_int_equal(rig->peers[0].held_top, share);
-    for (size_t i = 0; i < 100; i++)
+    for (size_t i = 0; i < all; i++)
         assert_answered(&asks[i]);
     free(asks);
     rig_free(rig);
