@@ -114,3 +114,16 @@ def test_a_key_server_whose_net_process_hangs_ends_with_1(site, pki):
         assert server.wait_exit() == 1
     assert re.search(r'error .*killed="net %d[",]' % net, server.wait_log(r"event=stop_timeout"))
     site.daemons.remove(server)
+
+
+def test_a_process_that_died_by_itself_is_not_called_killed(site, pki):
+    """The order to end comes in the moment of the death: what made the status 1 is said."""
+    server = site.start_server([pki.p256[0]], extra=CONFIG)
+    net = server.children()["keyless-net"]
+    with Stopped(server.pid):  # both signals wait for it
+        os.kill(net, signal.SIGKILL)
+        server.send_signal(signal.SIGTERM)
+    assert server.wait_exit() == 1
+    server.wait_log(r"error .*event=child_died role=net pid=%d signal=9" % net)
+    server.wait_log(r'error .*event=stopped status=1 error="the net process died before it had answered everything')
+    site.daemons.remove(server)
