@@ -1,5 +1,7 @@
 """Processes of a key server that hang, or do not let go: none of them keeps a vault alive that a reload has replaced, or holds a
 reload or the end of the key server up for ever."""
+import concurrent.futures
+import json
 import os
 import re
 import signal
@@ -80,6 +82,27 @@ def test_a_vault_that_hangs_when_it_is_replaced_is_killed(site, pki, origin):
         server.wait_log(r'event=child_overdue killed="vault %d" ' % old, since)
         server.wait_log(r"event=child_ended role=vault pid=%d signal=9" % old, since)
     assert serves(edge, pki)
+    assert edge.stop() == 0 and server.stop() == 0
+
+
+def test_a_vault_that_hangs_when_it_is_replaced_is_not_waited_for(site, pki, origin):
+    """What it had is answered unavailable while there is time for another attempt, which the vault that has taken over serves."""
+    server = site.start_server([pki.p256[0]], extra="deadline_max = 30s\n")
+    edge = site.start_edge([server], [pki.p256[1]], origin.address, tls="tickets = off",
+                           timeouts="key = 30s handshake = 50s")
+    edge.wait_grants()
+    old, since = server.children()["keyless-vault"], server.mark()
+    with concurrent.futures.ThreadPoolExecutor(1) as pool, Stopped(old):
+        page = pool.submit(clients.fetch, edge, "p256.test", clients.context(pki.ca), seconds=50)
+        wait_until(lambda: json.loads(server.admin.get("/status.json")[1])["requests_in_flight"] == 1, "a request that waits")
+        reload(server)
+        server.wait_log(r'warn .*event=vault_silent vault=leaving silent_ms=\d+ open=1 answered=unavailable error=".+" '
+                        r'hint=".*keyless-vault', since)
+        assert server.admin.get("/ready")[0] == 200
+        assert b"from the origin" in page.result()
+        assert not server.find("event=child_overdue", since)
+    server.wait_log(r"event=child_ended role=vault pid=%d status=0" % old, since)
+    assert server.admin.metric("keyless_server_vault_silences_total") == 1
     assert edge.stop() == 0 and server.stop() == 0
 
 
