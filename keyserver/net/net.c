@@ -113,6 +113,8 @@ static void take_control(struct net *net, const struct control_message *message,
     } else if (passed >= 0) {
         close(passed);
     }
+    if (message->kind == CONTROL_LOAD && message->value < CONTROL_LOADS)
+        net->status.load = (enum control_load)message->value;
     if (message->kind == CONTROL_DRAIN)
         drain(net);
 }

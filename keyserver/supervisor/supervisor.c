@@ -39,6 +39,7 @@ static void on_control(struct supervisor *s)
         close(passed);
     if (r == 0 && message.kind == CONTROL_STARTED) {
         s->net_started = true;
+        supervisor_tell_load(s);
         supervisor_announce(s);
     } else if (r == ERR_CUT || r == ERR_SYSTEM) {
         supervisor_cut_net(s);

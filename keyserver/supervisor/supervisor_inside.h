@@ -53,6 +53,8 @@ bool supervisor_is_loading(const struct supervisor *s);
 bool supervisor_vault_is_coming(const struct supervisor *s);
 /* A vault was ordered: its time runs. */
 void supervisor_load_begins(struct supervisor *s);
+/* Tells the net process how it goes, for its status. */
+void supervisor_tell_load(struct supervisor *s);
 /* A word about it. */
 void supervisor_load_goes_on(struct supervisor *s);
 /* Whoever has the next step on the way to a vault: the loader, or the vault. NULL: nobody. */

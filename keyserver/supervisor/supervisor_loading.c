@@ -12,15 +12,19 @@
 #define ALONE_MS 20000 /* while no vault serves, and another attempt may do better */
 #define LOAD_MS  60000 /* to read one file that hardly comes, while something serves or nothing can */
 
-void supervisor_load_goes_on(struct supervisor *s)
-{
-    s->load_heard_ms = clock_ms();
-}
-
 void supervisor_load_begins(struct supervisor *s)
 {
-    supervisor_load_goes_on(s);
+    s->load_heard_ms = clock_ms();
     s->load_wait_said = false;
+}
+
+void supervisor_load_goes_on(struct supervisor *s)
+{
+    const bool was_silent = s->load_wait_said;
+
+    supervisor_load_begins(s);
+    if (was_silent)
+        supervisor_tell_load(s);
 }
 
 struct child *supervisor_load_awaits(struct supervisor *s)
@@ -32,6 +36,17 @@ struct child *supervisor_load_awaits(struct supervisor *s)
     else if (!s->wall_ready)
         child = children_find(&s->children, CHILD_VAULT_LOADING);
     return child != NULL && !child->killed ? child : NULL;
+}
+
+/* A net process that does not take it is dealt with when it is to get a vault; this is only news. */
+void supervisor_tell_load(struct supervisor *s)
+{
+    enum control_load load = CONTROL_LOAD_NONE;
+
+    if (supervisor_load_awaits(s) != NULL)
+        load = s->load_wait_said ? CONTROL_LOAD_SILENT : CONTROL_LOAD_GOES_ON;
+    if (s->control_fd >= 0)
+        (void)!control_send(s->control_fd, CONTROL_LOAD, load, -1);
 }
 
 /* A loader that reads everything because there was none before it is as good as any that would follow. */
@@ -61,6 +76,7 @@ static void say_wait(struct supervisor *s, const struct child *awaited, uint64_t
     char one[CHILDREN_TEXT_SIZE];
 
     s->load_wait_said = true;
+    supervisor_tell_load(s);
     log_event(LOG_WARN, "load_waits",
               "processes=\"%s\" silent_ms=%" PRIu64 " at_most_ms=%" PRIu64 " error=\"%s\" hint=\"%s\"",
               child_text(awaited, one), now_ms - s->load_heard_ms, limit_ms(s, awaited),

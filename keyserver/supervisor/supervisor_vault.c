@@ -42,6 +42,8 @@ int supervisor_start_vault(struct supervisor *s, const struct server_config *con
     int r = children_order_vault(&s->children, s->order_fd, kinds[cause], config, edges_fd, s->left_fd,
                                  &s->coming);
     s->ordered = r == 0;
+    if (s->ordered)
+        supervisor_tell_load(s);
     return r;
 }
 
@@ -127,6 +129,7 @@ void supervisor_hand_over(struct supervisor *s)
     if (old != NULL)
         supervisor_let_go(s, old);
     loaded->role = CHILD_VAULT;
+    supervisor_tell_load(s);
     if (s->cause == CONTROL_WALL_RELOAD)
         adopt_reload(s);
     log_event(LOG_INFO, "vault_ready", "cause=%s pid=%d", causes[s->cause], (int)loaded->pid);
@@ -223,6 +226,7 @@ void supervisor_vault_failed(struct supervisor *s, uint64_t lived_ms, const char
 {
     supervisor_close_coming(s);
     s->ordered = s->wall_ready = false;
+    supervisor_tell_load(s);
     if (s->cause == CONTROL_WALL_RELOAD) {
         bool serves = children_find(&s->children, CHILD_VAULT) != NULL;
         supervisor_drop_reload(s);

@@ -1,5 +1,6 @@
 """A loader that hangs, and a new vault that hangs before it is ready: each is told of, killed after a while, and replaced."""
 import glob
+import json
 import os
 import re
 import signal
@@ -73,15 +74,20 @@ def test_a_reload_that_hangs_does_not_keep_the_next_vault_away(site, pki, origin
                                 r'hint=".*keyless-loader' % (found["keyless-loader"], LOAD), since)
         assert SAY <= int(re.search(r"silent_ms=(\d+)", waits).group(1)) < LOAD
         assert serves(edge, pki)
+        assert server.admin.get("/ready")[0] == 200 and server.admin.metric("keyless_server_load_silent") == 1
+        assert json.loads(server.admin.get("/status.json")[1])["vault"]["load"] == "silent"
         server.send_signal(signal.SIGHUP)
         waits = server.wait_log(r'event=reload_waits reason=loading processes="loader %d" at_most_ms=\d+$'
                                 % found["keyless-loader"], since)
         assert int(re.search(r"at_most_ms=(\d+)", waits).group(1)) <= LOAD - SAY
         os.kill(found["keyless-vault"], signal.SIGKILL)
+        wait_until(lambda: server.admin.get("/ready") == (503, "no vault: one is being loaded, and nothing goes on; the log says "
+                                                          "what hangs\n"), "/ready that tells of it")
         server.wait_log(r'event=child_overdue killed="loader %d" waited_ms=%d ' % (found["keyless-loader"], ALONE), since)
         server.wait_log(r'event=reload_failed error="the loader has not answered in time, and was killed"', since)
         server.wait_log(r"event=vault_ready", since)
     wait_until(lambda: serves(edge, pki), "a handshake by the next vault")
+    server.admin.wait_metric("keyless_server_load_silent", 0)
     server.wait_log(r"event=reloaded ", since)  # what the second signal asked for
     assert edge.stop() == 0 and server.stop() == 0
 
