@@ -3,6 +3,7 @@ import glob
 import json
 import os
 import re
+import shutil
 import signal
 import time
 
@@ -129,3 +130,22 @@ def test_a_reload_that_hangs_fails_and_leaves_what_serves(site, pki, origin):
         server.send_signal(signal.SIGHUP)
         server.wait_log(r"event=reloaded ", since)
     assert edge.stop() == 0 and loader.stop() == 0 and vault.stop() == 0
+
+
+def test_a_loader_that_reads_many_keys_gives_word_meanwhile(site, pki):
+    """What is told of its silence is taken back as soon as keys are read again, not when all are."""
+    server = site.start_server([pki.p256[0]], extra=CONFIG)
+    for number in range(600):
+        path = "%s/keys/copy%d.key" % (server.folder, number)
+        shutil.copy(pki.rsa4096[0], path)
+        os.chmod(path, 0o400)
+    since, loader = server.mark(), server.children()["keyless-loader"]
+    with Stopped(loader):
+        server.send_signal(signal.SIGHUP)
+        server.wait_log(r'event=load_waits processes="loader %d" ' % loader, since)
+        server.admin.wait_metric("keyless_server_load_silent", 1)
+    server.wait_log(r"event=keys_loading ", since)
+    server.admin.wait_metric("keyless_server_load_silent", 0)
+    assert not server.find(r"event=reloaded ", since)
+    server.wait_log(r"event=reloaded loaded=600 ", since)
+    assert server.stop() == 0
