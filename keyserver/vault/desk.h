@@ -32,8 +32,8 @@ struct desk {
 
 /* With judge, wall, workers, handover and ledger set and the rest zeroed: begins. ERR_MEMORY. */
 int desk_start(struct desk *desk, uint64_t epoch_length_ms) MUST_USE;
-/* Time passes: epochs turn, figures fall due. True when there is work for desk_do_short(): an epoch has begun,
- * and edges wait for its key. */
+/* Time passes: epochs turn, figures fall due. True when there is work for desk_do_short(): an epoch has
+ * begun, and edges wait for its key. */
 bool desk_tick(struct desk *desk);
 /* How long until the next tick is due, in ms. */
 int desk_timeout(const struct desk *desk);

@@ -142,7 +142,7 @@ def test_where_no_epoch_is_announced_sessions_are_plain(site, pki, origin):
 # ---- what is seen of it ----
 
 def test_trace_shows_that_the_pre_master_stays_at_the_key_server(bound, pki):
-    done = keyless("trace", "--ca", pki.ca, "--admin", "%s:%d" % (bound.edge.admin.host, bound.edge.admin.port), "--connect",
+    done = keyless("trace", "--cipher", "kRSA", "--ca", pki.ca, "--admin", "%s:%d" % (bound.edge.admin.host, bound.edge.admin.port), "--connect",
                    "127.0.0.1:%d" % bound.edge.port, "https://rsa.test/")
     assert re.search(r"edge → key server 'ks1' +rsa_master, \d{3,5} bytes of fields", done.stdout), done.stdout
     assert "ok, 48 bytes (the master secret; the pre-master secret stays there)" in done.stdout

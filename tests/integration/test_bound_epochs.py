@@ -172,7 +172,7 @@ def test_clients_that_leave_while_they_wait_for_an_epoch(site, pki, origin):
 def test_trace_shows_the_wait_for_an_epoch(site, pki, origin):
     with Frozen(site, pki, origin) as frozen:
         admin = frozen.edge.admin
-        done = frozen.begin(keyless, "trace", "--ca", pki.ca, "--admin", "%s:%d" % (admin.host, admin.port), "--connect",
+        done = frozen.begin(keyless, "trace", "--cipher", "kRSA", "--ca", pki.ca, "--admin", "%s:%d" % (admin.host, admin.port), "--connect",
                             "127.0.0.1:%d" % frozen.edge.port, "https://rsa.test/")
         frozen.go_on()
         text = done.result().stdout

@@ -319,7 +319,7 @@ def test_net_process_is_killed_and_comes_back_on_the_same_port(site, pki, origin
 def test_key_server_drains_and_exits_0(site, pki, origin, number):
     """What it has been asked when the signal comes is still answered: sixteen requests wait for a vault that is held."""
     server = site.start_server([pki.rsa[0]])
-    edge = site.start_edge([server], [pki.rsa[1]], origin.address, timeouts=timeouts(10 * SLOW))
+    edge = site.start_edge([server], [pki.rsa[1]], origin.address, timeouts=timeouts(10 * SLOW)).wait_epochs()
     vault = [pid for name, pid in server.children().items() if "vault" in name][0]
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
         os.kill(vault, signal.SIGSTOP)

@@ -129,7 +129,7 @@ static void take_all_counts(struct audit_log *log)
     (void)take_counts(log, 0, SIZE_MAX, log->mono_ms);
     log->head_due = log->head_due || log->late.raised;
     log->late.raised = false;
-    log->late.wanted = log->handover->served && !is_same_log(log);
+    log->late.wanted = log->handover->served && counts_less(log);
 }
 
 /* Only the log outlasts the end of all vaults: it tells of these, too. */

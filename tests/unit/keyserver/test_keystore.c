@@ -218,6 +218,18 @@ static void an_empty_folder_is_no_error_and_a_missing_one_is(void **state)
     assert_non_null(strstr(fault.text, "mkdir"));
 }
 
+/* It was there when the folder was read. What is said of a secret of ours that is missing would be wrong. */
+static void a_file_that_went_meanwhile_is_said_to_have_gone(void **state)
+{
+    struct key key = {0};
+    char path[KEYS_PATH_SIZE + 16];
+    (void)state;
+    snprintf(path, sizeof path, "%s/gone.pem", folder);
+    assert_int_equal(key_file_load(&key, path, &nowhere, &fault), ERR_NOT_FOUND);
+    assert_non_null(strstr(fault.text, "gone.pem: the file went while the folder was read; reload again"));
+    assert_null(strstr(fault.text, "genkey"));
+}
+
 static void an_id_one_bit_away_finds_nothing(void **state)
 {
     uint8_t id[KEY_ID_SIZE];
@@ -612,6 +624,7 @@ int main(void)
         IN_FOLDER(a_key_behind_other_objects_of_its_file_is_found),
         IN_FOLDER(other_files_are_left_alone),
         IN_FOLDER(an_empty_folder_is_no_error_and_a_missing_one_is),
+        IN_FOLDER(a_file_that_went_meanwhile_is_said_to_have_gone),
         IN_FOLDER(an_id_one_bit_away_finds_nothing),
         IN_FOLDER(many_keys_are_all_found),
         IN_FOLDER(a_loose_mode_is_told_with_its_mend),

@@ -94,6 +94,46 @@ static void what_was_used_unrecorded_counts_after_a_recovery(void **state)
     assert_used_up_for_good();
 }
 
+/* Of the vault that runs: its log is longer than SIZE then, and its memory file is not. */
+static void stop_recording(void)
+{
+    const uint64_t size = 2 * 4096 + (EDGE_FEW + 1) * 256;
+    struct operation operation = signing();
+    for (uint64_t i = 0; i < size / 256; i++) /* a record is longer */
+        assert_int_equal(ask(EDGE_SIGNER, &operation), STATUS_OK);
+    limit_files(size);
+}
+
+/* The one before serves until the next one has begun to, and no log tells of it. */
+static void what_is_used_unrecorded_during_a_reload_counts(void **state)
+{
+    struct operation operation = signing();
+    struct rig other;
+    (void)state;
+    rig.config.audit.on_failure = SERVER_AUDIT_SERVE;
+    begin_handing_over();
+    assert_int_equal(ask(EDGE_FEW, &operation), STATUS_OK);
+    stop_recording();
+    assert_int_equal(ask(EDGE_FEW, &operation), STATUS_OK);
+    await_failing(1);
+    other = rig;
+    other.pid = 0;
+    other.served = true;
+    bool ready = rig_start(&other);
+    rig.before_fd = 0; /* the other's now */
+    enum operation_status third = ask(EDGE_FEW, &operation);
+    let_pass(&rig);
+    if (ready)
+        let_pass(&other);
+    enum operation_status fourth = ready ? rig_ask(&other, EDGE_FEW, &operation).status : STATUS_OK;
+    int status = rig_end(&other);
+    rig_forget_left(&other);
+    assert_true(ready);
+    assert_int_equal(status, 0);
+    assert_int_equal(third, STATUS_OK);
+    assert_int_equal(fourth, STATUS_REFUSED);
+}
+
 /* The files of the log are below the limit, the memory file would be above it. */
 static void what_cannot_be_left_is_told_once_and_left_later(void **state)
 {
@@ -140,6 +180,7 @@ int main(void)
         TEST(without_a_record_there_is_no_answer),
         TEST(what_was_used_unrecorded_counts_after_a_death),
         TEST(what_was_used_unrecorded_counts_after_a_recovery),
+        TEST(what_is_used_unrecorded_during_a_reload_counts),
         TEST(what_cannot_be_left_is_told_once_and_left_later),
         TEST(who_prefers_service_has_the_number),
     };
