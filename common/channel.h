@@ -138,9 +138,12 @@ void channel_listener_settings_default(struct channel_listener_settings *setting
 int channel_listener_start(struct channel_listener **out, uv_loop_t *loop, int fd,
                            const struct identity *self, const struct channel_listener_settings *settings,
                            const struct channel_listener_handlers *handlers, void *user) MUST_USE;
-/* Drops every connection that is not authenticated yet, without on_drop: what its lookup was told no longer
- * holds. Open channels stay, and new connections are accepted. */
-void channel_listener_drop(struct channel_listener *listener);
+/* Asks CHECK about every peer that was looked up and is not authenticated yet: 0 lets it go on. Otherwise
+ * what the lookup said holds no more, and it is dropped, with on_drop: ERR_REFUSED, it would be refused now
+ * (DROP_UNKNOWN); ERR_CRYPTO, it has another pre-shared key now (DROP_PSK). */
+typedef int channel_listener_check(const uint8_t key[static NOISE_KEY_SIZE], const struct address *from,
+                                   void *user);
+void channel_listener_review(struct channel_listener *listener, channel_listener_check *check, void *user);
 /* While PAUSED no connection is accepted: new ones wait in the kernel's queue.
  * Half-open and open channels stay. */
 void channel_listener_pause(struct channel_listener *listener, bool paused);

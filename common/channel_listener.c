@@ -275,7 +275,16 @@ static void on_handle_closed(uv_handle_t *handle)
     free_when_done(l);
 }
 
-void channel_listener_drop(struct channel_listener *listener)
+void channel_listener_review(struct channel_listener *listener, channel_listener_check *check, void *user)
+{
+    for (struct channel *c = listener->first; c != NULL; c = c->next) {
+        int err = c->has_peer ? check(c->peer, &c->address, user) : 0;
+        if (err != 0)
+            channel_end(c, err);
+    }
+}
+
+static void drop_half_open(struct channel_listener *listener)
 {
     for (struct channel *c = listener->first; c != NULL; c = c->next) {
         c->silent = true;
@@ -299,7 +308,7 @@ void channel_listener_close(struct channel_listener *listener)
     if (listener == NULL || listener->closing)
         return;
     listener->closing = true;
-    channel_listener_drop(listener);
+    drop_half_open(listener);
     uv_close((uv_handle_t *)&listener->poll, on_handle_closed);
     uv_close((uv_handle_t *)&listener->pause, on_handle_closed);
     close(listener->fd);

@@ -29,6 +29,36 @@ static int on_lookup(const uint8_t key[static NOISE_KEY_SIZE], const struct addr
     return 0;
 }
 
+struct review {
+    const struct admission *admission;
+    const struct authorized *before;
+};
+
+static int check(const uint8_t key[static NOISE_KEY_SIZE], const struct address *from, void *user)
+{
+    const struct review *review = user;
+    const struct authorized_edge *edge = authorized_find(review->admission->authorized, key);
+
+    if (edge == NULL || !date_span_has(&edge->valid, clock_unix()))
+        return ERR_REFUSED;
+    switch (authorized_change_of(review->admission->authorized, review->before, key, from)) {
+    case AUTHORIZED_CHANGE_NONE:
+        return 0;
+    case AUTHORIZED_CHANGE_PSK:
+        return ERR_CRYPTO;
+    default:
+        return ERR_REFUSED;
+    }
+}
+
+void admission_review(const struct admission *admission, const struct authorized *before,
+                      struct channel_listener *listener)
+{
+    struct review review = {.admission = admission, .before = before};
+
+    channel_listener_review(listener, check, &review);
+}
+
 /* ---- strangers ---- */
 
 /* The level and hint of each kind of drop: a warning where the owner of the key server can mend it. */

@@ -15,6 +15,7 @@ enum control_kind {
     CONTROL_STARTED = 3, /* net → supervisor: every listener is served */
     CONTROL_EDGES = 4,   /* supervisor → net: a snapshot of authorized_edges comes along; the vault that the
                             next CONTROL_WALL brings goes by it */
+    CONTROL_LOAD = 5,    /* supervisor → net: how the loading of a vault goes, in `value`; for the status */
     CONTROL_KINDS
 };
 
@@ -23,6 +24,14 @@ enum control_wall_cause {
     CONTROL_WALL_START,   /* the first vault of this net process */
     CONTROL_WALL_RESTART, /* the one before it died */
     CONTROL_WALL_RELOAD,  /* the one before it drains */
+};
+
+/* `value` of CONTROL_LOAD. */
+enum control_load {
+    CONTROL_LOAD_NONE,    /* no vault is being loaded */
+    CONTROL_LOAD_GOES_ON, /* one is */
+    CONTROL_LOAD_SILENT,  /* one is, and whoever has the next step has said nothing for long */
+    CONTROL_LOADS
 };
 
 struct control_message {

@@ -82,7 +82,7 @@ static void take_edges(struct net *net, int fd)
 }
 
 /* The new list takes effect: for new connections, for channels that are open, and in the vault. A handshake
- * that began under the old list is dropped, so that no edge comes in by what the old one said. */
+ * that began under the old list goes on if the new one says the same of its edge. */
 static void change_edges(struct net *net)
 {
     struct authorized *before = net->authorized;
@@ -94,7 +94,7 @@ static void change_edges(struct net *net)
     net->coming = NULL;
     for (size_t i = 0; i < SERVER_LISTENERS_MAX; i++) {
         if (net->listeners[i] != NULL)
-            channel_listener_drop(net->listeners[i]);
+            admission_review(&net->admission, before, net->listeners[i]);
     }
     service_revoke(net->service, net->authorized, before);
     log_event(LOG_INFO, "edges_loaded", "before=%zu now=%zu", authorized_count(before),
@@ -113,6 +113,8 @@ static void take_control(struct net *net, const struct control_message *message,
     } else if (passed >= 0) {
         close(passed);
     }
+    if (message->kind == CONTROL_LOAD && message->value < CONTROL_LOADS)
+        net->status.load = (enum control_load)message->value;
     if (message->kind == CONTROL_DRAIN)
         drain(net);
 }

@@ -91,14 +91,12 @@ struct peer *registry_find_slowest(struct registry *registry, struct peer *peer)
 const char *registry_revoked(const struct peer *peer, const struct authorized *edges,
                              const struct authorized *before)
 {
-    const struct authorized_edge *edge = authorized_find(edges, peer->edge_state->key),
-                                 *was = authorized_find(before, peer->edge_state->key);
+    static const char *const words[] = {[AUTHORIZED_CHANGE_NONE] = NULL,
+                                        [AUTHORIZED_CHANGE_GONE] = "revoked",
+                                        [AUTHORIZED_CHANGE_PSK] = "psk_changed",
+                                        [AUTHORIZED_CHANGE_FROM] = "from_changed"};
 
-    if (edge == NULL)
-        return "revoked";
-    if (was == NULL || !same_bytes(edge->psk, was->psk, sizeof edge->psk))
-        return "psk_changed";
-    return authorized_from(edge, channel_address(peer->channel)) ? NULL : "from_changed";
+    return words[authorized_change_of(edges, before, peer->edge_state->key, channel_address(peer->channel))];
 }
 
 /* ---- epochs ---- */

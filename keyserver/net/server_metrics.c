@@ -161,6 +161,8 @@ static void write_vault(struct buffer *out, const struct server_status *status)
     vault_link_stats(service_link(status->service), &stats);
     gauge(out, P "vault_ready", "1 while a vault with its keys serves.",
           service_vault_serves(status->service) ? 1 : 0);
+    gauge(out, P "load_silent", "1 while a vault is being loaded and nothing goes on.",
+          status->load == CONTROL_LOAD_SILENT ? 1 : 0);
     gauge(out, P "keys_loaded", "Private keys the vault holds.", stats.keys);
     gauge(out, P "key_files_skipped", "Key files found wrong and passed over.", stats.key_files_skipped);
     gauge(out, P "vault_queued", "Requests that wait in the vault.", stats.queued);

@@ -90,15 +90,16 @@ static json_t *json_of_vault(const struct server_status *status)
     const struct net_counters *counters = service_counters(status->service);
     struct wall_stats stats;
     json_t *refusals = json_object();
+    static const char *const loads[CONTROL_LOADS] = {"none", "goes_on", "silent"};
 
     vault_link_stats(link, &stats);
     for (size_t reason = REFUSAL_NONE + 1; reason < REFUSAL_KINDS; reason++)
         json_object_set_new(refusals, refusal_name((enum refusal)reason),
                             json_integer((json_int_t)stats.refusals[reason]));
-    return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:o, s:o}", "ready",
-                     service_vault_serves(status->service), "keys", (json_int_t)stats.keys,
-                     "key_files_skipped", (json_int_t)stats.key_files_skipped, "workers",
-                     (json_int_t)stats.workers, "queued", (json_int_t)stats.queued, "working",
+    return json_pack("{s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:o, s:o}", "ready",
+                     service_vault_serves(status->service), "load", loads[status->load], "keys",
+                     (json_int_t)stats.keys, "key_files_skipped", (json_int_t)stats.key_files_skipped,
+                     "workers", (json_int_t)stats.workers, "queued", (json_int_t)stats.queued, "working",
                      (json_int_t)stats.working, "faults", (json_int_t)stats.faults, "restarts",
                      (json_int_t)counter_get(&counters->vault_restarts), "reloads",
                      (json_int_t)counter_get(&counters->vault_reloads), "epoch", (json_int_t)stats.epoch,
@@ -180,14 +181,20 @@ static int show_live(struct buffer *body, const char *rest, void *user)
 }
 
 /* Why requests are not served, or "ready". */
-static const char *ready_word(const struct service *service)
+static const char *ready_word(const struct server_status *status)
 {
+    static const char *const no_vault[CONTROL_LOADS] = {
+        [CONTROL_LOAD_NONE] = "no vault",
+        [CONTROL_LOAD_GOES_ON] = "no vault: one is being loaded",
+        [CONTROL_LOAD_SILENT] = "no vault: one is being loaded, and nothing goes on; the log says what hangs",
+    };
+    const struct service *service = status->service;
     struct wall_stats stats;
 
     if (service_draining(service))
         return "draining";
     if (vault_link_ready(service_link(service)) == 0)
-        return "no vault";
+        return no_vault[status->load];
     if (!service_vault_serves(service))
         return "the vault does not answer: is its process stopped, or the machine out of memory or disk?";
     vault_link_stats(service_link(service), &stats);
@@ -197,7 +204,7 @@ static const char *ready_word(const struct service *service)
 static int show_ready(struct buffer *body, const char *rest, void *user)
 {
     const struct server_status *status = user;
-    const char *word = ready_word(status->service);
+    const char *word = ready_word(status);
 
     (void)rest;
     return buffer_printf(body, "%s\n", word) == 0 && strcmp(word, "ready") == 0 ? 200 : 503;

@@ -17,6 +17,7 @@ struct server_status {
     uint64_t started_ns;          /* of clock_ns() */
     time_t started;               /* of the wall clock */
     struct sandbox_state sandbox; /* of this process */
+    enum control_load load;       /* of a vault, as the supervisor tells */
     size_t listener_count;
     char listeners[SERVER_LISTENERS_MAX][ADDRESS_TEXT_SIZE]; /* as bound */
 };

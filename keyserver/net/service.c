@@ -95,7 +95,7 @@ int service_submit(struct service *service, struct request *request, const struc
                                        .channel_hash = channel_hash(peer->channel),
                                        .from = channel_address(peer->channel)};
 
-    if (service->silent)
+    if (service_silence_goes_on(service))
         return ERR_NOT_FOUND;
     return vault_link_submit(service->link, sent, &origin, &request->wall);
 }
@@ -252,8 +252,6 @@ static void on_lost(uint32_t wall, void *user)
     }
     if (count > 0 || !service->draining)
         log_event(LOG_WARN, "vault_lost", "open=%zu answered=unavailable", count);
-    if (vault_link_ready(service->link) == 0)
-        service->silent = false; /* it is gone, not silent */
     tell_of_vault(service);
 }
 
@@ -264,12 +262,14 @@ static void on_epoch(const struct wall_answer *answer, void *user)
     registry_give_epoch(&service->registry, answer);
 }
 
-static void on_stats(void *user)
+static void on_stats(uint32_t wall, void *user)
 {
     struct service *service = user;
     struct wall_stats stats;
 
-    service_silence_end(service);
+    service_silence_end(service, wall);
+    if (wall != vault_link_ready(service->link))
+        return;
     vault_link_stats(service->link, &stats);
     registry_begin_epoch(&service->registry, stats.epoch);
 }
@@ -286,7 +286,7 @@ void service_adopt_wall(struct service *service, int fd, enum control_wall_cause
         log_event(LOG_ERROR, "vault_link", "error=\"%s\"", err_string(r));
         return;
     }
-    service_silence_end(service);
+    service_silence_watch(service, vault_link_ready(service->link));
     registry_begin_epoch(&service->registry, 0); /* its first figures say which it is in */
     if (cause == CONTROL_WALL_RESTART)
         counter_add(&service->counters.vault_restarts, 1);

@@ -7,6 +7,16 @@
 #include "keyserver/net/registry.h"
 #include "keyserver/net/service.h"
 
+/* Of a vault whose signs of life are looked for. */
+struct vault_watch {
+    uint32_t wall;     /* its end; 0 = the place is free */
+    unsigned looks;    /* since the last sign */
+    uint64_t heard_ms; /* of clock_ms(): when that was */
+    bool silent;       /* there was none for too long */
+};
+
+#define SERVICE_WATCHES (VAULT_LINK_ENDS_MAX + 1)
+
 struct service {
     uv_loop_t *loop;                    /* borrowed */
     const struct server_config *config; /* borrowed */
@@ -14,7 +24,7 @@ struct service {
     struct vault_link *link;            /* owned */
     struct net_counters counters;
     uint64_t now_ns;          /* of clock_ns(), as answers are taken */
-    uint64_t heard_ms;        /* of clock_ms(): a vault's last sign of life */
+    uint64_t heard_ms;        /* of clock_ms(): the last sign of life of the vault that serves */
     struct registry registry; /* every channel that is open */
     struct channel_turns turns;
     struct peer *gathered;      /* those with answers to flush */
@@ -22,9 +32,8 @@ struct service {
     uv_check_t turn;            /* after the events of a turn: everything leaves in batches */
     uv_timer_t sweep;           /* runs while a request is open */
     uv_timer_t drain;           /* the deadline */
-    uv_timer_t look;            /* for a sign of life of the vault */
-    unsigned looks;             /* since the last one */
-    bool silent;                /* there was none for too long */
+    uv_timer_t look;            /* for signs of life of the vaults */
+    struct vault_watch watch[SERVICE_WATCHES];
     bool draining;
     bool drain_over;                          /* nothing is waited for any more but the channels to close */
     void (*on_vault)(bool there, void *user); /* NULL = nobody watches */
@@ -41,10 +50,14 @@ int service_submit(struct service *service, struct request *request, const struc
 
 /* ---- service_silence.c ---- */
 
-/* Begins to look for signs of life of the vault. */
+/* Begins to look for signs of life of the vaults. */
 void service_silence_start(struct service *service);
-/* Here is one, or another vault. */
-void service_silence_end(struct service *service);
+/* From now on also of the one behind WALL, which has taken over. */
+void service_silence_watch(struct service *service, uint32_t wall);
+/* The one behind WALL gives one. */
+void service_silence_end(struct service *service, uint32_t wall);
+/* The vault that should serve says nothing. */
+bool service_silence_goes_on(const struct service *service);
 
 /* ---- service_lists.c ---- */
 

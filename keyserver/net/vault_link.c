@@ -360,8 +360,7 @@ static void end_take(struct wall_end *end, const struct wall_answer *answer)
         end->stats = answer->u.stats;
         /* It came after the last answer, so the totals are whole and the end may go. */
         end->done = end->draining && end->open == 0;
-        if (end == current(link))
-            link->handlers->on_stats(link->user);
+        link->handlers->on_stats(end->number, link->user);
     } else if (answer->kind == WALL_EPOCH) {
         if (end == current(link))
             link->handlers->on_epoch(answer, link->user);

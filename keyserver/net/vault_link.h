@@ -25,8 +25,8 @@ struct vault_link_handlers {
     void (*on_answer)(const struct wall_answer *answer, void *user);
     /* The current vault's epoch key of one edge: a WALL_EPOCH; borrowed and wiped afterwards. */
     void (*on_epoch)(const struct wall_answer *answer, void *user);
-    /* The current vault has given its figures: see vault_link_stats(). */
-    void (*on_stats)(void *user);
+    /* The vault behind WALL has given its figures: see vault_link_stats(). */
+    void (*on_stats)(uint32_t wall, void *user);
     /* The vault behind WALL is gone: nothing sent there will be answered any more. */
     void (*on_lost)(uint32_t wall, void *user);
 };

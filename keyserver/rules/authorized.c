@@ -308,6 +308,19 @@ bool authorized_from(const struct authorized_edge *edge, const struct address *a
     return edge->from_count == 0;
 }
 
+enum authorized_change authorized_change_of(const struct authorized *now, const struct authorized *before,
+                                            const uint8_t key[static IDENTITY_KEY_SIZE],
+                                            const struct address *from)
+{
+    const struct authorized_edge *edge = authorized_find(now, key), *was = authorized_find(before, key);
+
+    if (edge == NULL)
+        return AUTHORIZED_CHANGE_GONE;
+    if (was == NULL || !same_bytes(edge->psk, was->psk, sizeof edge->psk))
+        return AUTHORIZED_CHANGE_PSK;
+    return authorized_from(edge, from) ? AUTHORIZED_CHANGE_NONE : AUTHORIZED_CHANGE_FROM;
+}
+
 bool authorized_for_key(const struct authorized_edge *edge, const uint8_t key_id[static KEY_ID_SIZE],
                         const char *name)
 {

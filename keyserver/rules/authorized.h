@@ -79,6 +79,16 @@ int authorized_check_others(const struct authorized *list, const char *file,
                             const uint8_t own[static IDENTITY_KEY_SIZE], struct fault *fault) MUST_USE;
 /* True when the edge may come from ADDRESS. */
 bool authorized_from(const struct authorized_edge *edge, const struct address *address);
+/* What the list NOW, which takes the place of BEFORE, makes of the edge with KEY that came in FROM there. */
+enum authorized_change {
+    AUTHORIZED_CHANGE_NONE,
+    AUTHORIZED_CHANGE_GONE,
+    AUTHORIZED_CHANGE_PSK,  /* it has another pre-shared key now */
+    AUTHORIZED_CHANGE_FROM, /* it may not come from there any more */
+};
+enum authorized_change authorized_change_of(const struct authorized *now, const struct authorized *before,
+                                            const uint8_t key[static IDENTITY_KEY_SIZE],
+                                            const struct address *from);
 /* True when the edge's `keys=` covers a key of this id and file name. */
 bool authorized_for_key(const struct authorized_edge *edge, const uint8_t key_id[static KEY_ID_SIZE],
                         const char *name);

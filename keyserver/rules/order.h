@@ -34,6 +34,7 @@ struct order_descriptors {
 #define ORDER_WHY_SIZE 1024
 
 struct order_answer {
+    bool goes_on;                         /* a key file was read: only a word on the way to the answer */
     pid_t pid;                            /* of the vault, a child of the supervisor; 0: there is none */
     uint32_t loaded, kept, removed, keys; /* key files that were read, were not, are gone; keys in use */
     char why[ORDER_WHY_SIZE];             /* there is none because */

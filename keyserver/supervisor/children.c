@@ -72,9 +72,17 @@ int children_take(struct children *children, pid_t pid, struct child *out)
     return ERR_NOT_FOUND;
 }
 
+/* It waits to be reaped: to kill it has no effect, and how it ended was its own doing. */
+static bool has_ended(const struct child *child)
+{
+    siginfo_t info = {.si_pid = 0};
+
+    return waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0;
+}
+
 void children_kill_one(struct child *child)
 {
-    child->killed = kill(child->pid, SIGKILL) == 0;
+    child->killed |= !has_ended(child) && kill(child->pid, SIGKILL) == 0;
 }
 
 void children_kill(struct children *children)
@@ -98,6 +106,11 @@ const char *children_text(const struct children *children, enum child_role role,
                                        length > 0 ? ", " : "", role_names[child->role], (int)child->pid);
     }
     return out;
+}
+
+const char *child_text(const struct child *child, char out[static CHILDREN_TEXT_SIZE])
+{
+    return children_text(&(struct children){.item = {*child}}, CHILD_FREE, out);
 }
 
 void children_log_end(const struct child *child, int wait_status, bool expected)

@@ -44,7 +44,7 @@ size_t children_count(const struct children *children, enum child_role role);
 pid_t children_wait(const struct children *children, bool others_too, int *wait_status) MUST_USE;
 /* Copies the child PID out and forgets it; ERR_NOT_FOUND. */
 int children_take(struct children *children, pid_t pid, struct child *out) MUST_USE;
-/* Kills a child, which is then expected to end so. */
+/* Kills a child, which is then expected to end so, unless it has ended already. */
 void children_kill_one(struct child *child);
 /* Kills them all at once. */
 void children_kill(struct children *children);
@@ -52,6 +52,8 @@ void children_kill(struct children *children);
 /* "net 12, vault 13": those in ROLE, or all with CHILD_FREE. Returns OUT. */
 const char *children_text(const struct children *children, enum child_role role,
                           char out[static CHILDREN_TEXT_SIZE]) MUST_USE;
+/* The same of one. */
+const char *child_text(const struct child *child, char out[static CHILDREN_TEXT_SIZE]) MUST_USE;
 /* Logs how a child ended, as waitpid() told: "child_died", or "child_ended" when that was EXPECTED and went
  * well, or when it was killed here. */
 void children_log_end(const struct child *child, int wait_status, bool expected);

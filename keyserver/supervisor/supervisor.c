@@ -39,6 +39,7 @@ static void on_control(struct supervisor *s)
         close(passed);
     if (r == 0 && message.kind == CONTROL_STARTED) {
         s->net_started = true;
+        supervisor_tell_load(s);
         supervisor_announce(s);
     } else if (r == ERR_CUT || r == ERR_SYSTEM) {
         supervisor_cut_net(s);
@@ -59,6 +60,7 @@ static void stop(struct supervisor *s, int status)
     process_notify("STOPPING=1");
     bool is_loading = supervisor_is_loading(s);
     supervisor_close_coming(s);
+    s->ordered = false;
     if (loading != NULL)
         children_kill_one(loading);
     if (loader != NULL && is_loading)
@@ -75,7 +77,7 @@ static void on_stop_signal(struct supervisor *s, const char *name)
         stop(s, 0);
         return;
     }
-    s->status = 1;
+    supervisor_spoil_status(s, 1, "a second signal asked for the end at once: channels were cut");
     children_kill(&s->children);
 }
 
@@ -101,14 +103,16 @@ static void on_net_end(struct supervisor *s, uint64_t lived_ms)
 
 /* A load that was under way has failed. What the serving vault was loaded with is gone too; the next loader
  * reads it again when a vault has to be restarted. */
-static void on_loader_end(struct supervisor *s, uint64_t lived_ms)
+static void on_loader_end(struct supervisor *s, uint64_t lived_ms, bool killed)
 {
     bool was_loading = supervisor_is_loading(s);
 
     supervisor_close_fd(&s->order_fd);
     child_backoff_died(&s->loader_backoff, clock_ms(), lived_ms);
     if (was_loading)
-        supervisor_vault_failed(s, lived_ms, "the loader has died");
+        supervisor_vault_failed(s, lived_ms,
+                                killed ? "the loader has not answered in time, and was killed"
+                                       : "the loader has died");
 }
 
 static void on_child_end(struct supervisor *s, pid_t pid, int wait_status)
@@ -120,8 +124,12 @@ static void on_child_end(struct supervisor *s, pid_t pid, int wait_status)
     uint64_t lived_ms = clock_ms() - child.started_ms;
     children_log_end(&child, wait_status, s->stopping || child.role == CHILD_VAULT_LEAVING);
     if (s->stopping) {
-        if (child.role == CHILD_NET && wait_status != 0 && s->status == 0)
-            s->status = 1;
+        if (child.role == CHILD_NET && wait_status != 0)
+            supervisor_spoil_status(
+                s, 1,
+                child.killed
+                    ? "the net process did not take the order to end, and was killed: channels were cut"
+                    : "the net process died before it had answered everything: channels were cut");
         return;
     }
     if (!s->announced && WIFEXITED(wait_status) && WEXITSTATUS(wait_status) != 0) {
@@ -131,9 +139,10 @@ static void on_child_end(struct supervisor *s, pid_t pid, int wait_status)
     if (child.role == CHILD_NET)
         on_net_end(s, lived_ms);
     else if (child.role == CHILD_VAULT_LOADING)
-        supervisor_vault_failed(s, lived_ms, NULL);
+        supervisor_vault_failed(
+            s, lived_ms, child.killed ? "the new vault has not become ready in time, and was killed" : NULL);
     else if (child.role == CHILD_LOADER)
-        on_loader_end(s, lived_ms);
+        on_loader_end(s, lived_ms, child.killed);
     else if (child.role == CHILD_VAULT && !supervisor_vault_is_coming(s))
         child_backoff_died(&s->vault_backoff, clock_ms(), lived_ms);
     else if (child.role == CHILD_VAULT_LEAVING && s->reload_again)
@@ -189,6 +198,7 @@ static void on_time(struct supervisor *s)
             supervisor_end_patience(s);
         return;
     }
+    supervisor_watch_load(s, now);
     if (child_backoff_due(&s->net_backoff, now)) {
         if (start_net(s) != 0)
             child_backoff_died(&s->net_backoff, now, 0);
@@ -209,9 +219,10 @@ static void on_time(struct supervisor *s)
         child_backoff_died(&s->vault_backoff, now, 0);
 }
 
-static int timeout_ms(const struct supervisor *s)
+static int timeout_ms(struct supervisor *s)
 {
-    const uint64_t dues[] = {s->net_backoff.due_ms, s->vault_backoff.due_ms, s->loader_backoff.due_ms};
+    const uint64_t dues[] = {s->net_backoff.due_ms, s->vault_backoff.due_ms, s->loader_backoff.due_ms,
+                             supervisor_load_due_at(s)};
     uint64_t now = clock_ms(), first = supervisor_overdue_at(s);
 
     for (size_t i = 0; i < sizeof dues / sizeof dues[0] && !s->stopping; i++) {
@@ -361,7 +372,10 @@ int supervisor_run(struct server_config *config, const char *file)
         stop(&s, r == ERR_CONFIG || r == ERR_NOT_FOUND ? 2 : 1);
     }
     loop(&s);
-    log_event(LOG_INFO, "stopped", "status=%d", s.status);
+    if (s.status_why != NULL)
+        log_event(LOG_ERROR, "stopped", "status=%d error=\"%s\"", s.status, s.status_why);
+    else
+        log_event(LOG_INFO, "stopped", "status=%d", s.status);
     end(&s);
     return s.status;
 }

@@ -52,7 +52,7 @@ static void kill_overdue(struct supervisor *s, struct child *child)
 
     log_event(
         LOG_WARN, "child_overdue", "killed=\"%s\" waited_ms=%" PRIu64 " error=\"%s\" hint=\"%s\"",
-        children_text(&(struct children){.item = {*child}}, CHILD_FREE, one), patience_ms(s, child->role),
+        child_text(child, one), patience_ms(s, child->role),
         is_net ? "the net process does not listen to the supervisor any more, and has not ended: its "
                  "channels are cut"
                : "this vault was replaced and has not ended: what it has not answered is lost",
@@ -72,6 +72,14 @@ void supervisor_end_overdue(struct supervisor *s, uint64_t now_ms)
     }
 }
 
+void supervisor_spoil_status(struct supervisor *s, int status, const char *why)
+{
+    if (s->status != 0)
+        return;
+    s->status = status;
+    s->status_why = why;
+}
+
 void supervisor_end_patience(struct supervisor *s)
 {
     char killed[CHILDREN_TEXT_SIZE];
@@ -85,7 +93,7 @@ void supervisor_end_patience(struct supervisor *s)
         cut ? "raise drain_timeout; was keyless-net stopped, or does it hang?"
             : "was it stopped, or does it hang, on the disk of the audit log for example?");
     if (cut)
-        s->status = 1;
+        supervisor_spoil_status(s, 1, "the net process was killed, because it did not end in time");
     s->stop_at_ms = UINT64_MAX;
     children_kill(&s->children);
 }
@@ -111,20 +119,29 @@ bool supervisor_must_wait(const struct supervisor *s)
     return obstacle(s) != NOTHING;
 }
 
-void supervisor_say_wait(const struct supervisor *s)
+/* When at the latest; UINT64_MAX: when another loader is there. */
+static uint64_t waits_until(struct supervisor *s, enum obstacle found)
+{
+    if (found == LOADING)
+        return supervisor_load_overdue_at(s);
+    return found == LEAVING ? supervisor_overdue_at(s) : UINT64_MAX;
+}
+
+void supervisor_say_wait(struct supervisor *s)
 {
     static const char *const reasons[] = {"", "loader", "loading", "leaving"};
     static const enum child_role roles[] = {CHILD_FREE, CHILD_LOADER, CHILD_VAULT_LOADING,
                                             CHILD_VAULT_LEAVING};
     const enum obstacle found = obstacle(s);
-    const uint64_t now = clock_ms(), due = supervisor_overdue_at(s);
-    char processes[CHILDREN_TEXT_SIZE];
+    const uint64_t now = clock_ms(), due = waits_until(s, found);
+    const struct child *awaited = found == LOADING ? supervisor_load_awaits(s) : NULL;
+    char text[CHILDREN_TEXT_SIZE];
+    const char *processes = awaited != NULL ? child_text(awaited, text)
+                                            : children_text(&s->children, roles[found], text);
 
-    if (found == LEAVING)
+    if (due != UINT64_MAX)
         log_event(LOG_INFO, "reload_waits", "reason=%s processes=\"%s\" at_most_ms=%" PRIu64, reasons[found],
-                  children_text(&s->children, roles[found], processes),
-                  due != UINT64_MAX && due > now ? due - now : 0);
+                  processes, due > now ? due - now : 0);
     else if (found != NOTHING)
-        log_event(LOG_INFO, "reload_waits", "reason=%s processes=\"%s\"", reasons[found],
-                  children_text(&s->children, roles[found], processes));
+        log_event(LOG_INFO, "reload_waits", "reason=%s processes=\"%s\"", reasons[found], processes);
 }

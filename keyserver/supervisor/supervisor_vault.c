@@ -38,19 +38,25 @@ int supervisor_start_vault(struct supervisor *s, const struct server_config *con
     s->cause = cause;
     s->wall_ready = false;
     s->loaded = (struct order_answer){.pid = 0};
-    return children_order_vault(&s->children, s->order_fd, kinds[cause], config, edges_fd, &s->memory,
-                                &s->coming);
+    supervisor_load_begins(s);
+    int r = children_order_vault(&s->children, s->order_fd, kinds[cause], config, edges_fd, &s->memory,
+                                 &s->coming);
+    s->ordered = r == 0;
+    if (s->ordered)
+        supervisor_tell_load(s);
+    return r;
 }
 
 bool supervisor_is_loading(const struct supervisor *s)
 {
-    return s->coming.ready >= 0 && s->loaded.pid == 0;
+    return s->ordered;
 }
 
 bool supervisor_vault_is_coming(const struct supervisor *s)
 {
     /* Also while one has ended that waitpid() has not reported: it must not be mistaken for the next one. */
-    return s->coming.ready >= 0 || s->wall_ready || children_count(&s->children, CHILD_VAULT_LOADING) > 0;
+    return s->ordered || s->coming.ready >= 0 || s->wall_ready ||
+           children_count(&s->children, CHILD_VAULT_LOADING) > 0;
 }
 
 /* ---- ready, and the hand-over ---- */
@@ -91,6 +97,7 @@ static void adopt_reload(struct supervisor *s)
     s->edges_fd = s->next_edges_fd;
     s->next_edges_fd = -1;
     tell_loader(s, ORDER_KEEP);
+    s->loader_holds = s->order_fd >= 0;
     log_event(LOG_INFO, "reloaded", "loaded=%u kept=%u removed=%u keys=%u", s->loaded.loaded, s->loaded.kept,
               s->loaded.removed, s->loaded.keys);
 }
@@ -122,6 +129,7 @@ void supervisor_hand_over(struct supervisor *s)
     if (old != NULL)
         supervisor_let_go(s, old);
     loaded->role = CHILD_VAULT;
+    supervisor_tell_load(s);
     if (s->cause == CONTROL_WALL_RELOAD)
         adopt_reload(s);
     log_event(LOG_INFO, "vault_ready", "cause=%s pid=%d", causes[s->cause], (int)loaded->pid);
@@ -142,7 +150,7 @@ void supervisor_on_ready(struct supervisor *s)
         s->wall_ready = true;
         supervisor_hand_over(s);
     } else {
-        supervisor_close_coming(s); /* its end follows as SIGCHLD */
+        supervisor_close_coming(s); /* the end of the vault, or of the loader, follows as SIGCHLD */
     }
 }
 
@@ -207,14 +215,18 @@ void supervisor_reload(struct supervisor *s)
 
 int supervisor_start_loader(struct supervisor *s)
 {
-    return s->order_fd >= 0 ? 0 : children_start_loader(&s->children, &s->config, s->identity, &s->order_fd);
+    if (s->order_fd >= 0)
+        return 0;
+    s->loader_holds = false;
+    return children_start_loader(&s->children, &s->config, s->identity, &s->order_fd);
 }
 
 /* WHY may be NULL. */
 void supervisor_vault_failed(struct supervisor *s, uint64_t lived_ms, const char *why)
 {
     supervisor_close_coming(s);
-    s->wall_ready = false;
+    s->ordered = s->wall_ready = false;
+    supervisor_tell_load(s);
     if (s->cause == CONTROL_WALL_RELOAD) {
         bool serves = children_find(&s->children, CHILD_VAULT) != NULL;
         supervisor_drop_reload(s);
@@ -231,7 +243,8 @@ void supervisor_vault_failed(struct supervisor *s, uint64_t lived_ms, const char
 
 int supervisor_on_answer(struct supervisor *s)
 {
-    int r = order_answer_receive(s->order_fd, &s->loaded);
+    struct order_answer answer;
+    int r = order_answer_receive(s->order_fd, &answer);
 
     if (r == ERR_BUSY)
         return 0;
@@ -239,7 +252,13 @@ int supervisor_on_answer(struct supervisor *s)
         supervisor_close_fd(&s->order_fd);
         return 0;
     }
+    supervisor_load_goes_on(s);
+    if (answer.goes_on)
+        return 0;
+    s->loaded = answer;
+    s->ordered = false;
     if (s->loaded.pid > 0) {
+        s->loader_holds |= s->cause != CONTROL_WALL_RELOAD;
         children_add_vault(&s->children, s->loaded.pid);
         return 0;
     }

@@ -11,11 +11,12 @@
 #include "keyserver/vault/keys/keystore.h"
 
 struct loaded {
-    const struct server_config *config; /* borrowed */
-    struct authorized *edges;           /* owned; without their pre-shared keys */
-    struct keystore *keys;              /* owned */
-    struct policy *policy;              /* owned */
-    uint8_t *epoch_secret;              /* owned; EPOCH_SECRET_SIZE bytes of guarded memory */
+    const struct keystore_progress *progress; /* borrowed, while it is made; NULL = nobody asks */
+    const struct server_config *config;       /* borrowed */
+    struct authorized *edges;                 /* owned; without their pre-shared keys */
+    struct keystore *keys;                    /* owned */
+    struct policy *policy;                    /* owned */
+    uint8_t *epoch_secret;                    /* owned; EPOCH_SECRET_SIZE bytes of guarded memory */
     uint8_t rules[RULES_DIGEST_SIZE];
 };
 

@@ -45,20 +45,32 @@ static void name_log(const struct server_config *config)
 
 /* ---- loading ---- */
 
+/* Tells the supervisor that the loading goes on. When that fails, so does the answer. */
+static void on_progress(void *user)
+{
+    const struct loader *loader = user;
+
+    (void)!order_answer(loader->fd, &(struct order_answer){.goes_on = true});
+}
+
 /* By the order FDS of KIND, after BEFORE (NULL: from nothing). NULL with the fault. */
-static struct load *load_new(enum order_kind kind, const struct order_descriptors *fds,
+static struct load *load_new(struct loader *loader, enum order_kind kind, const struct order_descriptors *fds,
                              const struct load *before, struct fault *fault)
 {
+    const struct keystore_progress progress = {.on_progress = on_progress, .user = loader};
     struct load *load = calloc(1, sizeof *load);
     int err = load == NULL ? fault_set(fault, ERR_MEMORY, "the keys: %s", err_string(ERR_MEMORY))
                            : server_config_load_sealed(&load->config, fds->config, fault);
     if (err == 0) {
         name_log(&load->config);
+        load->loaded.progress = &progress;
         err = loaded_make(&load->loaded, &load->config, fds->edges, before != NULL ? &before->loaded : NULL,
                           kind == ORDER_START ? GROUP_SECRET_AT_START : GROUP_SECRET_LATER, fault);
     }
-    if (err == 0)
+    if (err == 0) {
+        load->loaded.progress = NULL;
         return load;
+    }
     if (fault->text[0] == 0)
         fault_set(fault, err, "%s", err_string(err));
     (void)process_name_limit(fault, err);
@@ -73,7 +85,7 @@ static struct load *load_for(struct loader *loader, enum order_kind kind, const 
     if (kind == ORDER_RESTART && loader->served != NULL)
         return loader->served;
     load_free(loader->next);
-    loader->next = load_new(kind, fds, kind == ORDER_RELOAD ? loader->served : NULL, fault);
+    loader->next = load_new(loader, kind, fds, kind == ORDER_RELOAD ? loader->served : NULL, fault);
     if (kind == ORDER_RELOAD || loader->next == NULL)
         return loader->next;
     load_free(loader->served); /* no other vault can still need it */

@@ -84,7 +84,8 @@ static void load(void)
     write_key(folder, names[1], EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256"));
     write_key(folder, names[2], EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-384"));
     write_key(folder, names[3], EVP_PKEY_Q_keygen(NULL, NULL, "ED25519"));
-    must(keystore_load(&keys, NULL, folder, group_secret, NULL, &fault) == 0 && keystore_count(keys) == 4);
+    must(keystore_load(&keys, NULL, folder, group_secret, NULL, NULL, &fault) == 0 &&
+         keystore_count(keys) == 4);
     must(authorized_parse(&edges, text, sizeof text - 1, "edges", &fault) == 0);
     for (size_t i = 0; i < 4; i++) {
         snprintf(path, sizeof path, "%s/%s", folder, names[i]);

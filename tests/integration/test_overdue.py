@@ -1,5 +1,7 @@
 """Processes of a key server that hang, or do not let go: none of them keeps a vault alive that a reload has replaced, or holds a
 reload or the end of the key server up for ever."""
+import concurrent.futures
+import json
 import os
 import re
 import signal
@@ -83,6 +85,27 @@ def test_a_vault_that_hangs_when_it_is_replaced_is_killed(site, pki, origin):
     assert edge.stop() == 0 and server.stop() == 0
 
 
+def test_a_vault_that_hangs_when_it_is_replaced_is_not_waited_for(site, pki, origin):
+    """What it had is answered unavailable while there is time for another attempt, which the vault that has taken over serves."""
+    server = site.start_server([pki.p256[0]], extra="deadline_max = 30s\n")
+    edge = site.start_edge([server], [pki.p256[1]], origin.address, tls="tickets = off",
+                           timeouts="key = 30s handshake = 50s")
+    edge.wait_grants()
+    old, since = server.children()["keyless-vault"], server.mark()
+    with concurrent.futures.ThreadPoolExecutor(1) as pool, Stopped(old):
+        page = pool.submit(clients.fetch, edge, "p256.test", clients.context(pki.ca), seconds=50)
+        wait_until(lambda: json.loads(server.admin.get("/status.json")[1])["requests_in_flight"] == 1, "a request that waits")
+        reload(server)
+        server.wait_log(r'warn .*event=vault_silent vault=leaving silent_ms=\d+ open=1 answered=unavailable error=".+" '
+                        r'hint=".*keyless-vault', since)
+        assert server.admin.get("/ready")[0] == 200
+        assert b"from the origin" in page.result()
+        assert not server.find("event=child_overdue", since)
+    server.wait_log(r"event=child_ended role=vault pid=%d status=0" % old, since)
+    assert server.admin.metric("keyless_server_vault_silences_total") == 1
+    assert edge.stop() == 0 and server.stop() == 0
+
+
 def test_a_vault_that_ends_in_time_is_not_killed(site, pki):
     server = site.start_server([pki.p256[0]], extra=CONFIG)
     for _ in range(3):
@@ -113,4 +136,17 @@ def test_a_key_server_whose_net_process_hangs_ends_with_1(site, pki):
         server.send_signal(signal.SIGTERM)
         assert server.wait_exit() == 1
     assert re.search(r'error .*killed="net %d[",]' % net, server.wait_log(r"event=stop_timeout"))
+    site.daemons.remove(server)
+
+
+def test_a_process_that_died_by_itself_is_not_called_killed(site, pki):
+    """The order to end comes in the moment of the death: what made the status 1 is said."""
+    server = site.start_server([pki.p256[0]], extra=CONFIG)
+    net = server.children()["keyless-net"]
+    with Stopped(server.pid):  # both signals wait for it
+        os.kill(net, signal.SIGKILL)
+        server.send_signal(signal.SIGTERM)
+    assert server.wait_exit() == 1
+    server.wait_log(r"error .*event=child_died role=net pid=%d signal=9" % net)
+    server.wait_log(r'error .*event=stopped status=1 error="the net process died before it had answered everything')
     site.daemons.remove(server)

@@ -14,6 +14,7 @@ import tls12
 from daemon import SLOW, program, wait_until
 from fleet import Identity, keyless, write
 from pki import key_id, openssl
+from relay import Relay
 
 SIGN = "ops=sign_tls13"
 P256 = "0403"
@@ -398,3 +399,30 @@ def test_a_list_of_edges_that_says_nobody_lets_everybody_go(yard):
     yard.asker()
     yard.write("".join("#" + line for line in (yard.first() + yard.other()).splitlines(True)))
     yard.reload(r"event=edges_loaded before=2 now=0")
+
+
+@pytest.mark.parametrize("stays", [True, False])
+def test_a_handshake_that_a_reload_finds_unfinished_goes_on_if_the_edge_may_stay(site, pki, origin, stays):
+    """The relay holds the edge's last step back until the reload is done."""
+    yard = Yard(site, pki)
+    server, relay = yard.server, Relay(yard.server.host, yard.server.port, delay=1)
+    edge = site.start_edge([(relay.address, server.identity.public)], [pki.p256[1]], origin.address, tls="tickets = off", ready=False)
+    wait_until(lambda: relay.tapes and relay.tapes[0][1], "the key server's step")
+    relay.stall()
+    steps = [len(tape) for tape in relay.tapes[0]]
+    if not stays:
+        yard.write(yard.other())
+    _, since, _ = yard.reload()
+    if not stays:
+        server.wait_log(r'warn .*event=edge_dropped reason=unknown .* hint="add a line with this key', since)
+        assert server.admin.metric('keyless_server_connections_dropped_total{.*reason="unknown"') == 1
+    assert [len(tape) for tape in relay.tapes[0]] == steps
+    relay.resume()
+    if stays:
+        edge.wait_grants()
+        assert len(relay.tapes) == 1 and not server.find("event=edge_dropped")
+    else:
+        wait_until(lambda: len(relay.tapes) > 1, "another attempt of the edge")
+        assert not server.find("event=edge_connected")
+    relay.close()
+    edge.stop()

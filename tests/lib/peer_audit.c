@@ -62,7 +62,8 @@ static void begin(struct world *w, char *argv[])
         .folder = argv[0], .key = argv[1], .rotate_size = 64 << 20, .checkpoint = 1000};
     must(secret_init() == 0, "no libsodium");
     must(authorized_parse(&w->edges, edges, sizeof edges - 1, "edges", &fault) == 0, fault.text);
-    must(keystore_load(&w->keys, NULL, argv[2], secret, NULL, &fault) == 0 && keystore_count(w->keys) > 0,
+    must(keystore_load(&w->keys, NULL, argv[2], secret, NULL, NULL, &fault) == 0 &&
+             keystore_count(w->keys) > 0,
          fault.text);
 }
 

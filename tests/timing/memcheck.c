@@ -100,7 +100,7 @@ int main(int argc, char *argv[])
     struct fault fault = {0};
     log_init("memcheck", LOG_ERROR, LOG_LOGFMT);
     if (argc != 2 || !RUNNING_ON_VALGRIND || secret_init() != 0 ||
-        keystore_load(&store, NULL, argv[1], group_secret, NULL, &fault) != 0) {
+        keystore_load(&store, NULL, argv[1], group_secret, NULL, NULL, &fault) != 0) {
         fprintf(stderr, "memcheck: %s\n",
                 fault.text[0] ? fault.text : "usage: valgrind … memcheck FOLDER_OF_RSA_KEYS");
         return 2;

@@ -195,10 +195,11 @@ static struct keystore *new_store(struct key_folder *list,
 
 static int load_store(struct keystore *store, const struct keystore *before, const char *folder,
                       const uint8_t group_secret[static GROUP_SECRET_SIZE],
-                      const struct server_config *phrases, struct fault *fault)
+                      const struct server_config *phrases, const struct keystore_progress *progress,
+                      struct fault *fault)
 {
     size_t wanted = take_over(store, can_take_over(store, before) ? before : NULL);
-    keystore_read(store, wanted, folder, group_secret, phrases);
+    keystore_read(store, wanted, folder, group_secret, phrases, progress);
     if (keystore_choose(store) != 0)
         return fault_set(fault, ERR_MEMORY, "%s: no memory for %zu keys", folder, store->list.count);
     count_changes(store, before, wanted);
@@ -207,7 +208,7 @@ static int load_store(struct keystore *store, const struct keystore *before, con
 
 int keystore_load(struct keystore **out, const struct keystore *before, const char *folder,
                   const uint8_t group_secret[static GROUP_SECRET_SIZE], const struct server_config *phrases,
-                  struct fault *fault)
+                  const struct keystore_progress *progress, struct fault *fault)
 {
     struct key_folder list;
     int err = key_folder_list(&list, folder, fault);
@@ -217,7 +218,7 @@ int keystore_load(struct keystore **out, const struct keystore *before, const ch
     struct keystore *store = new_store(&list, group_secret);
     if (store == NULL)
         return fault_set(fault, ERR_MEMORY, "%s: no memory for its keys", folder);
-    err = load_store(store, before, folder, group_secret, phrases, fault);
+    err = load_store(store, before, folder, group_secret, phrases, progress, fault);
     if (err != 0) {
         keystore_free(store);
         return err;

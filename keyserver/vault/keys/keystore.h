@@ -49,6 +49,13 @@ static inline size_t key_number_size(const struct key *key)
 
 struct keystore;
 
+/* Whoever wants to know that files are being read: called about once a second meanwhile, from the thread that
+ * loads. */
+struct keystore_progress {
+    void (*on_progress)(void *user);
+    void *user; /* borrowed */
+};
+
 /* Loads every *.pem, *.key and *.der of FOLDER and its sub-folders (key_folder.h): RSA of 2048 to 4096 bits,
  * P-256, P-384, Ed25519. A bad file or a loose mode is logged with its hint ("key_skipped")
  * and passed over; so is a second file with the same key, or with another key of the same name. No key at all
@@ -58,10 +65,11 @@ struct keystore;
  * used by both, any other file is read. A file that cannot be used fails it, unless it could not be used in
  * BEFORE: ERR_CONFIG, with each such file in the log ("key_unusable") and in the fault. A file that is gone
  * is a key less. PHRASES (NULL: there are none) says where the passphrases of encrypted files are; another
- * passphrase alone is no reason to read a file again. One thread for all stores that have a key in common. */
+ * passphrase alone is no reason to read a file again. PROGRESS may be NULL. One thread for all stores that
+ * have a key in common. */
 int keystore_load(struct keystore **out, const struct keystore *before, const char *folder,
                   const uint8_t group_secret[static GROUP_SECRET_SIZE], const struct server_config *phrases,
-                  struct fault *fault) MUST_USE;
+                  const struct keystore_progress *progress, struct fault *fault) MUST_USE;
 /* Gives the keys their places in STORE, when another store that holds some of them was made since. */
 void keystore_number(struct keystore *store);
 /* Wipes and frees all but what another store holds; NULL is allowed. */

@@ -35,7 +35,8 @@ struct keystore {
 void keystore_prepare_heap(size_t keys);
 /* Reads every wanted file of FOLDER, of which there are WANTED, on all cores, and tells how far it is. */
 void keystore_read(struct keystore *store, size_t wanted, const char *folder,
-                   const uint8_t group_secret[static GROUP_SECRET_SIZE], const struct server_config *phrases);
+                   const uint8_t group_secret[static GROUP_SECRET_SIZE], const struct server_config *phrases,
+                   const struct keystore_progress *progress);
 /* Takes a reference back; the last one wipes and frees. NULL is allowed. */
 void keystore_release(struct key *key);
 /* Logs which other files of FOLDER hold a private key, and how they would be read. */

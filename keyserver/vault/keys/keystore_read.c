@@ -38,7 +38,8 @@ struct loading {
     struct keystore *store;
     const char *folder;
     const uint8_t *group_secret;
-    const struct server_config *phrases; /* NULL: none */
+    const struct server_config *phrases;      /* NULL: none */
+    const struct keystore_progress *progress; /* NULL: nobody asks */
     atomic_size_t next, done;
     size_t wanted;
 };
@@ -144,15 +145,22 @@ static void load_and_tell(struct loading *loading)
             continue;
         told_ms = clock_ms();
         log_event(LOG_INFO, "keys_loading", "done=%zu of=%zu", atomic_load(&loading->done), loading->wanted);
+        if (loading->progress != NULL)
+            loading->progress->on_progress(loading->progress->user);
     }
 }
 
 /* Nearly all of the time goes into the check of the numbers. The threads are gone when it returns. */
 void keystore_read(struct keystore *store, size_t wanted, const char *folder,
-                   const uint8_t group_secret[static GROUP_SECRET_SIZE], const struct server_config *phrases)
+                   const uint8_t group_secret[static GROUP_SECRET_SIZE], const struct server_config *phrases,
+                   const struct keystore_progress *progress)
 {
-    struct loading loading = {
-        .store = store, .folder = folder, .group_secret = group_secret, .phrases = phrases, .wanted = wanted};
+    struct loading loading = {.store = store,
+                              .folder = folder,
+                              .group_secret = group_secret,
+                              .phrases = phrases,
+                              .progress = progress,
+                              .wanted = wanted};
     pthread_t thread[LOADERS_MAX];
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     size_t most = wanted / LOADER_FILES, count = 0;

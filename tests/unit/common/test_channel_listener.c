@@ -275,6 +275,58 @@ static void closing_the_listener_keeps_open_channels_and_ends_the_others_quietly
     channel_listener_close(NULL);
 }
 
+struct answers {
+    int answer;
+    unsigned asked;
+};
+
+static int answer_check(const uint8_t key[static NOISE_KEY_SIZE], const struct address *from, void *user)
+{
+    struct answers *answers = user;
+    (void)key;
+    (void)from;
+    answers->asked++;
+    return answers->answer;
+}
+
+/* One connection that has sent nothing and one that was looked up; only the second is asked about. */
+static void who_was_looked_up_is_reviewed(void **state)
+{
+    (void)state;
+    const struct {
+        int answer;
+        enum channel_drop drop;
+    } reviews[] = {{0, DROP_KINDS}, {ERR_REFUSED, DROP_UNKNOWN}, {ERR_CRYPTO, DROP_PSK}};
+    for (size_t i = 0; i < sizeof reviews / sizeof reviews[0]; i++) {
+        struct pair p;
+        struct noise_handshake h;
+        struct answers answers = {.answer = reviews[i].answer};
+        struct fate fate = {.bytes = 0};
+        uint8_t one[NOISE_MESSAGE1_SIZE], two[NOISE_MESSAGE2_SIZE];
+        listen_only(&p);
+        int idle = peer_connect(&p.address), fd = peer_connect(&p.address);
+        peer_message1(&p, &p.edge_id, &h, one);
+        peer_send(fd, one, sizeof one);
+        peer_read(&p, fd, two, sizeof two);
+        channel_listener_review(p.listener, answer_check, &answers);
+        assert_int_equal(answers.asked, 1);
+        if (answers.answer != 0) {
+            RUN_UNTIL(&p, drops_in_all(&p) == 1);
+            assert_int_equal(p.drops[reviews[i].drop], 1);
+            assert_true(p.drop_had_key);
+        } else {
+            for (int turn = 0; turn < 3; turn++)
+                uv_run(&p.loop, UV_RUN_NOWAIT);
+            assert_int_equal(drops_in_all(&p), 0);
+            assert_false(peer_ended(fd, &fate));
+        }
+        assert_false(peer_ended(idle, &fate));
+        close(idle);
+        close(fd);
+        pair_clear(&p);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -290,6 +342,7 @@ int main(void)
         cmocka_unit_test(an_edge_gives_up_on_a_silent_server),
         cmocka_unit_test(half_open_connections_are_capped_and_the_oldest_makes_room),
         cmocka_unit_test(one_address_has_a_budget_of_handshakes),
+        cmocka_unit_test(who_was_looked_up_is_reviewed),
         cmocka_unit_test(closing_the_listener_keeps_open_channels_and_ends_the_others_quietly),
     };
     return cmocka_run_group_tests(tests, pair_start_library, NULL);

@@ -25,7 +25,7 @@ static void rig_make_keys(struct rig *rig)
         keys_write(folder, i == 0 ? "www.pem" : "api.pem", pkey);
         EVP_PKEY_free(pkey);
     }
-    assert_int_equal(keystore_load(&rig->keys, NULL, folder, group_secret, NULL, &rig->fault), 0);
+    assert_int_equal(keystore_load(&rig->keys, NULL, folder, group_secret, NULL, NULL, &rig->fault), 0);
     keys_remove_folder(folder);
 }
 

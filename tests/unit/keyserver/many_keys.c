@@ -52,7 +52,7 @@ void many_load(struct server_config *config, const char *const options[], size_t
 {
     static const uint8_t group_secret[32] = {1};
     struct fault fault;
-    assert_int_equal(keystore_load(&many.keys, NULL, many.folder, group_secret, NULL, &fault), 0);
+    assert_int_equal(keystore_load(&many.keys, NULL, many.folder, group_secret, NULL, NULL, &fault), 0);
     many_load_edges(options, count);
     assert_int_equal(policy_new(&many.policy, &config->key_default, &config->key_sections, &fault), 0);
     many.judge = (struct judge){.edges = many.edges, .keys = many.keys, .policy = many.policy};

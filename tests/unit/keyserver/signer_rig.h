@@ -41,7 +41,7 @@ static inline int start(void **state)
         snprintf(name, sizeof name, "%s.pem", key_names[i]);
         keys_write(folder, name, pkeys[i]);
     }
-    assert_int_equal(keystore_load(&store, NULL, folder, group_secret, NULL, &fault), 0);
+    assert_int_equal(keystore_load(&store, NULL, folder, group_secret, NULL, NULL, &fault), 0);
     assert_int_equal(keystore_count(store), KEY_COUNT);
     signer = signer_new(store, BATCH_ALL);
     return signer == NULL;

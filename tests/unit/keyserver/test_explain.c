@@ -468,7 +468,7 @@ static int start(void **state)
     snprintf(conf, sizeof conf, "%s/server.conf", folder);
     keys_write(keys_folder, "www.pem", rsa);
     keys_write(keys_folder, "ec.pem", p256);
-    return keystore_load(&keys, NULL, keys_folder, group_secret, NULL, &fault);
+    return keystore_load(&keys, NULL, keys_folder, group_secret, NULL, NULL, &fault);
 }
 
 static int stop(void **state)

@@ -531,7 +531,7 @@ static void without_an_rsa_key_there_are_no_epochs(void **state)
     (void)state;
     keys_make_folder(other);
     keys_write(other, "ec.pem", p256);
-    assert_int_equal(keystore_load(&store, NULL, other, group_secret, NULL, &fault), 0);
+    assert_int_equal(keystore_load(&store, NULL, other, group_secret, NULL, NULL, &fault), 0);
     keys = store;
     make_world(&world, &good_key, "off", "off");
     assert_false(may_have_epoch(&world, GOOD_EDGE));
@@ -715,7 +715,7 @@ static int start(void **state)
     keys_write(folder, "www.pem", rsa);
     keys_write(folder, "ec.pem", p256);
     load_edges();
-    return keystore_load(&keys, NULL, folder, group_secret, NULL, &fault);
+    return keystore_load(&keys, NULL, folder, group_secret, NULL, NULL, &fault);
 }
 
 static int stop(void **state)

@@ -142,7 +142,7 @@ static void keys_of_sub_folders_are_loaded_under_their_paths(void **state)
     keys_write(folder, "a/privkey.pem", first);
     keys_write(folder, "b/privkey.pem", second);
     make_link("../gone.pem", "b/gone.pem");
-    assert_int_equal(keystore_load(&store, NULL, folder, group_secret, NULL, &fault), 0);
+    assert_int_equal(keystore_load(&store, NULL, folder, group_secret, NULL, NULL, &fault), 0);
     assert_int_equal(keystore_count(store), 2);
     assert_int_equal(keystore_skipped(store), 1);
     keys_id(second, id);

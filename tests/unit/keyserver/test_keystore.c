@@ -62,7 +62,7 @@ static void load(size_t keys, size_t skipped)
 {
     keystore_free(store);
     store = NULL;
-    assert_int_equal(keystore_load(&store, NULL, folder, group_secret, NULL, &fault), 0);
+    assert_int_equal(keystore_load(&store, NULL, folder, group_secret, NULL, NULL, &fault), 0);
     assert_int_equal(keystore_count(store), keys);
     assert_int_equal(keystore_skipped(store), skipped);
 }
@@ -212,7 +212,8 @@ static void an_empty_folder_is_no_error_and_a_missing_one_is(void **state)
     load(0, 0);
     assert_null(find(rsa));
     struct keystore *none = NULL;
-    assert_int_equal(keystore_load(&none, NULL, "/nonexistent/keys", group_secret, NULL, &fault), ERR_CONFIG);
+    assert_int_equal(keystore_load(&none, NULL, "/nonexistent/keys", group_secret, NULL, NULL, &fault),
+                     ERR_CONFIG);
     assert_null(none);
     assert_non_null(strstr(fault.text, "mkdir"));
 }
@@ -596,7 +597,7 @@ static void fallback_secrets_follow_group_secret_and_key(void **state)
     load(2, 0); /* a replica with the same group secret */
     assert_memory_equal(first, find(rsa)->fallback_secret, 32);
     keystore_free(store);
-    assert_int_equal(keystore_load(&store, NULL, folder, other, NULL, &fault), 0);
+    assert_int_equal(keystore_load(&store, NULL, folder, other, NULL, NULL, &fault), 0);
     assert_memory_not_equal(first, find(rsa)->fallback_secret, 32);
 }
 

@@ -78,13 +78,13 @@ static void settle(void)
 static void load(void)
 {
     settle();
-    assert_int_equal(keystore_load(&before, NULL, folder, group_secret, NULL, &fault), 0);
+    assert_int_equal(keystore_load(&before, NULL, folder, group_secret, NULL, NULL, &fault), 0);
 }
 
 static void assert_reload(size_t loaded, size_t kept, size_t removed)
 {
     settle();
-    assert_int_equal(keystore_load(&after, before, folder, group_secret, NULL, &fault), 0);
+    assert_int_equal(keystore_load(&after, before, folder, group_secret, NULL, NULL, &fault), 0);
     struct keystore_changes changes = keystore_changes(after);
     assert_int_equal(changes.loaded, loaded);
     assert_int_equal(changes.kept, kept);
@@ -95,7 +95,7 @@ static void assert_reload_refused(const char *words)
 {
     settle();
     memset(&fault, 0, sizeof fault);
-    assert_int_equal(keystore_load(&after, before, folder, group_secret, NULL, &fault), ERR_CONFIG);
+    assert_int_equal(keystore_load(&after, before, folder, group_secret, NULL, NULL, &fault), ERR_CONFIG);
     assert_null(after);
     if (strstr(fault.text, words) == NULL)
         fail_msg("'%s' lacks '%s'", fault.text, words);

@@ -40,7 +40,7 @@ static int set_up(void **state)
     EVP_PKEY *pkey = keys_ec("P-256");
     keys_write(folder, "www.pem", pkey);
     EVP_PKEY_free(pkey);
-    if (keystore_load(&keys, NULL, folder, group_secret, NULL, &fault) != 0 ||
+    if (keystore_load(&keys, NULL, folder, group_secret, NULL, NULL, &fault) != 0 ||
         authorized_parse(&edges, edges_text, strlen(edges_text), "edges", &fault) != 0 ||
         policy_new(&policy, &config.key_default, &config.key_sections, &fault) != 0)
         fail_msg("%s", fault.text);

@@ -191,7 +191,7 @@ static void load(void *user)
 {
     static const uint8_t group_secret[32] = {3};
     struct fault fault;
-    if (keystore_load(user, NULL, folder, group_secret, NULL, &fault) != 0)
+    if (keystore_load(user, NULL, folder, group_secret, NULL, NULL, &fault) != 0)
         *(struct keystore **)user = NULL;
 }
 

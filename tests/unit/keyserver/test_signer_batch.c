@@ -150,7 +150,7 @@ static void switched_off_everything_is_one_by_one(void **state)
     static const uint8_t group_secret[32] = {3};
     struct keystore *with_lanes = store;
     struct fault fault;
-    assert_int_equal(keystore_load(&store, NULL, folder, group_secret, NULL, &fault), 0);
+    assert_int_equal(keystore_load(&store, NULL, folder, group_secret, NULL, NULL, &fault), 0);
     struct signer *plain = signer_new(store, BATCH_ALL);
     for (size_t which = RSA2048; which <= RSA4096; which++) {
         take_rsa(2, which);

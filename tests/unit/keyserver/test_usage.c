@@ -741,7 +741,7 @@ static int start(void **state)
         keys_write(folder, name, pkey);
         EVP_PKEY_free(pkey);
     }
-    return keystore_load(&keys, NULL, folder, group_secret, NULL, &fault);
+    return keystore_load(&keys, NULL, folder, group_secret, NULL, NULL, &fault);
 }
 
 static int stop(void **state)

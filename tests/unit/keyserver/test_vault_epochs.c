@@ -28,7 +28,7 @@ static void put_log_ahead(void)
     const uint8_t secret[32] = {1};
     log_init("test", LOG_ERROR, LOG_LOGFMT);
     assert_int_equal(authorized_load(&edges, rig.edges_file, &fault), 0);
-    assert_int_equal(keystore_load(&keys, NULL, rig.keys, secret, NULL, &fault), 0);
+    assert_int_equal(keystore_load(&keys, NULL, rig.keys, secret, NULL, NULL, &fault), 0);
     assert_int_equal(audit_open(&audit, &rig.config.audit, NULL, NULL, NULL, &ahead, &fault), 0);
     assert_int_equal(audit_start(audit, edges, keys, policy, &ahead), 0);
     audit_close(audit);
