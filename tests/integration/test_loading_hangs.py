@@ -147,5 +147,6 @@ def test_a_loader_that_reads_many_keys_gives_word_meanwhile(site, pki):
     server.wait_log(r"event=keys_loading ", since)
     server.admin.wait_metric("keyless_server_load_silent", 0)
     assert not server.find(r"event=reloaded ", since)
-    server.wait_log(r"event=reloaded loaded=600 ", since)
+    # The first file is read again where its change was too recent to be told from the next.
+    server.wait_log(r"event=reloaded loaded=60[01] ", since)
     assert server.stop() == 0
