@@ -4,8 +4,8 @@
 #include <sys/stat.h>
 
 #include "cli/cli.h"
-#include "common/closed.h"
 #include "common/identity.h"
+#include "common/permissions.h"
 #include "common/secret.h"
 
 static int read_stdin(struct identity *identity)
@@ -51,7 +51,7 @@ static int run_pubkey(int argc, char *argv[])
         json = json || option == 'j';
         group = group || option == 'g';
     }
-    closed_set_readers(group ? CLOSED_GROUP : CLOSED_OWNER);
+    permissions_set_readers(group ? PERMISSIONS_GROUP : PERMISSIONS_OWNER);
     if (argc > optind + 1)
         return cli_usage(&cli_pubkey, "one file at most; a secret is never an argument");
     if (argc == optind + 1) {

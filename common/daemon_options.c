@@ -1,9 +1,10 @@
 #include "common/daemon_options.h"
 
-#include "common/closed.h"
+#include "common/permissions.h"
 #include "common/sandbox.h"
 
-const char *const daemon_options_readers[] = {[CLOSED_OWNER] = "owner", [CLOSED_GROUP] = "group", NULL};
+const char *const daemon_options_readers[] = {
+    [PERMISSIONS_OWNER] = "owner", [PERMISSIONS_GROUP] = "group", NULL};
 const char *const daemon_options_sandboxes[] = {[SANDBOX_ON] = "on", [SANDBOX_LOG] = "log", NULL};
 
 int daemon_options_check(const char *file, const struct config_strings *listen, uint16_t default_port,

@@ -11,7 +11,8 @@
 #include "common/config.h"
 #include "common/log.h"
 
-extern const char *const daemon_options_readers[]; /* of enum closed_readers, NULL-ended like all of these */
+/* Of enum permissions_readers, NULL-ended like all of these. */
+extern const char *const daemon_options_readers[];
 extern const char *const daemon_options_sandboxes[]; /* of enum sandbox_mode */
 
 #define DAEMON_OPTIONS_TEXT_OF(number) #number

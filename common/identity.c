@@ -6,9 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/closed.h"
 #include "common/dangling.h"
 #include "common/new_file.h"
+#include "common/permissions.h"
 #include "common/plain_file.h"
 #include "common/secret.h"
 #include "common/shell.h"
@@ -44,9 +44,9 @@ int identity_open_secret(const char *path, struct fault *fault)
         return explain_missing(path, fault);
     if (fd < 0)
         return fault_set(fault, ERR_CONFIG, "%s: cannot be read: %s", path, why);
-    int err = closed_check_file(fd, path, fault);
+    int err = permissions_check_file(fd, path, fault);
     if (err == 0)
-        err = closed_check_place(path, fault);
+        err = permissions_check_place(path, fault);
     if (err != 0) {
         close(fd);
         return err;

@@ -1,7 +1,8 @@
 /* Identities: X25519 key pairs and 32-byte pre-shared keys in files, as in WireGuard: one line of base64.
  *
  * Secret files must be regular, owned by the caller or root, and closed to group and others, but for what
- * closed_set_readers() allows (closed.h); otherwise the fault says which chmod mends it. Start-up only. */
+ * permissions_set_readers() allows (permissions.h); otherwise the fault says which chmod mends it. Start-up
+ * only. */
 #ifndef COMMON_IDENTITY_H
 #define COMMON_IDENTITY_H
 
@@ -47,8 +48,8 @@ int identity_check_apart(const char *file, const struct identity_file *files, si
                          struct fault *fault) MUST_USE;
 
 /* The checks alone, for files of other content (private keys, authorized_edges): regular file, owner, mode
- * without any bit for group or others, in a folder that others cannot write to (closed.h). The fault names
- * the file and its hint. Opens it and returns the descriptor, so that what was checked is what is read. */
+ * without any bit for group or others, in a folder that others cannot write to (permissions.h). The fault
+ * names the file and its hint. Opens it and returns the descriptor, so that what was checked is what is read. */
 int identity_open_secret(const char *path, struct fault *fault) MUST_USE;
 /* identity_open_secret, then the whole content (at most LIMIT bytes) into OUT, which wipes itself. */
 int identity_read_secret_file(const char *path, size_t limit, struct buffer *out,

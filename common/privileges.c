@@ -10,9 +10,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "common/closed.h"
 #include "common/identity.h"
 #include "common/log.h"
+#include "common/permissions.h"
 #include "common/shell.h"
 
 #define BIT(capability) (1ull << (capability))
@@ -146,7 +146,7 @@ int privileges_check(const char *file, const char *user, struct fault *fault)
     int err = privileges_find_user(user, &uid, &gid, &why);
     if (err != 0)
         return fault_set(fault, err, "%s: %s", file, why.text);
-    closed_set_account(uid);
+    permissions_set_account(uid);
     if (uid == 0)
         log_event(LOG_WARN, "root_kept",
                   "file=\"%s\" error=\"user = root: uid 0 stays, and root's files with it\" "

@@ -24,7 +24,7 @@ enum privileges_groups {
 bool privileges_is_root(void);
 /* Whether a start by the configuration FILE, which names USER (or NULL), is right: as root, ERR_CONFIG with
  * the hint without a user or for one that does not exist; secret files may be USER's from then on
- * (closed_set_account()). Logs a warning, "root_kept", when USER is "root", and "user_ignored" when this
+ * (permissions_set_account()). Logs a warning, "root_kept", when USER is "root", and "user_ignored" when this
  * process is neither root nor USER. */
 int privileges_check(const char *file, const char *user, struct fault *fault) MUST_USE;
 /* The same for who tries FILE without a start, so that USER must exist whoever asks. */

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/closed.h"
+#include "common/permissions.h"
 #include "common/shell.h"
 
 /* The folder in which PATH is; cut where it is longer than any path may be. */
@@ -108,7 +108,7 @@ int unmade_check_new_folder(const char *path, struct fault *fault)
 int unmade_check_secret(const char *path, struct fault *fault)
 {
     int err = unmade_check(path, fault);
-    return err != 0 ? err : closed_check_place(path, fault);
+    return err != 0 ? err : permissions_check_place(path, fault);
 }
 
 void unmade_say(const char *path, const char *what)

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/closed.h"
 #include "common/daemon_options.h"
 #include "common/listening.h"
+#include "common/permissions.h"
 #include "common/secret.h"
 
 #define FIELD(member)         offsetof(struct edge_config, member)
@@ -334,10 +334,10 @@ int edge_config_load(struct edge_config *out, const char *file, struct fault *fa
     int err = config_load(file, edge_config_table, out, fault);
     if (err != 0)
         return err;
-    closed_set_readers((enum closed_readers)out->secret_files);
+    permissions_set_readers((enum permissions_readers)out->secret_files);
     err = check_config(out, file, fault);
     if (err == 0)
-        err = closed_check_place(file, fault);
+        err = permissions_check_place(file, fault);
     if (err != 0)
         edge_config_clear(out);
     return err;

@@ -37,7 +37,7 @@ struct edge_config {
     char *default_certificate;      /* a name; unset: the first; "" : none */
     char *origin;                   /* "127.0.0.1:8080", "unix:/run/…" */
     struct config_sections origins; /* of struct edge_config_origin: protocols that go elsewhere */
-    int secret_files;               /* enum closed_readers: who may read what is secret; their owner */
+    int secret_files;               /* enum permissions_readers: who may read what is secret; their owner */
     char *user;
     int sandbox;                        /* enum sandbox_mode */
     int threads;                        /* 0 = one per core */

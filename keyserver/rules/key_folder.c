@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
-#include "common/closed.h"
+#include "common/permissions.h"
 #include "common/shell.h"
 
 /* A file that was changed as short a time ago could be changed once more and keep its times: they advance
@@ -180,7 +180,7 @@ int key_folder_list(struct key_folder *out, const char *folder, struct fault *fa
                              ? "%s: the folder of keys cannot be read: %s; make it with: mkdir -m 0700 %s"
                              : "%s: the folder of keys cannot be read: %s; look at it with: namei -l %s",
                          folder, strerror(errno), SHELL_WORD(folder));
-    int err = closed_check_folder(folder, fault);
+    int err = permissions_check_folder(folder, fault);
     if (err != 0) {
         closedir(dir);
         return err;

@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "common/channel_times.h"
-#include "common/closed.h"
 #include "common/daemon_options.h"
 #include "common/listening.h"
+#include "common/permissions.h"
 #include "keyserver/rules/policy.h"
 #include "keyserver/rules/sealed.h"
 
@@ -224,7 +224,7 @@ static int check_files(const struct server_config *config, const char *file, str
     int err = check_secrets(config, file, fault);
     if (err == 0)
         err = check_addresses(config, file, fault);
-    return err != 0 ? err : closed_check_place(file, fault);
+    return err != 0 ? err : permissions_check_place(file, fault);
 }
 
 /* FD is -1, or has what FILE says. */
@@ -234,7 +234,7 @@ static int load(struct server_config *out, int fd, const char *file, struct faul
     int err = config_load_sealed(fd, file, server_config_table, out, fault);
     if (err != 0)
         return err;
-    closed_set_readers((enum closed_readers)out->secret_files);
+    permissions_set_readers((enum permissions_readers)out->secret_files);
     err = check_config(out, file, fault);
     if (err == 0 && fd < 0)
         err = check_files(out, file, fault);

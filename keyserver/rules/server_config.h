@@ -33,7 +33,7 @@ struct server_config {
     char *authorized_edges;       /* path */
     char *keys;                   /* path of the folder of private keys */
     char *group_secret;           /* path; made at first start */
-    int secret_files;             /* enum closed_readers: who may read what is secret; their owner */
+    int secret_files;             /* enum permissions_readers: who may read what is secret; their owner */
     char *user;                   /* to become when started as root */
     int workers;                  /* 0 = one per core */
     int queue_max;                /* requests waiting in the vault before it answers busy; 4,096 */

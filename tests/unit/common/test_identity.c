@@ -15,8 +15,8 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "common/closed.h"
 #include "common/identity.h"
+#include "common/permissions.h"
 #include "common/secret.h"
 #include "tests/unit/skip.h"
 
@@ -100,12 +100,12 @@ static void a_group_may_read_where_that_is_allowed(void **state)
     put_file("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\n", 0440);
     assert_int_equal(identity_load_secret(secret, path, &fault), ERR_CONFIG);
     assert_non_null(strstr(fault.text, "secret_files = \"group\""));
-    closed_set_readers(CLOSED_GROUP);
+    permissions_set_readers(PERMISSIONS_GROUP);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         put_file("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\n", cases[i].mode);
         assert_int_equal(identity_load_secret(secret, path, &fault), cases[i].good ? 0 : ERR_CONFIG);
     }
-    closed_set_readers(CLOSED_OWNER);
+    permissions_set_readers(PERMISSIONS_OWNER);
     put_file("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\n", 0440);
     assert_int_equal(identity_load_secret(secret, path, &fault), ERR_CONFIG);
 }
@@ -151,7 +151,7 @@ static void a_list_may_give_it_to_this_user_and_the_account_alone(void **state)
     assert_int_equal(read_it(&fault), 0);
     assert_true(set_list(mine, 4, 0));
     assert_int_equal(read_it(&fault), ERR_CONFIG);
-    closed_set_account(mine);
+    permissions_set_account(mine);
     assert_int_equal(read_it(&fault), 0);
     assert_true(set_list(another, 4, 0));
     assert_int_equal(read_it(&fault), ERR_CONFIG);
@@ -160,7 +160,7 @@ static void a_list_may_give_it_to_this_user_and_the_account_alone(void **state)
     assert_true(set_list(mine, 4, 4));
     assert_int_equal(read_it(&fault), ERR_CONFIG);
     assert_non_null(strstr(fault.text, "lets others use it"));
-    closed_set_account(0);
+    permissions_set_account(0);
     unlink(path);
 }
 

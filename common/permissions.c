@@ -1,4 +1,4 @@
-#include "common/closed.h"
+#include "common/permissions.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -10,16 +10,16 @@
 #include "common/acl.h"
 #include "common/shell.h"
 
-static _Atomic enum closed_readers readers = CLOSED_OWNER;
+static _Atomic enum permissions_readers readers = PERMISSIONS_OWNER;
 
-void closed_set_readers(enum closed_readers who)
+void permissions_set_readers(enum permissions_readers who)
 {
     readers = who;
 }
 
 static _Atomic uid_t account; /* 0: none but root's and the caller's own */
 
-void closed_set_account(uid_t who)
+void permissions_set_account(uid_t who)
 {
     account = who;
 }
@@ -40,7 +40,7 @@ static bool is_in_group(gid_t group)
 
 static bool is_of_group(gid_t group)
 {
-    return readers == CLOSED_GROUP && is_in_group(group);
+    return readers == PERMISSIONS_GROUP && is_in_group(group);
 }
 
 static int check_mode(int fd, const struct stat *info, const char *path, struct fault *fault)
@@ -50,7 +50,7 @@ static int check_mode(int fd, const struct stat *info, const char *path, struct 
     if ((mode & 077) == 0 || (is_group_only && is_of_group(info->st_gid)) ||
         acl_is_closed(fd, geteuid(), account))
         return 0;
-    if (is_group_only && readers == CLOSED_GROUP)
+    if (is_group_only && readers == PERMISSIONS_GROUP)
         return fault_set(
             fault, ERR_CONFIG,
             "%s: mode %04o lets the group %u use it, which this process is not in; run: chmod 0400 "
@@ -64,7 +64,7 @@ static int check_mode(int fd, const struct stat *info, const char *path, struct 
                          : "");
 }
 
-int closed_check_file(int fd, const char *path, struct fault *fault)
+int permissions_check_file(int fd, const char *path, struct fault *fault)
 {
     struct stat info;
     if (fstat(fd, &info) != 0)
@@ -83,7 +83,7 @@ static bool is_read_only(const char *folder)
     return statvfs(folder, &info) == 0 && (info.f_flag & ST_RDONLY) != 0;
 }
 
-int closed_check_folder(const char *folder, struct fault *fault)
+int permissions_check_folder(const char *folder, struct fault *fault)
 {
     struct stat info;
     if (stat(folder, &info) != 0 || !S_ISDIR(info.st_mode) || (info.st_mode & S_ISVTX) != 0)
@@ -113,12 +113,12 @@ static int check_copy(char *path, struct fault *fault)
 {
     if (path == NULL)
         return errno == ENOMEM ? fault_set(fault, ERR_MEMORY, "no memory for a path") : 0;
-    int err = closed_check_folder(folder_of(path), fault);
+    int err = permissions_check_folder(folder_of(path), fault);
     free(path);
     return err;
 }
 
-int closed_check_place(const char *path, struct fault *fault)
+int permissions_check_place(const char *path, struct fault *fault)
 {
     struct stat info;
     int err = check_copy(strdup(path), fault);

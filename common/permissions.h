@@ -1,7 +1,7 @@
 /* Whether files and folders are closed to others: who may read what is secret, and who may put another file
  * in its place. Start-up and reload only. */
-#ifndef COMMON_CLOSED_H
-#define COMMON_CLOSED_H
+#ifndef COMMON_PERMISSIONS_H
+#define COMMON_PERMISSIONS_H
 
 #include <sys/types.h>
 
@@ -10,20 +10,20 @@
 /* Who may read the secret files of this process, from now on: their owner alone, or also their group, when
  * this process is in it (a Kubernetes secret with fsGroup is root's, mode 0440). For the process, because
  * every secret file is read by one rule; the configuration sets it before any is. Any thread. */
-enum closed_readers { CLOSED_OWNER, CLOSED_GROUP };
-void closed_set_readers(enum closed_readers readers);
+enum permissions_readers { PERMISSIONS_OWNER, PERMISSIONS_GROUP };
+void permissions_set_readers(enum permissions_readers readers);
 /* Secret files may be those of ACCOUNT, too, from now on: of whom this process becomes, when it is root. So a
  * start as root can use files that a start as ACCOUNT has made. Any thread. */
-void closed_set_account(uid_t account);
+void permissions_set_account(uid_t account);
 
 /* ERR_CONFIG with a fault that names PATH, and its hint, unless FD, which is PATH's, is a regular file of
  * root or of this process's user, and others can neither read nor write it. ERR_SYSTEM. */
-int closed_check_file(int fd, const char *path, struct fault *fault) MUST_USE;
+int permissions_check_file(int fd, const char *path, struct fault *fault) MUST_USE;
 /* ERR_CONFIG with a fault that names FOLDER, and its hint, when others can replace what is in it: of a folder
  * with the sticky bit they cannot, nor of one that is mounted read-only; a group may where secret files are
  * its own. A folder that cannot be looked at is no error here: opening the file reports it. */
-int closed_check_folder(const char *folder, struct fault *fault) MUST_USE;
+int permissions_check_folder(const char *folder, struct fault *fault) MUST_USE;
 /* The same of the folder in which PATH is, and, when PATH is a link, of that in which the file is. */
-int closed_check_place(const char *path, struct fault *fault) MUST_USE;
+int permissions_check_place(const char *path, struct fault *fault) MUST_USE;
 
 #endif
