@@ -14,8 +14,8 @@
 #include "cli/files.h"
 #include "common/bytes.h"
 #include "common/clock.h"
+#include "common/creatable.h"
 #include "common/shell.h"
-#include "common/unmade.h"
 
 #define TEST_TIMEOUT_MS 90000
 #define OUTPUT_MAX      (1 << 20) /* bytes that are listened to */
@@ -170,7 +170,7 @@ static bool add_complaint(struct findings *findings, const char *program, char *
     static const char see_above[] = "; see the lines above";
     enum finding_level level = FINDING_ERROR;
     size_t prefix = strlen(program);
-    if (strncmp(line, UNMADE_PREFIX, sizeof UNMADE_PREFIX - 1) == 0) {
+    if (strncmp(line, CREATABLE_PREFIX, sizeof CREATABLE_PREFIX - 1) == 0) {
         findings_add(findings, FINDING_OK, "%s", line);
         return false;
     }

@@ -6,13 +6,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/creatable.h"
 #include "common/dangling.h"
 #include "common/new_file.h"
 #include "common/permissions.h"
 #include "common/plain_file.h"
 #include "common/secret.h"
 #include "common/shell.h"
-#include "common/unmade.h"
 
 void identity_derive(struct identity *identity)
 {
@@ -27,7 +27,7 @@ void identity_generate(struct identity *out)
 
 static int explain_missing(const char *path, struct fault *fault)
 {
-    if (dangling_explain(path, fault) || unmade_check_has_folder(path, fault) != 0)
+    if (dangling_explain(path, fault) || creatable_check_parent(path, fault) != 0)
         return ERR_CONFIG;
     return fault_set(
         fault, ERR_NOT_FOUND,

@@ -49,7 +49,8 @@ int identity_check_apart(const char *file, const struct identity_file *files, si
 
 /* The checks alone, for files of other content (private keys, authorized_edges): regular file, owner, mode
  * without any bit for group or others, in a folder that others cannot write to (permissions.h). The fault
- * names the file and its hint. Opens it and returns the descriptor, so that what was checked is what is read. */
+ * names the file and its hint. Opens it and returns the descriptor, so that what is read is what was checked.
+ */
 int identity_open_secret(const char *path, struct fault *fault) MUST_USE;
 /* identity_open_secret, then the whole content (at most LIMIT bytes) into OUT, which wipes itself. */
 int identity_read_secret_file(const char *path, size_t limit, struct buffer *out,

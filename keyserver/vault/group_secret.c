@@ -2,11 +2,11 @@
 
 #include <string.h>
 
+#include "common/creatable.h"
 #include "common/identity.h"
 #include "common/log.h"
 #include "common/secret.h"
 #include "common/shell.h"
-#include "common/unmade.h"
 #include "keyserver/vault/audit/audit_traces.h"
 
 #define HOLDER "another key server of the group"
@@ -28,9 +28,9 @@ static int make(uint8_t out[static GROUP_SECRET_SIZE], const char *path, struct 
 static int pretend(uint8_t out[static GROUP_SECRET_SIZE], const char *path, struct fault *fault)
 {
     random_bytes(out, GROUP_SECRET_SIZE);
-    int err = unmade_check_secret(path, fault);
+    int err = creatable_check_secret(path, fault);
     if (err == 0)
-        unmade_say(path, "the secret that all replicas share");
+        creatable_say(path, "the secret that all replicas share");
     return err;
 }
 

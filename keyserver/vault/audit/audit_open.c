@@ -4,9 +4,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/creatable.h"
 #include "common/log.h"
 #include "common/privileges.h"
-#include "common/unmade.h"
 #include "keyserver/vault/audit/audit_internal.h"
 #include "keyserver/vault/audit/audit_lock.h"
 #include "keyserver/vault/audit/audit_place.h"
@@ -99,7 +99,7 @@ static int find_end(struct audit *audit, const struct audit_quotas *quotas, stru
     log->follow.context = log->quotas->context;
     log->follow.on_record = log->quotas->on_record;
     int err = audit_log_open(log, fault), why = errno;
-    if (err != ERR_SYSTEM || (why == EROFS && unmade_check_folder(audit->config->folder, fault) != 0))
+    if (err != ERR_SYSTEM || (why == EROFS && creatable_check_folder(audit->config->folder, fault) != 0))
         return err;
     return fault_set(fault, err, "%s: the audit log cannot be read: %s", audit->config->folder,
                      strerror(why));
@@ -161,7 +161,7 @@ int audit_open(struct audit **out, const struct server_audit *config, const char
 static void say_of_file(struct audit_log *log, const char *folder)
 {
     if (log->segment.fd < 0)
-        unmade_say(folder, "the first file of the audit log, in");
+        creatable_say(folder, "the first file of the audit log, in");
     else if (log->follow.wound.what != NULL)
         audit_roll_note_damage(log, log->segment.name, log->follow.wound.line, log->follow.wound.what);
     else if (!audit_log_is_ours(log))
@@ -171,7 +171,7 @@ static void say_of_file(struct audit_log *log, const char *folder)
 /* Who serves all the same starts with a log that cannot be written, too. */
 static int check_writable(const struct server_audit *config, struct fault *fault)
 {
-    int err = unmade_check_folder(config->folder, fault);
+    int err = creatable_check_folder(config->folder, fault);
     if (err == 0 || config->on_failure != SERVER_AUDIT_SERVE)
         return err;
     log_event(LOG_WARN, "audit_failing", "folder=%s error=\"%s\" uses=unrecorded", config->folder,

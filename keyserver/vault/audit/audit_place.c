@@ -9,11 +9,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/creatable.h"
 #include "common/identity.h"
 #include "common/log.h"
 #include "common/secret.h"
 #include "common/shell.h"
-#include "common/unmade.h"
 #include "keyserver/audit/audit_checkpoint.h"
 #include "keyserver/vault/audit/audit_lock.h"
 
@@ -137,7 +137,7 @@ int audit_place_open(const char *path, bool give, uid_t uid, gid_t gid, struct f
     bool made = mkdir(path, 0700) == 0;
     if (!made && errno != EEXIST) {
         int why = errno;
-        return (why == EROFS || why == EACCES) && unmade_check_new_folder(path, fault) != 0
+        return (why == EROFS || why == EACCES) && creatable_check_new_folder(path, fault) != 0
                    ? ERR_CONFIG
                    : fault_set(fault, ERR_CONFIG, "%s: the folder of the audit log cannot be made: %s", path,
                                strerror(why));
@@ -166,9 +166,9 @@ int audit_place_find(int *out, const char *path, bool give, uid_t uid, struct fa
     *out = -1;
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT) {
-        int err = unmade_check_new_folder(path, fault);
+        int err = creatable_check_new_folder(path, fault);
         if (err == 0)
-            unmade_say(path, "the folder of the audit log");
+            creatable_say(path, "the folder of the audit log");
         return err;
     }
     if (fd < 0)
@@ -222,7 +222,7 @@ static void look_after_public(const struct sign_key *key, const char *path, bool
     struct fault fault = {0};
     int err = sign_load_public(there, path, &fault);
     if (err == ERR_NOT_FOUND)
-        err = make ? sign_save_public(path, key->public, &fault) : unmade_check(path, &fault);
+        err = make ? sign_save_public(path, key->public, &fault) : creatable_check(path, &fault);
     else if (err == 0 && memcmp(there, key->public, sizeof there) != 0)
         err = fault_set(&fault, ERR_CONFIG, "%s: belongs to another key; move it away and reload", path);
     if (err != 0)
@@ -272,8 +272,8 @@ int audit_place_find_key(struct sign_key **out, const char *path, struct fault *
         look_after_public(*out, public, false);
     if (err != ERR_NOT_FOUND)
         return err;
-    err = unmade_check_secret(path, fault);
+    err = creatable_check_secret(path, fault);
     if (err == 0)
-        unmade_say(path, "the key that signs the audit log, with its public half beside it");
+        creatable_say(path, "the key that signs the audit log, with its public half beside it");
     return err == 0 ? make_passing_key(out, fault) : err;
 }

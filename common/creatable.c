@@ -1,4 +1,4 @@
-#include "common/unmade.h"
+#include "common/creatable.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -48,7 +48,7 @@ static int refuse_folder(const char *folder, struct fault *fault)
     return fault_set(fault, ERR_CONFIG, "%s: no files can be made there: %s", folder, strerror(errno));
 }
 
-int unmade_check_folder(const char *folder, struct fault *fault)
+int creatable_check_folder(const char *folder, struct fault *fault)
 {
     return can_write(folder) ? 0 : refuse_folder(folder, fault);
 }
@@ -70,7 +70,7 @@ static int find_folder(char folder[static PATH_MAX], const char *path, struct fa
     return 0;
 }
 
-int unmade_check_has_folder(const char *path, struct fault *fault)
+int creatable_check_parent(const char *path, struct fault *fault)
 {
     char folder[PATH_MAX];
 
@@ -91,12 +91,12 @@ static int check_missing(const char *path, const char *hint, struct fault *fault
                      (unsigned)geteuid(), folder, hint);
 }
 
-int unmade_check(const char *path, struct fault *fault)
+int creatable_check(const char *path, struct fault *fault)
 {
     return check_missing(path, "name a file in a folder that this user may write to", fault);
 }
 
-int unmade_check_new_folder(const char *path, struct fault *fault)
+int creatable_check_new_folder(const char *path, struct fault *fault)
 {
     char hint[SHELL_WORD_SIZE + 64];
 
@@ -105,16 +105,16 @@ int unmade_check_new_folder(const char *path, struct fault *fault)
     return check_missing(path, hint, fault);
 }
 
-int unmade_check_secret(const char *path, struct fault *fault)
+int creatable_check_secret(const char *path, struct fault *fault)
 {
-    int err = unmade_check(path, fault);
+    int err = creatable_check(path, fault);
     return err != 0 ? err : permissions_check_place(path, fault);
 }
 
-void unmade_say(const char *path, const char *what)
+void creatable_say(const char *path, const char *what)
 {
     char line[PATH_MAX + 128];
-    int length = snprintf(line, sizeof line, UNMADE_PREFIX "%s: %s\n", what, path);
+    int length = snprintf(line, sizeof line, CREATABLE_PREFIX "%s: %s\n", what, path);
 
     if (length > 0 && (size_t)length < sizeof line)
         (void)!write(STDOUT_FILENO, line, (size_t)length);
