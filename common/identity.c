@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "common/creatable.h"
-#include "common/dangling.h"
+#include "common/dangling_link.h"
 #include "common/new_file.h"
 #include "common/permissions.h"
 #include "common/plain_file.h"
@@ -27,7 +27,7 @@ void identity_generate(struct identity *out)
 
 static int explain_missing(const char *path, struct fault *fault)
 {
-    if (dangling_explain(path, fault) || creatable_check_parent(path, fault) != 0)
+    if (dangling_link_explain(path, fault) || creatable_check_parent(path, fault) != 0)
         return ERR_CONFIG;
     return fault_set(
         fault, ERR_NOT_FOUND,

@@ -13,7 +13,7 @@
 
 #include "common/bytes.h"
 #include "common/contents.h"
-#include "common/dangling.h"
+#include "common/dangling_link.h"
 #include "common/log.h"
 #include "common/plain_file.h"
 #include "edge/certs/certs_hint.h"
@@ -64,7 +64,7 @@ static int read_file(const char *path, struct buffer *out, struct fault *fault)
     struct stat info;
     const char *why;
     int fd = plain_file_open(path, PLAIN_FILE_ONLY, &why);
-    if (fd == ERR_NOT_FOUND && dangling_explain(path, fault))
+    if (fd == ERR_NOT_FOUND && dangling_link_explain(path, fault))
         return ERR_CONFIG;
     if (fd < 0)
         return fault_set(fault, fd == ERR_CONFIG ? fd : ERR_SYSTEM, "%s: %s", path, why);

@@ -1,4 +1,4 @@
-#include "common/dangling.h"
+#include "common/dangling_link.h"
 
 #include <limits.h>
 #include <string.h>
@@ -6,7 +6,7 @@
 
 #include "common/shell.h"
 
-bool dangling_explain(const char *path, struct fault *fault)
+bool dangling_link_explain(const char *path, struct fault *fault)
 {
     char target[PATH_MAX];
     ssize_t length = readlink(path, target, sizeof target - 1);
