@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "cli/harmless.h"
+#include "cli/printable.h"
 #include "common/bytes.h"
 
 #define RED    "\033[31m"
@@ -24,7 +24,7 @@ static void put(FILE *out, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    harmless_write(out, HARMLESS_ASCII, format, arguments);
+    printable_write(out, PRINTABLE_ASCII, format, arguments);
     va_end(arguments);
 }
 

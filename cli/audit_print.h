@@ -6,7 +6,7 @@
 
 #include "keyserver/audit/audit_record.h"
 
-/* One line, harmless on a terminal whatever the record holds. */
+/* One line, printable on a terminal whatever the record holds. */
 void audit_print_record(FILE *out, const struct audit_record *record, bool colour);
 
 #endif

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/harmless.h"
+#include "cli/printable.h"
 #include "cli/status_certs.h"
 #include "cli/table.h"
 #include "common/bytes.h"
@@ -39,7 +39,7 @@ static void put(FILE *out, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    harmless_write(out, HARMLESS_LINES, format, arguments);
+    printable_write(out, PRINTABLE_LINES, format, arguments);
     va_end(arguments);
 }
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/harmless.h"
+#include "cli/printable.h"
 
 #define COLUMNS_MAX 16
 #define GAP         2 /* blanks between columns */
@@ -55,7 +55,7 @@ void table_put(struct table *table, const char *format, ...)
     if (!grow(table))
         return;
     va_start(arguments, format);
-    table->cell[table->count++] = harmless_text(HARMLESS_LINE, format, arguments);
+    table->cell[table->count++] = printable_text(PRINTABLE_LINE, format, arguments);
     va_end(arguments);
 }
 

@@ -1,13 +1,13 @@
-#include "cli/harmless.h"
+#include "cli/printable.h"
 
 #include <stdint.h>
 #include <stdlib.h>
 
-static bool may_stay(enum harmless kind, char c)
+static bool may_stay(enum printable kind, char c)
 {
     unsigned char byte = (unsigned char)c;
     if (byte == '\n')
-        return kind == HARMLESS_LINES;
+        return kind == PRINTABLE_LINES;
     return byte >= ' ' && byte < 0x7f;
 }
 
@@ -31,13 +31,13 @@ static size_t character_length(const char *at)
     return value >= least[length] && value <= 0x10ffff && !surrogate ? length : 0;
 }
 
-char *harmless_text(enum harmless kind, const char *format, va_list arguments)
+char *printable_text(enum printable kind, const char *format, va_list arguments)
 {
     char *text = NULL;
     if (vasprintf(&text, format, arguments) < 0)
         return NULL;
     for (char *at = text; *at != 0;) {
-        size_t length = kind == HARMLESS_ASCII ? 0 : character_length(at);
+        size_t length = kind == PRINTABLE_ASCII ? 0 : character_length(at);
         if (length == 0 && !may_stay(kind, *at))
             *at = '?';
         at += length == 0 ? 1 : length;
@@ -45,9 +45,9 @@ char *harmless_text(enum harmless kind, const char *format, va_list arguments)
     return text;
 }
 
-void harmless_write(FILE *out, enum harmless kind, const char *format, va_list arguments)
+void printable_write(FILE *out, enum printable kind, const char *format, va_list arguments)
 {
-    char *text = harmless_text(kind, format, arguments);
+    char *text = printable_text(kind, format, arguments);
     if (text != NULL)
         fputs(text, out);
     free(text);

@@ -8,20 +8,20 @@
 
 #include <stdlib.h>
 
-#include "cli/harmless.h"
+#include "cli/printable.h"
 
-static char *make(enum harmless kind, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static char *make(enum harmless kind, const char *format, ...)
+static char *make(enum printable kind, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static char *make(enum printable kind, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    char *text = harmless_text(kind, format, arguments);
+    char *text = printable_text(kind, format, arguments);
     va_end(arguments);
     assert_non_null(text);
     return text;
 }
 
-static void assert_made(enum harmless kind, const char *given, const char *wanted)
+static void assert_made(enum printable kind, const char *given, const char *wanted)
 {
     char *text = make(kind, "%s", given);
     assert_string_equal(text, wanted);
@@ -38,24 +38,24 @@ static void text_of_people_stays(void **state)
                                         "\xf0\x90\x80\x80\xf4\x8f\xbf\xbf"};    /* U+10000, U+10FFFF */
     (void)state;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-        assert_made(HARMLESS_LINE, texts[i], texts[i]);
-        assert_made(HARMLESS_LINES, texts[i], texts[i]);
+        assert_made(PRINTABLE_LINE, texts[i], texts[i]);
+        assert_made(PRINTABLE_LINES, texts[i], texts[i]);
     }
-    assert_made(HARMLESS_LINES, "a\nb", "a\nb");
-    assert_made(HARMLESS_LINE, "a\nb", "a?b");
-    assert_made(HARMLESS_ASCII, "a\xc3\xa4\n", "a???");
+    assert_made(PRINTABLE_LINES, "a\nb", "a\nb");
+    assert_made(PRINTABLE_LINE, "a\nb", "a?b");
+    assert_made(PRINTABLE_ASCII, "a\xc3\xa4\n", "a???");
 }
 
 static void what_a_terminal_obeys_does_not(void **state)
 {
     (void)state;
-    for (int kind = HARMLESS_LINE; kind <= HARMLESS_ASCII; kind++) {
-        assert_made((enum harmless)kind, "\x1b[2J\r\t\x7f", "?[2J???");
-        assert_made((enum harmless)kind,
+    for (int kind = PRINTABLE_LINE; kind <= PRINTABLE_ASCII; kind++) {
+        assert_made((enum printable)kind, "\x1b[2J\r\t\x7f", "?[2J???");
+        assert_made((enum printable)kind,
                     "\xc2\x9b"
                     "2J\xc2\x80\xc2\x9d\xc2\x9f",
                     "??2J??????"); /* CSI and OSC of C1 */
-        assert_made((enum harmless)kind,
+        assert_made((enum printable)kind,
                     "\x9b"
                     "2J\x90",
                     "?2J?"); /* as single bytes */
@@ -80,7 +80,7 @@ static void bytes_that_are_no_utf8_do_not(void **state)
                 {"\xf5\x80\x80\x80\xff\xfe", "??????"}};
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        assert_made(HARMLESS_LINES, rows[i].given, rows[i].wanted);
+        assert_made(PRINTABLE_LINES, rows[i].given, rows[i].wanted);
 }
 
 int main(void)
