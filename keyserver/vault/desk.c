@@ -107,7 +107,7 @@ static void take_epoch_want(struct desk *desk, const uint8_t edge_key[static IDE
 {
     const struct authorized_edge *edge = authorized_find(desk->judge.edges, edge_key);
     if (edge != NULL)
-        grants_want_epoch(desk->grants, edge);
+        grant_cache_want_epoch(desk->grants, edge);
     else
         answer_epoch(desk, edge_key, false);
 }
@@ -119,13 +119,13 @@ static bool do_epochs(struct desk *desk)
 {
     if (desk->announced != desk->now.epoch)
         return false;
-    for (size_t i = 0; i < EPOCH_STEPS_A_TURN && grants_epochs_wait(desk->grants); i++) {
+    for (size_t i = 0; i < EPOCH_STEPS_A_TURN && grant_cache_epochs_wait(desk->grants); i++) {
         bool may;
-        const struct authorized_edge *edge = grants_step_epoch(desk->grants, &may);
+        const struct authorized_edge *edge = grant_cache_step_epoch(desk->grants, &may);
         if (edge != NULL)
             answer_epoch(desk, edge->key, may);
     }
-    return grants_epochs_wait(desk->grants);
+    return grant_cache_epochs_wait(desk->grants);
 }
 
 /* ---- requests ---- */
@@ -320,7 +320,7 @@ static uint64_t reached_before(const struct desk *desk, uint64_t mono_ms)
 
 int desk_start(struct desk *desk, uint64_t epoch_length_ms)
 {
-    desk->grants = grants_new(&desk->judge, GRANTS_MAX);
+    desk->grants = grant_cache_new(&desk->judge, GRANT_CACHE_MAX);
     desk->listing = desk->grants != NULL ? listing_new(&desk->judge, desk->grants) : NULL;
     if (desk->listing == NULL)
         return ERR_MEMORY;
@@ -412,5 +412,5 @@ void desk_clear(struct desk *desk)
     outbox_clear(&desk->outbox);
     ledger_clear(&desk->ledger);
     listing_free(desk->listing);
-    grants_free(desk->grants);
+    grant_cache_free(desk->grants);
 }

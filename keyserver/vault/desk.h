@@ -16,11 +16,11 @@
 
 struct desk {
     struct judge judge;
-    struct wall *wall;         /* borrowed */
-    struct workers *workers;   /* borrowed */
-    struct handover *handover; /* borrowed */
-    struct grants *grants;     /* owned */
-    struct listing *listing;   /* owned */
+    struct wall *wall;          /* borrowed */
+    struct workers *workers;    /* borrowed */
+    struct handover *handover;  /* borrowed */
+    struct grant_cache *grants; /* owned */
+    struct listing *listing;    /* owned */
     struct ledger ledger;
     struct epoch_clock epochs;
     struct now now;

@@ -13,8 +13,8 @@ struct want {
 };
 
 struct listing {
-    const struct judge *judge; /* borrowed */
-    struct grants *grants;     /* borrowed */
+    const struct judge *judge;  /* borrowed */
+    struct grant_cache *grants; /* borrowed */
     struct fair_queue queue;
     struct want *wants; /* owned; LISTING_MAX */
     size_t untouched;   /* the last so many were never used, and their memory is not there yet */
@@ -22,7 +22,7 @@ struct listing {
     uint64_t *tokens;   /* owned; of each want; 0 = it is free. Apart, so that a search is quick */
 };
 
-struct listing *listing_new(const struct judge *judge, struct grants *grants)
+struct listing *listing_new(const struct judge *judge, struct grant_cache *grants)
 {
     struct listing *listing = calloc(1, sizeof *listing);
     if (listing == NULL)
@@ -143,7 +143,7 @@ static void tell_part(struct listing *listing, struct want *want, const struct n
                       struct listing_part *out)
 {
     size_t count;
-    const struct grant *grants = grants_of(listing->grants, want->job.identity.edge, &count);
+    const struct grant *grants = grant_cache_of(listing->grants, want->job.identity.edge, &count);
     out->token = want->job.token;
     for (size_t looked_at = 0; want->next < count && looked_at < LISTING_KEYS_A_STEP; looked_at++) {
         if (out->count == LISTING_PART_KEYS)
@@ -173,7 +173,7 @@ bool listing_step(struct listing *listing, const struct now *now, struct listing
         fail_first(listing, STATUS_EXPIRED, out);
         return true;
     }
-    int whole = grants_prepare(listing->grants, job->identity.edge);
+    int whole = grant_cache_prepare(listing->grants, job->identity.edge);
     if (whole < 0) {
         fail_first(listing, STATUS_UNAVAILABLE, out);
         return true;

@@ -7,7 +7,7 @@
 #ifndef KEYSERVER_VAULT_JUDGE_LISTING_H
 #define KEYSERVER_VAULT_JUDGE_LISTING_H
 
-#include "keyserver/vault/judge/grants.h"
+#include "keyserver/vault/judge/grant_cache.h"
 
 #define LISTING_MAX         4096 /* lists wanted at once, of all edges */
 #define LISTING_KEYS_A_STEP 64   /* granted keys looked at for one part */
@@ -25,7 +25,7 @@ struct listing_part {
 };
 
 /* By the rules of JUDGE and the lists in GRANTS, both borrowed. NULL without memory. */
-struct listing *listing_new(const struct judge *judge, struct grants *grants);
+struct listing *listing_new(const struct judge *judge, struct grant_cache *grants);
 void listing_free(struct listing *listing); /* NULL is allowed */
 
 /* REQUEST, an OP_KEYS that JUDGEMENT grants, waits for its turn. When LISTING_MAX wait, the edge with the

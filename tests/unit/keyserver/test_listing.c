@@ -10,13 +10,13 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-#include "keyserver/vault/judge/grants.c"
+#include "keyserver/vault/judge/grant_cache.c"
 #include "keyserver/vault/judge/listing.h"
 #include "tests/unit/keyserver/many_keys.h"
 
 #define KEYS      207
 #define PARTS     ((KEYS + LISTING_PART_KEYS - 1) / LISTING_PART_KEYS)
-#define MAKING    ((KEYS + GRANTS_KEYS_A_STEP - 1) / GRANTS_KEYS_A_STEP) /* steps that make a list */
+#define MAKING    ((KEYS + GRANT_CACHE_KEYS_A_STEP - 1) / GRANT_CACHE_KEYS_A_STEP) /* steps that make a list */
 #define STEPS_MAX 1000000
 
 enum { EDGE_GREEDY, EDGE_MODEST, EDGE_THIRD, EDGE_NOTHING, EDGES };
@@ -26,7 +26,7 @@ static const char *const options[EDGES] = {
 static char words[][16] = {"sign_tls13", "sign_tls12", "bound"};
 static char *operations[] = {words[0], words[1]}, *modes[] = {words[2]};
 static struct server_config config = {.key_default = {.operations = {operations, 2}, .modes = {modes, 1}}};
-static struct grants *grants;
+static struct grant_cache *grants;
 static struct listing *listing;
 static struct now now = {.mono_ns = 1000, .unix_s = 1798718400};
 
@@ -42,7 +42,7 @@ static int load(void **state)
 
 static int set_up_for(size_t grants_max)
 {
-    grants = grants_new(&many.judge, grants_max);
+    grants = grant_cache_new(&many.judge, grants_max);
     listing = grants != NULL ? listing_new(&many.judge, grants) : NULL;
     return listing != NULL ? 0 : -1;
 }
@@ -50,7 +50,7 @@ static int set_up_for(size_t grants_max)
 static int set_up(void **state)
 {
     (void)state;
-    return set_up_for(GRANTS_MAX);
+    return set_up_for(GRANT_CACHE_MAX);
 }
 
 /* Room for one list. */
@@ -64,7 +64,7 @@ static int tear_down(void **state)
 {
     (void)state;
     listing_free(listing);
-    grants_free(grants);
+    grant_cache_free(grants);
     return 0;
 }
 
@@ -184,7 +184,7 @@ static void no_step_judges_more_than_its_share(void **state)
         want(edge, edge + 1);
     while (listing_waits(listing)) {
         (void)listing_step(listing, &now, &answer);
-        assert_true(grants->judged - before <= GRANTS_KEYS_A_STEP);
+        assert_true(grants->judged - before <= GRANT_CACHE_KEYS_A_STEP);
         before = grants->judged;
     }
 }

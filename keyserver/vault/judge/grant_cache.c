@@ -1,4 +1,4 @@
-#include "keyserver/vault/judge/grants.h"
+#include "keyserver/vault/judge/grant_cache.h"
 
 #include <stdlib.h>
 #include <sys/queue.h>
@@ -8,7 +8,7 @@ struct list {
     size_t count;       /* entries so far */
     size_t room;        /* entries allocated */
     size_t looked_at;   /* keys */
-    uint64_t used;      /* when, in calls of grants_prepare() */
+    uint64_t used;      /* when, in calls of grant_cache_prepare() */
     bool whole;
 };
 
@@ -21,7 +21,7 @@ struct epoch_want {
     STAILQ_ENTRY(epoch_want) link;
 };
 
-struct grants {
+struct grant_cache {
     const struct judge *judge;             /* borrowed */
     struct list *lists;                    /* owned; by the index of the edge */
     struct epoch_want *epochs;             /* owned; the same */
@@ -32,9 +32,9 @@ struct grants {
     uint64_t judged;
 };
 
-struct grants *grants_new(const struct judge *judge, size_t max)
+struct grant_cache *grant_cache_new(const struct judge *judge, size_t max)
 {
-    struct grants *grants = calloc(1, sizeof *grants);
+    struct grant_cache *grants = calloc(1, sizeof *grants);
     if (grants == NULL)
         return NULL;
     grants->judge = judge;
@@ -44,13 +44,13 @@ struct grants *grants_new(const struct judge *judge, size_t max)
     grants->epochs = calloc(grants->edge_count + 1, sizeof *grants->epochs);
     STAILQ_INIT(&grants->epochs_wait);
     if (grants->lists == NULL || grants->epochs == NULL) {
-        grants_free(grants);
+        grant_cache_free(grants);
         return NULL;
     }
     return grants;
 }
 
-void grants_free(struct grants *grants)
+void grant_cache_free(struct grant_cache *grants)
 {
     if (grants == NULL)
         return;
@@ -63,7 +63,7 @@ void grants_free(struct grants *grants)
 
 /* ---- room ---- */
 
-static void forget(struct grants *grants, struct list *list)
+static void forget(struct grant_cache *grants, struct list *list)
 {
     grants->taken -= list->room;
     free(list->item);
@@ -72,7 +72,7 @@ static void forget(struct grants *grants, struct list *list)
 
 /* The least recently used complete list, or NULL. Lists in the making do not count: two that evicted each
  * other would never be complete. */
-static struct list *oldest(const struct grants *grants)
+static struct list *oldest(const struct grant_cache *grants)
 {
     struct list *oldest = NULL;
     for (size_t i = 0; i < grants->edge_count; i++) {
@@ -84,7 +84,7 @@ static struct list *oldest(const struct grants *grants)
 }
 
 /* Room in LIST for every key. 1 it is there, 0 others have it now. */
-static int begin_list(struct grants *grants, struct list *list)
+static int begin_list(struct grant_cache *grants, struct list *list)
 {
     size_t room = keystore_count(grants->judge->keys);
     while (grants->taken > 0 && grants->taken + room > grants->max) {
@@ -101,7 +101,7 @@ static int begin_list(struct grants *grants, struct list *list)
     return 1;
 }
 
-static void finish_list(struct grants *grants, struct list *list)
+static void finish_list(struct grant_cache *grants, struct list *list)
 {
     struct grant *fitting = realloc(list->item, (list->count + 1) * sizeof *fitting);
     list->whole = true;
@@ -114,7 +114,7 @@ static void finish_list(struct grants *grants, struct list *list)
 
 /* ---- lists ---- */
 
-int grants_prepare(struct grants *grants, const struct authorized_edge *edge)
+int grant_cache_prepare(struct grant_cache *grants, const struct authorized_edge *edge)
 {
     struct list *list = &grants->lists[edge->index];
     const struct keystore *keys = grants->judge->keys;
@@ -125,7 +125,7 @@ int grants_prepare(struct grants *grants, const struct authorized_edge *edge)
     int begun = list->item != NULL ? 1 : begin_list(grants, list);
     if (begun != 1)
         return begun;
-    for (size_t i = 0; i < GRANTS_KEYS_A_STEP && list->looked_at < key_count; i++) {
+    for (size_t i = 0; i < GRANT_CACHE_KEYS_A_STEP && list->looked_at < key_count; i++) {
         uint32_t operations = judge_grants(grants->judge, edge, keystore_at(keys, list->looked_at));
         if (operations != 0)
             list->item[list->count++] = (struct grant){(uint32_t)list->looked_at, operations};
@@ -138,7 +138,8 @@ int grants_prepare(struct grants *grants, const struct authorized_edge *edge)
     return 1;
 }
 
-const struct grant *grants_of(const struct grants *grants, const struct authorized_edge *edge, size_t *count)
+const struct grant *grant_cache_of(const struct grant_cache *grants, const struct authorized_edge *edge,
+                                   size_t *count)
 {
     const struct list *list = &grants->lists[edge->index];
     *count = list->whole ? list->count : 0;
@@ -147,7 +148,7 @@ const struct grant *grants_of(const struct grants *grants, const struct authoriz
 
 /* ---- epochs ---- */
 
-void grants_want_epoch(struct grants *grants, const struct authorized_edge *edge)
+void grant_cache_want_epoch(struct grant_cache *grants, const struct authorized_edge *edge)
 {
     struct epoch_want *want = &grants->epochs[edge->index];
     if (want->waits)
@@ -157,16 +158,17 @@ void grants_want_epoch(struct grants *grants, const struct authorized_edge *edge
     STAILQ_INSERT_TAIL(&grants->epochs_wait, want, link);
 }
 
-bool grants_epochs_wait(const struct grants *grants)
+bool grant_cache_epochs_wait(const struct grant_cache *grants)
 {
     return !STAILQ_EMPTY(&grants->epochs_wait);
 }
 
 /* True when WANT is answered. */
-static bool look_further(struct grants *grants, struct epoch_want *want)
+static bool look_further(struct grant_cache *grants, struct epoch_want *want)
 {
     const struct keystore *keys = grants->judge->keys;
-    for (size_t i = 0; i < GRANTS_KEYS_A_STEP && !want->yes && want->looked_at < keystore_count(keys); i++) {
+    for (size_t i = 0; i < GRANT_CACHE_KEYS_A_STEP && !want->yes && want->looked_at < keystore_count(keys);
+         i++) {
         want->yes = judge_grants_epoch(grants->judge, want->edge, keystore_at(keys, want->looked_at));
         want->looked_at++;
         grants->judged++;
@@ -174,7 +176,7 @@ static bool look_further(struct grants *grants, struct epoch_want *want)
     return want->yes || want->looked_at == keystore_count(keys);
 }
 
-const struct authorized_edge *grants_step_epoch(struct grants *grants, bool *may)
+const struct authorized_edge *grant_cache_step_epoch(struct grant_cache *grants, bool *may)
 {
     struct epoch_want *want = STAILQ_FIRST(&grants->epochs_wait);
     if (want == NULL)

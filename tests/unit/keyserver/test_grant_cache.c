@@ -7,11 +7,12 @@
 
 #include <cmocka.h>
 
-#include "keyserver/vault/judge/grants.c"
+#include "keyserver/vault/judge/grant_cache.c"
 #include "tests/unit/keyserver/many_keys.h"
 
-#define OTHERS    200                                                          /* keys that grant no epoch */
-#define ALL_STEPS ((OTHERS + 1 + GRANTS_KEYS_A_STEP - 1) / GRANTS_KEYS_A_STEP) /* that look at every key */
+#define OTHERS 200 /* keys that grant no epoch */
+#define ALL_STEPS                                                                                            \
+    ((OTHERS + 1 + GRANT_CACHE_KEYS_A_STEP - 1) / GRANT_CACHE_KEYS_A_STEP) /* that look at every key */
 #define STEPS_MAX 100000
 
 enum { EDGE_ALL, EDGE_RSA, EDGE_OTHERS, EDGE_NONE, EDGES };
@@ -27,7 +28,7 @@ static const bool may_have_one[EDGES] = {[EDGE_ALL] = true, [EDGE_RSA] = true};
 static char words[][16] = {"rsa_master", "sign_tls13", "bound"};
 static char *operations[] = {words[0], words[1]}, *modes[] = {words[2]};
 static struct server_config config = {.key_default = {.operations = {operations, 2}, .modes = {modes, 1}}};
-static struct grants *grants;
+static struct grant_cache *grants;
 
 static int load(void **state)
 {
@@ -43,14 +44,14 @@ static int load(void **state)
 static int set_up(void **state)
 {
     (void)state;
-    grants = grants_new(&many.judge, GRANTS_MAX);
+    grants = grant_cache_new(&many.judge, GRANT_CACHE_MAX);
     return grants != NULL ? 0 : -1;
 }
 
 static int tear_down(void **state)
 {
     (void)state;
-    grants_free(grants);
+    grant_cache_free(grants);
     return 0;
 }
 
@@ -66,8 +67,8 @@ static size_t next(const struct authorized_edge **edge, bool *may)
 {
     for (size_t steps = 1; steps < STEPS_MAX; steps++) {
         uint64_t before = grants->judged;
-        *edge = grants_step_epoch(grants, may);
-        assert_true(grants->judged - before <= GRANTS_KEYS_A_STEP);
+        *edge = grant_cache_step_epoch(grants, may);
+        assert_true(grants->judged - before <= GRANT_CACHE_KEYS_A_STEP);
         if (*edge != NULL)
             return steps;
     }
@@ -81,11 +82,11 @@ static void each_edge_learns_whether_it_may_in_short_steps(void **state)
     for (size_t number = 0; number < EDGES; number++) {
         const struct authorized_edge *edge;
         bool may;
-        grants_want_epoch(grants, edge_of(number));
+        grant_cache_want_epoch(grants, edge_of(number));
         assert_true(next(&edge, &may) <= ALL_STEPS);
         assert_ptr_equal(edge, edge_of(number));
         assert_int_equal(may, may_have_one[number]);
-        assert_false(grants_epochs_wait(grants));
+        assert_false(grant_cache_epochs_wait(grants));
     }
 }
 
@@ -96,14 +97,14 @@ static void who_waits_takes_turns(void **state)
     bool may;
     (void)state;
     for (size_t number = 0; number < EDGES; number++)
-        grants_want_epoch(grants, edge_of(number));
+        grant_cache_want_epoch(grants, edge_of(number));
     for (size_t answered = 0; answered < EDGES; answered++) {
         steps += next(&edge, &may);
         if (edge == edge_of(EDGE_NONE))
             assert_true(steps > (ALL_STEPS - 1) * 2); /* another looks at every key as well */
     }
-    assert_false(grants_epochs_wait(grants));
-    assert_null(grants_step_epoch(grants, &may));
+    assert_false(grant_cache_epochs_wait(grants));
+    assert_null(grant_cache_step_epoch(grants, &may));
 }
 
 static void who_asks_again_and_again_is_answered_once(void **state)
@@ -112,9 +113,9 @@ static void who_asks_again_and_again_is_answered_once(void **state)
     bool may;
     (void)state;
     for (int i = 0; i < 1000; i++)
-        grants_want_epoch(grants, edge_of(EDGE_NONE));
+        grant_cache_want_epoch(grants, edge_of(EDGE_NONE));
     assert_int_equal(next(&edge, &may), ALL_STEPS);
-    assert_false(grants_epochs_wait(grants));
+    assert_false(grant_cache_epochs_wait(grants));
 }
 
 static void what_is_known_is_not_judged_again(void **state)
@@ -123,10 +124,10 @@ static void what_is_known_is_not_judged_again(void **state)
     bool may, again;
     (void)state;
     for (size_t number = 0; number < EDGES; number++) {
-        grants_want_epoch(grants, edge_of(number));
+        grant_cache_want_epoch(grants, edge_of(number));
         (void)next(&edge, &may);
         uint64_t judged = grants->judged;
-        grants_want_epoch(grants, edge_of(number));
+        grant_cache_want_epoch(grants, edge_of(number));
         assert_int_equal(next(&edge, &again), 1);
         assert_ptr_equal(edge, edge_of(number));
         assert_int_equal(again, may);
