@@ -7,7 +7,7 @@
 #include "common/log.h"
 #include "common/secret.h"
 #include "common/shell.h"
-#include "keyserver/vault/audit/audit_traces.h"
+#include "keyserver/vault/audit/audit_earlier_run.h"
 
 #define HOLDER "another key server of the group"
 #define COPY_HINT                                                                                            \
@@ -46,7 +46,7 @@ int group_secret_load(uint8_t out[static GROUP_SECRET_SIZE], const struct server
         return fault_set(fault, ERR_CONFIG,
                          "%s: no such file, and none is made while the key server runs; " COPY_HINT "%s",
                          path, SHELL_WORD(path));
-    if (audit_traces_find(&config->audit, trace))
+    if (audit_earlier_run_find(&config->audit, trace))
         return fault_set(fault, ERR_CONFIG,
                          "%s: no such file; it is made at the first start only, and this key server has been "
                          "set up or has run before (%s is there); " COPY_HINT "%s",

@@ -1,4 +1,4 @@
-#include "keyserver/vault/audit/audit_traces.h"
+#include "keyserver/vault/audit/audit_earlier_run.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -31,7 +31,7 @@ static bool find_in_folder(const char *folder, char out[static PATH_MAX])
     return found;
 }
 
-bool audit_traces_find(const struct server_audit *config, char out[static PATH_MAX])
+bool audit_earlier_run_find(const struct server_audit *config, char out[static PATH_MAX])
 {
     struct stat info;
     if (find_in_folder(config->folder, out))
