@@ -12,7 +12,7 @@ static const char digits[] = "0123456789abcdef";
 /* The room of a body, by its longest type: a use of which every text is full of bytes to be escaped. */
 _Static_assert(AUDIT_BODY_MAX >=
                    6 * (AUDIT_EDGE_NAME_SIZE + AUDIT_KEY_NAME_SIZE + AUDIT_TEXT_SIZE) +
-                       2 * (AUDIT_KEY_SIZE + AUDIT_TRACE_SIZE + AUDIT_CHANNEL_SIZE + AUDIT_DIGEST_SIZE) + 45 +
+                       2 * (AUDIT_KEY_SIZE + AUDIT_TRACE_SIZE + CHANNEL_NAME_SIZE + AUDIT_DIGEST_SIZE) + 45 +
                        5 * AUDIT_WORD_SIZE + 16 * 14,
                "the longest use fits");
 _Static_assert(AUDIT_BODY_MAX >= 6 * (AUDIT_EDGE_NAME_SIZE + AUDIT_TEXT_SIZE) + 16 * 14,

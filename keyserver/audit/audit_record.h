@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/channel_name.h"
 #include "common/err.h"
 
 #define AUDIT_FORMAT         2    /* version of what is described here */
@@ -21,7 +22,6 @@
 #define AUDIT_KEY_SIZE       32   /* a public key, a key id, a policy's digest */
 #define AUDIT_SIGNATURE_SIZE 64
 #define AUDIT_TRACE_SIZE     16
-#define AUDIT_CHANNEL_SIZE   8
 #define AUDIT_DIGEST_SIZE    16
 #define AUDIT_EDGE_NAME_SIZE 64  /* characters with the final zero */
 #define AUDIT_KEY_NAME_SIZE  128 /* the same */
@@ -87,7 +87,7 @@ struct audit_record {
     char mode[AUDIT_WORD_SIZE];   /* use: of RSA key exchange, "bound" or "plain" */
     char name[AUDIT_TEXT_SIZE];   /* use: the server name that the client asked for */
     uint8_t trace[AUDIT_TRACE_SIZE];
-    uint8_t channel[AUDIT_CHANNEL_SIZE];
+    uint8_t channel[CHANNEL_NAME_SIZE];
     uint8_t digest[AUDIT_DIGEST_SIZE]; /* use: names the request; see request_digest() */
     enum audit_result result;          /* use, refusals */
     char reason[AUDIT_WORD_SIZE];      /* use, refusals: why it was refused */

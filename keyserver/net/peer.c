@@ -3,12 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/channel_name.h"
 #include "common/clock.h"
 #include "common/secret.h"
 
-#define SOFTWARE          "keyless-server " KEYLESS_VERSION
-#define ANSWERS_FIRST     8
-#define CHANNEL_NAME_SIZE 8 /* bytes */
+#define SOFTWARE      "keyless-server " KEYLESS_VERSION
+#define ANSWERS_FIRST 8
 
 struct peer *peer_new(struct channel *channel, struct edge_state *edge_state, uint32_t in_flight_max,
                       struct net_counters *counters, const struct peer_handlers *handlers, void *user)

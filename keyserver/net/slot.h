@@ -11,7 +11,7 @@ struct slot_origin {
     uint64_t token;              /* the net side's name for the request */
     uint64_t deadline_ns;        /* of clock_ns() */
     const uint8_t *edge_key;     /* IDENTITY_KEY_SIZE bytes: its static key */
-    const uint8_t *channel_hash; /* at least WALL_CHANNEL_SIZE bytes */
+    const uint8_t *channel_hash; /* at least CHANNEL_NAME_SIZE bytes */
     const struct address *from;
 };
 

@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-_Static_assert(REQUEST_CHANNEL_SIZE == WALL_CHANNEL_SIZE, "a channel has one name on both sides");
-
 /* OUT is zeroed. */
 static void put_address(struct address *out, const struct wall_request *slot)
 {

@@ -11,6 +11,7 @@
 #define KEYSERVER_WALL_WALL_H
 
 #include "common/address.h"
+#include "common/channel_name.h"
 #include "common/identity.h"
 #include "common/log.h"
 #include "keyserver/rules/refusal.h"
@@ -18,9 +19,8 @@
 #include "proto/operation.h"
 #include "proto/session_id.h"
 
-#define WALL_BATCH_MAX    32 /* slots in one batch */
-#define WALL_KEYS_MAX     10 /* key_info entries in one answer slot */
-#define WALL_CHANNEL_SIZE 8  /* bytes of a channel's hash, as the logs name it */
+#define WALL_BATCH_MAX 32 /* slots in one batch */
+#define WALL_KEYS_MAX  10 /* key_info entries in one answer slot */
 
 /* Net → vault. */
 enum wall_request_kind {
@@ -34,7 +34,7 @@ struct wall_request {
     uint64_t deadline_ns;                /* of clock_ns() */
     uint8_t edge_key[IDENTITY_KEY_SIZE]; /* the authenticated edge */
     struct trace_id trace;
-    uint8_t channel[WALL_CHANNEL_SIZE];
+    uint8_t channel[CHANNEL_NAME_SIZE];
     uint32_t kind;               /* enum wall_request_kind */
     uint8_t no_trace, no_key_id; /* not 0: the edge sent none */
     uint32_t from_family;        /* AF_INET or AF_INET6 of the edge's address, 0 for a unix socket */

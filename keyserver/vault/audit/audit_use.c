@@ -7,8 +7,7 @@ _Static_assert(AUDIT_EDGE_NAME_SIZE == AUTHORIZED_NAME_MAX && AUDIT_KEY_NAME_SIZ
                    AUDIT_TEXT_SIZE == TRANSCRIPT_NAME_SIZE,
                "every name fits");
 _Static_assert(AUDIT_KEY_SIZE == IDENTITY_KEY_SIZE && AUDIT_KEY_SIZE == KEY_ID_SIZE &&
-                   AUDIT_TRACE_SIZE == TRACE_ID_SIZE && AUDIT_CHANNEL_SIZE == REQUEST_CHANNEL_SIZE &&
-                   AUDIT_DIGEST_SIZE == REQUEST_DIGEST_SIZE,
+                   AUDIT_TRACE_SIZE == TRACE_ID_SIZE && AUDIT_DIGEST_SIZE == REQUEST_DIGEST_SIZE,
                "and so does everything else");
 
 /* SIZE is that of OUT. */

@@ -9,10 +9,9 @@
 #include <stdint.h>
 
 #include "common/address.h"
+#include "common/channel_name.h"
 #include "common/log.h"
 #include "proto/operation.h"
-
-#define REQUEST_CHANNEL_SIZE 8 /* bytes of a channel's hash, as the logs name it */
 
 struct key_request {
     uint64_t token;          /* the net side's name for it; not 0 */
@@ -21,7 +20,7 @@ struct key_request {
     struct address from;     /* where the edge asks from, without its port */
     struct trace_id trace;
     bool no_trace, no_key_id; /* the edge sent none, which is not the same as zeros */
-    uint8_t channel[REQUEST_CHANNEL_SIZE];
+    uint8_t channel[CHANNEL_NAME_SIZE];
     const struct operation *operation; /* borrowed */
 };
 

@@ -18,7 +18,7 @@ struct request_identity {
     uint16_t scheme; /* of a signature; 0 for RSA key exchange */
     struct trace_id trace;
     bool no_trace; /* the edge sent none */
-    uint8_t channel[REQUEST_CHANNEL_SIZE];
+    uint8_t channel[CHANNEL_NAME_SIZE];
     uint8_t digest[REQUEST_DIGEST_SIZE];    /* of the request; see request_digest() */
     char server_name[TRANSCRIPT_NAME_SIZE]; /* where the transcript says it; else "" */
 };

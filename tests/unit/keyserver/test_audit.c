@@ -89,7 +89,7 @@ static void a_use_says_who_what_how_and_what_came_of_it(void **state)
     assert_string_equal(use->scheme, "");
     assert_string_equal(use->name, "www.example.com");
     assert_memory_equal(use->trace, identity.trace.bytes, TRACE_ID_SIZE);
-    assert_memory_equal(use->channel, identity.channel, REQUEST_CHANNEL_SIZE);
+    assert_memory_equal(use->channel, identity.channel, CHANNEL_NAME_SIZE);
     assert_memory_equal(use->digest, identity.digest, REQUEST_DIGEST_SIZE);
     assert_int_equal(use->result, AUDIT_OK);
     assert_string_equal(use->reason, "");

@@ -38,7 +38,7 @@ static void a_use_is_recorded_with_all_that_names_it(void **state)
     assert_string_equal(use->scheme, "ecdsa_secp256r1_sha256");
     assert_string_equal(use->mode, "");
     assert_int_equal(use->result, AUDIT_OK);
-    assert_memory_equal(use->channel, "channel1", WALL_CHANNEL_SIZE);
+    assert_memory_equal(use->channel, "channel1", CHANNEL_NAME_SIZE);
     struct hasher hasher;
     assert_int_equal(hasher_init(&hasher), 0);
     request_digest(&hasher, digest, &operation);

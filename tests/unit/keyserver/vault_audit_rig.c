@@ -102,7 +102,7 @@ struct operation signing(void)
 enum operation_status ask(unsigned edge, const struct operation *operation)
 {
     struct wall_request request = rig_request(++next_token, edge, operation);
-    memcpy(request.channel, "channel1", WALL_CHANNEL_SIZE);
+    memcpy(request.channel, "channel1", CHANNEL_NAME_SIZE);
     rig_send(&rig, &request, 1);
     return rig_outcome(&rig, next_token).status;
 }
