@@ -10,7 +10,7 @@
 #include <uv.h>
 
 #include "common/address.h"
-#include "common/channel_turns.h"
+#include "common/channel_shares.h"
 #include "common/noise.h"
 
 struct channel;
@@ -82,7 +82,7 @@ uint64_t channel_asked_ns(const struct channel *channel);
 uint64_t channel_heard_ns(const struct channel *channel);
 void channel_set_user(struct channel *channel, void *user);
 /* From now on the work that CHANNEL causes is charged to SHARE, its handshake included; borrowed, outlives
- * the channel. In on_open of the accepting side; without `turns` of its listener nothing is counted. */
+ * the channel. In on_open of the accepting side; without `shares` of its listener nothing is counted. */
 void channel_set_share(struct channel *channel, struct share *share);
 
 /* ---- accepting side ---- */
@@ -125,8 +125,8 @@ struct channel_listener_handlers {
 
 struct channel_listener_settings {
     struct channel_settings channel;
-    struct channel_turns *turns; /* borrowed; of the same loop. NULL = each channel has its own turn */
-    unsigned half_open_max;      /* unauthenticated connections at once; 1,024 */
+    struct channel_shares *shares; /* borrowed; of the same loop. NULL = a share for each channel */
+    unsigned half_open_max;        /* unauthenticated connections at once; 1,024 */
     unsigned
         handshakes_per_second; /* per source address (IPv6: per /64), with as much burst; 50; 0 = no limit */
 };

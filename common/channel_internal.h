@@ -1,12 +1,12 @@
 /* The inside of a channel, shared by the files that make it: channel.c (life), channel_handshake.c (until it
  * is open), channel_transport.c (kinds of messages once it is), channel_io.c (bytes in and out),
- * channel_turns.c (who reads when) and channel_listener.c (accepting). No other file includes it. Loop thread
- * only. */
+ * channel_shares.c (who reads when) and channel_listener.c (accepting). No other file includes it. Loop
+ * thread only. */
 #ifndef COMMON_CHANNEL_INTERNAL_H
 #define COMMON_CHANNEL_INTERNAL_H
 
 #include "common/channel.h"
-#include "common/channel_turns.h"
+#include "common/channel_shares.h"
 #include "common/frame.h"
 
 enum channel_kind { CHANNEL_DATA, CHANNEL_REKEY, CHANNEL_CLOSE, CHANNEL_PING, CHANNEL_PONG, CHANNEL_KINDS };
@@ -58,9 +58,9 @@ struct channel {
     size_t place;                      /* its number there, if `has_place` */
     bool has_place;                    /* false once it has to make room for another */
 
-    struct channel_turns *turns; /* borrowed; NULL = each channel has its own turn */
-    struct share *share;         /* borrowed; of which party's share it reads */
-    struct share_waiter waiter;  /* for the next turn of that; it does not read meanwhile */
+    struct channel_shares *shares; /* borrowed; NULL = a share for each channel */
+    struct share *share;           /* borrowed; of which party's share it reads */
+    struct share_waiter waiter;    /* for the next share of that; it does not read meanwhile */
 
     struct channel_opening *opening; /* owned; NULL once the keys are made */
     struct noise_cipher sending, receiving;
@@ -73,7 +73,7 @@ struct channel {
     uint64_t received_ms;   /* loop time of the last whole message, or of the handshake's end */
     uint64_t bare_since_ms; /* loop time at which this second's frames without data began to be counted */
     unsigned bare;          /* so many more of them than of others since */
-    bool paused;            /* without `turns`: its share of this loop turn is used up */
+    bool paused;            /* without `shares`: its share of this loop turn is used up */
     bool overdue;           /* past the idle timeout; ends unless something comes soon: on_timer() */
 
     uint8_t ping[CHANNEL_PING_SIZE]; /* body of the ping that is out */
@@ -139,15 +139,15 @@ void channel_io_flush_later(struct channel *c);
 /* Writes what it can right now, without waiting; what is left is lost. */
 void channel_io_flush_last(struct channel *c);
 size_t channel_io_unsent(const struct channel *c);
-/* C's turn has come: reads as much as its party's share permits. */
-void channel_io_take_turn(struct channel *c);
+/* Reads as much as the share of C's party permits. */
+void channel_io_read_share(struct channel *c);
 /* Reads away what a socket holds (up to a bound), so that closing it sends FIN and not RST. */
 void channel_io_drain(int fd);
 
-/* ---- channel_turns.c ---- */
+/* ---- channel_shares.c ---- */
 
-/* C, which has `turns` and does not read any more, waits until channel_io_take_turn(). */
-void channel_turns_wait(struct channel *c);
+/* C, which has `shares` and does not read any more, waits until channel_io_read_share(). */
+void channel_shares_wait(struct channel *c);
 
 /* ---- channel_listener.c ---- */
 

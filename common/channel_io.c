@@ -143,7 +143,7 @@ void channel_io_flush_later(struct channel *c)
 static size_t room(const struct channel *c)
 {
     size_t most = c->state == CHANNEL_WAIT_MESSAGE || c->state == CHANNEL_WAIT_FIRST ? FIRST_SIZE : READ_SIZE;
-    size_t left = c->turns != NULL ? shares_left(&c->turns->shares, c->share) : READ_SIZE;
+    size_t left = c->shares != NULL ? shares_left(&c->shares->parties, c->share) : READ_SIZE;
 
     return left < most ? left : most;
 }
@@ -152,7 +152,7 @@ static size_t room(const struct channel *c)
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
 {
     const struct channel *c = handle->data;
-    bool waits = c->turns != NULL && share_is_awaited(c->share);
+    bool waits = c->shares != NULL && share_is_awaited(c->share);
 
     (void)suggested;
     *out = uv_buf_init((char *)read_buffer, waits ? 0 : (unsigned)room(c));
@@ -179,8 +179,8 @@ static void take_bytes(struct channel *c, uint8_t *bytes, size_t length)
 static void pause_reading(struct channel *c)
 {
     uv_read_stop(&c->socket.stream);
-    if (c->turns != NULL) {
-        channel_turns_wait(c);
+    if (c->shares != NULL) {
+        channel_shares_wait(c);
         return;
     }
     c->paused = true;
@@ -192,8 +192,8 @@ static void charge(struct channel *c, size_t length)
 {
     size_t handshake = c->state == CHANNEL_WAIT_MESSAGE ? CHANNEL_HANDSHAKE_COST : 0;
 
-    if (c->turns != NULL)
-        shares_charge(&c->turns->shares, c->share, READ_COST + handshake + length);
+    if (c->shares != NULL)
+        shares_charge(&c->shares->parties, c->share, READ_COST + handshake + length);
 }
 
 /* LENGTH bytes were read. */
@@ -222,7 +222,7 @@ static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
 
 /* Not by libuv, which would read when it next polls: by then others of the party may have used its share up,
  * again and again. */
-void channel_io_take_turn(struct channel *c)
+void channel_io_read_share(struct channel *c)
 {
     uv_os_fd_t fd;
     size_t most = room(c);
@@ -238,7 +238,7 @@ void channel_io_take_turn(struct channel *c)
     if (c->state == CHANNEL_ENDED)
         return;
     if (length > 0 && (size_t)length == most)
-        channel_turns_wait(c);
+        channel_shares_wait(c);
     else
         read_on(c);
 }

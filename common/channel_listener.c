@@ -35,7 +35,7 @@ struct channel_listener {
 void channel_listener_settings_default(struct channel_listener_settings *settings)
 {
     channel_settings_default(&settings->channel);
-    settings->turns = NULL;
+    settings->shares = NULL;
     settings->half_open_max = 1024;
     settings->handshakes_per_second = 50;
 }
@@ -137,8 +137,8 @@ static void welcome(struct channel_listener *l, int fd, const struct address *fr
         return;
     }
     c->opening = opening;
-    c->turns = l->settings.turns;
-    c->share = c->turns != NULL ? &c->turns->strangers : NULL;
+    c->shares = l->settings.shares;
+    c->share = c->shares != NULL ? &c->shares->strangers : NULL;
     hold(l, c);
     if (adopt(c, fd) != 0) {
         close(fd);

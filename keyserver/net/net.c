@@ -195,7 +195,7 @@ static int start_listeners(struct net *net, const int *fds, size_t count, struct
                                         .authorized = net->authorized,
                                         .authorized_file = net->config->authorized_edges};
     admission_settings(&settings, net->config);
-    settings.turns = service_turns(net->service);
+    settings.shares = service_shares(net->service);
     for (size_t i = 0; i < count; i++) {
         int r = channel_listener_start(&net->listeners[i], &net->loop, fds[i], net->identity, &settings,
                                        &admission_handlers, &net->admission);

@@ -47,7 +47,7 @@ struct service *service_new(uv_loop_t *loop, const struct server_config *config)
     service->turn.data = service->sweep.data = service->drain.data = service;
     uv_check_start(&service->turn, on_turn);
     service_silence_start(service);
-    channel_turns_start(&service->turns, loop);
+    channel_shares_start(&service->shares, loop);
     return service;
 }
 
@@ -312,9 +312,9 @@ struct peer *service_attach(struct service *service, struct channel *channel,
     return peer;
 }
 
-struct channel_turns *service_turns(struct service *service)
+struct channel_shares *service_shares(struct service *service)
 {
-    return &service->turns;
+    return &service->shares;
 }
 
 /* What a peer that is gone had open is wanted no more. */
@@ -424,7 +424,7 @@ void service_close(struct service *service)
     uv_close((uv_handle_t *)&service->sweep, NULL);
     uv_close((uv_handle_t *)&service->drain, NULL);
     uv_close((uv_handle_t *)&service->look, NULL);
-    channel_turns_close(&service->turns);
+    channel_shares_close(&service->shares);
 }
 
 void service_free(struct service *service)

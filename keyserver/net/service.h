@@ -13,7 +13,7 @@
 #include "keyserver/rules/server_config.h"
 
 struct service;
-struct channel_turns;
+struct channel_shares;
 
 /* CONFIG is borrowed. NULL without memory. */
 struct service *service_new(uv_loop_t *loop, const struct server_config *config);
@@ -23,7 +23,7 @@ struct service *service_new(uv_loop_t *loop, const struct server_config *config)
 struct peer *service_attach(struct service *service, struct channel *channel,
                             const struct authorized_edge *edge);
 /* For its listeners: what each edge may have of a turn of the loop. */
-struct channel_turns *service_turns(struct service *service);
+struct channel_shares *service_shares(struct service *service);
 /* PEER's channel is gone: its open requests are cancelled, and it is freed. */
 void service_detach(struct service *service, struct peer *peer);
 

@@ -26,7 +26,7 @@ struct service {
     uint64_t now_ns;          /* of clock_ns(), as answers are taken */
     uint64_t heard_ms;        /* of clock_ms(): the last sign of life of the vault that serves */
     struct registry registry; /* every channel that is open */
-    struct channel_turns turns;
+    struct channel_shares shares;
     struct peer *gathered;      /* those with answers to flush */
     struct edge_state *wanting; /* those with lists of keys that wait for their turn */
     uv_check_t turn;            /* after the events of a turn: everything leaves in batches */

@@ -105,8 +105,8 @@ void pair_init(struct pair *p)
     memcpy(p->server_key, p->server_id.public, sizeof p->server_key);
     channel_settings_default(&p->settings);
     channel_listener_settings_default(&p->listener_settings);
-    channel_turns_start(&p->turns, &p->loop);
-    p->listener_settings.turns = &p->turns;
+    channel_shares_start(&p->shares, &p->loop);
+    p->listener_settings.shares = &p->shares;
 }
 
 void pair_listen_at(struct pair *p, const char *text)
@@ -166,7 +166,7 @@ void pair_clear(struct pair *p)
     if (p->server.channel != NULL)
         channel_close(p->server.channel);
     channel_listener_close(p->listener);
-    channel_turns_close(&p->turns);
+    channel_shares_close(&p->shares);
     uv_close((uv_handle_t *)&p->guard, NULL);
     assert_int_equal(uv_run(&p->loop, UV_RUN_DEFAULT), 0);
     assert_int_equal(uv_loop_close(&p->loop), 0);

@@ -34,7 +34,7 @@ struct pair {
     uv_loop_t loop;
     uv_timer_t guard;
     bool expired;
-    struct channel_turns turns;
+    struct channel_shares shares;
     struct channel_listener *listener;
     struct address address; /* of the listener */
     struct identity edge_id, server_id;
