@@ -301,6 +301,15 @@ void rig_records(const struct rig *rig, struct rig_records *records)
     rig_forget(&files);
 }
 
+const struct audit_record *rig_first_of(const struct rig_records *records, enum audit_type type)
+{
+    for (size_t i = 0; i < records->count; i++)
+        if (records->item[i].type == type)
+            return &records->item[i];
+    fail_msg("no record of type %d", (int)type);
+    return NULL;
+}
+
 uint64_t rig_number(const struct audit_record *record)
 {
     uint64_t number;

@@ -86,6 +86,8 @@ struct rig_records {
 };
 
 void rig_records(const struct rig *rig, struct rig_records *records);
+/* The first of TYPE, of which there must be one. */
+const struct audit_record *rig_first_of(const struct rig_records *records, enum audit_type type);
 uint64_t rig_number(const struct audit_record *record);
 size_t rig_count(const struct rig *rig, enum audit_type type);
 /* The numbers FIRST to FIRST + COUNT are there as uses, once each, in order, and no others. */

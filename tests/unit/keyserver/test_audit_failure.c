@@ -1,9 +1,8 @@
 /* A log that cannot be written: nothing half stands in it, the caller is told or the number is kept, and it
  * goes on by itself. */
-#include "tests/unit/keyserver/audit_rig.h"
-#include <errno.h>
+#include "tests/unit/keyserver/audit_log_rig.h"
 
-#include "tests/unit/skip.h"
+#include <errno.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/fsuid.h>
@@ -11,22 +10,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-static struct rig rig;
-
-static int set_up(void **state)
-{
-    (void)state;
-    signal(SIGXFSZ, SIG_IGN); /* as process_harden() does */
-    rig_set_up(&rig);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    rig_tear_down(&rig);
-    return 0;
-}
+#include "tests/unit/skip.h"
 
 /* No file of this process grows beyond SIZE. */
 static void limit_files(uint64_t size)
@@ -369,8 +353,6 @@ static void a_full_disk_loses_nothing_that_was_acknowledged(void **state)
     assert_int_equal(status, 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -386,5 +368,6 @@ int main(void)
         TEST(a_log_that_cannot_be_begun_is_begun_later_when_it_may_serve),
         TEST(a_full_disk_loses_nothing_that_was_acknowledged),
     };
+    signal(SIGXFSZ, SIG_IGN); /* as process_harden() does */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
