@@ -2,7 +2,7 @@
 
 int scheduler_init(struct scheduler *scheduler, size_t edge_count)
 {
-    *scheduler = (struct scheduler){.turn = BATCH_CLASSES - 1};
+    *scheduler = (struct scheduler){.last_taken = BATCH_CLASSES - 1};
     for (size_t i = 0; i < BATCH_CLASSES; i++) {
         scheduler->batch[i] = (struct batch_size){1, 1, 0};
         if (fair_queue_init(&scheduler->queue[i], edge_count) != 0) {
@@ -29,7 +29,7 @@ void scheduler_put(struct scheduler *scheduler, struct job *job)
     scheduler->length++;
 }
 
-/* COUNT jobs of KIND have been taken. */
+/* COUNT jobs of CLASS have been taken. */
 static void note_taken(struct scheduler *scheduler, enum batch_class class, size_t count)
 {
     if (scheduler->queue[class].length == 0)
@@ -54,13 +54,13 @@ static unsigned next_classes(struct scheduler *scheduler, unsigned classes)
     return slow_is_due ? slow : quick;
 }
 
-/* The class after the one that had its turn, among CLASSES. */
+/* The next of CLASSES after the one taken last (round robin). */
 static enum batch_class next_class(struct scheduler *scheduler, unsigned classes)
 {
     do
-        scheduler->turn = (scheduler->turn + 1) % BATCH_CLASSES;
-    while ((classes & BATCH_BIT(scheduler->turn)) == 0);
-    return scheduler->turn;
+        scheduler->last_taken = (scheduler->last_taken + 1) % BATCH_CLASSES;
+    while ((classes & BATCH_BIT(scheduler->last_taken)) == 0);
+    return scheduler->last_taken;
 }
 
 /* How many of LENGTH jobs are taken together. */

@@ -1,8 +1,8 @@
 /* What waits for a worker, by its batch class, so that what can be computed together is taken together.
  *
- * Quick work goes first, but not for ever: now and then slow work is due. Classes take turns, and within each
- * class edges do (fair.h). Nothing is held back so that a batch may grow: what is there is taken. Pure; the
- * owner locks. */
+ * Quick work goes first, but not for ever: now and then slow work is due. Classes are served round robin, and
+ * so are the edges in each class (fair.h). Nothing is held back so that a batch may grow: what is there is
+ * taken. Pure; the owner locks. */
 #ifndef KEYSERVER_VAULT_COMPUTE_SCHEDULER_H
 #define KEYSERVER_VAULT_COMPUTE_SCHEDULER_H
 
@@ -14,10 +14,10 @@
 struct scheduler {
     struct fair_queue queue[BATCH_CLASSES];
     struct batch_size batch[BATCH_CLASSES];
-    size_t length;         /* jobs in all */
-    unsigned classes;      /* that wait; bits */
-    enum batch_class turn; /* of the classes: the one taken last */
-    unsigned quick_taken;  /* in a row */
+    size_t length;    /* jobs in all */
+    unsigned classes; /* that wait; bits */
+    enum batch_class last_taken;
+    unsigned quick_taken; /* in a row */
 };
 
 /* For edges with an index below EDGE_COUNT; until told otherwise jobs are taken one by one. ERR_MEMORY. */

@@ -1,5 +1,6 @@
 /* The workers: a pool of threads that take what waits, compute and hand it back; together what can be
- * computed together (scheduler.h). Bounded; elliptic curves do not wait behind RSA, and edges take turns.
+ * computed together (scheduler.h). Bounded; elliptic curves do not wait behind RSA, and edges are served
+ * round robin.
  *
  * submit, begin, do_short, cancel, collect and free are the I/O thread's; the threads inside are internal. */
 #ifndef KEYSERVER_VAULT_COMPUTE_WORKERS_H

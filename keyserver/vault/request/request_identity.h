@@ -1,4 +1,5 @@
-/* The identity of a request: who asks for the use of which key, for turns and for the record. Plain data. */
+/* The identity of a request: who asks for the use of which key, for the fair queue and for the record. Plain
+ * data. */
 #ifndef KEYSERVER_VAULT_REQUEST_REQUEST_IDENTITY_H
 #define KEYSERVER_VAULT_REQUEST_REQUEST_IDENTITY_H
 
