@@ -7,11 +7,11 @@
 #include "common/err.h"
 #include "common/secret.h"
 
-#define PLACES 2   /* of a slot, written in turn: a writer that is killed leaves the other one as it was */
+#define PLACES 2   /* of a slot, written alternately: a writer that is killed spares the other */
 #define TRIES  100 /* to read while another writes: each time both places would have to change */
 
 struct place {
-    uint64_t turn; /* the higher one counts; it never falls, whoever has the slot */
+    uint64_t sequence; /* the higher one is the newer; it never falls, whoever has the slot */
     struct gap_state state;
     uint64_t digest; /* who reads while it is written sees that */
     uint64_t unused;
@@ -44,18 +44,18 @@ static uint64_t digest_of(const struct place *place)
 /* That of a new file is, too: nothing was left there. */
 static bool is_whole(const struct place *place)
 {
-    return place->turn == 0 ? place->digest == 0 : place->digest == digest_of(place);
+    return place->sequence == 0 ? place->digest == 0 : place->digest == digest_of(place);
 }
 
 /* False: both are being written. */
 static bool find_last(const struct slot *slot, struct place *out)
 {
     bool found = false;
-    *out = (struct place){.turn = 0};
+    *out = (struct place){.sequence = 0};
     for (size_t i = 0; i < PLACES; i++)
         if (is_whole(&slot->place[i])) {
             found = true;
-            if (slot->place[i].turn > out->turn)
+            if (slot->place[i].sequence > out->sequence)
                 *out = slot->place[i];
         }
     return found;
@@ -76,15 +76,15 @@ static void look(int fd, struct view *out)
     }
 }
 
-/* As the turn after TURN, which is that of what stands there. */
-static int write_slot(int fd, size_t index, uint64_t *turn, const struct gap_state *state)
+/* SEQUENCE is that of what stands there, and then that of what is written. */
+static int write_slot(int fd, size_t index, uint64_t *sequence, const struct gap_state *state)
 {
-    struct place place = {.turn = *turn + 1, .state = *state};
+    struct place place = {.sequence = *sequence + 1, .state = *state};
     place.digest = digest_of(&place);
-    off_t at = (off_t)(index * sizeof(struct slot) + place.turn % PLACES * sizeof place);
+    off_t at = (off_t)(index * sizeof(struct slot) + place.sequence % PLACES * sizeof place);
     if (pwrite(fd, &place, sizeof place, at) != (ssize_t)sizeof place)
         return ERR_SYSTEM;
-    *turn = place.turn;
+    *sequence = place.sequence;
     return 0;
 }
 
@@ -136,12 +136,12 @@ static bool is_same(const struct gap_number *a, const struct gap_number *b)
 
 /* ---- taking over, with the lock of who may ---- */
 
-/* What it says of others stays: their turns are over. */
+/* What it says of others stays: their sequence numbers are used up. */
 static int empty(int fd, struct view *view, size_t index)
 {
     struct place *last = &view->last[index];
     last->state.number = (struct gap_number){.since_ms = 0};
-    return write_slot(fd, index, &last->turn, &last->state);
+    return write_slot(fd, index, &last->sequence, &last->state);
 }
 
 /* Empties the slot that another one already holds: who took it over was killed before it was emptied. */
@@ -152,7 +152,8 @@ static int finish_others(int fd, struct view *view)
         if (!view->whole[i] || state->taken == 0 || state->taken > GAP_SLOTS)
             continue;
         size_t taken = state->taken - 1;
-        if (view->whole[taken] && view->last[taken].turn == state->taken_turn && empty(fd, view, taken) != 0)
+        if (view->whole[taken] && view->last[taken].sequence == state->taken_sequence &&
+            empty(fd, view, taken) != 0)
             return ERR_SYSTEM;
     }
     return 0;
@@ -166,7 +167,7 @@ static int claim(struct gap_slots *slots, const struct view *view, struct gap_nu
             continue;
         slots->claimed = true;
         slots->own = i;
-        slots->turn = view->last[i].turn;
+        slots->sequence = view->last[i].sequence;
         slots->state = view->last[i].state;
         *number = sum_of(number, &slots->state.number);
         return 0;
@@ -176,7 +177,7 @@ static int claim(struct gap_slots *slots, const struct view *view, struct gap_nu
 
 static int write_own(struct gap_slots *slots, const struct gap_state *state)
 {
-    int err = write_slot(slots->fd, slots->own, &slots->turn, state);
+    int err = write_slot(slots->fd, slots->own, &slots->sequence, state);
     if (err == 0)
         slots->state = *state;
     return err;
@@ -187,7 +188,7 @@ static int take(struct gap_slots *slots, struct view *view, size_t index, struct
 {
     const struct place *from = &view->last[index];
     const struct gap_state state = {
-        .number = sum_of(number, &from->state.number), .taken = index + 1, .taken_turn = from->turn};
+        .number = sum_of(number, &from->state.number), .taken = index + 1, .taken_sequence = from->sequence};
     if (write_own(slots, &state) != 0)
         return ERR_SYSTEM;
     *number = state.number;

@@ -24,8 +24,8 @@ struct gap_number {
 /* What a slot says. */
 struct gap_state {
     struct gap_number number;
-    uint64_t taken;      /* it holds what the slot of this index less 1 held, 0: of no slot, */
-    uint64_t taken_turn; /* when that was in this turn */
+    uint64_t taken;          /* it holds what the slot of this index less 1 held, 0: of no slot, */
+    uint64_t taken_sequence; /* when that had this sequence number */
 };
 
 /* Zero-initialised there is no file. */
@@ -33,7 +33,7 @@ struct gap_slots {
     int fd; /* borrowed; read above 0 */
     bool claimed;
     size_t own;             /* the index, once it is claimed */
-    uint64_t turn;          /* of what was written there last, */
+    uint64_t sequence;      /* of what was written there last, */
     struct gap_state state; /* which is this */
 };
 

@@ -6,13 +6,13 @@
 
 #include "common/secret.h"
 
-#define PLACES     2    /* written in turn: a writer that is killed leaves the other one as it was */
+#define PLACES     2    /* written alternately: a writer that is killed leaves the other one as it was */
 #define PLACE_SIZE 4096 /* bytes: no write is across two pages */
 #define COUNTS_AT  (PLACES * PLACE_SIZE) /* of the first count */
 #define TRIES      100 /* to read while another writes: each time both places would have to change */
 
 struct page {
-    uint64_t turn; /* the higher one counts */
+    uint64_t sequence; /* the higher one is the newer */
     struct handover_state state;
     uint8_t digest[32]; /* of what stands before it */
 };
@@ -27,18 +27,19 @@ static void digest_of(const struct page *page, uint8_t out[static 32])
 static bool read_page(int fd, unsigned place, struct page *out)
 {
     uint8_t digest[32];
-    if (pread(fd, out, sizeof *out, (off_t)(place * PLACE_SIZE)) != (ssize_t)sizeof *out || out->turn == 0)
+    if (pread(fd, out, sizeof *out, (off_t)(place * PLACE_SIZE)) != (ssize_t)sizeof *out ||
+        out->sequence == 0)
         return false;
     digest_of(out, digest);
     return memcmp(digest, out->digest, sizeof digest) == 0;
 }
 
-/* The page that was written last; turn 0: there is none. */
+/* The page that was written last; sequence 0: there is none. */
 static struct page find_page(int fd)
 {
-    struct page last = {.turn = 0}, page;
+    struct page last = {.sequence = 0}, page;
     for (unsigned place = 0; place < PLACES; place++)
-        if (read_page(fd, place, &page) && page.turn > last.turn)
+        if (read_page(fd, place, &page) && page.sequence > last.sequence)
             last = page;
     return last;
 }
@@ -47,10 +48,10 @@ int handover_read(int fd, struct handover_state *out)
 {
     for (unsigned i = 0; i < TRIES; i++) {
         const struct page page = find_page(fd);
-        if (page.turn == 0 && lseek(fd, 0, SEEK_END) > 0)
+        if (page.sequence == 0 && lseek(fd, 0, SEEK_END) > 0)
             continue; /* both were being written */
         *out = page.state;
-        return page.turn != 0 ? 0 : ERR_NOT_FOUND;
+        return page.sequence != 0 ? 0 : ERR_NOT_FOUND;
     }
     return ERR_NOT_FOUND;
 }
@@ -62,10 +63,10 @@ static void leave(struct handover *handover)
         return;
     struct page page;
     memset(&page, 0, sizeof page);
-    page.turn = ++handover->turn;
+    page.sequence = ++handover->sequence;
     page.state = handover->own;
     digest_of(&page, page.digest);
-    (void)!pwrite(handover->fd, &page, sizeof page, (off_t)(page.turn % PLACES * PLACE_SIZE));
+    (void)!pwrite(handover->fd, &page, sizeof page, (off_t)(page.sequence % PLACES * PLACE_SIZE));
 }
 
 void handover_look(struct handover *handover)

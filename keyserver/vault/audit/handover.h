@@ -31,7 +31,7 @@ struct handover {
     struct handover_state before; /* of the vault before, when this one began; zero: there was none */
     struct handover_state own;    /* as it was written last */
     int fd;                       /* borrowed; read above 0 */
-    uint64_t turn;                /* of what was written last */
+    uint64_t sequence;            /* of what was written last */
     struct gap_slots gaps;        /* what any vault leaves to any other */
 };
 

@@ -93,9 +93,9 @@ static void a_half_of_a_page_is_not_taken(void **state)
     struct handover first, second;
     uint8_t byte;
     (void)state;
-    handover_init(&first, -1, before, false); /* turn 1 */
+    handover_init(&first, -1, before, false); /* sequence number 1 */
     handover_leave_epoch(&first, 700, 5);
-    handover_leave_epoch(&first, 800, 6); /* turn 3, in the place of turn 1 */
+    handover_leave_epoch(&first, 800, 6); /* 3, in the place of 1 */
     assert_int_equal(pread(before, &byte, 1, PAGE + 8), 1);
     byte ^= 1;
     assert_int_equal(pwrite(before, &byte, 1, PAGE + 8), 1);
@@ -270,7 +270,7 @@ static void counts_are_whole_whenever_the_writer_is_killed(void **state)
         assert_int_equal(waitpid(pid, NULL, 0), pid);
         assert_int_equal(read_counts(), SOME);
         assert_counts_whole(last, SOME);
-        for (size_t i = 1; i < SOME; i++) /* left in turn: all of this one, or of the one before */
+        for (size_t i = 1; i < SOME; i++) /* in order: all of this one, or of the one before */
             assert_in_range(found[0].used - found[i].used, 0, 1);
     }
 }
