@@ -31,6 +31,4 @@ static inline void step_to_server_hello(struct talk *talk)
     assert_false(SSL_is_init_finished(talk->server));
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 #endif

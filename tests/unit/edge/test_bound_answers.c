@@ -2,39 +2,11 @@
 #include "tests/unit/edge/bound_visit_rig.h"
 
 #include "edge/provider/openssl_error.h"
-
-static void another_secret(struct outcome *outcome)
-{
-    memset(outcome->bytes, 0x5a, outcome->length);
-}
-static void one_bit(struct outcome *outcome)
-{
-    outcome->bytes[47] ^= 1;
-}
-static void one_byte_less(struct outcome *outcome)
-{
-    outcome->length--;
-}
-static void one_byte_more(struct outcome *outcome)
-{
-    outcome->length++;
-}
-static void nothing_at_all(struct outcome *outcome)
-{
-    outcome->length = 0;
-}
-static void refused(struct outcome *outcome)
-{
-    outcome->status = STATUS_REFUSED;
-}
-static void expired(struct outcome *outcome)
-{
-    outcome->status = STATUS_EXPIRED;
-}
+#include "tests/unit/edge/spoil.h"
 
 static void a_wrong_master_secret_fails_at_finished_and_nowhere_else(void **state)
 {
-    void (*const spoilers[])(struct outcome *) = {another_secret, one_bit};
+    void (*const spoilers[])(struct outcome *) = {spoil_all_bytes, spoil_last_bit};
     (void)state;
     bound_announce(1);
     open_tls(NULL);
@@ -55,8 +27,8 @@ static void a_wrong_master_secret_fails_at_finished_and_nowhere_else(void **stat
 
 static void what_is_no_answer_fails_in_one_and_the_same_way(void **state)
 {
-    void (*const spoilers[])(struct outcome *) = {one_byte_less, one_byte_more, nothing_at_all,
-                                                  refused,       expired,       NULL};
+    void (*const spoilers[])(struct outcome *) = {spoil_one_byte_less, spoil_one_byte_more, spoil_length_zero,
+                                                  spoil_refused,       spoil_expired,       NULL};
     char first[256] = "", text[256];
     (void)state;
     bound_announce(1);

@@ -87,11 +87,24 @@ static void on_moment(uv_timer_t *timer)
     *(bool *)timer->data = true;
 }
 
+/* A client whose only server has a name that nobody knows yet, and a request that waits; how often the name
+ * was asked for stands in ASKED. */
+static struct rig *ask_by_unknown_name(struct names *names, struct ask *ask, unsigned *asked)
+{
+    struct rig *rig = rig_new(1);
+    name_first(rig, names);
+    names->ask = on_ask;
+    names->user = asked;
+    rig->settings.fail_when_gone = true;
+    rig->client = client_new(&rig->loop, &rig->settings);
+    ask_start(ask, rig, LONG_MS);
+    return rig;
+}
+
 /* A name server that takes longer than an attempt waits when it has an older answer. */
 static void the_first_look_up_takes_no_part_of_the_time_to_connect(void **state)
 {
     (void)state;
-    struct rig *rig = rig_new(1);
     struct names names;
     struct address address = loopback(1);
     struct ask ask;
@@ -99,12 +112,7 @@ static void the_first_look_up_takes_no_part_of_the_time_to_connect(void **state)
     bool over = false;
     uv_timer_t moment = {.data = &over};
 
-    name_first(rig, &names);
-    names.ask = on_ask;
-    names.user = &asked;
-    rig->settings.fail_when_gone = true;
-    rig->client = client_new(&rig->loop, &rig->settings);
-    ask_start(&ask, rig, LONG_MS);
+    struct rig *rig = ask_by_unknown_name(&names, &ask, &asked);
     uv_timer_init(&rig->loop, &moment);
     uv_timer_start(&moment, on_moment, 700, 0);
     RIG_WAIT(rig, over);
@@ -121,17 +129,11 @@ static void the_first_look_up_takes_no_part_of_the_time_to_connect(void **state)
 static void a_server_is_gone_when_its_name_is_not_found(void **state)
 {
     (void)state;
-    struct rig *rig = rig_new(1);
     struct names names;
     struct ask ask;
     unsigned asked = 0;
 
-    name_first(rig, &names);
-    names.ask = on_ask;
-    names.user = &asked;
-    rig->settings.fail_when_gone = true;
-    rig->client = client_new(&rig->loop, &rig->settings);
-    ask_start(&ask, rig, LONG_MS);
+    struct rig *rig = ask_by_unknown_name(&names, &ask, &asked);
     names_put(&names, 0, NULL, 0, "there is no such name", clock_ns());
     RIG_WAIT(rig, ask.answers == 1);
     assert_failed(&ask, STATUS_UNAVAILABLE);

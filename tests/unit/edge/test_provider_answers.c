@@ -1,61 +1,25 @@
 /* Answers of key servers that are wrong, and the decryptions of remote keys. */
 #include "tests/unit/edge/provider_rig.h"
+#include "tests/unit/edge/spoil.h"
 
 /* ---- answers ---- */
 
-static void one_byte_more(struct outcome *outcome)
-{
-    outcome->length++;
-}
-
-static void one_byte_less(struct outcome *outcome)
-{
-    outcome->length--;
-}
-
-static void nothing(struct outcome *outcome)
-{
-    outcome->length = 0;
-}
-
-static void too_much(struct outcome *outcome)
-{
-    outcome->length = RESULT_MAX + 1;
-}
-
-static void refused(struct outcome *outcome)
-{
-    outcome->status = STATUS_REFUSED;
-}
-
-static void busy(struct outcome *outcome)
-{
-    outcome->status = STATUS_BUSY;
-}
-
-static void last_bit(struct outcome *outcome)
-{
-    outcome->bytes[outcome->length - 1] ^= 1;
-}
-
-static void garbage(struct outcome *outcome)
-{
-    memset(outcome->bytes, 0x5a, outcome->length);
-}
+static void (*const wrong_lengths[])(struct outcome *) = {spoil_one_byte_more, spoil_one_byte_less,
+                                                          spoil_length_zero, spoil_too_much};
+#define WRONG_LENGTHS (sizeof wrong_lengths / sizeof wrong_lengths[0])
 
 static void answers_of_wrong_length_are_counted_and_fail(void **state)
 {
-    void (*const spoilers[])(struct outcome *) = {one_byte_more, one_byte_less, nothing, too_much};
     struct provider_stats before, after;
     (void)state;
     provider_stats_get(&before);
     for (size_t i = 0; i < WAYS; i++)
-        for (size_t s = 0; s < 4; s++) {
-            spoil = spoilers[s];
+        for (size_t s = 0; s < WRONG_LENGTHS; s++) {
+            spoil = wrong_lengths[s];
             assert_int_equal(sign_content(&ways[i]), 0);
         }
     provider_stats_get(&after);
-    assert_int_equal(after.bad_length - before.bad_length, 4 * WAYS);
+    assert_int_equal(after.bad_length - before.bad_length, WRONG_LENGTHS * WAYS);
     assert_int_equal(after.bad_signature, before.bad_signature);
 }
 
@@ -63,9 +27,9 @@ static void refusals_and_errors_fail(void **state)
 {
     (void)state;
     for (size_t i = 0; i < WAYS; i++) {
-        spoil = refused;
+        spoil = spoil_refused;
         assert_int_equal(sign_content(&ways[i]), 0);
-        spoil = busy;
+        spoil = spoil_busy;
         assert_int_equal(sign_content(&ways[i]), 0);
         transport_error = ERR_TIMEOUT;
         assert_int_equal(sign_content(&ways[i]), 0);
@@ -78,18 +42,26 @@ static void wrong_signatures_are_caught_by_verifying(void **state)
     struct provider_stats before, after;
     (void)state;
     provider_stats_get(&before);
-    spoil = last_bit;
+    spoil = spoil_last_bit;
     for (size_t i = 0; i < WAYS; i++)
         assert_int_equal(sign_content(&ways[i]), 0);
     provider_stats_get(&after);
     assert_int_equal(after.bad_signature - before.bad_signature, WAYS);
 }
 
+static void garbage_of_the_right_length_is_caught(void **state)
+{
+    (void)state;
+    spoil = spoil_all_bytes;
+    for (size_t i = 0; i < WAYS; i++)
+        assert_int_equal(sign_content(&ways[i]), 0);
+}
+
 static void verifying_is_chosen_by_key_type(void **state)
 {
     (void)teardown(state);
     open_with(1u << KEY_RSA);
-    spoil = last_bit;
+    spoil = spoil_last_bit;
     for (size_t i = 0; i < WAYS; i++)
         assert_int_equal(sign_content(&ways[i]) == 0, ways[i].key == RSA_KEY);
 }
@@ -220,43 +192,32 @@ static void only_the_tls_padding_mode_decrypts(void **state)
 
 static void premasters_of_wrong_length_are_thrown_away(void **state)
 {
-    void (*const spoilers[])(struct outcome *) = {one_byte_more, one_byte_less, nothing, too_much};
     uint8_t out[RESULT_MAX];
     struct provider_stats before, after;
     (void)state;
     provider_stats_get(&before);
-    for (size_t i = 0; i < 4; i++) {
-        spoil = spoilers[i];
+    for (size_t i = 0; i < WRONG_LENGTHS; i++) {
+        spoil = wrong_lengths[i];
         assert_int_equal(decrypt(&right, out), 0);
     }
     provider_stats_get(&after);
-    assert_int_equal(after.bad_length - before.bad_length, 4);
+    assert_int_equal(after.bad_length - before.bad_length, WRONG_LENGTHS);
 }
 
 static void every_failure_of_decryption_is_the_same_error(void **state)
 {
     uint8_t out[RESULT_MAX];
     (void)state;
-    spoil = refused;
+    spoil = spoil_refused;
     assert_int_equal(decrypt(&right, out), 0);
     unsigned long reason = decrypt_error;
     assert_int_not_equal(reason, 0);
-    spoil = one_byte_less;
+    spoil = spoil_one_byte_less;
     assert_int_equal(decrypt(&right, out), 0);
     assert_int_equal(decrypt_error, reason);
     transport_error = ERR_CLOSED;
     assert_int_equal(decrypt(&right, out), 0);
     assert_int_equal(decrypt_error, reason);
-}
-
-/* ---- threads and contexts ---- */
-
-static void garbage_of_the_right_length_is_caught(void **state)
-{
-    (void)state;
-    spoil = garbage;
-    for (size_t i = 0; i < WAYS; i++)
-        assert_int_equal(sign_content(&ways[i]), 0);
 }
 
 int main(void)

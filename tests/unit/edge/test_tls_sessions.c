@@ -218,8 +218,6 @@ static void old_ticket_keys_are_wiped(void **state)
 
 /* ---- configuration ---- */
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {

@@ -9,11 +9,8 @@ static void rsa_key_exchange_is_off_unless_asked_for(void **state)
     (void)state;
     config.tls.rsa_key_exchange = false;
     open_tls(NULL);
-    talk_to(&visit, &talk);
-    assert_false(talk.done);
-    assert_int_equal(talk.alert, SSL_AD_HANDSHAKE_FAILURE);
+    assert_alert(&visit, SSL_AD_HANDSHAKE_FAILURE);
     assert_int_equal(asked, 0);
-    talk_clear(&talk);
     visit.ciphers = NULL;
     talk_to(&visit, &talk);
     assert_true(talk.done);
@@ -23,24 +20,15 @@ static void rsa_key_exchange_is_off_unless_asked_for(void **state)
 
 static void versions_outside_of_the_configured_ones_are_refused(void **state)
 {
-    struct talk talk;
     struct visit old = {.name = "rsa.example", .version = TLS1_2_VERSION};
     struct visit new = {.name = "rsa.example", .version = TLS1_3_VERSION};
     (void)state;
     for (int version = 0; version <= 1; version++) {
         config.tls.minimum_version = config.tls.maximum_version = version;
         open_tls(NULL);
-        talk_to(version == 0 ? &new : &old, &talk);
-        assert_false(talk.done);
-        assert_int_equal(talk.alert, SSL_AD_PROTOCOL_VERSION);
-        talk_clear(&talk);
-        talk_to(version == 0 ? &old : &new, &talk);
-        assert_true(talk.done);
-        talk_clear(&talk);
-        tls_free(tls);
-        certs_free(certs);
-        tls = NULL;
-        certs = NULL;
+        assert_alert(version == 0 ? &new : &old, SSL_AD_PROTOCOL_VERSION);
+        assert_shakes(version == 0 ? &old : &new);
+        close_tls();
     }
 }
 
@@ -63,34 +51,23 @@ static void names_choose_certificates(void **state)
     (void)state;
     open_tls("p384.example");
     for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++)
-        for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-            struct talk talk;
-            struct visit visit = {.name = cases[i].name, .version = version};
-            talk_to(&visit, &talk);
-            assert_true(talk.done);
-            assert_true(showed(&talk, cases[i].key));
-            talk_clear(&talk);
-        }
+        for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+            assert_shows(&(struct visit){.name = cases[i].name, .version = version}, cases[i].key);
 }
 
 static void rsa_and_ecdsa_stand_side_by_side(void **state)
 {
-    struct talk talk;
     struct visit modern = {.name = "both.example"};
     struct visit ecdsa = {.name = "both.example", .version = TLS1_2_VERSION, .ciphers = "aECDSA"};
     struct visit rsa = {.name = "both.example", .version = TLS1_2_VERSION, .ciphers = "aRSA"};
     struct visit rsa13 = {
         .name = "both.example", .version = TLS1_3_VERSION, .schemes = "rsa_pss_rsae_sha256"};
-    const struct visit *visits[] = {&modern, &ecdsa, &rsa, &rsa13};
-    static const int keys[] = {P256_KEY, P256_KEY, RSA_KEY, RSA_KEY};
     (void)state;
     open_tls(NULL);
-    for (size_t i = 0; i < 4; i++) {
-        talk_to(visits[i], &talk);
-        assert_true(talk.done);
-        assert_true(showed(&talk, keys[i]));
-        talk_clear(&talk);
-    }
+    assert_shows(&modern, P256_KEY);
+    assert_shows(&ecdsa, P256_KEY);
+    assert_shows(&rsa, RSA_KEY);
+    assert_shows(&rsa13, RSA_KEY);
 }
 
 static void without_a_default_strangers_get_unrecognized_name(void **state)
@@ -100,19 +77,10 @@ static void without_a_default_strangers_get_unrecognized_name(void **state)
     open_tls("");
     for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++)
         for (size_t i = 0; i < 2; i++) {
-            struct talk talk;
-            struct visit visit = {.name = names[i], .version = version};
-            talk_to(&visit, &talk);
-            assert_false(talk.done);
-            assert_int_equal(talk.alert, SSL_AD_UNRECOGNIZED_NAME);
+            assert_alert(&(struct visit){.name = names[i], .version = version}, SSL_AD_UNRECOGNIZED_NAME);
             assert_int_equal(asked, 0);
-            talk_clear(&talk);
         }
-    struct talk talk;
-    struct visit known = {.name = "rsa.example"};
-    talk_to(&known, &talk);
-    assert_true(talk.done);
-    talk_clear(&talk);
+    assert_shakes(&(struct visit){.name = "rsa.example"});
 }
 
 /* ---- ALPN ---- */
@@ -151,27 +119,21 @@ static void alpn_takes_the_servers_first_choice(void **state)
 
 static void without_alpn_configured_offers_are_ignored(void **state)
 {
-    struct talk talk;
-    struct visit visit = {.name = "p256.example", .alpn = "\003foo"};
     (void)state;
     config.tls.alpn.count = 0;
     open_tls(NULL);
-    talk_to(&visit, &talk);
-    assert_true(talk.done);
-    talk_clear(&talk);
+    assert_shakes(&(struct visit){.name = "p256.example", .alpn = "\003foo"});
 }
 
 /* ---- suites, groups and what is wrong ---- */
 
 static void expect_refused(const char *words)
 {
-    assert_int_equal(certs_load(&certs, &(struct certs_source){library, NULL, folder, NULL, true}, &fault),
-                     0);
+    load_certs(NULL);
     assert_int_equal(tls_new(&tls, library, certs, &config, &fault), ERR_CONFIG);
     assert_non_null(strstr(fault.text, words));
     assert_null(tls);
-    certs_free(certs);
-    certs = NULL;
+    close_tls();
 }
 
 static void wrong_settings_are_named(void **state)
@@ -209,31 +171,29 @@ static void wrong_settings_are_named(void **state)
     open_tls(NULL);
 }
 
+static void assert_suite(const struct visit *visit, const char *suite)
+{
+    struct talk talk;
+    talk_to(visit, &talk);
+    assert_true(talk.done);
+    assert_string_equal(SSL_get_cipher_name(talk.client), suite);
+    talk_clear(&talk);
+}
+
 static void configured_suites_and_groups_are_used(void **state)
 {
     static char suites[] = "ECDHE-ECDSA-AES256-GCM-SHA384", suites13[] = "TLS_AES_256_GCM_SHA384",
                 groups[] = "P-384";
-    struct talk talk;
-    struct visit visit12 = {.name = "p256.example", .version = TLS1_2_VERSION};
-    struct visit visit13 = {.name = "p256.example", .version = TLS1_3_VERSION};
     (void)state;
     config.tls.rsa_key_exchange = false;
     config.tls.ciphers = suites;
     config.tls.ciphersuites = suites13;
     config.tls.groups = groups;
     open_tls(NULL);
-    talk_to(&visit12, &talk);
-    assert_true(talk.done);
-    assert_string_equal(SSL_get_cipher_name(talk.client), suites);
+    assert_suite(&(struct visit){.name = "p256.example", .version = TLS1_2_VERSION}, suites);
     assert_int_equal(last_operation.u.sign_tls12.params[2], 24);
-    talk_clear(&talk);
-    talk_to(&visit13, &talk);
-    assert_true(talk.done);
-    assert_string_equal(SSL_get_cipher_name(talk.client), suites13);
-    talk_clear(&talk);
+    assert_suite(&(struct visit){.name = "p256.example", .version = TLS1_3_VERSION}, suites13);
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {

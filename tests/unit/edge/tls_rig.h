@@ -90,23 +90,33 @@ static int setup(void **state)
     return 0;
 }
 
+static void close_tls(void)
+{
+    tls_free(tls);
+    certs_free(certs);
+    tls = NULL;
+    certs = NULL;
+}
+
 static int teardown(void **state)
 {
     (void)state;
-    tls_free(tls);
-    certs_free(certs);
+    close_tls();
     tickets_stop();
     remote_keys_remove(folder);
-    tls = NULL;
-    certs = NULL;
     ERR_clear_error();
     return 0;
 }
 
-static void open_tls(const char *default_name)
+static void load_certs(const char *default_name)
 {
     assert_int_equal(
         certs_load(&certs, &(struct certs_source){library, NULL, folder, default_name, true}, &fault), 0);
+}
+
+static void open_tls(const char *default_name)
+{
+    load_certs(default_name);
     assert_int_equal(tls_new(&tls, library, certs, &config, &fault), 0);
 }
 
@@ -232,5 +242,37 @@ static inline bool showed(const struct talk *talk, int key)
     remote_keys_id(X509_get0_pubkey(cert), id);
     return memcmp(id, private_keys[key].id, KEY_ID_SIZE) == 0;
 }
+
+/* ---- a whole visit ---- */
+
+static inline void assert_shakes(const struct visit *visit)
+{
+    struct talk talk;
+    talk_to(visit, &talk);
+    assert_true(talk.done);
+    talk_clear(&talk);
+}
+
+/* The same, and the certificate of private key KEY was shown. */
+static inline void assert_shows(const struct visit *visit, int key)
+{
+    struct talk talk;
+    talk_to(visit, &talk);
+    assert_true(talk.done);
+    assert_true(showed(&talk, key));
+    talk_clear(&talk);
+}
+
+/* The handshake fails, and the client is told ALERT. */
+static inline void assert_alert(const struct visit *visit, int alert)
+{
+    struct talk talk;
+    talk_to(visit, &talk);
+    assert_false(talk.done);
+    assert_int_equal(talk.alert, alert);
+    talk_clear(&talk);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 #endif
