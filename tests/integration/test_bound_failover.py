@@ -13,6 +13,8 @@ from daemon import SLOW, wait_until
 from fleet import keyless, write
 from relay import Relay
 
+LATER = 60  # clients that come while a key server starts
+
 # ---- key servers that go away in the midst of handshakes ----
 
 def test_key_server_restarted_between_server_hello_and_client_key_exchange(site, pki, origin):
@@ -59,21 +61,23 @@ def more_keys(folder, count):
 def test_a_restart_with_400_more_keys_fails_no_handshake_that_waits(site, pki, origin):
     """It takes a while to load them: what comes to the key server meanwhile, from handshakes of any kind, waits or asks again."""
     (server,), edge = start(site, pki, origin, timeouts=PATIENT)
+    more_keys(os.path.join(server.folder, "keys"), 400)  # no handshake waits yet: its time is bounded
     ephemeral = [clients.context(pki.ca, ssl.TLSVersion.TLSv1_2, "ECDHE-RSA-AES128-GCM-SHA256"), clients.context(pki.ca, ssl.TLSVersion.TLSv1_3)]
     held = [clients.Held(edge, "rsa.test", tls(pki)) for _ in range(12)]
-    more_keys(os.path.join(server.folder, "keys"), 400)
     assert server.stop() == 0
     edge.wait_log(r"event=key_server_lost")
-    with concurrent.futures.ThreadPoolExecutor(100) as pool:
+    with concurrent.futures.ThreadPoolExecutor(LATER + 7) as pool:
         fetched = [pool.submit(clients.fetch, edge, "rsa.test", ephemeral[i % 2]) for i in range(6)]
         for one in held[:6]:
             one.go_on()
         edge.admin.wait_metric(WAITING, 12)
         back = pool.submit(site.bring_back, server)
-        while not back.done():  # further ones at any moment of the start
-            fetched.append(pool.submit(clients.fetch, edge, "rsa.test", ephemeral[len(fetched) % 2]))
-            if len(fetched) % 4 == 0 and len(fetched) < 30:
-                held[6 + (len(fetched) // 4) % 6].go_on()
+        for i in range(LATER):  # at any moment of the start
+            if back.done():
+                break
+            fetched.append(pool.submit(clients.fetch, edge, "rsa.test", ephemeral[i % 2]))
+            if i % 4 == 2 and i < 24:
+                held[6 + i // 4].go_on()
             time.sleep(0.05)
         assert back.result().admin.metric("keyless_server_keys") >= 401
         for one in held:

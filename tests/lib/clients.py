@@ -11,10 +11,10 @@ import struct
 import subprocess
 import tempfile
 
-from daemon import SLOW
+from daemon import PATIENCE
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"
-SECONDS = 20 * SLOW
+SECONDS = PATIENCE
 
 
 def run(command, input=None, seconds=SECONDS, env=None):

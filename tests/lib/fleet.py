@@ -14,7 +14,7 @@ import shutil
 import signal
 import subprocess
 
-from daemon import Daemon, program, wait_until
+from daemon import PATIENCE, Daemon, program, wait_until
 import pki
 
 
@@ -70,7 +70,7 @@ class Admin:
         self.host, self.port = host, port
 
     def get(self, path):
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=10)
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=PATIENCE)
         try:
             connection.request("GET", path)
             answer = connection.getresponse()
