@@ -8,7 +8,7 @@ import time
 import pytest
 
 import clients
-from daemon import SLOW, descriptors, program, rss_kb, wait_until
+from daemon import PATIENCE, SLOW, descriptors, program, rss_kb, wait_until
 from relay import Relay
 from tls12_client import Client
 
@@ -67,8 +67,8 @@ def slow_site(site, pki, origin):
 
 @pytest.fixture
 def patient_site(site, pki, origin):
-    """(edge, relay): whose handshakes wait as long as the test does."""
-    yield from relayed_site(site, pki, origin, 0, "key = 60s handshake = 600s")
+    """(edge, relay): whose clients may take as long as the test does, before and after the handshake."""
+    yield from relayed_site(site, pki, origin, 0, "key = 60s handshake = 600s idle = 1h")
 
 
 def still_serves(edge, pki):
@@ -310,10 +310,9 @@ def test_an_edge_that_stays_full_says_so_once(site, pki, origin):
     assert 1 <= len(edge.find("event=accept_paused")) <= 1 + (time.monotonic() - begin) // EPISODE_SECONDS
 
 
-def test_renegotiations_without_end_are_ended(slow_site, pki):
+def test_renegotiations_without_end_are_ended(patient_site, pki):
     """OpenSSL answers each with a warning and reads on within the same call, so one client could hold a thread."""
-    edge, relay = slow_site
-    relay.delay = 0
+    edge, _ = patient_site
     with socket.create_connection((edge.host, edge.port), timeout=30 * SLOW) as raw:
         client = Client(raw, os.urandom(32), pki.rsa[1])
         client.handshake()
@@ -325,15 +324,15 @@ def test_renegotiations_without_end_are_ended(slow_site, pki):
     still_serves(edge, pki)
 
 
-def test_a_flood_of_key_updates_holds_nobody_up(slow_site, pki):
-    """One client, as many KeyUpdates as the connection takes: it is closed after a few, and others do not notice."""
-    edge, relay = slow_site
-    relay.delay = 0
+def test_a_flood_of_key_updates_holds_nobody_up(patient_site, pki):
+    """One client, as many KeyUpdates as the connection takes: it is closed after a few, and others do not notice. It prepares
+    them when its handshake is done, which takes it a while."""
+    edge, _ = patient_site
     flood = subprocess.Popen([program("tests/peer_flood"), str(edge.port), "rsa.test"], stdout=subprocess.PIPE, text=True)
     try:
         assert flood.stdout.readline() == "flooding\n"
         still_serves(edge, pki)
-        assert flood.wait(timeout=60 * SLOW) == 0, "the edge takes them all"
+        assert flood.wait(timeout=PATIENCE) == 0, "the edge takes them all"
     finally:
         flood.kill()
         flood.wait()
