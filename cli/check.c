@@ -20,7 +20,7 @@
 struct wanted {
     struct {
         const char *file;
-        enum side side;
+        enum config_side side;
     } item[FILES_MAX];
     size_t count;
     bool online, json;
@@ -55,20 +55,20 @@ void check_user(struct findings *findings, const char *file, const char *user)
 /* ---- which side a file is of ---- */
 
 /* Finds out the side where it was not said; an exit code. */
-static int detect(const char *file, enum side *side)
+static int detect(const char *file, enum config_side *side)
 {
     const char *why;
     FILE *stream = plain_file_open_stream(file, PLAIN_FILE_OR_GIVEN, &why);
     if (stream == NULL)
         return cli_fail(&cli_check, CLI_USAGE, "%s: cannot be read: %s", file, why);
-    if (*side == SIDE_UNKNOWN)
+    if (*side == CONFIG_SIDE_UNKNOWN)
         *side = side_find(file, stream);
     fclose(stream);
-    if (*side == SIDE_UNKNOWN && strcmp(files_base_name(file), "server.conf") == 0)
-        *side = SIDE_SERVER;
-    if (*side == SIDE_UNKNOWN && strcmp(files_base_name(file), "edge.conf") == 0)
-        *side = SIDE_EDGE;
-    if (*side == SIDE_UNKNOWN)
+    if (*side == CONFIG_SIDE_UNKNOWN && strcmp(files_base_name(file), "server.conf") == 0)
+        *side = CONFIG_SIDE_SERVER;
+    if (*side == CONFIG_SIDE_UNKNOWN && strcmp(files_base_name(file), "edge.conf") == 0)
+        *side = CONFIG_SIDE_EDGE;
+    if (*side == CONFIG_SIDE_UNKNOWN)
         return cli_usage(&cli_check, "%s: of which daemon is it? Say --server %s or --edge %s", file, file,
                          file);
     return 0;
@@ -78,7 +78,7 @@ static int detect(const char *file, enum side *side)
 
 enum { SERVER = 1, EDGE, ONLINE, JSON, EXPLAIN, FROM, NAME, AT };
 
-static int add_file(struct wanted *wanted, const char *file, enum side side)
+static int add_file(struct wanted *wanted, const char *file, enum config_side side)
 {
     if (wanted->count == FILES_MAX)
         return cli_usage(&cli_check, "more than %d files", FILES_MAX);
@@ -91,11 +91,11 @@ static int take_option(struct wanted *wanted, int option)
 {
     switch (option) {
     case 'c':
-        return add_file(wanted, optarg, SIDE_UNKNOWN);
+        return add_file(wanted, optarg, CONFIG_SIDE_UNKNOWN);
     case SERVER:
-        return add_file(wanted, optarg, SIDE_SERVER);
+        return add_file(wanted, optarg, CONFIG_SIDE_SERVER);
     case EDGE:
-        return add_file(wanted, optarg, SIDE_EDGE);
+        return add_file(wanted, optarg, CONFIG_SIDE_EDGE);
     case ONLINE:
         wanted->online = true;
         return 0;
@@ -131,7 +131,8 @@ static int take_words(struct wanted *wanted, int count, char *words[])
         return 0;
     if (count != 3)
         return cli_usage(&cli_check, "--explain takes three words: EDGE KEY OPERATION");
-    if (wanted->online || wanted->count > 1 || (wanted->count == 1 && wanted->item[0].side == SIDE_EDGE))
+    if (wanted->online || wanted->count > 1 ||
+        (wanted->count == 1 && wanted->item[0].side == CONFIG_SIDE_EDGE))
         return cli_usage(&cli_check, "--explain asks one key server's configuration; name one server.conf");
     for (size_t i = 0; i < 3; i++)
         wanted->question.words[i] = words[i];
@@ -167,7 +168,7 @@ static int complete_wanted(struct wanted *wanted)
         int result = detect(wanted->item[i].file, &wanted->item[i].side);
         if (result != 0)
             return result;
-        edge = edge || wanted->item[i].side == SIDE_EDGE;
+        edge = edge || wanted->item[i].side == CONFIG_SIDE_EDGE;
     }
     if (wanted->online && !edge)
         return cli_usage(&cli_check, "--online asks the key servers of an edge; name its edge.conf");
@@ -189,11 +190,6 @@ static void list_files(const struct wanted *wanted, char *out, size_t size)
 static int explain(const struct wanted *wanted)
 {
     const char *file = wanted->count > 0 ? wanted->item[0].file : USUAL_SERVER;
-    if (side_of_file(file) == SIDE_EDGE)
-        return cli_fail(&cli_check, CLI_USAGE,
-                        "%s: this is an edge's configuration; --explain asks a key server's, name its "
-                        "server.conf",
-                        file);
     return check_explain(file, &wanted->question, wanted->json);
 }
 
@@ -212,7 +208,7 @@ static int run_check(int argc, char *argv[])
     struct findings findings = {.json = wanted.json, .looked_at = names};
     list_files(&wanted, names, sizeof names);
     for (size_t i = 0; i < wanted.count; i++) {
-        if (wanted.item[i].side == SIDE_SERVER)
+        if (wanted.item[i].side == CONFIG_SIDE_SERVER)
             check_server_file(&findings, wanted.item[i].file);
         else
             check_edge_file(&findings, wanted.item[i].file, wanted.online);

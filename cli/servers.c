@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/side.h"
 #include "common/channel_times.h"
 #include "common/clock.h"
 
@@ -18,10 +17,6 @@ int servers_open(struct servers *servers, const struct cli_verb *verb, const cha
     *servers = (struct servers){.only = only};
     names_init(&servers->names);
     int err = edge_config_load(&servers->config, file, &fault);
-    if (err != 0 && side_of_file(file) == SIDE_SERVER)
-        return cli_fail(
-            verb, CLI_USAGE,
-            "%s: this is a key server's configuration; name that of an edge, which says whom it asks", file);
     if (err == 0)
         err = key_servers_load(&servers->all, &servers->config, &servers->names, &fault);
     if (err != 0) {

@@ -4,12 +4,10 @@
 
 #include <stdio.h>
 
-enum side { SIDE_UNKNOWN, SIDE_SERVER, SIDE_EDGE };
+#include "common/config_side.h"
 
-/* Of FILE, which is open as STREAM (what comes through a pipe comes once). A good file is told by the table
- * that it fits; a bad one by the options that only one of the two knows. */
-enum side side_find(const char *file, FILE *stream);
-/* The same of a regular file; SIDE_UNKNOWN when it cannot be read. */
-enum side side_of_file(const char *file);
+/* Of FILE, which is open as STREAM (what comes through a pipe comes once), by the options that only one of
+ * the two has; where they do not tell, since other files are included, by the daemon that can read it. */
+enum config_side side_find(const char *file, FILE *stream);
 
 #endif

@@ -183,7 +183,7 @@ static void explain_unknown(struct load *load, const cfg_t *cfg, const char *nam
     struct fault what;
     const struct config_option *table = load->own[cfg->opts[0].def.number];
     const char *section = strcmp(cfg->name, "root") == 0 ? NULL : cfg->name;
-    config_names_explain(load->own[0], table, section, name, &what);
+    config_names_explain(load->own[0], table, section, name, &load->sources[load->depth - 1].places, &what);
     fail(load, cfg->line, ERR_CONFIG, what.text);
 }
 

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "common/config_side.h"
 #include "common/similar.h"
 
 /* The name in TABLE nearest to NAME, or NULL when none is near. */
@@ -32,12 +33,15 @@ static const char *find_home(const struct config_option *root, const char *name)
 }
 
 void config_names_explain(const struct config_option *root, const struct config_option *table,
-                          const char *section, const char *name, struct fault *fault)
+                          const char *section, const char *name, const struct config_places *places,
+                          struct fault *fault)
 {
     const char *in = section != NULL ? " in " : "";
     const char *where = section != NULL ? section : "";
     const char *home = find_home(root, name);
     const char *similar = find_similar(table, name);
+    if (section == NULL && config_side_explain(places, name, fault))
+        return;
     if (section == NULL && home != NULL)
         fault_set(fault, 0, "unknown option '%.64s' here; it belongs into section '%s'", name, home);
     else if (section != NULL && has_name(root, name))

@@ -5,7 +5,7 @@
 
 #define FIRST_SIZE 32
 
-int config_places_add(struct config_places *places, const char *name, size_t length, unsigned line, bool adds)
+int config_places_add(struct config_places *places, const struct config_place *place)
 {
     if (places->count == places->size) {
         size_t size = places->size == 0 ? FIRST_SIZE : 2 * places->size;
@@ -15,7 +15,7 @@ int config_places_add(struct config_places *places, const char *name, size_t len
         places->item = item;
         places->size = size;
     }
-    places->item[places->count++] = (struct config_place){name, length, line, adds};
+    places->item[places->count++] = *place;
     return 0;
 }
 

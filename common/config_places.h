@@ -11,8 +11,9 @@
 struct config_place {
     const char *name; /* borrowed; LENGTH bytes of the text */
     size_t length;
-    unsigned line; /* 1 … */
-    bool adds;     /* "+=": the second of two is meant */
+    unsigned line;  /* 1 … */
+    unsigned depth; /* braces around it; 0: it stands outside of all sections */
+    bool adds;      /* "+=": the second of two is meant */
 };
 
 /* Zero-initialised is empty. */
@@ -21,9 +22,8 @@ struct config_places {
     size_t count, size;
 };
 
-/* Adds NAME, LENGTH bytes of the text, in a line that is not before the last one's. */
-int config_places_add(struct config_places *places, const char *name, size_t length, unsigned line,
-                      bool adds) MUST_USE;
+/* Adds PLACE, in a line that is not before the last one's. */
+int config_places_add(struct config_places *places, const struct config_place *place) MUST_USE;
 /* The last NAME in LINE or before; NULL when there is none. Borrowed until the next is added. */
 const struct config_place *config_places_find(const struct config_places *places, const char *name,
                                               unsigned line);

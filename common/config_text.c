@@ -204,7 +204,9 @@ static int scan_call(struct scan *s)
 
 static int note_place(struct scan *s, const struct word *word, bool adds)
 {
-    int err = config_places_add(s->places, word->at, word->length, word->line, adds);
+    const struct config_place place = {
+        .name = word->at, .length = word->length, .line = word->line, .depth = s->depth, .adds = adds};
+    int err = config_places_add(s->places, &place);
     return err == 0 ? 0 : fault_set(s->fault, err, "%s: %s", s->file, err_string(err));
 }
 

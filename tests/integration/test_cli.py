@@ -992,9 +992,15 @@ def test_a_configuration_of_the_other_daemon_is_named_as_that(trial):
         write(trial.server_conf, read(trial.server_conf) + text)
         for verb in ("ping", "keys"):
             done = run(verb, "-c", trial.server_conf)
-            assert done.returncode == 2 and "server.conf: this is a key server's configuration; name that of an edge" in done.stderr
+            assert done.returncode == 2 and re.search(r"server.conf:\d+: this is a key server's configuration: .*; name that of an edge here", done.stderr)
+    for daemon, conf, whose, other in (("keyless-edge", trial.server_conf, "a key server", "an edge"),
+                                       ("keyless-server", trial.edge_conf, "an edge", "a key server")):
+        for option in ("-t", "-T"):
+            done = subprocess.run([program(daemon), option, "-c", conf], capture_output=True, text=True, timeout=PATIENCE)
+            assert done.returncode == 2 and re.search(
+                r"%s:\d+: this is %s's configuration: .*; name that of %s here" % (conf, whose, other), done.stderr), done.stderr
     done = run("check", "--explain", "edge1", "rsa", "sign_tls13", "-c", trial.edge_conf)
-    assert done.returncode == 2 and "edge.conf: this is an edge's configuration; --explain asks a key server's" in done.stderr
+    assert done.returncode == 2 and re.search(r"edge.conf:\d+: this is an edge's configuration: .*; name that of a key server here", done.stderr)
 
 
 def test_a_list_of_no_edges_is_good_and_said(trial):
