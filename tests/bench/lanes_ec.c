@@ -8,11 +8,11 @@
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "common/secret.h"
 #include "keyserver/lanes/ec_kernel.h"
 #include "keyserver/lanes/lanes.h"
+#include "tests/bench/lanes_times.h"
 
 #define ROUNDS     101
 #define ROUNDS_MAX 10001
@@ -28,25 +28,6 @@ struct bench {
     EVP_PKEY_CTX *openssl;
     double *times[COUNTS + 1]; /* µs a call, a round each; OpenSSL's last */
 };
-
-static double cpu_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
-}
-
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *values, size_t count)
-{
-    qsort(values, count, sizeof *values, compare);
-    return values[count / 2];
-}
 
 static bool lanes(struct bench *bench, size_t count)
 {
@@ -123,17 +104,6 @@ static bool run(const struct ec_kernel *kernel, const char *curve, size_t rounds
     return good;
 }
 
-static bool has_instructions(void)
-{
-#if defined(__x86_64__)
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-           __builtin_cpu_supports("avx512ifma");
-#else
-    return false;
-#endif
-}
-
 int main(int argc, char *argv[])
 {
     size_t rounds = argc > 1 ? strtoul(argv[1], NULL, 10) : ROUNDS;
@@ -141,7 +111,7 @@ int main(int argc, char *argv[])
         fprintf(stderr, "usage: lanes_ec [ROUNDS]\n");
         return 2;
     }
-    if (!has_instructions()) {
+    if ((lanes_features() & LANES_IFMA) != LANES_IFMA) {
         fprintf(stderr, "lanes_ec: this processor has no AVX-512 IFMA\n");
         return 1;
     }

@@ -9,12 +9,12 @@
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "common/secret.h"
 #include "common/sign.h"
 #include "keyserver/lanes/ed_lanes.h"
 #include "keyserver/lanes/lanes.h"
+#include "tests/bench/lanes_times.h"
 
 #define ROUNDS     101
 #define ROUNDS_MAX 10001
@@ -33,25 +33,6 @@ struct bench {
     EVP_MD_CTX *openssl;
     double *times[WAYS]; /* µs a call, a round each */
 };
-
-static double cpu_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
-}
-
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *values, size_t count)
-{
-    qsort(values, count, sizeof *values, compare);
-    return values[count / 2];
-}
 
 static bool sign(struct bench *bench, size_t way)
 {

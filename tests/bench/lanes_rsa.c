@@ -9,12 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/log.h"
 #include "common/secret.h"
 #include "keyserver/lanes/lanes.h"
 #include "keyserver/lanes/rsa_lanes.h"
+#include "tests/bench/lanes_times.h"
 
 #define ROUNDS_MAX 1001
 #define KINDS      (LANES + 1) /* OpenSSL, then 1 … LANES at once */
@@ -32,25 +32,6 @@ static void fail(const char *what)
 {
     fprintf(stderr, "lanes: %s\n", what);
     exit(1);
-}
-
-static double now_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-    return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
-}
-
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *values, size_t count)
-{
-    qsort(values, count, sizeof *values, compare);
-    return values[count / 2];
 }
 
 static void take_number(EVP_PKEY *pkey, const char *name, uint8_t *out, size_t size)
@@ -103,12 +84,12 @@ static double perform(struct bench *bench, size_t count)
     in[0] = 0;
     for (size_t i = 0; i < count; i++)
         items[i] = (struct rsa_lanes_item){.blinding = bench->blinding, .in = in, .out = out[i]};
-    double start = now_us();
+    double start = cpu_us();
     if (count > 0)
         rsa_lanes_perform(bench->scratch, items, count);
     else if (EVP_PKEY_decrypt(bench->openssl, out[0], &size, in, size) <= 0)
         fail("OpenSSL");
-    double end = now_us();
+    double end = cpu_us();
     for (size_t i = 0; i < count; i++)
         if (items[i].err != 0)
             fail("a result did not pass its check");

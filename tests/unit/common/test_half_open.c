@@ -4,12 +4,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <arpa/inet.h>
 #include <cmocka.h>
 #include <stdio.h>
 
 #include "common/half_open.h"
 #include "common/secret.h"
+#include "tests/unit/common/addresses.h"
 
 #define PLACES 64
 
@@ -19,22 +19,6 @@ struct guest {
     size_t place;
     bool inside;
 };
-
-static struct address v4(uint32_t number)
-{
-    struct address a = {.length = sizeof a.u.v4};
-    a.u.v4.sin_family = AF_INET;
-    a.u.v4.sin_addr.s_addr = htonl(number);
-    return a;
-}
-
-static struct address v6(const char *text)
-{
-    struct address a = {.length = sizeof a.u.v6};
-    a.u.v6.sin6_family = AF_INET6;
-    assert_int_equal(inet_pton(AF_INET6, text, &a.u.v6.sin6_addr), 1);
-    return a;
-}
 
 static void leave(struct guest *guest)
 {

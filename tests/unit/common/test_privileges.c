@@ -18,19 +18,8 @@
 #include "common/log.h"
 #include "common/privileges.h"
 #include "common/process.h"
+#include "tests/unit/common/in_child.h"
 #include "tests/unit/skip.h"
-
-/* Runs CHECK in a child, since what it does cannot be undone; 0 is success. */
-static int in_child(int (*check)(void))
-{
-    int status = 0;
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0)
-        _exit(check());
-    assert_int_equal(waitpid(child, &status, 0), child);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 256 + WTERMSIG(status);
-}
 
 /* The rest of the line NAME of /proc/self/status, without what leads and ends it. */
 static void status_of(const char *name, char out[static 256])

@@ -21,19 +21,8 @@
 
 #include "common/log.h"
 #include "common/process.h"
+#include "tests/unit/common/in_child.h"
 #include "tests/unit/skip.h"
-
-/* Runs CHECK in a child, since what it does cannot be undone; 0 is success. */
-static int in_child(int (*check)(void))
-{
-    int status = 0;
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0)
-        _exit(check());
-    assert_int_equal(waitpid(child, &status, 0), child);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 256 + WTERMSIG(status);
-}
 
 static int harden(void)
 {

@@ -3,33 +3,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <arpa/inet.h>
 #include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/secret.h"
 #include "common/source_budget.h"
+#include "tests/unit/common/addresses.h"
 
 #define RATE 10
 
 static struct source_budget budget; /* large */
-
-static struct address v4(uint32_t number)
-{
-    struct address a = {.length = sizeof a.u.v4};
-    a.u.v4.sin_family = AF_INET;
-    a.u.v4.sin_addr.s_addr = htonl(number);
-    return a;
-}
-
-static struct address v6(const char *text)
-{
-    struct address a = {.length = sizeof a.u.v6};
-    a.u.v6.sin6_family = AF_INET6;
-    assert_int_equal(inet_pton(AF_INET6, text, &a.u.v6.sin6_addr), 1);
-    return a;
-}
 
 /* How many tokens FROM gets at NOW_MS until it is refused. */
 static unsigned drain(const struct address *from, uint64_t now_ms)

@@ -1,5 +1,6 @@
 /* The client and names: every address of one is tried, what is not known yet is waited for. */
 #include "edge/keyclient/targets.h"
+#include "tests/unit/common/addresses.h"
 #include "tests/unit/edge/client_rig.h"
 
 /* The rig's first server has the name "keys.example.test" from now on. */
@@ -25,11 +26,7 @@ static void end(struct rig *rig, struct names *names)
 
 static struct address loopback(uint8_t last)
 {
-    struct address address = {.length = sizeof address.u.v4};
-
-    address.u.v4.sin_family = AF_INET;
-    address.u.v4.sin_addr.s_addr = htonl(0x7f000000u + last);
-    return address;
+    return v4(0x7f000000u + last);
 }
 
 static void the_next_address_is_tried_when_one_is_dead(void **state)

@@ -10,15 +10,9 @@
 #include "keyserver/lanes/lanes.h"
 #include "tests/unit/skip.h"
 
-static bool rig_has_instructions(void)
+static bool rig_can_run(const struct rig *rig)
 {
-#if defined(__x86_64__)
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-           __builtin_cpu_supports("avx512ifma");
-#else
-    return false;
-#endif
+    return !rig->vector || (lanes_features() & LANES_IFMA) == LANES_IFMA;
 }
 
 int rig_start(void **state)
@@ -26,7 +20,7 @@ int rig_start(void **state)
     struct rig *rig = *state;
     if (secret_init() != 0)
         return -1;
-    if (!rig->vector || rig_has_instructions())
+    if (rig_can_run(rig))
         rig->kernel->prepare();
     rig->group = EC_GROUP_new_by_curve_name(rig->curve);
     rig->bn = BN_CTX_new();
@@ -48,7 +42,7 @@ int rig_stop(void **state)
 struct rig *rig_of(void **state)
 {
     struct rig *rig = *state;
-    if (rig->vector && !rig_has_instructions())
+    if (!rig_can_run(rig))
         SKIP_FOR("%s: this processor has no AVX-512 IFMA", rig->kernel->name);
     return rig;
 }

@@ -34,16 +34,6 @@ static bool readable(const struct wall *wall)
     return poll(&(struct pollfd){.fd = wall_fd(wall), .events = POLLIN}, 1, 0) == 1;
 }
 
-static struct wall_request request_with(uint64_t token)
-{
-    struct wall_request slot;
-    memset(&slot, 0, sizeof slot);
-    slot.token = token;
-    slot.kind = WALL_OPERATION;
-    slot.operation.kind = OP_KEYS;
-    return slot;
-}
-
 static void ends_are_non_blocking_and_closed_on_exec(void **state)
 {
     (void)state;
@@ -79,7 +69,7 @@ static void a_hundred_slots_arrive_in_order_in_batches(void **state)
     uint64_t token = 0;
     (void)state;
     for (size_t i = 0; i < 100; i++)
-        sent[i] = request_with(i + 1);
+        sent[i] = wall_rig_request(i + 1);
     assert_int_equal(wall_send_requests(&net, sent, 100), 100);
     for (size_t i = 0; i < sizeof batches / sizeof batches[0]; i++) {
         assert_int_equal(wall_receive_requests(&vault, got, WALL_BATCH_MAX), batches[i]);
@@ -112,7 +102,7 @@ static void a_reader_that_is_behind_never_blocks_the_sender(void **state)
     (void)state;
     do {
         for (size_t i = 0; i < WALL_BATCH_MAX; i++)
-            batch[i] = request_with(sent + i + 1);
+            batch[i] = wall_rig_request(sent + i + 1);
         taken = wall_send_requests(&net, batch, WALL_BATCH_MAX);
         assert_in_range(taken, 0, WALL_BATCH_MAX);
         sent += (uint64_t)taken;
@@ -135,7 +125,7 @@ static void part_of_many_slots_is_taken_and_the_rest_can_follow(void **state)
     (void)state;
     assert_non_null(slots);
     for (size_t i = 0; i < MANY; i++)
-        slots[i] = request_with(i + 1);
+        slots[i] = wall_rig_request(i + 1);
     bool was_partial = false;
     while (received < MANY) {
         int taken = wall_send_requests(&net, slots + sent, MANY - sent);
@@ -154,7 +144,7 @@ static void part_of_many_slots_is_taken_and_the_rest_can_follow(void **state)
 
 static struct wall_request master_with(uint64_t token, const uint8_t *messages, uint32_t length)
 {
-    struct wall_request slot = request_with(token);
+    struct wall_request slot = wall_rig_request(token);
     slot.operation.kind = OP_RSA_MASTER;
     slot.operation.u.rsa_master.messages = messages;
     slot.operation.u.rsa_master.length = length;
@@ -180,7 +170,7 @@ static void handshake_messages_travel_with_their_slot(void **state)
     for (size_t i = 0; i < sizeof messages; i++)
         messages[i] = (uint8_t)(i * 7 + i / 256);
     for (uint64_t i = 0; i < 8; i++) /* between others, at both ends */
-        sent[i] = i % 2 == 0 ? master_with(i + 1, messages, lengths[i / 2]) : request_with(i + 1);
+        sent[i] = i % 2 == 0 ? master_with(i + 1, messages, lengths[i / 2]) : wall_rig_request(i + 1);
     assert_int_equal(wall_send_requests(&net, sent, 8), 8);
     for (uint64_t i = 0; i < 8;) {
         int count = wall_receive_requests(&vault, got, WALL_BATCH_MAX);
@@ -200,7 +190,7 @@ static void messages_that_are_missing_or_of_no_length_are_not_read(void **state)
 {
     static const uint32_t lengths[] = {0, HANDSHAKE_MAX + 1, UINT32_MAX, 3 * RING_SLOT_SIZE + 1};
     static struct wall_request got[WALL_BATCH_MAX];
-    struct wall_request slot, next = request_with(5);
+    struct wall_request slot, next = wall_rig_request(5);
     (void)state;
     for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
         slot = master_with(4, (const uint8_t *)"x", lengths[i]); /* a pointer of the sender's */
@@ -228,7 +218,7 @@ static void a_slot_that_is_none_is_dropped_alone(void **state)
     static const uint8_t junk[RING_CONTENT_MAX];
     static struct wall_request good, got[WALL_BATCH_MAX];
     (void)state;
-    good = request_with(9);
+    good = wall_rig_request(9);
     for (size_t i = 0; i < 3; i++) {
         assert_int_equal(wall_send_requests(&net, &good, 1), 1);
         assert_int_equal(ring_put(&net.out, junk, sizeof good + 1 + i, NULL, 0), 1);
@@ -246,7 +236,7 @@ static void every_operation_arrives_whole(void **state)
     static struct wall_request sent[OP_KINDS], got[WALL_BATCH_MAX];
     (void)state;
     for (unsigned kind = OP_PING; kind < OP_RSA_MASTER; kind++) {
-        sent[kind] = request_with(kind);
+        sent[kind] = wall_rig_request(kind);
         sent[kind].operation.kind = (enum operation_kind)kind;
         memset(sent[kind].operation.key_id, 0xaa, KEY_ID_SIZE);
     }
@@ -286,7 +276,7 @@ static void every_answer_arrives_whole(void **state)
 
 static void a_side_that_is_gone_is_a_cut_after_what_it_sent(void **state)
 {
-    struct wall_request slot = request_with(5), got[WALL_BATCH_MAX];
+    struct wall_request slot = wall_rig_request(5), got[WALL_BATCH_MAX];
     struct wall_answer answer = {.token = 1, .kind = WALL_OUTCOME};
     (void)state;
     assert_int_equal(wall_send_requests(&net, &slot, 1), 1);
@@ -306,7 +296,7 @@ static void a_side_that_is_gone_is_a_cut_after_what_it_sent(void **state)
 
 static void only_who_sleeps_is_woken_and_only_once(void **state)
 {
-    struct wall_request slot = request_with(5), got[WALL_BATCH_MAX];
+    struct wall_request slot = wall_rig_request(5), got[WALL_BATCH_MAX];
     (void)state;
     assert_int_equal(wall_send_requests(&net, &slot, 1), 1);
     assert_false(readable(&vault));
@@ -328,7 +318,7 @@ static void who_waits_for_room_is_woken_when_half_of_it_is_there(void **state)
     int taken = 0;
     (void)state;
     for (size_t i = 0; i <= RING_SLOTS; i++)
-        slots[i] = request_with(i + 1);
+        slots[i] = wall_rig_request(i + 1);
     assert_int_equal(wall_send_requests(&net, slots, RING_SLOTS + 1), RING_SLOTS);
     assert_true(wall_sleep(&net, WALL_ROOM));
     assert_true(wall_sleep(&net, WALL_ROOM | WALL_SLOTS));
@@ -347,7 +337,7 @@ static void who_waits_for_room_is_woken_when_half_of_it_is_there(void **state)
 static void bytes_in_the_descriptor_mean_nothing(void **state)
 {
     static const uint8_t flood[4096];
-    struct wall_request slot = request_with(5), got[WALL_BATCH_MAX];
+    struct wall_request slot = wall_rig_request(5), got[WALL_BATCH_MAX];
     (void)state;
     while (send(wall_fd(&net), flood, sizeof flood, MSG_DONTWAIT) > 0)
         ;

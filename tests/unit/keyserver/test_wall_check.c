@@ -9,26 +9,16 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "keyserver/wall/wall.h"
-
-static struct wall_request request_with(uint64_t token)
-{
-    struct wall_request slot;
-    memset(&slot, 0, sizeof slot);
-    slot.token = token;
-    slot.kind = WALL_OPERATION;
-    slot.operation.kind = OP_KEYS;
-    return slot;
-}
+#include "tests/unit/keyserver/wall_rig.h"
 
 static void a_request_needs_a_token_a_kind_and_a_family(void **state)
 {
-    struct wall_request slot = request_with(1);
+    struct wall_request slot = wall_rig_request(1);
     (void)state;
     assert_int_equal(wall_request_check(&slot), 0);
     slot.token = 0;
     assert_int_equal(wall_request_check(&slot), ERR_FORMAT);
-    slot = request_with(UINT64_MAX);
+    slot = wall_rig_request(UINT64_MAX);
     assert_int_equal(wall_request_check(&slot), 0);
     for (uint32_t kind = 0; kind < 5; kind++) {
         slot.kind = kind;
@@ -42,7 +32,7 @@ static void a_request_needs_a_token_a_kind_and_a_family(void **state)
     slot.kind = UINT32_MAX;
     assert_int_equal(wall_request_check(&slot), ERR_FORMAT);
     for (uint32_t family = 0; family < 300; family++) {
-        slot = request_with(1);
+        slot = wall_rig_request(1);
         slot.from_family = family;
         assert_int_equal(wall_request_check(&slot),
                          family == 0 || family == AF_INET || family == AF_INET6 ? 0 : ERR_FORMAT);
@@ -51,7 +41,7 @@ static void a_request_needs_a_token_a_kind_and_a_family(void **state)
 
 static void lengths_of_a_request_stay_within_their_fields(void **state)
 {
-    struct wall_request slot = request_with(1);
+    struct wall_request slot = wall_rig_request(1);
     (void)state;
     for (unsigned past = 0; past < 2; past++) {
         int expected = past == 0 ? 0 : ERR_FORMAT;
@@ -71,7 +61,7 @@ static void lengths_of_a_request_stay_within_their_fields(void **state)
 
 static void an_operation_nobody_knows_is_left_to_the_judge(void **state)
 {
-    struct wall_request slot = request_with(1);
+    struct wall_request slot = wall_rig_request(1);
     (void)state;
     slot.operation.kind = (enum operation_kind)0x7fffffff;
     memset(&slot.operation.u, 0xff, sizeof slot.operation.u);
@@ -80,7 +70,7 @@ static void an_operation_nobody_knows_is_left_to_the_judge(void **state)
 
 static void a_cancel_needs_no_operation(void **state)
 {
-    struct wall_request slot = request_with(1);
+    struct wall_request slot = wall_rig_request(1);
     (void)state;
     slot.kind = WALL_CANCEL;
     memset(&slot.operation, 0xff, sizeof slot.operation);

@@ -154,6 +154,14 @@ static int submit(uint64_t token, const struct key *key, uint64_t deadline_ns)
     return submit_as(0, token, key, deadline_ns, &lost);
 }
 
+/* A thread computes job 1, of RSA, until hold(false). */
+static void keep_busy(void)
+{
+    hold(true);
+    assert_int_equal(submit(1, &rsa, FAR), 0);
+    await_entered(1);
+}
+
 struct finished {
     uint64_t token;
     enum operation_status status;
@@ -232,9 +240,7 @@ static void elliptic_curves_overtake_rsa(void **state)
     struct finished done[7];
     (void)state;
     pool = pool_of(1, 16);
-    hold(true);
-    assert_int_equal(submit(1, &rsa, FAR), 0);
-    await_entered(1);
+    keep_busy();
     for (uint64_t token = 2; token <= 4; token++)
         assert_int_equal(submit(token, &rsa, FAR), 0);
     assert_int_equal(submit(20, &ec, FAR), 0);
@@ -436,9 +442,7 @@ static void edges_take_turns_however_many_one_has_in_the_queue(void **state)
     struct job lost;
     (void)state;
     pool = pool_of(1, 128);
-    hold(true);
-    assert_int_equal(submit_as(0, 1, &rsa, FAR, &lost), 0);
-    await_entered(1);
+    keep_busy();
     for (uint64_t i = 0; i < 100; i++)
         assert_int_equal(submit_as(0, 100 + i, &rsa, FAR, &lost), 0);
     assert_int_equal(submit_as(1, 2, &rsa, FAR, &lost), 0);
@@ -457,9 +461,7 @@ static void a_quick_operation_of_one_edge_waits_for_no_rsa_of_another(void **sta
     struct job lost;
     (void)state;
     pool = pool_of(1, 128);
-    hold(true);
-    assert_int_equal(submit_as(0, 1, &rsa, FAR, &lost), 0);
-    await_entered(1);
+    keep_busy();
     for (uint64_t i = 0; i < 100; i++)
         assert_int_equal(submit_as(0, 100 + i, &rsa, FAR, &lost), 0);
     assert_int_equal(submit_as(1, 2, &ec, FAR, &lost), 0);
@@ -475,9 +477,7 @@ static void a_full_pool_takes_from_the_edge_that_has_most(void **state)
     struct job lost;
     (void)state;
     pool = pool_of(1, 9);
-    hold(true);
-    assert_int_equal(submit_as(0, 1, &rsa, FAR, &lost), 0);
-    await_entered(1);
+    keep_busy();
     for (uint64_t i = 0; i < 8; i++)
         assert_int_equal(submit_as(0, 100 + i, i % 2 ? &rsa : &ec, FAR, &lost), 0);
     assert_int_equal(submit_as(0, 108, &rsa, FAR, &lost), ERR_BUSY);
@@ -507,9 +507,7 @@ static void what_waits_is_computed_together(void **state)
     (void)state;
     batches = (struct batch_size){3, 8, 0};
     pool = pool_of(1, 64);
-    hold(true);
-    assert_int_equal(submit(1, &rsa, FAR), 0);
-    await_entered(1);
+    keep_busy();
     for (uint64_t token = 2; token <= 21; token++)
         assert_int_equal(submit(token, &rsa, FAR), 0);
     hold(false);
@@ -525,9 +523,7 @@ static void too_few_are_computed_one_by_one(void **state)
     (void)state;
     batches = (struct batch_size){3, 8, 0};
     pool = pool_of(1, 64);
-    hold(true);
-    assert_int_equal(submit(1, &rsa, FAR), 0);
-    await_entered(1);
+    keep_busy();
     assert_int_equal(submit(2, &rsa, FAR), 0);
     assert_int_equal(submit(3, &rsa, FAR), 0);
     hold(false);
@@ -541,9 +537,7 @@ static void a_batch_leaves_out_what_nobody_waits_for(void **state)
     (void)state;
     batches = (struct batch_size){2, 8, 0};
     pool = pool_of(1, 64);
-    hold(true);
-    assert_int_equal(submit(1, &rsa, FAR), 0);
-    await_entered(1);
+    keep_busy();
     for (uint64_t token = 2; token <= 7; token++)
         assert_int_equal(submit(token, &rsa, token == 4 ? clock_ns() : FAR), 0);
     workers_cancel(pool, 6);
@@ -583,9 +577,7 @@ static void a_quick_thread_takes_no_rsa(void **state)
     struct finished done[4];
     (void)state;
     pool = pool_with(1, 1, 16);
-    hold(true);
-    assert_int_equal(submit(1, &rsa, FAR), 0);
-    await_entered(1);
+    keep_busy();
     assert_int_equal(submit(2, &rsa, FAR), 0);
     assert_int_equal(submit(3, &ec, FAR), 0);
     await_entered(2); /* beside the RSA that has begun */

@@ -1,8 +1,9 @@
-/* What tests need of a wall: both ends in one process, and sleep. */
+/* What tests need of a wall: both ends in one process, sleep, and a slot that is well formed. */
 #ifndef TESTS_UNIT_KEYSERVER_WALL_RIG_H
 #define TESTS_UNIT_KEYSERVER_WALL_RIG_H
 
 #include <poll.h>
+#include <string.h>
 
 #include "keyserver/wall/wall.h"
 
@@ -26,6 +27,17 @@ static inline bool wall_rig_wait(struct wall *wall, unsigned wishes, int timeout
         return false;
     wall_woken(wall);
     return true;
+}
+
+/* The shortest request that there is. */
+static inline struct wall_request wall_rig_request(uint64_t token)
+{
+    struct wall_request slot;
+    memset(&slot, 0, sizeof slot);
+    slot.token = token;
+    slot.kind = WALL_OPERATION;
+    slot.operation.kind = OP_KEYS;
+    return slot;
 }
 
 #endif
