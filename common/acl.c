@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <sys/xattr.h>
 
-#define ENTRIES_MAX 32 /* of a list; a longer one is not closed */
+#define ENTRIES_MAX 32 /* entries read; a file with a longer list counts as open to others */
 
 struct list {
     struct posix_acl_xattr_header header;
@@ -19,7 +19,7 @@ static bool is_closed(const struct posix_acl_xattr_entry *entry, uid_t one, uid_
     uid_t id = le32toh(entry->e_id);
     switch (le16toh(entry->e_tag)) {
     case ACL_USER_OBJ: /* the owner */
-    case ACL_MASK:     /* no right, but a limit of the others' */
+    case ACL_MASK:     /* grants nothing: limits the other entries */
         return true;
     case ACL_USER:
         return entry->e_perm == 0 || id == one || id == other;

@@ -45,7 +45,7 @@ static int parse_local(struct address *out, const char *path, struct fault *faul
     return 0;
 }
 
-/* Takes TEXT apart into HOST and the text of its port ("" when there is none). */
+/* Splits TEXT into HOST and the text of its port ("" when there is none). */
 static int split(const char *text, char host[static HOST_SIZE], const char **port, struct fault *fault)
 {
     const char *start = text;
@@ -103,7 +103,7 @@ static bool is_name(const char *host)
     return host[strspn(host, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_")] == 0;
 }
 
-/* Makes HOST empty when it was an address, which OUT has then. */
+/* Empties HOST when it is a numeric address, which OUT then holds. */
 static int take_host(struct address *out, const char *text, char *host, struct fault *fault)
 {
     unsigned number;
@@ -120,7 +120,7 @@ static int take_host(struct address *out, const char *text, char *host, struct f
     } else {
         literal = is_numeric(out, host);
     }
-    if (!literal && strchr(host, ':') != NULL) /* no name has one */
+    if (!literal && strchr(host, ':') != NULL) /* no host name has a colon */
         return fault_set(fault, ERR_CONFIG, "%s: cannot find the address of '%s': not an IPv6 address", text,
                          host);
     if (!literal && !is_name(host))
@@ -297,7 +297,7 @@ static uint16_t port_of(const struct address *address)
     return address->u.any.sa_family == AF_INET ? address->u.v4.sin_port : address->u.v6.sin6_port;
 }
 
-/* True when a socket of both families at the IPv6 address HAVER has the IPv4 address. */
+/* True when a dual-stack socket at the IPv6 wildcard HAVER receives IPv4 connections, too. */
 static bool is_any_of_both(const struct address *haver)
 {
     return is_any_v6(haver) && !haver->v6_only;

@@ -38,7 +38,7 @@ int address_parse_endpoint(struct address *out, char host[static ADDRESS_HOST_SI
 /* The same for an address to connect to, which has no port 0. */
 int address_parse_target(struct address *out, char host[static ADDRESS_HOST_SIZE], const char *text,
                          uint16_t default_port, struct fault *fault) MUST_USE;
-/* The addresses of HOST, at most MAX, in the order in which to try them; the families take turns. Blocks, for
+/* The addresses of HOST, at most MAX, in the order in which to try them; the families alternate. Blocks for
  * as long as a name server takes. ERR_NOT_FOUND with the fault filled. */
 int address_look_up(const char *host, uint16_t port, struct address *out, size_t max, size_t *count,
                     struct fault *fault) MUST_USE;
@@ -53,19 +53,20 @@ bool address_is_loopback(const struct address *address); /* a unix socket or a l
  * socket is made with mode 0660, replacing a stale one, under a lock (local_claim.h). Returns the descriptor
  * or a negative error.
  *
- * Not shared, it is an error when anybody listens there already, also one who shares: of several that start
- * at once, one gets the address. Shared, it is an error when anybody of another user listens there, or one
- * who does not share; so whoever wants several sockets of its own and nobody else's opens the first not
- * shared, then shares it. */
+ * Without SHARED it is an error when any socket listens there already, a shared one included: of several
+ * processes that start at once, one gets the address. With SHARED it is an error when an unshared socket, or
+ * one of another user, listens there. So a process that wants several sockets there, and nobody else's, opens
+ * the first without SHARED and then shares it. */
 int address_listen(const struct address *address, bool shared, int backlog, struct fault *fault) MUST_USE;
 /* Lets sockets that are opened from now on, by address_listen() with SHARED, listen beside FD, which listens
  * already. ERR_SYSTEM with errno. */
 int address_share(int fd) MUST_USE;
-/* True when a socket that listens at HAVER has all that one at OTHER would have: the same address, or all
- * addresses of its family or of both. Never for port 0, which is another port each time, and unix sockets. */
+/* True when a socket that listens at HAVER receives all connections that one at OTHER would: HAVER is the
+ * same address, or the wildcard of its family or of both. Never for port 0, which is another port each time,
+ * nor for unix sockets. */
 bool address_covers(const struct address *haver, const struct address *other);
-/* Where LIST, of COUNT addresses to listen at, has "0.0.0.0:PORT" and "[::]:PORT", the second is for IPv6
- * only; otherwise it is for both. */
+/* Where LIST, of COUNT addresses to listen at, has "0.0.0.0:PORT" and "[::]:PORT", the second becomes one for
+ * IPv6 only; otherwise it stays one for both families. */
 void address_split_families(struct address *list, size_t count);
 /* The address FD is bound to (port 0 becomes the real one). */
 int address_of_socket(int fd, struct address *out) MUST_USE;

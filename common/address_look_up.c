@@ -9,8 +9,7 @@ static const char *reason_of(int code)
     return code == EAI_SYSTEM ? strerror(errno) : gai_strerror(code);
 }
 
-/* The next entry of FAMILY from AT on, or of any other family than that with OTHER; NULL when there is none.
- */
+/* The next entry of FAMILY from AT on, or of any family but that when OTHER; NULL when there is none. */
 static const struct addrinfo *find_family(const struct addrinfo *at, int family, bool other)
 {
     while (at != NULL && (at->ai_family == family) == other)
@@ -18,18 +17,18 @@ static const struct addrinfo *find_family(const struct addrinfo *at, int family,
     return at;
 }
 
-/* The resolver's order (RFC 6724), the families taking turns (RFC 8305, section 4): one that does not work
+/* The resolver's order (RFC 6724), the families alternating (RFC 8305, section 4): one that does not work
  * costs one attempt, not as many as it has addresses. */
 static size_t interleave(const struct addrinfo *list, uint16_t port, struct address *out, size_t max)
 {
     int first = list->ai_family;
     const struct addrinfo *next[2] = {find_family(list, first, false), find_family(list, first, true)};
     size_t count = 0;
-    for (unsigned turn = 0; count < max && (next[0] != NULL || next[1] != NULL); turn ^= 1) {
-        const struct addrinfo *at = next[turn];
+    for (unsigned family = 0; count < max && (next[0] != NULL || next[1] != NULL); family ^= 1) {
+        const struct addrinfo *at = next[family];
         if (at == NULL)
             continue;
-        next[turn] = find_family(at->ai_next, first, turn == 1);
+        next[family] = find_family(at->ai_next, first, family == 1);
         if (at->ai_addrlen > sizeof out->u)
             continue;
         memset(&out[count], 0, sizeof out[count]);

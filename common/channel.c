@@ -103,9 +103,9 @@ static uint64_t grace_ms(const struct channel *c)
     return c->settings.idle_timeout_ms / 8 + 1;
 }
 
-/* When the whole process was held up, which a timer that comes late shows, timers run before what has come
- * meanwhile is read, and the peer was not asked in time. So it is asked now, and has a while to answer.
- * Otherwise the loop gets one turn to find what has come in this very moment. */
+/* A timer that fires late shows that the whole process was held up. Timers then run before what has come
+ * meanwhile is read, and the peer was not pinged in time. So it is pinged now and gets time to answer.
+ * Otherwise the loop gets one turn to read what has just come. */
 static void on_idle_timeout(struct channel *c, uint64_t now)
 {
     bool held_up = now - c->due_ms >= grace_ms(c);
@@ -140,9 +140,9 @@ static void on_timer(uv_timer_t *timer)
 
 /* ---- end ---- */
 
-/* What the end for the reason WHY means when it comes before authentication. Between message 2 and the first
- * transport message an edge with another pre-shared key leaves or sends what does not open; so does a
- * replayed message 1. */
+/* How a channel that ends for the reason WHY before authentication is counted. Between message 2 and the
+ * first transport message an edge with another pre-shared key leaves or sends what does not decrypt; so does
+ * a peer that replays message 1. */
 static enum channel_drop drop_of(enum channel_state state, int why)
 {
     bool answered = state == CHANNEL_WAIT_FIRST;
@@ -196,7 +196,7 @@ void channel_end(struct channel *c, int why)
     c->state = CHANNEL_ENDED;
     shares_leave(&c->waiter);
     if (c->listener != NULL && uv_fileno(&c->socket.handle, &fd) == 0)
-        channel_io_drain(fd); /* every stranger sees the same: FIN */
+        channel_io_drain(fd); /* every unauthenticated peer sees the same: a FIN */
     uv_close(&c->socket.handle, on_handle_closed);
     uv_close((uv_handle_t *)&c->timer, on_handle_closed);
     uv_close((uv_handle_t *)&c->flusher, on_handle_closed);
@@ -208,7 +208,7 @@ void channel_part(struct channel *c, int why)
     if (c->state == CHANNEL_OPEN && channel_transport_seal(c, CHANNEL_CLOSE, NULL, 0) == 0) {
         channel_io_flush_last(c);
         if (uv_fileno(&c->socket.handle, &fd) == 0)
-            channel_io_drain(fd); /* or closing would reset the connection and lose the message */
+            channel_io_drain(fd); /* unread bytes would make the close a reset, which loses the message */
     }
     channel_end(c, why);
 }

@@ -76,7 +76,7 @@ const struct address *channel_address(const struct channel *channel); /* of the 
 uint64_t channel_rtt_ns(const struct channel *channel);
 /* Pings at once, unless a ping already waits for an answer or the channel is not open. */
 void channel_probe(struct channel *channel);
-/* When the oldest ping left since which nothing has come from the peer, of clock_ns(); 0 = there is none. */
+/* When the first ping was sent since which nothing has come from the peer, of clock_ns(); 0 = none was. */
 uint64_t channel_asked_ns(const struct channel *channel);
 /* When the last whole message came, of clock_ns(), to the millisecond; 0 before the first. */
 uint64_t channel_heard_ns(const struct channel *channel);
@@ -138,8 +138,8 @@ void channel_listener_settings_default(struct channel_listener_settings *setting
 int channel_listener_start(struct channel_listener **out, uv_loop_t *loop, int fd,
                            const struct identity *self, const struct channel_listener_settings *settings,
                            const struct channel_listener_handlers *handlers, void *user) MUST_USE;
-/* Asks CHECK about every peer that was looked up and is not authenticated yet: 0 lets it go on. Otherwise
- * what the lookup said holds no more, and it is dropped, with on_drop: ERR_REFUSED, it would be refused now
+/* Asks CHECK about every peer that was looked up and is not authenticated yet: with 0 it goes on. Otherwise
+ * its lookup is out of date and it is dropped, with on_drop: ERR_REFUSED, it would be refused now
  * (DROP_UNKNOWN); ERR_CRYPTO, it has another pre-shared key now (DROP_PSK). */
 typedef int channel_listener_check(const uint8_t key[static NOISE_KEY_SIZE], const struct address *from,
                                    void *user);

@@ -35,7 +35,7 @@ void channel_handshake_clear(struct channel *c)
     c->opening = NULL;
 }
 
-/* The handshake messages travel as they are, without a frame. */
+/* Handshake messages are sent without a frame. */
 static int send_raw(struct channel *c, const uint8_t *message, size_t length)
 {
     int err = buffer_put(&c->out, message, length);
@@ -54,7 +54,7 @@ void channel_handshake_send(struct channel *c)
         channel_end(c, err);
 }
 
-/* Both messages have passed: from here on there are only the two ciphers. */
+/* Split (Noise, section 5.2): after both messages only the two transport ciphers are left. */
 static void make_keys(struct channel *c)
 {
     struct noise_handshake *noise = &c->opening->noise;
@@ -65,7 +65,8 @@ static void make_keys(struct channel *c)
     c->rekeyed_ms = c->received_ms = uv_now(channel_loop(c));
 }
 
-/* Accepting side: message 1 is complete. Nothing leaves unless it opened and the owner knows the peer. */
+/* Accepting side: message 1 is complete. It is answered only when it decrypts and the owner knows the
+ * peer. */
 static int answer(struct channel *c)
 {
     struct noise_handshake *noise = &c->opening->noise;
@@ -99,7 +100,7 @@ static int finish_handshake(struct channel *c)
     c->state = CHANNEL_OPEN;
     channel_arm(c);
     c->handlers.on_open(c, c->user);
-    /* After what the owner sent in on_open: so the round trip is known from the start. */
+    /* behind what the owner sent in on_open: measures the round trip from the start */
     if (c->state == CHANNEL_OPEN && c->settings.ping_interval_ms != 0)
         channel_transport_ping(c);
     return 0;

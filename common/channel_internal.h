@@ -102,7 +102,7 @@ struct channel *channel_new(uv_loop_t *loop, const struct address *peer,
                             void *user);
 /* Ends it for the reason WHY; callbacks follow from libuv's close callbacks. Does nothing the second time. */
 void channel_end(struct channel *c, int why);
-/* The same, and says so to the peer, as far as the kernel takes it at once. */
+/* The same after a close message, as far as the kernel takes that at once. */
 void channel_part(struct channel *c, int why);
 /* (Re)starts the timer for the state the channel is in. */
 void channel_arm(struct channel *c);

@@ -6,8 +6,8 @@
 #include "common/channel_internal.h"
 
 #define READ_SIZE   65536
-#define FIRST_SIZE  1024 /* read at once of a peer that is not authenticated, whose messages are small */
-#define READ_COST   512  /* of a share: what a read costs besides its bytes */
+#define FIRST_SIZE  1024 /* read in one call from an unauthenticated peer, whose messages are small */
+#define READ_COST   512  /* charged to a share for each read, beside its bytes */
 #define DRAIN_SIZE  4096
 #define DRAIN_READS 32 /* a peer that is not authenticated and has sent more may see an RST */
 
@@ -31,8 +31,8 @@ static void on_shutdown(uv_shutdown_t *request, int status)
         channel_end(c, ERR_CLOSED);
 }
 
-/* All has left. A finishing channel says so and waits for the peer to do the same: closing now, with bytes
- * unread, would make the kernel reset the connection and take the close message with it. */
+/* Everything has been written. A finishing channel sends FIN and waits for that of the peer: closing now,
+ * with unread bytes, would make the kernel reset the connection and lose the close message. */
 static void after_write(struct channel *c)
 {
     if (c->state == CHANNEL_FINISHING && !c->writing && !c->shutdown_started) {
@@ -100,7 +100,7 @@ static void flush(struct channel *c)
         write_rest(c);
         return;
     }
-    buffer_clear(&c->out); /* an idle channel keeps nothing */
+    buffer_clear(&c->out); /* an idle channel keeps no buffer */
     after_write(c);
 }
 
@@ -148,7 +148,7 @@ static size_t room(const struct channel *c)
     return left < most ? left : most;
 }
 
-/* Without room libuv does not read and says UV_ENOBUFS. */
+/* Without room OUT stays empty: libuv reads nothing and reports UV_ENOBUFS. */
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
 {
     const struct channel *c = handle->data;
@@ -174,8 +174,8 @@ static void take_bytes(struct channel *c, uint8_t *bytes, size_t length)
         channel_end(c, err);
 }
 
-/* libuv reads a stream that has more than a buffer holds up to 32 times in one turn of the loop: other
- * channels go first. */
+/* libuv reads a stream that fills its buffer up to 32 times in one turn of the loop. Pausing lets other
+ * channels read first. */
 static void pause_reading(struct channel *c)
 {
     uv_read_stop(&c->socket.stream);
@@ -187,7 +187,7 @@ static void pause_reading(struct channel *c)
     uv_idle_start(&c->flusher, on_idle);
 }
 
-/* What was read, and the curve operations that it costs. */
+/* Charges what was read, and the curve operations that it causes, to C's share. */
 static void charge(struct channel *c, size_t length)
 {
     size_t handshake = c->state == CHANNEL_WAIT_MESSAGE ? CHANNEL_HANDSHAKE_COST : 0;
@@ -220,8 +220,8 @@ static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
         pause_reading(c);
 }
 
-/* Not by libuv, which would read when it next polls: by then others of the party may have used its share up,
- * again and again. */
+/* Reads directly. libuv would read when it next polls: by then others of the party may have used up the
+ * share, again and again. */
 void channel_io_read_share(struct channel *c)
 {
     uv_os_fd_t fd;
@@ -253,14 +253,14 @@ static void read_on(struct channel *c)
 
 void channel_io_start(struct channel *c)
 {
-    if (!address_is_local(&c->address)) { /* a connection works without either, only not as well */
+    if (!address_is_local(&c->address)) { /* both only improve the connection, so failure is no error */
         uv_tcp_nodelay(&c->socket.tcp, 1);
         uv_tcp_keepalive(&c->socket.tcp, 1, 60);
     }
     read_on(c);
 }
 
-/* Not into the shared buffer: a message in it may be in its owner's hands right now. */
+/* Not into the shared buffer: the owner may be handling a message in it. */
 void channel_io_drain(int fd)
 {
     uint8_t waste[DRAIN_SIZE];

@@ -11,7 +11,7 @@
 #include "common/secret.h"
 #include "common/source_budget.h"
 
-#define ACCEPTS_PER_WAKE 256 /* then open channels get their turn */
+#define ACCEPTS_PER_WAKE 256 /* then open channels are served */
 #define PAUSE_MS         100 /* without descriptors: connections wait in the kernel's queue */
 
 struct channel_listener {
@@ -123,7 +123,7 @@ static int adopt(struct channel *c, int fd)
     return uv_tcp_open(&c->socket.tcp, fd);
 }
 
-/* Takes FD; a connection there is no memory for is closed. */
+/* Takes FD; without memory for its channel the connection is closed. */
 static void welcome(struct channel_listener *l, int fd, const struct address *from)
 {
     struct channel_opening *opening = calloc(1, sizeof *opening);
@@ -176,7 +176,8 @@ static void on_acceptable(uv_poll_t *poll, int status, int events);
 
 static void on_pause_over(uv_timer_t *timer);
 
-/* Otherwise it would spin until a descriptor is free; new connections wait in the kernel's queue. */
+/* Pauses: accepting again at once would spin until a descriptor is free. New connections wait in the kernel's
+ * queue. */
 static void take_rest(struct channel_listener *l, int error)
 {
     bool begins = episode_note(&l->exhaustion, uv_now(l->poll.loop));
@@ -186,7 +187,7 @@ static void take_rest(struct channel_listener *l, int error)
         l->handlers.on_exhausted(error, l->user);
 }
 
-/* True when there are descriptors beside those that are kept. */
+/* True when a descriptor is free beside those held in reserve. */
 static bool may_accept(const struct channel_listener *l)
 {
     int probe = fcntl(l->fd, F_DUPFD_CLOEXEC, 0);

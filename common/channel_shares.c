@@ -17,8 +17,8 @@ static struct channel *channel_of(struct share_waiter *waiter)
     return (struct channel *)((char *)waiter - offsetof(struct channel, waiter));
 }
 
-/* Right before the loop looks for what else has come: what is served here uses up the same turn. It stops one
- * turn after the last that waited, so that the answers to that one leave. */
+/* Runs right before the loop polls: what is served here counts in the same turn. It stops one turn after the
+ * last waiter, so that the answers to that one leave. */
 static void on_idle(uv_idle_t *idle)
 {
     struct channel_shares *shares = idle->data;

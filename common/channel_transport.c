@@ -4,7 +4,7 @@
 #include "common/clock.h"
 #include "common/secret.h"
 
-/* So many frames without data may come in a second, above those with data: far more than any peer needs, and
+/* Frames without data that are accepted in a second, above those with data: far more than any peer needs, and
  * little work. */
 #define BARE_FRAMES_MAX 256
 #define BARE_FRAMES_MS  1000
@@ -41,7 +41,7 @@ static bool rekey_due(const struct channel *c)
            (s->rekey_interval_ms != 0 && age >= s->rekey_interval_ms);
 }
 
-/* Says under the old key that everything after is under the next. */
+/* Announces, under the old key, that all later messages are under the next. */
 static int rekey(struct channel *c)
 {
     int err = append(c, CHANNEL_REKEY, NULL, 0);
@@ -98,7 +98,7 @@ static int take_close(struct channel *c, const uint8_t *body, size_t length)
     return ERR_CLOSED;
 }
 
-/* A peer that asks without ever reading the answers would fill our memory. */
+/* A peer that pings without reading the pongs would fill our memory. */
 static int take_ping(struct channel *c, const uint8_t *body, size_t length)
 {
     if (channel_io_unsent(c) >= c->settings.unsent_max)
@@ -109,7 +109,7 @@ static int take_ping(struct channel *c, const uint8_t *body, size_t length)
 static int take_pong(struct channel *c, const uint8_t *body, size_t length)
 {
     if (!c->ping_out || !same_bytes(body, c->ping, length))
-        return 0; /* of an earlier ping, whose time says nothing any more */
+        return 0; /* answers an earlier ping, whose round trip is out of date */
     c->ping_out = false;
     c->rtt_ns = clock_ns() - c->ping_sent_ns;
     if (c->rtt_ns == 0)
@@ -128,8 +128,8 @@ static const struct {
     [CHANNEL_PONG] = {take_pong, CHANNEL_PING_SIZE, CHANNEL_PING_SIZE},
 };
 
-/* A frame without data is not answered, or by another one, so nothing else bounds them: a flood of them would
- * take all of this process's time. */
+/* Nothing else bounds frames without data, because they are answered by nothing or by another such frame. A
+ * flood of them would take all of this process's time. */
 static bool is_bare_flood(struct channel *c, uint8_t kind)
 {
     uint64_t now = uv_now(channel_loop(c));
@@ -144,7 +144,8 @@ static bool is_bare_flood(struct channel *c, uint8_t kind)
     return c->bare > BARE_FRAMES_MAX;
 }
 
-/* Accepting side: the first transport message has opened, so the peer is who it says and is there now. */
+/* Accepting side: the first transport message has decrypted. It proves who the peer is and that message 1 is
+ * no replay. */
 static void authenticated(struct channel *c)
 {
     channel_listener_authenticated(c);

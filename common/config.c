@@ -77,7 +77,7 @@ static const char *absolute(struct load *load, const char *path)
     return config_fill_path(load->path, load->sources[load->depth - 1].folder, path);
 }
 
-/* Checks one value while its line is at hand; the text is typed when everything has been read. */
+/* Checks one value while its line is known; its text becomes a typed value when everything has been read. */
 static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 {
     const struct config_option *option = current->own[opt->def.number];
@@ -93,7 +93,7 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
     return 0;
 }
 
-/* One of the two would not count. */
+/* An option is set twice, and one of the values would be ignored. */
 static int fail_twice(struct load *load, unsigned line, const char *what, const char *first)
 {
     struct fault why;
@@ -112,12 +112,12 @@ static const struct config_place *find_place(struct load *load, const char *name
     return place;
 }
 
-/* Notes where OPT was set, in LINE or before. libconfuse keeps a comment with each option and frees it. An
- * option that has such a comment from another place stands there twice. */
+/* Notes where OPT was set, in LINE or before, in the comment that libconfuse keeps with each option and
+ * frees. An option that has such a comment from another place is set twice. */
 static int note_place(struct load *load, cfg_opt_t *opt, int line)
 {
     char text[PLACE_SIZE], what[160];
-    bool list = (opt->flags & CFGF_LIST) != 0; /* which comes here with each of its items */
+    bool list = (opt->flags & CFGF_LIST) != 0; /* libconfuse calls this once per item */
     const char *first = cfg_opt_getcomment(opt);
     const struct config_place *place = find_place(load, opt->name, line, text);
     if (place == NULL || (first != NULL && place->adds))
@@ -162,7 +162,7 @@ static int note_title(struct load *load, const cfg_opt_t *opt, const char *title
     return 0;
 }
 
-/* TITLE is that of a section before; as it stands in libconfuse's complaint. */
+/* TITLE, quoted from libconfuse's complaint, is that of an earlier section. */
 static int explain_title(struct load *load, const char *title, int line)
 {
     char what[TITLE_MAX + 40];
@@ -206,7 +206,7 @@ static void on_error(cfg_t *cfg, const char *format, va_list arguments)
     fail(current, cfg->line, ERR_CONFIG, what.text);
 }
 
-/* Titles stand in logs and metrics. */
+/* Titles appear in logs and metrics, so their characters are limited. */
 static int on_section(cfg_t *cfg, cfg_opt_t *opt)
 {
     const cfg_t *section = opt->values[opt->nvalues - 1]->section;
@@ -292,7 +292,7 @@ static int open_text(struct load *load, const char *path, int line, char **text,
                         : plain_file_open_stream(path, kinds, &why);
     if (file == NULL)
         return fail_reading(load, line, path, why != NULL ? why : strerror(errno));
-    rewind(file); /* a sealed one is shared with other processes, and so is where it stands */
+    rewind(file); /* a sealed file is shared with other processes, its offset included */
     int err = fstat(fileno(file), info) != 0
                   ? ERR_SYSTEM
                   : read_text(file, sealed ? SEALED_MAX : FILE_SIZE_MAX, text, length);
@@ -332,7 +332,7 @@ static int push_source(struct load *load, const char *path, int line, const stru
     return 0;
 }
 
-/* Lets libconfuse parse TEXT into CFG, which may be in the midst of another file. */
+/* Lets libconfuse parse TEXT into CFG, which may be in the middle of another file. */
 static int parse_text(struct load *load, cfg_t *cfg, char *text, size_t length)
 {
     int line = cfg->line;
@@ -385,8 +385,8 @@ static cfg_opt_t *add_option(struct load *load, const char *name, cfg_type_t typ
     return opt;
 }
 
-/* libconfuse's form of TABLE, behind what has been built so far. Every value is a text to it: a default would
- * hide whether the file says something. */
+/* Appends TABLE in libconfuse's form to what has been built so far. Every value is a text without a default:
+ * a default would hide whether the file sets the option. */
 static cfg_opt_t *build_options(struct load *load, const struct config_option *table)
 {
     long first = load->option_count;

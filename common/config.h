@@ -48,8 +48,9 @@ struct config_option {
     /* CONFIG_STRING, CONFIG_STRINGS: NULL when TEXT may be the value (of an item), else what it is instead,
      * and what would be right: "not a rate; write …". NULL: any text may. */
     const char *(*check)(const char *text);
-    /* Of a char * of the struct, owned: becomes where the option was set, as in faults, "server.conf:14" (the
-     * last time, the line of its name), and stays NULL when it was not. 0 = nobody asks. Not for sections. */
+    /* Offset of an owned char * in the struct. It receives where the option was set, as faults say it,
+     * "server.conf:14" (the last time, the line of its name), and stays NULL when the option was not set. 0 =
+     * not wanted. Not for sections. */
     size_t place_offset;
     const struct config_option
         *options;     /* CONFIG_SECTION(S): the table of what is inside, ends with name NULL */

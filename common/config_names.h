@@ -1,5 +1,5 @@
-/* Words for what is wrong with a configuration: which known name was meant, how a thing is written. Pure;
- * start-up only. */
+/* Hints for faults of a configuration: which known name was meant, how a thing is written. Pure; start-up
+ * only. */
 #ifndef COMMON_CONFIG_NAMES_H
 #define COMMON_CONFIG_NAMES_H
 

@@ -31,7 +31,8 @@ bool config_peek(const char *file, const char *name, char *out, size_t size)
     char line[LINE_SIZE];
     size_t seen = 0;
     const char *why;
-    FILE *in = plain_file_open_stream(file, PLAIN_FILE_ONLY, &why); /* what comes through a pipe comes once */
+    FILE *in = plain_file_open_stream(file, PLAIN_FILE_ONLY,
+                                      &why); /* a pipe can be read only once, and the parser needs it */
     out[0] = 0;
     while (in != NULL && seen < CONFIG_PEEK_MAX && fgets(line, sizeof line, in) != NULL) {
         seen += strlen(line) + 1;

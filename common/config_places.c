@@ -19,7 +19,7 @@ int config_places_add(struct config_places *places, const struct config_place *p
     return 0;
 }
 
-/* How many stand in LINE or before. */
+/* How many entries are in LINE or before. */
 static size_t count_until(const struct config_places *places, unsigned line)
 {
     size_t low = 0, high = places->count;

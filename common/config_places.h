@@ -13,7 +13,7 @@ struct config_place {
     size_t length;
     unsigned line;  /* 1 … */
     unsigned depth; /* braces around it; 0: it stands outside of all sections */
-    bool adds;      /* "+=": the second of two is meant */
+    bool adds;      /* "+=": a second one of that name is no fault */
 };
 
 /* Zero-initialised is empty. */

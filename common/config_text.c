@@ -24,8 +24,7 @@ struct scan {
     unsigned depth;
     enum token last;
     struct word word; /* the last word, when `last` says so */
-    struct word head; /* of the words and strings that stand behind each other up to here the first; a
-                       * section's name before its title. at NULL = a string */
+    struct word head; /* the first of the adjacent words and strings up to here; at NULL = a string */
     struct config_places *places;
 };
 
@@ -170,7 +169,7 @@ static int scan_word(struct scan *s)
     s->word = word;
     if (s->last != TOKEN_WORD)
         s->head = word;
-    s->last = s->last == TOKEN_EQUAL ? TOKEN_OTHER : TOKEN_WORD; /* a value ends what it belongs to */
+    s->last = s->last == TOKEN_EQUAL ? TOKEN_OTHER : TOKEN_WORD; /* a value completes its assignment */
     return 0;
 }
 
@@ -210,7 +209,7 @@ static int note_place(struct scan *s, const struct word *word, bool adds)
     return err == 0 ? 0 : fault_set(s->fault, err, "%s: %s", s->file, err_string(err));
 }
 
-/* What stands before the sign is the name of an option; whether there is one is found later. */
+/* The word before the sign is an option's name. Whether that option exists is checked later. */
 static int scan_assignment(struct scan *s, size_t length)
 {
     int err = s->last == TOKEN_WORD ? note_place(s, &s->word, length > 1) : 0;

@@ -36,7 +36,8 @@ static int parse_unsigned(const char *text, const char **end, uint64_t *out)
     return errno == 0 ? 0 : ERR_LENGTH;
 }
 
-/* What does not fit is taken for the largest number: the bounds refuse it with the right words. */
+/* A number that overflows becomes the largest one, which the check of the bounds refuses with its own
+ * message. */
 static int parse_with_unit(const char *text, const struct unit *units, uint64_t *out)
 {
     const char *suffix;

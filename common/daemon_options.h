@@ -57,7 +57,7 @@ extern const char *const daemon_options_sandboxes[]; /* of enum sandbox_mode */
      .help = HELP}
 /* clang-format on */
 
-/* What a file can say, though it means nothing: LISTEN without an address (a daemon's own is DEFAULT_PORT),
+/* Refuses what is well formed but means nothing: LISTEN without an address (a daemon's own is DEFAULT_PORT),
  * an empty ADMIN or USER (NULL: left out). ERR_CONFIG with a fault "FILE: …". */
 int daemon_options_check(const char *file, const struct config_strings *listen, uint16_t default_port,
                          const char *admin, const char *user, struct fault *fault) MUST_USE;

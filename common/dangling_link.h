@@ -1,5 +1,5 @@
-/* Links that lead nowhere: what they should lead to is elsewhere, so a new file in its place mends nothing.
- * Start-up only. */
+/* Dangling symbolic links. The target is missing, so the hint for a missing file, to create it, would be
+ * wrong. Start-up only. */
 #ifndef COMMON_DANGLING_LINK_H
 #define COMMON_DANGLING_LINK_H
 

@@ -108,7 +108,7 @@ void half_open_remember(struct half_open *h, const struct address *from)
 
 /* ---- places ---- */
 
-/* True when A has to go before B. */
+/* True when A is dropped before B. */
 static bool goes_first(const struct half_open *h, const struct half_open_place *a,
                        const struct half_open_place *b)
 {
@@ -158,7 +158,7 @@ void half_open_remove(struct half_open *h, size_t number)
 {
     struct half_open_place *place = &h->place[number];
     assert(place->owner != NULL);
-    sketch_add(&h->of_address, place->address, UINT32_MAX); /* less one */
+    sketch_add(&h->of_address, place->address, UINT32_MAX); /* subtracts one, modulo 2^32 */
     sketch_add(&h->of_block, place->block, UINT32_MAX);
     place->owner = NULL;
     place->next = h->free;

@@ -86,7 +86,7 @@ int identity_read_secret_file(const char *path, size_t limit, struct buffer *out
     return err;
 }
 
-/* The secret of the one line that CONTENT is; ERR_CONFIG: it is none, *WHY says why. */
+/* Decodes the secret in CONTENT, which must be one line; ERR_CONFIG when it is not, and *WHY says why. */
 static int decode(uint8_t out[static IDENTITY_KEY_SIZE], const struct buffer *content, const char **why)
 {
     static const uint8_t zero[IDENTITY_KEY_SIZE];

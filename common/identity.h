@@ -27,8 +27,8 @@ int identity_load(struct identity **out, const char *path, struct fault *fault) 
 /* Reads 32 secret bytes into OUT; zeros only are none. */
 int identity_load_secret(uint8_t out[static IDENTITY_KEY_SIZE], const char *path,
                          struct fault *fault) MUST_USE;
-/* The same of what HOLDER ("another key server of the group") has, too: the hint says so when there is none.
- */
+/* The same of a secret that HOLDER ("another key server of the group") has as well: the hint for a missing
+ * file says so. */
 int identity_load_shared(uint8_t out[static IDENTITY_KEY_SIZE], const char *path, const char *holder,
                          struct fault *fault) MUST_USE;
 /* Makes PATH with mode 0400, never over an existing file, holding 32 bytes as a base64 line; synced to disk.

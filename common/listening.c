@@ -45,7 +45,7 @@ static int check_local(const char *path, struct fault *fault)
     return 0;
 }
 
-/* Binds to the address without its port: only whether it is this machine's is asked. */
+/* Binds to the address without its port, which only shows whether the address is this machine's. */
 static int check_network(const struct address *address, const char *text, struct fault *fault)
 {
     struct address any_port = *address;
@@ -71,7 +71,7 @@ static int check_address(struct address *out, const char *text, uint16_t default
                                  : check_network(out, text, fault);
 }
 
-/* Port 0 is another one each time. */
+/* Port 0 is another port at each bind, so it equals nothing. */
 static bool is_same(const struct address *a, const struct address *b)
 {
     bool takes_any = !address_is_local(a) && a->u.v4.sin_port == 0;
@@ -187,7 +187,7 @@ static void unmap(struct address *address)
     address->length = sizeof v4;
 }
 
-/* Who connects to "any" address comes to this machine's loopback. */
+/* A connection to the unspecified address goes to this machine's loopback. */
 static void aim(struct address *target)
 {
     if (target->u.any.sa_family == AF_INET && target->u.v4.sin_addr.s_addr == INADDR_ANY)
@@ -196,8 +196,8 @@ static void aim(struct address *target)
         set_loopback(target, AF_INET6);
 }
 
-/* The addresses that TEXT certainly means: one, the two of localhost, or none when that cannot be told. Who
- * listens at localhost has the first of them only. */
+/* The addresses that TEXT certainly means: one, the two of localhost, or none when they are not known. A
+ * listener at localhost has the first of them only. */
 static size_t read_certain(struct address out[static 2], const char *text, uint16_t default_port)
 {
     char host[ADDRESS_HOST_SIZE];
@@ -215,8 +215,9 @@ static size_t read_certain(struct address out[static 2], const char *text, uint1
     return 2;
 }
 
-/* Whether who connects to TARGET comes to LISTENER. When TARGET is to be listened at, too, a wildcard has it,
- * whatever addresses the machine has: at a reload the sandbox does not let a daemon ask for them. */
+/* Whether a connection to TARGET reaches LISTENER. When TARGET is an address to listen at, too, a wildcard
+ * counts as having it, whatever addresses the machine has: at a reload the sandbox does not let a daemon ask
+ * for them. */
 static bool leads_to(const struct address *listener, const struct address *target, bool is_listened_at)
 {
     if (address_is_local(listener) || address_is_local(target))

@@ -34,9 +34,9 @@ struct listening_other {
     const char *movable; /* the option that may be given another port, or another path; NULL: WHY says all */
 };
 /* OTHER is none of OWN. ERR_CONFIG with a fault "PLACE: …" when they certainly are one: the same address, one
- * of this machine that a wildcard of OWN has, one socket file under two names. What cannot be told (a host
- * name other than localhost, port 0, what is not well formed) is fine. Looks up no name; asks the kernel for
- * the machine's addresses only where OTHER is one to connect to. */
+ * of this machine that a wildcard of OWN has, one socket file under two names. What is uncertain (a host name
+ * other than localhost, port 0, what is not well formed) passes. Looks up no name; asks the kernel for the
+ * machine's addresses only where OTHER is one to connect to. */
 int listening_check_apart(const struct listening_own *own, const struct listening_other *other,
                           struct fault *fault) MUST_USE;
 

@@ -17,8 +17,8 @@
 #define PATIENCE_MS 5000
 #define AGAIN_MS    5
 
-/* True when the file that FD has locked is still the one that others find: it is removed before it is
- * unlocked. */
+/* True when the file that FD has locked is still the one at PATH: its holder removes it before unlocking
+ * it. */
 static bool is_there(int fd, const char *path)
 {
     struct stat locked, there;
@@ -27,7 +27,7 @@ static bool is_there(int fd, const char *path)
            locked.st_dev == there.st_dev;
 }
 
-/* A locked descriptor, -1 with errno, EWOULDBLOCK for one that another holds. */
+/* Returns a locked descriptor, or -1 with errno: EWOULDBLOCK when another process holds the lock. */
 static int lock(const char *path)
 {
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -55,14 +55,14 @@ static int wait_for_lock(struct local_claim *claim)
     return claim->fd >= 0 ? 0 : ERR_SYSTEM;
 }
 
-/* Removes what a listener that is gone left. */
+/* Removes the socket that a listener left when it ended. */
 static int remove_stale(const struct sockaddr_un *address, struct fault *fault)
 {
     const char *path = address->sun_path;
     struct stat info;
 
     if (lstat(path, &info) != 0)
-        return 0; /* nothing there; what else may be wrong bind() says */
+        return 0; /* nothing is there, or bind() reports what is wrong */
     if (!S_ISSOCK(info.st_mode))
         return fault_set(fault, ERR_CONFIG, "unix:%s: something else than a socket is there; move it away",
                          path);

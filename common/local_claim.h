@@ -1,8 +1,8 @@
-/* Local claim: who may make the socket at a path of the file system, one process at a time, so that of
- * several that start at once none removes the socket that another has just made.
+/* Local claim: the right to create the socket at a path of the file system, for one process at a time, so
+ * that of several that start at once none removes the socket that another has just made.
  *
- * A file beside it, PATH.lock, is locked for the moment that this takes, and is gone afterwards. Start-up
- * only: waits for others, five seconds at most. */
+ * A file beside it, PATH.lock, is locked for as long as this takes, and is removed afterwards. Start-up only:
+ * waits for others, five seconds at most. */
 #ifndef COMMON_LOCAL_CLAIM_H
 #define COMMON_LOCAL_CLAIM_H
 
@@ -21,7 +21,7 @@ struct local_claim {
  * fault filled when somebody listens there, ERR_CONFIG when something else than a socket is there. */
 int local_claim_take(struct local_claim *claim, const struct sockaddr_un *address,
                      struct fault *fault) MUST_USE;
-/* To be called when the socket listens, or will not. */
+/* To be called once the socket listens, or has failed to. */
 void local_claim_release(struct local_claim *claim);
 
 #endif

@@ -88,7 +88,7 @@ static void start_line(struct log_line *line, enum log_level level, const char *
     log_line_field(line, "event", event);
 }
 
-/* Reports lines that are missing, before the next line. */
+/* Reports, before the next line, how many lines were dropped. */
 static void tell_gap(void)
 {
     struct log_line line UNINITIALIZED;
@@ -339,7 +339,7 @@ void log_record_fields(const char *event, const struct log_field *fields, size_t
     errno = saved;
 }
 
-/* They are no secrets: a thread takes some at once from the system. */
+/* Ids are no secrets, so a thread draws several at once. */
 void trace_id_new(struct trace_id *id)
 {
     static _Thread_local struct trace_id store[TRACE_STORE];
@@ -356,7 +356,7 @@ char *trace_id_text(const struct trace_id *id, char out[static 2 * TRACE_ID_SIZE
     return hex_encode(out, id->bytes, sizeof id->bytes);
 }
 
-/* The leak sanitizer's search is an exit handler, too. */
+/* Runs exit handlers only in a build with sanitizers: the leak sanitizer checks in one. */
 void log_leave(int status)
 {
     fflush(NULL);

@@ -1,6 +1,6 @@
 #include "common/log_crash.h"
 
-#include <assert.h> /* declares what stands here */
+#include <assert.h> /* declares __assert_fail(), which is defined below */
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -13,7 +13,7 @@
 #include "common/log_writer.h"
 #include "common/process.h"
 
-#define WARN_MS  100  /* for somebody to read */
+#define WARN_MS  100  /* waits so long for room in standard error */
 #define OTHER_MS 3000 /* for another thread that crashed first: its lines end the process */
 
 static const struct crash {
@@ -70,12 +70,12 @@ void log_crash_warn(const char *event, const struct log_field *fields, size_t co
 
     size_t length = make_line(&line, LOG_WARN, event, fields, count);
     if (poll(&standard_error, 1, WARN_MS) == 1 && write(STDERR_FILENO, line.text, length) < 0)
-        return; /* nobody is there to be told */
+        return; /* standard error is closed: nobody can be told */
 }
 
-/* Whether the caller is to say that the process crashes: one thread does, once. A second thread lets it
- * finish and then ends the process if that has not happened; one that crashes while it says so ends it at
- * once. */
+/* True when the caller is to report the crash: one thread does, once. A second thread that crashes waits for
+ * the first and ends the process if that takes too long. A thread that crashes while it reports ends the
+ * process at once. */
 static bool is_first(void)
 {
     static _Atomic pid_t first;
@@ -88,8 +88,9 @@ static bool is_first(void)
     return false;
 }
 
-/* Ends the process by the signal, whoever sent it: that of a fault would come again, that of kill(2) would
- * not. The first process of a container gets none that it sends to itself; a fault ends that one as well. */
+/* Ends the process by the signal, whoever sent it: the signal of a fault would come again, one of kill(2)
+ * would not. The first process of a container does not get a signal that it sends to itself; a fault ends it
+ * as well. */
 static _Noreturn void die_of(int number)
 {
     const struct sigaction its_own = {.sa_handler = SIG_DFL};

@@ -14,13 +14,13 @@
 
 /* How the lines begin; PROGRAM is borrowed for the life of the process. */
 void log_crash_name(const char *program, bool json, bool journal);
-/* Takes SIGABRT and, but in a build with sanitizers, the processor's signals. The process still dies of the
- * signal, whether a fault raised it or another process sent it; what waits in the log's ring is written, and
- * one line that names it. */
+/* Catches SIGABRT and, except in a build with sanitizers, the signals of the processor's faults. The process
+ * still dies of the signal, whether a fault raised it or another process sent it; first what waits in the
+ * log's ring is written, and one line that names the signal. */
 void log_crash_catch(void);
 /* The last line of a process that dies, an error, after what waits in the ring. */
 void log_crash_say(const char *event, const struct log_field *fields, size_t count);
-/* A warning of a process that lives, past the ring. */
+/* A warning of a process that goes on, written directly and not through the ring. */
 void log_crash_warn(const char *event, const struct log_field *fields, size_t count);
 
 #endif

@@ -68,7 +68,7 @@ static void put_escape(struct log_line *line, uint8_t byte)
     put_text(line, text, (size_t)length);
 }
 
-/* How many bytes at TEXT stand for themselves. */
+/* How many bytes at TEXT need no escape. */
 static size_t plain_length(const char *text, size_t length)
 {
     size_t i = 0;
@@ -77,7 +77,8 @@ static size_t plain_length(const char *text, size_t length)
     return i;
 }
 
-/* \' is how a command quotes a quote (shell.h), and no escape of logfmt: as it is, a person can copy it. */
+/* A command quotes a quote as \' (shell.h), which is no escape of logfmt. It is written as it is, so that a
+ * person can copy the command. */
 static bool is_shells(const struct log_line *line, const char *text, size_t length)
 {
     return !line->json && length >= 2 && text[0] == '\\' && text[1] == '\'';

@@ -57,8 +57,8 @@ static void count_dropped(const char *lines, size_t length)
     writer.dropped += count;
 }
 
-/* True when standard error takes a piece without waiting. That of a pipe then does: it has a page free, as
- * long as nobody else fills it at the same time. */
+/* True when standard error takes a piece without waiting. A pipe that polls writable has a page free, unless
+ * another process fills it at the same time. */
 static bool is_writable(int timeout_ms)
 {
     struct pollfd entry = {.fd = STDERR_FILENO, .events = POLLOUT};
@@ -87,8 +87,7 @@ static int write_bytes(const char *text, size_t length)
     return 0;
 }
 
-/* A disk that is full takes a part of a line, and later, when it has room again, the next one: that begins
- * on a line of its own. */
+/* A full disk takes a part of a line. Once it has room again, the next line begins on a line of its own. */
 static int write_all(const char *text, size_t length)
 {
     int err = writer.torn ? write_bytes("\n", 1) : 0;
@@ -102,8 +101,8 @@ static bool writes_at_once(void)
     return writer.state == STATE_NONE || writer.finished;
 }
 
-/* Whether standard error takes a piece before the patience ends. After a wait in vain nothing waits until
- * somebody reads again. */
+/* True when standard error takes a piece before the time is up. After one wait in vain nothing waits until
+ * standard error takes something again. */
 static bool gets_room(void)
 {
     int patience = writer.patience_ms;
@@ -124,7 +123,7 @@ static void write_at_once(const char *lines, size_t length)
 
 /* ---- the thread ---- */
 
-/* Writes until nothing is left. With the lock, which it gives up while it writes. */
+/* Writes until nothing is left. Called with the lock, which it releases while it writes. */
 static void write_what_waits(void)
 {
     static char piece[LOG_PIECE_SIZE];
@@ -212,7 +211,7 @@ static void after_fork_in_child(void)
 
 /* ---- the outside ---- */
 
-/* Signals are for the threads that wait for them. */
+/* The thread blocks all signals: other threads handle them. */
 static int start_thread(void)
 {
     pthread_t thread;
@@ -242,7 +241,8 @@ int log_writer_start(void)
     if (writer.state == STATE_NONE) {
         error = start_thread();
         writer.state = error == 0 ? STATE_WRITES : STATE_NONE; /* it looks for lines before it sleeps */
-        while (error == 0 && !writer.runs) /* a fork must not find it amid its start, where it allocates */
+        while (error == 0 &&
+               !writer.runs) /* no fork while the thread starts, because starting allocates memory */
             pthread_cond_wait(&writer.done, &writer.lock);
     }
     pthread_mutex_unlock(&writer.lock);

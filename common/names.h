@@ -52,12 +52,12 @@ void names_clear(struct names *names);
 /* Takes TEXT (borrowed) apart; a name is added to NAMES (borrowed). ERR_CONFIG, ERR_MEMORY. */
 int names_add(struct names *names, struct endpoint *out, const char *text, uint16_t default_port,
               struct fault *fault) MUST_USE;
-/* True when all that PLACE needs is here: an address, or an answer not older than AGE_NS, or when nobody
- * looks up. Otherwise the name is asked for, unless an answer is due. */
+/* True when all that ENDPOINT needs is here: an address, or an answer not older than AGE_NS, or when nobody
+ * looks names up. Otherwise the name is asked for, unless an answer is due. */
 bool endpoint_is_fresh(const struct endpoint *endpoint, uint64_t now_ns, uint64_t age_ns);
 /* True when no address is known and an answer is due. */
 bool endpoint_is_awaited(const struct endpoint *endpoint);
-/* What is known of PLACE now; of an address, itself. */
+/* What is known of ENDPOINT now; of an address, itself. */
 void endpoint_get(const struct endpoint *endpoint, struct name_answer *out);
 /* The address, or the name as configured; returns OUT. */
 char *endpoint_text(const struct endpoint *endpoint, char out[static ADDRESS_TEXT_SIZE]);

@@ -28,7 +28,7 @@ static int seal(struct noise_cipher *c, const uint8_t *ad, size_t ad_length, con
         return ERR_CRYPTO;
     make_nonce(nonce, c->counter++);
     crypto_aead_chacha20poly1305_ietf_encrypt(out, NULL, in, length, ad, ad_length, NULL, nonce, c->key);
-    wipe_registers(); /* of what the caller copied to be sealed here */
+    wipe_registers(); /* they may hold parts of the plaintext */
     return 0;
 }
 

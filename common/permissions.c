@@ -24,8 +24,8 @@ void permissions_set_account(uid_t who)
     account = who;
 }
 
-/* Root starts a program for another account, whose group is not known here, and may read all groups' files.
- */
+/* Root counts as a member of every group: it starts the program for another account, whose groups are not
+ * known here. */
 static bool is_in_group(gid_t group)
 {
     gid_t groups[1024];

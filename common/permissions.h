@@ -12,15 +12,15 @@
  * every secret file is read by one rule; the configuration sets it before any is. Any thread. */
 enum permissions_readers { PERMISSIONS_OWNER, PERMISSIONS_GROUP };
 void permissions_set_readers(enum permissions_readers readers);
-/* Secret files may be those of ACCOUNT, too, from now on: of whom this process becomes, when it is root. So a
- * start as root can use files that a start as ACCOUNT has made. Any thread. */
+/* From now on secret files may also belong to ACCOUNT: the user that this process, started as root, becomes.
+ * So a start as root can use files that a start as ACCOUNT has made. Any thread. */
 void permissions_set_account(uid_t account);
 
 /* ERR_CONFIG with a fault that names PATH, and its hint, unless FD, which is PATH's, is a regular file of
  * root or of this process's user, and others can neither read nor write it. ERR_SYSTEM. */
 int permissions_check_file(int fd, const char *path, struct fault *fault) MUST_USE;
-/* ERR_CONFIG with a fault that names FOLDER, and its hint, when others can replace what is in it: of a folder
- * with the sticky bit they cannot, nor of one that is mounted read-only; a group may where secret files are
+/* ERR_CONFIG with a fault that names FOLDER, and its hint, when others can replace what is in it. They cannot
+ * in a folder with the sticky bit, nor in one that is mounted read-only; a group may where secret files are
  * its own. A folder that cannot be looked at is no error here: opening the file reports it. */
 int permissions_check_folder(const char *folder, struct fault *fault) MUST_USE;
 /* The same of the folder in which PATH is, and, when PATH is a link, of that in which the file is. */

@@ -26,7 +26,8 @@ static bool is_standard_input(const struct stat *info)
     return fstat(STDIN_FILENO, &input) == 0 && input.st_dev == info->st_dev && input.st_ino == info->st_ino;
 }
 
-/* True when FD is of what this process was given open: it may be waited for, then. */
+/* True when this process was given FD open (standard input, or a pipe without a name): then reading may
+ * wait. */
 static bool is_given(int fd, const struct stat *info)
 {
     struct statfs system;
@@ -35,7 +36,7 @@ static bool is_given(int fd, const struct stat *info)
            fcntl(fd, F_SETFL, O_RDONLY) == 0; /* without O_NONBLOCK */
 }
 
-/* A socket cannot be opened at all. */
+/* open(2) of a socket fails with ENXIO, so what it is comes from stat(2). */
 static int fail_open(const char *path, const char **why)
 {
     const int error = errno;

@@ -1,5 +1,5 @@
-/* Plain files: what somebody names by its path is opened for reading without waiting for anybody. A FIFO
- * would wait for its other end, a terminal for a person. Start-up, reload and commands. */
+/* Plain files: opens what a path names for reading, without waiting. A FIFO would wait for its other end, a
+ * terminal for a person. Start-up, reload and commands. */
 #ifndef COMMON_PLAIN_FILE_H
 #define COMMON_PLAIN_FILE_H
 

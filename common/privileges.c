@@ -18,8 +18,9 @@
 #define BIT(capability) (1ull << (capability))
 #define CAPABILITIES    64 /* more than the kernel has; it says which it does not know */
 
-/* What the key server's supervisor needs for the life of its children: to make them someone else, to read
- * what the configuration names, to give the audit log's folder away, to lock their memory, to end them. */
+/* Capabilities that the key server's supervisor keeps for its children: to change their user, to read the
+ * files that the configuration names, to give the folder of the audit log to the vault's user, to lock
+ * memory, and to end them. */
 #define FOR_CHILDREN                                                                                         \
     (BIT(CAP_SETUID) | BIT(CAP_SETGID) | BIT(CAP_SETPCAP) | BIT(CAP_DAC_OVERRIDE) |                          \
      BIT(CAP_DAC_READ_SEARCH) | BIT(CAP_CHOWN) | BIT(CAP_FOWNER) | BIT(CAP_KILL) | BIT(CAP_IPC_LOCK) |       \
@@ -59,8 +60,8 @@ static bool may(int capability)
     return get_capabilities(&now) == 0 && (now.effective & BIT(capability)) != 0;
 }
 
-/* Takes all but KEPT from what any process that is executed could be given. Without CAP_SETPCAP nothing can
- * be taken, and with no_new_privs nothing is given. */
+/* Drops all capabilities but KEPT from the bounding set. Without CAP_SETPCAP none can be dropped, and with
+ * no_new_privs an executed program gains none. */
 static int bound_capabilities(uint64_t kept)
 {
     if (!may(CAP_SETPCAP))
@@ -112,7 +113,7 @@ int privileges_find_user(const char *user, uid_t *uid, gid_t *gid, struct fault 
     return 0;
 }
 
-/* Who is not root stays who it is. */
+/* A process that is not root keeps its user. */
 static void tell_ignored(const char *file, const char *user)
 {
     struct fault why = {.text = ""};
@@ -195,7 +196,7 @@ static int become(const char *user, enum privileges_groups groups, struct fault 
 
 /* ---- whether it held ---- */
 
-/* The name of something that could be had again, or that is still there; NULL is right. */
+/* Names a privilege that is still there or could be regained; NULL when there is none. */
 static const char *regained(bool left_root, bool bounded)
 {
     struct capabilities now;

@@ -27,18 +27,17 @@ bool privileges_is_root(void);
  * (permissions_set_account()). Logs a warning, "root_kept", when USER is "root", and "user_ignored" when this
  * process is neither root nor USER. */
 int privileges_check(const char *file, const char *user, struct fault *fault) MUST_USE;
-/* The same for who tries FILE without a start, so that USER must exist whoever asks. */
+/* The same for a dry run of FILE: USER must exist even where this process is not root. */
 int privileges_check_named(const char *file, const char *user, struct fault *fault) MUST_USE;
 /* The ids of the account USER. "root" has 0 and 0; another account with uid 0 is refused. ERR_CONFIG with the
  * hint. */
 int privileges_find_user(const char *user, uid_t *uid, gid_t *gid, struct fault *fault) MUST_USE;
-/* As root becomes USER, with GROUPS; with "root" or NULL uid 0 stays. In every case all capabilities go, from
- * all five sets (where the bounding set may not be cut, what is in it can never be had), and no privileges
- * are gained by executing. At the end tries to get each of them back: ERR_SYSTEM when that works for one. Not
+/* As root becomes USER, with GROUPS; with "root" or NULL uid 0 stays. In every case drops all capabilities,
+ * from all five sets, and sets no_new_privs, so that a capability left in a bounding set that may not be cut
+ * can never be gained. At the end tries to regain each of them: ERR_SYSTEM when that works for one. Not
  * dumpable afterwards. */
 int privileges_drop(const char *user, enum privileges_groups groups, struct fault *fault) MUST_USE;
-/* For a process that goes on to start others: of its capabilities it keeps those for that and for reading
- * files. */
+/* For a process that starts others: keeps the capabilities for that and for reading files. */
 int privileges_keep_for_children(struct fault *fault) MUST_USE;
 /* Whether BYTES of memory may be locked: with CAP_IPC_LOCK, or by the hard limit. */
 bool privileges_may_lock(size_t bytes);

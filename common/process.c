@@ -17,9 +17,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define DESCRIPTORS_KEPT 32 /* of those that a process may have, the last ones */
+#define DESCRIPTORS_KEPT 32 /* the last of those that a process may have, held in reserve */
 
-/* The lowest that is closed is the one that open() gives. */
+/* open() returns the lowest free descriptor. */
 int process_open_standard(void)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
@@ -87,11 +87,11 @@ int process_harden(const char *name, struct fault *fault)
 
 /* ---- limits ---- */
 
-/* What a call to the kernel may have met when it failed with `why`: of the control group's, `group` is the
- * option of a unit, or NULL. */
+/* The limits that a system call may have hit when it failed with `why`. `group` is the unit's option for the
+ * limit of the control group, or NULL. */
 static const struct limit {
     int why;
-    bool always; /* is named without a limit, too: then it is what others count, or the group's */
+    bool always; /* named even without a limit here: other processes count, too, or the group */
     int resource;
     const char *what, *name, *option, *group, *shell;
 } limits[] = {
@@ -107,7 +107,7 @@ static const struct limit {
     {EMFILE, true, RLIMIT_NOFILE, "of open files", "RLIMIT_NOFILE", "LimitNOFILE=", NULL, "ulimit -n"},
 };
 
-/* Adds one to TEXT, of SIZE, that holds LENGTH; returns the length that there is then. */
+/* Appends LIMIT to the LENGTH characters in TEXT, which has room for SIZE; returns the new length. */
 static size_t add_limit(char *text, size_t size, size_t length, const struct limit *limit)
 {
     struct rlimit set;
@@ -193,7 +193,7 @@ unsigned long process_raise_descriptors(void)
     return (unsigned long)limit.rlim_cur;
 }
 
-/* Descriptors are numbered from below, so one with a high number has many beside it. */
+/* The kernel gives the lowest free number, so a high number means that many are in use. */
 bool process_descriptors_low(int fd)
 {
     struct rlimit limit;

@@ -37,7 +37,7 @@ struct look_up {
     size_t number;
 };
 
-/* Ends with PARENT, which may have died before that was arranged. */
+/* This process ends with PARENT, which may have died before the request for that took effect. */
 static void belong_to(pid_t parent)
 {
     process_die_with_parent();
@@ -51,7 +51,8 @@ static void answer(int fd, const struct resolver_answer *out)
     (void)sent; /* nobody listens any more: the process is about to end */
 }
 
-/* Why a module of the operator's may have found nothing. The end of what is said already gives way. */
+/* Adds the system call that the sandbox refused, which may be why a module of /etc/nsswitch.conf found
+ * nothing. The end of a long text is cut off to make room. */
 static void add_refusal(struct resolver_answer *out)
 {
     const char *call = sandbox_failed_call();
@@ -117,7 +118,7 @@ static struct look_up *find_free(struct look_up all[static LOOK_UPS_MAX])
     return NULL;
 }
 
-/* Foreign code runs in a look-up: the modules that /etc/nsswitch.conf names. */
+/* A look-up runs foreign code: the modules that /etc/nsswitch.conf names. */
 static void refuse_dead(int fd, size_t number, int status)
 {
     char why[RESOLVER_WHY_SIZE] = "the look-up failed";
@@ -134,7 +135,7 @@ static void refuse_dead(int fd, size_t number, int status)
     refuse(fd, number, why);
 }
 
-/* One that did not end as it should has not answered either. */
+/* A look-up process that failed has sent no answer, so the answer is sent here. */
 static void reap(int fd, struct look_up all[static LOOK_UPS_MAX])
 {
     uint64_t now = clock_ns();
@@ -249,8 +250,8 @@ static void keep_going(int fd)
     } while (!rest(fd, delay_ms));
 }
 
-/* Ends with its parent, not with a signal to the parent's terminal or group: a daemon that drains still
- * connects. */
+/* Ends with its parent, and ignores signals that are sent to its process group: a daemon that drains still
+ * looks names up. */
 static void resolver_main(int fd, pid_t parent, const char *user, enum sandbox_mode mode)
 {
     struct sandbox_state sandbox = {.files_denied = false};

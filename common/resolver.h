@@ -31,10 +31,10 @@ struct resolver_answer {
     char why[RESOLVER_WHY_SIZE];
 };
 
-/* Forks it; it becomes USER (NULL: stays who it is). One thread only may exist. ERR_SYSTEM. */
+/* Forks the resolver, which becomes USER (NULL: keeps its user). Only one thread may exist. ERR_SYSTEM. */
 int resolver_start(struct resolver *r, const char *user, enum sandbox_mode sandbox,
                    struct fault *fault) MUST_USE;
-/* Has HOST looked up. Any thread; does not block. What finds no room is not asked. */
+/* Has HOST looked up. Any thread; does not block. While the socket is full the question is dropped. */
 void resolver_ask(const struct resolver *r, size_t number, const char *host);
 /* The next answer. ERR_BUSY: none is there; ERR_CLOSED: the process is gone, and its parent, too. */
 int resolver_take(const struct resolver *r, struct resolver_answer *out) MUST_USE;

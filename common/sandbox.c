@@ -41,7 +41,7 @@ static uint64_t wanted_value(const struct sandbox_rule *rule, int folder)
     return rule->want == SANDBOX_SELF ? (uint32_t)getpid() : rule->value;
 }
 
-/* Who only logs refuses nothing. */
+/* With `sandbox = log` nothing is refused. */
 static int add_rule(scmp_filter_ctx filter, const struct sandbox_rule *rule, enum sandbox_mode mode,
                     int folder)
 {
@@ -67,8 +67,8 @@ static int add_rules(scmp_filter_ctx filter, enum sandbox_role role, enum sandbo
     return failed;
 }
 
-/* What becomes of a call that is not listed. A process can have one thread that is asked, and so can all that
- * it forks only have one together: who forks others leaves it to them. */
+/* The action for a call that is not listed. A process and all that it forks can have only one listener for
+ * such calls together, so a process that forks others leaves the listener to them. */
 static uint32_t otherwise(enum sandbox_role role, enum sandbox_mode mode)
 {
     return mode != SANDBOX_LOG ? SCMP_ACT_TRAP : role < SANDBOX_SUPERVISOR ? SCMP_ACT_NOTIFY : SCMP_ACT_LOG;
@@ -96,8 +96,8 @@ static int load(enum sandbox_role role, enum sandbox_mode mode, int folder)
 static bool calls_fail;              /* in this process, instead of ending it */
 static const char *first_that_fails; /* static; NULL = none yet */
 
-/* Makes the call that CONTEXT comes from return EPERM; false on a machine whose registers are not known here.
- */
+/* Makes the call that CONTEXT was interrupted in return EPERM; false on an architecture whose registers are
+ * not known here. */
 static bool make_it_fail(ucontext_t *context)
 {
 #if defined __x86_64__
@@ -112,8 +112,8 @@ static bool make_it_fail(ucontext_t *context)
 #endif
 }
 
-/* While this signal is handled it is blocked, and a refused call made then ends the process by it, whatever
- * the handler is: no role lists this one. */
+/* SIGSYS is blocked while its handler runs. A call that is refused then ends the process by SIGSYS, whatever
+ * the handler is, and no role lists this call. */
 static _Noreturn void die_of_it(void)
 {
     syscall(SYS_bpf, -1, NULL, 0);
@@ -137,8 +137,8 @@ static void on_refused(int number, siginfo_t *info, void *context)
     die_of_it();
 }
 
-/* Where no call is to fail, the signal has its default action back while the line is written: then the
- * process dies at once of what another thread does. */
+/* Unless calls are to fail, SIGSYS has its default action while the line is written, so that a refused call
+ * of another thread ends the process at once. */
 static int catch_refusals(enum sandbox_role role)
 {
     const struct sigaction action = {.sa_sigaction = on_refused,

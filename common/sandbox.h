@@ -46,7 +46,8 @@ int sandbox_enter(struct sandbox_state *state, enum sandbox_role role, enum sand
                   struct fault *fault) MUST_USE;
 /* In a process forked by one of SANDBOX_NAMES: from now on a refused call fails with EPERM, after the line
  * that names it, the first of each. Where the machine's registers are not known here, the process dies as
- * before. For a process with one thread, that another one ends in time: foreign code may try for ever. */
+ * before. For a process with one thread, which another process ends in time: foreign code may retry for
+ * ever. */
 void sandbox_fail_calls(void);
 /* The call that failed first, or NULL. */
 const char *sandbox_failed_call(void);

@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 
 #ifndef PR_SET_VMA
-#define PR_SET_VMA 0x53564d41 /* names of anonymous memory, for who looks at /proc/PID/maps */
+#define PR_SET_VMA 0x53564d41 /* names anonymous memory in /proc/PID/maps */
 #endif
 
 #define V   (1u << SANDBOX_VAULT)
@@ -29,7 +29,7 @@
 #define FORKS (S | L | R)
 #define WIDE  (N | E | FORKS)
 
-/* The kernel takes the lower half of an int's register: whatever stands in the upper half means nothing. */
+/* The kernel reads only the lower half of the register of an int argument. */
 #define INT           UINT32_MAX
 
 #define WHEN(n, m, v) .want = SANDBOX_VALUE, .argument = (n), .mask = (m), .value = (v)
@@ -128,7 +128,7 @@ const struct sandbox_rule sandbox_rules[] = {
     CALL("rseq", ALL),
     CALL("set_robust_list", ALL),
     CALL("membarrier", ALL),
-    CALL("prlimit64", N | E | R, WITHOUT(2, UINT64_MAX)), /* looks, and changes nothing */
+    CALL("prlimit64", N | E | R, WITHOUT(2, UINT64_MAX)), /* reads a limit, sets none */
     CALL("prctl", N | E | R, WHEN(0, INT, PR_SET_NAME)),
     CALL("prctl", V | N | E | R, WHEN(0, INT, PR_SET_VMA)),
     CALL("clone", N | E, WHEN(0, THREADS, THREADS)),
@@ -158,9 +158,8 @@ const struct sandbox_rule sandbox_rules[] = {
     CALL("bind", R),
     CALL("connect", E | FORKS),
 
-    /* Files by their names. The vault has none but its audit log's: the filter sees the descriptor that a
-     * path begins at, and that it does not lead out of that folder is Landlock's to see to. The edge may
-     * read. */
+    /* Files by path. The vault opens only those of its audit log: the filter checks the descriptor that a
+     * path starts from, and Landlock checks that the path does not leave that folder. The edge may read. */
     CALL("openat", V, .with_folder = true, .want = SANDBOX_FOLDER, .argument = 0, .mask = INT),
     CALL("flock", V, .with_folder = true),
     CALL("pread64", V, .with_folder = true),
@@ -171,8 +170,8 @@ const struct sandbox_rule sandbox_rules[] = {
     CALL("getdents64", E | FORKS),
     CALL("wait4", E | FORKS),
 
-    /* Who forks others: reads files, makes what an owner finds missing, and has its children become who they
-     * are. Nobody starts a program, mounts, traces or loads anything. */
+    /* Processes that fork others read files, create what an owner finds missing, and change the user of their
+     * children. None of them executes a program, mounts, traces or loads a module. */
     CALL("clone", FORKS, WITHOUT(0, NAMESPACES)),
     CALL("fork", FORKS),
     CALL("waitid", FORKS),
@@ -277,11 +276,11 @@ const struct sandbox_rule sandbox_rules[] = {
     CALL("landlock_add_rule", S | L),
     CALL("landlock_restrict_self", S | L),
 
-    /* What libraries try, and can do without: a spare descriptor for when there is none, the kernel's
-     * version; of the C library the kernel's policy of memory, when a thread's heap shrinks, the number of
-     * processors, the time zone, and the library that walks stacks. The vault's row is no wider than what the
-     * C library opens so: it reads by a path, and keeps nothing open over an exec. Any other open ends the
-     * vault. */
+    /* What libraries try and can do without fails with an error: a spare descriptor for when there is none,
+     * the kernel's version; of the C library the kernel's policy of memory, when a thread's heap shrinks, the
+     * number of processors, the time zone, and the library that walks stacks. The vault's row is no wider
+     * than what the C library opens so: it reads by a path, and keeps nothing open over an exec. Any other
+     * open ends the vault. */
     CALL("openat", V, .error = EACCES, .by_name = true,
          WHEN(2, INT & ~(unsigned)(O_DIRECTORY | O_NONBLOCK), O_RDONLY | O_CLOEXEC)),
     CALL("mmap", E, .error = EACCES, WHEN(2, PROT_EXEC | PROT_WRITE, PROT_EXEC)), /* of that library */

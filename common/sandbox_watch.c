@@ -89,7 +89,8 @@ static bool pass_one(void)
     int number = watch.call->data.nr;
     *watch.reply = (struct seccomp_notif_resp){.id = watch.call->id,
                                                .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
-    (void)seccomp_notify_respond(watch.fd, watch.reply); /* gone, when its thread has a signal to handle */
+    (void)seccomp_notify_respond(
+        watch.fd, watch.reply); /* fails when the call is gone, because its thread handles a signal */
     bool *said = number >= 0 && number < CALLS_MAX ? &watch.said[number] : NULL;
     if (said == NULL || !*said)
         say_refused(log_crash_warn, "sandbox_unlisted", number,
@@ -99,7 +100,7 @@ static bool pass_one(void)
     return true;
 }
 
-/* This thread is watched as well, so it makes only listed calls: for another it would wait for its own
+/* This thread is filtered as well and makes only listed calls: one that is not listed would wait for its own
  * answer. */
 static void *watch_main(void *argument)
 {

@@ -10,7 +10,8 @@ int secret_init(void)
     return sodium_init() < 0 ? ERR_CRYPTO : 0;
 }
 
-/* Asked first: without it libsodium aborts, and OpenSSL takes good keys for wrong ones. */
+/* Asks the kernel for random numbers first: without them libsodium aborts, and OpenSSL takes good keys for
+ * wrong ones. */
 int secret_start(struct fault *fault)
 {
     uint8_t byte;
@@ -57,7 +58,7 @@ __attribute__((noinline)) void wipe_stack(void)
 #define FROM_16(X)     X(16) X(17) X(18) X(19) X(20) X(21) X(22) X(23)
 #define FROM_24(X)     X(24) X(25) X(26) X(27) X(28) X(29) X(30) X(31)
 
-/* A compiler without AVX-512 in its flags keeps nothing in 16 to 31, and knows no such names. */
+/* A compiler without AVX-512 in its flags uses no registers 16 to 31 and does not know their names. */
 #ifdef __AVX512F__
 #define CLOBBERED_FROM_16                                                                                    \
     "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25", "xmm26",       \

@@ -15,7 +15,7 @@ void share_init(struct share *share)
     TAILQ_INIT(&share->waiters);
 }
 
-/* Puts SHARE at the end of LIST (NULL = of none), out of the one it is in. */
+/* Moves SHARE to the end of LIST (NULL: of no list). */
 static void enlist(struct share *share, struct share_list *list)
 {
     if (share->list != NULL)

@@ -1,13 +1,13 @@
-/* Shares: how much of each turn of an event loop a party gets that comes with any number of members, so that
- * parties are served in turn and not members.
+/* Shares: how much of each turn of an event loop a party gets, however many members it has, so that parties
+ * are served round robin and not members.
  *
  * The unit is a byte that is read; what costs more than its bytes is charged as so many more. A party whose
- * share of a turn is used up waits for the next turn: its members queue, the first come first, and while some
- * of them wait, others of the party queue behind them. Unused share is not saved and overuse is not owed:
- * each turn begins with a whole share. A turn so lasts one share of each party at most, however many members
- * they have; a party that is alone has turn after turn. Knows neither sockets nor a clock. Every function
- * takes constant time, but for shares_find_next(): over one turn once each party that waits, and once each
- * member served. Pure; one thread at a time. */
+ * share of a turn is used up waits for the next turn: its members queue, first come, first served, and while
+ * some of them wait, others of the party queue behind them. Unused share is not saved and overuse is not
+ * owed: each turn begins with a whole share. So a turn lasts at most one share of each party, however many
+ * members they have, and a party that is alone has one share after the other. Knows neither sockets nor a
+ * clock. Every function takes constant time, but for shares_find_next(): in one turn it looks once at each
+ * party that waits, and once at each member served. Pure; one thread at a time. */
 #ifndef COMMON_SHARES_H
 #define COMMON_SHARES_H
 
@@ -51,7 +51,7 @@ void share_init(struct share *share);
 void shares_begin_turn(struct shares *shares);
 /* What SHARE has left of this turn. */
 size_t shares_left(const struct shares *shares, const struct share *share);
-/* True while members of SHARE wait: who is not among them queues behind. */
+/* True while members of SHARE wait: any further one queues behind them. */
 bool share_is_awaited(const struct share *share);
 /* AMOUNT was done for SHARE, which may be more than it had left. */
 void shares_charge(struct shares *shares, struct share *share, size_t amount);
@@ -60,8 +60,8 @@ void shares_charge(struct shares *shares, struct share *share, size_t amount);
 void shares_wait(struct shares *shares, struct share *share, struct share_waiter *waiter);
 /* WAITER waits no more; allowed when it does not. */
 void shares_leave(struct share_waiter *waiter);
-/* The member whose turn it is, taken out of its queue; parties follow each other. What it costs is the
- * caller's to charge, or this would never end. NULL when nobody waits whose party has something left. */
+/* The next member to serve, taken out of its queue, round robin over the parties. The caller charges what it
+ * costs, or this would never end. NULL when no party with something left has a member that waits. */
 struct share_waiter *shares_find_next(struct shares *shares);
 /* True while anybody waits. */
 bool shares_are_awaited(const struct shares *shares);

@@ -9,7 +9,7 @@
 #include <stddef.h>
 
 #define SHELL_WORD_SIZE 1024 /* with the 0 at its end */
-/* In place of a text whose word has no room: a part of a path names something else. */
+/* In place of a text for whose word there is no room: a part of a path would name something else. */
 #define SHELL_WORD_TOO_LONG "THE-PATH"
 
 struct shell_room {

@@ -1,4 +1,4 @@
-/* Which of several names was meant by one that is mistyped. Pure. */
+/* Which of several names a mistyped one stands for. Pure. */
 #ifndef COMMON_SIMILAR_H
 #define COMMON_SIMILAR_H
 
