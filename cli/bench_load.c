@@ -52,7 +52,7 @@ static void note_cpu(struct load *load)
         load->result->cpu_ns[i] = now.ns[i] - load->cpu.ns[i];
 }
 
-static void end(struct load *load)
+static void end_load(struct load *load)
 {
     if (load->phase == MEASURING) {
         note_cpu(load);
@@ -73,7 +73,7 @@ static void on_turn(uv_timer_t *timer)
         uv_timer_start(timer, on_turn, load->settings->measure_ns / NS_PER_MS, 0);
         return;
     }
-    end(load);
+    end_load(load);
 }
 
 static void on_tick(uv_timer_t *timer)
@@ -115,7 +115,7 @@ static void note_failure(struct load *load, enum operation_status status)
 {
     load->result->failed[status]++;
     if (status != STATUS_BUSY && status != STATUS_EXPIRED)
-        end(load);
+        end_load(load);
 }
 
 static void submit_next(struct load *load, struct place *place)
@@ -143,7 +143,7 @@ static void on_answer(struct client_request *request)
 
 /* ---- the whole ---- */
 
-static void start(struct load *load, unsigned depth)
+static void start_load(struct load *load, unsigned depth)
 {
     uv_loop_t *loop = &load->channels->loop;
     uv_timer_init(loop, &load->turn); /* these cannot fail */
@@ -187,7 +187,7 @@ int bench_load_run(struct bench_channels *channels, const struct bench_case *one
     load.places = calloc(depth, sizeof *load.places);
     if (load.places == NULL)
         return ERR_MEMORY;
-    start(&load, depth);
+    start_load(&load, depth);
     if (load.phase != ENDING || load.open > 0)
         uv_run(&channels->loop, UV_RUN_DEFAULT);
     finish_load(&load);

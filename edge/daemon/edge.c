@@ -289,7 +289,7 @@ static int lock_up(struct edge *edge, struct fault *fault)
     return error;
 }
 
-static int start(struct edge *edge, struct fault *fault)
+static int start_edge(struct edge *edge, struct fault *fault)
 {
     int error;
 
@@ -351,7 +351,7 @@ int edge_run(struct setup *setup, struct fault *fault)
     error = init_loop(&edge);
     if (error)
         return fault_set(fault, error, "cannot start the event loop");
-    error = start(&edge, fault);
+    error = start_edge(&edge, fault);
     if (!error)
         announce(&edge);
     else if (edge.started)

@@ -68,7 +68,7 @@ static void drain(struct thread *thread)
     listeners_close(&thread->listeners, thread->client != NULL);
 }
 
-static void stop(struct thread *thread)
+static void stop_sessions(struct thread *thread)
 {
     drain(thread);
     struct session *next;
@@ -84,7 +84,7 @@ static void on_wake(uv_async_t *async)
     int command = atomic_load(&thread->command);
 
     if (command == COMMAND_STOP)
-        stop(thread);
+        stop_sessions(thread);
     else if (command == COMMAND_DRAIN)
         drain(thread);
     end_when_empty(thread);

@@ -10,7 +10,7 @@
 #include "edge/session/session_log.h"
 #include "edge/session/session_relay.h"
 
-static void act(struct session *session, enum session_action action);
+static void act_on(struct session *session, enum session_action action);
 
 /* A fault of this program, not of the client: it is logged and counted, and only this connection ends. */
 static void note_impossible(struct session *session, enum session_event event)
@@ -37,7 +37,7 @@ void session_happen(struct session *session, enum session_event event)
     session->state = to.next;
     if (before != after)
         timeouts_set(&host->timeouts, &session->deadline, after, uv_now(host->loop));
-    act(session, to.action);
+    act_on(session, to.action);
 }
 
 void session_conclude(struct session *session, enum session_result result)
@@ -160,7 +160,7 @@ static void act_reset_origin(struct session *session)
     act_release(session);
 }
 
-static void act(struct session *session, enum session_action action)
+static void act_on(struct session *session, enum session_action action)
 {
     static void (*const actions[SESSION_ACTIONS])(struct session *) = {
         [ACTION_STEP] = session_handshake_step,

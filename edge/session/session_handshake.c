@@ -134,7 +134,7 @@ static void choose_origin(struct session *session)
     session->trace.origin = session->route->protocol;
 }
 
-static void done(struct session *session)
+static void finish_handshake(struct session *session)
 {
     struct session_stats *stats = &session->host->stats;
     uint64_t *at = session->trace.at;
@@ -177,7 +177,7 @@ void session_handshake_step(struct session *session)
     notice_hello(session, now);
     switch (result) {
     case ASYNC_DONE:
-        done(session);
+        finish_handshake(session);
         break;
     case ASYNC_WANT_READ:
         watch_client(session, WATCH_READABLE);

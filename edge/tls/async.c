@@ -132,7 +132,7 @@ const struct provider_transport async_transport = {.perform = perform, .deferral
 
 /* ---- around the job ---- */
 
-static int step(SSL *ssl, struct key_wait *wait)
+static int step_handshake(SSL *ssl, struct key_wait *wait)
 {
     ERR_clear_error();
     here.wait = wait;
@@ -165,7 +165,7 @@ enum async_result async_handshake(SSL *ssl, struct key_wait *wait)
     if (wait->state == KEY_WAITING)
         return ASYNC_WAIT_KEY;
     SSL_set_mode(ssl, SSL_MODE_ASYNC);
-    int result = step(ssl, wait);
+    int result = step_handshake(ssl, wait);
     if (result != 1)
         return result_of(SSL_get_error(ssl, result), wait);
     /* From here on every SSL_read and SSL_write would start a job for nothing. */
@@ -191,7 +191,7 @@ bool async_abandon(SSL *ssl, struct key_wait *wait)
         /* A handshake that waits for an epoch could go on without. Since nothing is secure enough any more,
          * not even our own certificate, it ends with an alert. */
         SSL_set_security_callback(ssl, refuse);
-        step(ssl, wait);
+        step_handshake(ssl, wait);
         ERR_clear_error();
     }
     OPENSSL_cleanse(&wait->request.outcome, sizeof wait->request.outcome);

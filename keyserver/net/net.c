@@ -216,7 +216,7 @@ static int start_admin(struct net *net, int fd, struct fault *fault)
 }
 
 /* With the loop and the service there: everything that calls back. */
-static int start(struct net *net, const struct net_descriptors *fds, struct fault *fault)
+static int start_handlers(struct net *net, const struct net_descriptors *fds, struct fault *fault)
 {
     server_status_init(&net->status, net->service, fds->listeners, fds->listener_count);
     net->status.sandbox = net->sandbox;
@@ -243,7 +243,7 @@ static int run_net(struct net *net, const struct net_descriptors *fds, struct fa
         uv_loop_close(&net->loop);
         return fault_set(fault, ERR_MEMORY, "no memory for the service");
     }
-    int r = start(net, fds, fault);
+    int r = start_handlers(net, fds, fault);
     if (r != 0)
         on_drained(net);
     uv_run(&net->loop, UV_RUN_DEFAULT);

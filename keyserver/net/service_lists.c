@@ -49,7 +49,7 @@ static bool has_room(struct edge_state *edge_state, size_t list_size)
     return unsent == 0 || unsent + list_size <= SERVICE_LISTS_UNSENT;
 }
 
-static void begin(struct service *service, struct request *request)
+static void begin_list(struct service *service, struct request *request)
 {
     const struct msg_request sent = {.id = request->id,
                                      .trace = request->trace,
@@ -79,7 +79,7 @@ void service_begin_lists(struct service *service)
         struct request *oldest;
         while ((oldest = oldest_of(service, edge_state)) != NULL &&
                has_room(edge_state, stats.keys * KEY_SIZE_MAX))
-            begin(service, oldest);
+            begin_list(service, oldest);
         if (oldest != NULL) {
             at = &edge_state->wants_after;
             continue;

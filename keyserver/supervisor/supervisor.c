@@ -48,7 +48,7 @@ static void on_control(struct supervisor *s)
 
 /* ---- signals ---- */
 
-static void stop(struct supervisor *s, int status)
+static void stop_processes(struct supervisor *s, int status)
 {
     struct child *loading = children_find(&s->children, CHILD_VAULT_LOADING),
                  *loader = children_find(&s->children, CHILD_LOADER),
@@ -74,7 +74,7 @@ static void on_stop_signal(struct supervisor *s, const char *name)
 {
     log_event(LOG_INFO, "stopping", "signal=%s at_once=%s", name, s->stopping ? "yes" : "no");
     if (!s->stopping) {
-        stop(s, 0);
+        stop_processes(s, 0);
         return;
     }
     supervisor_spoil_status(s, 1, "a second signal asked for the end at once: channels were cut");
@@ -133,7 +133,7 @@ static void on_child_end(struct supervisor *s, pid_t pid, int wait_status)
         return;
     }
     if (!s->announced && WIFEXITED(wait_status) && WEXITSTATUS(wait_status) != 0) {
-        stop(s, WEXITSTATUS(wait_status)); /* it cannot work as configured, and has said why */
+        stop_processes(s, WEXITSTATUS(wait_status)); /* it cannot work as configured, and has said why */
         return;
     }
     if (child.role == CHILD_NET)
@@ -163,7 +163,7 @@ static void on_answer(struct supervisor *s)
     int status = supervisor_on_answer(s);
 
     if (status != 0 && !s->stopping)
-        stop(s, status);
+        stop_processes(s, status);
     reap(s); /* a vault may have ended before it was known */
 }
 
@@ -337,7 +337,7 @@ static int begin_supervising(struct supervisor *s, struct fault *fault)
     return r;
 }
 
-static void end(struct supervisor *s)
+static void clear_supervisor(struct supervisor *s)
 {
     server_sockets_close(&s->sockets);
     supervisor_close_fd(&s->signal_fd);
@@ -369,13 +369,13 @@ int supervisor_run(struct server_config *config, const char *file)
     int r = process_name_limit(&fault, begin_supervising(&s, &fault));
     if (r != 0) {
         log_event(LOG_ERROR, "start_failed", "error=\"%s\"", fault.text);
-        stop(&s, r == ERR_CONFIG || r == ERR_NOT_FOUND ? 2 : 1);
+        stop_processes(&s, r == ERR_CONFIG || r == ERR_NOT_FOUND ? 2 : 1);
     }
     loop(&s);
     if (s.status_why != NULL)
         log_event(LOG_ERROR, "stopped", "status=%d error=\"%s\"", s.status, s.status_why);
     else
         log_event(LOG_INFO, "stopped", "status=%d", s.status);
-    end(&s);
+    clear_supervisor(&s);
     return s.status;
 }

@@ -261,7 +261,7 @@ static enum audit_result result_of(const struct job *job)
     return job->outcome.status == STATUS_EXPIRED ? AUDIT_EXPIRED : AUDIT_FAULT;
 }
 
-static void finish(struct desk *desk, const struct job *job)
+static void finish_job(struct desk *desk, const struct job *job)
 {
     enum operation_kind kind = job->identity.kind;
     desk->stats.busy_ns[kind] += job->spent_ns;
@@ -281,7 +281,7 @@ void desk_take_finished(struct desk *desk)
     struct job *job = workers_collect(desk->workers);
     while (job != NULL) {
         struct job *next = job->next;
-        finish(desk, job);
+        finish_job(desk, job);
         workers_release(desk->workers, job);
         job = next;
     }

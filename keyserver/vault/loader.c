@@ -207,7 +207,7 @@ static void count(struct order_answer *answer, enum order_kind kind, const struc
 }
 
 /* 0, or that it is no use to go on. */
-static int obey(struct loader *loader, enum order_kind kind, struct order_descriptors *fds)
+static int obey_order(struct loader *loader, enum order_kind kind, struct order_descriptors *fds)
 {
     struct order_answer answer = {.pid = 0};
     struct fault fault = {.text = ""};
@@ -252,14 +252,14 @@ static int serve(struct loader *loader)
         if (kind == ORDER_KEEP || kind == ORDER_DROP)
             decide(loader, kind == ORDER_KEEP);
         else
-            err = obey(loader, kind, &fds);
+            err = obey_order(loader, kind, &fds);
         order_close(&fds);
         if (err != 0)
             return err == ERR_CUT ? 0 : 1;
     }
 }
 
-static int begin(const struct server_config *config, struct fault *fault)
+static int begin_loader(const struct server_config *config, struct fault *fault)
 {
     struct sandbox_state sandbox = {.files_denied = false};
     int err = loaded_begin("keyless-loader", fault);
@@ -278,7 +278,7 @@ int loader_run(const struct server_config *config, pid_t supervisor, int fd)
     int status = 2;
 
     name_log(config);
-    if (begin(config, &fault) != 0)
+    if (begin_loader(config, &fault) != 0)
         log_event(LOG_ERROR, "load_failed", "error=\"%s\"", fault.text);
     else
         status = serve(&loader);

@@ -226,7 +226,7 @@ static struct judge judge_of(const struct vault *vault)
                           .hasher = &vault->hasher};
 }
 
-static int start(struct vault *vault, const struct server_config *config)
+static int start_vault(struct vault *vault, const struct server_config *config)
 {
     vault->desk = (struct desk){
         .judge = judge_of(vault),
@@ -259,7 +259,7 @@ static int live(struct vault *vault, const struct vault_descriptors *fds, int er
     if (err == 0)
         err = vault_open(vault, TO_SERVE, fault);
     if (err == 0)
-        err = start(vault, vault->loaded.config);
+        err = start_vault(vault, vault->loaded.config);
     if (err != 0) {
         close(fds->ready);
         return fail(vault, err, fault);

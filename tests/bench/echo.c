@@ -71,7 +71,7 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static int ask(const struct sockaddr_in *server, double seconds)
+static int ask_server(const struct sockaddr_in *server, double seconds)
 {
     static uint64_t ns[SAMPLES_MAX];
     size_t count = 0;
@@ -110,7 +110,7 @@ int main(int argc, char *argv[])
     pin(server == 0 ? argv[1] : argv[2]);
     if (server == 0)
         return serve(listener);
-    int result = ask(&address, strtod(argv[3], NULL));
+    int result = ask_server(&address, strtod(argv[3], NULL));
     if (result != 0)
         kill(server, SIGKILL);
     waitpid(server, &status, 0);

@@ -75,7 +75,7 @@ static void report(struct bench *bench, size_t rounds)
     printf("  worth it from %zu on\n", wins);
 }
 
-static bool run(const struct ec_kernel *kernel, const char *curve, size_t rounds)
+static bool run_kernel(const struct ec_kernel *kernel, const char *curve, size_t rounds)
 {
     struct bench bench = {.kernel = kernel};
     EVP_PKEY *pkey = EVP_EC_gen(curve);
@@ -120,5 +120,5 @@ int main(int argc, char *argv[])
         fprintf(stderr, "lanes_ec: a kernel gives wrong answers\n");
         return 1;
     }
-    return run(&ec_p256_ifma, "P-256", rounds) && run(&ec_p384_ifma, "P-384", rounds) ? 0 : 1;
+    return run_kernel(&ec_p256_ifma, "P-256", rounds) && run_kernel(&ec_p384_ifma, "P-384", rounds) ? 0 : 1;
 }

@@ -76,7 +76,7 @@ static void report(struct bench *bench, size_t rounds)
     printf("  worth it from %zu on\n", wins);
 }
 
-static bool start(struct bench *bench, EVP_PKEY **pkey)
+static bool start_bench(struct bench *bench, EVP_PKEY **pkey)
 {
     bench->scratch = ed_scratch_new(lanes_ed());
     bench->openssl = EVP_MD_CTX_new();
@@ -93,11 +93,11 @@ static bool start(struct bench *bench, EVP_PKEY **pkey)
            EVP_DigestSignInit(bench->openssl, NULL, NULL, NULL, *pkey) == 1;
 }
 
-static bool run(size_t rounds)
+static bool run_lanes(size_t rounds)
 {
     static struct bench bench;
     EVP_PKEY *pkey = NULL;
-    bool good = start(&bench, &pkey);
+    bool good = start_bench(&bench, &pkey);
     for (size_t i = 0; i < WAYS; i++)
         good = (bench.times[i] = calloc(rounds, sizeof(double))) != NULL && good;
     for (size_t round = 0; good && round < rounds; round++)
@@ -125,5 +125,5 @@ int main(int argc, char *argv[])
         fprintf(stderr, "lanes_ed: the kernel is %s\n", lanes_state_text(lanes_state(LANES_ED25519)));
         return 1;
     }
-    return run(rounds) ? 0 : 1;
+    return run_lanes(rounds) ? 0 : 1;
 }

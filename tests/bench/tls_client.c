@@ -87,7 +87,7 @@ static void watch(struct connection *c, uint32_t events)
         abort();
 }
 
-static bool begin(struct connection *c)
+static bool begin_connection(struct connection *c)
 {
     struct epoll_event event = {.events = EPOLLOUT, .data.ptr = c};
     c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
@@ -119,7 +119,7 @@ static void start_closing(struct connection *c)
     watch(c, EPOLLIN);
 }
 
-static bool ask(struct connection *c)
+static bool send_request(struct connection *c)
 {
     c->in_body = false;
     c->left = 0;
@@ -145,7 +145,7 @@ static void on_handshake(struct connection *c)
     c->state = all.body_size > 0 ? READING : CLOSING;
     if (all.body_size == 0)
         start_closing(c);
-    else if (ask(c))
+    else if (send_request(c))
         watch(c, EPOLLIN);
     else
         drop(c, true);
@@ -183,7 +183,7 @@ static void on_readable(struct connection *c)
             start_closing(c);
             return;
         }
-        if (!ask(c))
+        if (!send_request(c))
             break;
     }
     if (SSL_get_error(c->ssl, length) != SSL_ERROR_WANT_READ)
@@ -225,13 +225,13 @@ static bool refill(void)
     unsigned alive = 0;
     for (unsigned i = 0; i < all.count; i++) {
         if (all.connections[i].state == FREE && may_start())
-            begin(&all.connections[i]);
+            begin_connection(&all.connections[i]);
         alive += all.connections[i].state != FREE;
     }
     return all.mode == HOLD ? all.bodies + all.failed < all.wanted : alive > 0;
 }
 
-static int run(void)
+static int run_all(void)
 {
     struct epoll_event events[EVENTS];
     while (refill()) {
@@ -315,7 +315,7 @@ int main(int argc, char *argv[])
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
     uint64_t begun_ns = clock_ns();
-    int result = run();
+    int result = run_all();
     report(begun_ns);
     if (all.mode == HOLD && read(STDIN_FILENO, &end, 1) < 0)
         return 1;

@@ -22,19 +22,19 @@ static void must(bool holds)
         abort();
 }
 
-static void stop(void)
+static void stop_fuzzing(void)
 {
     audit_hasher_free(hasher);
 }
 
-static void start(void)
+static void start_fuzzing(void)
 {
     static const uint8_t seed[SIGN_SEED_SIZE] = {1};
     must(secret_init() == 0);
     hasher = audit_hasher_new();
     must(hasher != NULL);
     sign_derive(&key, seed);
-    atexit(stop);
+    atexit(stop_fuzzing);
 }
 
 /* ---- one line ---- */
@@ -188,7 +188,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
     static struct log log;
     struct reader r;
     if (hasher == NULL)
-        start();
+        start_fuzzing();
     parse_raw((const char *)bytes, length);
     reader_init(&r, bytes, length);
     size_t where = reader_u16(&r), step = 1 + reader_u8(&r) * 7u;

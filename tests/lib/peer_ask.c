@@ -88,7 +88,7 @@ static void on_patience(uv_timer_t *timer)
     out_of_patience = true;
 }
 
-static _Noreturn void end(void)
+static _Noreturn void end_closed(void)
 {
     printf("closed %s\n", closed ? err_string(why) : "no answer");
     exit(1);
@@ -103,7 +103,7 @@ static void await(const bool *done)
         uv_run(&loop, UV_RUN_ONCE);
     uv_timer_stop(&patience);
     if (!*done)
-        end();
+        end_closed();
 }
 
 static size_t hex_of(const char *text, uint8_t *out, size_t size)
@@ -158,7 +158,7 @@ static void read_operation(struct operation *operation, const char *verb, char *
     }
 }
 
-static void ask(const char *verb, char *rest)
+static void ask_operation(const char *verb, char *rest)
 {
     static uint8_t messages[HANDSHAKE_MAX];
     char hex[2 * RESULT_MAX + 1];
@@ -169,7 +169,7 @@ static void ask(const char *verb, char *rest)
     if (msg_pack_requests(&packed, &request, 1) != 0)
         die("the request cannot be packed");
     if (closed || channel_send(channel, buffer_bytes(&packed), buffer_length(&packed)) != 0)
-        end(); /* with on_close() the channel is gone */
+        end_closed(); /* with on_close() the channel is gone */
     buffer_clear(&packed);
     answered = false;
     await(&answered);
@@ -184,11 +184,11 @@ static _Noreturn void leave(void)
     if (msg_pack_requests(&packed, &ping, 1) != 0)
         die("the request cannot be packed");
     if (closed || channel_send(channel, buffer_bytes(&packed), buffer_length(&packed)) != 0)
-        end();
+        end_closed();
     buffer_clear(&packed);
     channel_close(channel);
     await(&closed);
-    end();
+    end_closed();
 }
 
 static void show_epoch(uint64_t than)
@@ -207,7 +207,7 @@ static void show_epoch(uint64_t than)
            epoch.left_ms);
 }
 
-static void obey(char *line)
+static void obey_line(char *line)
 {
     line[strcspn(line, "\n")] = 0;
     char *rest = strchr(line, ' ');
@@ -220,7 +220,7 @@ static void obey(char *line)
     else if (strcmp(line, "leave") == 0)
         leave();
     else
-        ask(line, rest);
+        ask_operation(line, rest);
     fflush(stdout);
 }
 
@@ -239,7 +239,7 @@ static void serve(void)
             continue;
         if (fgets(line, sizeof line, stdin) == NULL)
             return;
-        obey(line);
+        obey_line(line);
     }
 }
 

@@ -48,7 +48,7 @@ static void set_time(struct world *w)
     w->now = (struct audit_time){.mono_ms = clock_ms(), .unix_ms = unix_ms(), .epoch_ms = unix_ms()};
 }
 
-static void begin(struct world *w, char *argv[])
+static void begin_world(struct world *w, char *argv[])
 {
     static const uint8_t secret[32] = {1};
     static const char edges[] = "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE= paris1 "
@@ -76,7 +76,7 @@ static void open_log(struct world *w)
     must(audit_start(w->audit, w->edges, w->keys, policy, &w->now) == 0, "it does not start");
 }
 
-static void end(struct world *w)
+static void end_world(struct world *w)
 {
     audit_close(w->audit);
     keystore_free(w->keys);
@@ -137,7 +137,7 @@ static int run_write(struct world *w, uint64_t count, uint64_t rotate_size)
         fflush(stdout);
         write_one(w, count++);
     } while (fgets(line, sizeof line, stdin) != NULL && strcmp(line, "more\n") == 0);
-    end(w);
+    end_world(w);
     return 0;
 }
 
@@ -150,7 +150,7 @@ static int run_ahead(struct world *w, uint64_t seconds)
     w->now.epoch_ms += seconds * 1000;
     w->now.mono_ms = audit_due(w->audit);
     audit_tick(w->audit, &w->now);
-    end(w);
+    end_world(w);
     return 0;
 }
 
@@ -183,7 +183,7 @@ static int run_bench(struct world *w, uint64_t count, uint64_t batch, bool alway
     cpu = cpu_ns() - cpu;
     printf("batch %3llu  %8.0f records/s  %6.0f ns a record, of which CPU %6.0f\n", (unsigned long long)batch,
            (double)count / wall * 1e9, wall / (double)count, cpu / (double)count);
-    end(w);
+    end_world(w);
     return 0;
 }
 
@@ -192,7 +192,7 @@ int main(int argc, char *argv[])
     struct world w = {.audit = NULL};
     log_init("peer_audit", LOG_WARN, LOG_LOGFMT);
     must(argc >= 6 && argc <= 8, "see the first lines of its source");
-    begin(&w, argv + 2);
+    begin_world(&w, argv + 2);
     if (strcmp(argv[1], "bench") == 0 && argc == 8)
         return run_bench(&w, strtoull(argv[5], NULL, 10), strtoull(argv[6], NULL, 10),
                          strcmp(argv[7], "always") == 0);

@@ -376,7 +376,7 @@ static int load_group_secret(const char *path, const struct identity *self, stru
     return ask.prf == NULL ? ERR_MEMORY : transcript_parse(&ask.parsed, ask.transcript.bytes, length);
 }
 
-static int run(const struct key_servers *servers, FILE *out, double seconds, unsigned long rounds)
+static int run_rounds(const struct key_servers *servers, FILE *out, double seconds, unsigned long rounds)
 {
     static const struct channel_handlers handlers = {
         .on_open = on_open, .on_message = on_message, .on_close = on_close};
@@ -417,7 +417,7 @@ int main(int argc, char *argv[])
         return 2;
     }
     key_servers_resolve(&servers, &names);
-    int err = run(&servers, out, strtod(argv[4], NULL), strtoul(argv[5], NULL, 10));
+    int err = run_rounds(&servers, out, strtod(argv[4], NULL), strtoul(argv[5], NULL, 10));
     if (err != 0)
         fprintf(stderr, "ask: %s\n", err_string(err));
     fclose(out);

@@ -156,7 +156,7 @@ void audit_log_note_other_key(const struct audit_log *log)
 }
 
 /* One step; SETTLED when there is none left to do. */
-static int settle(struct audit_log *log, bool thorough, bool *settled)
+static int settle_step(struct audit_log *log, bool thorough, bool *settled)
 {
     enum audit_segment_state state;
     uint64_t size;
@@ -204,7 +204,7 @@ int audit_log_begin(struct audit_log *log, bool thorough)
     int err = log->segment.fd >= 0 ? audit_segment_lock(&log->segment, !log->impatient)
                                    : audit_roll_next(log);
     for (unsigned i = 0; i < FILES_AT_ONCE && err == 0 && !settled; i++)
-        err = settle(log, thorough, &settled);
+        err = settle_step(log, thorough, &settled);
     if (err != 0 || !settled) {
         int why = err != 0 ? errno : EBUSY;
         audit_segment_unlock(&log->segment);

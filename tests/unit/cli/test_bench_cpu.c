@@ -67,7 +67,7 @@ static int listen_blocking(void)
 }
 
 /* Starts a supervisor called NAME that says STATUS, and returns when it and its children have their names. */
-static void start(const char *name, const char *status)
+static void start_supervisor(const char *name, const char *status)
 {
     int ready[2], listener = listen_blocking();
     char bytes[3];
@@ -113,7 +113,7 @@ static void the_supervisor_and_its_own_children_are_found(void **state)
     struct bench_cpu cpu;
     struct bench_cpu_times before, after;
     (void)state;
-    start("keyless-server", SERVER("\"127.0.0.1:2407\""));
+    start_supervisor("keyless-server", SERVER("\"127.0.0.1:2407\""));
     assert_int_equal(find_at(&cpu, NULL, NULL), 0);
     assert_int_equal(cpu.count, 2);
     assert_int_equal(cpu.process[0].pid, daemon_.pid);
@@ -149,9 +149,10 @@ static void it_must_be_the_key_server_that_listens_there(void **state)
     };
     struct bench_cpu cpu;
     (void)state;
-    start("keyless-server",
-          SERVER("\"127.0.0.1:2407\", \"192.0.2.7:2407\", \"0.0.0.0:2409\", \"[::]:2410\", 7, \"nonsense\", "
-                 "\"unix:/run/ks.sock\""));
+    start_supervisor(
+        "keyless-server",
+        SERVER("\"127.0.0.1:2407\", \"192.0.2.7:2407\", \"0.0.0.0:2409\", \"[::]:2410\", 7, \"nonsense\", "
+               "\"unix:/run/ks.sock\""));
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct fault fault = {0};
         if (find_at(&cpu, cases[i].listener, &fault) != cases[i].result)
@@ -167,7 +168,7 @@ static void assert_not_found(const char *name, const char *status, const char *w
 {
     struct bench_cpu cpu;
     struct fault fault = {0};
-    start(name, status);
+    start_supervisor(name, status);
     assert_int_equal(find_at(&cpu, NULL, &fault), ERR_NOT_FOUND);
     stop_daemon();
     if (strstr(fault.text, why) == NULL)

@@ -59,7 +59,7 @@ static void on_stop(uv_async_t *stop)
     uv_close((uv_handle_t *)stop, NULL);
 }
 
-static void *run(void *user)
+static void *run_loop(void *user)
 {
     struct endpoint *e = user;
     uv_run(&e->loop, UV_RUN_DEFAULT);
@@ -78,7 +78,7 @@ void start(struct endpoint *e, const char *where)
     assert_int_equal(uv_async_init(&e->loop, &e->stop, on_stop), 0);
     e->stop.data = e;
     assert_int_equal(admin_start(&e->admin, &e->loop, fd, routes, (void *)(uintptr_t) "user"), 0);
-    assert_int_equal(pthread_create(&e->thread, NULL, run, e), 0);
+    assert_int_equal(pthread_create(&e->thread, NULL, run_loop, e), 0);
 }
 
 void stop(struct endpoint *e)

@@ -34,7 +34,7 @@ static void on_change(void *user)
     told++;
 }
 
-static void start(struct names *names, struct endpoint *endpoint)
+static void start_names(struct names *names, struct endpoint *endpoint)
 {
     struct fault fault = {0};
 
@@ -88,7 +88,7 @@ static void a_name_is_asked_for_once_and_again_when_its_answer_is_old(void **sta
     struct names_watch watch = {.on_change = on_change};
     struct address a = at("192.0.2.1:1");
 
-    start(&names, &endpoint);
+    start_names(&names, &endpoint);
     names_watch(&names, &watch);
     assert_false(endpoint_is_fresh(&endpoint, SECOND, SECOND));
     assert_false(endpoint_is_fresh(&endpoint, SECOND, SECOND));
@@ -111,7 +111,7 @@ static void what_nobody_will_answer_is_asked_again(void **state)
     struct names names;
     struct endpoint endpoint;
 
-    start(&names, &endpoint);
+    start_names(&names, &endpoint);
     assert_false(endpoint_is_fresh(&endpoint, SECOND, 0));
     names_forget_asked(&names);
     assert_false(endpoint_is_awaited(&endpoint));
@@ -129,7 +129,7 @@ static void an_answer_is_awaited_until_it_comes_and_while_no_address_is_known(vo
     struct endpoint endpoint;
     struct address a = at("192.0.2.1:1");
 
-    start(&names, &endpoint);
+    start_names(&names, &endpoint);
     assert_false(endpoint_is_awaited(&endpoint)); /* nobody has asked */
     assert_false(endpoint_is_fresh(&endpoint, SECOND, 0));
     assert_true(endpoint_is_awaited(&endpoint));
@@ -151,7 +151,7 @@ static void the_last_good_answer_is_kept(void **state)
     struct name_answer answer;
     struct address a = at("192.0.2.1:1"), b = at("[2001:db8::1]:1");
 
-    start(&names, &endpoint);
+    start_names(&names, &endpoint);
     endpoint_get(&endpoint, &answer);
     assert_int_equal(answer.count, 0);
     assert_non_null(strstr(answer.why, "keys.example.test"));
@@ -174,7 +174,7 @@ static void what_works_is_tried_first_as_long_as_it_is_an_answer(void **state)
     struct endpoint endpoint;
     struct address both[] = {at("192.0.2.1:1"), at("192.0.2.2:1")}, works = at("192.0.2.2:99");
 
-    start(&names, &endpoint);
+    start_names(&names, &endpoint);
     names_put(&names, 0, both, 2, "", SECOND);
     endpoint_prefer(&endpoint, &works);
     assert_string_equal(first_of(&endpoint), "192.0.2.2:99");

@@ -62,7 +62,7 @@ static void get_message(const struct vector *v, size_t i, struct bytes *payload,
     get_hex(message, "ciphertext", ciphertext);
 }
 
-static void start(struct vector *v)
+static void start_vector(struct vector *v)
 {
     struct identity initiator, responder;
     struct bytes prologue;
@@ -140,7 +140,7 @@ static void published_vectors_hold_in_both_roles(void **state)
         const char *name = json_string_value(json_object_get(json, "protocol_name"));
         if (strcmp(name, "Noise_IKpsk2_25519_ChaChaPoly_SHA256") != 0)
             continue; /* IK without a pre-shared key is another protocol */
-        start(&v);
+        start_vector(&v);
         shake_hands(&v);
         split(&v);
         transport(&v);

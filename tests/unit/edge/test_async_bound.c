@@ -99,7 +99,7 @@ static struct session *session_early(void)
 }
 
 /* Its key comes and it is completed. */
-static void finish(struct session *session)
+static void finish_session(struct session *session)
 {
     size_t index = 0;
     while (open_requests[index] != &session->wait.request)
@@ -131,7 +131,7 @@ static void a_session_waits_for_its_epoch_and_then_for_its_key(void **state)
     assert_false(session->wait.for_epoch);
     assert_int_equal(open_requests[0]->operation.kind, OP_RSA_MASTER);
     assert_int_equal(open_requests[0]->epoch, 43);
-    finish(session);
+    finish_session(session);
     assert_int_equal(session->ready, 2);
     assert_int_equal(awaited, 1);
     assert_int_equal(bound_mode(&session->bound), RSA_MODE_BOUND);
@@ -149,7 +149,7 @@ static void when_none_comes_a_session_goes_on_unbound(void **state)
         assert_int_equal(run(session), ASYNC_WAIT_KEY);
         assert_int_equal(open_requests[0]->operation.kind, OP_RSA_PREMASTER);
         assert_int_equal(open_requests[0]->epoch, 0);
-        finish(session);
+        finish_session(session);
         assert_int_equal(bound_mode(&session->bound), RSA_MODE_NO_EPOCH);
         assert_int_equal(bound_is_late(&session->bound), late);
         session_free(session);
@@ -168,7 +168,7 @@ static void only_who_can_be_bound_waits(void **state)
         struct session *session = session_new(k);
         assert_int_equal(run(session), ASYNC_WAIT_KEY);
         assert_false(session->wait.for_epoch);
-        finish(session);
+        finish_session(session);
         if (k == NO_EMS)
             assert_int_equal(bound_mode(&session->bound), RSA_MODE_NO_EMS);
         session_free(session);
@@ -252,7 +252,7 @@ static void a_wait_that_cannot_begin_leaves_the_session_unbound(void **state)
         assert_int_equal(run(session), ASYNC_WAIT_KEY);
         assert_int_equal(wait_count, 0);
         assert_int_equal(open_requests[0]->operation.kind, OP_RSA_PREMASTER);
-        finish(session);
+        finish_session(session);
         assert_false(bound_is_late(&session->bound));
         session_free(session);
     }
@@ -293,7 +293,7 @@ static void sessions_that_wait_at_once_have_each_their_own_epoch_and_secret(void
         assert_int_equal(session->wait.request.epoch, first[n] % 3 != 0 ? 100 + first[n] : 0);
     }
     for (size_t n = 0; n < SESSIONS; n++) {
-        finish(sessions[second[n]]);
+        finish_session(sessions[second[n]]);
         assert_int_equal(bound_mode(&sessions[second[n]]->bound),
                          second[n] % 3 != 0 ? RSA_MODE_BOUND : RSA_MODE_NO_EPOCH);
     }

@@ -34,7 +34,7 @@ static void make_premaster(void)
 }
 
 /* An exchange of which LENGTH bytes of messages were kept, and ClientKeyExchange has come. */
-static void begin(size_t length)
+static void begin_exchange(size_t length)
 {
     uint8_t *messages = malloc(length);
     assert_non_null(messages);
@@ -52,7 +52,7 @@ static int setup(void **state)
 {
     uint8_t token[TLS_PREMASTER_SIZE];
     (void)state;
-    begin(MESSAGES - KEY_EXCHANGE);
+    begin_exchange(MESSAGES - KEY_EXCHANGE);
     assert_int_equal(bound_deferral.defer(&premaster, token), 1);
     assert_memory_equal(token, exchange.deferred.token, sizeof token);
     expect_nothing();
@@ -89,7 +89,7 @@ static void the_client_key_exchange_is_added_to_the_messages(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
         uint8_t token[TLS_PREMASTER_SIZE];
-        begin(lengths[i]);
+        begin_exchange(lengths[i]);
         assert_int_equal(bound_deferral.defer(&premaster, token), 1);
         assert_complete(lengths[i]);
     }
@@ -99,7 +99,7 @@ static void messages_without_room_for_it_are_not_deferred(void **state)
 {
     uint8_t token[TLS_PREMASTER_SIZE];
     (void)state;
-    begin(BOUND_MESSAGES_MAX + 1);
+    begin_exchange(BOUND_MESSAGES_MAX + 1);
     assert_int_equal(bound_deferral.defer(&premaster, token), ERR_LENGTH);
     assert_false(exchange.deferred.held);
 }
@@ -109,7 +109,7 @@ static void a_token_has_the_form_of_a_pre_master_secret_and_is_new_each_time(voi
     uint8_t tokens[2][TLS_PREMASTER_SIZE];
     (void)state;
     for (int i = 0; i < 2; i++) {
-        begin(MESSAGES);
+        begin_exchange(MESSAGES);
         premaster.u.rsa_premaster.client_version = 0x0304;
         assert_int_equal(bound_deferral.defer(&premaster, tokens[i]), 1);
         assert_int_equal(tokens[i][0], 3);

@@ -15,7 +15,7 @@ static void name_first(struct rig *rig, struct names *names)
     rig->settings.names = names;
 }
 
-static void end(struct rig *rig, struct names *names)
+static void end_named(struct rig *rig, struct names *names)
 {
     const char *text = rig->servers[0].endpoint.text;
 
@@ -49,7 +49,7 @@ static void the_next_address_is_tried_when_one_is_dead(void **state)
     assert_true(count_of(&rig->stats[0].failed) >= 1); /* more when the other takes long on a busy machine */
     endpoint_get(&rig->servers[0].endpoint, &known);
     assert_non_null(strstr(address_text(&known.addresses[0], address), "127.0.0.1:"));
-    end(rig, &names);
+    end_named(rig, &names);
 }
 
 static void a_name_that_is_not_known_yet_is_connected_to_when_it_is(void **state)
@@ -68,7 +68,7 @@ static void a_name_that_is_not_known_yet_is_connected_to_when_it_is(void **state
     names_put(&names, 0, &address, 1, "", clock_ns());
     RIG_WAIT(rig, ask.answers == 1);
     assert_answered(&ask);
-    end(rig, &names);
+    end_named(rig, &names);
 }
 
 static void on_ask(size_t number, const char *host, void *user)
@@ -120,7 +120,7 @@ static void the_first_look_up_takes_no_part_of_the_time_to_connect(void **state)
     RIG_WAIT(rig, ask.answers == 1);
     assert_answered(&ask);
     uv_close((uv_handle_t *)&moment, NULL);
-    end(rig, &names);
+    end_named(rig, &names);
 }
 
 static void a_server_is_gone_when_its_name_is_not_found(void **state)
@@ -134,7 +134,7 @@ static void a_server_is_gone_when_its_name_is_not_found(void **state)
     names_put(&names, 0, NULL, 0, "there is no such name", clock_ns());
     RIG_WAIT(rig, ask.answers == 1);
     assert_failed(&ask, STATUS_UNAVAILABLE);
-    end(rig, &names);
+    end_named(rig, &names);
 }
 
 static void a_name_that_moves_is_followed(void **state)
@@ -153,7 +153,7 @@ static void a_name_that_moves_is_followed(void **state)
     ask_start(&ask, rig, LONG_MS);
     RIG_WAIT(rig, ask.answers == 1);
     assert_answered(&ask);
-    end(rig, &names);
+    end_named(rig, &names);
 }
 
 static void none_of_several_addresses_takes_long_at_first(void **state)

@@ -13,11 +13,6 @@ struct rig {
     BIO *outside; /* what the server reads and writes, on the client's side */
 };
 
-static int begin(void **state)
-{
-    return remote_keys_make(state);
-}
-
 static int set_up(void **state)
 {
     static struct rig rig;
@@ -148,5 +143,5 @@ int main(void)
         TEST(data_in_between_does_not_hide_them),
         TEST(a_client_that_was_never_heard_is_bounded_as_well),
     };
-    return cmocka_run_group_tests(tests, begin, remote_keys_free);
+    return cmocka_run_group_tests(tests, remote_keys_make, remote_keys_free);
 }

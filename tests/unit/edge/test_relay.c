@@ -97,7 +97,7 @@ static int teardown(void **state)
     return 0;
 }
 
-static struct relay_step *run(struct bench *bench)
+static struct relay_step *run_bench(struct bench *bench)
 {
     const struct relay_end client = {&fake_type, &bench->client};
     const struct relay_end origin = {&fake_type, &bench->origin};
@@ -109,7 +109,7 @@ static struct relay_step *run(struct bench *bench)
 static void nothing_to_do_waits_for_both(void **state)
 {
     struct bench *bench = *state;
-    struct relay_step *step = run(bench);
+    struct relay_step *step = run_bench(bench);
 
     assert_int_equal(step->client_events, RELAY_READABLE);
     assert_int_equal(step->origin_events, RELAY_READABLE);
@@ -124,7 +124,7 @@ static void bytes_pass_both_ways_and_leave_no_buffer(void **state)
 
     bench->client.give = 1000;
     bench->origin.give = 70000;
-    struct relay_step *step = run(bench);
+    struct relay_step *step = run_bench(bench);
     assert_int_equal(step->moved[RELAY_TO_ORIGIN], 1000);
     assert_int_equal(step->moved[RELAY_TO_CLIENT], 70000);
     assert_int_equal(bench->origin.taken, 1000);
@@ -140,7 +140,7 @@ static void a_dry_source_is_not_asked_again(void **state)
 
     bench->client.give = 10;
     bench->client.dries = true;
-    struct relay_step *step = run(bench);
+    struct relay_step *step = run_bench(bench);
     assert_int_equal(bench->client.reads, 1);
     assert_int_equal(step->moved[RELAY_TO_ORIGIN], 10);
     assert_int_equal(step->client_events, RELAY_READABLE);
@@ -152,7 +152,7 @@ static void a_full_sink_stops_the_reading(void **state)
 
     bench->origin.give = 10 * RELAY_BUFFER_SIZE;
     bench->client.take = 100;
-    struct relay_step *step = run(bench);
+    struct relay_step *step = run_bench(bench);
     assert_int_equal(step->moved[RELAY_TO_CLIENT], 100);
     assert_int_equal(step->origin_events, 0);
     assert_int_equal(step->client_events, RELAY_READABLE | RELAY_WRITABLE);
@@ -160,10 +160,10 @@ static void a_full_sink_stops_the_reading(void **state)
     assert_true(relay_pending(&bench->relay));
 
     int reads = bench->origin.reads;
-    run(bench);
+    run_bench(bench);
     assert_int_equal(bench->origin.reads, reads);
     bench->client.take = SIZE_MAX;
-    while (run(bench)->again)
+    while (run_bench(bench)->again)
         continue;
     assert_int_equal(bench->client.taken, 10 * RELAY_BUFFER_SIZE);
 }
@@ -176,7 +176,7 @@ static void a_blocked_sink_silences_a_source_that_went_dry(void **state)
 
     bench->client.give = 100;
     bench->origin.take = 10;
-    struct relay_step *step = run(bench);
+    struct relay_step *step = run_bench(bench);
     assert_int_equal(step->client_events, 0);
     assert_int_equal(step->origin_events, RELAY_READABLE | RELAY_WRITABLE);
 }
@@ -189,7 +189,7 @@ static void small_pieces_arrive_whole(void **state)
     bench->client.chunk = 7;
     bench->origin.chunk = 3;
     while (bench->origin.taken < 5000)
-        run(bench);
+        run_bench(bench);
     assert_int_equal(bench->origin.taken, 5000);
 }
 
@@ -198,7 +198,7 @@ static void one_run_moves_no_more_than_its_share(void **state)
     struct bench *bench = *state;
 
     bench->origin.give = SIZE_MAX / 2;
-    struct relay_step *step = run(bench);
+    struct relay_step *step = run_bench(bench);
     assert_true(step->again);
     assert_int_equal(step->moved[RELAY_TO_CLIENT], RELAY_ROUNDS * RELAY_BUFFER_SIZE);
     assert_null(bench->relay.flow[RELAY_TO_CLIENT].bytes);
@@ -210,7 +210,7 @@ static void small_pieces_do_not_hold_a_run_for_long(void **state)
 
     bench->client.give = SIZE_MAX / 2;
     bench->client.chunk = 1;
-    struct relay_step *step = run(bench);
+    struct relay_step *step = run_bench(bench);
     assert_true(step->again);
     assert_int_equal(bench->client.reads, RELAY_ROUNDS * RELAY_READS);
     assert_int_equal(step->moved[RELAY_TO_ORIGIN], RELAY_ROUNDS * RELAY_READS);
@@ -223,7 +223,7 @@ static void client_ends_and_the_origin_goes_on(void **state)
 
     bench->client.give = 10;
     bench->client.after = RELAY_ENDED;
-    struct relay_step *step = run(bench);
+    struct relay_step *step = run_bench(bench);
     assert_true(step->client_ended);
     assert_false(step->done);
     assert_int_equal(bench->origin.finished, 1);
@@ -232,7 +232,7 @@ static void client_ends_and_the_origin_goes_on(void **state)
 
     bench->origin.give = 20;
     bench->origin.after = RELAY_ENDED;
-    step = run(bench);
+    step = run_bench(bench);
     assert_int_equal(bench->client.taken, 20);
     assert_int_equal(bench->client.finished, 1);
     assert_int_equal(bench->origin.finished, 1);
@@ -246,10 +246,10 @@ static void the_end_is_passed_on_after_the_bytes(void **state)
     bench->origin.give = 100;
     bench->origin.after = RELAY_ENDED;
     bench->client.take = 60;
-    run(bench);
+    run_bench(bench);
     assert_int_equal(bench->client.finished, 0);
     bench->client.take = 40;
-    run(bench);
+    run_bench(bench);
     assert_int_equal(bench->client.finished, 1);
 }
 
@@ -259,11 +259,11 @@ static void an_end_that_cannot_leave_yet_is_tried_again(void **state)
 
     bench->origin.after = RELAY_ENDED;
     bench->client.finish = RELAY_WANT_WRITE;
-    struct relay_step *step = run(bench);
+    struct relay_step *step = run_bench(bench);
     assert_true(step->client_events & RELAY_WRITABLE);
     assert_false(bench->relay.flow[RELAY_TO_CLIENT].finished);
     bench->client.finish = 1;
-    run(bench);
+    run_bench(bench);
     assert_true(bench->relay.flow[RELAY_TO_CLIENT].finished);
 }
 
@@ -272,7 +272,7 @@ static void a_cut_client_is_reported_at_once(void **state)
     struct bench *bench = *state;
 
     bench->client.after = RELAY_CUT;
-    assert_true(run(bench)->client_cut);
+    assert_true(run_bench(bench)->client_cut);
     assert_int_equal(bench->origin.finished, 0);
 }
 
@@ -283,7 +283,7 @@ static void a_client_that_takes_nothing_more_is_cut(void **state)
     bench->origin.give = 10;
     bench->client.take = 0;
     bench->client.then = RELAY_CUT;
-    assert_true(run(bench)->client_cut);
+    assert_true(run_bench(bench)->client_cut);
 }
 
 static void a_cut_origin_is_reported_after_its_last_bytes(void **state)
@@ -293,9 +293,9 @@ static void a_cut_origin_is_reported_after_its_last_bytes(void **state)
     bench->origin.give = 100;
     bench->origin.after = RELAY_CUT;
     bench->client.take = 50;
-    assert_false(run(bench)->origin_cut);
+    assert_false(run_bench(bench)->origin_cut);
     bench->client.take = 50;
-    assert_true(run(bench)->origin_cut);
+    assert_true(run_bench(bench)->origin_cut);
     assert_int_equal(bench->client.finished, 0);
 }
 
@@ -309,18 +309,18 @@ static void an_origin_that_stops_listening_may_still_answer(void **state)
     bench->origin.take = 10;
     bench->origin.then = RELAY_CUT;
     bench->origin.give = 30;
-    struct relay_step *step = run(bench);
+    struct relay_step *step = run_bench(bench);
     assert_false(step->client_cut || step->origin_cut || step->again);
     assert_int_equal(bench->client.taken, 30);
     assert_int_equal(step->client_events, 0);
     assert_null(bench->relay.flow[RELAY_TO_ORIGIN].bytes);
 
     bench->origin.after = RELAY_ENDED;
-    run(bench);
+    run_bench(bench);
     assert_int_equal(bench->client.finished, 1);
     bench->client.give = 1000;
     bench->client.after = RELAY_ENDED;
-    assert_true(run(bench)->done);
+    assert_true(run_bench(bench)->done);
     assert_int_equal(bench->client.give, 0);
     assert_int_equal(bench->origin.taken, 10);
 }
@@ -332,7 +332,7 @@ static void a_dropped_origin_is_never_touched(void **state)
     bench->client.give = 100;
     bench->origin.give = 100;
     relay_drop_origin(&bench->relay);
-    struct relay_step *step = run(bench);
+    struct relay_step *step = run_bench(bench);
     assert_int_equal(bench->origin.reads, 0);
     assert_int_equal(bench->origin.taken, 0);
     assert_int_equal(bench->origin.finished, 0);
@@ -340,7 +340,7 @@ static void a_dropped_origin_is_never_touched(void **state)
     assert_int_equal(step->client_events, RELAY_READABLE);
     assert_int_equal(step->origin_events, 0);
     bench->client.after = RELAY_ENDED;
-    assert_true(run(bench)->done);
+    assert_true(run_bench(bench)->done);
 }
 
 static void reading_may_want_to_write(void **state)
@@ -348,7 +348,7 @@ static void reading_may_want_to_write(void **state)
     struct bench *bench = *state;
 
     bench->client.after = RELAY_WANT_WRITE;
-    assert_int_equal(run(bench)->client_events, RELAY_WRITABLE);
+    assert_int_equal(run_bench(bench)->client_events, RELAY_WRITABLE);
 }
 
 static void a_waiting_sink_does_not_hide_its_own_talking(void **state)
@@ -359,7 +359,7 @@ static void a_waiting_sink_does_not_hide_its_own_talking(void **state)
     bench->client.take = 0;
     bench->client.give = 10;
     bench->client.dries = true;
-    struct relay_step *step = run(bench);
+    struct relay_step *step = run_bench(bench);
     assert_int_equal(step->client_events, RELAY_READABLE | RELAY_WRITABLE);
     assert_int_equal(bench->origin.taken, 10);
 }
@@ -369,15 +369,15 @@ static void sessions_lend_each_other_one_buffer(void **state)
     struct bench *bench = *state;
 
     bench->client.give = 10;
-    run(bench);
+    run_bench(bench);
     uint8_t *lent = bench->scratch.bytes;
     assert_non_null(lent);
     bench->client.give = 10;
-    run(bench);
+    run_bench(bench);
     assert_ptr_equal(bench->scratch.bytes, lent);
     bench->client.give = 10;
     bench->origin.take = 0;
-    run(bench);
+    run_bench(bench);
     assert_ptr_equal(bench->scratch.bytes, lent);
     assert_non_null(bench->relay.flow[RELAY_TO_ORIGIN].bytes);
 }
@@ -390,16 +390,16 @@ static void who_waits_keeps_what_it_needs(void **state)
 
     bench->origin.give = 1000;
     bench->client.take = 300;
-    run(bench);
+    run_bench(bench);
     assert_non_null(bench->scratch.bytes);
     assert_false(flow->whole);
     assert_int_equal(flow->start, 0);
     assert_int_equal(flow->end, 700);
     bench->client.take = 100;
-    run(bench);
+    run_bench(bench);
     assert_int_equal(flow->start, 100); /* it is small enough already */
     bench->client.take = SIZE_MAX;
-    run(bench);
+    run_bench(bench);
     assert_int_equal(bench->client.taken, 1000);
     assert_null(flow->bytes);
 }

@@ -9,7 +9,7 @@
 
 #include "edge/session/session_state.h"
 
-static enum session_action step(enum session_state *state, enum session_event event)
+static enum session_action step_state(enum session_state *state, enum session_event event)
 {
     struct session_transition to = session_state_next(*state, event, false);
 
@@ -22,14 +22,14 @@ static void handshake_with_a_key_leads_to_relay(void **unused)
     enum session_state state = SESSION_HELLO;
 
     (void)unused;
-    assert_int_equal(step(&state, EVENT_HELLO_READ), ACTION_NONE);
-    assert_int_equal(step(&state, EVENT_KEY_WANTED), ACTION_WATCH_GONE);
+    assert_int_equal(step_state(&state, EVENT_HELLO_READ), ACTION_NONE);
+    assert_int_equal(step_state(&state, EVENT_KEY_WANTED), ACTION_WATCH_GONE);
     assert_int_equal(state, SESSION_WAIT_KEY);
-    assert_int_equal(step(&state, EVENT_KEY_ANSWERED), ACTION_STEP);
+    assert_int_equal(step_state(&state, EVENT_KEY_ANSWERED), ACTION_STEP);
     assert_int_equal(state, SESSION_HANDSHAKE);
-    assert_int_equal(step(&state, EVENT_HANDSHAKE_DONE), ACTION_LISTEN);
-    assert_int_equal(step(&state, EVENT_CLIENT_SPEAKS), ACTION_CONNECT);
-    assert_int_equal(step(&state, EVENT_CONNECTED), ACTION_RELAY);
+    assert_int_equal(step_state(&state, EVENT_HANDSHAKE_DONE), ACTION_LISTEN);
+    assert_int_equal(step_state(&state, EVENT_CLIENT_SPEAKS), ACTION_CONNECT);
+    assert_int_equal(step_state(&state, EVENT_CONNECTED), ACTION_RELAY);
     assert_int_equal(state, SESSION_RELAY);
 }
 
@@ -40,7 +40,7 @@ static void a_silent_client_gets_its_origin_after_a_while(void **unused)
 
     (void)unused;
     assert_int_equal(session_state_timeout(state), TIMEOUT_SILENCE);
-    assert_int_equal(step(&state, EVENT_TIMEOUT), ACTION_CONNECT);
+    assert_int_equal(step_state(&state, EVENT_TIMEOUT), ACTION_CONNECT);
     assert_int_equal(state, SESSION_CONNECT);
 }
 
@@ -57,11 +57,11 @@ static void client_ends_first_then_origin(void **unused)
     enum session_state state = SESSION_RELAY;
 
     (void)unused;
-    assert_int_equal(step(&state, EVENT_CLIENT_ENDED), ACTION_NONE);
+    assert_int_equal(step_state(&state, EVENT_CLIENT_ENDED), ACTION_NONE);
     assert_int_equal(state, SESSION_HALF_CLOSED);
-    assert_int_equal(step(&state, EVENT_ORIGIN_ENDED), ACTION_NONE);
+    assert_int_equal(step_state(&state, EVENT_ORIGIN_ENDED), ACTION_NONE);
     assert_int_equal(state, SESSION_CLOSING);
-    assert_int_equal(step(&state, EVENT_BOTH_ENDED), ACTION_RELEASE);
+    assert_int_equal(step_state(&state, EVENT_BOTH_ENDED), ACTION_RELEASE);
     assert_int_equal(state, SESSION_CLOSED);
 }
 
@@ -70,11 +70,11 @@ static void origin_ends_first_and_the_client_may_finish(void **unused)
     enum session_state state = SESSION_RELAY;
 
     (void)unused;
-    assert_int_equal(step(&state, EVENT_ORIGIN_ENDED), ACTION_NONE);
+    assert_int_equal(step_state(&state, EVENT_ORIGIN_ENDED), ACTION_NONE);
     assert_int_equal(state, SESSION_CLOSING);
-    assert_int_equal(step(&state, EVENT_CLIENT_ENDED), ACTION_NONE);
+    assert_int_equal(step_state(&state, EVENT_CLIENT_ENDED), ACTION_NONE);
     assert_int_equal(state, SESSION_CLOSING);
-    assert_int_equal(step(&state, EVENT_TIMEOUT), ACTION_RELEASE);
+    assert_int_equal(step_state(&state, EVENT_TIMEOUT), ACTION_RELEASE);
     assert_int_equal(state, SESSION_CLOSED);
 }
 
@@ -88,9 +88,9 @@ static void waiting_for_a_key_never_closes_directly(void **unused)
         assert_int_not_equal(session_state_next(SESSION_WAIT_KEY, event, true).next, SESSION_CLOSED);
     for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
         enum session_state state = SESSION_WAIT_KEY;
-        assert_int_equal(step(&state, ends[i]), ACTION_ABANDON);
+        assert_int_equal(step_state(&state, ends[i]), ACTION_ABANDON);
         assert_int_equal(state, SESSION_DRAIN_KEY);
-        assert_int_equal(step(&state, EVENT_JOB_ENDED), ACTION_RELEASE);
+        assert_int_equal(step_state(&state, EVENT_JOB_ENDED), ACTION_RELEASE);
         assert_int_equal(state, SESSION_CLOSED);
     }
 }

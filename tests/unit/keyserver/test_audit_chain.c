@@ -201,7 +201,7 @@ static void tell(void *context, const struct audit_record *record, uint64_t epoc
     told += record->type == AUDIT_USE;
 }
 
-static void begin(void)
+static void begin_following(void)
 {
     memset(&follow, 0, sizeof follow);
     follow.hasher = hasher;
@@ -224,7 +224,7 @@ static void it_finds_back_behind_whatever_is_wrong(void **state)
         static const char *const kinds[] = {"altered", "removed", "doubled", "exchanged", "garbage"};
         for (unsigned kind = 0; kind < 5; kind++) {
             char altered[512];
-            begin();
+            begin_following();
             for (unsigned i = 0; i < LINES; i++) {
                 strcpy(altered, lines[i]);
                 altered[40] = '6'; /* in the time */
@@ -251,12 +251,12 @@ static void a_file_begins_where_it_should_or_anywhere(void **state)
 {
     (void)state;
     make_lines();
-    begin();
+    begin_following();
     follow.link.hash[0] ^= 1; /* the log is another one */
     take(lines[0]);
     assert_int_equal(follow.wound.line, 1);
     assert_false(audit_follow_is_ready(&follow));
-    begin();
+    begin_following();
     follow.link = (struct audit_link){.seq = 0};
     audit_follow_file(&follow, true);
     assert_false(audit_follow_is_ready(&follow));
@@ -274,7 +274,7 @@ static void what_was_noted_elsewhere_must_be_there(void **state)
     (void)state;
     make_lines();
     for (unsigned wrong = 0; wrong < 2; wrong++) {
-        begin();
+        begin_following();
         follow.anchor = links[5];
         follow.anchor.hash[31] ^= (uint8_t)wrong;
         for (unsigned i = 0; i < LINES; i++)
@@ -289,7 +289,7 @@ static void a_line_without_an_end_waits_until_it_is_too_long(void **state)
     (void)state;
     make_lines();
     memset(endless, 'x', sizeof endless);
-    begin();
+    begin_following();
     take(lines[0]);
     assert_int_equal(audit_follow_bytes(&follow, lines[1], strlen(lines[1]) - 1), 0);
     assert_int_equal(audit_follow_bytes(&follow, endless, AUDIT_LINE_MAX - 1), 0);

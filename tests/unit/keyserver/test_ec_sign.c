@@ -20,7 +20,7 @@ struct call {
 };
 
 /* Signs what is in CALL and compares each signature with OpenSSL's. */
-static void finish(struct call *call)
+static void finish_call(struct call *call)
 {
     if (call->count == 0)
         return;
@@ -52,7 +52,7 @@ static void add(struct call *call, const BIGNUM *k, const uint8_t *key, const ui
     call->k[i] = BN_new();
     assert_int_equal(BN_nnmod(call->k[i], k, call->rig->n, call->rig->bn), 1);
     if (call->count == EC_LANES_MAX)
-        finish(call);
+        finish_call(call);
 }
 
 /* RFC 6979, A.2.5 and A.2.6. */
@@ -135,7 +135,7 @@ static void nonces_at_the_edges(void **state)
             BN_free(near);
         }
     }
-    finish(&call);
+    finish_call(&call);
     BN_free(k);
 }
 
@@ -158,7 +158,7 @@ static void every_point_of_the_table(void **state)
         if (!BN_is_negative(k))
             add(&call, k, NULL, NULL);
     }
-    finish(&call);
+    finish_call(&call);
     BN_free(k);
 }
 
@@ -181,7 +181,7 @@ static void nonces_that_are_longer(void **state)
         assert_int_equal(BN_rand(k, 512, BN_RAND_TOP_ANY, BN_RAND_BOTTOM_ANY), 1);
         add(&call, k, NULL, NULL);
     }
-    finish(&call);
+    finish_call(&call);
     BN_free(k);
     BN_free(most);
 }
@@ -220,7 +220,7 @@ static void keys_and_hashes_at_the_edges(void **state)
         assert_int_equal(BN_set_word(k, 1 + i), 1);
         add(&call, k, keys[i % 4], hashes[i / 4]);
     }
-    finish(&call);
+    finish_call(&call);
     BN_free(k);
 }
 
@@ -242,7 +242,7 @@ static void calls_of_every_size(void **state)
         random_bytes(&call.nonces, sizeof call.nonces);
         for (size_t i = 0; i < count; i++)
             add(&call, some_nonce(i + count), NULL, NULL);
-        finish(&call);
+        finish_call(&call);
         memset(&call.nonces, 0, sizeof call.nonces);
     }
 }

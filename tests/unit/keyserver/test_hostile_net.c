@@ -34,7 +34,7 @@ static struct shared {
 
 /* ---- the net process ---- */
 
-static void ask(struct wall *wall, uint64_t token)
+static void ask_vault(struct wall *wall, uint64_t token)
 {
     struct wall_request slot = {.token = token,
                                 .deadline_ns = clock_ns() + 1000000000u,
@@ -69,7 +69,7 @@ static _Noreturn void keep_the_first_wall(int control)
             if (message.kind == CONTROL_WALL && wall.fd < 0 && wall_adopt(&wall, passed) != 0)
                 _exit(71);
         if (wall.fd >= 0) {
-            ask(&wall, token);
+            ask_vault(&wall, token);
             (void)wall_rig_wait(&wall, WALL_SLOTS, ASK_MS);
             take_answers(&wall);
         }
@@ -107,7 +107,7 @@ int net_run(const struct server_config *config, const struct net_descriptors *fd
 
 /* ---- the tests ---- */
 
-static struct fixture *begin(void **state, enum conduct conduct)
+static struct fixture *begin_hostile(void **state, enum conduct conduct)
 {
     struct fixture *f = *state;
 
@@ -154,7 +154,7 @@ static void wait_for_kill(struct fixture *f, const char *role, pid_t pid)
 
 static void a_wall_that_is_kept_ends_with_its_vault(void **state)
 {
-    struct fixture *f = begin(state, KEEPS_THE_FIRST_WALL);
+    struct fixture *f = begin_hostile(state, KEEPS_THE_FIRST_WALL);
 
     wait_for_answers(2);
     rig_write(f, "authorized_edges", "# nobody\n");
@@ -175,7 +175,7 @@ static void a_wall_that_is_kept_ends_with_its_vault(void **state)
 
 static void a_net_process_that_closes_its_control_is_replaced(void **state)
 {
-    struct fixture *f = begin(state, CLOSES_CONTROL);
+    struct fixture *f = begin_hostile(state, CLOSES_CONTROL);
 
     wait_until_done();
     kill(f->pid, SIGHUP); /* the vault that it brings cannot be handed over */
@@ -189,7 +189,7 @@ static void a_net_process_that_closes_its_control_is_replaced(void **state)
 
 static void an_honest_one_in_its_place_is_left_alone(void **state)
 {
-    struct fixture *f = begin(state, HONEST);
+    struct fixture *f = begin_hostile(state, HONEST);
 
     kill(f->pid, SIGHUP);
     rig_wait_for(f, "event=vault_ready cause=reload");

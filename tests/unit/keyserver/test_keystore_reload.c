@@ -69,7 +69,7 @@ static const char *path_of(const char *name)
 
 /* The time of the last change is the kernel's to set, and one that is too fresh is not relied on: what the
  * test writes has to become older than that. */
-static void settle(void)
+static void let_files_age(void)
 {
     const struct timespec pause = {.tv_nsec = 150000000};
     nanosleep(&pause, NULL);
@@ -77,13 +77,13 @@ static void settle(void)
 
 static void load(void)
 {
-    settle();
+    let_files_age();
     assert_int_equal(keystore_load(&before, NULL, folder, group_secret, NULL, NULL, &fault), 0);
 }
 
 static void assert_reload(size_t loaded, size_t kept, size_t removed)
 {
-    settle();
+    let_files_age();
     assert_int_equal(keystore_load(&after, before, folder, group_secret, NULL, NULL, &fault), 0);
     struct keystore_changes changes = keystore_changes(after);
     assert_int_equal(changes.loaded, loaded);
@@ -93,7 +93,7 @@ static void assert_reload(size_t loaded, size_t kept, size_t removed)
 
 static void assert_reload_refused(const char *words)
 {
-    settle();
+    let_files_age();
     memset(&fault, 0, sizeof fault);
     assert_int_equal(keystore_load(&after, before, folder, group_secret, NULL, NULL, &fault), ERR_CONFIG);
     assert_null(after);

@@ -17,7 +17,7 @@ struct sides {
 };
 
 /* A ring in which both sides are at POSITION. */
-static void begin(struct sides *s, uint32_t position)
+static void begin_at(struct sides *s, uint32_t position)
 {
     memset(s->ring, 0, sizeof *s->ring);
     s->ring->put = s->ring->taken = position;
@@ -31,7 +31,7 @@ static int set_up(void **state)
     static struct sides sides;
     sides.ring = aligned_alloc(RING_LINE, sizeof *sides.ring);
     assert_non_null(sides.ring);
-    begin(&sides, 0);
+    begin_at(&sides, 0);
     *state = &sides;
     return 0;
 }
@@ -77,7 +77,7 @@ static void it_holds_its_slots_and_not_one_more(void **state)
 static void positions_wrap(void **state)
 {
     struct sides *s = *state;
-    begin(s, UINT32_MAX - 3 * RING_SLOTS / 2);
+    begin_at(s, UINT32_MAX - 3 * RING_SLOTS / 2);
     for (uint64_t i = 1; i < 4 * RING_SLOTS; i++) {
         assert_int_equal(put(s, i), 1);
         assert_int_equal(put(s, ~i), 1);
@@ -164,7 +164,7 @@ static void a_producer_that_jumps_or_goes_back_is_caught(void **state)
     static const int32_t wrong[] = {-1, -3, INT32_MIN, INT32_MAX, RING_SLOTS - 4 + 1, RING_SLOTS};
     for (size_t i = 0; i < sizeof starts / sizeof starts[0]; i++)
         for (size_t j = 0; j < sizeof wrong / sizeof wrong[0]; j++) {
-            begin(s, starts[i]);
+            begin_at(s, starts[i]);
             for (uint64_t n = 0; n < 4; n++)
                 assert_int_equal(put(s, n), 1);
             assert_int_equal(ring_count(&s->consumer), 4); /* four are taken, none is given back */
@@ -182,7 +182,7 @@ static void a_consumer_that_jumps_or_goes_back_is_caught(void **state)
     static const int32_t wrong[] = {-1, INT32_MIN, INT32_MAX, RING_SLOTS + 1, -RING_SLOTS};
     for (size_t i = 0; i < sizeof starts / sizeof starts[0]; i++)
         for (size_t j = 0; j < sizeof wrong / sizeof wrong[0]; j++) {
-            begin(s, starts[i]);
+            begin_at(s, starts[i]);
             for (uint64_t n = 0; n < RING_SLOTS; n++)
                 assert_int_equal(put(s, n), 1);
             s->ring->taken += (uint32_t)wrong[j];

@@ -34,7 +34,7 @@ static void on_lost(uint32_t wall, void *user)
 
 static const struct vault_link_handlers handlers = {.on_answer = on_answer, .on_lost = on_lost};
 
-static void begin(struct fixture *f, size_t pending_max)
+static void begin_link(struct fixture *f, size_t pending_max)
 {
     int net, vault;
 
@@ -48,7 +48,7 @@ static void begin(struct fixture *f, size_t pending_max)
     assert_int_equal(vault_link_adopt(f->link, net), 0);
 }
 
-static void end(struct fixture *f)
+static void end_link(struct fixture *f)
 {
     vault_link_close(f->link);
     assert_int_equal(uv_run(&f->loop, UV_RUN_DEFAULT), 0);
@@ -97,9 +97,9 @@ static void as_many_wait_as_the_vault_would_queue(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof maxima / sizeof maxima[0]; i++) {
-        begin(&f, maxima[i]);
+        begin_link(&f, maxima[i]);
         assert_int_equal(fill(&f), maxima[i]);
-        end(&f);
+        end_link(&f);
     }
 }
 
@@ -110,9 +110,9 @@ static void a_short_queue_still_lets_one_turn_gather(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof maxima / sizeof maxima[0]; i++) {
-        begin(&f, maxima[i]);
+        begin_link(&f, maxima[i]);
         assert_int_equal(fill(&f), VAULT_LINK_PENDING_MIN);
-        end(&f);
+        end_link(&f);
     }
 }
 
@@ -123,7 +123,7 @@ static void what_the_vault_takes_makes_room_and_arrives_in_order(void **state)
     uint64_t token = 0;
 
     (void)state;
-    begin(&f, 0);
+    begin_link(&f, 0);
     fill(&f);
     vault_link_flush(f.link);
     assert_true(fill(&f) > 0);
@@ -135,7 +135,7 @@ static void what_the_vault_takes_makes_room_and_arrives_in_order(void **state)
         if (count == 0)
             vault_link_flush(f.link);
     }
-    end(&f);
+    end_link(&f);
 }
 
 /* The messages of the parsed request are gone when the wall takes the slot: what is pending has a copy, and
@@ -150,7 +150,7 @@ static void handshake_messages_are_copied_and_bounded(void **state)
     int r;
 
     (void)state;
-    begin(&f, 4096);
+    begin_link(&f, 4096);
     request.operation.u.rsa_master.messages = messages;
     request.operation.u.rsa_master.length = sizeof messages;
     memset(messages, 0x5a, sizeof messages);
@@ -166,7 +166,7 @@ static void handshake_messages_are_copied_and_bounded(void **state)
     for (size_t i = 0; i < sizeof messages; i++)
         assert_int_equal(got[0].operation.u.rsa_master.messages[i], 0x5a);
     assert_int_equal(submit_request(&f, &request, 1), 0); /* what has left makes room */
-    end(&f);
+    end_link(&f);
 }
 
 int main(void)
