@@ -1,5 +1,6 @@
 """The command as tests run it, and the files that it makes."""
 import os
+import re
 import stat
 
 from fleet import keyless, write
@@ -35,3 +36,12 @@ def secrets_below(folder):
             if name in ("identity.key", "psk", "group.secret"):
                 found.append(read(os.path.join(path, name)).strip())
     return found
+
+
+def assert_found(conf, pattern):
+    done = run("check", "-c", conf)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert re.search("^error +.*" + pattern, done.stdout, re.M), done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == len(set(lines)), "said twice"
+    return done.stdout
