@@ -9,9 +9,11 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(TOP, "tests", "lib"), os.path.join(TOP, "deploy", "demo")]
 sys.dont_write_bytecode = True
 
+from daemon import PATIENCE  # noqa: E402
 from origin import HttpOrigin  # noqa: E402
 from pki import Authority  # noqa: E402
 from fleet import Site, keyless  # noqa: E402
+from written_log import WrittenLog  # noqa: E402
 
 
 def pytest_configure():
@@ -80,3 +82,25 @@ def shared(tmp_path_factory, pki, origin):
     made.edge = made.start_edge([made.server], [cert for _, cert in pki.all], origin.address)
     yield made
     made.close()
+
+
+@pytest.fixture(scope="module")
+def written_log(tmp_path_factory, pki):
+    """A whole log of several files, for tests that only read it or change a copy."""
+    return WrittenLog(tmp_path_factory.mktemp("audit"), {"www": pki.p256[0], "shop": pki.rsa[0]}).end()
+
+
+@pytest.fixture
+def log_copy(written_log, tmp_path):
+    """A copy to spoil."""
+    return written_log.copy(tmp_path)
+
+
+@pytest.fixture
+def live_log(tmp_path, pki):
+    """A log whose writer goes on when it is told to."""
+    made = WrittenLog(tmp_path / "live", {"www": pki.p256[0], "shop": pki.rsa[0]})
+    yield made
+    if made.process.poll() is None:
+        made.process.stdin.close()
+        made.process.wait(timeout=PATIENCE)

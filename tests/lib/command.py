@@ -1,8 +1,12 @@
 """The command as tests run it, and the files that it makes."""
 import os
+import pty
 import re
+import select
 import stat
+import subprocess
 
+from daemon import PATIENCE, program
 from fleet import keyless, write
 
 
@@ -45,3 +49,22 @@ def assert_found(conf, pattern):
     lines = done.stdout.splitlines()
     assert len(lines) == len(set(lines)), "said twice"
     return done.stdout
+
+
+def run_on_terminal(*arguments):
+    """What the command prints when standard output and error are a terminal."""
+    parent, child = pty.openpty()
+    process = subprocess.Popen([program("keyless"), *arguments], stdout=child, stderr=child, env={**os.environ, "TERM": "xterm"})
+    os.close(child)
+    output = b""
+    while select.select([parent], [], [], PATIENCE)[0]:
+        try:
+            chunk = os.read(parent, 65536)
+        except OSError:
+            break
+        if not chunk:
+            break
+        output += chunk
+    process.wait(timeout=PATIENCE)
+    os.close(parent)
+    return output.decode()
