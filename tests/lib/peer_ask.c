@@ -25,6 +25,7 @@
 #include "common/channel.h"
 #include "common/secret.h"
 #include "proto/msg.h"
+#include "tests/lib/send_hello.h"
 
 #define LINE_SIZE  (2 * HANDSHAKE_MAX + 512)
 #define TIMEOUT_MS 30000
@@ -47,13 +48,9 @@ static _Noreturn void die(const char *text)
 
 static void on_open(struct channel *c, void *user)
 {
-    const struct msg_hello hello = {.version_min = 1, .version_max = 1, .software = "peer_ask"};
-    struct buffer packed = {0};
     (void)user;
-    if (msg_pack_hello(&packed, &hello) != 0 ||
-        channel_send(c, buffer_bytes(&packed), buffer_length(&packed)) != 0)
+    if (send_hello(c, "peer_ask") != 0)
         die("no hello");
-    buffer_clear(&packed);
 }
 
 static void on_message(struct channel *c, const uint8_t *bytes, size_t length, void *user)

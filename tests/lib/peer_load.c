@@ -14,6 +14,7 @@
 #include "common/channel.h"
 #include "common/secret.h"
 #include "proto/msg.h"
+#include "tests/lib/send_hello.h"
 
 #define IN_FLIGHT_MAX 1024
 #define REST_MS       5 /* between two attempts to connect, and after an answer that is none */
@@ -96,13 +97,9 @@ static void take_answer(const struct msg_answer *answer)
 
 static void on_open(struct channel *c, void *user)
 {
-    const struct msg_hello hello = {.version_min = 1, .version_max = 1, .software = "peer_load"};
-    struct buffer packed = {0};
     (void)user;
-    if (msg_pack_hello(&packed, &hello) != 0 ||
-        channel_send(c, buffer_bytes(&packed), buffer_length(&packed)) != 0)
+    if (send_hello(c, "peer_load") != 0)
         die("no hello");
-    buffer_clear(&packed);
 }
 
 static void on_message(struct channel *c, const uint8_t *bytes, size_t length, void *user)

@@ -27,6 +27,7 @@
 #include "keyserver/vault/request/transcript.h"
 #include "proto/msg.h"
 #include "tests/lib/random_below.h"
+#include "tests/lib/send_hello.h"
 #include "tests/lib/transcript_seed.h"
 
 #define K               256 /* bytes of an RSA-2048 modulus */
@@ -244,14 +245,9 @@ static int prepare(struct question *question, size_t kind)
 
 static void on_open(struct channel *channel, void *user)
 {
-    const struct msg_hello hello = {
-        .version_min = PROTOCOL_VERSION_MIN, .version_max = PROTOCOL_VERSION_MAX, .software = "ask"};
-    struct buffer packed = {0};
     (void)user;
-    if (msg_pack_hello(&packed, &hello) != 0 ||
-        channel_send(channel, buffer_bytes(&packed), buffer_length(&packed)) != 0)
+    if (send_hello(channel, "ask") != 0)
         channel_close(channel);
-    buffer_clear(&packed);
 }
 
 static void on_message(struct channel *channel, const uint8_t *bytes, size_t length, void *user)

@@ -14,6 +14,7 @@
 #include "cli/audit_files.h"
 #include "cli/audit_print.h"
 #include "common/secret.h"
+#include "tests/unit/remove_tree.h"
 
 static char folder[] = "/tmp/keyless-audit-files-XXXXXX";
 static struct fault fault;
@@ -189,10 +190,8 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-    char command[128];
     (void)state;
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
+    return remove_tree(folder);
 }
 
 int main(void)

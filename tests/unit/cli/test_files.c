@@ -13,6 +13,7 @@
 
 #include "cli/files.h"
 #include "common/secret.h"
+#include "tests/unit/remove_tree.h"
 
 static char folder[] = "/tmp/keyless-cli-files-XXXXXX";
 static struct fault fault;
@@ -160,10 +161,8 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-    char command[128];
     (void)state;
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
+    return remove_tree(folder);
 }
 
 int main(void)

@@ -15,6 +15,7 @@
 
 #include "cli/trial_pki.h"
 #include "common/secret.h"
+#include "tests/unit/remove_tree.h"
 
 static char folder[] = "/tmp/keyless-trial-pki-XXXXXX";
 static char ca_file[64], keys[64], certs[64];
@@ -145,10 +146,8 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-    char command[128];
     (void)state;
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
+    return remove_tree(folder);
 }
 
 int main(void)

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/config.h"
+#include "tests/unit/remove_tree.h"
 
 static const char *const choices[] = {"low", "high", NULL};
 static const char *const colours[] = {"red", "green", NULL};
@@ -144,7 +145,5 @@ int make_folder(void **state)
 int remove_folder(void **state)
 {
     (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    return system(command);
+    return remove_tree(folder);
 }

@@ -14,6 +14,7 @@
 #include "common/identity.h"
 #include "common/secret.h"
 #include "common/sign.h"
+#include "tests/unit/remove_tree.h"
 
 static char folder[] = "/tmp/keyless-sign-XXXXXX";
 static struct fault fault;
@@ -158,10 +159,8 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-    char command[128];
     (void)state;
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
+    return remove_tree(folder);
 }
 
 int main(void)

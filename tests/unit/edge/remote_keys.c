@@ -1,6 +1,5 @@
 #include "tests/unit/edge/remote_keys.h"
 
-#include <ftw.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
 #include <openssl/pem.h>
@@ -9,6 +8,7 @@
 #include <string.h>
 
 #include "proto/operation.h"
+#include "tests/unit/remove_tree.h"
 
 struct private_key private_keys[PRIVATE_KEYS];
 
@@ -233,15 +233,9 @@ char *remote_keys_folder(void)
     return strdup(path);
 }
 
-static int remote_keys_remove_one(const char *path, const struct stat *info, int type, struct FTW *at)
-{
-    (void)info, (void)type, (void)at;
-    return remove(path);
-}
-
 void remote_keys_remove(char *folder)
 {
-    assert_int_equal(nftw(folder, remote_keys_remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+    assert_int_equal(remove_tree(folder), 0);
     free(folder);
 }
 

@@ -10,6 +10,7 @@
 #include <errno.h>
 
 #include "common/bytes.h"
+#include "tests/unit/remove_tree.h"
 
 const uint8_t rig_policy[AUDIT_KEY_SIZE] = {0x11, 0x22};
 
@@ -57,20 +58,12 @@ void rig_set_up(struct rig *rig)
     rig_make_edges(rig);
 }
 
-int rig_remove_one(const char *path, const struct stat *info, int kind, struct FTW *where)
-{
-    (void)info;
-    (void)kind;
-    (void)where;
-    return remove(path);
-}
-
 void rig_tear_down(struct rig *rig)
 {
     audit_close(rig->audit);
     keystore_free(rig->keys);
     authorized_free(rig->edges);
-    assert_int_equal(nftw(rig->folder, rig_remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+    assert_int_equal(remove_tree(rig->folder), 0);
 }
 
 /* ---- writing ---- */

@@ -4,7 +4,6 @@
 #define TESTS_UNIT_KEYSERVER_AUDIT_RIG_H
 
 #include <fcntl.h>
-#include <ftw.h>
 
 #include "common/clock.h"
 #include "common/privileges.h"
@@ -34,7 +33,6 @@ extern const uint8_t rig_policy[AUDIT_KEY_SIZE];
 /* ---- the world ---- */
 
 void rig_set_up(struct rig *rig);
-int rig_remove_one(const char *path, const struct stat *info, int kind, struct FTW *where);
 void rig_tear_down(struct rig *rig);
 
 /* ---- writing ---- */

@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include "tests/unit/remove_tree.h"
 #include "tests/unit/skip.h"
 
 /* No file of this process grows beyond SIZE. */
@@ -178,7 +179,7 @@ static void a_rotation_that_fails_is_made_later(void **state)
 static void remove_log(const struct rig *removed)
 {
     int tries = 0;
-    while (nftw(removed->log, rig_remove_one, 16, FTW_DEPTH | FTW_PHYS) != 0)
+    while (remove_tree(removed->log) != 0)
         assert_true(errno == ENOTEMPTY && ++tries < 1000);
 }
 

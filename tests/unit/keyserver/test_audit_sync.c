@@ -16,6 +16,7 @@
 
 #include "common/secret.h"
 #include "keyserver/vault/audit/audit_sync.h"
+#include "tests/unit/remove_tree.h"
 
 static char folder_path[32];
 static int folder;
@@ -33,11 +34,9 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-    char command[64];
     (void)state;
     close(folder);
-    snprintf(command, sizeof command, "rm -rf '%s'", folder_path);
-    return system(command);
+    return remove_tree(folder_path);
 }
 
 static struct audit_head head_of(uint64_t seq)

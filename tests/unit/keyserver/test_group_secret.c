@@ -15,6 +15,7 @@
 #include "common/log.h"
 #include "common/secret.h"
 #include "keyserver/vault/group_secret.h"
+#include "tests/unit/remove_tree.h"
 
 #define PATH_SIZE 256
 
@@ -40,10 +41,8 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-    char command[128];
     (void)state;
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
+    return remove_tree(folder);
 }
 
 static bool is_there(void)

@@ -14,8 +14,9 @@
 #include "keyserver/rules/key_folder.h"
 #include "keyserver/vault/keys/keystore.h"
 #include "tests/unit/keyserver/keys.h"
+#include "tests/unit/remove_tree.h"
 
-static char folder[KEYS_PATH_SIZE], command[2 * KEYS_PATH_SIZE];
+static char folder[KEYS_PATH_SIZE];
 static struct key_folder list;
 static struct fault fault;
 
@@ -32,8 +33,7 @@ static int tear_down(void **state)
 {
     (void)state;
     key_folder_clear(&list);
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
+    return remove_tree(folder);
 }
 
 static void make_folder(const char *name)
