@@ -1,8 +1,8 @@
 #include "cli/bench_channels.h"
 
 #include <stdlib.h>
-#include <string.h>
 
+#include "cli/key_list.h"
 #include "common/channel_times.h"
 #include "common/clock.h"
 #include "common/secret.h"
@@ -13,44 +13,21 @@
 
 /* ---- keys ---- */
 
-struct listing {
-    struct key_info *keys; /* owned */
-    size_t count;
-    bool short_of_memory;
-};
-
-static void on_keys(const char *server, enum operation_status status, const struct key_info *list,
-                    size_t count, void *user)
-{
-    struct listing *listing = user;
-    (void)server;
-    if (status != STATUS_OK || count == 0)
-        return;
-    struct key_info *keys = reallocarray(listing->keys, listing->count + count, sizeof *keys);
-    if (keys == NULL) {
-        listing->short_of_memory = true;
-        return;
-    }
-    listing->keys = keys;
-    memcpy(&keys[listing->count], list, count * sizeof *list);
-    listing->count += count;
-}
-
 /* Takes what CLIENT's edge is granted into the plan. */
 static int plan_with(struct bench_channels *channels, struct client *client, bool first,
                      const struct bench_wishes *wishes)
 {
-    struct listing listing = {0};
+    struct key_list list = {.item = NULL};
     channels->asking.loop = &channels->loop;
     channels->asking.client = client;
-    int result = (int)servers_list_keys(&channels->asking, on_keys, &listing);
-    if (listing.short_of_memory)
+    int result = (int)key_list_ask(&list, &channels->asking);
+    if (list.short_of_memory)
         result = ERR_MEMORY;
     if (result == STATUS_OK && first)
-        result = bench_plan_make(&channels->plan, wishes, listing.keys, listing.count);
+        result = bench_plan_make(&channels->plan, wishes, list.item, list.count);
     else if (result == STATUS_OK)
-        bench_plan_keep(&channels->plan, listing.keys, listing.count);
-    free(listing.keys);
+        bench_plan_keep(&channels->plan, list.item, list.count);
+    key_list_clear(&list);
     return result;
 }
 

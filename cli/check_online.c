@@ -4,13 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/servers.h"
+#include "cli/key_list.h"
 
 /* What one key server said. */
 struct said {
-    const char *name;      /* borrowed from the configuration */
-    struct key_info *keys; /* owned */
-    size_t count;
+    const char *name;     /* borrowed from the configuration */
+    struct key_list keys; /* one that does not fit into memory is reported as a key that the server lacks */
     bool answered;
 };
 
@@ -22,21 +21,6 @@ struct online {
 
 /* ---- asking ---- */
 
-static void on_keys(const char *server, enum operation_status status, const struct key_info *list,
-                    size_t count, void *user)
-{
-    struct said *said = user;
-    (void)server;
-    if (status != STATUS_OK || count == 0)
-        return;
-    struct key_info *keys = reallocarray(said->keys, said->count + count, sizeof *keys);
-    if (keys == NULL)
-        return; /* reported as a key that the server lacks */
-    said->keys = keys;
-    memcpy(&keys[said->count], list, count * sizeof *list);
-    said->count += count;
-}
-
 static int ask_server(struct asking *asking, void *user)
 {
     struct online *online = user;
@@ -44,14 +28,14 @@ static int ask_server(struct asking *asking, void *user)
     const struct client_server *server = asking->server;
     char address[ADDRESS_TEXT_SIZE], why[SERVERS_WHY_SIZE];
     *said = (struct said){.name = server->name};
-    said->answered = servers_list_keys(asking, on_keys, said) == STATUS_OK;
+    said->answered = key_list_ask(&said->keys, asking) == STATUS_OK;
     endpoint_text(&server->endpoint, address);
     if (!said->answered)
         findings_add_unreachable(online->findings, "key_server %s: %s does not answer; %s", server->name,
                                  address, servers_why(asking, why));
     else
         findings_add(online->findings, FINDING_OK, "key_server %s: %s answers; keys this edge may use: %zu",
-                     server->name, address, said->count);
+                     server->name, address, said->keys.count);
     return CLI_DONE;
 }
 
@@ -65,9 +49,9 @@ static bool has_rsa_key_exchange(const struct edge_config *config, const struct 
 /* What SERVER lets this edge do with the key of CERT; 0 when it has no such key. */
 static uint32_t allowed_operations(const struct said *server, const struct cert *cert)
 {
-    for (size_t i = 0; i < server->count; i++)
-        if (memcmp(server->keys[i].key_id, cert->key_id, KEY_ID_SIZE) == 0)
-            return server->keys[i].operations;
+    for (size_t i = 0; i < server->keys.count; i++)
+        if (memcmp(server->keys.item[i].key_id, cert->key_id, KEY_ID_SIZE) == 0)
+            return server->keys.item[i].operations;
     return 0;
 }
 
@@ -171,7 +155,7 @@ void check_online_servers(struct findings *findings, const char *file, const str
     for (size_t i = 0; i < certs->count; i++)
         compare(&online, &servers.config, certs->item[i]);
     for (size_t i = 0; i < online.count; i++)
-        free(online.servers[i].keys);
+        key_list_clear(&online.servers[i].keys);
     free(online.servers);
     servers_close(&servers);
 }
