@@ -6,44 +6,31 @@
 #include <cmocka.h>
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "edge/config/edge_config.h"
+#include "tests/unit/common/conf_file.h"
 
 #define KEY    "\"ISEhISEhISEhISEhISEhISEhISEhISEhISEhISEhISE=\""
 #define ORIGIN "origin = \"127.0.0.1:8080\"\n"
 #define SERVER "key_server main { address = \"keys.example.com:2407\" key = " KEY " }\n"
 
-static char folder[] = "/tmp/keyless-edge-config-XXXXXX";
-static char file[64];
 static struct fault fault;
 
 static int load(struct edge_config *out, const char *text)
 {
-    FILE *stream = fopen(file, "w");
-    assert_non_null(stream);
-    assert_true(fputs(text, stream) >= 0);
-    fclose(stream);
+    conf_file_write(text);
     memset(&fault, 0, sizeof fault);
-    return edge_config_load(out, file, &fault);
+    return edge_config_load(out, conf_file, &fault);
 }
 
 static void assert_fault(const char *text, const char *words)
 {
     struct edge_config config;
     assert_int_equal(load(&config, text), ERR_CONFIG);
-    if (strncmp(fault.text, file, strlen(file)) != 0 || strstr(fault.text, words) == NULL)
-        fail_msg("'%s' gave '%s', expected '%s'", text, fault.text, words);
+    assert_conf_fault(&fault, text, words);
     assert_null(config.identity);
-}
-
-static void assert_in_folder(const char *path, const char *name)
-{
-    char expected[128];
-    snprintf(expected, sizeof expected, "%s/%s", folder, name);
-    assert_string_equal(path, expected);
 }
 
 static void shortest_file_gives_the_defaults(void **state)
@@ -53,9 +40,9 @@ static void shortest_file_gives_the_defaults(void **state)
     assert_int_equal(load(&c, ORIGIN SERVER), 0);
     assert_string_equal(c.listen.item[0], "*:443");
     assert_string_equal(c.admin, "127.0.0.1:2405");
-    assert_in_folder(c.identity, "identity.key");
-    assert_in_folder(c.psk, "psk");
-    assert_in_folder(c.certificates, "certs");
+    assert_in_conf_folder(c.identity, "identity.key");
+    assert_in_conf_folder(c.psk, "psk");
+    assert_in_conf_folder(c.certificates, "certs");
     assert_null(c.default_certificate);
     assert_int_equal(c.threads, 0);
     assert_int_equal(c.connections_max, 20000);
@@ -91,8 +78,8 @@ static void key_servers_share_the_psk_unless_they_have_one(void **state)
     assert_int_equal(c.key_servers.count, 2);
     assert_string_equal(servers[0].title, "main");
     assert_string_equal(servers[0].address, "keys.example.com:2407");
-    assert_in_folder(servers[0].psk, "psk");
-    assert_in_folder(servers[1].psk, "other");
+    assert_in_conf_folder(servers[0].psk, "psk");
+    assert_in_conf_folder(servers[1].psk, "other");
     edge_config_clear(&c);
 }
 
@@ -127,13 +114,13 @@ static void a_link_to_the_identity_is_no_psk(void **state)
 {
     char identity[64], link[64];
     (void)state;
-    snprintf(identity, sizeof identity, "%s/identity.key", folder);
-    snprintf(link, sizeof link, "%s/psk", folder);
+    snprintf(identity, sizeof identity, "%s/identity.key", conf_folder);
+    snprintf(link, sizeof link, "%s/psk", conf_folder);
     FILE *stream = fopen(identity, "w");
     assert_non_null(stream);
     fclose(stream);
     assert_int_equal(symlink("identity.key", link), 0);
-    assert_fault(ORIGIN SERVER, ": psk and identity are one file, ");
+    assert_fault(ORIGIN SERVER, ": psk and identity are one conf_file, ");
     unlink(link);
     unlink(identity);
 }
@@ -188,9 +175,9 @@ static void contradictions_name_the_file(void **state)
     assert_fault(ORIGIN "key_server a { address = x key = \"ISEh\" }", "key is not 32 bytes in base64");
     assert_fault(ORIGIN "key_server a { address = x key = \"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\" }",
                  "key_server a: key is all zeros");
-    assert_fault(ORIGIN SERVER "psk = identity.key", ": psk and identity are one file, ");
+    assert_fault(ORIGIN SERVER "psk = identity.key", ": psk and identity are one conf_file, ");
     assert_fault(ORIGIN SERVER "key_server b { address = x key = " KEY " psk = identity.key }",
-                 ": psk and identity are one file, ");
+                 ": psk and identity are one conf_file, ");
     assert_fault(ORIGIN SERVER "listen = {}", "listen is empty");
     assert_fault(ORIGIN SERVER "admin = \"\"", "admin is empty");
     assert_fault(ORIGIN SERVER "user = \"\"", "user is empty");
@@ -231,19 +218,10 @@ static void every_option_has_help(void **state)
     }
 }
 
-static int make_folder(void **state)
+static int make_file(void **state)
 {
     (void)state;
-    if (mkdtemp(folder) == NULL)
-        return -1;
-    snprintf(file, sizeof file, "%s/edge.conf", folder);
-    return 0;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    return unlink(file) != 0 || rmdir(folder) != 0;
+    return conf_file_make("edge.conf");
 }
 
 int main(void)
@@ -258,5 +236,5 @@ int main(void)
         cmocka_unit_test(alpn_names_have_255_bytes_and_not_more),
         cmocka_unit_test(every_option_has_help),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, make_file, conf_file_remove);
 }

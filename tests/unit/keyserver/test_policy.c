@@ -6,20 +6,17 @@
 #include <cmocka.h>
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "keyserver/rules/policy.h"
 #include "keyserver/rules/server_config.h"
+#include "tests/unit/common/conf_file.h"
 
 #define ALL_KEY_OPERATIONS                                                                                   \
     (1u << OP_SIGN_TLS13 | 1u << OP_SIGN_TLS12 | 1u << OP_RSA_MASTER | 1u << OP_RSA_PREMASTER)
 #define ID_TEXT "ab00000000000000000000000000000000000000000000000000000000000001"
 
 static const uint8_t some_id[KEY_ID_SIZE] = {0xab, [31] = 1}, other_id[KEY_ID_SIZE] = {9};
-static char folder[] = "/tmp/keyless-policy-XXXXXX";
-static char file[64];
 static struct server_config config;
 static struct policy *policy;
 
@@ -27,11 +24,8 @@ static struct policy *policy;
 static void load(const char *text)
 {
     struct fault fault = {.text = ""};
-    FILE *stream = fopen(file, "w");
-    assert_non_null(stream);
-    assert_true(fputs(text, stream) >= 0);
-    fclose(stream);
-    if (server_config_load(&config, file, &fault) != 0 ||
+    conf_file_write(text);
+    if (server_config_load(&config, conf_file, &fault) != 0 ||
         policy_new(&policy, &config.key_default, &config.key_sections, &fault) != 0)
         fail_msg("%s", fault.text);
 }
@@ -53,7 +47,7 @@ static const struct policy_rule *rule_of(const char *name)
 static void assert_place(const struct policy_rule *rule, enum key_option option, unsigned line)
 {
     char expected[80];
-    snprintf(expected, sizeof expected, "%s:%u", file, line);
+    snprintf(expected, sizeof expected, "%s:%u", conf_file, line);
     if (line == 0) {
         assert_null(rule->place[option]);
     } else {
@@ -276,19 +270,10 @@ static void operations_that_no_mode_lets_be_done_are_an_error(void **state)
     }
 }
 
-static int make_folder(void **state)
+static int make_file(void **state)
 {
     (void)state;
-    if (mkdtemp(folder) == NULL)
-        return -1;
-    snprintf(file, sizeof file, "%s/server.conf", folder);
-    return 0;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    return unlink(file) != 0 || rmdir(folder) != 0;
+    return conf_file_make("server.conf");
 }
 
 int main(void)
@@ -304,5 +289,5 @@ int main(void)
         cmocka_unit_test(operations_that_no_mode_lets_be_done_are_an_error),
         cmocka_unit_test_teardown(contradictions_have_words, unload),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, make_file, conf_file_remove);
 }

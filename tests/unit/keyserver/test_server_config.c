@@ -5,41 +5,26 @@
 
 #include <cmocka.h>
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "keyserver/rules/server_config.h"
+#include "tests/unit/common/conf_file.h"
 
-static char folder[] = "/tmp/keyless-server-config-XXXXXX";
-static char file[64];
 static struct fault fault;
 
 static int load(struct server_config *out, const char *text)
 {
-    FILE *stream = fopen(file, "w");
-    assert_non_null(stream);
-    assert_true(fputs(text, stream) >= 0);
-    fclose(stream);
+    conf_file_write(text);
     memset(&fault, 0, sizeof fault);
-    return server_config_load(out, file, &fault);
+    return server_config_load(out, conf_file, &fault);
 }
 
 static void assert_fault(const char *text, const char *words)
 {
     struct server_config config;
     assert_int_equal(load(&config, text), ERR_CONFIG);
-    if (strncmp(fault.text, file, strlen(file)) != 0 || strstr(fault.text, words) == NULL)
-        fail_msg("'%s' gave '%s', expected '%s'", text, fault.text, words);
+    assert_conf_fault(&fault, text, words);
     assert_null(config.identity);
-}
-
-static void assert_in_folder(const char *path, const char *name)
-{
-    char expected[128];
-    snprintf(expected, sizeof expected, "%s/%s", folder, name);
-    assert_string_equal(path, expected);
 }
 
 static void empty_file_gives_the_defaults(void **state)
@@ -50,10 +35,10 @@ static void empty_file_gives_the_defaults(void **state)
     assert_int_equal(c.listen.count, 1);
     assert_string_equal(c.listen.item[0], "*:2407");
     assert_string_equal(c.admin, "127.0.0.1:2406");
-    assert_in_folder(c.identity, "identity.key");
-    assert_in_folder(c.authorized_edges, "authorized_edges");
-    assert_in_folder(c.keys, "keys");
-    assert_in_folder(c.group_secret, "group.secret");
+    assert_in_conf_folder(c.identity, "identity.key");
+    assert_in_conf_folder(c.authorized_edges, "authorized_edges");
+    assert_in_conf_folder(c.keys, "keys");
+    assert_in_conf_folder(c.group_secret, "group.secret");
     assert_null(c.user);
     assert_int_equal(c.workers, 0);
     assert_int_equal(c.queue_max, 4096);
@@ -75,8 +60,8 @@ static void empty_file_gives_the_defaults(void **state)
     for (size_t i = 0; i < KEY_OPTIONS; i++)
         assert_null(c.key_default.place[i]);
     assert_int_equal(c.key_sections.count, 0);
-    assert_in_folder(c.audit.folder, "audit");
-    assert_in_folder(c.audit.key, "audit.key");
+    assert_in_conf_folder(c.audit.folder, "audit");
+    assert_in_conf_folder(c.audit.key, "audit.key");
     assert_int_equal(c.audit.rotate_size, 64 << 20);
     assert_int_equal(c.audit.checkpoint, 1000);
     assert_int_equal(c.audit.sync, SERVER_AUDIT_SYNC_INTERVAL);
@@ -160,13 +145,14 @@ static void contradictions_name_the_file(void **state)
     assert_fault("identity = \xc2\xa0"
                  "identity.key",
                  "begins with a typographic quotation mark or blank");
-    assert_fault("group_secret = identity.key", ": group_secret and identity are one file, ");
-    assert_fault("audit { key = identity.key }", ": key of audit { } and identity are one file, ");
-    assert_fault("audit { key = s }\ngroup_secret = s", ": key of audit { } and group_secret are one file, ");
+    assert_fault("group_secret = identity.key", ": group_secret and identity are one conf_file, ");
+    assert_fault("audit { key = identity.key }", ": key of audit { } and identity are one conf_file, ");
+    assert_fault("audit { key = s }\ngroup_secret = s",
+                 ": key of audit { } and group_secret are one conf_file, ");
     assert_fault("key_default { passphrase_file = identity.key }",
-                 ": passphrase_file of key_default and identity are one file, ");
+                 ": passphrase_file of key_default and identity are one conf_file, ");
     assert_fault("key www { passphrase_file = audit.key }",
-                 ": passphrase_file of key www and key of audit { } are one file, ");
+                 ": passphrase_file of key www and key of audit { } are one conf_file, ");
     assert_fault("\nlisten = {\"*:2406\"}", ": admin 127.0.0.1:2406 is an address of listen (");
     assert_fault("listen = {\"[::1]\"}\nadmin = \"[::1]:2407\"",
                  ":2: admin [::1]:2407 is an address of listen (");
@@ -258,19 +244,10 @@ static void the_options_of_keys_stand_in_the_order_of_their_numbers(void **state
         assert_int_equal(rest->place_offset, 0); /* where a passphrase is: no rule */
 }
 
-static int make_folder(void **state)
+static int make_file(void **state)
 {
     (void)state;
-    if (mkdtemp(folder) == NULL)
-        return -1;
-    snprintf(file, sizeof file, "%s/server.conf", folder);
-    return 0;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    return unlink(file) != 0 || rmdir(folder) != 0;
+    return conf_file_make("server.conf");
 }
 
 int main(void)
@@ -285,5 +262,5 @@ int main(void)
         cmocka_unit_test(every_option_has_help),
         cmocka_unit_test(the_options_of_keys_stand_in_the_order_of_their_numbers),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, make_file, conf_file_remove);
 }
