@@ -120,7 +120,7 @@ static void a_link_to_the_identity_is_no_psk(void **state)
     assert_non_null(stream);
     fclose(stream);
     assert_int_equal(symlink("identity.key", link), 0);
-    assert_fault(ORIGIN SERVER, ": psk and identity are one conf_file, ");
+    assert_fault(ORIGIN SERVER, ": psk and identity are one file, ");
     unlink(link);
     unlink(identity);
 }
@@ -175,9 +175,9 @@ static void contradictions_name_the_file(void **state)
     assert_fault(ORIGIN "key_server a { address = x key = \"ISEh\" }", "key is not 32 bytes in base64");
     assert_fault(ORIGIN "key_server a { address = x key = \"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\" }",
                  "key_server a: key is all zeros");
-    assert_fault(ORIGIN SERVER "psk = identity.key", ": psk and identity are one conf_file, ");
+    assert_fault(ORIGIN SERVER "psk = identity.key", ": psk and identity are one file, ");
     assert_fault(ORIGIN SERVER "key_server b { address = x key = " KEY " psk = identity.key }",
-                 ": psk and identity are one conf_file, ");
+                 ": psk and identity are one file, ");
     assert_fault(ORIGIN SERVER "listen = {}", "listen is empty");
     assert_fault(ORIGIN SERVER "admin = \"\"", "admin is empty");
     assert_fault(ORIGIN SERVER "user = \"\"", "user is empty");

@@ -145,14 +145,13 @@ static void contradictions_name_the_file(void **state)
     assert_fault("identity = \xc2\xa0"
                  "identity.key",
                  "begins with a typographic quotation mark or blank");
-    assert_fault("group_secret = identity.key", ": group_secret and identity are one conf_file, ");
-    assert_fault("audit { key = identity.key }", ": key of audit { } and identity are one conf_file, ");
-    assert_fault("audit { key = s }\ngroup_secret = s",
-                 ": key of audit { } and group_secret are one conf_file, ");
+    assert_fault("group_secret = identity.key", ": group_secret and identity are one file, ");
+    assert_fault("audit { key = identity.key }", ": key of audit { } and identity are one file, ");
+    assert_fault("audit { key = s }\ngroup_secret = s", ": key of audit { } and group_secret are one file, ");
     assert_fault("key_default { passphrase_file = identity.key }",
-                 ": passphrase_file of key_default and identity are one conf_file, ");
+                 ": passphrase_file of key_default and identity are one file, ");
     assert_fault("key www { passphrase_file = audit.key }",
-                 ": passphrase_file of key www and key of audit { } are one conf_file, ");
+                 ": passphrase_file of key www and key of audit { } are one file, ");
     assert_fault("\nlisten = {\"*:2406\"}", ": admin 127.0.0.1:2406 is an address of listen (");
     assert_fault("listen = {\"[::1]\"}\nadmin = \"[::1]:2407\"",
                  ":2: admin [::1]:2407 is an address of listen (");
