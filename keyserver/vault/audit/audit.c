@@ -173,14 +173,20 @@ static void add_hour(struct audit *audit)
         audit_log_add_checkpoint(&audit->log);
 }
 
-enum occasion { ON_COMMIT, ON_TICK, ON_CLOSE };
-
-static int write_out(struct audit *audit, enum occasion occasion)
+/* What the log has to know before it begins. */
+static void tell_log(struct audit *audit)
 {
     audit->log.time_ms = audit->now.unix_ms;
     audit->log.mono_ms = audit->now.mono_ms;
     audit->log.epoch_ms = audit->now.epoch_ms;
     audit->log.impatient = audit->failing;
+}
+
+enum occasion { ON_COMMIT, ON_TICK, ON_CLOSE };
+
+static int write_out(struct audit *audit, enum occasion occasion)
+{
+    tell_log(audit);
     if (occasion != ON_COMMIT)
         audit_gap_take_over(audit);
     int err = audit_log_begin(&audit->log, occasion != ON_COMMIT);
@@ -257,8 +263,7 @@ void audit_read_on(struct audit *audit)
 {
     if (audit->failing || !audit_log_has_grown(&audit->log))
         return;
-    audit->log.time_ms = audit->now.unix_ms;
-    audit->log.mono_ms = audit->now.mono_ms;
+    tell_log(audit);
     if (audit_log_begin(&audit->log, false) != 0 || audit_log_end(&audit->log) != 0)
         audit_note_failure(audit, errno);
 }
@@ -347,6 +352,7 @@ static void on_due(struct audit *audit)
 void audit_tick(struct audit *audit, const struct audit_time *now)
 {
     audit->now = *now;
+    tell_log(audit);
     audit_takeover_go_on(&audit->log, now->mono_ms);
     audit_counts_leave(audit);
     if (now->mono_ms < audit->due_ms)

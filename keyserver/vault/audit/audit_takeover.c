@@ -122,6 +122,21 @@ static size_t take_counts(struct audit_log *log, size_t first, size_t most, uint
     return looked;
 }
 
+/* A use that is recorded in this log is counted from its record. So what stands there is read before its
+ * counter is raised, and nobody adds to it meanwhile: a use whose record came after would count twice. Where
+ * the log cannot be read now, it may. */
+static size_t take_counts_beside_log(struct audit_log *log, size_t first, size_t most, uint64_t mono_ms)
+{
+    bool locked = audit_segment_lock(&log->segment, !log->impatient) == 0;
+    bool begun = audit_log_has_grown(log) && audit_log_begin(log, false) == 0;
+    size_t looked = take_counts(log, first, most, mono_ms);
+    if (begun)
+        (void)!audit_log_end(log); /* a failure is for the next commit or tick to see */
+    else if (locked)
+        audit_segment_unlock(&log->segment);
+    return looked;
+}
+
 static void take_all_counts(struct audit_log *log)
 {
     if (log->quotas->raise == NULL)
@@ -150,7 +165,7 @@ void audit_takeover_go_on(struct audit_log *log, uint64_t mono_ms)
         return;
     if (log->late.end_ms == 0)
         log->late.end_ms = mono_ms + LATE_MS;
-    bool is_last = take_counts(log, log->late.next, LATE_MOST, mono_ms) < LATE_MOST;
+    bool is_last = take_counts_beside_log(log, log->late.next, LATE_MOST, mono_ms) < LATE_MOST;
     log->late.next = is_last ? 0 : log->late.next + LATE_MOST;
     log->late.due_ms = mono_ms + LATE_PAUSE_MS;
     if (is_last && mono_ms >= log->late.end_ms)
@@ -161,7 +176,7 @@ void audit_takeover_end(struct audit_log *log, uint64_t mono_ms)
 {
     if (!log->late.wanted)
         return;
-    (void)take_counts(log, 0, SIZE_MAX, mono_ms);
+    (void)take_counts_beside_log(log, 0, SIZE_MAX, mono_ms);
     end_late(log);
 }
 

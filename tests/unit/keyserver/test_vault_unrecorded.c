@@ -134,6 +134,45 @@ static void what_is_used_unrecorded_during_a_reload_counts(void **state)
     assert_int_equal(fourth, STATUS_REFUSED);
 }
 
+/* The log is written again before the one that takes over has looked at what the one before leaves: it finds
+ * the use there and in the log. */
+static void what_is_recorded_again_during_a_reload_counts_once(void **state)
+{
+    struct operation operation = signing();
+    struct rig other;
+    (void)state;
+    rig.config.audit.on_failure = SERVER_AUDIT_SERVE;
+    begin_handing_over();
+    assert_int_equal(ask(EDGE_FEW, &operation), STATUS_OK);
+    stop_recording();
+    assert_int_equal(ask(EDGE_SIGNER, &operation), STATUS_OK);
+    await_failing(1);
+    other = rig;
+    other.pid = 0;
+    other.served = true;
+    bool ready = rig_start(&other);
+    rig.before_fd = 0; /* the other's now */
+    if (ready)
+        kill(other.pid, SIGSTOP);
+    limit_files(0);
+    await_failing(0);
+    enum operation_status second = ask(EDGE_FEW, &operation);
+    let_pass(&rig);
+    if (ready) {
+        kill(other.pid, SIGCONT);
+        let_pass(&other);
+    }
+    enum operation_status third = ready ? rig_ask(&other, EDGE_FEW, &operation).status : STATUS_REFUSED;
+    enum operation_status fourth = ready ? rig_ask(&other, EDGE_FEW, &operation).status : STATUS_OK;
+    int status = rig_end(&other);
+    rig_forget_left(&other);
+    assert_true(ready);
+    assert_int_equal(status, 0);
+    assert_int_equal(second, STATUS_OK);
+    assert_int_equal(third, STATUS_OK);
+    assert_int_equal(fourth, STATUS_REFUSED);
+}
+
 /* The files of the log are below the limit, the memory file would be above it. */
 static void what_cannot_be_left_is_told_once_and_left_later(void **state)
 {
@@ -181,6 +220,7 @@ int main(void)
         TEST(what_was_used_unrecorded_counts_after_a_death),
         TEST(what_was_used_unrecorded_counts_after_a_recovery),
         TEST(what_is_used_unrecorded_during_a_reload_counts),
+        TEST(what_is_recorded_again_during_a_reload_counts_once),
         TEST(what_cannot_be_left_is_told_once_and_left_later),
         TEST(who_prefers_service_has_the_number),
     };
