@@ -2,8 +2,8 @@
 #include "edge/bound/bound_internal.h"
 #include "proto/handshake_type.h"
 
-/* The callback stays: others set theirs in its place later, and OpenSSL from 3.2 on calls none that was not
- * there when a record layer was made. */
+/* The callback stays registered without an argument: others may replace it later, and OpenSSL from 3.2 on
+ * calls none that was not set when a record layer was made. */
 static void stop_keeping(SSL *ssl)
 {
     SSL_set_msg_callback_arg(ssl, NULL);
@@ -35,9 +35,9 @@ void bound_messages_on(int written, int version, int content_type, const void *b
         return;
     uint8_t type = *(const uint8_t *)bytes;
     if (type == SERVER_HELLO && exchange->epoch == 0)
-        drop_messages(exchange, ssl); /* TLS 1.3, ephemeral keys, a session that goes on, or no epoch */
+        drop_messages(exchange, ssl); /* TLS 1.3, ephemeral keys, a resumed session, or no epoch */
     else if (type == CLIENT_KEY_EXCHANGE)
-        stop_keeping(ssl); /* bound_secret.c writes it, with the ciphertext that is asked for */
+        stop_keeping(ssl); /* bound_secret.c adds the ClientKeyExchange */
     else
         keep_message(exchange, ssl, bytes, length);
 }

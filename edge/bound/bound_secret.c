@@ -6,7 +6,7 @@
 #include "edge/bound/bound_internal.h"
 #include "proto/handshake_type.h"
 
-/* That of the handshake which this thread steps right now; NULL outside of one. */
+/* The exchange of the handshake that this thread steps right now; NULL outside of one. */
 static _Thread_local struct bound_exchange *current;
 
 void bound_enter(struct bound_exchange *exchange)
@@ -21,8 +21,8 @@ void bound_leave(void)
 
 /* ---- the decryption ---- */
 
-/* Adds ClientKeyExchange (RFC 5246, 7.4.7.1) with LENGTH (at most RSA_MODULUS_MAX) bytes of CIPHERTEXT: there
- * is one way to write it. */
+/* Adds ClientKeyExchange (RFC 5246, 7.4.7.1) with LENGTH (at most RSA_MODULUS_MAX) bytes of CIPHERTEXT. The
+ * message has one encoding only, so it need not be kept. */
 static int put_key_exchange(struct buffer *messages, const uint8_t *ciphertext, size_t length)
 {
     uint8_t message[4 + 2 + RSA_MODULUS_MAX];
@@ -76,7 +76,7 @@ static int on_defer(const struct operation *premaster, uint8_t token[static TLS_
 
 /* ---- the derivation ---- */
 
-/* True for the exchange that this thread's handshake has deferred the secret of. */
+/* True when EXCHANGE is that of this thread's handshake and its secret is deferred. */
 static bool is_current(const void *exchange)
 {
     return current != NULL && exchange == current && current->deferred.held;
@@ -89,7 +89,7 @@ static void *on_find(const uint8_t *secret, size_t length)
     return same_bytes(secret, current->deferred.token, TLS_PREMASTER_SIZE) ? current : NULL;
 }
 
-/* What gives the master secret itself, which the key server computes over its own hash of the messages (RFC
+/* The request for the master secret, which the key server computes over its own hash of the messages (RFC
  * 7627, 4). */
 static void put_master(const struct bound_exchange *exchange, struct operation *out)
 {
@@ -97,7 +97,7 @@ static void put_master(const struct bound_exchange *exchange, struct operation *
     out->u.rsa_master.length = (uint32_t)buffer_length(&exchange->messages);
 }
 
-/* The pre-master secret after all, as if nothing had been deferred. */
+/* The request for the pre-master secret, as if nothing had been deferred. */
 static void put_premaster(const struct bound_exchange *exchange, struct operation *out)
 {
     const struct buffer *messages = &exchange->messages;

@@ -1,11 +1,11 @@
-/* The session id of a new session, which shows the key server that the handshake is this edge's and of now.
- */
+/* The session id of a new session, which proves to the key server that the handshake is this edge's and
+ * recent. */
 #include "common/secret.h"
 #include "edge/bound/bound_internal.h"
 #include "proto/session_id.h"
 
-/* True when OUT is an epoch for a session that begins now. Waits for one that is on its way, but not for a
- * client that cannot be bound anyway. */
+/* True when OUT is an epoch for a session that begins now. Waits for one that is due, but not for a client
+ * that cannot be bound anyway. */
 static bool choose_epoch(struct bound_exchange *exchange, struct client_epoch *out)
 {
     if (exchange->plain)
@@ -18,7 +18,7 @@ static bool choose_epoch(struct bound_exchange *exchange, struct client_epoch *o
     return outlook == EPOCH_CHOSEN;
 }
 
-/* With the mark of an epoch, or without one a random id. */
+/* Makes a session id with the mark of an epoch, or without an epoch a random one. */
 static void make_session_id(struct bound_exchange *exchange, uint8_t out[static SESSION_ID_SIZE])
 {
     struct client_epoch epoch;

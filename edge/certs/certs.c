@@ -19,7 +19,7 @@
 #define HASH_FUNCTION     HASH_FNV
 #include <uthash.h>
 
-/* From a time on, until the next one, a set answers. */
+/* A set that answers from a time on, until the next period. */
 struct period {
     int64_t from;               /* seconds since 1970 */
     const struct cert_set *set; /* borrowed from the table of sets */
@@ -48,7 +48,7 @@ struct certs {
     struct certs_name *nameless;       /* owned; a default without a name; NULL for none */
     struct set *sets;                  /* owned table */
     const struct set **set_at;         /* owned array, borrowed entries */
-    const struct certs_name *fallback; /* NULL: strangers are refused */
+    const struct certs_name *fallback; /* NULL: clients that name an unknown host, or none, are refused */
 };
 
 static void name_free(struct certs_name *name)
@@ -117,7 +117,8 @@ static int load_each(struct certs *certs, const struct certs_source *from, struc
     return 0;
 }
 
-/* Files that are not loaded: private keys, which may not be here, and files that look like certificates. */
+/* Looks at the files that are not loaded: private keys, which may not be here, and files that look like
+ * certificates. */
 static int look_at_others(struct certs *certs, const char *folder, const struct certs_paths *paths,
                           struct certs_bad *bad, struct fault *fault)
 {
@@ -204,7 +205,7 @@ static const struct cert_set *set_share(struct certs *certs, const struct cert_s
     return &set->set;
 }
 
-/* Adds what answers from FROM on, unless it is what has answered before. */
+/* Adds what answers from FROM on, unless it is what answered before. */
 static int add_period(struct certs *certs, struct certs_name *name, int64_t from)
 {
     struct cert_set own = {.index = 0};
@@ -328,7 +329,7 @@ const char *certs_name_text(const struct certs_name *name)
 
 /* ---- the default ---- */
 
-/* CERT, which has no names, as the default. */
+/* Makes CERT, which has no names, the default. */
 static int make_nameless(struct certs *certs, const struct cert *cert, int64_t now)
 {
     certs->nameless = calloc(1, sizeof *certs->nameless);
@@ -362,7 +363,7 @@ static int choose_default(struct certs *certs, const char *default_name, int64_t
 
 /* ---- loading ---- */
 
-/* For the log: those that no client gets by NAME. */
+/* Reports, for the log, certificates that never answer NAME. */
 static void report_shadowed(const struct certs_name *name, int64_t now)
 {
     for (size_t i = 0; i < name->candidates; i++) {

@@ -98,7 +98,7 @@ static int add_certificate(struct cert *cert, OSSL_LIB_CTX *context, struct cert
     return error;
 }
 
-/* One PEM block; 1 at the end of the file. */
+/* Reads one PEM block; 1 at the end of the file. */
 static int read_block(struct cert *cert, OSSL_LIB_CTX *context, struct certs_pool *pool, BIO *in)
 {
     char *label = NULL, *header = NULL;
@@ -147,8 +147,8 @@ bool certs_file_lacks_issuer(const struct cert *cert)
            X509_NAME_cmp(X509_get_issuer_name(cert->leaf), X509_get_subject_name(cert->leaf)) != 0;
 }
 
-/* Most browsers find the missing certificate by themselves, and curl and most other programs do not: it is
- * seen late. */
+/* Most browsers fetch the missing certificate by themselves; curl and most other programs do not, so the
+ * fault is noticed late. */
 static void warn_chain_short(const struct cert *cert)
 {
     if (certs_file_lacks_issuer(cert))
@@ -156,7 +156,7 @@ static void warn_chain_short(const struct cert *cert)
                     cert->file);
 }
 
-/* Ever fewer clients accept a wrong order. */
+/* Fewer and fewer clients accept a wrong order. */
 static void warn_chain_order(const struct cert *cert)
 {
     const X509 *below = cert->leaf;
@@ -173,7 +173,7 @@ static void warn_chain_order(const struct cert *cert)
     }
 }
 
-/* With an issuer before what it issued the edge would show the issuer, and ask for its key. */
+/* With an issuer in front of its leaf the edge would show the issuer and ask for its key. */
 static int check_leaf_first(const struct cert *cert, struct fault *fault)
 {
     EVP_PKEY *key = X509_get0_pubkey(cert->leaf);
@@ -341,7 +341,7 @@ static int fill_cert(struct cert *cert, OSSL_LIB_CTX *context, struct certs_pool
     unsigned contents = contents_tell(buffer_bytes(content), buffer_length(content));
     if ((contents & CONTENTS_KEYS) != 0)
         return certs_hint_key(cert->file, fault);
-    /* What stands in another form could be the leaf of what is read. */
+    /* Nothing is read where the leaf may be in a form that is not supported. */
     if ((contents & CONTENTS_CERTIFICATE) == 0 || (contents & (CONTENTS_TRUSTED | CONTENTS_PKCS7)) != 0)
         return certs_hint_form(cert->file, contents, fault);
     int error = 0;

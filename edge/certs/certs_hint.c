@@ -34,9 +34,9 @@ int certs_hint_key(const char *path, struct fault *fault)
                      path);
 }
 
-/* The first that fits. */
+/* The first row that fits is used. */
 static const struct {
-    unsigned contents; /* all of these */
+    unsigned contents; /* all of these bits */
     const char *why;
     const char *command; /* makes FILE.pem of FILE, which follows */
     const char *rest;    /* follows FILE */

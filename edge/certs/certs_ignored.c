@@ -10,7 +10,7 @@
 #include "edge/certs/certs_folder.h"
 #include "edge/certs/certs_hint.h"
 
-/* Of files that hold certificates, or keys with them, in whatever form. */
+/* Extensions of files that hold certificates, or keys with them, in any form. */
 static const char *const extensions[] = {".pem", ".crt", ".cer", ".cert", ".der", ".p7b",
                                          ".p7c", ".p12", ".pfx", ".jks",  NULL};
 
@@ -50,7 +50,7 @@ bool certs_ignored_look(const char *path, const uint8_t *bytes, size_t length, i
             "%s: its name is that of a certificate or key, and it cannot be read: %s; let this user read "
             "it, or take it away",
             path, strerror(error));
-    else if (certs_folder_is_name(path)) /* and so too deep */
+    else if (certs_folder_is_name(path)) /* too deep to be read */
         fault_set(why, ERR_CONFIG,
                   "%s: lies more than %d folders below that of certificates and is not read; move it up, or "
                   "take it away",

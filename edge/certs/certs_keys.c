@@ -52,7 +52,8 @@ static size_t read_start(int fd, uint8_t *out)
     return length;
 }
 
-/* Takes PATH: among the keys, or, with what is said of it, among the ignored. */
+/* Takes PATH. Adds it to the keys when it holds one, else what is said of it, if anything, to the ignored
+ * files. */
 static int look_at(struct walk *walk, char *path)
 {
     struct fault why;

@@ -5,7 +5,7 @@
 
 #include "edge/provider/openssl_error.h"
 
-/* What is too weak, for the reason REASON of OpenSSL; NULL when it is another matter. */
+/* The part that is too weak, by REASON of OpenSSL; NULL when REASON is about something else. */
 static const char *weak_part(int reason)
 {
     switch (reason) {

@@ -4,7 +4,7 @@
 
 #include "common/secret.h"
 
-/* What is in the table comes from the operator's files and is keyed by a hash already. */
+/* The keys of the table are hashes of the operator's files already, so its plain hash cannot be flooded. */
 #define HASH_NONFATAL_OOM 1
 #define HASH_FUNCTION     HASH_FNV
 #include <uthash.h>

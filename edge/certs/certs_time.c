@@ -22,7 +22,7 @@ enum cert_state certs_time_state(const struct cert *cert, int64_t now)
     return cert->not_before <= now ? CERT_VALID : CERT_NOT_YET_VALID;
 }
 
-/* The states stand in the order of their worth. */
+/* The values of the enum are ordered from worst to best. */
 enum cert_state certs_time_set_state(const struct cert_set *set, int64_t now)
 {
     enum cert_state best = CERT_NOT_YET_VALID;

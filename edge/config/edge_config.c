@@ -252,8 +252,8 @@ static int check_origins(const struct edge_config *config, const char *file, str
     return 0;
 }
 
-/* OTHER is none of the addresses at which the edge listens, for which LOOP says why, and not the admin
- * endpoint's, either. */
+/* Checks that OTHER is neither an address at which the edge listens, for which LOOP says why, nor the admin
+ * endpoint's. */
 static int check_target(const struct edge_config *config, const char *file, struct listening_other *other,
                         const char *loop, struct fault *fault)
 {

@@ -61,7 +61,7 @@ struct edge {
 
 /* ---- end ---- */
 
-/* The process is about to end, and libuv is about to restore the default actions of signals. */
+/* Blocks the signals: the process is about to end, and libuv is about to restore their default actions. */
 static void hold_signals(void)
 {
     static const int held[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};
@@ -203,7 +203,7 @@ static int init_loop(struct edge *edge)
     return 0;
 }
 
-/* A signal that is not used, a closing terminal's for one, is no reason to stop serving. */
+/* Signals without a use, such as that of a closing terminal, are no reason to stop serving. */
 static void start_signals(struct edge *edge)
 {
     uv_signal_start(&edge->terminate, on_signal, SIGTERM);
@@ -274,10 +274,10 @@ static int start_threads(struct edge *edge, struct fault *fault)
     return 0;
 }
 
-/* Before the first thread, and the first byte of a peer. */
+/* Enters the sandbox: before the first thread, and before the first byte of a peer. */
 static int lock_up(struct edge *edge, struct fault *fault)
 {
-    edge->sandbox.files_denied = process_deny_files(); /* also to the thread that writes the log */
+    edge->sandbox.files_denied = process_deny_files(); /* covers the log's thread, which starts afterwards */
     int error = log_start(fault);
     if (error != 0)
         return error;

@@ -8,11 +8,11 @@
 #include <unistd.h>
 
 #define BACKLOG           4096
-#define QUIET_SECONDS_MAX 1 /* a connection without a byte is accepted after so long */
+#define QUIET_SECONDS_MAX 1 /* a connection that sends nothing is accepted after so long */
 
-/* What connections inherit from the socket they come from, so that none pays for it: the kernel shows them
- * when there is something to read, and sends what is written at once. They work without either, only not as
- * well. */
+/* Options that connections inherit from the listening socket, so that none pays for them. The kernel reports
+ * a connection when there is something to read (TCP_DEFER_ACCEPT), and sends what is written at once
+ * (TCP_NODELAY). Both only improve the connection, so failure is no error. */
 static void tune(int fd, const struct address *address)
 {
     static const int on = 1, seconds = QUIET_SECONDS_MAX;
@@ -48,8 +48,8 @@ static int open_others(struct edge_bind *bind, size_t address, int first, struct
     return 0;
 }
 
-/* True when a socket of this edge has all connections of ADDRESS already, for which another may not ask
- * unshared. */
+/* True when a socket of this edge already receives all connections of ADDRESS, so that an unshared socket
+ * cannot be bound there. */
 static bool is_ours(const struct edge_bind *bind, size_t address)
 {
     for (size_t i = 0; i < bind->count; i++)
@@ -58,8 +58,8 @@ static bool is_ours(const struct edge_bind *bind, size_t address)
     return false;
 }
 
-/* The first socket for ADDRESS. It is bound unshared, which fails beside any other process that listens
- * there; only then it is shared, with the sockets of the other threads. */
+/* Opens the first socket for ADDRESS. Binding it unshared fails beside any other process that listens there;
+ * only then is it shared, with the sockets of the other threads. */
 static int open_first(struct edge_bind *bind, size_t address, struct fault *fault)
 {
     const struct address *bound = &bind->bound[address];
@@ -96,7 +96,7 @@ static int open_address(struct edge_bind *bind, size_t address, const char *text
     return error;
 }
 
-/* True when another address has all of ADDRESS and more: "0.0.0.0:443" of "192.0.2.1:443". */
+/* True when another address covers ADDRESS: "0.0.0.0:443" covers "192.0.2.1:443". */
 static bool has_wider(const struct edge_bind *bind, size_t address)
 {
     const struct address *narrow = &bind->bound[address];
@@ -107,7 +107,7 @@ static bool has_wider(const struct edge_bind *bind, size_t address)
     return false;
 }
 
-/* Opens the addresses that have a wider one, or those that have none. */
+/* Opens the addresses that another one covers, or those that none does. */
 static int open_some(struct edge_bind *bind, const struct config_strings *listen, bool wider,
                      struct fault *fault)
 {

@@ -33,7 +33,7 @@ static int answer(struct buffer *body, json_t *value)
     return error ? 503 : 200;
 }
 
-/* What is known of an endpoint, so that a name that cannot be resolved is seen. */
+/* What is known of an endpoint. Shows a name that cannot be resolved. */
 static json_t *addresses_json(const struct name_answer *known)
 {
     char address[ADDRESS_TEXT_SIZE];

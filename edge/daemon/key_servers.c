@@ -15,7 +15,7 @@ static int load_server(struct client_server *out, const struct edge_config_serve
     return identity_load_shared(out->psk, from->psk, KEY_SERVERS_PSK_HOLDER, fault);
 }
 
-/* With the edge's own key as the key server's, no handshake could succeed. */
+/* A key server with the edge's own key could never complete a handshake. */
 static int check_not_own(const struct key_servers *servers, const struct edge_config *config,
                          struct fault *fault)
 {
@@ -73,7 +73,7 @@ void key_servers_resolve(struct key_servers *servers, struct names *names)
 {
     struct name_answer answer;
 
-    (void)names_resolve(names, clock_ns()); /* each that cannot be found says so when it is connected to */
+    (void)names_resolve(names, clock_ns()); /* a name not found is reported at the connect */
     for (size_t i = 0; i < servers->count; i++) {
         endpoint_get(&servers->servers[i].endpoint, &answer);
         if (answer.count > 0)

@@ -40,8 +40,8 @@ void listeners_resume(struct listeners *listeners)
         uv_poll_start(&listeners->item[i].poll, UV_READABLE, on_listener);
 }
 
-/* No descriptor or no memory in the kernel: the connection stays in its queue, and to ask again at once would
- * only spin. */
+/* No descriptor, or no memory in the kernel: the connection stays in the kernel's queue. Accepting again at
+ * once would only spin. */
 static void take_rest(struct listeners *listeners, int why)
 {
     struct session_host *host = listeners->host;
@@ -79,11 +79,11 @@ static bool accept_one(struct listeners *listeners, int listener)
         take_rest(listeners, errno);
         return false;
     }
-    return true; /* an error of the connection that was to be accepted concerns nobody else (accept(2)) */
+    return true; /* accept(2) reported an error of that connection alone */
 }
 
-/* On a busy edge that is full a connection that ends makes room for the next, and that many times a second.
- */
+/* Logs once an episode: on a busy edge at connections_max, connections end and make room for the next many
+ * times a second. */
 static void pause_at_the_most(struct listeners *listeners)
 {
     struct session_host *host = listeners->host;

@@ -8,7 +8,7 @@
 #include "common/log.h"
 #include "common/shell.h"
 
-#define FIRST_MS      2000  /* the longest that the start waits for the first answers */
+#define FIRST_MS      2000  /* the start waits at most so long for the first answers */
 #define ORIGIN_MS     10000 /* between two look-ups of the origin's name */
 #define ORIGIN_AGE_MS 5000u
 #define TAKES_MAX     64 /* answers in one turn of the loop */
@@ -20,7 +20,7 @@ static void ask_resolver(size_t number, const char *host, void *user)
     resolver_ask(&setup->resolver, number, host);
 }
 
-/* Says what has changed. */
+/* Logs what has changed. */
 static void log_answer(struct lookups *lookups, const struct resolver_answer *answer)
 {
     struct names *names = &lookups->setup->names;
@@ -53,7 +53,7 @@ static void ask_all(struct setup *setup)
         (void)endpoint_is_fresh(&setup->key_servers.servers[i].endpoint, now, 0);
 }
 
-/* What it was asked when it died is forgotten, so all is asked again. */
+/* The new process knows nothing of what the old one was asked, so everything is asked again. */
 static void on_restart(struct setup *setup, const struct resolver_answer *answer)
 {
     counter_add(&setup->resolver_restarts, 1);
@@ -66,7 +66,7 @@ static void on_restart(struct setup *setup, const struct resolver_answer *answer
     ask_all(setup);
 }
 
-/* 0 when all that was there is taken, or there may be more; ERR_CLOSED. */
+/* 0 when everything was taken, or when there may be more; ERR_CLOSED. */
 static int take_answers(struct lookups *lookups)
 {
     struct setup *setup = lookups->setup;
@@ -116,7 +116,7 @@ static void await_first(struct lookups *lookups)
     for (uint64_t now; names_answered(&setup->names) < setup->names.count && (now = clock_ns()) < end;) {
         struct pollfd wait = {.fd = setup->resolver.fd, .events = POLLIN};
         if (poll(&wait, 1, (int)((end - now) / NS_PER_MS) + 1) > 0 && take_answers(lookups) != 0)
-            return; /* the loop finds and reports the same */
+            return; /* the loop will find and report the same */
     }
 }
 

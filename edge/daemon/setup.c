@@ -94,8 +94,8 @@ static int load_rest(struct setup *setup, enum setup_use use, struct fault *faul
     return load_tls(setup, use == SETUP_TEST, fault);
 }
 
-/* What a start finds out by doing it: whether it could take on its account when root starts it, and listen.
- */
+/* Checks what a start would find out by doing it: whether root could change to the user, and whether the edge
+ * could listen. */
 static int check_start(const struct edge_config *config, const char *file, struct fault *fault)
 {
     int error = privileges_check_named(file, config->user, fault);
@@ -105,7 +105,7 @@ static int check_start(const struct edge_config *config, const char *file, struc
     return error ? error : listening_check_admin(file, config->admin, EDGE_ADMIN_DEFAULT_PORT, fault);
 }
 
-/* TEXT, of the configuration FILE, is well formed. */
+/* Checks that TEXT, of the configuration FILE, is well formed. */
 static int check_endpoint(const char *file, const char *option, const char *title, const char *text,
                           uint16_t port, struct fault *fault)
 {
@@ -133,7 +133,7 @@ static int check_endpoints(const struct edge_config *config, const char *file, s
     return error;
 }
 
-/* Before anything that is secret is loaded, which the resolver is not to have. */
+/* Before any secret is loaded, so that the resolver has none. */
 static int start_resolver(struct setup *setup, struct fault *fault)
 {
     const struct edge_config *config = &setup->config;
@@ -168,8 +168,8 @@ static void warn_of_descriptors(const struct setup *setup)
                         why);
 }
 
-/* Its loops and sockets and one channel to each key server; of what it has once, and of a client or two, the
- * rest. */
+/* Checks that the loops, the sockets and one channel to each key server have descriptors, and what the
+ * process has once, and a client or two. */
 static int check_descriptors(const struct edge_config *config, struct fault *fault)
 {
     const unsigned long once = 24, loop = 5;

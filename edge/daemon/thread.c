@@ -9,10 +9,10 @@
 #include "common/process.h"
 #include "edge/daemon/listeners.h"
 
-#define RETRY_MS   10   /* until a session tries again what could not be done */
+#define RETRY_MS   10   /* a session tries again so much later what could not be done */
 #define ATTEMPT_MS 1000 /* for one of several addresses of the origin, while another is left */
-#define TICK_MS    1000 /* a loop that has nothing to do turns all the same */
-#define ACCEPT_MS  100  /* rest of the listeners when no descriptor was left */
+#define TICK_MS    1000 /* an idle loop turns at least so often */
+#define ACCEPT_MS  100  /* listeners pause so long when no descriptor was left */
 #define STACK_SIZE (4 * PROCESS_STACK_SIZE)
 
 enum command { COMMAND_NONE, COMMAND_DRAIN, COMMAND_STOP };
@@ -23,8 +23,8 @@ struct thread {
     struct client *client; /* owned */
     uv_loop_t loop;
     uv_timer_t timer;   /* wakes the loop for the first of the timeouts */
-    uint64_t timer_due; /* TIMEOUTS_NEVER when it rests */
-    uint64_t looked_ms; /* when the loop began to look for what has come */
+    uint64_t timer_due; /* TIMEOUTS_NEVER when it is stopped */
+    uint64_t looked_ms; /* when the loop last began to poll */
     uv_prepare_t prepare;
     uv_check_t check;
     uv_idle_t idle;
@@ -105,8 +105,8 @@ static void on_timer(uv_timer_t *timer)
     ((struct thread *)timer->data)->timer_due = TIMEOUTS_NEVER; /* on_check does the work */
 }
 
-/* What was due before the loop looked for what has come is due indeed: when this thread was held up, what
- * lies in the sockets comes before the end of the time for it. */
+/* Only what was due before the loop polled is due now: when this thread was held up, what lies in the sockets
+ * comes first. */
 static void on_check(uv_check_t *check)
 {
     struct thread *thread = check->data;
@@ -114,7 +114,7 @@ static void on_check(uv_check_t *check)
     struct timeout *timeout;
     enum timeout_class class;
 
-    /* Whatever is set in here is due later: the loop ends. */
+    /* what is set in here is due later, so the loop ends */
     while ((timeout = timeouts_pop(timeouts, thread->looked_ms, &class))) {
         if (class == TIMEOUT_ACCEPT)
             listeners_resume(&thread->listeners);
@@ -131,7 +131,7 @@ static void on_idle(uv_idle_t *idle)
         session_run(TAILQ_FIRST(&thread->host.ready));
 }
 
-/* Before the loop sleeps: for how long may it? */
+/* Before the loop sleeps: sets for how long it may. */
 static void on_prepare(uv_prepare_t *prepare)
 {
     struct thread *thread = prepare->data;
@@ -352,7 +352,7 @@ void thread_free(struct thread *thread)
 {
     if (!thread)
         return;
-    /* One that never ran has its handles still open. */
+    /* a thread that never ran still has its handles open */
     if (!thread->closing) {
         drain(thread);
         end_when_empty(thread);

@@ -1,4 +1,4 @@
-/* The verbs of client.h about epochs, and what is done with what key servers say of them. */
+/* The functions of client.h about epochs, and what is done with the epochs that key servers announce. */
 #include <string.h>
 
 #include "common/clock.h"
@@ -7,8 +7,8 @@
 
 /* ---- choice ---- */
 
-/* True when an epoch may be on its way: from a server that is connected, or because nobody is who could say
- * that there is none, if it is worth waiting for somebody. */
+/* True when an epoch may be on its way: from a connected server, or, while none is connected that could rule
+ * it out, from any server worth waiting for. */
 static bool is_due(const struct client *client)
 {
     bool none = client->settings.fail_when_gone && pool_gone(&client->pool);
@@ -41,7 +41,7 @@ int client_await_epoch(struct client *client, struct client_epoch_wait *wait)
     if (client->closing)
         return ERR_CLOSED;
     epoch_waits_put(&client->epoch_waits, wait);
-    turn_wake(&client->turn); /* it may be over already */
+    turn_wake(&client->turn); /* the wait may be over already */
     return 0;
 }
 
@@ -59,7 +59,7 @@ void client_epochs_turn(struct client *client)
 
 /* ---- what is said ---- */
 
-/* Says it once in the life of the daemon, however many threads notice; the counter goes on. */
+/* Logs the conflict once in the life of the daemon, however many threads notice it; the counter goes on. */
 static void log_conflict(const struct client *client, size_t server, size_t other,
                          enum epochs_conflict conflict)
 {
@@ -84,13 +84,13 @@ void client_epochs_take(struct client *client, size_t server, const struct msg_e
     uint64_t now = clock_ns();
     size_t other = 0;
 
-    /* What is said again was weighed again: the key server has read its policy anew, or lets the edge have
-     * epochs now, or no longer. */
+    /* An epoch that is announced again means that the key server has judged anew: it has reloaded its policy,
+     * or lets the edge have epochs now, or no longer. */
     if (epoch->number == 0 || epoch->number == client->epochs->server[server].kept[0].number)
         inquiries_stir(&client->inquiries, server);
     atomic_store_explicit(&client->settings.stats[server].epoch, epoch->number, memory_order_relaxed);
     epochs_put(client->epochs, server, epoch, now);
-    turn_wake(&client->turn); /* somebody may wait for it */
+    turn_wake(&client->turn); /* a session may wait for it */
     if (epoch->number == 0)
         return;
     enum epochs_conflict conflict = epochs_compare(client->epochs, server, now, &other);

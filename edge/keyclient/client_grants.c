@@ -1,7 +1,8 @@
 /* client_grants() of client.h: what the servers that are asked grant together. */
 #include "edge/keyclient/client_state.h"
 
-/* True when SERVER counts: those that are connected; while none is, all that have ever said something. */
+/* True when SERVER counts: while servers are connected only those do, otherwise all that have ever
+ * answered. */
 static bool counts(const struct client *client, size_t server)
 {
     return client->pool.usable > 0 ? link_usable(&client->pool.links[server])

@@ -13,7 +13,7 @@ struct job;
 struct question {
     struct client_request request;
     struct job *job;       /* borrowed */
-    const char *server;    /* NULL: nobody is asked, only the end is due */
+    const char *server;    /* NULL: no server is asked, and the request only brings the end */
     struct key_info *keys; /* owned */
     size_t count;
 };
@@ -101,7 +101,7 @@ static int ask_all_usable(struct client *client, struct job *job, uint64_t timeo
             if (err == 0)
                 job->due++;
         }
-    if (job->due == 0 && err == 0) { /* nobody to ask: a request that is due at once brings the end */
+    if (job->due == 0 && err == 0) { /* no server to ask: a request that is due at once brings the end */
         err = route_open(&client->route, &job->questions[0].request, ROUTE_ANY);
         job->due = 1;
     }

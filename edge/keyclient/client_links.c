@@ -1,5 +1,5 @@
-/* What channels and links bring. Every event of a connection begins here: conn.h and link.h say what it means
- * for them, and who else is to hear of it is decided here. */
+/* The events of channels and links. Every event of a connection begins here: conn.h and link.h say what it
+ * means for them, and this file decides who else is told of it. */
 #include "edge/keyclient/client_state.h"
 #include "edge/keyclient/link_log.h"
 
@@ -18,19 +18,19 @@ static struct link *link_of(const struct conn *conn)
 static void tell_usable(struct client *client, bool opened)
 {
     client->pool.usable = opened ? client->pool.usable + 1 : client->pool.usable - 1;
-    turn_wake(&client->turn); /* what waits may go; or its word is not due any more */
+    turn_wake(&client->turn); /* what waits may leave, or the wait for its epochs is over */
     if (client->settings.on_servers != NULL && !client->closing)
         client->settings.on_servers(client->pool.usable, client->settings.user);
 }
 
-/* LINK has changed in a way that may concern others. */
+/* LINK has changed in a way that may matter to other modules. */
 static void on_change(struct client *client, struct link *link, enum link_change change)
 {
     size_t server = link->setup.number;
 
     switch (change) {
     case LINK_FAILED:
-        turn_wake(&client->turn); /* perhaps nobody needs to wait any longer */
+        turn_wake(&client->turn); /* perhaps no request needs to wait any longer */
         if (client->settings.on_failed != NULL && !client->closing)
             client->settings.on_failed(&link->failure, client->settings.user);
         break;
@@ -62,7 +62,7 @@ static size_t give_back(struct client *client, struct conn *conn)
     return again;
 }
 
-/* CONN's channel is lost, or to be given up: WHY. */
+/* CONN's channel is lost, or is given up for the reason WHY. */
 static void end_conn(struct conn *conn, int why)
 {
     struct client *client = client_of(conn);
@@ -136,7 +136,7 @@ static void on_message(struct channel *channel, const uint8_t *bytes, size_t len
         on_hello(client, link);
     else if (msg->kind == MSG_ANSWERS)
         on_answers(client, conn, msg);
-    else if (conn == link->current) /* one that was replaced has nothing to say that this one does not */
+    else if (conn == link->current) /* a replaced one announces the same */
         client_epochs_take(client, conn_server(conn), &msg->epoch);
     msg_free(msg);
 }
@@ -233,16 +233,16 @@ void client_links_flush(struct client *client)
         flush_link(&client->pool.links[i]);
 }
 
-/* When to look at CONN next. */
+/* Watches CONN; returns when to look at it next. */
 static uint64_t watch_conn(struct client *client, struct link *link, struct conn *conn, uint64_t now_ns)
 {
     uint64_t look_ns;
     enum link_watch seen = link_watch(link, conn, now_ns, &look_ns);
 
     if (seen == LINK_WATCH_LOST)
-        (void)give_back(client, conn); /* to the current one; client_links_flush() closes this one */
+        (void)give_back(client, conn); /* moves them; client_links_flush() closes CONN */
     if (seen != LINK_WATCH_FINE)
-        turn_wake(&client->turn); /* a silent link's word on epochs is not waited for */
+        turn_wake(&client->turn); /* a silent link's epochs are not waited for */
     return look_ns;
 }
 

@@ -1,4 +1,4 @@
-/* What the loop brings: turns in which something is to be sent, deadlines, names. */
+/* The events of the loop: turns in which something is to be sent, deadlines, names. */
 #include "common/clock.h"
 #include "edge/keyclient/client_state.h"
 
@@ -26,8 +26,8 @@ static void on_timer(uv_timer_t *timer)
     client->armed_ns = UINT64_MAX;
 }
 
-/* The loop has looked for what has come. What was due before it looked is due indeed: when this thread was
- * held up, answers that lie in the socket come before the end of the time for them. */
+/* The loop has polled. Only what was due before it polled is due now: when this thread was held up, answers
+ * that lie in the socket come first. */
 static void on_check(uv_check_t *check)
 {
     struct client *client = check->data;
@@ -37,8 +37,8 @@ static void on_check(uv_check_t *check)
     inquiries_due(&client->inquiries, client->looked_ns);
 }
 
-/* At FIRST_NS, or when something else is due. Only an earlier moment moves the timer; one that fires for
- * nothing costs less than moving it each time. */
+/* Arms the timer for FIRST_NS, or for something else that is due earlier. Only an earlier moment moves the
+ * timer: one that fires in vain costs less than moving it each time. */
 static void arm(struct client *client, uint64_t first_ns)
 {
     uint64_t first = clock_earlier(first_ns, route_first_ns(&client->route));
@@ -68,7 +68,7 @@ static void on_prepare(uv_prepare_t *prepare)
 
 /* ---- names ---- */
 
-/* In the thread that brings the answer. */
+/* Runs in the thread that brings the answer. */
 static void on_name(void *user)
 {
     struct client *client = user;

@@ -118,18 +118,18 @@ int conn_send_hello(struct conn *conn)
     if (err == 0)
         err = channel_send(conn->channel, buffer_bytes(packed), buffer_length(packed));
     buffer_consume(packed, buffer_length(packed));
-    return err != ERR_CLOSED ? err : 0; /* then on_close says why */
+    return err != ERR_CLOSED ? err : 0; /* otherwise on_close says why */
 }
 
 static uint32_t time_left_ms(uint64_t deadline_ns, uint64_t now)
 {
     uint64_t ms = deadline_ns > now ? (deadline_ns - now) / NS_PER_MS : 0;
     if (ms < 1)
-        return 1; /* 0 would say nothing; the deadline here comes first */
+        return 1; /* 0 would mean no deadline, and the one here comes first */
     return ms < DEADLINE_MS_MAX ? (uint32_t)ms : DEADLINE_MS_MAX;
 }
 
-/* Copies what stands first in the queue; returns how many, at most ROOM. */
+/* Copies the first of the queue, at most ROOM; returns how many. */
 static size_t fill_batch(struct conn_batch *batch, const struct client_attempt *attempt, size_t room,
                          uint64_t now)
 {
@@ -187,7 +187,7 @@ int conn_flush(struct conn *conn)
         count = msg_requests_fit(conn->setup->batch->requests, count);
         int err = send_batch(conn, count);
         if (err == ERR_BUSY || err == ERR_CLOSED)
-            conn->blocked = true; /* until on_writable, or for good: then on_close comes and says why */
+            conn->blocked = true; /* until on_writable; for good when on_close comes, which says why */
         else if (err != 0)
             return err;
         else
@@ -216,7 +216,8 @@ bool conn_watch(struct conn *conn, uint64_t rtt_ns, uint64_t now_ns, uint64_t *l
     enum silence silence = silence_decide(&sight, now_ns, look_ns);
     if (silence == SILENCE_LATE)
         channel_probe(conn->channel);
-    /* When the whole process was held up, what has come meanwhile is read in the next turn. */
+    /* When the whole process was held up, what has come meanwhile is read in the next turn, so silence counts
+     * only when it lasts. */
     bool proven = silence == SILENCE_PROVEN && conn->suspect;
     conn->suspect = silence == SILENCE_PROVEN;
     return proven;
@@ -224,9 +225,8 @@ bool conn_watch(struct conn *conn, uint64_t rtt_ns, uint64_t now_ns, uint64_t *l
 
 /* ---- in ---- */
 
-/* The server counts over all channels of the edge. One that sets no limit gets what fits one message at a
- * time.
- */
+/* The server counts over all channels of the edge. A server without a limit gets as many as one message
+ * holds. */
 static uint32_t share_of(uint32_t in_flight_max, unsigned sharers)
 {
     uint32_t all = in_flight_max > 0 ? in_flight_max : MSG_BATCH_MAX;

@@ -64,8 +64,8 @@ bool dispatch_has_other(const struct dispatch_server *servers, size_t count, boo
 
 /* ---- when ---- */
 
-/* True when REQUEST has been with servers often enough. Those that could do nothing do not count, nor do lost
- * channels, which have a bound of their own. */
+/* True when REQUEST has had all its tries. Servers that could do nothing do not count, nor do lost channels,
+ * which have a bound of their own. */
 static bool is_used_up(const struct dispatch_request *request)
 {
     return request->lost >= DISPATCH_LOST_MAX ||
@@ -82,7 +82,7 @@ static struct dispatch_verdict plainly(enum dispatch_step step)
     return (struct dispatch_verdict){.step = step};
 }
 
-/* A rest, the NUMBERth in a row; OTHERWISE when there is no time for it. */
+/* The NUMBERth rest in a row; OTHERWISE when there is no time for it. */
 static struct dispatch_verdict rest(const struct dispatch_request *request, unsigned number, uint64_t now_ns,
                                     uint64_t random, enum dispatch_step otherwise)
 {
@@ -124,7 +124,7 @@ struct dispatch_verdict dispatch_after_loss(const struct dispatch_request *reque
     return plainly(DISPATCH_QUEUE);
 }
 
-/* True when the server that has REQUEST has had half of the time. */
+/* True when half of the time of the server that has REQUEST is over. */
 static bool had_its_time(const struct dispatch_request *request, uint64_t now_ns)
 {
     return request->placed &&
@@ -147,7 +147,7 @@ bool dispatch_second_costs_budget(const struct dispatch_request *request, bool s
     return request->sent_ns != 0 && !(silent && works);
 }
 
-/* Half-way, if there is a second server to turn to. */
+/* Half-way to the deadline when there is a second server to ask. */
 uint64_t dispatch_first_ns(const struct dispatch_request *request, size_t servers, uint64_t now_ns)
 {
     if (servers < 2 || request->pinned || request->deadline_ns <= now_ns)
@@ -155,7 +155,7 @@ uint64_t dispatch_first_ns(const struct dispatch_request *request, size_t server
     return now_ns + (request->deadline_ns - now_ns) / 2;
 }
 
-/* Half of the time that the present server has, or of what is left. */
+/* When half of the time of the current server is over, or half of the time that is left. */
 uint64_t dispatch_next_ns(const struct dispatch_request *request, uint64_t now_ns)
 {
     uint64_t end_ns = request->deadline_ns;

@@ -3,7 +3,7 @@
 #include <stddef.h>
 #include <utlist.h>
 
-/* As a rule all wait equally long, and the newest is the last. */
+/* Usually all wait equally long, so the newest goes last. */
 void epoch_waits_put(struct epoch_waits *waits, struct client_epoch_wait *wait)
 {
     struct client_epoch_wait *before = waits->first != NULL ? waits->first->prev : NULL; /* the last */

@@ -56,7 +56,7 @@ void epochs_put(struct epochs *epochs, size_t server, const struct msg_epoch *an
         return;
     }
     uint64_t left_ns = (uint64_t)announced->left_ms * NS_PER_MS;
-    /* Of a short epoch at least the first half is good for a session. */
+    /* A session may use at least the first half of a short epoch. */
     uint64_t margin_ns = epochs->handshake_ns < left_ns / 2 ? epochs->handshake_ns : left_ns / 2;
     uint64_t id = id_of(epochs, announced);
 
@@ -143,7 +143,7 @@ static enum epochs_conflict compare_epochs(const struct epoch *newest, const str
         if (theirs[k].id != 0 && theirs[k].number == newest->number && theirs[k].id != newest->id)
             return EPOCHS_SECRETS;
     if (theirs[0].id == 0 || theirs[0].fresh_ns <= now_ns)
-        return EPOCHS_AGREE; /* it has none, or has said nothing for long: its clock does not show */
+        return EPOCHS_AGREE; /* its clock is unknown: it has no epoch, or its newest is old */
     uint64_t a = newest->number, b = theirs[0].number;
     return (a > b ? a - b : b - a) > 1 ? EPOCHS_CLOCKS : EPOCHS_AGREE;
 }

@@ -115,7 +115,7 @@ uint64_t grants_asked_ms(const struct grants *grants, size_t server)
     return atomic_load(&grants->servers[server].asked_ms);
 }
 
-/* Whoever reads meanwhile sees some keys as they are and some as they were. */
+/* A concurrent reader sees some keys with the new grants and some with the old ones. */
 void grants_put(struct grants *grants, size_t server, const uint32_t *operations)
 {
     struct server *to = &grants->servers[server];

@@ -4,8 +4,8 @@
 
 #include "common/clock.h"
 
-#define REFRESH_MS       60000 /* between two questions when nothing has happened */
-#define HASTE_MS         1000  /* and at least so long when something has */
+#define REFRESH_MS       60000 /* between two questions while nothing happens */
+#define HASTE_MS         1000  /* at least so long between two when something has happened */
 #define ANSWER_MS        10000 /* time for the whole list */
 #define LIST_ENTRIES_MAX 65536 /* of one key server */
 
@@ -42,7 +42,7 @@ void inquiries_clear(struct inquiries *inquiries)
 
 /* ---- asking ---- */
 
-/* True when something has happened since the server was asked last, by whichever thread. */
+/* True when something has happened since any thread asked the server last. */
 static bool is_stirred(const struct inquiry *inquiry)
 {
     return inquiry->stirred_ms > grants_asked_ms(inquiry->of->grants, inquiry->server);
@@ -101,7 +101,7 @@ static void ask_if_free(struct inquiry *inquiry)
     uint64_t interval_ms = is_stirred(inquiry) ? HASTE_MS : REFRESH_MS, now_ms = clock_ms();
 
     if (!link_usable(&inquiry->of->route->pool->links[inquiry->server])) {
-        inquiry->due_ns = UINT64_MAX; /* the next channel brings the next occasion */
+        inquiry->due_ns = UINT64_MAX; /* the next channel that opens makes it due */
     } else if (!grants_claim(grants, inquiry->server, now_ms, interval_ms)) {
         uint64_t again_ms = grants_asked_ms(grants, inquiry->server) + interval_ms;
         ask_later(inquiry, again_ms > now_ms ? again_ms - now_ms : 1);

@@ -9,7 +9,7 @@
 #include "edge/keyclient/balance.h"
 #include "edge/keyclient/link_log.h"
 
-#define RESOLVE_MS  300         /* how long an attempt that has an older answer waits for the name servers */
+#define RESOLVE_MS  300         /* an attempt with an older answer waits so long for the name servers */
 #define NAME_AGE_NS 1000000000u /* an answer that is older is asked for again */
 #define HURRY_MS    300 /* the longest that a waiting request lets the next connect wait, but for jitter */
 
@@ -43,7 +43,7 @@ static void set_reach(struct link *link, enum link_reach reach)
     link->reach = reach;
 }
 
-/* Nothing came of the round: the next one comes after the back-off. */
+/* The round failed: the next one comes after the back-off. */
 static enum link_change fail_round(struct link *link, const struct address *address, int why)
 {
     uint64_t retry_ms = backoff_next(&link->backoff, balance_random(&link->random));
@@ -57,7 +57,7 @@ static enum link_change fail_round(struct link *link, const struct address *addr
     return LINK_FAILED;
 }
 
-/* The next address of the round. */
+/* Connects to the next address of the round. */
 static enum link_change connect_next(struct link *link)
 {
     const struct address *address = targets_next(&link->targets);
@@ -75,7 +75,7 @@ static enum link_change connect_next(struct link *link)
     return LINK_UNCHANGED;
 }
 
-/* The channel to ADDRESS did not come about. */
+/* Connecting to ADDRESS failed. */
 static enum link_change fail_connect(struct link *link, const struct address *address, int why)
 {
     if (!targets_left(&link->targets))
@@ -92,9 +92,9 @@ static enum link_change begin_round(struct link *link)
     return connect_next(link);
 }
 
-/* A name is looked up first, for a moment: with a resolver that is slow the last good answer has to do, and
- * the next attempt has the new one. Without a good answer there is nothing to connect to, and a server is not
- * gone because its name has not been found yet: the look-up may take its time. */
+/* Looks a name up first, for a moment: with a slow resolver the last good answer is used, and the next
+ * attempt has the new one. Without a good answer there is nothing to connect to. A server whose name has not
+ * been found yet is not gone, so that look-up may take its time. */
 enum link_change link_start(struct link *link)
 {
     const struct endpoint *endpoint = &link->setup.server->endpoint;
@@ -124,8 +124,8 @@ enum link_change link_timed_out(struct link *link, struct conn **overdue)
 
 /* ---- what happens to a connection ---- */
 
-/* The current connection takes over from the one before: what is open there may still be answered, but not
- * through a channel that has gone silent. */
+/* The current connection takes over from the one before. What is open on that one may still be answered, but
+ * not through a channel that has gone silent. */
 static enum link_change replace(struct link *link, struct conn *before)
 {
     bool silent = link->silent && channel_asked_ns(before->channel) != 0;
@@ -326,7 +326,7 @@ void link_measure(struct link *link)
         set_heard(link);
 }
 
-/* A second channel comes at once, but not again and again: the back-off ends with the next answer only. */
+/* A second channel comes at once, but not again and again: only an answer ends the back-off. */
 static void set_silent(struct link *link, uint64_t now_ns)
 {
     uint64_t wait_ms = link->second_ns > now_ns ? (link->second_ns - now_ns) / NS_PER_MS : 0;
@@ -344,7 +344,7 @@ enum link_watch link_watch(struct link *link, struct conn *conn, uint64_t now_ns
 {
     if (!conn_watch(conn, link->rtt_ns, now_ns, look_ns))
         return LINK_WATCH_FINE;
-    *look_ns = UINT64_MAX; /* the end of a silence is an event */
+    *look_ns = UINT64_MAX; /* a silence ends by an event, not by time */
     if (conn != link->current)
         return LINK_WATCH_LOST;
     if (link->silent)

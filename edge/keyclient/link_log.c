@@ -2,10 +2,10 @@
 
 #include <inttypes.h>
 
-/* What a person should look at when a channel does not come about. */
+/* Hints: what to look at when a channel does not come about. */
 static const struct {
     int err;
-    const char *said; /* what happened, in the words of this protocol */
+    const char *said; /* what happened, in terms of this protocol */
     const char *hint;
 } causes[] = {
     {ERR_CUT, "closed without a word",
@@ -31,7 +31,7 @@ static size_t cause_of(int why)
     return i;
 }
 
-/* What went wrong with ADDRESS, as err.h or the name servers say it. */
+/* What went wrong with ADDRESS, in the words of err.h or of the name servers. */
 static const char *error_of(const struct link *link, const struct address *address, int why)
 {
     return address == NULL && why == ERR_NOT_FOUND ? link->targets.answer.why : err_string(why);

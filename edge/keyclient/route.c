@@ -145,7 +145,7 @@ void route_fail_all(struct route *route)
 
 /* ---- to servers ---- */
 
-/* Nobody is there to wait for. What is submitted meanwhile has its own turn. */
+/* No server is there to wait for. What is submitted meanwhile is handled in its own turn. */
 static void fail_queue(struct route *route)
 {
     struct client_request *request;
@@ -174,11 +174,11 @@ void route_give(struct route *route)
 
     for (struct client_request *request; (request = route->queue) != NULL;) {
         if (request->deadline_ns <= now) {
-            unqueue(route, request); /* too late to be sent: its deadline ends it */
+            unqueue(route, request); /* too late to be sent: its deadline will end it */
             continue;
         }
         size_t server = choose_server(route, request, now);
-        if (server == route->pool->count) { /* it is the same for all that wait behind */
+        if (server == route->pool->count) { /* it is the same for all requests behind this one */
             pool_hurry(route->pool);
             if (route->fail_when_gone && pool_gone(route->pool))
                 fail_queue(route);
@@ -197,7 +197,7 @@ static bool has_other(struct route *route, const struct client_request *request,
     return dispatch_has_other(route->servers, route->pool->count, avoided);
 }
 
-/* The part of a list that ANSWER brings; returns what is to be made of the answer. */
+/* Takes the part of a list that ANSWER brings. Returns ANSWER, or NULL when its owner refuses that part. */
 static const struct msg_answer *take_part(struct client_request *request, const struct msg_answer *answer)
 {
     bool refused = answer != NULL && answer->key_count > 0 && request->on_part != NULL &&
@@ -219,7 +219,7 @@ static enum dispatch_answer kind_of(const struct msg_answer *answer)
     return answer != NULL ? kinds[answer->outcome.status] : DISPATCH_TRY_OTHER;
 }
 
-/* What follows for REQUEST of an answer of FROM that is KIND. */
+/* Decides what follows for REQUEST after an answer of FROM, which is KIND. */
 static enum dispatch_step step_after(struct route *route, struct client_request *request, struct link *from,
                                      enum dispatch_answer kind)
 {
@@ -280,7 +280,7 @@ bool route_lost(struct route *route, struct client_attempt *attempt, size_t serv
     if (verdict.step == DISPATCH_END)
         fail_request(route, request);
     if (verdict.step == DISPATCH_END || verdict.step == DISPATCH_STAY)
-        return false; /* it is over, or with another server already */
+        return false; /* the request is over, or another server has it already */
     counter_add(&route->pool->links[server].setup.stats->retried, 1);
     if (verdict.step == DISPATCH_REST)
         deadlines_move(&route->deadlines, request, verdict.due_ns);
@@ -291,7 +291,7 @@ bool route_lost(struct route *route, struct client_attempt *attempt, size_t serv
 
 /* ---- deadlines ---- */
 
-/* True when the server that has ATTEMPT has answered nobody since it left. */
+/* True when the server that has ATTEMPT has answered nothing since the attempt was sent. */
 static bool is_unheard(const struct link *link, const struct client_attempt *attempt)
 {
     return attempt->sent_ns != 0 && health_is_silent(&link->health, attempt->sent_ns);
@@ -311,13 +311,13 @@ static void expire_request(struct route *route, struct client_request *request, 
     fail_request(route, request);
 }
 
-/* True when LINK shows that it works: it has answered since SINCE_NS, or has nothing to answer. */
+/* True when LINK works: it has answered since SINCE_NS, or has nothing to answer. */
 static bool shows_life(const struct link *link, uint64_t since_ns)
 {
     return !health_is_silent(&link->health, since_ns) || link_in_flight(link) == 0;
 }
 
-/* A second server for REQUEST, whose first one at ATTEMPT has had its time. */
+/* Asks a second server for REQUEST, because the first one at ATTEMPT has had its time. */
 static void ask_second(struct route *route, struct client_request *request, struct client_attempt *attempt,
                        uint64_t now)
 {
@@ -327,7 +327,7 @@ static void ask_second(struct route *route, struct client_request *request, stru
 
     if (silent) {
         link_set_stalled(first, now);
-        turn_wake(route->turn); /* its word on epochs is not waited for */
+        turn_wake(route->turn); /* this server's epochs are not waited for */
     }
     size_t second = choose_server(route, request, now);
     if (second == route->pool->count)

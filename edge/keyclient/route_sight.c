@@ -47,8 +47,8 @@ static bool is_at(const struct client_request *request, size_t server)
     return false;
 }
 
-/* The server with NUMBER may know the epoch of REQUEST all the same, but whoever has announced it is asked
- * first, and not twice before the others. */
+/* True when server NUMBER has not announced the epoch of REQUEST, or has had the request. Such a server may
+ * know the epoch all the same, but is asked after those that have announced it. */
 static bool is_strange(const struct route *route, const struct client_request *request, size_t number,
                        bool tried)
 {

@@ -26,7 +26,7 @@ char *openssl_error(char *out, size_t size)
     return out;
 }
 
-/* What ciphers and key exchanges of OpenSSL's providers say of bytes that they are given. */
+/* True for reasons that ciphers and key exchanges of OpenSSL's providers give for malformed input. */
 static bool is_of_bytes(int reason)
 {
     switch (reason) {
@@ -51,7 +51,7 @@ static bool is_of_bytes(int reason)
 bool openssl_error_is_of_peer(void)
 {
     unsigned long cause = ERR_peek_error(); /* the entries behind it are its effects */
-    /* Want of memory, and what OpenSSL does not expect of itself, have reasons that all libraries share. */
+    /* Lack of memory and internal errors of OpenSSL have reasons that all its libraries share. */
     if (cause == 0 || ERR_SYSTEM_ERROR(cause) || ERR_COMMON_ERROR(cause))
         return false;
     switch (ERR_GET_LIB(cause)) {
@@ -59,7 +59,7 @@ bool openssl_error_is_of_peer(void)
         return is_of_bytes(ERR_GET_REASON(cause));
     case ERR_LIB_EC:
     case ERR_LIB_DH:
-        return true; /* the private key is elsewhere: all that is left to judge is the peer's share */
+        return true; /* the private key is remote, so only the peer's share is left to fail */
     default:
         return false;
     }

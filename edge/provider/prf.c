@@ -9,7 +9,7 @@
 #define EXPAND_MAX 255 /* rounds (RFC 5869, 2.3) */
 #define TEXT_MAX   255
 
-/* HMAC (RFC 2104) under one key, as often as one likes. */
+/* HMAC (RFC 2104) under one key, for any number of messages. */
 struct hmac {
     EVP_MD_CTX *context; /* owned */
     size_t block, size;  /* of the hash */
@@ -24,7 +24,7 @@ static void put(struct hmac *hmac, const void *bytes, size_t length)
         hmac->failed = EVP_DigestUpdate(hmac->context, bytes, length) != 1;
 }
 
-/* The digest is set once; NULL begins anew with the same. */
+/* Begins anew; DIGEST sets the hash, NULL keeps it. */
 static void restart(struct hmac *hmac, const EVP_MD *digest)
 {
     if (!hmac->failed)
@@ -64,7 +64,7 @@ static void hmac_init(struct hmac *hmac, const EVP_MD *digest, struct prf_bytes 
     put(hmac, hmac->inner, hmac->block);
 }
 
-/* The MAC of what was put; what is put next belongs to the next one. */
+/* Takes the MAC of what was put; what is put next belongs to the next MAC. */
 static void hmac_take(struct hmac *hmac, uint8_t out[static HASH_MAX])
 {
     take(hmac, out);
@@ -104,7 +104,7 @@ int prf_tls12(const EVP_MD *digest, struct prf_bytes secret, const struct prf_by
     for (size_t i = 0; i < count; i++)
         put(&hmac, seeds[i].bytes, seeds[i].length);
     for (size_t done = 0; done < size && !hmac.failed;) {
-        hmac_take(&hmac, a); /* of the seeds at first, then of A before */
+        hmac_take(&hmac, a); /* the input is the seeds at first, then the A before */
         put(&hmac, a, hmac.size);
         for (size_t i = 0; i < count; i++)
             put(&hmac, seeds[i].bytes, seeds[i].length);

@@ -44,7 +44,7 @@ static const OSSL_ALGORITHM cipher_algorithms[] = {
     {NULL, NULL, NULL, NULL},
 };
 
-/* Only for who asks for it with PROVIDER_TLS_PROPERTIES. */
+/* Fetched only with PROVIDER_TLS_PROPERTIES. */
 static const OSSL_ALGORITHM kdf_algorithms[] = {
     {"TLS1-PRF", PROPERTIES ",keyless.kdf=yes,keyless.tls=yes", kdf_prf_functions, "PRF of TLS 1.2"},
     {"TLS13-KDF", PROPERTIES ",keyless.kdf=yes,keyless.tls=yes", kdf_expand_functions, "KDF of TLS 1.3"},
@@ -120,7 +120,7 @@ static int collect(OSSL_PROVIDER *provider, void *user)
     return 1;
 }
 
-/* While the default provider, whose it is, is still loaded. */
+/* Called while the default provider, which owns them, is still loaded. */
 static void drop_fetched(struct provider *provider)
 {
     EVP_KDF_free(provider->prf);
@@ -157,7 +157,7 @@ void provider_context_free(OSSL_LIB_CTX *context)
     OSSL_LIB_CTX_free(context);
 }
 
-/* After `default`, which must win wherever both offer a name. */
+/* Loaded after `default`, which must win wherever both offer a name. */
 static struct provider *providers_load(OSSL_LIB_CTX *context)
 {
     if (OSSL_PROVIDER_add_builtin(context, PROVIDER_NAME, provider_start) != 1)

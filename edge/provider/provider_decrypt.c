@@ -10,7 +10,7 @@
 #include "edge/provider/provider_internal.h"
 #include "proto/ciphertext.h"
 
-/* One RSA decryption in the making. */
+/* The state of one RSA decryption. */
 struct decryption {
     struct provider_context context;
     int padding;             /* RSA_PKCS1_WITH_TLS_PADDING, or 0 until set: nothing else is served */
@@ -60,7 +60,7 @@ static int decryption_init(void *data, void *key_data, const OSSL_PARAM params[]
     return params == NULL || decryption_set_params(decryption, params);
 }
 
-/* As libssl asks; it asks for nothing else. */
+/* True for the parameters that libssl sets; nothing else is served. */
 static bool is_of_tls(const struct decryption *decryption)
 {
     return decryption->padding == RSA_PKCS1_WITH_TLS_PADDING && decryption->client_version != 0 &&
@@ -77,10 +77,10 @@ static void make_ciphertext(const struct remote_key *key, uint8_t out[static RSA
     out[1] |= 1;
 }
 
-/* What to ask for: the LENGTH bytes that the client has sent, or when they can be no encryption at all, a
- * random ciphertext in ROOM. So the client meets what any wrong padding meets, the same way through the key
- * server and the same end at Finished (RFC 5246, 7.4.7.1), and no key server is asked for what it refuses.
- * As long as the modulus. */
+/* The ciphertext to ask for: the LENGTH bytes that the client sent, or, when they can be no encryption at
+ * all, a random ciphertext in ROOM. So the client gets what any wrong padding gets, the same way through the
+ * key server and the same failure at Finished (RFC 5246, 7.4.7.1), and no key server is asked for what it
+ * refuses. The result is as long as the modulus. */
 static const uint8_t *choose_ciphertext(const struct remote_key *key, const uint8_t *sent, size_t length,
                                         uint8_t room[static RSA_MODULUS_MAX])
 {
@@ -128,7 +128,7 @@ static void make_operation(const struct decryption *decryption, const uint8_t *c
     memcpy(out->u.rsa_premaster.ciphertext, ciphertext, key->size);
 }
 
-/* 1 when OUT is a token now, 0 when OPERATION is to be performed, or a negative error. */
+/* 1 when OUT is now a token, 0 when OPERATION is to be performed, or a negative error. */
 static int defer(const struct provider *provider, const struct operation *operation,
                  uint8_t out[static TLS_PREMASTER_SIZE])
 {
@@ -136,8 +136,7 @@ static int defer(const struct provider *provider, const struct operation *operat
     return deferral != NULL ? deferral->defer(operation, out) : 0;
 }
 
-/* One error for everything: what goes wrong here depends on the key server's state, never on the
- * ciphertext. */
+/* Every failure gives the same error: it depends on the key server's state, never on the ciphertext. */
 static int decrypt(const struct decryption *decryption, const uint8_t *sent, size_t length,
                    uint8_t out[static TLS_PREMASTER_SIZE])
 {

@@ -20,7 +20,7 @@ _Static_assert(TLS_MASTER_SIZE == TLS_PREMASTER_SIZE, "decrypt_fetch_secret() is
 /* What the derived bytes are for, by the label in front of the seeds. */
 enum label { LABEL_OTHER, LABEL_MASTER, LABEL_EXTENDED_MASTER };
 
-/* One derivation in the making. */
+/* The state of one derivation. */
 struct derivation {
     const struct provider *provider;
     EVP_KDF *kdf;       /* borrowed; the default provider's */
@@ -78,7 +78,7 @@ static void *derivation_dup(void *data)
     return copy;
 }
 
-/* The default provider's context; NULL without memory. */
+/* The context of the default provider's KDF; NULL without memory. */
 static EVP_KDF_CTX *inner_of(struct derivation *derivation)
 {
     if (derivation->inner == NULL)
@@ -116,8 +116,8 @@ static void *find_deferred(const struct provider *provider, const OSSL_PARAM *se
     return deferral != NULL && secret->data != NULL ? deferral->find(secret->data, secret->data_size) : NULL;
 }
 
-/* Notes whether the secret among PARAMS is a token, and what is made of it: libssl gives the label as the
- * first of the seeds, on its own. */
+/* Notes whether the secret among PARAMS is a token, and what is derived from it: libssl gives the label as
+ * the first of the seeds, on its own. */
 static void note_secret_and_label(struct derivation *derivation, const OSSL_PARAM params[])
 {
     const OSSL_PARAM *secret = OSSL_PARAM_locate_const(params, OSSL_KDF_PARAM_SECRET);
@@ -261,13 +261,13 @@ static int fetch_deferred(const struct derivation *derivation, bool extended,
     return err != 0 ? err : decrypt_fetch_secret(provider, &operation, secret);
 }
 
-/* From the key server, as it is. */
+/* The key server's answer is the master secret itself. */
 static int derive_extended_master(const struct derivation *derivation, unsigned char *out, size_t size)
 {
     return size == TLS_MASTER_SIZE ? fetch_deferred(derivation, true, out) : ERR_LENGTH;
 }
 
-/* From the pre-master secret, with the seeds that are set already. */
+/* Derives from the pre-master secret, with the seeds that are set already. */
 static int derive_master(const struct derivation *derivation, unsigned char *out, size_t size)
 {
     uint8_t premaster[TLS_PREMASTER_SIZE];

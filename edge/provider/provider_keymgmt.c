@@ -58,7 +58,7 @@ static void *key_dup(const void *data, int selection)
     return keymgmt_key_share(u.key);
 }
 
-/* The private half counts as present: it is, only elsewhere. */
+/* The private half counts as present: it exists, at the key server. */
 static int key_has(const void *data, int selection)
 {
     const struct remote_key *key = data;
@@ -133,7 +133,7 @@ static int key_id_compute(struct remote_key *key)
     return done;
 }
 
-/* Keys of other types have none. */
+/* Only RSA keys have a modulus. */
 static int keep_modulus(struct remote_key *key)
 {
     BIGNUM *n = NULL;

@@ -11,7 +11,7 @@
 #include "edge/provider/provider_internal.h"
 #include "edge/provider/tbs.h"
 
-/* One signature in the making. */
+/* The state of one signature. */
 struct signing {
     struct provider_context context;
     unsigned hash_bits; /* 0 for Ed25519 */
@@ -129,7 +129,7 @@ static int signing_init(void *data, const char *digest, void *key_data, const OS
     return params == NULL || signing_set_params(signing, params);
 }
 
-/* The typed operation for TBS, or an error for what is not a TLS server's to sign. */
+/* Makes the typed operation for TBS; an error for what a TLS server does not sign. */
 static int operation_of(const struct signing *signing, const struct scheme_info *scheme, const uint8_t *tbs,
                         size_t length, struct operation *operation)
 {
@@ -142,7 +142,7 @@ static int operation_of(const struct signing *signing, const struct scheme_info 
     return 0;
 }
 
-/* Checks the form always, and verifies the signature where the configuration says so. */
+/* Always checks the form; verifies the signature where the configuration says so. */
 static int outcome_check(const struct signing *signing, const struct scheme_info *scheme,
                          const struct outcome *outcome, const uint8_t *tbs, size_t length)
 {

@@ -33,7 +33,7 @@ static bool integer_valid(struct reader *r, const uint8_t *order, size_t size)
     return memcmp(padded, order, size) < 0;
 }
 
-/* A length of DER in its shortest form, up to 255. */
+/* Reads a DER length in its shortest form, up to 255. */
 static size_t read_length(struct reader *r)
 {
     size_t length = reader_u8(r);

@@ -51,8 +51,7 @@ int tbs_parse(struct operation *out, uint16_t scheme, const uint8_t *tbs, size_t
     const struct scheme_info *info = scheme_find(scheme);
     if (info == NULL || length < TLS13_PAD + 1)
         return ERR_FORMAT;
-    /* The two forms cannot be mistaken for each other: after 64 bytes one has 'T', the other
-     * ECDH_NAMED_CURVE. */
+    /* The two forms differ for certain: after 64 bytes one has 'T', the other ECDH_NAMED_CURVE. */
     if (tbs[TLS13_PAD] == ECDH_NAMED_CURVE)
         return parse_tls12(out, info, tbs, length);
     if (memcmp(tbs, pad, TLS13_PAD) != 0)

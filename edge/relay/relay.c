@@ -42,7 +42,7 @@ static void flow_release(struct relay_flow *flow, struct relay_scratch *scratch)
     flow->start = flow->end = 0;
 }
 
-/* The sink takes no more at the moment: a waiting buffer keeps no more memory than it needs. */
+/* While the sink takes nothing, a waiting buffer keeps no more memory than it needs. */
 static void flow_shrink(struct relay_flow *flow, struct relay_scratch *scratch)
 {
     size_t left = flow->end - flow->start;
@@ -60,7 +60,7 @@ static void flow_shrink(struct relay_flow *flow, struct relay_scratch *scratch)
 
 /* ---- one direction ---- */
 
-/* A direction during one run. */
+/* The state of one direction during one run. */
 struct run {
     struct relay_flow *flow;
     const struct relay_end *source;
@@ -153,7 +153,7 @@ static void finish_flow(struct run *run)
         flow->broken = flow->finished = true;
 }
 
-/* A broken sink: its source is not read, or only until it has closed. */
+/* The source of a broken sink is read only until it has closed, or not at all. */
 static bool may_read(const struct run *run)
 {
     return !run->flow->ended && !run->flow->cut && (!run->flow->broken || run->linger);

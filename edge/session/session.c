@@ -71,7 +71,7 @@ static void leave_ready(struct session *session)
 
 /* ---- end ---- */
 
-/* A session whose job is stuck keeps its memory, and its own handle. */
+/* A session whose job is stuck keeps its memory and so one handle. */
 static void drop_handle(struct session *session)
 {
     struct session_host *host = session->host;
@@ -92,7 +92,7 @@ void session_on_watch_closed(void *user)
     drop_handle(user);
 }
 
-/* Trace, counters and log line of the session, while its SSL exists. */
+/* Writes trace, counters and log line of the session, while its SSL exists. */
 static void end_session(struct session *session)
 {
     struct session_host *host = session->host;
@@ -187,7 +187,7 @@ static void client_left(struct session *session)
     if (session_state_timeout(session->state) == TIMEOUT_HANDSHAKE)
         session_handshake_fail(session, FAILURE_CLIENT_GONE, EVENT_CLIENT_GONE);
     else
-        watch_sleep(&session->client); /* told once is enough */
+        watch_sleep(&session->client); /* one notice is enough */
 }
 
 void session_run(struct session *session)

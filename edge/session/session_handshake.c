@@ -18,7 +18,7 @@ static enum session_failure key_failure(const struct session *session)
 
     switch (key->last_status) {
     case STATUS_REFUSED:
-        /* With an epoch in time it might have been granted. */
+        /* an epoch in time might have had it granted */
         return bound_is_late(&session->bound) ? FAILURE_KEY_TIMEOUT : FAILURE_KEY_REFUSED;
     case STATUS_BUSY:
         return FAILURE_KEY_BUSY;
@@ -40,7 +40,7 @@ static void count_exchange(struct session *session)
         counter_add(&session->host->stats.exchanges[mode], 1);
 }
 
-/* The handshake has paused. */
+/* Notes that the handshake has paused. */
 static void note_pause(struct session *session)
 {
     trace_mark(&session->trace, session->key.for_epoch ? TRACE_EPOCH_BEGUN : TRACE_KEY_BEGUN, clock_ns());
@@ -48,7 +48,7 @@ static void note_pause(struct session *session)
         counter_add(&session->host->stats.epoch_waits, 1);
 }
 
-/* What it paused for has come, or is not needed any more. */
+/* Notes that what it paused for has come, or is not needed any more. */
 static void note_waited(struct session *session, uint64_t now)
 {
     const uint64_t *at = session->trace.at;
@@ -82,7 +82,7 @@ void session_handshake_fail(struct session *session, enum session_failure failur
     session_happen(session, event);
 }
 
-/* The provider rejected an answer: then the first error is the provider's. */
+/* True when the provider rejected an answer: then the first error in the queue is the provider's. */
 static bool answer_rejected(const struct key_wait *key)
 {
     unsigned long code = ERR_peek_error();
@@ -91,7 +91,7 @@ static bool answer_rejected(const struct key_wait *key)
            ERR_GET_REASON(code) == PROV_R_FAILED_TO_SIGN;
 }
 
-/* OpenSSL found no suite, and one that the client offered was withheld. */
+/* True when OpenSSL found no shared suite and one that the client offered was withheld. */
 static bool is_withheld(const struct session *session)
 {
     unsigned long code = ERR_peek_error();
@@ -199,7 +199,7 @@ void session_handshake_step(struct session *session)
     }
 }
 
-/* Readable data must not wake a session that cannot use it; only the client's leaving may. */
+/* Readable data must not wake a session that cannot use it; only the end of the connection may. */
 void session_handshake_pause(struct session *session)
 {
     if (watch_set(&session->client, WATCH_GONE) != 0)

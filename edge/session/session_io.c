@@ -8,8 +8,8 @@
 
 #define RECORD_MAX     16384 /* plaintext of one record (RFC 8446, 5.1) */
 #define DISCARD_ROUNDS 16
-/* Records without data in a row, and one more for each with data that was before: far above what clients send
- * (a KeyUpdate in millions of records), and little work. */
+/* Records without data that are accepted in a row; a record with data before them allows one more. Clients
+ * send far fewer (a KeyUpdate in millions of records), and so many are little work. */
 #define IDLE_RECORDS_MAX 32
 
 /* The kind of break behind SSL_ERROR_SYSCALL and SSL_ERROR_SSL, by the error queue's first entry. */
@@ -31,7 +31,7 @@ enum session_break session_io_handshake_break(void)
     return sort_break(SSL_ERROR_SSL);
 }
 
-/* Every record that comes, before OpenSSL looks at it: one too many is not processed. */
+/* Sees every record before OpenSSL processes it: one too many is not processed. */
 static void on_record(int written, int version, int content_type, const void *bytes, size_t length, SSL *ssl,
                       void *user)
 {
@@ -51,7 +51,7 @@ void session_io_begin(struct session_io *io)
     tls_socket_keep(&io->socket);
 }
 
-/* The last record brought data: it makes up for itself and for one that did not. */
+/* A record with data makes up for itself and for one without. */
 static void note_data(struct session_io *io)
 {
     io->idle_records -= io->idle_records < 2 ? io->idle_records : 2;

@@ -65,7 +65,7 @@ void session_log_handshake_failed(const struct session *session, const char *tex
 {
     char from[ADDRESS_TEXT_SIZE], name[NAME_SIZE], trace[2 * TRACE_ID_SIZE + 1];
     const char *server = session->trace.server;
-    /* A client that leaves is normal; a key that is not available is not. */
+    /* A client that leaves is normal; a key that is unavailable is not. */
     enum log_level level = session->failure >= FAILURE_KEY_TIMEOUT && session->failure < FAILURE_TLS
                                ? LOG_WARN
                                : LOG_INFO;

@@ -76,7 +76,7 @@ static void connected(struct session *session)
     struct name_answer answer UNINITIALIZED;
 
     timeouts_clear(&session->host->timeouts, &session->retry);
-    if (session->origins_tried > 1) { /* those before it do not work */
+    if (session->origins_tried > 1) { /* the addresses before this one do not work */
         endpoint_get(&session->route->endpoint, &answer);
         if (session->origins_tried <= answer.count)
             endpoint_prefer(&session->route->endpoint, &answer.addresses[session->origins_tried - 1]);
@@ -100,7 +100,7 @@ static void on_origin(void *user, unsigned events)
     }
 }
 
-/* FD is on its way to the origin, in place of one that is given up. */
+/* FD is being connected to the origin, and replaces a connection that is given up. */
 static void take_origin(struct session *session, int fd, bool at_once, bool more)
 {
     struct session_host *host = session->host;
@@ -151,7 +151,7 @@ void session_relay_connect_next(struct session *session)
 
 void session_relay_connect(struct session *session)
 {
-    watch_sleep(&session->client); /* what it says already waits in the kernel until there is an origin */
+    watch_sleep(&session->client); /* what it sends waits in the kernel */
     session_relay_connect_next(session);
 }
 

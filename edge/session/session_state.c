@@ -12,7 +12,7 @@ struct row {
         .listed = true, .to = {.next = SESSION_##state, .action = ACTION_##act }                             \
     }
 
-/* Comes again, or too late to matter: nothing follows. */
+/* An event that comes again, or too late to matter: nothing follows. */
 #define LATE(state) TO(state, NONE)
 
 static const struct row table[SESSION_STATES][SESSION_EVENTS] =
@@ -95,8 +95,7 @@ static const struct row table[SESSION_STATES][SESSION_EVENTS] =
             },
 };
 
-/* Of a session that is closed, or whose job is stuck, all was released that can be: there is nothing left to
- * end. */
+/* In these states everything that can be released was released, so there is nothing left to end. */
 static bool is_over(enum session_state state)
 {
     return state == SESSION_CLOSED || state == SESSION_STUCK;

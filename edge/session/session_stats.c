@@ -46,7 +46,7 @@ const char *session_stats_result_name(enum session_result result)
 
 void session_stats_sum(struct session_stats *into, const struct session_stats *from)
 {
-    /* Nothing but counters: one after the other. */
+    /* The struct consists of counters only, so they can be added up as an array. */
     _Static_assert(sizeof(struct session_stats) % sizeof(counter) == 0, "only counters");
     counter *to = (counter *)into;
     const counter *of = (const counter *)from;

@@ -3,12 +3,12 @@
 #include <assert.h>
 #include <unistd.h>
 
-#define BATCH 256 /* sockets that are heard in one turn of the loop */
+#define BATCH 256 /* sockets served in one turn of the loop */
 
 /* ---- one ---- */
 
-/* Waits for exactly EVENTS. An error is told even of a socket that waits for none, but not of one that is not
- * in the set. */
+/* Registers for exactly EVENTS. Errors are reported even for a socket with no events, but not for one that is
+ * not in the set. */
 static int enroll(struct watch *watch, unsigned events)
 {
     struct epoll_event event = {.events = events, .data.ptr = watch};
@@ -22,8 +22,8 @@ static int enroll(struct watch *watch, unsigned events)
     return done ? 0 : ERR_SYSTEM;
 }
 
-/* A socket that is read is also watched for its end, and one that is watched for its end is read next: one
- * registration for both. */
+/* A socket that is read is also watched for its end, and one that is watched for its end is read next, so
+ * both get the same registration. */
 static unsigned registration_for(unsigned events)
 {
     return events & (WATCH_READABLE | WATCH_GONE) ? events | WATCH_READABLE | WATCH_GONE : events;
@@ -39,7 +39,7 @@ void watch_open(struct watch *watch, struct watches *set, int fd, watch_cb *on_i
 void watch_replace(struct watch *watch, int fd)
 {
     assert(watch->open);
-    close(watch->fd); /* and so it is out of the set */
+    close(watch->fd); /* closing takes it out of the set, too */
     watch->fd = fd;
     watch->registered = watch->wanted = 0;
 }
@@ -49,7 +49,7 @@ int watch_set(struct watch *watch, unsigned events)
     if (!watch->open)
         return 0;
     watch->wanted = events;
-    /* A socket is writable nearly always: that would only wake us. */
+    /* A socket is nearly always writable: watching for that without need would only wake the loop. */
     bool idles = watch->registered & ~events & WATCH_WRITABLE;
     if ((events & ~watch->registered) == 0 && !idles)
         return 0;
@@ -66,13 +66,13 @@ void watch_sleep(struct watch *watch)
 static void happen(struct watch *watch, unsigned events)
 {
     if (!watch->open)
-        return; /* closed by one that came before it in this batch */
+        return; /* an event before this one in the batch closed it */
     if (events & (EPOLLERR | EPOLLHUP))
         events |= WATCH_READABLE | WATCH_WRITABLE | WATCH_GONE;
     if (events & watch->wanted)
         watch->on_io(watch->user, events & watch->wanted);
     else
-        (void)enroll(watch, watch->wanted); /* it was in the way, once; less of it cannot fail */
+        (void)enroll(watch, watch->wanted); /* stops an unwanted event; cannot fail */
 }
 
 /* ---- all ---- */
@@ -100,7 +100,7 @@ void watch_close(struct watch *watch)
     if (!watch->open)
         return;
     watch->open = false;
-    close(watch->fd); /* and so it is out of the set */
+    close(watch->fd); /* closing takes it out of the set, too */
     watch->fd = -1;
     STAILQ_INSERT_TAIL(&set->closed, watch, in_closed);
     if (!set->in_batch)

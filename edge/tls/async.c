@@ -6,7 +6,7 @@
 
 #include "common/clock.h"
 
-/* What the provider's transport finds when OpenSSL calls it deep inside SSL_do_handshake. */
+/* What the provider's transport needs when OpenSSL calls it deep inside SSL_do_handshake. */
 static _Thread_local struct {
     struct client *client; /* borrowed */
     struct key_wait *wait; /* of the handshake that is stepped right now; NULL outside of one */
@@ -56,13 +56,13 @@ static void cancel(struct key_wait *wait)
         client_cancel(here.client, &wait->request);
 }
 
-/* The session whose job this is; NULL outside of one. */
+/* The wait of the session that runs this job; NULL outside of a job. */
 static struct key_wait *find_wait(void)
 {
     return here.client != NULL && ASYNC_get_current_job() != NULL ? here.wait : NULL;
 }
 
-/* Lets the loop go on until WAIT has what it waits for. */
+/* Returns control to the loop until WAIT has what it waits for. */
 static int pause_job(struct key_wait *wait)
 {
     wait->state = KEY_WAITING;
@@ -73,13 +73,13 @@ static int pause_job(struct key_wait *wait)
     }
     if (wait->state == KEY_ABANDONED)
         return ERR_CLOSED;
-    /* OpenSSL returned without pausing, because pausing is blocked: nobody would ever answer. */
+    /* OpenSSL returned without pausing, because pausing is blocked: the loop would never bring an answer. */
     cancel(wait);
     wait->state = KEY_IDLE;
     return ERR_UNSUPPORTED;
 }
 
-/* The answer moves to OUTCOME; what stays behind is wiped. */
+/* Moves the answer to OUTCOME; what stays behind is wiped. */
 static void take_answer(struct key_wait *wait, struct outcome *outcome)
 {
     *outcome = wait->request.outcome;
@@ -89,7 +89,7 @@ static void take_answer(struct key_wait *wait, struct outcome *outcome)
 
 static int perform(const struct operation *operation, struct outcome *outcome)
 {
-    struct key_wait *wait = find_wait(); /* when the job goes on, another handshake may have been here */
+    struct key_wait *wait = find_wait(); /* asked once: the job may go on after another handshake */
     if (wait == NULL)
         return ERR_UNSUPPORTED;
     if (wait->state != KEY_IDLE)
@@ -161,14 +161,14 @@ static enum async_result result_of(int ssl_error, const struct key_wait *wait)
 
 enum async_result async_handshake(SSL *ssl, struct key_wait *wait)
 {
-    /* A job that is resumed before its answer is there would take that for blocked pausing. */
+    /* A job that is resumed before its answer has come would take that for blocked pausing. */
     if (wait->state == KEY_WAITING)
         return ASYNC_WAIT_KEY;
     SSL_set_mode(ssl, SSL_MODE_ASYNC);
     int result = step_handshake(ssl, wait);
     if (result != 1)
         return result_of(SSL_get_error(ssl, result), wait);
-    /* From here on every SSL_read and SSL_write would start a job for nothing. */
+    /* Otherwise every SSL_read and SSL_write from here on would start a job for nothing. */
     SSL_clear_mode(ssl, SSL_MODE_ASYNC);
     return ASYNC_DONE;
 }
@@ -188,8 +188,8 @@ bool async_abandon(SSL *ssl, struct key_wait *wait)
     }
     if (SSL_waiting_for_async(ssl)) {
         wait->state = KEY_ABANDONED;
-        /* A handshake that waits for an epoch could go on without. Since nothing is secure enough any more,
-         * not even our own certificate, it ends with an alert. */
+        /* A handshake that waits for an epoch could go on without one. Refusing everything, our own
+         * certificate included, as insecure makes it end with an alert. */
         SSL_set_security_callback(ssl, refuse);
         step_handshake(ssl, wait);
         ERR_clear_error();

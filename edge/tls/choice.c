@@ -9,7 +9,7 @@ static uint32_t all_of(const uint32_t granted[static KEY_TYPES])
     return all;
 }
 
-/* Everything is a choice. */
+/* Leaves the choice to OpenSSL: everything may be shown. */
 static void make_free(struct choice *out)
 {
     *out = (struct choice){.rsa_signs = true, .others_sign = true};
@@ -17,7 +17,7 @@ static void make_free(struct choice *out)
         out->shown[type] = true;
 }
 
-/* What is granted to sign, or to exchange secrets when EXCHANGE, is shown. Returns whether there is any. */
+/* Shows the certificates that may sign and, with EXCHANGE, the RSA one. Returns whether there is any. */
 static bool show_granted(struct choice *out, const uint32_t granted[static KEY_TYPES], uint32_t signature,
                          bool exchange)
 {
@@ -34,8 +34,8 @@ static bool show_granted(struct choice *out, const uint32_t granted[static KEY_T
     return any;
 }
 
-/* Neither a certificate that signs nor RSA key exchange: no suite is left, which is what tells the client. To
- * come to that, OpenSSL needs certificates. */
+/* Neither a certificate that signs nor RSA key exchange is granted: no suite is left, which tells the client.
+ * OpenSSL comes to that result only with certificates. */
 static void show_all(struct choice *out)
 {
     for (int type = 0; type < KEY_TYPES; type++)

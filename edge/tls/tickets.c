@@ -73,10 +73,10 @@ void tickets_stop(void)
     pthread_mutex_unlock(&lock);
 }
 
-/* OpenSSL's answers of the callback. */
+/* What the ticket callback returns to OpenSSL. */
 enum { TICKET_ERROR = -1, TICKET_UNKNOWN = 0, TICKET_GOOD = 1, TICKET_RENEW = 2 };
 
-/* Copies the key to seal with (NAME is filled) or to open NAME with; the caller wipes it. */
+/* Copies the key to seal with (fills NAME), or to open NAME with; the caller wipes it. */
 static int key_pick(struct ticket_key *out, uint8_t *name, bool seal)
 {
     int result = TICKET_UNKNOWN;
@@ -119,8 +119,9 @@ static int key_use(struct ticket_key *key, const EVP_CIPHER *aes, uint8_t *iv, E
 
 static int aes_index = -1; /* where an SSL_CTX keeps its AES */
 
-/* Whoever has the ticket keys reads what tickets seal. The master secret of an RSA key exchange stays here: a
- * client that has resumed such a session by its id and offers tickets gets an empty one (RFC 5077, 3.3). */
+/* Whoever has the ticket keys can read what tickets seal. The master secret of an RSA key exchange therefore
+ * never goes into one: a client that has resumed such a session by its id and offers tickets gets an empty
+ * one (RFC 5077, 3.3). */
 static bool stays_here(const SSL *ssl)
 {
     const SSL_CIPHER *suite = SSL_SESSION_get0_cipher(SSL_get_session(ssl));

@@ -21,7 +21,7 @@ struct tls {
     _Atomic int64_t ahead_ms; /* the most that the wall clock has been ahead of the one that is never set */
 };
 
-/* The wall clock may be corrected by as much, a leap second included, and sessions live longer by it. */
+/* The wall clock may be corrected by so much, a leap second included; sessions live longer by as much. */
 #define CLOCK_STEP_MS 1000
 
 void tls_free(struct tls *tls)
@@ -52,8 +52,8 @@ static void flush(struct tls *tls, time_t until)
 #endif
 }
 
-/* OpenSSL lets a session end by the wall clock. When that was set back, a session would live longer by as
- * much, and its secret with it; nobody can say any more how old one is, so all of them go. */
+/* OpenSSL expires sessions by the wall clock. When that was set back, a session and its secret would live
+ * longer by as much. Its age is then unknown, so all sessions are dropped. */
 static void flush_if_set_back(struct tls *tls)
 {
     int64_t ahead = clock_ahead_ms(), most = atomic_load(&tls->ahead_ms);
@@ -83,7 +83,8 @@ static int check_hello(SSL *ssl, int *alert)
     return SSL_CLIENT_HELLO_ERROR;
 }
 
-/* The certificates are chosen; a client that was asked for another key share says everything anew. */
+/* The certificates are chosen already. A client that was asked for another key share repeats its whole
+ * ClientHello. */
 static int on_second_hello(SSL *ssl, int *alert, void *user)
 {
     (void)user;
@@ -126,7 +127,7 @@ static int on_server_name(SSL *ssl, int *alert, void *user)
                                                                       : SSL_TLSEXT_ERR_NOACK;
 }
 
-/* OpenSSL tells of every step; of interest are the alerts that have left. */
+/* OpenSSL reports every step. Only the alerts that were sent matter. */
 static void on_info(const SSL *ssl, int where, int value)
 {
     if ((where & SSL_CB_WRITE_ALERT) == SSL_CB_WRITE_ALERT)

@@ -15,13 +15,13 @@
 #define SESSION_CACHE_SIZE 10000 /* sessions, about 1 KB each */
 #define MS_PER_SECOND      1000
 
-/* Bytes of early data, records and all, that are skipped: servers allow 14 to 16 KB of it. */
+/* Bytes of early data, records included, that are skipped: servers allow 14 to 16 KB of it. */
 #define EARLY_DATA_SKIPPED_MAX 65536
 #define ALPN_LIST_MAX          65535
 #define HTTP_1_1               "http/1.1"
 #define HTTP_1_0               "http/1.0"
 
-/* Suites that need what this server does not have (pre-shared keys, DH parameters) do not count. */
+/* Leaves out suites that need what this server does not have (pre-shared keys, DH parameters). */
 #define DEFAULT_CIPHERS "DEFAULT:!PSK:!SRP:!kDHE:!aNULL"
 
 /* ---- ALPN ---- */
@@ -101,7 +101,7 @@ static int set_versions(SSL_CTX *context, const struct edge_config *config, stru
     return 0;
 }
 
-/* CONTEXT has its suites: one of them does what the configuration asks for. */
+/* Checks that one of CONTEXT's suites does what the configuration asks for. */
 static int check_rsa_key_exchange(SSL_CTX *context, const struct edge_config *config, struct fault *fault)
 {
     const STACK_OF(SSL_CIPHER) *suites = SSL_CTX_get_ciphers(context);
@@ -142,12 +142,13 @@ static int set_ciphers(SSL_CTX *context, const struct edge_config *config, struc
 static int set_resumption(SSL_CTX *context, OSSL_LIB_CTX *library, const struct edge_config *config,
                           struct fault *fault)
 {
-    /* None is offered or taken. Who sends some all the same, with a ticket from elsewhere, has it skipped and
-     * is let in (RFC 8446, 4.2.10); OpenSSL ends the connection when more comes than it may skip. */
+    /* Early data is neither offered nor taken. A client that sends some all the same, with a ticket of
+     * another server, has it skipped and is let in (RFC 8446, 4.2.10); OpenSSL ends the connection when more
+     * comes than it may skip. */
     SSL_CTX_set_max_early_data(context, 0);
     SSL_CTX_set_recv_max_early_data(context, EARLY_DATA_SKIPPED_MAX);
     if (!config->tls.tickets) {
-        /* Bound mode needs session ids, also where no session is kept. */
+        /* Bound mode needs session ids even where no session is kept. */
         SSL_CTX_set_session_cache_mode(context, config->tls.rsa_key_exchange
                                                     ? SSL_SESS_CACHE_SERVER | SSL_SESS_CACHE_NO_INTERNAL
                                                     : SSL_SESS_CACHE_OFF);
@@ -185,9 +186,9 @@ static int set_config(SSL_CTX *context, OSSL_LIB_CTX *library, struct tls_alpn *
 
 /* ---- certificates ---- */
 
-/* A session goes on only under certificates of the same keys: the context of its id is their fingerprint, so
- * that what one name's set sealed is not accepted by another's, and stays valid when a renewed certificate of
- * the same key takes over. */
+/* A session is resumed only under certificates with the same keys: its session id context is their
+ * fingerprint. So what was sealed for one name's set is not accepted by another's, and stays valid when a
+ * renewed certificate of the same key takes over. */
 static int bind_sessions(SSL_CTX *context, const struct cert_set *set)
 {
     uint8_t keys[KEY_TYPES * KEY_ID_SIZE] = {0};

@@ -8,11 +8,11 @@
 #include "edge/tls/tls_context.h"
 
 #define SNI_HOST_NAME 0 /* RFC 6066, 3 */
-/* Of an RSA key exchange's messages, what is neither ClientHello nor Certificate: at most this many bytes. */
+/* most bytes of an RSA key exchange's messages other than ClientHello and Certificate */
 #define OTHER_MESSAGES_MAX 2048
 
-/* Bytes of a list that OpenSSL keeps as long as the connection, suites even in four times the room. Of none
- * that is registered there are a twentieth as many. */
+/* Bytes of a list that OpenSSL keeps as long as the connection, suites even in four times the memory. A list
+ * of all registered values takes a twentieth of it. */
 #define LIST_MAX 16384
 
 /* ---- where it is kept ---- */
@@ -131,7 +131,7 @@ static uint32_t granted_for(const struct client *client, const struct cert *cert
     return client != NULL ? client_grants(client, cert->key_id) : CLIENT_GRANTS_UNKNOWN;
 }
 
-/* Whether an RSA key exchange could be bound with the certificate RSA (NULL: none). BOUND is NULL where the
+/* True when an RSA key exchange with the certificate RSA (NULL: none) could be bound. BOUND is NULL where the
  * configuration offers none. */
 static bool could_be_bound(const struct bound_exchange *bound, const struct cert *rsa)
 {
@@ -168,7 +168,7 @@ static bool all_are_shown(const struct choice *choice, const struct cert_set *se
     return true;
 }
 
-/* In place of those of the context, only the ones of SET that may be shown. */
+/* Shows, in place of the context's certificates, only those of SET that may be shown. */
 static int show(SSL *ssl, const struct cert_set *set, const struct choice *choice)
 {
     struct cert_set shown = *set;
@@ -202,7 +202,8 @@ static bool suite_is_choice(struct tls_hello *hello, const SSL_CIPHER *suite)
     }
 }
 
-/* OpenSSL asks this for each suite that both sides have and for much else, which its own policy answers. */
+/* OpenSSL asks this about each suite that both sides have, and about much else, which its own policy
+ * answers. */
 static int on_security(const SSL *ssl, const SSL_CTX *context, int operation, int bits, int nid, void *other,
                        void *user)
 {

@@ -11,8 +11,8 @@ static bool may_retry(void)
     return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
 }
 
-/* What HAProxy's send-proxy and send-proxy-v2 put before a client's first byte (the PROXY protocol, sections
- * 2.1 and 2.2); no TLS record begins so. */
+/* True for what HAProxy's send-proxy and send-proxy-v2 put before a client's first byte (the PROXY protocol,
+ * sections 2.1 and 2.2). No TLS record begins so. */
 static bool begins_with_proxy(const char *bytes, size_t length)
 {
     static const char text[] = "PROXY ", binary[] = "\r\n\r\n\0\r\nQUIT\n";
@@ -20,14 +20,14 @@ static bool begins_with_proxy(const char *bytes, size_t length)
            (length >= sizeof binary - 1 && memcmp(bytes, binary, sizeof binary - 1) == 0);
 }
 
-/* GOT bytes at FIRST are the first of the connection. The library may ask for those of a record's header
- * alone (OpenSSL 3.5), so what comes after them is looked at where it waits. */
+/* GOT bytes at FIRST are the first of the connection. The library may read a record's header alone (OpenSSL
+ * 3.5), so the bytes after it are looked at in the socket's queue. */
 static bool is_proxied(const struct tls_socket *socket, const char *first, size_t got)
 {
     char head[16];
     size_t length = got < sizeof head ? got : sizeof head;
 
-    if (first[0] != 'P' && first[0] != '\r') /* as in every TLS record */
+    if (first[0] != 'P' && first[0] != '\r') /* no TLS record begins with either */
         return false;
     memcpy(head, first, length);
     ssize_t more = recv(socket->fd, head + length, sizeof head - length, MSG_PEEK | MSG_DONTWAIT);
@@ -56,13 +56,13 @@ static int on_read(BIO *bio, char *into, int size)
     return (int)n;
 }
 
-/* What the kernel takes of BYTES; -1 as of send(2). */
+/* Sends what the kernel takes of BYTES; -1 as of send(2). */
 static ssize_t send_bytes(const struct tls_socket *socket, const void *bytes, size_t length)
 {
     return send(socket->fd, bytes, length, MSG_NOSIGNAL | (socket->more ? MSG_MORE : 0));
 }
 
-/* Takes all of BYTES, of which the kernel may have TAKEN some. */
+/* Keeps what is left of BYTES, of which the kernel may have TAKEN some, and reports all as sent. */
 static ssize_t keep(struct tls_socket *socket, const char *bytes, size_t length, ssize_t taken)
 {
     size_t left = taken > 0 ? (size_t)taken : 0;
@@ -98,7 +98,7 @@ static long on_control(BIO *bio, int command, long number, void *pointer)
     (void)number, (void)pointer;
     if (command == BIO_CTRL_EOF)
         return socket->ended;
-    return command == BIO_CTRL_FLUSH; /* nothing is kept back here */
+    return command == BIO_CTRL_FLUSH; /* nothing is held back here */
 }
 
 static int on_create(BIO *bio)
