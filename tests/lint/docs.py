@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What the documentation names must exist: files, tests, in the tables of security and model the functions of a file, and whatever a
-link leads to, its heading included.
+"""What the documentation names must exist: files, tests, targets of make, in the tables of security and model the
+functions of a file, and whatever a link leads to, its heading included.
 
 Of names only those in `backticks` are looked at; in code, names of documents. Prints what is missing; exit status 1 when anything is."""
 import pathlib
@@ -60,6 +60,15 @@ def missing_in(document, files):
                     yield "%s: there is no %s in %s" % (document, function, name)
 
 
+def missing_targets(document):
+    """Targets of make, in `backticks` or at the beginning of an indented line."""
+    targets = set(re.findall(r"^([a-z-]+):", pathlib.Path("Makefile").read_text(), re.M))
+    for line in re.findall(r"(?:`| {4})make((?: [\w=,/.-]+)+)", pathlib.Path(document).read_text()):
+        for word in line.split():
+            if re.fullmatch(r"[a-z][a-z-]*", word) and word not in targets:
+                yield "%s: there is no target %s of make" % (document, word)
+
+
 def missing_in_code(files):
     """Documents that a comment or a message names, with their folders or without."""
     for source in files:
@@ -72,7 +81,8 @@ def missing_in_code(files):
 def main():
     files = tracked()
     documents = [name for name in files if name.endswith(".md")]
-    missing = [line for document in documents for line in list(missing_in(document, files)) + list(broken_links(document))]
+    missing = [line for document in documents for line in list(missing_in(document, files)) + list(broken_links(document)) +
+               list(missing_targets(document))]
     missing += missing_in_code(files)
     for line in missing:
         print(line)
