@@ -117,7 +117,7 @@ int audit_lines_fail(const struct audit_lines *lines, const char *path, struct f
     return fault_set(fault, ERR_SYSTEM, "%s: cannot be read: %s", path, strerror(lines->why));
 }
 
-/* More bytes behind what is there; 0 at the end of the file. */
+/* Reads more bytes behind those that are there; 0 at the end of the file. */
 static ssize_t read_more(struct audit_lines *lines)
 {
     memmove(lines->bytes, lines->bytes + lines->start, lines->end - lines->start);

@@ -154,7 +154,7 @@ static int follow(struct tail *tail, struct fault *fault)
     const struct timespec moment = {.tv_nsec = LOOK_EACH_NS};
     for (;;) {
         if (fflush(stdout) != 0)
-            return 0; /* nobody reads it any more */
+            return 0; /* nobody reads the output any more */
         char *next = audit_files_after(tail->path);
         int result = show_lines(tail);
         if (result < 0 || next == NULL) {

@@ -113,7 +113,7 @@ static int verify_file(struct verify *v, const char *path, struct fault *fault)
     return more < 0 ? audit_lines_fail(&lines, path, fault) : result;
 }
 
-/* A file that was begun since the folder was read. */
+/* Verifies files that were begun since the folder was read. */
 static int verify_new_files(struct verify *v, struct fault *fault)
 {
     int result = 0;
@@ -146,7 +146,7 @@ static int verify_all(struct verify *v, struct fault *fault)
 
 /* ---- the note of the last checkpoint ---- */
 
-/* It is written in place, so a moment's patience helps where a vault is at it. */
+/* The file is written in place, so a read beside a running vault is tried again for a moment. */
 static int read_head(struct audit_head *head, const char *path)
 {
     char text[AUDIT_HEAD_SIZE + 1];
@@ -180,7 +180,7 @@ static int take_head(struct verify *v, struct fault *fault)
     return 0;
 }
 
-/* What the note itself is worth, now that the key is known. */
+/* Checks the note itself, now that the key is known. */
 static int check_head(const struct verify *v, struct fault *fault)
 {
     if (v->folder == NULL)

@@ -88,7 +88,7 @@ static void on_tick(uv_timer_t *timer)
 
 static void on_answer(struct client_request *request);
 
-/* What cannot even be sent fails at once. */
+/* A request that cannot even be sent fails at once. */
 static enum operation_status submit(struct load *load, struct place *place)
 {
     struct client_epoch epoch = {0};
@@ -110,7 +110,7 @@ static enum operation_status submit(struct load *load, struct place *place)
     return status;
 }
 
-/* A no is final, and so is that nobody is there. */
+/* A refusal is final, and so is that no server is there. */
 static void note_failure(struct load *load, enum operation_status status)
 {
     load->result->failed[status]++;

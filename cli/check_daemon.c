@@ -61,7 +61,7 @@ static void become(const char *const arguments[], bool with_errors, int output)
     _exit(127);
 }
 
-/* Everything it says until it closes its output; false when that takes too long. */
+/* Reads everything the daemon prints until it closes its output; false when that takes too long. */
 static bool listen_to(int fd, struct buffer *out)
 {
     uint64_t end = clock_ms() + TEST_TIMEOUT_MS;

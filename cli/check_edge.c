@@ -114,7 +114,7 @@ static void check_origins(struct findings *findings, const struct edge_config *c
     }
 }
 
-/* On is a choice; whoever made it should know what it costs today. */
+/* rsa_key_exchange = on is a choice; this names what it costs today. */
 static void check_rsa_key_exchange(struct findings *findings, const struct edge_config *config,
                                    const char *file)
 {

@@ -55,7 +55,7 @@ __attribute__((format(printf, 3, 0))) static bool add(struct findings *findings,
 {
     char *text = NULL;
     if (vasprintf(&text, format, arguments) < 0) {
-        findings->counts[FINDING_ERROR]++; /* what cannot be said must not look well */
+        findings->counts[FINDING_ERROR]++; /* a lost finding is no success */
         return false;
     }
     for (char *at = text; *at != 0; at++) /* names of files and certificates may hold anything */
@@ -116,7 +116,7 @@ static const char *plural(size_t count)
     return count == 1 ? "" : "s";
 }
 
-/* The last line: what it all comes to. */
+/* Prints the last line, the totals. */
 static void print_summary(const struct findings *findings)
 {
     size_t errors = findings->counts[FINDING_ERROR], warnings = findings->counts[FINDING_WARNING];

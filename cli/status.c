@@ -116,7 +116,7 @@ static int ask_given(char *const *addresses, int count, json_t *list, const stru
     return worst;
 }
 
-/* Of the usual addresses it is enough that one answers: few machines run both daemons. */
+/* One answer of the usual addresses is enough: few machines run both daemons. */
 static int ask_usual(json_t *list, const struct status_view *view)
 {
     int worst = CLI_DONE;

@@ -40,7 +40,7 @@ static void arena_free(void *data, void *piece)
     (void)piece;
 }
 
-/* Where what a request points to is copied: behind the requests. */
+/* Room behind the requests, for what they point to. */
 struct room {
     uint8_t *at;
 };
