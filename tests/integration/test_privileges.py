@@ -3,11 +3,12 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 
 import pytest
 
 from daemon import PATIENCE, Daemon, program
-from fleet import keyless
+from fleet import Site, keyless
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 CAPABILITIES = ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"]
@@ -140,18 +141,28 @@ def test_the_steps_of_the_readme_leave_nothing_of_root(machine, pki):
     edge.wait_log("event=stopped")
 
 
-def test_a_low_port_is_bound_with_one_capability_that_goes(site, pki, origin, tmp_path):
+@pytest.fixture
+def open_site(pki):
+    """A site in a folder that every user may pass. Another run of tests closes pytest's own, which all runs of a user share."""
+    folder = tempfile.mkdtemp(prefix="keyless-open-")
+    os.chmod(folder, 0o711)
+    made = Site(os.path.join(folder, "site"), pki.authority)
+    try:
+        yield made
+        made.close()
+    finally:
+        shutil.rmtree(folder)
+
+
+def test_a_low_port_is_bound_with_one_capability_that_goes(open_site, pki, origin):
     """As a service manager starts it: never root, CAP_NET_BIND_SERVICE ambient."""
     if not shutil.which("setpriv"):
         pytest.skip("setpriv (package util-linux) is missing")
+    site = open_site
     conf = site.edge_config([site.absent_server()], [pki.p256[1]], origin.address, listen="127.0.0.1:443")
-    top = str(tmp_path)
     shutil.chown(site.edge_identity.path, "nobody")
     shutil.chown(site.psk_path, "nobody")
-    while top != "/tmp" and top != "/":
-        os.chmod(top, 0o755)
-        top = os.path.dirname(top)
-    for path, folders, files in os.walk(site.folder):
+    for path, _, files in os.walk(site.folder):
         os.chmod(path, 0o755)
         for name in files:
             if name.endswith((".conf", ".pem", ".crt")):
