@@ -9,6 +9,7 @@ import pytest
 from command import run_on_terminal
 from daemon import PATIENCE, program
 from fleet import keyless
+from processes import start
 
 
 def tail(*arguments):
@@ -46,8 +47,8 @@ def test_tail_filters(written_log, options, fits):
 
 
 def test_tail_follows_from_file_to_file(live_log):
-    process = subprocess.Popen([program("keyless"), "audit", "tail", "-f", "-n", "3", "--json", live_log.folder],
-                               stdout=subprocess.PIPE, text=True)
+    process = start([program("keyless"), "audit", "tail", "-f", "-n", "3", "--json", live_log.folder],
+                    stdout=subprocess.PIPE, text=True)
     watchdog = threading.Timer(PATIENCE, process.kill)
     watchdog.start()
     try:

@@ -12,6 +12,7 @@ from command import assert_found, read, replace, run, secrets_below
 from daemon import PATIENCE, SanitizerReports, program
 from fleet import keyless, write
 from pki import openssl
+from processes import start
 
 
 def test_check_of_a_trial_finds_nothing(trial):
@@ -229,7 +230,7 @@ def test_a_start_that_fails_says_so_in_json_alone(trial, side, fault):
 def names_of_bad(*command):
     """Until it ends, or is ready: a key server starts without a key, an edge does not without a certificate."""
     said = ""
-    with subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as running:
+    with start([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as running:
         for line in running.stdout:
             said += line
             if "event=ready" in line:

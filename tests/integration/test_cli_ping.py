@@ -10,6 +10,7 @@ import pytest
 from command import run
 from daemon import program
 from fleet import Identity, keyless
+from processes import start
 
 ASKING = [("ping",), ("keys",), ("check", "--online"), ("bench", "--seconds", "0.1")]
 TIMES = r"min [\d.]+, median [\d.]+, p99 [\d.]+, max [\d.]+ ms"
@@ -83,7 +84,7 @@ def test_a_key_server_that_ends_in_between(site, pki):
     server = site.start_server([pki.rsa[0]])
     conf = edge_conf(site, pki, server)
     mark = server.mark()
-    asking = subprocess.Popen([program("keyless"), "ping", "-n", "100000", "-c", conf], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    asking = start([program("keyless"), "ping", "-n", "100000", "-c", conf], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         server.wait_log(r"event=edge_connected\b", mark)
         server.stop()

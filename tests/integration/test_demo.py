@@ -9,6 +9,7 @@ import tempfile
 import pytest
 
 from daemon import BUILD, PATIENCE, ROOT, wait_until
+from processes import start, whose_command_names
 
 DEMO = os.path.join(ROOT, "deploy", "demo")
 
@@ -20,19 +21,6 @@ def short_path():
         yield folder
 
 
-def of_folder(folder):
-    """Processes whose command line names FOLDER."""
-    found = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open("/proc/%s/cmdline" % pid, "rb") as handle:
-                if str(folder).encode() in handle.read():
-                    found.append(int(pid))
-        except OSError:
-            pass
-    return found
-
-
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("moment", [r"A trial site", r"Staying up"])
 def test_a_signal_ends_the_demo_and_leaves_nothing(tmp_path, short_path, number, moment):
@@ -40,7 +28,7 @@ def test_a_signal_ends_the_demo_and_leaves_nothing(tmp_path, short_path, number,
         pytest.skip("one of them shows it; a whole demo takes long")
     env = {**os.environ, "TMPDIR": short_path, "BUILD": BUILD, "KEEP": "1", "NO_COLOR": "1"}
     with open(tmp_path / "output", "w+") as output:
-        demo = subprocess.Popen([os.path.join(DEMO, "demo.py")], env=env, stdout=output, stderr=output)
+        demo = start([os.path.join(DEMO, "demo.py")], env=env, stdout=output, stderr=output)
         try:
             wait_until(lambda: re.search(moment, open(output.name).read()) or demo.poll() is not None, moment, 3 * PATIENCE)
             demo.send_signal(number)
@@ -48,7 +36,7 @@ def test_a_signal_ends_the_demo_and_leaves_nothing(tmp_path, short_path, number,
         finally:
             if demo.poll() is None:
                 demo.kill()
-    wait_until(lambda: not of_folder(short_path), "the end of all of its processes")
+    wait_until(lambda: not whose_command_names(short_path), "the end of all of its processes")
     assert os.listdir(short_path) == []
 
 

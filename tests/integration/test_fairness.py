@@ -7,6 +7,7 @@ import pytest
 
 from daemon import SLOW, program
 from pki import key_id
+from processes import start
 from test_reload import HASH, P256, Yard
 
 ROUNDS = 100
@@ -72,8 +73,8 @@ def waits_beside_frames(yard, kind, channels, least=1):
     asker, server = yard.asker(), yard.server
     request = ("sign_tls13", key_id(yard.pki.p256[1]), P256, HASH)
     seconds(asker, *request)
-    flood = subprocess.Popen([program("tests/peer_frames"), str(server.port), server.identity.public, yard.second.path,
-                              yard.second_psk, str(channels), kind], stdout=subprocess.PIPE, text=True)
+    flood = start([program("tests/peer_frames"), str(server.port), server.identity.public, yard.second.path,
+                   yard.second_psk, str(channels), kind], stdout=subprocess.PIPE, text=True)
     waits = []
     try:
         assert flood.stdout.readline() == "flooding\n"

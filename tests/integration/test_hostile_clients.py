@@ -9,6 +9,7 @@ import pytest
 
 import clients
 from daemon import PATIENCE, SLOW, descriptors, program, rss_kb, wait_until
+from processes import start
 from relay import Relay
 from tls12_client import Client
 
@@ -328,7 +329,7 @@ def test_a_flood_of_key_updates_holds_nobody_up(patient_site, pki):
     """One client, as many KeyUpdates as the connection takes: it is closed after a few, and others do not notice. It prepares
     them when its handshake is done, which takes it a while."""
     edge, _ = patient_site
-    flood = subprocess.Popen([program("tests/peer_flood"), str(edge.port), "rsa.test"], stdout=subprocess.PIPE, text=True)
+    flood = start([program("tests/peer_flood"), str(edge.port), "rsa.test"], stdout=subprocess.PIPE, text=True)
     try:
         assert flood.stdout.readline() == "flooding\n"
         still_serves(edge, pki)

@@ -14,6 +14,7 @@ import pytest
 import clients
 from daemon import PATIENCE, Daemon, SanitizerReports, program, wait_until
 from fleet import Admin, Edge, keyless
+from processes import start
 
 PIPE = 4096  # bytes of the smallest pipe
 
@@ -31,8 +32,8 @@ class Stalled:
         self.log, end = os.pipe()
         fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, PIPE)
         self.reports = SanitizerReports()
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=end,
-                                        env={**os.environ, **self.reports.env})
+        self.process = start(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=end,
+                             env={**os.environ, **self.reports.env})
         os.close(end)
         self.admin = Admin("127.0.0.1", port)
         self.text = ""
@@ -169,9 +170,9 @@ def test_descriptors_that_are_closed_at_the_start_lead_nowhere(site, pki, origin
         _, config, _ = site.server_folder([pki.rsa[0]])
     else:
         config = site.edge_config([site.absent_server()], [pki.rsa[1]], origin.address)
-    process = subprocess.Popen([program("keyless-" + kind), "-c", with_admin(config, admin_port)],
-                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                               preexec_fn=lambda: [os.close(fd) for fd in closed])
+    process = start([program("keyless-" + kind), "-c", with_admin(config, admin_port)],
+                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                    preexec_fn=lambda: [os.close(fd) for fd in closed])
     try:
         admin = Admin("127.0.0.1", admin_port)
 

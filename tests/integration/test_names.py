@@ -8,6 +8,7 @@ import pytest
 import clients
 from daemon import program, wait_until
 from fleet import Edge, keyless
+from processes import start
 import small_disk
 
 PATIENT = "key = 60s handshake = 120s"
@@ -19,7 +20,7 @@ class Hosts:
     def __init__(self, folder):
         self.path = str(folder / "hosts")
         self.write({})
-        self.holder = subprocess.Popen(
+        self.holder = start(
             [*small_disk.UNSHARE, "sh", "-c", 'mount --bind "$1" /etc/hosts && echo mounted && exec cat', "sh", self.path],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         if self.holder.stdout.readline() != b"mounted\n":

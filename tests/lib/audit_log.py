@@ -5,6 +5,7 @@ import os
 import subprocess
 
 from daemon import PATIENCE, program, wait_until
+from processes import start
 
 P256 = "0403"  # ecdsa_secp256r1_sha256
 
@@ -33,7 +34,7 @@ class Load:
     def __init__(self, site, server, key_id, in_flight=32):
         self.path, self.in_flight = os.path.join(site.folder, "answers"), in_flight
         with open(self.path, "wb") as out:
-            self.process = subprocess.Popen(
+            self.process = start(
                 [program("tests/peer_load"), server.address, server.identity.public, site.edge_identity.path, site.psk_path,
                  key_id, P256, str(in_flight)], stdin=subprocess.PIPE, stdout=out)
         self.file, self.rest = open(self.path, "rb"), b""

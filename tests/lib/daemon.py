@@ -8,6 +8,8 @@ import tempfile
 import threading
 import time
 
+from processes import start
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(ROOT, os.environ.get("BUILD", "build"))
 SLOW = 5 if os.environ.get("SAN") else 1  # sanitizers take their time
@@ -63,8 +65,7 @@ class Daemon:
         self.command = [str(c) for c in command]
         env = {**SANITIZERS, **(os.environ if env is None else env)}
         self.lines, self.changed = [], threading.Condition()
-        self.process = subprocess.Popen(self.command, cwd=cwd, env=env, stdin=stdin,
-                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        self.process = start(self.command, cwd=cwd, env=env, stdin=stdin, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
 

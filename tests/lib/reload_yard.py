@@ -9,6 +9,7 @@ import tls12
 from daemon import program
 from fleet import Identity, keyless, write
 from pki import key_id
+from processes import start
 
 SIGN = "ops=sign_tls13"
 P256 = "0403"
@@ -58,9 +59,9 @@ class Yard:
         who = {"identity": self.second, "psk_path": self.second_psk} if second else {}
         key, cert = getattr(self.pki, kind)
         config = self.site.edge_config([(self.server.address, self.server.identity.public)], [cert], "127.0.0.1:1", **who)
-        return subprocess.Popen([program("keyless"), "bench", "-c", config, "--op", "sign_tls13", "--key", key_id(cert),
-                                 "--in-flight", str(in_flight), "--seconds", str(seconds), "--warm-up", "0", "--json"],
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        return start([program("keyless"), "bench", "-c", config, "--op", "sign_tls13", "--key", key_id(cert),
+                      "--in-flight", str(in_flight), "--seconds", str(seconds), "--warm-up", "0", "--json"],
+                     stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def close(self):
         for asker in self.askers:

@@ -4,6 +4,8 @@ import os
 import shutil
 import subprocess
 
+from processes import start
+
 # As root, or in a user namespace where everybody may make one. Root and working folder are those of who holds it: the tests may run in a
 # chroot, which another mount namespace does not know.
 UNSHARE = ["unshare", "--mount"] + ([] if os.geteuid() == 0 else ["--user", "--map-root-user"])
@@ -27,7 +29,7 @@ class SmallDisk:
     def __init__(self, folder, size):
         self.folder = str(folder)
         os.makedirs(self.folder)
-        self.holder = subprocess.Popen(
+        self.holder = start(
             [*UNSHARE, "sh", "-c", 'mount -t tmpfs -o size=$1,mode=0700 tmpfs "$2" && echo mounted && exec cat', "sh",
              str(size), self.folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         if self.holder.stdout.readline() != b"mounted\n":

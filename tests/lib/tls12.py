@@ -8,6 +8,8 @@ import hmac
 import struct
 import subprocess
 
+from processes import start
+
 SUITE = "AES128-SHA"  # for clients
 HANDSHAKE, CHANGE_CIPHER_SPEC, DATA = 22, 20, 23
 CLIENT_HELLO, SERVER_HELLO, CERTIFICATE, SERVER_HELLO_DONE, CLIENT_KEY_EXCHANGE = 1, 2, 11, 14, 16
@@ -111,8 +113,7 @@ class Asker:
     """Somebody with an edge's identity and pre-shared key (tests/lib/peer_ask.c)."""
 
     def __init__(self, program, server, identity, psk_path):
-        self.process = subprocess.Popen([program, server.address, server.identity.public, identity.path, psk_path],
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = start([program, server.address, server.identity.public, identity.path, psk_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def line(self, text):
         try:

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 
 from daemon import BUILD, PATIENCE
+from processes import start
 
 
 class WrittenLog:
@@ -19,7 +20,7 @@ class WrittenLog:
             target = os.path.join(key_folder, name + ".pem")
             shutil.copy(path, target)
             os.chmod(target, 0o400)
-        self.process = subprocess.Popen(
+        self.process = start(
             [os.path.join(BUILD, "tests", "peer_audit"), "write", self.folder, self.key, key_folder, str(count), str(rotate)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.wait()
