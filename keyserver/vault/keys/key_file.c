@@ -178,8 +178,7 @@ int key_file_load(struct key *key, const char *path, const struct passphrase_pla
     struct buffer content = {0};
     int err = identity_read_secret_file(path, KEY_FILE_MAX, &content, fault);
     if (err == ERR_NOT_FOUND)
-        err = fault_set(fault, err,
-                        "%s: the file has gone since the folder was listed; start or reload again", path);
+        err = fault_set(fault, err, "%s: the file has gone since the folder was listed", path);
     if (err == 0)
         err = decode_file(key, path, &content, place, fault);
     buffer_clear(&content);

@@ -8,7 +8,7 @@
 #define KEY_FILE_MAX 65536 /* bytes */
 
 /* Reads PATH (mode checked) into the zeroed KEY: everything but name, index and fallback_secret. PLACE is
- * where its passphrase is, which is read for an encrypted file only. */
+ * where its passphrase is, which is read for an encrypted file only. ERR_NOT_FOUND: there is no such file. */
 int key_file_load(struct key *key, const char *path, const struct passphrase_place *place,
                   struct fault *fault) MUST_USE;
 

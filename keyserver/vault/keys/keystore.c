@@ -10,7 +10,9 @@
 #include "common/secret.h"
 #include "keyserver/lanes/lanes.h"
 
-#define GROUP_LABEL "keyless keystore group" /* under the group secret */
+#define GROUP_LABEL  "keyless keystore group" /* under the group secret */
+
+#define LISTINGS_MAX 4 /* of the folder in one load */
 
 static void tell_about(const struct key *key)
 {
@@ -37,25 +39,44 @@ static const struct keystore_file *find_file(const struct keystore *store, const
     return NULL;
 }
 
-/* Shares the keys of unchanged files with BEFORE. A file that was bad is read again even if it has not
- * changed, because its fault is not kept. Returns how many files remain to be read. */
-static size_t take_over(struct keystore *store, const struct keystore *before)
+/* The file of OTHER that is the I-th of STORE and has not changed in between; NULL without its key. */
+static const struct keystore_file *find_unchanged(const struct keystore *store, size_t i,
+                                                  const struct keystore *other)
 {
-    size_t wanted = 0;
+    const struct key_folder_file *listed = &store->list.item[i];
+    const struct keystore_file *found = other != NULL ? find_file(other, listed->name) : NULL;
+    bool same = found != NULL && found->key != NULL &&
+                key_stamp_same(&listed->stamp, &other->list.item[found - other->file].stamp);
+    return same ? found : NULL;
+}
+
+static void share_key(struct keystore_file *file, const struct keystore_file *with)
+{
+    file->wanted = false;
+    file->key = with->key;
+    file->key->references++;
+}
+
+/* Shares the keys of unchanged files with BEFORE. A file that was bad is read again even if it has not
+ * changed, because its fault is not kept. */
+static void take_over(struct keystore *store, const struct keystore *before)
+{
     for (size_t i = 0; i < store->list.count; i++) {
-        struct keystore_file *file = &store->file[i];
-        const struct keystore_file *old = before != NULL ? find_file(before, file->name) : NULL;
-        file->name = store->list.item[i].name;
-        file->wanted = old == NULL || old->key == NULL ||
-                       !key_stamp_same(&store->list.item[i].stamp,
-                                       &before->list.item[old - before->file].stamp);
-        wanted += file->wanted;
-        if (file->wanted)
-            continue;
-        file->key = old->key;
-        file->key->references++;
+        const struct keystore_file *old = find_unchanged(store, i, before);
+        store->file[i].wanted = store->file[i].read = old == NULL;
+        if (old != NULL)
+            share_key(&store->file[i], old);
     }
-    return wanted;
+}
+
+/* The same with LAST, which this load has read and does not use. */
+static void take_read(struct keystore *store, const struct keystore *last)
+{
+    for (size_t i = 0; i < store->list.count; i++) {
+        const struct keystore_file *old = store->file[i].wanted ? find_unchanged(store, i, last) : NULL;
+        if (old != NULL)
+            share_key(&store->file[i], old);
+    }
 }
 
 /* ---- what of it is served ---- */
@@ -102,7 +123,7 @@ static void log_files(const struct keystore *store, const char *folder)
         const struct keystore_file *file = &store->file[i];
         if (file->key == NULL || file->clash != CLASH_NONE)
             tell_skipped(file, folder);
-        else if (file->wanted)
+        else if (file->read)
             tell_about(file->key);
     }
     keystore_tell_ignored(&store->list, folder);
@@ -147,9 +168,12 @@ static int refuse_news(const struct keystore *store, const struct keystore *befo
         folder, count, names, length < sizeof names ? "" : " …");
 }
 
-static void count_changes(struct keystore *store, const struct keystore *before, size_t wanted)
+static void count_changes(struct keystore *store, const struct keystore *before)
 {
-    store->changes = (struct keystore_changes){.loaded = wanted, .kept = store->list.count - wanted};
+    store->changes = (struct keystore_changes){.kept = store->list.count};
+    for (size_t i = 0; i < store->list.count; i++)
+        store->changes.loaded += store->file[i].read;
+    store->changes.kept -= store->changes.loaded;
     for (size_t i = 0; before != NULL && i < before->list.count; i++)
         store->changes.removed += find_file(store, before->file[i].name) == NULL;
 }
@@ -193,39 +217,71 @@ static struct keystore *new_store(struct key_folder *list,
     return store;
 }
 
-static int load_store(struct keystore *store, const struct keystore *before, const char *folder,
-                      const uint8_t group_secret[static GROUP_SECRET_SIZE],
-                      const struct server_config *phrases, const struct keystore_progress *progress,
-                      struct fault *fault)
+/* Reads what LIST, which it takes, has. *STORE is what was read by the list before (NULL: this is the first)
+ * and becomes what is read now; it is freed by whoever calls, in any case. */
+static int read_list(struct keystore **store, const struct keystore *before, struct key_folder *list,
+                     const struct keystore_source *source, struct fault *fault)
 {
-    size_t wanted = take_over(store, can_take_over(store, before) ? before : NULL);
-    keystore_read(store, wanted, folder, group_secret, phrases, progress);
-    if (keystore_choose(store) != 0)
-        return fault_set(fault, ERR_MEMORY, "%s: no memory for %zu keys", folder, store->list.count);
-    count_changes(store, before, wanted);
-    return before != NULL ? refuse_news(store, before, folder, fault) : 0;
+    size_t count = list->count;
+    keystore_prepare_heap(count);
+    struct keystore *made = new_store(list, source->group_secret);
+    if (made == NULL)
+        return fault_set(fault, ERR_MEMORY, "%s: no memory for its %zu keys", source->folder, count);
+    take_over(made, can_take_over(made, before) ? before : NULL);
+    take_read(made, *store);
+    keystore_free(*store);
+    *store = made;
+    keystore_read(made, source);
+    return 0;
+}
+
+/* A file that goes between its listing and its reading is as if it had been gone from the start. It may have
+ * another name now, so the folder is listed once more, until everything that is listed is there. */
+static int read_settled(struct keystore **store, const struct keystore *before, struct key_folder *list,
+                        const struct keystore_source *source, struct fault *fault)
+{
+    for (unsigned listings = 1;; listings++) {
+        int err = read_list(store, before, list, source, fault);
+        if (err != 0 || keystore_tell_gone(*store, source->folder) == 0)
+            return err;
+        if (listings == LISTINGS_MAX)
+            break;
+        if ((err = key_folder_list(list, source->folder, fault)) != 0)
+            return err;
+    }
+    keystore_drop_gone(*store);
+    return 0;
+}
+
+int keystore_load_listed(struct keystore **out, const struct keystore *before, struct key_folder *list,
+                         const struct keystore_source *source, struct fault *fault)
+{
+    struct keystore *store = NULL;
+    int err = read_settled(&store, before, list, source, fault);
+    if (err == 0 && keystore_choose(store) != 0)
+        err = fault_set(fault, ERR_MEMORY, "%s: no memory for %zu keys", source->folder, store->list.count);
+    if (err == 0) {
+        count_changes(store, before);
+        err = before != NULL ? refuse_news(store, before, source->folder, fault) : 0;
+    }
+    if (err != 0) {
+        keystore_free(store);
+        return err;
+    }
+    log_files(store, source->folder);
+    *out = store;
+    return 0;
 }
 
 int keystore_load(struct keystore **out, const struct keystore *before, const char *folder,
                   const uint8_t group_secret[static GROUP_SECRET_SIZE], const struct server_config *phrases,
                   const struct keystore_progress *progress, struct fault *fault)
 {
+    const struct keystore_source source = {
+        .folder = folder, .group_secret = group_secret, .phrases = phrases, .progress = progress};
     struct key_folder list;
     int err = key_folder_list(&list, folder, fault);
-    if (err != 0)
-        return err;
-    keystore_prepare_heap(list.count);
-    struct keystore *store = new_store(&list, group_secret);
-    if (store == NULL)
-        return fault_set(fault, ERR_MEMORY, "%s: no memory for its keys", folder);
-    err = load_store(store, before, folder, group_secret, phrases, progress, fault);
-    if (err != 0) {
-        keystore_free(store);
-        return err;
-    }
-    log_files(store, folder);
-    *out = store;
-    return 0;
+    return err != 0 ? err : keystore_load_listed(out, before, &list, &source, fault);
 }
 
 void keystore_free(struct keystore *store)

@@ -64,9 +64,9 @@ struct keystore_progress {
  * With BEFORE (NULL: there was none) it is a reload: what BEFORE has of a file that did not change since is
  * used by both, any other file is read. A file that cannot be used fails it, unless it could not be used in
  * BEFORE: ERR_CONFIG, with each such file in the log ("key_unusable") and in the fault. A file that is gone
- * is a key less. PHRASES (NULL: there are none) says where the passphrases of encrypted files are; another
- * passphrase alone is no reason to read a file again. PROGRESS may be NULL. One thread for all stores that
- * have a key in common. */
+ * is a key less, and so is one that goes while the folder is read ("key_file_gone"), at a start, too. PHRASES
+ * (NULL: there are none) says where the passphrases of encrypted files are; another passphrase alone is no
+ * reason to read a file again. PROGRESS may be NULL. One thread for all stores that have a key in common. */
 int keystore_load(struct keystore **out, const struct keystore *before, const char *folder,
                   const uint8_t group_secret[static GROUP_SECRET_SIZE], const struct server_config *phrases,
                   const struct keystore_progress *progress, struct fault *fault) MUST_USE;

@@ -51,6 +51,8 @@ static bool judge(const char *path, const struct buffer *content, int unread, en
     const uint8_t *bytes = length > 0 ? buffer_bytes(content) : NULL;
     unsigned contents = contents_tell(bytes, length), named = tell_by_name(path);
     *level = LOG_WARN;
+    if (unread == ENOENT || unread == ENOTDIR)
+        return false; /* it has gone since the folder was listed */
     if (unread != 0 && named != 0) {
         fault_set(why, ERR_CONFIG,
                   "%s: its name is that of a key store, and it cannot be read: %s; take it away", path,

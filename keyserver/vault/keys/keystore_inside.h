@@ -12,6 +12,8 @@ struct keystore_file {
     struct key *key;            /* a reference; NULL: it could not be used */
     char *why;                  /* owned; of one that was read now and could not be used */
     bool wanted;                /* to be read */
+    bool read;                  /* by this load, and not taken over from the store before */
+    bool gone;                  /* since the folder was listed */
     size_t same_key, same_name; /* files of one key, or of one name, have the same number */
     enum keystore_clash clash;  /* with a file before it, whose key is used */
     const struct keystore_file *first;
@@ -29,14 +31,29 @@ struct keystore {
         *group; /* owned, SHA256_SIZE bytes of guarded memory: tells whether the group secret is the same */
 };
 
+/* Whence keys come; all borrowed. */
+struct keystore_source {
+    const char *folder;
+    const uint8_t *group_secret;              /* GROUP_SECRET_SIZE bytes */
+    const struct server_config *phrases;      /* NULL: none */
+    const struct keystore_progress *progress; /* NULL: nobody asks */
+};
+
+/* keystore_load() of what LIST, which it takes, says of the folder. */
+int keystore_load_listed(struct keystore **out, const struct keystore *before, struct key_folder *list,
+                         const struct keystore_source *source, struct fault *fault) MUST_USE;
 /* Before the first key, for as many and some more: the heap in which OpenSSL keeps the numbers of private
  * keys.
  */
 void keystore_prepare_heap(size_t keys);
-/* Reads every wanted file of FOLDER, of which there are WANTED, on all cores, and tells how far it is. */
-void keystore_read(struct keystore *store, size_t wanted, const char *folder,
-                   const uint8_t group_secret[static GROUP_SECRET_SIZE], const struct server_config *phrases,
-                   const struct keystore_progress *progress);
+/* Reads every wanted file, on all cores, and tells how far it is. */
+void keystore_read(struct keystore *store, const struct keystore_source *source);
+/* Whether PATH, whose reading has failed with ERR, has gone. A link that leads nowhere is still there. */
+bool keystore_is_gone(const char *path, int err);
+/* Logs which files of FOLDER have gone since it was listed; returns how many. */
+size_t keystore_tell_gone(const struct keystore *store, const char *folder);
+/* Takes them out of the list. */
+void keystore_drop_gone(struct keystore *store);
 /* Takes a reference back; the last one wipes and frees. NULL is allowed. */
 void keystore_release(struct key *key);
 /* Logs which other files of FOLDER hold a private key, and how they would be read. */

@@ -36,10 +36,7 @@
 
 struct loading {
     struct keystore *store;
-    const char *folder;
-    const uint8_t *group_secret;
-    const struct server_config *phrases;      /* NULL: none */
-    const struct keystore_progress *progress; /* NULL: nobody asks */
+    const struct keystore_source *source;
     atomic_size_t next, done;
     size_t wanted;
 };
@@ -68,15 +65,12 @@ static int make_fallback_secret(struct key *key, const uint8_t group_secret[stat
     return 0;
 }
 
-static int load_one(struct key **out, const struct loading *loading, const char *name, struct fault *fault)
+static int load_one(struct key **out, const struct keystore_source *source, const char *name,
+                    const char *path, struct fault *fault)
 {
-    const char *folder = loading->folder;
-    char path[PATH_MAX_HERE];
     struct key *key = calloc(1, sizeof *key);
-    if (key == NULL || snprintf(path, sizeof path, "%s/%s", folder, name) >= (int)sizeof path) {
-        free(key);
-        return fault_set(fault, ERR_LENGTH, "%s/%s: the path is too long", folder, name);
-    }
+    if (key == NULL)
+        return fault_set(fault, ERR_MEMORY, "%s: no memory%s", path, process_limit_hint(ENOMEM));
     key->references = 1;
     const char *extension = key_folder_extension(name); /* a folder that cannot be read has none */
     int length = (int)(extension != NULL ? (size_t)(extension - name) : strlen(name));
@@ -84,10 +78,10 @@ static int load_one(struct key **out, const struct loading *loading, const char 
                   ? 0
                   : fault_set(fault, ERR_LENGTH, "%s: a key's name has at most %d characters; rename it",
                               path, KEY_NAME_MAX - 1);
-    struct passphrase_place place = passphrase_place(loading->phrases, name, (size_t)length);
+    struct passphrase_place place = passphrase_place(source->phrases, name, (size_t)length);
     if (err == 0)
         err = key_file_load(key, path, &place, fault);
-    if (err == 0 && (make_fallback_secret(key, loading->group_secret) != 0 || key_numbers_make(key) != 0))
+    if (err == 0 && (make_fallback_secret(key, source->group_secret) != 0 || key_numbers_make(key) != 0))
         err = fault_set(fault, ERR_MEMORY, "%s: no guarded memory%s", path, process_limit_hint(ENOMEM));
     if (err != 0) {
         keystore_release(key);
@@ -113,9 +107,17 @@ void keystore_prepare_heap(size_t keys)
 
 static void load_file(struct loading *loading, struct keystore_file *file)
 {
+    const char *folder = loading->source->folder;
     struct fault why = {0};
-    if (load_one(&file->key, loading, file->name, &why) != 0)
+    char path[PATH_MAX_HERE];
+    if (snprintf(path, sizeof path, "%s/%s", folder, file->name) >= (int)sizeof path) {
+        (void)fault_set(&why, ERR_LENGTH, "%s/%s: the path is too long", folder, file->name);
         file->why = strdup(why.text);
+    } else {
+        int err = load_one(&file->key, loading->source, file->name, path, &why);
+        file->why = err != 0 ? strdup(why.text) : NULL;
+        file->gone = err != 0 && keystore_is_gone(path, err);
+    }
     atomic_fetch_add(&loading->done, 1);
 }
 
@@ -145,25 +147,27 @@ static void load_and_tell(struct loading *loading)
             continue;
         told_ms = clock_ms();
         log_event(LOG_INFO, "keys_loading", "done=%zu of=%zu", atomic_load(&loading->done), loading->wanted);
-        if (loading->progress != NULL)
-            loading->progress->on_progress(loading->progress->user);
+        const struct keystore_progress *progress = loading->source->progress;
+        if (progress != NULL)
+            progress->on_progress(progress->user);
     }
 }
 
-/* Nearly all of the time goes into the check of the numbers. The threads are gone when it returns. */
-void keystore_read(struct keystore *store, size_t wanted, const char *folder,
-                   const uint8_t group_secret[static GROUP_SECRET_SIZE], const struct server_config *phrases,
-                   const struct keystore_progress *progress)
+static size_t count_wanted(const struct keystore *store)
 {
-    struct loading loading = {.store = store,
-                              .folder = folder,
-                              .group_secret = group_secret,
-                              .phrases = phrases,
-                              .progress = progress,
-                              .wanted = wanted};
+    size_t wanted = 0;
+    for (size_t i = 0; i < store->list.count; i++)
+        wanted += store->file[i].wanted;
+    return wanted;
+}
+
+/* Nearly all of the time goes into the check of the numbers. The threads are gone when it returns. */
+void keystore_read(struct keystore *store, const struct keystore_source *source)
+{
+    struct loading loading = {.store = store, .source = source, .wanted = count_wanted(store)};
     pthread_t thread[LOADERS_MAX];
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    size_t most = wanted / LOADER_FILES, count = 0;
+    size_t most = loading.wanted / LOADER_FILES, count = 0;
     if (most > LOADERS_MAX)
         most = LOADERS_MAX;
     while (count < most && (long)count + 1 < cores &&
