@@ -10,9 +10,10 @@
 #include "cli/audit_verbs.h"
 #include "cli/files.h"
 #include "common/bytes.h"
+#include "common/clock.h"
 
 #define COUNT_MAX    1000000
-#define LOOK_EACH_NS (200 * 1000 * 1000)
+#define LOOK_EACH_NS (200 * NS_PER_MS)
 
 struct tail {
     /* Only decisions that are like that are shown; NULL = all. */

@@ -134,6 +134,34 @@ static void put_rate(struct table *table, double count, double seconds)
 
 /* ---- the edge ---- */
 
+static bool has_error(const json_t *server)
+{
+    return json_is_string(json_object_get(server, "last_error"));
+}
+
+static void put_key_server(struct table *table, const json_t *server, double uptime, bool errors)
+{
+    const char *state = text_of(server, "state");
+
+    table_put(table, "%s", text_of(server, "name"));
+    table_put(table, "%s", text_of(server, "address"));
+    table_put(table, "%s", state);
+    put_ms(table, number_of(server, "rtt_ns") / 1e6);
+    table_put(table, "%lld", count_of(server, "in_flight"));
+    table_put(table, "%lld", count_of(server, "answers_ok"));
+    put_rate(table, number_of(server, "answers_ok"), uptime);
+    table_put(table, "%lld", count_of(server, "answers_other"));
+    table_put(table, "%lld", count_of(server, "timeouts"));
+    table_put(table, "%lld", count_of(server, "connects_failed"));
+    table_put(table, "%lld", count_of(server, "channels_lost"));
+    if (errors)
+        table_put(table, "%s", has_error(server) ? text_of(server, "last_error") : "");
+    if (strcmp(state, "connected") != 0)
+        table_set_colour(table, TABLE_RED);
+    else if (count_of(server, "answers_other") + count_of(server, "timeouts") > 0)
+        table_set_colour(table, TABLE_YELLOW);
+}
+
 static void put_key_servers(FILE *out, const json_t *status, const struct status_view *view)
 {
     static const struct table_column columns[] = {
@@ -147,32 +175,10 @@ static void put_key_servers(FILE *out, const json_t *status, const struct status
     size_t index;
     json_t *server;
     bool errors = false;
-    json_array_foreach(servers, index, server)
-        errors |= json_is_string(json_object_get(server, "last_error"));
-    size_t count = sizeof columns / sizeof columns[0] - (errors ? 0 : 1);
-    table_init(&table, columns, count);
-    json_array_foreach(servers, index, server)
-    {
-        const char *state = text_of(server, "state");
-        bool error = json_is_string(json_object_get(server, "last_error"));
-        table_put(&table, "%s", text_of(server, "name"));
-        table_put(&table, "%s", text_of(server, "address"));
-        table_put(&table, "%s", state);
-        put_ms(&table, number_of(server, "rtt_ns") / 1e6);
-        table_put(&table, "%lld", count_of(server, "in_flight"));
-        table_put(&table, "%lld", count_of(server, "answers_ok"));
-        put_rate(&table, number_of(server, "answers_ok"), uptime);
-        table_put(&table, "%lld", count_of(server, "answers_other"));
-        table_put(&table, "%lld", count_of(server, "timeouts"));
-        table_put(&table, "%lld", count_of(server, "connects_failed"));
-        table_put(&table, "%lld", count_of(server, "channels_lost"));
-        if (errors)
-            table_put(&table, "%s", error ? text_of(server, "last_error") : "");
-        if (strcmp(state, "connected") != 0)
-            table_set_colour(&table, TABLE_RED);
-        else if (count_of(server, "answers_other") + count_of(server, "timeouts") > 0)
-            table_set_colour(&table, TABLE_YELLOW);
-    }
+
+    json_array_foreach(servers, index, server) errors |= has_error(server);
+    table_init(&table, columns, sizeof columns / sizeof columns[0] - (errors ? 0 : 1));
+    json_array_foreach(servers, index, server) put_key_server(&table, server, uptime, errors);
     table_print(&table, out, 2, view->colour);
     table_clear(&table);
 }

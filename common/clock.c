@@ -60,5 +60,5 @@ char *clock_rfc3339(char out[static CLOCK_RFC3339_SIZE])
 {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
-    return text_of(out, now.tv_sec, (unsigned)(now.tv_nsec / 1000000));
+    return text_of(out, now.tv_sec, (unsigned)(now.tv_nsec / (long)NS_PER_MS));
 }

@@ -8,7 +8,7 @@
 /* How an RSA key exchange is done, and if it is plain, why. */
 enum rsa_mode {
     RSA_MODE_NONE,     /* there is none, or nothing was asked for so far */
-    RSA_MODE_BOUND,    /* */
+    RSA_MODE_BOUND,    /* the key server answers with the master secret */
     RSA_MODE_NO_EPOCH, /* plain: the key servers have none for this edge, or none came in time */
     RSA_MODE_TOO_LONG, /* plain: its messages exceed BOUND_MESSAGES_MAX (bound.h; or there was no memory) */
     RSA_MODE_NO_EMS,   /* plain: the client does not know the extended master secret (RFC 7627) */

@@ -9,8 +9,7 @@
 #include "edge/provider/provider.h"
 #include "edge/session/session_io.h"
 
-#define LABELS_MAX    512
-#define NS_PER_SECOND 1e9
+#define LABELS_MAX 512
 
 /* A family of one sample, a counter at OFFSET. */
 struct single {
@@ -251,7 +250,7 @@ static void put_servers(struct buffer *out, const struct setup *setup)
     for (size_t i = 0; i < setup->key_servers.count; i++) {
         server_label(server, sizeof(server), setup->key_servers.servers[i].name);
         metrics_sample(out, "keyless_edge_key_server_rtt_seconds", server,
-                       (double)counter_get(&setup->stats[i].rtt_ns) / NS_PER_SECOND);
+                       (double)counter_get(&setup->stats[i].rtt_ns) / (double)NS_PER_S);
     }
     metrics_family(out, "keyless_edge_key_server_answer_seconds", METRIC_HISTOGRAM,
                    "From a request for a key operation to its answer.");
@@ -327,7 +326,7 @@ int edge_status_metrics(struct buffer *body, const char *rest, void *user)
     snprintf(labels, sizeof(labels), "version=\"%s\",openssl=\"%s\"", KEYLESS_VERSION, session_io_library());
     metrics_sample(body, "keyless_edge_build_info", labels, 1);
     put_gauge(body, "keyless_edge_uptime_seconds", "Since the start.",
-              (double)(clock_ns() - status->started_ns) / NS_PER_SECOND);
+              (double)(clock_ns() - status->started_ns) / (double)NS_PER_S);
     put_sandbox(body, &status->sandbox);
     put_gauge(body, "keyless_edge_ready", "1 when a key server is connected and nothing drains.",
               edge_status_ready(status));

@@ -25,13 +25,13 @@ static void put(struct hmac *hmac, const void *bytes, size_t length)
 }
 
 /* Begins anew; DIGEST sets the hash, NULL keeps it. */
-static void restart(struct hmac *hmac, const EVP_MD *digest)
+static void digest_restart(struct hmac *hmac, const EVP_MD *digest)
 {
     if (!hmac->failed)
         hmac->failed = EVP_DigestInit_ex2(hmac->context, digest, NULL) != 1;
 }
 
-static void take(struct hmac *hmac, uint8_t *out)
+static void digest_final(struct hmac *hmac, uint8_t *out)
 {
     if (!hmac->failed)
         hmac->failed = EVP_DigestFinal_ex(hmac->context, out, NULL) != 1;
@@ -48,11 +48,11 @@ static void hmac_init(struct hmac *hmac, const EVP_MD *digest, struct prf_bytes 
         return;
     hmac->block = (size_t)block;
     hmac->size = (size_t)size;
-    restart(hmac, digest);
+    digest_restart(hmac, digest);
     if (key.length > hmac->block) {
         put(hmac, key.bytes, key.length);
-        take(hmac, padded);
-        restart(hmac, NULL);
+        digest_final(hmac, padded);
+        digest_restart(hmac, NULL);
     } else if (key.length > 0) {
         memcpy(padded, key.bytes, key.length);
     }
@@ -65,14 +65,14 @@ static void hmac_init(struct hmac *hmac, const EVP_MD *digest, struct prf_bytes 
 }
 
 /* Takes the MAC of what was put; what is put next belongs to the next MAC. */
-static void hmac_take(struct hmac *hmac, uint8_t out[static HASH_MAX])
+static void hmac_final(struct hmac *hmac, uint8_t out[static HASH_MAX])
 {
-    take(hmac, out);
-    restart(hmac, NULL);
+    digest_final(hmac, out);
+    digest_restart(hmac, NULL);
     put(hmac, hmac->outer, hmac->block);
     put(hmac, out, hmac->size);
-    take(hmac, out);
-    restart(hmac, NULL);
+    digest_final(hmac, out);
+    digest_restart(hmac, NULL);
     put(hmac, hmac->inner, hmac->block);
 }
 
@@ -104,11 +104,11 @@ int prf_tls12(const EVP_MD *digest, struct prf_bytes secret, const struct prf_by
     for (size_t i = 0; i < count; i++)
         put(&hmac, seeds[i].bytes, seeds[i].length);
     for (size_t done = 0; done < size && !hmac.failed;) {
-        hmac_take(&hmac, a); /* the input is the seeds at first, then the A before */
+        hmac_final(&hmac, a); /* the input is the seeds at first, then the A before */
         put(&hmac, a, hmac.size);
         for (size_t i = 0; i < count; i++)
             put(&hmac, seeds[i].bytes, seeds[i].length);
-        hmac_take(&hmac, hash);
+        hmac_final(&hmac, hash);
         done = give(&hmac, hash, out, done, size);
         put(&hmac, a, hmac.size);
     }
@@ -149,7 +149,7 @@ int prf_tls13(const EVP_MD *digest, struct prf_bytes key, struct prf_bytes prefi
         put_label(&hmac, size, prefix, label, data);
         round++;
         put(&hmac, &round, 1);
-        hmac_take(&hmac, hash);
+        hmac_final(&hmac, hash);
         done = give(&hmac, hash, out, done, size);
     }
     OPENSSL_cleanse(hash, sizeof hash);

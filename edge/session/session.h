@@ -37,7 +37,7 @@ struct session_host {
     struct relay_scratch scratch;
     struct session_list all;
     struct session_list ready;                  /* have more to do at once */
-    size_t ready_count;                         /* */
+    size_t ready_count;                         /* in READY */
     size_t count;                               /* sessions that hold memory, but for stuck ones */
     void (*on_gone)(struct session_host *host); /* a session was freed, or is stuck */
 };

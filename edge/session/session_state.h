@@ -35,8 +35,8 @@ enum session_event {
     EVENT_HELLO_READ,       /* the ClientHello is complete */
     EVENT_KEY_WANTED,       /* the handshake paused for a private-key operation, or for an epoch */
     EVENT_KEY_ANSWERED,     /* its outcome is there, good or bad */
-    EVENT_HANDSHAKE_DONE,   /* */
-    EVENT_HANDSHAKE_FAILED, /* */
+    EVENT_HANDSHAKE_DONE,   /* both Finished messages are verified */
+    EVENT_HANDSHAKE_FAILED, /* OpenSSL gave it up, or the client did */
     EVENT_CLIENT_SPEAKS,    /* its first bytes are there */
     EVENT_CONNECTED,        /* the origin took the connection */
     EVENT_ORIGIN_FAILED,    /* it did not */

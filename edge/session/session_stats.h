@@ -23,7 +23,7 @@ enum session_failure {
     FAILURE_RSA_WITHHELD,     /* the client offers RSA key exchange only, which is no choice for it */
     FAILURE_CLIENT_GONE,      /* the client left */
     FAILURE_TIMEOUT,          /* the client took too long */
-    FAILURE_MEMORY,           /* */
+    FAILURE_MEMORY,           /* an allocation failed */
     FAILURE_STOPPED,          /* the daemon ended */
     SESSION_FAILURES
 };
@@ -34,7 +34,7 @@ enum session_result {
     RESULT_OK,               /* closed in order */
     RESULT_HANDSHAKE_FAILED, /* see enum session_failure */
     RESULT_CLIENT_CUT,       /* FIN without close_notify: its last words may be missing */
-    RESULT_CLIENT_RESET,     /* */
+    RESULT_CLIENT_RESET,     /* RST, or another error of its socket */
     RESULT_CLIENT_ERROR,     /* it broke the TLS protocol after the handshake */
     RESULT_ORIGIN_FAILED,    /* no connection to the origin */
     RESULT_ORIGIN_CUT,       /* the origin broke off */

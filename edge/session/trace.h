@@ -17,10 +17,10 @@ enum trace_point {
     TRACE_KEY_BEGUN,        /* the handshake paused for a key */
     TRACE_KEY_SENT,         /* the request left for a key server */
     TRACE_KEY_ANSWERED,     /* its answer was there */
-    TRACE_HANDSHAKE_DONE,   /* */
-    TRACE_ORIGIN_CONNECTED, /* */
+    TRACE_HANDSHAKE_DONE,   /* both Finished messages are verified */
+    TRACE_ORIGIN_CONNECTED, /* the origin took the connection */
     TRACE_FIRST_BYTE,       /* of the origin's answer, on its way to the client */
-    TRACE_CLOSED,           /* */
+    TRACE_CLOSED,           /* the session ended */
     TRACE_POINTS
 };
 

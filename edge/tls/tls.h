@@ -29,7 +29,7 @@ void tls_flush(struct tls *tls);
  * "tls13_rsa", "tls13_ecdsa", "tls13_ed25519", "resumed"… out of a fixed table. */
 enum tls_kind {
     TLS_KIND_RSA,       /* bound: this process never had the pre-master secret */
-    TLS_KIND_RSA_PLAIN, /* */
+    TLS_KIND_RSA_PLAIN, /* the key server answered with the pre-master secret */
     TLS_KIND_ECDHE_RSA,
     TLS_KIND_ECDHE_ECDSA,
     TLS_KIND_TLS13_RSA,

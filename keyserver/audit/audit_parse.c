@@ -9,7 +9,7 @@ struct cursor {
     const char *at, *end;
 };
 
-static bool take(struct cursor *c, const char *text, size_t length)
+static bool take_literal(struct cursor *c, const char *text, size_t length)
 {
     if ((size_t)(c->end - c->at) < length || memcmp(c->at, text, length) != 0)
         return false;
@@ -97,7 +97,7 @@ static bool take_time(struct cursor *c, uint64_t *out)
         return false;
     *out = ((days_of(year, month, day) * 24 + hour) * 60 + minute) * 60000 + second * UINT64_C(1000) + ms;
     audit_time_text(*out, again); /* no 30th of February, no hour 24, no other separator */
-    return take(c, again, sizeof again - 1);
+    return take_literal(c, again, sizeof again - 1);
 }
 
 static bool is_word(char c)
@@ -122,7 +122,7 @@ static bool take_character(struct cursor *c, char *out)
         *out = *c->at++;
         return byte >= 0x20 && byte < 0x7f;
     }
-    if (!take(c, "\\u00", 4) || !take_hex(c, &byte, 1))
+    if (!take_literal(c, "\\u00", 4) || !take_hex(c, &byte, 1))
         return false;
     *out = (char)byte;
     return byte != 0 && (byte < 0x20 || byte >= 0x7f || byte == '"' || byte == '\\');
@@ -152,17 +152,17 @@ static bool take_value(struct cursor *c, const struct audit_member *member, void
     case MEMBER_NUMBER:
         return take_number(c, field);
     case MEMBER_TIME:
-        return take_time(c, field) && take(c, "\"", 1);
+        return take_time(c, field) && take_literal(c, "\"", 1);
     case MEMBER_WORD:
-        return take_word(c, field) && take(c, "\"", 1);
+        return take_word(c, field) && take_literal(c, "\"", 1);
     case MEMBER_TEXT:
-        return take_text(c, field, member->size) && take(c, "\"", 1);
+        return take_text(c, field, member->size) && take_literal(c, "\"", 1);
     case MEMBER_HEX:
-        return take_hex(c, field, member->size) && take(c, "\"", 1);
+        return take_hex(c, field, member->size) && take_literal(c, "\"", 1);
     case MEMBER_BASE64:
-        return take_base64(c, field, member->size) && take(c, "\"", 1);
+        return take_base64(c, field, member->size) && take_literal(c, "\"", 1);
     case MEMBER_RESULT:
-        return take_result(c, field) && take(c, "\"", 1);
+        return take_result(c, field) && take_literal(c, "\"", 1);
     }
     return false;
 }
@@ -180,7 +180,7 @@ static bool take_members(struct cursor *c, struct audit_record *out)
     const struct audit_member *member = audit_forms[out->type].members;
     for (; member->head != NULL; member++) {
         uint8_t *field = (uint8_t *)out + member->offset;
-        if (!take(c, member->head, member->head_length)) {
+        if (!take_literal(c, member->head, member->head_length)) {
             if (member->optional)
                 continue;
             return false;
@@ -197,7 +197,7 @@ static bool take_members(struct cursor *c, struct audit_record *out)
 static bool take_type(struct cursor *c, enum audit_type *out)
 {
     for (unsigned i = 1; i < AUDIT_TYPES; i++) {
-        if (take(c, audit_forms[i].head, audit_forms[i].head_length)) {
+        if (take_literal(c, audit_forms[i].head, audit_forms[i].head_length)) {
             *out = (enum audit_type)i;
             return true;
         }
@@ -209,7 +209,7 @@ static bool take_type(struct cursor *c, enum audit_type *out)
 static bool is_other_format(struct cursor c)
 {
     uint64_t format;
-    return take(&c, ",\"format\":", 10) && take_number(&c, &format) &&
+    return take_literal(&c, ",\"format\":", 10) && take_number(&c, &format) &&
            (format < AUDIT_FORMAT_FIRST || format > AUDIT_FORMAT);
 }
 
@@ -217,14 +217,14 @@ int audit_record_parse(struct audit_record *out, const char *line, size_t length
 {
     struct cursor c = {line, line + length};
     memset(out, 0, sizeof *out);
-    if (!take(&c, "{\"seq\":", 7) || !take_number(&c, &out->seq) || out->seq < 1 ||
-        out->seq > AUDIT_SEQ_MAX || !take(&c, ",\"time\":\"", 9) || !take_time(&c, &out->time_ms) ||
-        !take(&c, "\"", 1) || !take_type(&c, &out->type))
+    if (!take_literal(&c, "{\"seq\":", 7) || !take_number(&c, &out->seq) || out->seq < 1 ||
+        out->seq > AUDIT_SEQ_MAX || !take_literal(&c, ",\"time\":\"", 9) || !take_time(&c, &out->time_ms) ||
+        !take_literal(&c, "\"", 1) || !take_type(&c, &out->type))
         return ERR_FORMAT;
     if (out->type == AUDIT_SEGMENT && is_other_format(c))
         return ERR_UNSUPPORTED;
-    if (!take_members(&c, out) || !take(&c, ",\"hash\":\"", 9) ||
-        !take_hex(&c, out->hash, sizeof out->hash) || !take(&c, "\"}", 2) || c.at != c.end)
+    if (!take_members(&c, out) || !take_literal(&c, ",\"hash\":\"", 9) ||
+        !take_hex(&c, out->hash, sizeof out->hash) || !take_literal(&c, "\"}", 2) || c.at != c.end)
         return ERR_FORMAT;
     return 0;
 }

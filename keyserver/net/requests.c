@@ -1,4 +1,5 @@
 #include "keyserver/net/requests.h"
+#include "common/clock.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -6,7 +7,7 @@
 
 #define FIRST_SIZE 256
 #define WHEEL_SIZE 256 /* ticks ahead; what is due later goes round again */
-#define TICK_NS    ((uint64_t)REQUESTS_TICK_MS * 1000000)
+#define TICK_NS    ((uint64_t)REQUESTS_TICK_MS * NS_PER_MS)
 
 enum list { OF_OWNER, OF_TICK, LISTS };
 

@@ -1,4 +1,5 @@
 #include "keyserver/net/server_metrics.h"
+#include "common/clock.h"
 
 #include <stdio.h>
 
@@ -137,7 +138,8 @@ static void write_vault_totals(struct buffer *out, const struct wall_stats *stat
         if (!operation_uses_key((enum operation_kind)kind))
             continue;
         snprintf(labels, sizeof labels, "operation=\"%s\"", operation_label(kind));
-        metrics_sample(out, P "key_operation_seconds_total", labels, (double)stats->busy_ns[kind] / 1e9);
+        metrics_sample(out, P "key_operation_seconds_total", labels,
+                       (double)stats->busy_ns[kind] / (double)NS_PER_S);
     }
     one(out, P "faults_total", METRIC_COUNTER,
         "Results that did not pass their own check and were not released.", (double)stats->faults);

@@ -113,9 +113,10 @@ static json_t *json_of_peer(const struct peer *peer, uint64_t now)
 
     return json_pack("{s:s, s:s, s:s, s:f, s:I, s:I, s:I, s:o}", "name", peer->edge_state->name, "address",
                      peer->address, "software", peer->software, "connected_seconds",
-                     (double)(now - peer->since_ns) / 1e9, "requests", (json_int_t)peer->requests, "refused",
-                     (json_int_t)peer->refused, "in_flight", (json_int_t)peer->open.count, "rtt_seconds",
-                     rtt == 0 ? json_null() : json_real((double)rtt / 1e9));
+                     (double)(now - peer->since_ns) / (double)NS_PER_S, "requests",
+                     (json_int_t)peer->requests, "refused", (json_int_t)peer->refused, "in_flight",
+                     (json_int_t)peer->open.count, "rtt_seconds",
+                     rtt == 0 ? json_null() : json_real((double)rtt / (double)NS_PER_S));
 }
 
 static json_t *json_of_peers(const struct server_status *status)
@@ -134,14 +135,15 @@ static json_t *json_of_status(const struct server_status *status)
 {
     const struct net_counters *counters = service_counters(status->service);
 
-    return json_pack(
-        "{s:s, s:s, s:i, s:f, s:b, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o}", "program", "keyless-server",
-        "version", KEYLESS_VERSION, "pid", (int)getppid() /* the supervisor's */, "uptime_seconds",
-        (double)(clock_ns() - status->started_ns) / 1e9, "draining", service_draining(status->service),
-        "listeners", json_of_listeners(status), "vault", json_of_vault(status), "edges",
-        json_of_peers(status), "requests_in_flight", (json_int_t)service_open(status->service), "requests",
-        json_of_operations(counters->requests), "answers", json_of_answers(counters), "dropped",
-        json_of_drops(counters), "sandbox", json_of_sandbox(status));
+    return json_pack("{s:s, s:s, s:i, s:f, s:b, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o}", "program",
+                     "keyless-server", "version", KEYLESS_VERSION, "pid",
+                     (int)getppid() /* the supervisor's */, "uptime_seconds",
+                     (double)(clock_ns() - status->started_ns) / (double)NS_PER_S, "draining",
+                     service_draining(status->service), "listeners", json_of_listeners(status), "vault",
+                     json_of_vault(status), "edges", json_of_peers(status), "requests_in_flight",
+                     (json_int_t)service_open(status->service), "requests",
+                     json_of_operations(counters->requests), "answers", json_of_answers(counters), "dropped",
+                     json_of_drops(counters), "sandbox", json_of_sandbox(status));
 }
 
 /* ---- routes ---- */

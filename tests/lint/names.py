@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A function's name says what it acts on: the name of no static function is one of these verbs alone.
+"""A function's name says what it acts on: the name of no static function is one of these verbs alone. No comment is empty.
 
 In a list of symbols, a stack trace or a search, `start` may be any of forty. `start` and `stop` of what a test program has for all of its
 tests may keep their names: they have the type of such a function, and each program has one of each. Prints what is wrong; exit status 1
@@ -10,8 +10,9 @@ import sys
 
 FOLDERS = ("common", "proto", "keyserver", "edge", "cli", "tests")
 BARE = ("act", "ask", "begin", "do", "done", "end", "execute", "finish", "go", "handle", "obey", "process", "run", "settle", "start", "step",
-        "stop", "update", "work")
+        "stop", "take", "update", "work")
 DEFINED = re.compile(r"^(?:static|inline)\b[^=;{}()\"]*?\b(%s)\(([^)]*)\)" % "|".join(BARE), re.M)
+EMPTY = re.compile(r"/\*\s*\*/")
 FIXTURES = ("start", "stop")
 
 
@@ -19,6 +20,7 @@ def main():
     wrong, read = [], 0
     for path in sorted(path for folder in FOLDERS for path in pathlib.Path(folder).rglob("*.[ch]")):
         text, read = path.read_text(), read + 1
+        wrong += ["%s:%d: an empty comment" % (path, text.count("\n", 0, found.start()) + 1) for found in EMPTY.finditer(text)]
         for found in DEFINED.finditer(text):
             name, parameters = found.groups()
             if not (path.parts[0] == "tests" and name in FIXTURES and parameters == "void **state"):

@@ -10,8 +10,9 @@
 #include <unistd.h>
 
 #include "common/bytes.h"
+#include "common/clock.h"
 
-#define NAP_NS    (20 * 1000 * 1000)
+#define NAP_NS    (20 * NS_PER_MS)
 #define NAPS      250 /* five seconds */
 #define ID_HEX    (2 * HANDOVER_ID_SIZE)
 #define HOST_SIZE 65

@@ -7,7 +7,7 @@
 
 #include "common/clock.h"
 
-#define NAP_NS        (50 * 1000 * 1000)
+#define NAP_NS        (50 * NS_PER_MS)
 #define NAPS          60 /* three seconds: a vault looks after its files every second */
 
 #define LATE_MS       10000 /* from the start on: by then the vault before has answered what it had begun */

@@ -184,7 +184,7 @@ static int write_own(struct gap_slots *slots, const struct gap_state *state)
 }
 
 /* First the sum is left, with where a part of it comes from, then that is emptied. */
-static int take(struct gap_slots *slots, struct view *view, size_t index, struct gap_number *number)
+static int take_slot(struct gap_slots *slots, struct view *view, size_t index, struct gap_number *number)
 {
     const struct place *from = &view->last[index];
     const struct gap_state state = {
@@ -216,7 +216,7 @@ static void take_all(struct gap_slots *slots, struct gap_number *number)
         return;
     leave_own(slots, number);
     for (size_t i = 0; i < GAP_SLOTS; i++)
-        if (has_number(slots, &view, i) && is_free(slots->fd, i) && take(slots, &view, i, number) != 0)
+        if (has_number(slots, &view, i) && is_free(slots->fd, i) && take_slot(slots, &view, i, number) != 0)
             return;
 }
 

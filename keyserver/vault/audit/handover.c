@@ -14,7 +14,7 @@
 struct page {
     uint64_t sequence; /* the higher one is the newer */
     struct handover_state state;
-    uint8_t digest[32]; /* of what stands before it */
+    uint8_t digest[SHA256_SIZE]; /* of what stands before it */
 };
 
 _Static_assert(sizeof(struct page) <= PLACE_SIZE, "a page is written at once");
@@ -26,7 +26,7 @@ static void digest_of(const struct page *page, uint8_t out[static 32])
 
 static bool read_page(int fd, unsigned place, struct page *out)
 {
-    uint8_t digest[32];
+    uint8_t digest[SHA256_SIZE];
     if (pread(fd, out, sizeof *out, (off_t)(place * PLACE_SIZE)) != (ssize_t)sizeof *out ||
         out->sequence == 0)
         return false;
@@ -148,7 +148,7 @@ void handover_leave_failing(struct handover *handover, bool failing)
 
 bool handover_is_of(const struct handover_state *state, const char *path)
 {
-    uint8_t place[32];
+    uint8_t place[SHA256_SIZE];
     name_place(path, place);
     return memcmp(state->place, place, sizeof place) == 0;
 }

@@ -8,6 +8,7 @@
 #ifndef KEYSERVER_VAULT_AUDIT_HANDOVER_H
 #define KEYSERVER_VAULT_AUDIT_HANDOVER_H
 
+#include "common/secret.h"
 #include "keyserver/audit/audit_chain.h"
 #include "keyserver/vault/audit/gap_slots.h"
 
@@ -18,7 +19,8 @@ struct handover_state {
         id[HANDOVER_ID_SIZE]; /* random, of the key server: that of the first vault, and of all that follow */
     uint64_t epoch_ms;        /* time of epochs (epoch.h) that was reached */
     uint64_t mono_ms;         /* when that was, of a clock that is never set */
-    uint8_t place[32];        /* names the folder of the audit log, by its path; zeros: none is written yet */
+    uint8_t
+        place[SHA256_SIZE]; /* names the folder of the audit log, by its path; zeros: none is written yet */
     uint64_t folder_device, folder_inode; /* of the folder */
     struct audit_link link;               /* the last record of the log */
     uint64_t failing;                     /* 1: nothing can be recorded */

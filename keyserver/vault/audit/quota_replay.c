@@ -34,7 +34,7 @@ static uint64_t mono_of(uint64_t unix_ms)
 {
     uint64_t now_ms = clock_unix_ms(), now_ns = clock_ns();
     uint64_t age_ms = now_ms > unix_ms ? now_ms - unix_ms : 0;
-    return age_ms > RATE_LASTS_MS || age_ms * 1000000 >= now_ns ? 0 : now_ns - age_ms * 1000000;
+    return age_ms > RATE_LASTS_MS || age_ms * NS_PER_MS >= now_ns ? 0 : now_ns - age_ms * NS_PER_MS;
 }
 
 static int restore(struct usage *usage, const struct audit_record *record, uint64_t reached_ms)

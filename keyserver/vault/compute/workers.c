@@ -14,9 +14,9 @@
 
 #define THREADS_MAX 256
 #define BUCKETS     4096
-#define HOLD_NS     1000000 /* a result waits no longer than this for others */
-#define HOLD_EACH   16000   /* ns that it may for each job that its edge has waiting for a thread */
-#define SHORT_TAKES 4       /* batches of short work in one turn of the I/O thread */
+#define HOLD_NS     NS_PER_MS /* a result waits no longer than this for others */
+#define HOLD_EACH   16000     /* ns that it may for each job that its edge has waiting for a thread */
+#define SHORT_TAKES 4         /* batches of short work in one turn of the I/O thread */
 
 /* What a thread takes: everything but short work, or of that the quick only. */
 enum rank { RANK_ANY, RANK_QUICK, RANKS };

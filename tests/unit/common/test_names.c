@@ -185,7 +185,7 @@ static void what_works_is_tried_first_as_long_as_it_is_an_answer(void **state)
     names_clear(&names);
 }
 
-static void take(struct resolver *resolver, struct resolver_answer *answer)
+static void take_answer(struct resolver *resolver, struct resolver_answer *answer)
 {
     struct pollfd wait = {.fd = resolver->fd, .events = POLLIN};
 
@@ -205,7 +205,7 @@ static void the_resolver_answers_each_name(void **state)
     resolver_ask(&resolver, 0, "localhost");
     resolver_ask(&resolver, 1, "no-such-host.invalid");
     for (int i = 0; i < 2; i++) {
-        take(&resolver, &answer);
+        take_answer(&resolver, &answer);
         assert_in_range(answer.number, 0, 1);
         seen[answer.number] = true;
         if (answer.number == 0) {
@@ -233,7 +233,7 @@ static void many_questions_are_all_answered(void **state)
     for (size_t i = 0; i < 100; i++)
         resolver_ask(&resolver, i, "127.0.0.1");
     for (size_t i = 0; i < 100; i++) {
-        take(&resolver, &answer);
+        take_answer(&resolver, &answer);
         assert_in_range(answer.number, 0, 99);
         assert_int_equal(answers[answer.number]++, 0);
     }
@@ -280,12 +280,12 @@ static void the_process_is_started_again_when_it_dies(void **state)
         assert_int_not_equal(pid, 0);
         assert_int_equal(kill(pid, SIGKILL), 0);
         last = pid;
-        take(&resolver, &answer);
+        take_answer(&resolver, &answer);
         assert_true(answer.number == RESOLVER_RESTARTED);
         assert_int_equal(answer.count, 0);
         assert_string_equal(answer.why, "signal 9");
         resolver_ask(&resolver, 7, "127.0.0.1");
-        take(&resolver, &answer);
+        take_answer(&resolver, &answer);
         assert_int_equal(answer.number, 7);
         assert_int_equal(answer.count, 1);
     }

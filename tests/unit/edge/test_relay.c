@@ -12,10 +12,10 @@
 
 /* An end of which a test says what it gives and takes. Bytes are a counter's, so that order shows. */
 struct fake {
-    size_t give;      /* bytes it will still say */
-    int after;        /* what reading returns when they are said */
-    size_t take;      /* bytes it will take before it returns `then` */
-    int then;         /* */
+    size_t give; /* bytes it will still say */
+    int after;   /* what reading returns when they are said */
+    size_t take; /* bytes it will take before it returns `then` */
+    int then;
     size_t chunk;     /* at most so many bytes a call; 0 = any */
     bool dries;       /* says it is dry after each read */
     uint8_t next_out; /* next byte it says */

@@ -13,7 +13,7 @@
 
 /* ---- apart ---- */
 
-static struct piece take(struct reader *r, size_t length)
+static struct piece take_piece(struct reader *r, size_t length)
 {
     return (struct piece){reader_bytes(r, length), length};
 }
@@ -28,17 +28,17 @@ static struct reader read_piece(struct piece piece)
 static void split_hello(struct hello_parts *out, struct piece body, bool client)
 {
     struct reader r = read_piece(body);
-    *out = (struct hello_parts){.version = reader_u16(&r), .random = take(&r, TLS_RANDOM_SIZE)};
-    out->session_id = take(&r, reader_u8(&r));
-    out->suites = take(&r, client ? reader_u16(&r) : 2);
-    out->compression = take(&r, client ? reader_u8(&r) : 1);
+    *out = (struct hello_parts){.version = reader_u16(&r), .random = take_piece(&r, TLS_RANDOM_SIZE)};
+    out->session_id = take_piece(&r, reader_u8(&r));
+    out->suites = take_piece(&r, client ? reader_u16(&r) : 2);
+    out->compression = take_piece(&r, client ? reader_u8(&r) : 1);
     out->has_extensions = reader_left(&r) > 0;
     if (out->has_extensions) {
-        struct reader list = read_piece(take(&r, reader_u16(&r)));
+        struct reader list = read_piece(take_piece(&r, reader_u16(&r)));
         while (reader_left(&list) > 0) {
             struct extension_part *extension = &out->extensions[out->extension_count++];
             extension->type = reader_u16(&list);
-            extension->data = take(&list, reader_u16(&list));
+            extension->data = take_piece(&list, reader_u16(&list));
             assert_false(list.bad);
         }
     }
@@ -52,7 +52,7 @@ void split_messages(struct piece *out, size_t count, const uint8_t *messages, si
     for (size_t i = 0; i < count; i++) {
         out[i].bytes = r.at;
         reader_u8(&r);
-        out[i].length = 4 + take(&r, reader_u24(&r)).length;
+        out[i].length = 4 + take_piece(&r, reader_u24(&r)).length;
     }
     assert_true(reader_done(&r));
 }
@@ -71,7 +71,7 @@ void split_parts(struct parts *out, const uint8_t *messages, size_t length)
     out->certificate = body_of(message[2]);
     out->done = body_of(message[3]);
     struct reader exchange = read_piece(body_of(message[4]));
-    out->ciphertext = take(&exchange, reader_u16(&exchange));
+    out->ciphertext = take_piece(&exchange, reader_u16(&exchange));
     out->exchange_rest = (struct piece){NULL, 0};
     assert_true(reader_done(&exchange));
 }

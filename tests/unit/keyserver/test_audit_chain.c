@@ -211,7 +211,7 @@ static void begin_following(void)
     audit_follow_file(&follow, false);
 }
 
-static void take(const char *text)
+static void follow_text(const char *text)
 {
     assert_int_equal(audit_follow_bytes(&follow, text, strlen(text)), strlen(text));
 }
@@ -229,13 +229,13 @@ static void it_finds_back_behind_whatever_is_wrong(void **state)
                 strcpy(altered, lines[i]);
                 altered[40] = '6'; /* in the time */
                 if (i == bad && kind == 4)
-                    take("garbage\n");
+                    follow_text("garbage\n");
                 if (i == bad && kind == 3)
-                    take(lines[i + 1]);
+                    follow_text(lines[i + 1]);
                 if (!(i == bad && kind == 1) && !(i == bad + 1 && kind == 3))
-                    take(i == bad && kind == 0 ? altered : lines[i]);
+                    follow_text(i == bad && kind == 0 ? altered : lines[i]);
                 if (i == bad && kind == 2)
-                    take(lines[i]);
+                    follow_text(lines[i]);
             }
             audit_follow_check(&follow);
             if (follow.wound.what == NULL || follow.link.seq != links[LINES].seq ||
@@ -253,7 +253,7 @@ static void a_file_begins_where_it_should_or_anywhere(void **state)
     make_lines();
     begin_following();
     follow.link.hash[0] ^= 1; /* the log is another one */
-    take(lines[0]);
+    follow_text(lines[0]);
     assert_int_equal(follow.wound.line, 1);
     assert_false(audit_follow_is_ready(&follow));
     begin_following();
@@ -261,7 +261,7 @@ static void a_file_begins_where_it_should_or_anywhere(void **state)
     audit_follow_file(&follow, true);
     assert_false(audit_follow_is_ready(&follow));
     for (unsigned i = 0; i < LINES; i++)
-        take(lines[i]);
+        follow_text(lines[i]);
     audit_follow_check(&follow);
     assert_null(follow.wound.what);
     assert_true(audit_follow_is_ready(&follow));
@@ -278,7 +278,7 @@ static void what_was_noted_elsewhere_must_be_there(void **state)
         follow.anchor = links[5];
         follow.anchor.hash[31] ^= (uint8_t)wrong;
         for (unsigned i = 0; i < LINES; i++)
-            take(lines[i]);
+            follow_text(lines[i]);
         assert_int_equal(follow.wound.line, wrong ? 5 : 0);
     }
 }
@@ -290,16 +290,16 @@ static void a_line_without_an_end_waits_until_it_is_too_long(void **state)
     make_lines();
     memset(endless, 'x', sizeof endless);
     begin_following();
-    take(lines[0]);
+    follow_text(lines[0]);
     assert_int_equal(audit_follow_bytes(&follow, lines[1], strlen(lines[1]) - 1), 0);
     assert_int_equal(audit_follow_bytes(&follow, endless, AUDIT_LINE_MAX - 1), 0);
     assert_null(follow.wound.what);
     assert_int_equal(audit_follow_bytes(&follow, endless, AUDIT_LINE_MAX), AUDIT_LINE_MAX);
     assert_true(follow.skipping);
     assert_int_equal(follow.wound.line, 2);
-    take("the rest of it\n");
+    follow_text("the rest of it\n");
     assert_false(follow.skipping);
-    take(lines[1]);
+    follow_text(lines[1]);
     assert_int_equal(follow.link.seq, 42);
     assert_int_equal(follow.lines, 3);
 }

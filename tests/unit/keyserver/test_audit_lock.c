@@ -47,7 +47,7 @@ static int tear_down(void **state)
 }
 
 /* By the key server NUMBER. */
-static int take(int *out, uint8_t number)
+static int take_lock(int *out, uint8_t number)
 {
     const uint8_t id[HANDOVER_ID_SIZE] = {1, number};
     const struct audit_lock_owner owner = {.id = id, .pid = 1000 + number, .make = true};
@@ -58,17 +58,17 @@ static void vaults_of_one_key_server_share_it(void **state)
 {
     int first, second, third, other;
     (void)state;
-    assert_int_equal(take(&first, 1), 0);
-    assert_int_equal(take(&second, 1), 0);
+    assert_int_equal(take_lock(&first, 1), 0);
+    assert_int_equal(take_lock(&second, 1), 0);
     close(first);
-    assert_int_equal(take(&third, 1), 0);
+    assert_int_equal(take_lock(&third, 1), 0);
     close(second);
-    assert_int_equal(take(&other, 2), ERR_BUSY);
+    assert_int_equal(take_lock(&other, 2), ERR_BUSY);
     assert_int_equal(other, -1);
     assert_non_null(strstr(fault.text, path));
     assert_non_null(strstr(fault.text, "process 1001 on"));
     close(third);
-    assert_int_equal(take(&other, 2), 0);
+    assert_int_equal(take_lock(&other, 2), 0);
     close(other);
 }
 
@@ -80,8 +80,8 @@ static void what_others_have_left_there_keeps_nobody_out(void **state)
     for (int i = 0; i < 100; i++)
         assert_int_equal(write(fd, "0123456789abcdef", 16), 16);
     close(fd);
-    assert_int_equal(take(&lock, 1), 0);
-    assert_int_equal(take(&fd, 1), 0);
+    assert_int_equal(take_lock(&lock, 1), 0);
+    assert_int_equal(take_lock(&fd, 1), 0);
     close(fd);
     close(lock);
 }
@@ -108,14 +108,14 @@ static void the_id_alone_says_whose_it_is(void **state)
                                         ""};
     int first, second, other;
     (void)state;
-    assert_int_equal(take(&first, 1), 0);
+    assert_int_equal(take_lock(&first, 1), 0);
     for (size_t i = 0; i < sizeof rests / sizeof *rests; i++) {
         rewrite_behind_the_id(rests[i]);
-        assert_int_equal(take(&second, 1), 0);
+        assert_int_equal(take_lock(&second, 1), 0);
         close(second);
     }
     rewrite_behind_the_id(" 1001 \x1b[2J\xc3\xbcn\n");
-    assert_int_equal(take(&other, 2), ERR_BUSY);
+    assert_int_equal(take_lock(&other, 2), ERR_BUSY);
     assert_non_null(strstr(fault.text, "(process 1001 on ?[2J??n)"));
     close(first);
 }
@@ -127,7 +127,7 @@ static int take_on(const char *host)
     if ((unshare(CLONE_NEWUTS) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWUTS) != 0) ||
         sethostname(host, strlen(host)) != 0)
         return 1;
-    return take(&lock, 1) == 0 && take(&second, 1) == 0 ? 0 : 2;
+    return take_lock(&lock, 1) == 0 && take_lock(&second, 1) == 0 ? 0 : 2;
 }
 
 /* The kernel's default, other than ASCII, none, the longest, what a terminal obeys. */
@@ -165,7 +165,7 @@ static void no_file_is_made_unless_that_is_wanted(void **state)
     assert_int_equal(audit_lock_take(&lock, folder, path, &owner, &fault), ERR_NOT_FOUND);
     assert_int_equal(lock, -1);
     assert_int_equal(access(file, F_OK), -1);
-    assert_int_equal(take(&lock, 2), 0);
+    assert_int_equal(take_lock(&lock, 2), 0);
     close(lock);
     assert_int_equal(audit_lock_take(&lock, folder, path, &owner, &fault), 0);
     close(lock);
@@ -176,7 +176,7 @@ static void a_link_is_not_followed(void **state)
     int lock;
     (void)state;
     assert_int_equal(symlink("elsewhere", file), 0);
-    assert_int_equal(take(&lock, 1), ERR_SYSTEM);
+    assert_int_equal(take_lock(&lock, 1), ERR_SYSTEM);
     assert_int_equal(errno, ELOOP);
     assert_int_equal(faccessat(folder, "elsewhere", F_OK, 0), -1);
 }
@@ -215,7 +215,7 @@ static void rival(uint8_t number, int go, int say)
     char byte;
     int lock;
     (void)!read(go, &byte, 1);
-    if (take(&lock, number) != 0)
+    if (take_lock(&lock, number) != 0)
         _exit(2);
     (void)!write(say, "1", 1);
     pause();

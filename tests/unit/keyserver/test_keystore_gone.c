@@ -76,7 +76,7 @@ static void move(const char *from, const char *to)
 }
 
 /* A stamp is relied on only when the change is a while ago. */
-static void settle(void)
+static void let_stamps_settle(void)
 {
     const struct timespec pause = {.tv_nsec = 150000000};
     nanosleep(&pause, NULL);
@@ -84,13 +84,13 @@ static void settle(void)
 
 static void serve(void)
 {
-    settle();
+    let_stamps_settle();
     assert_int_equal(keystore_load(&before, NULL, folder, group_secret, NULL, NULL, &fault), 0);
 }
 
 static void list_folder(void)
 {
-    settle();
+    let_stamps_settle();
     assert_int_equal(key_folder_list(&list, folder, &fault), 0);
 }
 

@@ -116,7 +116,7 @@ static void the_text_of_a_limit_reads_back(void **state)
 
 /* ---- rates ---- */
 
-static bool take(struct rate_limit_bucket *bucket, const struct rate_limit *rate, uint64_t now_ns)
+static bool take_one(struct rate_limit_bucket *bucket, const struct rate_limit *rate, uint64_t now_ns)
 {
     bool may = rate_limit_bucket_check(bucket, rate, now_ns);
     if (may)
@@ -127,7 +127,7 @@ static bool take(struct rate_limit_bucket *bucket, const struct rate_limit *rate
 static unsigned take_all(struct rate_limit_bucket *bucket, const struct rate_limit *rate, uint64_t now_ns)
 {
     unsigned count = 0;
-    while (take(bucket, rate, now_ns))
+    while (take_one(bucket, rate, now_ns))
         count++;
     return count;
 }
@@ -155,18 +155,19 @@ static void tokens_come_back_to_the_nanosecond(void **state)
     struct rate_limit_bucket bucket = {.debt = 0};
     (void)state;
     assert_int_equal(take_all(&bucket, &three, 0), 3);
-    assert_false(take(&bucket, &three, 333333333)); /* a third of a second is a third of a nanosecond more */
-    assert_true(take(&bucket, &three, 333333334));
-    assert_false(take(&bucket, &three, 666666666));
-    assert_true(take(&bucket, &three, 666666667)); /* and what was too much is not lost */
-    assert_false(take(&bucket, &three, 999999999));
-    assert_true(take(&bucket, &three, 1000000000));
+    assert_false(
+        take_one(&bucket, &three, 333333333)); /* a third of a second is a third of a nanosecond more */
+    assert_true(take_one(&bucket, &three, 333333334));
+    assert_false(take_one(&bucket, &three, 666666666));
+    assert_true(take_one(&bucket, &three, 666666667)); /* and what was too much is not lost */
+    assert_false(take_one(&bucket, &three, 999999999));
+    assert_true(take_one(&bucket, &three, 1000000000));
     bucket = (struct rate_limit_bucket){.debt = 0};
-    assert_true(take(&bucket, &slow, 0));
-    assert_false(take(&bucket, &slow, 3600 * S - 1));
+    assert_true(take_one(&bucket, &slow, 0));
+    assert_false(take_one(&bucket, &slow, 3600 * S - 1));
     assert_false(rate_limit_bucket_full(&bucket, &slow, 3600 * S - 1));
     assert_true(rate_limit_bucket_full(&bucket, &slow, 3600 * S));
-    assert_true(take(&bucket, &slow, 3600 * S));
+    assert_true(take_one(&bucket, &slow, 3600 * S));
 }
 
 static void a_clock_that_stands_or_goes_back_gives_nothing(void **state)
@@ -175,9 +176,9 @@ static void a_clock_that_stands_or_goes_back_gives_nothing(void **state)
     struct rate_limit_bucket bucket = {.debt = 0};
     (void)state;
     assert_int_equal(take_all(&bucket, &rate, 100 * S), 10);
-    assert_false(take(&bucket, &rate, 50 * S));
-    assert_false(take(&bucket, &rate, 100 * S));
-    assert_true(take(&bucket, &rate, 100 * S + S / 10));
+    assert_false(take_one(&bucket, &rate, 50 * S));
+    assert_false(take_one(&bucket, &rate, 100 * S));
+    assert_true(take_one(&bucket, &rate, 100 * S + S / 10));
 }
 
 static void no_limit_limits_nothing(void **state)
@@ -187,7 +188,7 @@ static void no_limit_limits_nothing(void **state)
     struct rate_limit_window window = {.start = 0};
     (void)state;
     for (unsigned i = 0; i < 1000; i++) {
-        assert_true(take(&bucket, &none, 1));
+        assert_true(take_one(&bucket, &none, 1));
         assert_true(rate_limit_bucket_full(&bucket, &none, 1));
         assert_true(rate_limit_window_check(&window, &none, 1));
         rate_limit_window_take(&window, &none, 1);
@@ -202,7 +203,7 @@ static void the_largest_numbers_do_not_overflow(void **state)
     struct rate_limit_bucket bucket = {.debt = 0};
     (void)state;
     for (uint64_t now = UINT64_MAX - 10; now >= UINT64_MAX - 10; now++) /* ends where it wraps */
-        assert_true(take(&bucket, &most, now));
+        assert_true(take_one(&bucket, &most, now));
     bucket = (struct rate_limit_bucket){.debt = 0};
     assert_int_equal(take_all(&bucket, &most_an_hour, UINT64_MAX), 277777); /* 10^9 / 3600 */
 }
@@ -223,7 +224,7 @@ static void run_schedule(const struct rate_limit *rate, unsigned busy)
         level += per_second * (double)(now - before) / 1e9;
         level = level > burst ? burst : level;
         before = now;
-        bool may = take(&bucket, rate, now);
+        bool may = take_one(&bucket, rate, now);
         if (may != (level >= 1) && (level < 1 - 1e-6 || level > 1 + 1e-6))
             fail_msg("%u/%u: %d with %f tokens", (unsigned)rate->count, rate->seconds, may, level);
         level -= may;
@@ -263,7 +264,7 @@ static void a_steady_asker_gets_the_rate_within_five_percent(void **state)
         for (unsigned window = 0; window < 30; window++) {
             unsigned sum = 0;
             for (uint64_t end = now + 10 * S; now < end; now += S / 4999)
-                sum += take(&bucket, &rates[i], now + S / 4999);
+                sum += take_one(&bucket, &rates[i], now + S / 4999);
             double wanted = 10.0 * (double)rates[i].count / rates[i].seconds;
             assert_true(sum >= wanted * 0.95 - 1 && sum <= wanted * 1.05); /* one may fall behind the edge */
         }

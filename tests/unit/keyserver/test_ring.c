@@ -50,7 +50,7 @@ static int put(struct sides *s, uint64_t number)
     return done;
 }
 
-static uint64_t take(struct sides *s)
+static uint64_t take_number(struct sides *s)
 {
     uint64_t number;
     assert_true(ring_count(&s->consumer) > 0);
@@ -66,11 +66,11 @@ static void it_holds_its_slots_and_not_one_more(void **state)
         assert_int_equal(put(s, i), 1);
     assert_int_equal(put(s, 0), 0);
     assert_int_equal(ring_count(&s->consumer), RING_SLOTS);
-    assert_int_equal(take(s), 1);
+    assert_int_equal(take_number(s), 1);
     assert_int_equal(put(s, RING_SLOTS + 1), 1);
     assert_int_equal(put(s, 0), 0);
     for (uint64_t i = 2; i <= RING_SLOTS + 1; i++)
-        assert_int_equal(take(s), i);
+        assert_int_equal(take_number(s), i);
     assert_int_equal(ring_count(&s->consumer), 0);
 }
 
@@ -81,8 +81,8 @@ static void positions_wrap(void **state)
     for (uint64_t i = 1; i < 4 * RING_SLOTS; i++) {
         assert_int_equal(put(s, i), 1);
         assert_int_equal(put(s, ~i), 1);
-        assert_int_equal(take(s), i);
-        assert_int_equal(take(s), ~i);
+        assert_int_equal(take_number(s), i);
+        assert_int_equal(take_number(s), ~i);
     }
 }
 
@@ -109,7 +109,7 @@ static void more_bytes_than_a_slot_go_in_the_next_ones_round_the_end(void **stat
         size_t length = lengths[round % 5];
         assert_int_equal(ring_put(&s->producer, &round, sizeof round, more, length), 1);
         assert_false(ring_publish(&s->producer));
-        assert_int_equal(take(s), round);
+        assert_int_equal(take_number(s), round);
         memset(out, 0, sizeof out);
         assert_int_equal(ring_take_more(&s->consumer, out, length), 0);
         assert_false(ring_release(&s->consumer));
@@ -126,7 +126,7 @@ static void more_than_came_is_not_taken(void **state)
     uint64_t number = 5;
     assert_int_equal(ring_put(&s->producer, &number, sizeof number, out, 2 * RING_SLOT_SIZE), 1);
     assert_false(ring_publish(&s->producer));
-    assert_int_equal(take(s), 5);
+    assert_int_equal(take_number(s), 5);
     assert_int_equal(ring_take_more(&s->consumer, out, 2 * RING_SLOT_SIZE + 1), ERR_FORMAT);
     assert_int_equal(ring_count(&s->consumer), 2);
     assert_int_equal(ring_take_more(&s->consumer, out, 2 * RING_SLOT_SIZE), 0);
@@ -151,10 +151,10 @@ static void a_slot_too_long_or_of_another_time_is_none(void **state)
                          ERR_FORMAT); /* still the next one */
         ring_skip(&s->consumer);
     }
-    assert_int_equal(take(s), 4);
+    assert_int_equal(take_number(s), 4);
     slot[5].length = 0; /* zeros take the place of what is not there */
-    assert_int_equal(take(s), 0);
-    assert_int_equal(take(s), 6);
+    assert_int_equal(take_number(s), 0);
+    assert_int_equal(take_number(s), 6);
 }
 
 static void a_producer_that_jumps_or_goes_back_is_caught(void **state)
@@ -235,9 +235,9 @@ static void a_secret_is_wiped_where_it_lay(void **state)
     struct sides *s = *state;
     for (uint64_t i = 0; i < 2; i++)
         assert_int_equal(put(s, UINT64_MAX), 1);
-    (void)take(s);
+    (void)take_number(s);
     s->consumer.secret = true;
-    (void)take(s);
+    (void)take_number(s);
     assert_int_equal(s->ring->slot[0].content[7], 0xff);
     assert_int_equal(s->ring->slot[1].content[7], 0);
 }

@@ -16,7 +16,7 @@ static struct outcome outcomes[BATCH_MAX];
 static struct operation operations[BATCH_MAX];
 static uint8_t secrets[BATCH_MAX][TLS_PREMASTER_SIZE];
 
-static void take(size_t place, size_t which, struct operation operation)
+static void put_item(size_t place, size_t which, struct operation operation)
 {
     operations[place] = operation;
     inputs[place] = keys_input(&operation);
@@ -34,11 +34,11 @@ static void take_rsa(size_t place, size_t which)
     secret[0] = secret[1] = 3;
     keys_pad(block, (size_t)EVP_PKEY_get_size(pkeys[which]), secret);
     if (place % 3 == 0)
-        take(place, which, keys_tls12(pkeys[which], SCHEME_RSA_PKCS1_SHA384, CURVE_P256));
+        put_item(place, which, keys_tls12(pkeys[which], SCHEME_RSA_PKCS1_SHA384, CURVE_P256));
     else if (place % 3 == 1)
-        take(place, which, keys_tls13(pkeys[which], SCHEME_RSA_PSS_RSAE_SHA256, 32));
+        put_item(place, which, keys_tls13(pkeys[which], SCHEME_RSA_PSS_RSAE_SHA256, 32));
     else
-        take(place, which, keys_premaster(pkeys[which], 0x0303, block));
+        put_item(place, which, keys_premaster(pkeys[which], 0x0303, block));
 }
 
 static bool is_right(size_t place, size_t which)
@@ -94,7 +94,7 @@ static void curves_of_one_kind_go_together(void **state)
         size_t which = curves[j].which;
         for (size_t count = 1; count <= signer_batch(key_of(which)->class).most; count++) {
             for (size_t i = 0; i < count; i++)
-                take(i, which, keys_tls13(pkeys[which], curves[j].scheme, 48));
+                put_item(i, which, keys_tls13(pkeys[which], curves[j].scheme, 48));
             inputs[0].u.sign.content[0] ^= 1; /* another content: also another hash */
             signer_perform(signer, items, count);
             for (size_t i = 0; i < count; i++) {
@@ -130,9 +130,9 @@ static void ed25519_is_that_of_openssl(void **state)
     assert_int_equal(most, lanes_state(LANES_ED25519) == LANES_READY ? BATCH_MAX : 1);
     for (size_t count = 1; count <= most; count++) {
         for (size_t i = 0; i < count; i++)
-            take(i, ED25519,
-                 i % 3 == 0 ? keys_tls12(pkeys[ED25519], SCHEME_ED25519, CURVE_P256)
-                            : keys_tls13(pkeys[ED25519], SCHEME_ED25519, i % 3 == 1 ? 32 : 48));
+            put_item(i, ED25519,
+                     i % 3 == 0 ? keys_tls12(pkeys[ED25519], SCHEME_ED25519, CURVE_P256)
+                                : keys_tls13(pkeys[ED25519], SCHEME_ED25519, i % 3 == 1 ? 32 : 48));
         signer_perform(signer, items, count);
         for (size_t i = 0; i < count; i++)
             expect_ed25519_of_openssl(i);
@@ -157,7 +157,7 @@ static void switched_off_everything_is_one_by_one(void **state)
         signer_perform(plain, &items[2], 1);
         assert_true(is_right(2, which));
     }
-    take(2, ED25519, keys_tls13(pkeys[ED25519], SCHEME_ED25519, 32));
+    put_item(2, ED25519, keys_tls13(pkeys[ED25519], SCHEME_ED25519, 32));
     signer_perform(plain, &items[2], 1);
     expect_ed25519_of_openssl(2);
     for (size_t i = 0; i < keystore_count(store); i++) { /* no number is held that nobody uses */
