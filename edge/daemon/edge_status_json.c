@@ -26,11 +26,11 @@ static json_t *text_or_null(const char *text)
 static int answer(struct buffer *body, json_t *value)
 {
     char *text = value ? json_dumps(value, JSON_INDENT(2)) : NULL;
-    int error = text ? buffer_printf(body, "%s\n", text) : ERR_MEMORY;
+    int err = text ? buffer_printf(body, "%s\n", text) : ERR_MEMORY;
 
     free(text);
     json_decref(value);
-    return error ? 503 : 200;
+    return err ? 503 : 200;
 }
 
 /* What is known of an endpoint. Shows a name that cannot be resolved. */

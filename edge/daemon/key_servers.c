@@ -9,9 +9,9 @@ static int load_server(struct client_server *out, const struct edge_config_serve
     out->name = from->title;
     if (base64_decode(out->key, sizeof(out->key), from->key) != 0)
         return fault_set(fault, ERR_CONFIG, "key_server %s: key is not 32 bytes in base64", from->title);
-    int error = names_add(names, &out->endpoint, from->address, KEY_SERVER_PORT, fault);
-    if (error)
-        return error;
+    int err = names_add(names, &out->endpoint, from->address, KEY_SERVER_PORT, fault);
+    if (err)
+        return err;
     return identity_load_shared(out->psk, from->psk, KEY_SERVERS_PSK_HOLDER, fault);
 }
 
@@ -46,9 +46,9 @@ static int load_servers(struct key_servers *out, const struct edge_config *confi
         return fault_set(fault, ERR_MEMORY, "no guarded memory for %zu key servers", count);
     out->count = count;
     for (size_t i = 0; i < count; i++) {
-        int error = load_server(&out->servers[i], &from[i], names, fault);
-        if (error)
-            return error;
+        int err = load_server(&out->servers[i], &from[i], names, fault);
+        if (err)
+            return err;
         if (out->servers[i].endpoint.names != NULL)
             out->names = names;
     }
@@ -58,15 +58,15 @@ static int load_servers(struct key_servers *out, const struct edge_config *confi
 int key_servers_load(struct key_servers *out, const struct edge_config *config, struct names *names,
                      struct fault *fault)
 {
-    int error;
+    int err;
 
     if (!config->identity)
         return fault_set(fault, ERR_CONFIG, "identity is not set; add: identity = \"identity.key\"");
-    if ((error = identity_load(&out->identity, config->identity, fault)) != 0 ||
-        (error = load_servers(out, config, names, fault)) != 0 ||
-        (error = check_not_own(out, config, fault)) != 0)
+    if ((err = identity_load(&out->identity, config->identity, fault)) != 0 ||
+        (err = load_servers(out, config, names, fault)) != 0 ||
+        (err = check_not_own(out, config, fault)) != 0)
         key_servers_clear(out);
-    return error;
+    return err;
 }
 
 void key_servers_resolve(struct key_servers *servers, struct names *names)

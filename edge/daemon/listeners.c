@@ -119,16 +119,16 @@ static void on_listener(uv_poll_t *poll, int status, int events)
 int listeners_init(struct listeners *listeners, struct session_host *host, const int *fds, size_t count,
                    size_t connections_max, unsigned number)
 {
-    int error = 0;
+    int err = 0;
 
     *listeners = (struct listeners){.host = host, .connections_max = connections_max, .number = number};
     listeners->item = calloc(count, sizeof(*listeners->item));
     if (!listeners->item)
-        error = ERR_MEMORY;
+        err = ERR_MEMORY;
     for (size_t i = 0; i < count; i++) {
-        struct listener *listener = error ? NULL : &listeners->item[i];
+        struct listener *listener = err ? NULL : &listeners->item[i];
         if (!listener || uv_poll_init(host->loop, &listener->poll, fds[i]) != 0) {
-            error = error ? error : ERR_SYSTEM;
+            err = err ? err : ERR_SYSTEM;
             close(fds[i]);
             continue;
         }
@@ -137,7 +137,7 @@ int listeners_init(struct listeners *listeners, struct session_host *host, const
         listener->fd = fds[i];
         listeners->count++;
     }
-    return error;
+    return err;
 }
 
 void listeners_close(struct listeners *listeners, bool serve)

@@ -73,9 +73,9 @@ static int take_answers(struct lookups *lookups)
     struct resolver_answer answer;
 
     for (int i = 0; i < TAKES_MAX; i++) {
-        int error = resolver_take(&setup->resolver, &answer);
-        if (error)
-            return error == ERR_BUSY ? 0 : error;
+        int err = resolver_take(&setup->resolver, &answer);
+        if (err)
+            return err == ERR_BUSY ? 0 : err;
         if (answer.number == RESOLVER_RESTARTED)
             on_restart(setup, &answer);
         if (answer.number >= setup->names.count)

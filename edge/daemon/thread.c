@@ -194,9 +194,9 @@ static void *thread_main(void *argument)
     snprintf(name, sizeof(name), "edge-%u", thread->number);
     pthread_setname_np(pthread_self(), name);
     log_gather();
-    int error = start_client(thread);
-    if (error) {
-        log_event(LOG_ERROR, "thread_failed", "thread=%u error=\"%s\"", thread->number, err_string(error));
+    int err = start_client(thread);
+    if (err) {
+        log_event(LOG_ERROR, "thread_failed", "thread=%u error=\"%s\"", thread->number, err_string(err));
         atomic_store(&thread->failed, true);
         drain(thread);
         end_when_empty(thread);
@@ -289,20 +289,20 @@ int thread_new(struct thread **out, unsigned number, const struct setup *setup, 
     thread->timer_due = TIMEOUTS_NEVER;
     init_host(thread);
     thread->host.traces = trace_new();
-    int error = thread->host.traces ? init_loop(thread) : ERR_MEMORY;
-    if (error) {
+    int err = thread->host.traces ? init_loop(thread) : ERR_MEMORY;
+    if (err) {
         close_all(listeners, count);
         trace_free(thread->host.traces);
         free(thread);
-        return error;
+        return err;
     }
-    error = listeners_init(&thread->listeners, &thread->host, listeners, count,
-                           (size_t)setup->config.connections_max, number);
-    if (error)
+    err = listeners_init(&thread->listeners, &thread->host, listeners, count,
+                         (size_t)setup->config.connections_max, number);
+    if (err)
         thread_free(thread);
     else
         *out = thread;
-    return error;
+    return err;
 }
 
 int thread_start(struct thread *thread)

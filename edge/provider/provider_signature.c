@@ -170,16 +170,16 @@ static int sign_remotely(const struct signing *signing, const uint8_t *tbs, size
         ERR_raise_data(ERR_LIB_PROV, PROV_R_FAILED_TO_SIGN, "not what a TLS server signs");
         return 0;
     }
-    int error = signing->context.provider->transport.perform(&operation, outcome);
-    if (error == 0 && outcome->status != STATUS_OK) {
+    int err = signing->context.provider->transport.perform(&operation, outcome);
+    if (err == 0 && outcome->status != STATUS_OK) {
         ERR_raise_data(ERR_LIB_PROV, PROV_R_FAILED_TO_SIGN, "key server: %s", status_name(outcome->status));
         return 0;
     }
-    if (error == 0)
-        error = outcome_check(signing, scheme, outcome, tbs, length);
-    if (error != 0)
-        ERR_raise_data(ERR_LIB_PROV, PROV_R_FAILED_TO_SIGN, "remote key: %s", err_string(error));
-    return error == 0;
+    if (err == 0)
+        err = outcome_check(signing, scheme, outcome, tbs, length);
+    if (err != 0)
+        ERR_raise_data(ERR_LIB_PROV, PROV_R_FAILED_TO_SIGN, "remote key: %s", err_string(err));
+    return err == 0;
 }
 
 static int signing_sign(void *data, unsigned char *signature, size_t *signature_length, size_t signature_size,

@@ -19,16 +19,16 @@ int origins_load(struct origins *out, const struct edge_config *config, struct n
                  struct fault *fault)
 {
     const struct edge_config_origin *of = config->origins.item;
-    int error;
+    int err;
 
     *out = (struct origins){0};
     if (config->origins.count >= ORIGINS_MAX)
         return fault_set(fault, ERR_CONFIG, "%zu sections origin_for; there may be %d", config->origins.count,
                          ORIGINS_MAX - 1);
-    error = add_route(out, "default", config->origin, names, fault);
-    for (size_t i = 0; error == 0 && i < config->origins.count; i++)
-        error = add_route(out, of[i].title, of[i].address, names, fault);
-    return error;
+    err = add_route(out, "default", config->origin, names, fault);
+    for (size_t i = 0; err == 0 && i < config->origins.count; i++)
+        err = add_route(out, of[i].title, of[i].address, names, fault);
+    return err;
 }
 
 static const struct origin_route *find_route(const struct origins *origins, const void *protocol,

@@ -58,9 +58,9 @@ int watch_set(struct watch *watch, unsigned events)
 
 void watch_sleep(struct watch *watch)
 {
-    int error = watch_set(watch, 0); /* wanting less cannot fail */
-    assert(error == 0);
-    (void)error;
+    int err = watch_set(watch, 0); /* wanting less cannot fail */
+    assert(err == 0);
+    (void)err;
 }
 
 static void happen(struct watch *watch, unsigned events)

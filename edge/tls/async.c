@@ -102,17 +102,17 @@ static int perform(const struct operation *operation, struct outcome *outcome)
     wait->request.on_answer = on_answer;
     wait->request.user = wait;
     wait->operations++;
-    int error = client_submit(here.client, &wait->request);
-    if (error != 0) {
-        wait->last_status = error == ERR_BUSY ? STATUS_BUSY : STATUS_UNAVAILABLE;
-        return error;
+    int err = client_submit(here.client, &wait->request);
+    if (err != 0) {
+        wait->last_status = err == ERR_BUSY ? STATUS_BUSY : STATUS_UNAVAILABLE;
+        return err;
     }
-    error = pause_job(wait);
-    if (error == 0)
+    err = pause_job(wait);
+    if (err == 0)
         take_answer(wait, outcome);
-    else if (error == ERR_UNSUPPORTED)
+    else if (err == ERR_UNSUPPORTED)
         wait->last_status = STATUS_UNAVAILABLE;
-    return error;
+    return err;
 }
 
 int async_await_epoch(void)
@@ -124,8 +124,8 @@ int async_await_epoch(void)
     wait->epoch.deadline_ns = clock_ns() + wait->timeout_ms * NS_PER_MS;
     wait->epoch.on_end = on_epoch;
     wait->epoch.user = wait;
-    int error = client_await_epoch(here.client, &wait->epoch);
-    return error == 0 ? pause_job(wait) : error;
+    int err = client_await_epoch(here.client, &wait->epoch);
+    return err == 0 ? pause_job(wait) : err;
 }
 
 const struct provider_transport async_transport = {.perform = perform, .deferral = &bound_deferral};

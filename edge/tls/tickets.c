@@ -53,16 +53,16 @@ const struct ticket_key *tickets_ring_find(const struct ticket_ring *ring,
 
 int tickets_start(uint64_t lifetime_ms)
 {
-    int error = 0;
+    int err = 0;
     pthread_mutex_lock(&lock);
     if (process_ring == NULL)
         process_ring = secret_new(sizeof *process_ring);
     if (process_ring == NULL)
-        error = ERR_MEMORY;
+        err = ERR_MEMORY;
     else
         process_ring->lifetime_ms = lifetime_ms;
     pthread_mutex_unlock(&lock);
-    return error;
+    return err;
 }
 
 void tickets_stop(void)

@@ -140,9 +140,9 @@ static int make_contexts(struct tls *tls, OSSL_LIB_CTX *library, const struct ed
                          struct fault *fault)
 {
     size_t count = certs_set_count(tls->certs);
-    int error = tls_context_new(&tls->start, library, NULL, &tls->alpn, config, fault);
-    if (error != 0)
-        return error;
+    int err = tls_context_new(&tls->start, library, NULL, &tls->alpn, config, fault);
+    if (err != 0)
+        return err;
     SSL_CTX_set_client_hello_cb(tls->start, on_client_hello, tls);
     SSL_CTX_set_info_callback(tls->start, on_info);
     tls->of_set = calloc(count + 1, sizeof(SSL_CTX *));
@@ -151,8 +151,8 @@ static int make_contexts(struct tls *tls, OSSL_LIB_CTX *library, const struct ed
     for (; tls->set_count < count; tls->set_count++) {
         SSL_CTX **context = &tls->of_set[tls->set_count];
         const struct cert_set *set = certs_set_at(tls->certs, tls->set_count);
-        if ((error = tls_context_new(context, library, set, &tls->alpn, config, fault)) != 0)
-            return error;
+        if ((err = tls_context_new(context, library, set, &tls->alpn, config, fault)) != 0)
+            return err;
         SSL_CTX_set_client_hello_cb(*context, on_second_hello, NULL);
         SSL_CTX_set_info_callback(*context, on_info);
         SSL_CTX_set_tlsext_servername_callback(*context, on_server_name);
@@ -169,14 +169,14 @@ int tls_new(struct tls **out, OSSL_LIB_CTX *context, const struct certs *certs,
     tls->certs = certs;
     atomic_init(&tls->ahead_ms, clock_ahead_ms());
     tls->rsa_key_exchange = config->tls.rsa_key_exchange;
-    int error = tls_context_alpn_pack(&tls->alpn, &config->tls.alpn, fault);
-    if (error == 0 && config->tls.tickets && (error = tickets_start(config->tls.ticket_lifetime)) != 0)
-        fault_set(fault, error, "no locked memory for ticket keys");
-    if (error == 0)
-        error = make_contexts(tls, context, config, fault);
-    if (error != 0) {
+    int err = tls_context_alpn_pack(&tls->alpn, &config->tls.alpn, fault);
+    if (err == 0 && config->tls.tickets && (err = tickets_start(config->tls.ticket_lifetime)) != 0)
+        fault_set(fault, err, "no locked memory for ticket keys");
+    if (err == 0)
+        err = make_contexts(tls, context, config, fault);
+    if (err != 0) {
         tls_free(tls);
-        return error;
+        return err;
     }
     *out = tls;
     return 0;

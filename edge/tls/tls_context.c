@@ -128,9 +128,9 @@ static int set_ciphers(SSL_CTX *context, const struct edge_config *config, struc
                              config->tls.rsa_key_exchange
                                  ? "tls.ciphers names no suite this OpenSSL has (openssl ciphers lists them)"
                                  : "tls.ciphers leaves no suite while tls.rsa_key_exchange is off");
-    int error = check_rsa_key_exchange(context, config, fault);
-    if (error)
-        return error;
+    int err = check_rsa_key_exchange(context, config, fault);
+    if (err)
+        return err;
     if (config->tls.ciphersuites != NULL && SSL_CTX_set_ciphersuites(context, config->tls.ciphersuites) != 1)
         return openssl_fault(fault, "tls.ciphersuites (openssl ciphers -tls1_3 lists them)");
     /* Without a list OpenSSL's own choice stays: post-quantum groups where it has them. */
@@ -176,12 +176,12 @@ static int set_config(SSL_CTX *context, OSSL_LIB_CTX *library, struct tls_alpn *
     SSL_CTX_set_verify(context, SSL_VERIFY_NONE, NULL);
     if (alpn->length > 0)
         SSL_CTX_set_alpn_select_cb(context, on_alpn, alpn);
-    int error = set_versions(context, config, fault);
-    if (error == 0)
-        error = set_ciphers(context, config, fault);
-    if (error == 0)
-        error = set_resumption(context, library, config, fault);
-    return error;
+    int err = set_versions(context, config, fault);
+    if (err == 0)
+        err = set_ciphers(context, config, fault);
+    if (err == 0)
+        err = set_resumption(context, library, config, fault);
+    return err;
 }
 
 /* ---- certificates ---- */
@@ -212,9 +212,9 @@ static int add_set(SSL_CTX *context, const struct cert_set *set, struct fault *f
 {
     for (int type = 0; type < KEY_TYPES; type++) {
         const struct cert *cert = tls_context_cert(set, (enum key_type)type);
-        int error = cert != NULL ? certs_level_put(context, cert, fault) : 0;
-        if (error != 0)
-            return error;
+        int err = cert != NULL ? certs_level_put(context, cert, fault) : 0;
+        if (err != 0)
+            return err;
     }
     return bind_sessions(context, set) == 0 ? 0 : openssl_fault(fault, "session id context");
 }
@@ -225,12 +225,12 @@ int tls_context_new_trial(SSL_CTX **out, OSSL_LIB_CTX *library, const struct edg
     SSL_CTX *context = SSL_CTX_new_ex(library, PROVIDER_TLS_PROPERTIES, TLS_server_method());
     if (context == NULL)
         return openssl_fault(fault, "OpenSSL cannot make a TLS context");
-    int error = set_versions(context, config, fault);
-    if (error == 0)
-        error = set_ciphers(context, config, fault);
-    if (error != 0) {
+    int err = set_versions(context, config, fault);
+    if (err == 0)
+        err = set_ciphers(context, config, fault);
+    if (err != 0) {
         SSL_CTX_free(context);
-        return error;
+        return err;
     }
     *out = context;
     return 0;
@@ -242,12 +242,12 @@ int tls_context_new(SSL_CTX **out, OSSL_LIB_CTX *library, const struct cert_set 
     SSL_CTX *context = SSL_CTX_new_ex(library, PROVIDER_TLS_PROPERTIES, TLS_server_method());
     if (context == NULL)
         return openssl_fault(fault, "OpenSSL cannot make a TLS context");
-    int error = set_config(context, library, alpn, config, fault);
-    if (error == 0 && set != NULL)
-        error = add_set(context, set, fault);
-    if (error != 0) {
+    int err = set_config(context, library, alpn, config, fault);
+    if (err == 0 && set != NULL)
+        err = add_set(context, set, fault);
+    if (err != 0) {
         SSL_CTX_free(context);
-        return error;
+        return err;
     }
     *out = context;
     return 0;
