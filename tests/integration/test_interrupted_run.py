@@ -33,8 +33,15 @@ def test_a_held_vault(site, pki):
     assert server.stop() == 0
     assert not server.find("event=reload")
 '''
-# Runs its arguments in a process group of their own, whose only tie to the rest of the session is this process.
-TIE = "import subprocess, sys; subprocess.Popen(sys.argv[1:], process_group=0); sys.stdin.read()"
+# Runs its arguments in a process group of their own, whose only tie to the rest of the session is this process. Signals that a parent
+# ignores, as nohup and a shell's background do, count again.
+TIE = """
+import signal, subprocess, sys
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, signal.SIG_DFL)
+subprocess.Popen(sys.argv[1:], process_group=0)
+sys.stdin.read()
+"""
 
 
 class Run:
