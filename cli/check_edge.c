@@ -63,8 +63,9 @@ static bool check_key_servers(struct findings *findings, const struct edge_confi
 static void check_listen(struct findings *findings, const struct edge_config *config, const char *file)
 {
     struct fault fault = {0};
-    if (listening_check(file, &config->listen, EDGE_DEFAULT_PORT, &fault) != 0)
-        findings_add(findings, FINDING_ERROR, "%s", fault.text);
+    for (size_t i = 0; i < config->listen.count; i++)
+        if (listening_check(file, &config->listen, i, EDGE_DEFAULT_PORT, &fault) != 0)
+            findings_add(findings, FINDING_ERROR, "%s", fault.text);
     if (listening_check_admin(file, config->admin, EDGE_ADMIN_DEFAULT_PORT, &fault) != 0)
         findings_add(findings, FINDING_ERROR, "%s", fault.text);
 }

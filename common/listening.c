@@ -78,19 +78,16 @@ static bool is_same(const struct address *a, const struct address *b)
     return !takes_any && a->length == b->length && memcmp(&a->u, &b->u, a->length) == 0;
 }
 
-int listening_check(const char *file, const struct config_strings *listen, uint16_t default_port,
+int listening_check(const char *file, const struct config_strings *listen, size_t item, uint16_t default_port,
                     struct fault *fault)
 {
-    struct address *all = calloc(listen->count + 1, sizeof *all);
     struct fault why = {.text = ""};
-    int err = all == NULL ? fault_set(&why, ERR_MEMORY, "%s", err_string(ERR_MEMORY)) : 0;
-    for (size_t i = 0; err == 0 && i < listen->count; i++) {
-        err = check_address(&all[i], listen->item[i], default_port, &why);
-        for (size_t j = 0; err == 0 && j < i; j++)
-            if (is_same(&all[i], &all[j]))
-                err = fault_set(&why, ERR_CONFIG, "%s: is there twice; remove one of them", listen->item[i]);
-    }
-    free(all);
+    struct address own, before;
+    int err = check_address(&own, listen->item[item], default_port, &why);
+
+    for (size_t i = 0; err == 0 && i < item; i++)
+        if (address_parse(&before, listen->item[i], default_port, NULL) == 0 && is_same(&own, &before))
+            err = fault_set(&why, ERR_CONFIG, "%s: is there twice; remove one of them", listen->item[item]);
     return err == 0 ? 0 : fault_set(fault, err, "%s: listen: %s", file, why.text);
 }
 

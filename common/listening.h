@@ -6,10 +6,10 @@
 #include "common/address.h"
 #include "common/config.h"
 
-/* Every address of LISTEN, of the configuration FILE, with DEFAULT_PORT where it has none: well formed, one
- * of this machine, not there twice; of a unix socket its folder exists, and no other file is in its place.
- * ERR_CONFIG with a fault "FILE: listen: …". */
-int listening_check(const char *file, const struct config_strings *listen, uint16_t default_port,
+/* The address ITEM of LISTEN, of the configuration FILE, with DEFAULT_PORT where it has none: well formed,
+ * one of this machine, none of those before it; of a unix socket its folder exists, and no other file is in
+ * its place. ERR_CONFIG with a fault "FILE: listen: …". */
+int listening_check(const char *file, const struct config_strings *listen, size_t item, uint16_t default_port,
                     struct fault *fault) MUST_USE;
 /* The same of the admin endpoint, which is on loopback or a unix socket; NULL and "off" are fine. */
 int listening_check_admin(const char *file, const char *admin, uint16_t default_port,

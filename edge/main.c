@@ -43,9 +43,14 @@ static int help(FILE *to, int code)
     return code;
 }
 
+static void say(const char *fault)
+{
+    fprintf(stderr, PROGRAM ": %s\n", fault);
+}
+
 static int complain(const struct fault *fault, int code)
 {
-    fprintf(stderr, PROGRAM ": %s\n", fault->text);
+    say(fault->text);
     return code;
 }
 
@@ -61,15 +66,15 @@ static int dump(const char *file)
     struct edge_config config = {0};
     struct buffer text = {0};
 
-    int error = edge_config_load(&config, file, &fault);
-    if (error)
+    int err = edge_config_load(&config, file, &fault);
+    if (err)
         return complain(&fault, EXIT_USAGE);
-    error = config_dump(edge_config_table, &config, &text);
-    if (!error)
+    err = config_dump(edge_config_table, &config, &text);
+    if (!err)
         fwrite(buffer_bytes(&text), 1, buffer_length(&text), stdout);
     buffer_clear(&text);
     edge_config_clear(&config);
-    return error ? EXIT_FAILURE : EXIT_SUCCESS;
+    return err ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 /* The daemon starts all the same and looks again. */
@@ -95,8 +100,8 @@ static int test(const char *file)
     if (edge_config_load(&setup.config, file, &fault) != 0)
         return complain(&fault, EXIT_USAGE);
     log_init(PROGRAM, LOG_INFO, (enum log_format)setup.config.log_format);
-    if (setup_load(&setup, file, SETUP_TEST, &fault) != 0)
-        return complain(&fault, EXIT_USAGE);
+    if (setup_try(&setup, file, say) != 0)
+        return EXIT_USAGE;
     for (size_t i = 0; i < setup.origins.count; i++)
         warn_of_name(file, &setup.origins.route[i].endpoint);
     for (size_t i = 0; i < setup.key_servers.count; i++)
@@ -118,11 +123,11 @@ static int run_edge(const char *file)
     if (process_name_limit(&fault, edge_config_load(&setup.config, file, &fault)) != 0)
         return fail_start(&fault, EXIT_USAGE);
     log_init(PROGRAM, (enum log_level)setup.config.log_level, (enum log_format)setup.config.log_format);
-    if (process_name_limit(&fault, setup_load(&setup, file, SETUP_SERVE, &fault)) != 0)
+    if (process_name_limit(&fault, setup_load(&setup, file, &fault)) != 0)
         return fail_start(&fault, EXIT_USAGE);
-    int error = process_name_limit(&fault, edge_run(&setup, &fault));
+    int err = process_name_limit(&fault, edge_run(&setup, &fault));
     setup_clear(&setup);
-    return error ? fail_start(&fault, EXIT_FAILURE) : EXIT_SUCCESS;
+    return err ? fail_start(&fault, EXIT_FAILURE) : EXIT_SUCCESS;
 }
 
 static enum mode parse(int argc, char **argv, const char **file)

@@ -89,15 +89,15 @@ void certs_free(struct certs *certs)
 static int load_one(struct cert **out, const struct certs_source *from, struct certs_pool *pool,
                     const char *path, struct fault *why)
 {
-    int error = certs_file_load(out, from->context, pool, path, why);
-    if (error != 0)
-        return error;
-    error = from->trial != NULL ? certs_level_put(from->trial, *out, why) : 0;
-    if (error == 0 && from->strict)
-        error = certs_file_check_expiry(*out, why);
-    if (error != 0)
+    int err = certs_file_load(out, from->context, pool, path, why);
+    if (err != 0)
+        return err;
+    err = from->trial != NULL ? certs_level_put(from->trial, *out, why) : 0;
+    if (err == 0 && from->strict)
+        err = certs_file_check_expiry(*out, why);
+    if (err != 0)
         certs_file_free(*out);
-    return error;
+    return err;
 }
 
 static int load_each(struct certs *certs, const struct certs_source *from, struct certs_pool *pool,
@@ -105,13 +105,13 @@ static int load_each(struct certs *certs, const struct certs_source *from, struc
 {
     for (size_t i = 0; i < paths->count; i++) {
         struct fault why = {.text = ""};
-        int error = load_one(&certs->cert[certs->count], from, pool, paths->item[i], &why);
-        if (error == 0) {
+        int err = load_one(&certs->cert[certs->count], from, pool, paths->item[i], &why);
+        if (err == 0) {
             certs->count++;
             continue;
         }
-        if (error == ERR_MEMORY)
-            return fault_set(fault, error, "%s", why.text);
+        if (err == ERR_MEMORY)
+            return fault_set(fault, err, "%s", why.text);
         certs_bad_add(bad, "certificate_skipped", &why);
     }
     return 0;
@@ -123,7 +123,7 @@ static int look_at_others(struct certs *certs, const char *folder, const struct 
                           struct certs_bad *bad, struct fault *fault)
 {
     struct certs_paths keys, ignored;
-    int error = certs_keys_list(&keys, &ignored, folder, paths, fault);
+    int err = certs_keys_list(&keys, &ignored, folder, paths, fault);
     for (size_t i = 0; i < keys.count; i++) {
         struct fault why = {.text = ""};
         (void)certs_hint_key(keys.item[i], &why);
@@ -134,7 +134,7 @@ static int look_at_others(struct certs *certs, const char *folder, const struct 
     certs->skipped = bad->count + ignored.count;
     certs_folder_clear(&keys);
     certs_folder_clear(&ignored);
-    return error;
+    return err;
 }
 
 static int load_files(struct certs *certs, const struct certs_source *from, const struct certs_paths *paths,
@@ -145,11 +145,11 @@ static int load_files(struct certs *certs, const struct certs_source *from, cons
     certs->cert = calloc(paths->count + 1, sizeof(struct cert *));
     if (certs->cert == NULL)
         return fault_set(fault, ERR_MEMORY, "no memory for %zu certificates", paths->count);
-    int error = load_each(certs, from, &pool, paths, &bad, fault);
+    int err = load_each(certs, from, &pool, paths, &bad, fault);
     certs_pool_clear(&pool);
-    if (error == 0)
-        error = look_at_others(certs, from->folder, paths, &bad, fault);
-    return error != 0 ? error : certs_bad_refuse(&bad, from->folder, fault);
+    if (err == 0)
+        err = look_at_others(certs, from->folder, paths, &bad, fault);
+    return err != 0 ? err : certs_bad_refuse(&bad, from->folder, fault);
 }
 
 /* The array doubles at each power of two. */
@@ -222,14 +222,14 @@ static int add_periods(struct certs *certs, struct certs_name *name, int64_t now
 {
     int64_t *change = calloc(2 * name->candidates, sizeof *change);
     name->period = calloc(2 * name->candidates + 1, sizeof *name->period);
-    int error = change != NULL && name->period != NULL ? 0 : ERR_MEMORY;
-    size_t count = error == 0 ? certs_time_changes(change, name->candidate, name->candidates, now) : 0;
-    if (error == 0 && count > 0)
-        error = add_period(certs, name, change[0] - 1);
-    for (size_t i = 0; error == 0 && i < count; i++)
-        error = add_period(certs, name, change[i]);
+    int err = change != NULL && name->period != NULL ? 0 : ERR_MEMORY;
+    size_t count = err == 0 ? certs_time_changes(change, name->candidate, name->candidates, now) : 0;
+    if (err == 0 && count > 0)
+        err = add_period(certs, name, change[0] - 1);
+    for (size_t i = 0; err == 0 && i < count; i++)
+        err = add_period(certs, name, change[i]);
     free(change);
-    return error;
+    return err;
 }
 
 static const struct certs_name *find_text(const struct certs *certs, const char *text)
@@ -336,8 +336,8 @@ static int make_nameless(struct certs *certs, const struct cert *cert, int64_t n
     if (certs->nameless == NULL)
         return ERR_MEMORY;
     certs->nameless->text = "";
-    int error = add_candidate(certs->nameless, cert);
-    return error == 0 ? add_periods(certs, certs->nameless, now) : error;
+    int err = add_candidate(certs->nameless, cert);
+    return err == 0 ? add_periods(certs, certs->nameless, now) : err;
 }
 
 static int choose_default(struct certs *certs, const char *default_name, int64_t now, struct fault *fault)
@@ -394,27 +394,27 @@ int certs_load(struct certs **out, const struct certs_source *from, struct fault
     struct certs *certs = calloc(1, sizeof *certs);
     if (certs == NULL)
         return fault_set(fault, ERR_MEMORY, "no memory for certificates");
-    int error = certs_folder_list(&paths, from->folder, fault);
-    if (error == 0)
-        error = load_files(certs, from, &paths, fault);
+    int err = certs_folder_list(&paths, from->folder, fault);
+    if (err == 0)
+        err = load_files(certs, from, &paths, fault);
     certs_folder_clear(&paths);
-    if (error == 0 && certs->count == 0 && certs->skipped == 0)
-        error = fault_set(fault, ERR_CONFIG, "%s: " CERTS_FOLDER_EMPTY, from->folder);
-    else if (error == 0 && certs->count == 0)
-        error = fault_set(
+    if (err == 0 && certs->count == 0 && certs->skipped == 0)
+        err = fault_set(fault, ERR_CONFIG, "%s: " CERTS_FOLDER_EMPTY, from->folder);
+    else if (err == 0 && certs->count == 0)
+        err = fault_set(
             fault, ERR_CONFIG,
             "%s: no usable certificate below it (%zu skipped); put PEM chains there as NAME.pem or "
             "NAME/fullchain.pem",
             from->folder, certs->skipped);
-    if (error == 0 && (error = name_all(certs, now)) != 0)
-        fault_set(fault, error, "no memory for the names of %zu certificates", certs->count);
-    if (error == 0)
-        error = choose_default(certs, from->default_name, now, fault);
-    if (error == 0 && (error = index_sets(certs)) != 0)
-        fault_set(fault, error, "no memory for certificates");
-    if (error != 0) {
+    if (err == 0 && (err = name_all(certs, now)) != 0)
+        fault_set(fault, err, "no memory for the names of %zu certificates", certs->count);
+    if (err == 0)
+        err = choose_default(certs, from->default_name, now, fault);
+    if (err == 0 && (err = index_sets(certs)) != 0)
+        fault_set(fault, err, "no memory for certificates");
+    if (err != 0) {
         certs_free(certs);
-        return error;
+        return err;
     }
     for (const struct certs_name *name = certs->names; name != NULL; name = name->hh.next)
         report_shadowed(name, now);

@@ -68,16 +68,16 @@ static int read_file(const char *path, struct buffer *out, struct fault *fault)
         return ERR_CONFIG;
     if (fd < 0)
         return fault_set(fault, fd == ERR_CONFIG ? fd : ERR_SYSTEM, "%s: %s", path, why);
-    int error = 0;
+    int err = 0;
     if (fstat(fd, &info) != 0)
-        error = fault_set(fault, ERR_SYSTEM, "%s: %s", path, strerror(errno));
+        err = fault_set(fault, ERR_SYSTEM, "%s: %s", path, strerror(errno));
     else if (info.st_size > CERTS_FILE_MAX)
-        error = fault_set(fault, ERR_CONFIG, "%s: larger than %d bytes, the most a certificate file may have",
-                          path, CERTS_FILE_MAX);
-    else if ((error = read_all(fd, (size_t)info.st_size, out)) != 0)
-        fault_set(fault, error, "%s: %s", path, error == ERR_SYSTEM ? strerror(errno) : err_string(error));
+        err = fault_set(fault, ERR_CONFIG, "%s: larger than %d bytes, the most a certificate file may have",
+                        path, CERTS_FILE_MAX);
+    else if ((err = read_all(fd, (size_t)info.st_size, out)) != 0)
+        fault_set(fault, err, "%s: %s", path, err == ERR_SYSTEM ? strerror(errno) : err_string(err));
     close(fd);
-    return error;
+    return err;
 }
 
 /* ---- the chain ---- */
@@ -90,12 +90,12 @@ static int add_certificate(struct cert *cert, OSSL_LIB_CTX *context, struct cert
         return certs_pool_parse(context, der, length, &cert->leaf);
     if (sk_X509_num(cert->chain) + 1 >= CERTS_CHAIN_MAX)
         return ERR_LENGTH;
-    int error = certs_pool_take(pool, context, der, length, &issuer);
-    if (error == 0 && sk_X509_push(cert->chain, issuer) == 0) {
+    int err = certs_pool_take(pool, context, der, length, &issuer);
+    if (err == 0 && sk_X509_push(cert->chain, issuer) == 0) {
         X509_free(issuer);
-        error = ERR_MEMORY;
+        err = ERR_MEMORY;
     }
-    return error;
+    return err;
 }
 
 /* Reads one PEM block; 1 at the end of the file. */
@@ -104,41 +104,41 @@ static int read_block(struct cert *cert, OSSL_LIB_CTX *context, struct certs_poo
     char *label = NULL, *header = NULL;
     unsigned char *der = NULL;
     long length = 0;
-    int error = 0;
+    int err = 0;
     if (PEM_read_bio(in, &label, &header, &der, &length) != 1) {
-        error = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE ? 1 : ERR_FORMAT;
+        err = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE ? 1 : ERR_FORMAT;
         ERR_clear_error();
-        return error;
+        return err;
     }
     if (strcmp(label, PEM_STRING_X509) == 0 || strcmp(label, PEM_STRING_X509_OLD) == 0)
-        error = add_certificate(cert, context, pool, der, length);
+        err = add_certificate(cert, context, pool, der, length);
     OPENSSL_free(label);
     OPENSSL_free(header);
     OPENSSL_free(der);
-    return error;
+    return err;
 }
 
 static int parse_chain(struct cert *cert, OSSL_LIB_CTX *context, struct certs_pool *pool,
                        const struct buffer *content, struct fault *fault)
 {
     BIO *in = BIO_new_mem_buf(buffer_bytes(content), (int)buffer_length(content));
-    int error = 0;
+    int err = 0;
     cert->chain = sk_X509_new_null();
     if (in == NULL || cert->chain == NULL)
-        error = ERR_MEMORY;
-    while (error == 0) /* each block consumes bytes: the file's size bounds it */
-        error = read_block(cert, context, pool, in);
+        err = ERR_MEMORY;
+    while (err == 0) /* each block consumes bytes: the file's size bounds it */
+        err = read_block(cert, context, pool, in);
     BIO_free(in);
     ERR_clear_error();
-    if (error == 1 && cert->leaf != NULL)
+    if (err == 1 && cert->leaf != NULL)
         return 0;
-    if (error == 1)
+    if (err == 1)
         return certs_hint_form(cert->file, 0, fault);
-    if (error == ERR_LENGTH)
+    if (err == ERR_LENGTH)
         return fault_set(fault, ERR_CONFIG, "%s: more than %d certificates; keep the leaf and its chain only",
                          cert->file, CERTS_CHAIN_MAX);
-    return fault_set(fault, error == ERR_MEMORY ? error : ERR_CONFIG, "%s: damaged certificate: %s",
-                     cert->file, err_string(error));
+    return fault_set(fault, err == ERR_MEMORY ? err : ERR_CONFIG, "%s: damaged certificate: %s", cert->file,
+                     err_string(err));
 }
 
 bool certs_file_lacks_issuer(const struct cert *cert)
@@ -296,18 +296,18 @@ static int add_common_name(struct cert *cert)
  * the common name. */
 static int read_names(struct cert *cert, struct fault *fault)
 {
-    int error = 0;
+    int err = 0;
     GENERAL_NAMES *names = X509_get_ext_d2i(cert->leaf, NID_subject_alt_name, NULL, NULL);
-    for (int i = 0; error == 0 && i < sk_GENERAL_NAME_num(names); i++) {
+    for (int i = 0; err == 0 && i < sk_GENERAL_NAME_num(names); i++) {
         const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
         if (name->type == GEN_DNS)
-            error = add_name(cert, (const char *)ASN1_STRING_get0_data(name->d.dNSName),
-                             (size_t)ASN1_STRING_length(name->d.dNSName));
+            err = add_name(cert, (const char *)ASN1_STRING_get0_data(name->d.dNSName),
+                           (size_t)ASN1_STRING_length(name->d.dNSName));
     }
-    if (error == 0 && names == NULL)
-        error = add_common_name(cert);
+    if (err == 0 && names == NULL)
+        err = add_common_name(cert);
     GENERAL_NAMES_free(names);
-    return error == 0 ? 0 : fault_set(fault, error, "%s: no memory", cert->file);
+    return err == 0 ? 0 : fault_set(fault, err, "%s: no memory", cert->file);
 }
 
 /* ---- all of it ---- */
@@ -328,9 +328,9 @@ static int make_key(struct cert *cert, OSSL_LIB_CTX *context, struct fault *faul
             "%s: the curve of its key is spelled out (explicit parameters), which clients refuse; "
             "name the curve in the key (openssl ec -param_enc named_curve) and have it issued anew",
             cert->file);
-    int error = provider_key_new(context, public_key, &cert->key, cert->key_id, &inner);
-    if (error != 0)
-        return fault_set(fault, error, "%s: %s", cert->file, inner.text);
+    int err = provider_key_new(context, public_key, &cert->key, cert->key_id, &inner);
+    if (err != 0)
+        return fault_set(fault, err, "%s: %s", cert->file, inner.text);
     cert->type = (enum key_type)type;
     return 0;
 }
@@ -344,12 +344,12 @@ static int fill_cert(struct cert *cert, OSSL_LIB_CTX *context, struct certs_pool
     /* Nothing is read where the leaf may be in a form that is not supported. */
     if ((contents & CONTENTS_CERTIFICATE) == 0 || (contents & (CONTENTS_TRUSTED | CONTENTS_PKCS7)) != 0)
         return certs_hint_form(cert->file, contents, fault);
-    int error = 0;
-    (void)((error = parse_chain(cert, context, pool, content, fault)) != 0 ||
-           (error = check_leaf_first(cert, fault)) != 0 || (error = read_names(cert, fault)) != 0 ||
-           (error = make_key(cert, context, fault)) != 0);
-    if (error != 0)
-        return error;
+    int err = 0;
+    (void)((err = parse_chain(cert, context, pool, content, fault)) != 0 ||
+           (err = check_leaf_first(cert, fault)) != 0 || (err = read_names(cert, fault)) != 0 ||
+           (err = make_key(cert, context, fault)) != 0);
+    if (err != 0)
+        return err;
     read_validity(cert);
     cert->message_size = message_size(cert);
     warn_chain_order(cert);
@@ -366,13 +366,13 @@ int certs_file_load(struct cert **out, OSSL_LIB_CTX *context, struct certs_pool 
         certs_file_free(cert);
         return fault_set(fault, ERR_MEMORY, "%s: no memory", path);
     }
-    int error = read_file(path, &content, fault);
-    if (error == 0)
-        error = fill_cert(cert, context, pool, &content, fault);
+    int err = read_file(path, &content, fault);
+    if (err == 0)
+        err = fill_cert(cert, context, pool, &content, fault);
     buffer_clear(&content); /* wipes: it may have been somebody's key */
-    if (error != 0) {
+    if (err != 0) {
         certs_file_free(cert);
-        return error;
+        return err;
     }
     *out = cert;
     return 0;

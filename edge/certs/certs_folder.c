@@ -95,9 +95,9 @@ static int list_entry(struct certs_paths *out, const char *folder, const char *n
     if (asprintf(&path, "%s/%s", folder, name) < 0)
         return fault_set(fault, ERR_MEMORY, "%s: no memory", folder);
     if (stat(path, &info) == 0 && S_ISDIR(info.st_mode)) {
-        int error = depth < CERTS_FOLDER_DEPTH ? list(out, path, depth + 1, fault) : 0;
+        int err = depth < CERTS_FOLDER_DEPTH ? list(out, path, depth + 1, fault) : 0;
         free(path);
-        return error;
+        return err;
     }
     if (certs_folder_is_name(name)) /* one that cannot be read is reported when it is loaded */
         return certs_paths_add(out, path) == 0 ? 0 : fault_set(fault, ERR_MEMORY, "%s: no memory", folder);
@@ -107,15 +107,15 @@ static int list_entry(struct certs_paths *out, const char *folder, const char *n
 
 static int list(struct certs_paths *out, const char *folder, unsigned depth, struct fault *fault)
 {
-    int error = 0;
+    int err = 0;
     DIR *stream = opendir(folder);
     if (stream == NULL)
         return explain(folder, errno, fault);
     bool skip_parts = has_full_chain(folder);
-    for (struct dirent *entry; error == 0 && (entry = readdir(stream)) != NULL;)
-        error = list_entry(out, folder, entry->d_name, skip_parts, depth, fault);
+    for (struct dirent *entry; err == 0 && (entry = readdir(stream)) != NULL;)
+        err = list_entry(out, folder, entry->d_name, skip_parts, depth, fault);
     closedir(stream);
-    return error;
+    return err;
 }
 
 static int by_path(const void *a, const void *b)
@@ -128,10 +128,10 @@ static int by_path(const void *a, const void *b)
 int certs_folder_list(struct certs_paths *out, const char *folder, struct fault *fault)
 {
     *out = (struct certs_paths){0};
-    int error = list(out, folder, 0, fault);
-    if (error != 0)
+    int err = list(out, folder, 0, fault);
+    if (err != 0)
         certs_folder_clear(out);
     else if (out->count > 1)
         qsort(out->item, out->count, sizeof *out->item, by_path);
-    return error;
+    return err;
 }

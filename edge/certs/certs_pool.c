@@ -60,12 +60,12 @@ int certs_pool_take(struct certs_pool *pool, OSSL_LIB_CTX *context, const unsign
         *out = entry->certificate;
         return X509_up_ref(entry->certificate) == 1 ? 0 : ERR_MEMORY;
     }
-    int error = certs_pool_parse(context, der, length, &made);
-    if (error == 0 && (error = entry_add(pool, fingerprint, made)) != 0)
+    int err = certs_pool_parse(context, der, length, &made);
+    if (err == 0 && (err = entry_add(pool, fingerprint, made)) != 0)
         X509_free(made);
-    if (error == 0)
+    if (err == 0)
         *out = made;
-    return error;
+    return err;
 }
 
 void certs_pool_clear(struct certs_pool *pool)

@@ -223,9 +223,9 @@ static int open_admin(struct edge *edge, struct fault *fault)
     edge->admin_fd = -1;
     if (!text || !*text || strcmp(text, "off") == 0)
         return 0;
-    int error = address_parse(&address, text, EDGE_ADMIN_DEFAULT_PORT, fault);
-    if (error)
-        return error;
+    int err = address_parse(&address, text, EDGE_ADMIN_DEFAULT_PORT, fault);
+    if (err)
+        return err;
     edge->admin_fd = admin_listen(&address, fault);
     return edge->admin_fd < 0 ? edge->admin_fd : 0;
 }
@@ -237,10 +237,10 @@ static int make_threads(struct edge *edge, struct fault *fault)
         return fault_set(fault, ERR_MEMORY, "no memory for %u threads", edge->setup->threads);
     for (unsigned i = 0; i < edge->setup->threads; i++) {
         const int *fds = edge_bind_of_thread(&edge->bind, i);
-        int error = thread_new(&edge->threads[i], i, edge->setup, fds, edge->bind.count, &edge->ended);
+        int err = thread_new(&edge->threads[i], i, edge->setup, fds, edge->bind.count, &edge->ended);
         edge_bind_given(&edge->bind, i);
-        if (error)
-            return fault_set(fault, error, "cannot make thread %u: %s", i, err_string(error));
+        if (err)
+            return fault_set(fault, err, "cannot make thread %u: %s", i, err_string(err));
         edge->thread_count++;
     }
     return 0;
@@ -259,9 +259,9 @@ static int start_admin(struct edge *edge, struct fault *fault)
     };
     if (edge->admin_fd < 0)
         return 0;
-    int error = admin_start(&edge->admin, &edge->loop, edge->admin_fd, edge_status_routes, &edge->status);
+    int err = admin_start(&edge->admin, &edge->loop, edge->admin_fd, edge_status_routes, &edge->status);
     edge->admin_fd = -1;
-    return error ? fault_set(fault, error, "cannot start the admin endpoint: %s", err_string(error)) : 0;
+    return err ? fault_set(fault, err, "cannot start the admin endpoint: %s", err_string(err)) : 0;
 }
 
 static int start_threads(struct edge *edge, struct fault *fault)
@@ -278,29 +278,29 @@ static int start_threads(struct edge *edge, struct fault *fault)
 static int lock_up(struct edge *edge, struct fault *fault)
 {
     edge->sandbox.files_denied = process_deny_files(); /* covers the log's thread, which starts afterwards */
-    int error = log_start(fault);
-    if (error != 0)
-        return error;
-    error = sandbox_enter(&edge->sandbox, SANDBOX_EDGE, (enum sandbox_mode)edge->setup->config.sandbox, -1,
-                          fault);
-    if (!error)
+    int err = log_start(fault);
+    if (err != 0)
+        return err;
+    err = sandbox_enter(&edge->sandbox, SANDBOX_EDGE, (enum sandbox_mode)edge->setup->config.sandbox, -1,
+                        fault);
+    if (!err)
         log_event(LOG_INFO, "sandbox", "system_calls=%s files=%s", sandbox_filter_name(edge->sandbox.filter),
                   sandbox_files_name(edge->sandbox.files_denied));
-    return error;
+    return err;
 }
 
 static int start_edge(struct edge *edge, struct fault *fault)
 {
-    int error;
+    int err;
 
-    if ((error = edge_bind_open(&edge->bind, edge->setup, fault)) != 0 ||
-        (error = open_admin(edge, fault)) != 0 ||
-        (error = privileges_drop(edge->setup->config.user, PRIVILEGES_OWN_GROUPS, fault)) != 0 ||
-        (error = lookups_start(&edge->lookups, &edge->loop, edge->setup, fault)) != 0)
-        return error;
-    if ((error = lock_up(edge, fault)) != 0 || (error = make_threads(edge, fault)) != 0 ||
-        (error = start_admin(edge, fault)) != 0)
-        return error;
+    if ((err = edge_bind_open(&edge->bind, edge->setup, fault)) != 0 ||
+        (err = open_admin(edge, fault)) != 0 ||
+        (err = privileges_drop(edge->setup->config.user, PRIVILEGES_OWN_GROUPS, fault)) != 0 ||
+        (err = lookups_start(&edge->lookups, &edge->loop, edge->setup, fault)) != 0)
+        return err;
+    if ((err = lock_up(edge, fault)) != 0 || (err = make_threads(edge, fault)) != 0 ||
+        (err = start_admin(edge, fault)) != 0)
+        return err;
     start_signals(edge);
     uv_timer_start(&edge->flush, on_flush, FLUSH_MS, FLUSH_MS);
     edge->certs_reported = (int64_t)time(NULL);
@@ -344,15 +344,15 @@ static void clear(struct edge *edge)
 int edge_run(struct setup *setup, struct fault *fault)
 {
     struct edge edge = {.setup = setup, .admin_fd = -1};
-    int error = sandbox_refuse_rings((enum sandbox_mode)setup->config.sandbox, fault);
+    int err = sandbox_refuse_rings((enum sandbox_mode)setup->config.sandbox, fault);
 
-    if (error)
-        return error;
-    error = init_loop(&edge);
-    if (error)
-        return fault_set(fault, error, "cannot start the event loop");
-    error = start_edge(&edge, fault);
-    if (!error)
+    if (err)
+        return err;
+    err = init_loop(&edge);
+    if (err)
+        return fault_set(fault, err, "cannot start the event loop");
+    err = start_edge(&edge, fault);
+    if (!err)
         announce(&edge);
     else if (edge.started)
         stop_now(&edge);
@@ -360,9 +360,9 @@ int edge_run(struct setup *setup, struct fault *fault)
         close_handles(&edge);
     uv_run(&edge.loop, UV_RUN_DEFAULT);
     clear(&edge);
-    if (!error && edge.failed)
-        error = fault_set(fault, ERR_SYSTEM, "a thread could not start; the log says why");
-    if (!error)
+    if (!err && edge.failed)
+        err = fault_set(fault, ERR_SYSTEM, "a thread could not start; the log says why");
+    if (!err)
         log_event(LOG_INFO, "stopped", "reason=signal");
-    return error;
+    return err;
 }

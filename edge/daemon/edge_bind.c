@@ -82,18 +82,18 @@ static int open_address(struct edge_bind *bind, size_t address, const char *text
     struct address *bound = &bind->bound[address];
     bool v6_only = bound->v6_only;
     char actual[ADDRESS_TEXT_SIZE];
-    int error = open_first(bind, address, fault);
+    int err = open_first(bind, address, fault);
 
-    if (error)
-        return error;
+    if (err)
+        return err;
     int fd = *place(bind, 0, address);
-    if (!address_is_local(bound) && (error = address_of_socket(fd, bound)) != 0)
-        return fault_set(fault, error, "%s: cannot tell the bound address: %s", text, strerror(errno));
+    if (!address_is_local(bound) && (err = address_of_socket(fd, bound)) != 0)
+        return fault_set(fault, err, "%s: cannot tell the bound address: %s", text, strerror(errno));
     bound->v6_only = v6_only;
-    error = open_others(bind, address, fd, fault);
-    if (!error)
+    err = open_others(bind, address, fd, fault);
+    if (!err)
         log_event(LOG_INFO, "listening", "address=%s threads=%u", address_text(bound, actual), bind->threads);
-    return error;
+    return err;
 }
 
 /* True when another address covers ADDRESS: "0.0.0.0:443" covers "192.0.2.1:443". */
@@ -111,27 +111,27 @@ static bool has_wider(const struct edge_bind *bind, size_t address)
 static int open_some(struct edge_bind *bind, const struct config_strings *listen, bool wider,
                      struct fault *fault)
 {
-    int error = 0;
+    int err = 0;
 
-    for (size_t i = 0; !error && i < bind->count; i++)
+    for (size_t i = 0; !err && i < bind->count; i++)
         if (has_wider(bind, i) == wider)
-            error = open_address(bind, i, listen->item[i], fault);
-    return error;
+            err = open_address(bind, i, listen->item[i], fault);
+    return err;
 }
 
 static int open_all(struct edge_bind *bind, const struct config_strings *listen, struct fault *fault)
 {
-    int error = 0;
+    int err = 0;
 
-    for (size_t i = 0; !error && i < listen->count; i++)
-        error = address_parse(&bind->bound[i], listen->item[i], EDGE_DEFAULT_PORT, fault);
-    if (!error)
+    for (size_t i = 0; !err && i < listen->count; i++)
+        err = address_parse(&bind->bound[i], listen->item[i], EDGE_DEFAULT_PORT, fault);
+    if (!err)
         address_split_families(bind->bound, listen->count);
-    if (!error)
-        error = open_some(bind, listen, false, fault);
-    if (!error)
-        error = open_some(bind, listen, true, fault);
-    return error;
+    if (!err)
+        err = open_some(bind, listen, false, fault);
+    if (!err)
+        err = open_some(bind, listen, true, fault);
+    return err;
 }
 
 int edge_bind_open(struct edge_bind *out, const struct setup *setup, struct fault *fault)
@@ -150,10 +150,10 @@ int edge_bind_open(struct edge_bind *out, const struct setup *setup, struct faul
     }
     for (size_t i = 0; i < total; i++)
         out->fds[i] = -1;
-    int error = open_all(out, listen, fault);
-    if (error)
+    int err = open_all(out, listen, fault);
+    if (err)
         edge_bind_clear(out);
-    return error;
+    return err;
 }
 
 const int *edge_bind_of_thread(const struct edge_bind *bind, unsigned thread)

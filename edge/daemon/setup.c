@@ -9,6 +9,7 @@
 #include "common/descriptors.h"
 #include "common/listening.h"
 #include "common/privileges.h"
+#include "common/steps.h"
 #include "edge/provider/provider.h"
 #include "edge/tls/async.h"
 #include "edge/tls/tickets.h"
@@ -36,8 +37,174 @@ static unsigned thread_count(const struct edge_config *config)
     return cores > 0 ? (unsigned)cores : 1;
 }
 
-static int make_grants(struct setup *setup, struct fault *fault)
+/* ---- what a start does ---- */
+
+static size_t count_listen(const void *subject)
 {
+    const struct setup *setup = subject;
+
+    return setup->config.listen.count;
+}
+
+static size_t count_origins(const void *subject)
+{
+    const struct setup *setup = subject;
+
+    return setup->config.origins.count;
+}
+
+static size_t count_key_servers(const void *subject)
+{
+    const struct setup *setup = subject;
+
+    return setup->config.key_servers.count;
+}
+
+/* Checks that TEXT, of the configuration FILE, is well formed. */
+static int check_endpoint(const char *file, const char *option, const char *title, const char *text,
+                          uint16_t port, struct fault *fault)
+{
+    struct address address;
+    char host[ADDRESS_HOST_SIZE];
+    struct fault why = {.text = ""};
+    int err = address_parse_target(&address, host, text, port, &why);
+
+    return err ? fault_set(fault, err, "%s: %s%s%s: %s", file, option, title[0] ? " " : "", title, why.text)
+               : 0;
+}
+
+static int check_origin(void *subject, struct fault *fault)
+{
+    const struct setup *setup = subject;
+
+    return check_endpoint(setup->file, "origin", "", setup->config.origin, 0, fault);
+}
+
+static int check_origin_for(void *subject, size_t item, struct fault *fault)
+{
+    const struct setup *setup = subject;
+    const struct edge_config_origin *origins = setup->config.origins.item;
+    return check_endpoint(setup->file, "origin_for", origins[item].title, origins[item].address, 0, fault);
+}
+
+static int check_key_server(void *subject, size_t item, struct fault *fault)
+{
+    const struct setup *setup = subject;
+    const struct edge_config_server *servers = setup->config.key_servers.item;
+    return check_endpoint(setup->file, "key_server", servers[item].title, servers[item].address,
+                          KEY_SERVER_PORT, fault);
+}
+
+/* Whether root could change to the user. */
+static int check_user(void *subject, struct fault *fault)
+{
+    const struct setup *setup = subject;
+
+    return privileges_check_named(setup->file, setup->config.user, fault);
+}
+
+static int check_listen(void *subject, size_t item, struct fault *fault)
+{
+    const struct setup *setup = subject;
+
+    return listening_check(setup->file, &setup->config.listen, item, EDGE_DEFAULT_PORT, fault);
+}
+
+static int check_admin(void *subject, struct fault *fault)
+{
+    const struct setup *setup = subject;
+
+    return listening_check_admin(setup->file, setup->config.admin, EDGE_ADMIN_DEFAULT_PORT, fault);
+}
+
+/* Checks that the loops, the sockets and one channel to each key server have descriptors, and what the
+ * process has once, and a client or two. */
+static int check_descriptors(void *subject, struct fault *fault)
+{
+    const struct setup *setup = subject;
+    const struct edge_config *config = &setup->config;
+    const unsigned long once = 24, loop = 5;
+    unsigned threads = thread_count(config);
+    char what[64];
+
+    snprintf(what, sizeof what, "an edge with %u thread%s", threads, threads == 1 ? "" : "s");
+    return descriptors_check(once + threads * (loop + config->listen.count + config->key_servers.count), what,
+                             fault);
+}
+
+static int check_privileges(void *subject, struct fault *fault)
+{
+    const struct setup *setup = subject;
+
+    return privileges_check(setup->file, setup->config.user, fault);
+}
+
+/* Before any secret is loaded, so that the resolver has none. */
+static int start_resolver(void *subject, struct fault *fault)
+{
+    struct setup *setup = subject;
+    const struct edge_config *config = &setup->config;
+    const struct edge_config_server *servers = config->key_servers.item;
+    const struct edge_config_origin *origins = config->origins.item;
+    struct address address;
+    char host[ADDRESS_HOST_SIZE];
+    int err = address_parse_target(&address, host, config->origin, 0, fault);
+
+    for (size_t i = 0; !err && !host[0] && i < config->key_servers.count; i++)
+        err = address_parse_target(&address, host, servers[i].address, KEY_SERVER_PORT, fault);
+    for (size_t i = 0; !err && !host[0] && i < config->origins.count; i++)
+        err = address_parse_target(&address, host, origins[i].address, 0, fault);
+    return err || !host[0]
+               ? err
+               : resolver_start(&setup->resolver, config->user, (enum sandbox_mode)config->sandbox, fault);
+}
+
+static int load_origins(void *subject, struct fault *fault)
+{
+    struct setup *setup = subject;
+
+    return origins_load(&setup->origins, &setup->config, &setup->names, fault);
+}
+
+static int load_key_servers(void *subject, struct fault *fault)
+{
+    struct setup *setup = subject;
+    int err = key_servers_load(&setup->key_servers, &setup->config, &setup->names, fault);
+
+    if (err)
+        return err;
+    setup->stats = calloc(setup->key_servers.count, sizeof(*setup->stats));
+    return setup->stats
+               ? 0
+               : fault_set(fault, ERR_MEMORY, "no memory for %zu key servers", setup->key_servers.count);
+}
+
+static int make_context(void *subject, struct fault *fault)
+{
+    struct setup *setup = subject;
+
+    return provider_context_new(&setup->context, &async_transport, verify_mask(&setup->config), fault);
+}
+
+static int load_certs(void *subject, struct fault *fault)
+{
+    struct setup *setup = subject;
+    struct certs_source from = {.context = setup->context,
+                                .folder = setup->config.certificates,
+                                .default_name = setup->config.default_certificate,
+                                .strict = setup->dry_run};
+    int err = tls_context_new_trial(&from.trial, setup->context, &setup->config, fault);
+
+    if (err)
+        return err;
+    err = certs_load(&setup->certs, &from, fault);
+    SSL_CTX_free(from.trial);
+    return err;
+}
+
+static int make_grants(void *subject, struct fault *fault)
+{
+    struct setup *setup = subject;
     size_t count = certs_count(setup->certs);
     uint8_t(*ids)[KEY_ID_SIZE] = calloc(count + 1, sizeof(ids[0]));
 
@@ -49,110 +216,53 @@ static int make_grants(struct setup *setup, struct fault *fault)
     return setup->grants ? 0 : fault_set(fault, ERR_MEMORY, "no memory for the grants of %zu keys", count);
 }
 
-static int load_certs(struct setup *setup, bool strict, struct fault *fault)
+static int make_tls(void *subject, struct fault *fault)
 {
-    struct certs_source from = {.context = setup->context,
-                                .folder = setup->config.certificates,
-                                .default_name = setup->config.default_certificate,
-                                .strict = strict};
-    int error = tls_context_new_trial(&from.trial, setup->context, &setup->config, fault);
+    struct setup *setup = subject;
 
-    if (error)
-        return error;
-    error = certs_load(&setup->certs, &from, fault);
-    SSL_CTX_free(from.trial);
-    return error;
+    return tls_new(&setup->tls, setup->context, setup->certs, &setup->config, fault);
 }
 
-static int load_tls(struct setup *setup, bool strict, struct fault *fault)
-{
-    const struct edge_config *config = &setup->config;
-    int error = provider_context_new(&setup->context, &async_transport, verify_mask(config), fault);
+enum {
+    STEP_ORIGIN,
+    STEP_ORIGIN_FOR,
+    STEP_KEY_SERVER,
+    STEP_DESCRIPTORS,
+    STEP_USER,
+    STEP_LISTEN,
+    STEP_ADMIN,
+    STEP_PRIVILEGES,
+    STEP_RESOLVER,
+    STEP_ORIGINS,
+    STEP_KEY_SERVERS,
+    STEP_CONTEXT,
+    STEP_CERTS,
+    STEP_GRANTS,
+    STEP_TLS,
+    STEPS
+};
 
-    if (error)
-        return error;
-    error = load_certs(setup, strict, fault);
-    if (!error)
-        error = make_grants(setup, fault);
-    if (error)
-        return error;
-    return tls_new(&setup->tls, setup->context, setup->certs, config, fault);
-}
+#define AFTER(step) (UINT32_C(1) << (step))
 
-static int load_rest(struct setup *setup, enum setup_use use, struct fault *fault)
-{
-    const struct edge_config *config = &setup->config;
-    int error;
-
-    setup->threads = thread_count(config);
-    if ((error = origins_load(&setup->origins, config, &setup->names, fault)) != 0 ||
-        (error = key_servers_load(&setup->key_servers, config, &setup->names, fault)) != 0)
-        return error;
-    setup->stats = calloc(setup->key_servers.count, sizeof(*setup->stats));
-    if (!setup->stats)
-        return fault_set(fault, ERR_MEMORY, "no memory for %zu key servers", setup->key_servers.count);
-    return load_tls(setup, use == SETUP_TEST, fault);
-}
-
-/* Checks what a start would find out by doing it: whether root could change to the user, and whether the edge
- * could listen. */
-static int check_start(const struct edge_config *config, const char *file, struct fault *fault)
-{
-    int error = privileges_check_named(file, config->user, fault);
-
-    if (!error)
-        error = listening_check(file, &config->listen, EDGE_DEFAULT_PORT, fault);
-    return error ? error : listening_check_admin(file, config->admin, EDGE_ADMIN_DEFAULT_PORT, fault);
-}
-
-/* Checks that TEXT, of the configuration FILE, is well formed. */
-static int check_endpoint(const char *file, const char *option, const char *title, const char *text,
-                          uint16_t port, struct fault *fault)
-{
-    struct address address;
-    char host[ADDRESS_HOST_SIZE];
-    struct fault why = {.text = ""};
-    int error = address_parse_target(&address, host, text, port, &why);
-
-    return error
-               ? fault_set(fault, error, "%s: %s%s%s: %s", file, option, title[0] ? " " : "", title, why.text)
-               : 0;
-}
-
-static int check_endpoints(const struct edge_config *config, const char *file, struct fault *fault)
-{
-    const struct edge_config_server *servers = config->key_servers.item;
-    const struct edge_config_origin *origins = config->origins.item;
-    int error = check_endpoint(file, "origin", "", config->origin, 0, fault);
-
-    for (size_t i = 0; !error && i < config->key_servers.count; i++)
-        error = check_endpoint(file, "key_server", servers[i].title, servers[i].address, KEY_SERVER_PORT,
-                               fault);
-    for (size_t i = 0; !error && i < config->origins.count; i++)
-        error = check_endpoint(file, "origin_for", origins[i].title, origins[i].address, 0, fault);
-    return error;
-}
-
-/* Before any secret is loaded, so that the resolver has none. */
-static int start_resolver(struct setup *setup, struct fault *fault)
-{
-    const struct edge_config *config = &setup->config;
-    struct address address;
-    char host[ADDRESS_HOST_SIZE];
-    int error = address_parse_target(&address, host, config->origin, 0, fault);
-
-    for (size_t i = 0; !error && !host[0] && i < config->key_servers.count; i++) {
-        const struct edge_config_server *servers = config->key_servers.item;
-        error = address_parse_target(&address, host, servers[i].address, KEY_SERVER_PORT, fault);
-    }
-    for (size_t i = 0; !error && !host[0] && i < config->origins.count; i++) {
-        const struct edge_config_origin *origins = config->origins.item;
-        error = address_parse_target(&address, host, origins[i].address, 0, fault);
-    }
-    return error || !host[0]
-               ? error
-               : resolver_start(&setup->resolver, config->user, (enum sandbox_mode)config->sandbox, fault);
-}
+/* A start finds out about user and addresses by using them. Files are looked at as that user, so nothing is
+ * told of them when there is none. */
+static const struct step steps[STEPS] = {
+    [STEP_ORIGIN] = {.once = check_origin},
+    [STEP_ORIGIN_FOR] = {.each = check_origin_for, .count = count_origins},
+    [STEP_KEY_SERVER] = {.each = check_key_server, .count = count_key_servers},
+    [STEP_DESCRIPTORS] = {.once = check_descriptors, .in = STEPS_START},
+    [STEP_USER] = {.once = check_user, .in = STEPS_DRY_RUN},
+    [STEP_LISTEN] = {.each = check_listen, .count = count_listen, .in = STEPS_DRY_RUN},
+    [STEP_ADMIN] = {.once = check_admin, .in = STEPS_DRY_RUN},
+    [STEP_PRIVILEGES] = {.once = check_privileges, .in = STEPS_START},
+    [STEP_RESOLVER] = {.once = start_resolver, .in = STEPS_START},
+    [STEP_ORIGINS] = {.once = load_origins, .needs = AFTER(STEP_ORIGIN) | AFTER(STEP_ORIGIN_FOR)},
+    [STEP_KEY_SERVERS] = {.once = load_key_servers, .needs = AFTER(STEP_USER) | AFTER(STEP_KEY_SERVER)},
+    [STEP_CONTEXT] = {.once = make_context},
+    [STEP_CERTS] = {.once = load_certs, .needs = AFTER(STEP_CONTEXT)},
+    [STEP_GRANTS] = {.once = make_grants, .needs = AFTER(STEP_CERTS) | AFTER(STEP_KEY_SERVERS)},
+    [STEP_TLS] = {.once = make_tls, .needs = AFTER(STEP_CERTS)},
+};
 
 /* Each connection of a client has one to the origin, and each thread its sockets and channels. */
 static void warn_of_descriptors(const struct setup *setup)
@@ -168,41 +278,33 @@ static void warn_of_descriptors(const struct setup *setup)
                         why);
 }
 
-/* Checks that the loops, the sockets and one channel to each key server have descriptors, and what the
- * process has once, and a client or two. */
-static int check_descriptors(const struct edge_config *config, struct fault *fault)
+static int finish_load(struct setup *out, int err)
 {
-    const unsigned long once = 24, loop = 5;
-    unsigned threads = thread_count(config);
-    char what[64];
-
-    snprintf(what, sizeof what, "an edge with %u thread%s", threads, threads == 1 ? "" : "s");
-    return descriptors_check(once + threads * (loop + config->listen.count + config->key_servers.count), what,
-                             fault);
-}
-
-int setup_load(struct setup *out, const char *file, enum setup_use use, struct fault *fault)
-{
-    int error;
-
-    names_init(&out->names);
-    error = check_endpoints(&out->config, file, fault);
-    if (!error && use == SETUP_SERVE)
-        error = check_descriptors(&out->config, fault);
-    if (!error)
-        error = use == SETUP_TEST ? check_start(&out->config, file, fault)
-                                  : privileges_check(file, out->config.user, fault);
-    if (!error && use == SETUP_SERVE)
-        error = start_resolver(out, fault);
-    if (!error)
-        error = load_rest(out, use, fault);
-    if (!error && use == SETUP_TEST)
-        (void)names_resolve(&out->names, clock_ns()); /* main.c says what was not found */
-    if (error)
+    if (err)
         setup_clear(out);
     else
         warn_of_descriptors(out);
-    return error;
+    return err;
+}
+
+int setup_load(struct setup *out, const char *file, struct fault *fault)
+{
+    out->file = file;
+    names_init(&out->names);
+    out->threads = thread_count(&out->config);
+    return finish_load(out, steps_start(steps, STEPS, out, fault));
+}
+
+int setup_try(struct setup *out, const char *file, void (*say)(const char *fault))
+{
+    out->file = file;
+    out->dry_run = true;
+    names_init(&out->names);
+    out->threads = thread_count(&out->config);
+    int err = steps_dry_run(steps, STEPS, out, say);
+    if (!err)
+        (void)names_resolve(&out->names, clock_ns()); /* main.c says what was not found */
+    return finish_load(out, err);
 }
 
 void setup_clear(struct setup *setup)

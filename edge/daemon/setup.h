@@ -24,18 +24,17 @@ struct setup {
     struct certs *certs;       /* owned */
     struct tls *tls;           /* owned */
     unsigned threads;          /* of the configuration, or one a core */
-};
-
-enum setup_use {
-    SETUP_SERVE, /* starts the resolver when there are names: no thread may exist */
-    /* A certificate that would be skipped is an error, and so is an address or an account that a start could
-     * not use. Names are looked up, blocking. */
-    SETUP_TEST
+    const char *file;          /* borrowed; the configuration's */
+    bool dry_run;              /* a certificate that a start would skip is an error */
 };
 
 /* Loads what FILE names into OUT, whose configuration is loaded from it and which is zero else. Needs
- * secret_init(). On error OUT is cleared. */
-int setup_load(struct setup *out, const char *file, enum setup_use use, struct fault *fault) MUST_USE;
+ * secret_init(). Starts the resolver when there are names: no thread may exist. On error OUT is cleared. */
+int setup_load(struct setup *out, const char *file, struct fault *fault) MUST_USE;
+/* The same for a dry run, which starts nothing and does not end at the first fault: SAY gets each (borrowed).
+ * A certificate that would be skipped is an error, and so is an address or an account that a start could not
+ * use. Names are looked up, blocking. 0, or the error of the first fault, and OUT is cleared. */
+int setup_try(struct setup *out, const char *file, void (*say)(const char *fault)) MUST_USE;
 void setup_clear(struct setup *setup);
 
 #endif

@@ -13,7 +13,7 @@
 #define BACKLOG          1024
 #define CHANNELS_AN_EDGE 16 /* one a thread of it */
 
-static int check_count(const struct server_config *config, const char *file, struct fault *fault)
+int server_sockets_check_count(const struct server_config *config, const char *file, struct fault *fault)
 {
     if (config->listen.count >= 1 && config->listen.count <= SERVER_LISTENERS_MAX)
         return 0;
@@ -59,7 +59,7 @@ int server_sockets_bind(struct server_sockets *sockets, const struct server_conf
                         struct fault *fault)
 {
     struct address address;
-    int r = check_count(config, file, fault);
+    int r = server_sockets_check_count(config, file, fault);
 
     *sockets = (struct server_sockets){.admin_fd = -1};
     if (r == 0)
@@ -71,15 +71,6 @@ int server_sockets_bind(struct server_sockets *sockets, const struct server_conf
         return r;
     sockets->admin_fd = admin_listen(&address, fault);
     return sockets->admin_fd < 0 ? sockets->admin_fd : 0;
-}
-
-int server_sockets_check(const struct server_config *config, const char *file, struct fault *fault)
-{
-    int r = check_count(config, file, fault);
-
-    if (r == 0)
-        r = listening_check(file, &config->listen, SERVER_DEFAULT_PORT, fault);
-    return r != 0 ? r : listening_check_admin(file, config->admin, SERVER_ADMIN_DEFAULT_PORT, fault);
 }
 
 /* The net process needs the most descriptors: its loop, its ends of the wall, and a few connections. */

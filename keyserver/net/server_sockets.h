@@ -17,8 +17,9 @@ struct server_sockets {
  * messages only. On error some may be open: close them. */
 int server_sockets_bind(struct server_sockets *sockets, const struct server_config *config, const char *file,
                         struct fault *fault) MUST_USE;
-/* Says what server_sockets_bind() would, without binding anything. */
-int server_sockets_check(const struct server_config *config, const char *file, struct fault *fault) MUST_USE;
+/* ERR_CONFIG when there is no address to listen at, or more than SERVER_LISTENERS_MAX. */
+int server_sockets_check_count(const struct server_config *config, const char *file,
+                               struct fault *fault) MUST_USE;
 /* ERR_SYSTEM, with the hint, when the limit of descriptors is too low for any start. */
 int server_sockets_check_limit(const struct server_config *config, struct fault *fault) MUST_USE;
 /* Says whether there are descriptors for what CONFIG and EDGES that may connect can bring (descriptors.h). */

@@ -288,6 +288,8 @@ static int report(const struct vault *vault, const struct server_config *config,
     char text[PATH_MAX + 128], digest[2 * RULES_DIGEST_SIZE + 1];
     size_t keys = keystore_count(vault->loaded.keys), skipped = keystore_skipped(vault->loaded.keys);
     int fd = skipped == 0 && keys > 0 ? STDOUT_FILENO : STDERR_FILENO;
+    if (fd == STDOUT_FILENO && file == NULL)
+        return 0;
     if (skipped > 0)
         snprintf(text, sizeof text,
                  "keyless-server: %s: %zu of %zu key files cannot be used; see the lines above\n",

@@ -27,8 +27,8 @@ struct loaded;
 int vault_serve(struct loaded *loaded, const struct vault_descriptors *fds);
 
 /* The body of a process that gets just as far, and then says on standard output that FILE, of which CONFIG
- * is, is good, or on standard error what is not. Returns the exit status: 0 all is good, 1 it could not be
- * written, 2 something is wrong. */
+ * is, is good (FILE NULL: it is not, so nothing), or on standard error what is not. Returns the exit status:
+ * 0 all is good, 1 it could not be written, 2 something is wrong. */
 int vault_try(const struct server_config *config, const char *file);
 
 /* The body of a process that loads the same and opens no log: writes to standard output why QUESTION is

@@ -12,6 +12,7 @@ from audit_log import Load, records, uses
 from daemon import wait_until
 from fleet import Site, keyless
 from pki import key_id
+from processes import members
 
 KILLS = 200
 YARDS = 4         # at the same time, each with a log of its own
@@ -43,6 +44,7 @@ class Yard:
         for pid in pids:
             kill(pid)
         self.server.wait_exit()
+        wait_until(lambda: not members(self.server.pid), "the end of all of its processes: one holds the port")
         self.server = self.site.bring_back(self.server)
         self.deaths = {"vault": 0, "net": 0}
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from daemon import PATIENCE, wait_until
-from processes import start, state, whose_command_names
+from processes import members, start, whose_command_names
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 # A test of a run of its own: it holds a vault, says so, and goes on when it is told to.
@@ -61,8 +61,7 @@ class Run:
 
     def members(self):
         """The processes of its session, without those that have ended."""
-        seen = {pid: state(pid) for pid in whose_command_names(self.folder)}
-        return [pid for pid, known in seen.items() if known and known[0] != "Z" and known[1] == self.tie.pid]
+        return members(self.tie.pid)
 
     def output(self):
         with open(os.path.join(self.folder, "output")) as handle:

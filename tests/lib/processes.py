@@ -58,6 +58,12 @@ def start(command, **options):
     return process
 
 
+def members(session):
+    """Processes of SESSION, without those that have ended."""
+    seen = {pid: state(pid) for pid in every()}
+    return [pid for pid, known in seen.items() if known and known[0] != "Z" and known[1] == session]
+
+
 def left_of(sessions):
     """Processes in SESSIONS, {number: time of start of who began it}; a number that has come to another process since is not ours."""
     found = []
