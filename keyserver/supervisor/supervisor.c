@@ -239,8 +239,10 @@ static int timeout_ms(struct supervisor *s)
 static void loop(struct supervisor *s)
 {
     while (!s->stopping || children_any(&s->children)) {
+        /* The loader's words come before what the vault says of which they are: that is known by the last
+         * one. */
         struct pollfd fds[] = {{.fd = s->signal_fd, .events = POLLIN},
-                               {.fd = s->coming.ready, .events = POLLIN},
+                               {.fd = supervisor_is_loading(s) ? -1 : s->coming.ready, .events = POLLIN},
                                {.fd = s->control_fd, .events = POLLIN},
                                {.fd = s->order_fd, .events = POLLIN}};
         if (poll(fds, 4, timeout_ms(s)) < 0 && errno != EINTR)

@@ -132,13 +132,32 @@ def test_a_reload_that_hangs_fails_and_leaves_what_serves(site, pki, origin):
     assert edge.stop() == 0 and loader.stop() == 0 and vault.stop() == 0
 
 
-def test_a_loader_that_reads_many_keys_gives_word_meanwhile(site, pki):
-    """What is told of its silence is taken back as soon as keys are read again, not when all are."""
-    server = site.start_server([pki.p256[0]], extra=CONFIG)
-    for number in range(600):
+def add_copies(server, pki, count):
+    """Of one key: each is read, which takes time."""
+    for number in range(count):
         path = "%s/keys/copy%d.key" % (server.folder, number)
         shutil.copy(pki.rsa4096[0], path)
         os.chmod(path, 0o400)
+
+
+def test_a_supervisor_that_was_held_up_hears_all_of_the_loader_before_the_vault(site, pki):
+    """The words about keys, and then which vault it is, lie before it at once, together with the word that this is ready."""
+    server = site.start_server([pki.p256[0]], extra=CONFIG)
+    add_copies(server, pki, 300)
+    since = server.mark()
+    server.send_signal(signal.SIGHUP)
+    server.wait_log(r"event=reloading ", since)
+    with Stopped(server.pid):
+        server.wait_log(r"event=keys_loading ", since)
+        server.wait_log(r"\[vault\] event=sandbox ", since)
+    server.wait_log(r"event=reloaded ", since)
+    assert server.stop() == 0
+
+
+def test_a_loader_that_reads_many_keys_gives_word_meanwhile(site, pki):
+    """What is told of its silence is taken back as soon as keys are read again, not when all are."""
+    server = site.start_server([pki.p256[0]], extra=CONFIG)
+    add_copies(server, pki, 600)
     since, loader = server.mark(), server.children()["keyless-loader"]
     with Stopped(loader):
         server.send_signal(signal.SIGHUP)
