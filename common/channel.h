@@ -117,8 +117,9 @@ struct channel_listener_handlers {
                      struct channel_verdict *verdict, void *user);
     /* A connection was dropped before it was authenticated. KEY is NULL when not known. */
     void (*on_drop)(enum channel_drop why, const uint8_t *key, const struct address *from, void *user);
-    /* No connection is accepted because descriptors or kernel memory are short (ERROR of errno). Called once
-     * an episode (episode.h). May be NULL. */
+    /* No connection is accepted (ERROR of errno): descriptors or kernel memory are short
+     * (descriptors_are_short()), or the socket does not listen any more. Called once an episode
+     * (episode.h). May be NULL. */
     void (*on_exhausted)(int error, void *user);
     struct channel_handlers channel; /* of each accepted channel; `user` is the verdict's */
 };

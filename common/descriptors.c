@@ -1,5 +1,7 @@
 #include "common/descriptors.h"
 
+#include <errno.h>
+
 #include "common/log.h"
 #include "common/process.h"
 
@@ -24,4 +26,9 @@ int descriptors_check(unsigned long least, const char *what, struct fault *fault
         "the limit of open files is %lu, and %s needs %lu to start; write LimitNOFILE=%lu or more "
         "into the unit's section [Service] (without systemd: ulimit -n %lu)",
         have, what, least, least, least);
+}
+
+bool descriptors_are_short(int error)
+{
+    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }

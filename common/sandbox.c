@@ -54,8 +54,8 @@ static int add_rule(scmp_filter_ctx filter, const struct sandbox_rule *rule, enu
         return seccomp_rule_add(filter, action, number, 0);
     const struct scmp_arg_cmp wanted[] = {
         SCMP_CMP(rule->argument, SCMP_CMP_MASKED_EQ, rule->mask, wanted_value(rule, folder)),
-        SCMP_CMP(0, SCMP_CMP_MASKED_EQ, UINT32_MAX, (uint32_t)AT_FDCWD)};
-    return seccomp_rule_add_array(filter, action, number, rule->by_name ? 2 : 1, wanted);
+        SCMP_CMP(rule->also.argument, SCMP_CMP_MASKED_EQ, rule->also.mask, rule->also.value)};
+    return seccomp_rule_add_array(filter, action, number, rule->also.mask != 0 ? 2 : 1, wanted);
 }
 
 static int add_rules(scmp_filter_ctx filter, enum sandbox_role role, enum sandbox_mode mode, int folder)

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <stddef.h>
 #include <sys/ioctl.h>
@@ -30,11 +32,14 @@
 #define WIDE  (N | E | FORKS)
 
 /* The kernel reads only the lower half of the register of an int argument. */
-#define INT           UINT32_MAX
+#define INT                           UINT32_MAX
 
-#define WHEN(n, m, v) .want = SANDBOX_VALUE, .argument = (n), .mask = (m), .value = (v)
-#define WITHOUT(n, m) WHEN(n, m, 0)
-#define THREADS       (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD)
+#define WHEN(n, m, v)                 .want = SANDBOX_VALUE, .argument = (n), .mask = (m), .value = (v)
+#define WITHOUT(n, m)                 WHEN(n, m, 0)
+#define AND(n, m, v)                  .also = {(n), (m), (v)}
+#define FCNTL(of, command)            CALL("fcntl", of, WHEN(1, INT, command))
+#define SETSOCKOPT(of, level, option) CALL("setsockopt", of, WHEN(2, INT, option), AND(1, INT, level))
+#define THREADS                       (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD)
 #define CALL(name, of, ...)                                                                                  \
     {                                                                                                        \
         .call = (name), .roles = (of), ##__VA_ARGS__                                                         \
@@ -53,9 +58,18 @@ const struct sandbox_rule sandbox_rules[] = {
     CALL("readv", WIDE),
     CALL("close", ALL),
     CALL("lseek", ALL),
-    CALL("fcntl", WIDE),
-    CALL("fcntl", V, WHEN(1, INT, F_GETLK)), /* which vaults live, */
-    CALL("fcntl", V, WHEN(1, INT, F_SETLK)), /* and that this one does, by locks of their processes */
+    /* Of fcntl nothing that sends a signal (F_SETOWN, F_SETSIG, F_SETLEASE, F_NOTIFY): the receiver may be
+     * any process of the same account. */
+    FCNTL(WIDE, F_DUPFD),
+    FCNTL(WIDE, F_DUPFD_CLOEXEC),
+    FCNTL(WIDE, F_GETFD),
+    FCNTL(WIDE, F_SETFD),
+    FCNTL(WIDE, F_GETFL),
+    FCNTL(WIDE, F_SETFL),
+    FCNTL(N | S | L, F_GET_SEALS),
+    FCNTL(S | L, F_ADD_SEALS),
+    FCNTL(V | S | L, F_GETLK), /* which vaults live, */
+    FCNTL(V | S | L, F_SETLK), /* and that this one does, by locks of their processes */
     CALL("ioctl", WIDE, WHEN(1, INT, FIONBIO)),
     CALL("ioctl", WIDE, WHEN(1, INT, FIONREAD)),
     CALL("ioctl", WIDE, WHEN(1, INT, FIOCLEX)),
@@ -146,11 +160,19 @@ const struct sandbox_rule sandbox_rules[] = {
     CALL("accept", WIDE),
     CALL("accept4", WIDE),
     CALL("listen", WIDE),
-    CALL("shutdown", WIDE),
+    CALL("shutdown", FORKS),
+    CALL("shutdown", N | E, WHEN(1, INT, SHUT_WR)), /* which does nothing to a socket that listens */
     CALL("getsockname", WIDE),
     CALL("getpeername", WIDE),
     CALL("getsockopt", WIDE),
-    CALL("setsockopt", WIDE),
+    CALL("setsockopt", E | FORKS),
+    /* Of a channel. A listening socket outlives the net process: with other options, a filter for one, it
+     * would accept nobody for those that follow. */
+    SETSOCKOPT(N, IPPROTO_TCP, TCP_NODELAY),
+    SETSOCKOPT(N, IPPROTO_TCP, TCP_KEEPIDLE),
+    SETSOCKOPT(N, IPPROTO_TCP, TCP_KEEPINTVL),
+    SETSOCKOPT(N, IPPROTO_TCP, TCP_KEEPCNT),
+    SETSOCKOPT(N, SOL_SOCKET, SO_KEEPALIVE),
     CALL("socket", E | FORKS, WHEN(0, INT, AF_UNIX)), /* of who forks: services for accounts and names */
     CALL("socket", E | R, WHEN(0, INT, AF_INET)),
     CALL("socket", E | R, WHEN(0, INT, AF_INET6)),
@@ -281,8 +303,9 @@ const struct sandbox_rule sandbox_rules[] = {
      * number of processors, the time zone, and the library that walks stacks. The vault's row is no wider
      * than what the C library opens so: it reads by a path, and keeps nothing open over an exec. Any other
      * open ends the vault. */
-    CALL("openat", V, .error = EACCES, .by_name = true,
-         WHEN(2, INT & ~(unsigned)(O_DIRECTORY | O_NONBLOCK), O_RDONLY | O_CLOEXEC)),
+    CALL("openat", V, .error = EACCES,
+         WHEN(2, INT & ~(unsigned)(O_DIRECTORY | O_NONBLOCK), O_RDONLY | O_CLOEXEC),
+         AND(0, INT, (uint32_t)AT_FDCWD)),
     CALL("mmap", E, .error = EACCES, WHEN(2, PROT_EXEC | PROT_WRITE, PROT_EXEC)), /* of that library */
     CALL("openat", N, .error = EACCES),
     CALL("open", N | E, .error = EACCES),

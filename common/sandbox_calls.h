@@ -24,11 +24,15 @@ struct sandbox_rule {
     unsigned roles;   /* a bit for each role: 1 << SANDBOX_NET */
     int error;        /* 0: allowed; else it fails with this errno, which its caller handles */
     bool with_folder; /* only where the role has a folder */
-    bool by_name;     /* only where argument 0, too, is AT_FDCWD: a path of no folder's descriptor */
     enum sandbox_want want;
     unsigned argument; /* from 0 */
     uint64_t mask;
     uint64_t value;
+    struct { /* another argument, which must have this value, too */
+        unsigned argument;
+        uint64_t mask; /* 0: there is none */
+        uint64_t value;
+    } also;
 };
 
 /* Ends with a row without a name. */

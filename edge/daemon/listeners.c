@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/descriptors.h"
 #include "common/process.h"
 
 #define ACCEPT_BATCH 64 /* connections taken in one wake-up of a listener */
@@ -54,11 +55,6 @@ static void take_rest(struct listeners *listeners, int why)
         timeouts_set(&host->timeouts, &listeners->rest, TIMEOUT_ACCEPT, uv_now(host->loop));
 }
 
-static bool is_exhaustion(int why)
-{
-    return why == EMFILE || why == ENFILE || why == ENOBUFS || why == ENOMEM;
-}
-
 /* True when there may be more to accept. */
 static bool accept_one(struct listeners *listeners, int listener)
 {
@@ -75,7 +71,7 @@ static bool accept_one(struct listeners *listeners, int listener)
     }
     if (errno == EAGAIN || errno == EWOULDBLOCK)
         return false;
-    if (is_exhaustion(errno)) {
+    if (descriptors_are_short(errno)) {
         take_rest(listeners, errno);
         return false;
     }

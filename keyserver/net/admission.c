@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/descriptors.h"
 
 void admission_settings(struct channel_listener_settings *out, const struct server_config *config)
 {
@@ -120,9 +121,10 @@ static void on_exhausted(int error, void *user)
     const struct admission *admission = user;
 
     counter_add(&service_counters(admission->service)->accept_pauses, 1);
-    log_event(LOG_ERROR, "accept_paused",
-              "error=\"%s\" hint=\"raise LimitNOFILE= of the service, or lower half_open_max\"",
-              strerror(error));
+    log_event(LOG_ERROR, "accept_paused", "error=\"%s\" hint=\"%s\"", strerror(error),
+              descriptors_are_short(error)
+                  ? "raise LimitNOFILE= of the service, or lower half_open_max"
+                  : "nobody can connect at this address any more: restart keyless-server");
 }
 
 /* ---- edges: until it is open, a channel's user is the admission's; from then on its peer, or nobody ---- */

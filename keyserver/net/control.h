@@ -47,5 +47,8 @@ int control_send(int fd, enum control_kind kind, uint32_t value, int passed) MUS
 /* Receives one message. PASSED becomes the descriptor that came along, now the caller's, or -1. ERR_BUSY when
  * there is none now, ERR_CUT when the other side is gone, ERR_FORMAT for what is no message. */
 int control_receive(int fd, struct control_message *out, int *passed) MUST_USE;
+/* The same from a side that has no descriptor to pass: one that comes all the same never is this process's,
+ * and makes the message ERR_FORMAT. */
+int control_receive_bare(int fd, struct control_message *out) MUST_USE;
 
 #endif

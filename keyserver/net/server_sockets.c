@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/address.h"
@@ -71,6 +72,12 @@ int server_sockets_bind(struct server_sockets *sockets, const struct server_conf
         return r;
     sockets->admin_fd = admin_listen(&address, fault);
     return sockets->admin_fd < 0 ? sockets->admin_fd : 0;
+}
+
+void server_sockets_listen(const struct server_sockets *sockets)
+{
+    for (size_t i = 0; i < sockets->listener_count; i++)
+        (void)!listen(sockets->listeners[i], BACKLOG); /* one that cannot is told of when it is to accept */
 }
 
 /* The net process needs the most descriptors: its loop, its ends of the wall, and a few connections. */

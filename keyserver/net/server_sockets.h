@@ -17,6 +17,9 @@ struct server_sockets {
  * messages only. On error some may be open: close them. */
 int server_sockets_bind(struct server_sockets *sockets, const struct server_config *config, const char *file,
                         struct fault *fault) MUST_USE;
+/* Lets them listen as at first, whatever a net process has made of that: they are those of all that follow.
+ */
+void server_sockets_listen(const struct server_sockets *sockets);
 /* ERR_CONFIG when there is no address to listen at, or more than SERVER_LISTENERS_MAX. */
 int server_sockets_check_count(const struct server_config *config, const char *file,
                                struct fault *fault) MUST_USE;

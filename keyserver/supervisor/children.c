@@ -148,6 +148,7 @@ int children_start_net(struct children *children, const struct server_config *co
         return ERR_BUSY;
     if (control_pair(control) != 0)
         return ERR_SYSTEM;
+    server_sockets_listen(sockets);
     fds[count++] = control[1];
     fds[count++] = edges_fd;
     for (size_t i = 0; i < sockets->listener_count; i++)

@@ -32,11 +32,8 @@ static int start_net(struct supervisor *s)
 static void on_control(struct supervisor *s)
 {
     struct control_message message;
-    int passed;
-    int r = control_receive(s->control_fd, &message, &passed);
+    int r = control_receive_bare(s->control_fd, &message);
 
-    if (passed >= 0)
-        close(passed);
     if (r == 0 && message.kind == CONTROL_STARTED) {
         s->net_started = true;
         supervisor_tell_load(s);

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/fd_message.h"
 #include "common/secret.h"
 #include "proto/operation_fields.h"
 
@@ -31,39 +32,6 @@ _Static_assert(1 + HANDSHAKE_MAX / RING_SLOT_SIZE + 1 <= RING_SLOTS / 2,
 
 /* ---- making ---- */
 
-/* A message of one byte with a descriptor beside it. */
-struct memory_message {
-    struct msghdr header;
-    struct iovec part;
-    union {
-        struct cmsghdr header;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } ancillary;
-};
-
-static void memory_message_init(struct memory_message *message, char *end)
-{
-    memset(message, 0, sizeof *message);
-    message->part = (struct iovec){.iov_base = end, .iov_len = 1};
-    message->header = (struct msghdr){.msg_iov = &message->part,
-                                      .msg_iovlen = 1,
-                                      .msg_control = message->ancillary.bytes,
-                                      .msg_controllen = sizeof message->ancillary.bytes};
-}
-
-/* The memory travels inside the descriptor, so that an end stays one thing for those who only hand it on. */
-static int send_memory(int fd, char end, int memory)
-{
-    struct memory_message message;
-    memory_message_init(&message, &end);
-    struct cmsghdr *c = CMSG_FIRSTHDR(&message.header);
-    c->cmsg_level = SOL_SOCKET;
-    c->cmsg_type = SCM_RIGHTS;
-    c->cmsg_len = CMSG_LEN(sizeof memory);
-    memcpy(CMSG_DATA(c), &memory, sizeof memory);
-    return sendmsg(fd, &message.header, MSG_NOSIGNAL) == 1 ? 0 : ERR_SYSTEM;
-}
-
 /* Zeroed, and of a size that nobody can change: a side that cut it short would kill the other. */
 static int make_memory(void)
 {
@@ -74,6 +42,12 @@ static int make_memory(void)
     if (memory >= 0)
         close(memory);
     return ERR_SYSTEM;
+}
+
+/* The memory travels inside the descriptor, so that an end stays one thing for those who only hand it on. */
+static int send_memory(int fd, char end, int memory)
+{
+    return fd_message_send(fd, &end, 1, &memory, 1);
 }
 
 int wall_pair(int *net, int *vault)
@@ -97,19 +71,6 @@ int wall_pair(int *net, int *vault)
 }
 
 /* ---- adopting ---- */
-
-static int receive_memory(int fd, char *end, int *memory)
-{
-    struct memory_message message;
-    memory_message_init(&message, end);
-    if (recvmsg(fd, &message.header, MSG_CMSG_CLOEXEC) != 1)
-        return ERR_SYSTEM;
-    struct cmsghdr *c = CMSG_FIRSTHDR(&message.header);
-    if (c == NULL || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN(sizeof *memory))
-        return ERR_FORMAT;
-    memcpy(memory, CMSG_DATA(c), sizeof *memory);
-    return 0;
-}
 
 static int map_memory(struct wall_memory **out, int memory)
 {
@@ -138,7 +99,7 @@ int wall_adopt(struct wall *wall, int fd)
     char end = 0;
     int memory = -1;
     *wall = (struct wall){.fd = fd};
-    int err = receive_memory(fd, &end, &memory);
+    int err = fd_message_receive(fd, &end, 1, &memory, 1);
     if (err == 0)
         err = end == NET_END || end == VAULT_END ? map_memory(&wall->memory, memory) : ERR_FORMAT;
     if (memory >= 0)

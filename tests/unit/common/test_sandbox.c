@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/perf_event.h>
 #include <pthread.h>
 #include <signal.h>
@@ -94,6 +95,38 @@ static void try_read_another_process(void)
 static void try_kill(void)
 {
     (void)!kill(parent, 0);
+}
+
+/* With F_SETSIG and O_ASYNC that would be a kill by another name. */
+static void try_to_own_a_signal(void)
+{
+    (void)!fcntl(STDERR_FILENO, F_SETOWN, parent);
+}
+
+static void try_to_choose_a_signal(void)
+{
+    (void)!fcntl(STDERR_FILENO, F_SETSIG, SIGKILL);
+}
+
+/* A listening socket goes on to the next net process. */
+static void try_to_filter_a_socket(void)
+{
+    struct sock_filter none = BPF_STMT(BPF_RET | BPF_K, 0);
+    const struct sock_fprog program = {.len = 1, .filter = &none};
+    (void)!setsockopt(STDERR_FILENO, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+}
+
+/* Which has the number of TCP_KEEPINTVL, at another level. */
+static void try_to_route_a_socket(void)
+{
+    const int on = 1;
+    (void)!setsockopt(STDERR_FILENO, SOL_SOCKET, SO_DONTROUTE, &on, sizeof on);
+}
+
+/* A listening socket would be dead for the next net process, too. */
+static void try_to_shut_a_socket_down(void)
+{
+    (void)!shutdown(STDERR_FILENO, SHUT_RDWR);
 }
 
 static void try_executable_memory(void)
@@ -201,6 +234,11 @@ static const struct {
     {"process_vm_readv", ALL, try_read_another_process},
     {"kill", V | N | L, try_kill},
     {"tgkill", V | N | E, try_tgkill},
+    {"fcntl", ALL, try_to_own_a_signal},
+    {"fcntl", ALL, try_to_choose_a_signal},
+    {"setsockopt", V | N, try_to_filter_a_socket},
+    {"setsockopt", V | N, try_to_route_a_socket},
+    {"shutdown", V | N | E, try_to_shut_a_socket_down},
     {"mmap", ALL, try_executable_memory},
     {"mprotect", ALL, try_to_make_memory_executable},
     {"prctl", V | N | E | R, try_to_be_dumpable},

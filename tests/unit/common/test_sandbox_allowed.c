@@ -12,6 +12,8 @@
 #include <execinfo.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -94,6 +96,10 @@ static void do_what_a_loop_does(void)
 static void do_what_a_net_process_does(void)
 {
     do_what_a_loop_does();
+    const int on = 1;
+    must(setsockopt(STDERR_FILENO, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0 && errno == ENOTSOCK);
+    must(setsockopt(STDERR_FILENO, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on) < 0 && errno == ENOTSOCK);
+    must(fcntl(STDERR_FILENO, F_GET_SEALS) < 0 && errno == EINVAL);
     must(open("/dev/null", O_RDONLY) < 0 && errno == EACCES);
     must(access("/etc/passwd", R_OK) < 0 && errno == EACCES);
 }

@@ -35,6 +35,7 @@ static bool covers(const struct sandbox_rule *of_parent, const struct sandbox_ru
         return of_parent->error == 0 || of_parent->error == rule->error;
     return of_parent->want == rule->want && of_parent->argument == rule->argument &&
            of_parent->mask == rule->mask && of_parent->value == rule->value &&
+           (of_parent->also.mask == 0 || memcmp(&of_parent->also, &rule->also, sizeof rule->also) == 0) &&
            of_parent->error == rule->error;
 }
 
