@@ -1,14 +1,12 @@
 #include "cli/cli.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "common/process.h"
+#include "common/output.h"
 #include "common/similar.h"
 
 #define LONG_OPTIONS_MAX 24
@@ -61,20 +59,9 @@ int cli_exit_of(int err)
     }
 }
 
-int cli_flush(void)
-{
-    if (fflush(stdout) == 0)
-        return 0;
-    int why = errno;
-    __fpurge(stdout); /* or the end of the command would try, and complain, once more */
-    clearerr(stdout);
-    errno = why;
-    return ERR_SYSTEM;
-}
-
 int cli_end(int status)
 {
-    return process_finish_output("keyless", status);
+    return output_finish("keyless", status);
 }
 
 void cli_help(const struct cli_verb *verb)

@@ -37,9 +37,6 @@ int cli_usage(const struct cli_verb *verb, const char *format, ...) PRINTF_LIKE(
 /* The exit code that fits a negative enum err. */
 int cli_exit_of(int err);
 
-/* Writes what is printed, for a verb that must know, pipe or not: ERR_SYSTEM with errno when it is lost,
- * which the verb says. */
-int cli_flush(void) MUST_USE;
 /* The exit code of a command that would end with STATUS: what it printed and cannot be written is an error.
  */
 int cli_end(int status) MUST_USE;

@@ -1,6 +1,5 @@
 /* keyless genkey: 32 random bytes as a line of base64, good as an identity, a pre-shared key or a group
  * secret. */
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -8,6 +7,7 @@
 
 #include "cli/cli.h"
 #include "common/identity.h"
+#include "common/output.h"
 #include "common/secret.h"
 
 /* A redirection that lets others read the secret deserves a word; it is mended where it stands. */
@@ -21,7 +21,8 @@ static void close_output_to_others(void)
               stderr);
 }
 
-static int print(const struct identity *identity, const char *file, bool json)
+/* FILE is where the secret is, NULL for standard output. */
+static void print(const struct identity *identity, const char *file, bool json)
 {
     char secret[IDENTITY_TEXT_SIZE] = "", public[IDENTITY_TEXT_SIZE];
     base64_encode(public, identity->public, sizeof identity->public);
@@ -36,9 +37,19 @@ static int print(const struct identity *identity, const char *file, bool json)
     else if (file == NULL)
         puts(secret);
     wipe(secret, sizeof secret);
-    return cli_flush() == 0
-               ? CLI_DONE
-               : cli_fail(&cli_genkey, CLI_FAILED, "standard output cannot be written: %s", strerror(errno));
+}
+
+/* All or nothing: a secret in FILE whose public key is lost is removed again. */
+static int give(const struct identity *identity, const char *file, bool json, struct fault *fault)
+{
+    int err = file != NULL ? identity_save_secret(file, identity->secret, fault) : 0;
+    if (err != 0)
+        return err;
+    print(identity, file, json);
+    err = output_flush(fault);
+    if (err != 0 && file != NULL)
+        (void)unlink(file);
+    return err;
 }
 
 static int run_genkey(int argc, char *argv[])
@@ -56,11 +67,9 @@ static int run_genkey(int argc, char *argv[])
     identity_generate(identity);
     const char *file = argc == optind + 1 ? argv[optind] : NULL;
     struct fault fault = {0};
-    int result = file != NULL && identity_save_secret(file, identity->secret, &fault) != 0
-                     ? cli_fail(&cli_genkey, CLI_FAILED, "%s", fault.text)
-                     : print(identity, file, json);
+    int err = give(identity, file, json, &fault);
     secret_free(identity);
-    return result;
+    return err == 0 ? CLI_DONE : cli_fail(&cli_genkey, CLI_FAILED, "%s", fault.text);
 }
 
 const struct cli_verb cli_genkey = {

@@ -1,5 +1,4 @@
 /* keyless init: the files of a trial on one machine, or of one half of two machines. */
-#include <errno.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,6 +15,7 @@
 #include "cli/trial_pki.h"
 #include "common/bytes.h"
 #include "common/identity.h"
+#include "common/output.h"
 #include "common/privileges.h"
 #include "common/secret.h"
 #include "keyserver/rules/authorized_options.h"
@@ -363,8 +363,8 @@ static int make_files(const struct wishes *wishes, struct fault *fault)
     int err = wishes->server ? make_server(wishes, fault)
               : wishes->edge ? make_edge(wishes, fault)
                              : make_trial(wishes, fault);
-    if (err == 0 && cli_flush() != 0)
-        err = fault_set(fault, ERR_SYSTEM, "standard output cannot be written: %s", strerror(errno));
+    if (err == 0)
+        err = output_flush(fault);
     if (err != 0)
         files_undo();
     else if ((wishes->server || wishes->edge) && wishes->user == NULL && privileges_is_root())

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/output.h"
 #include "common/permissions.h"
 #include "common/shell.h"
 
@@ -117,5 +118,5 @@ void creatable_say(const char *path, const char *what)
     int length = snprintf(line, sizeof line, CREATABLE_PREFIX "%s: %s\n", what, path);
 
     if (length > 0 && (size_t)length < sizeof line)
-        (void)!write(STDOUT_FILENO, line, (size_t)length);
+        output_print(line);
 }

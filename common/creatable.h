@@ -17,7 +17,8 @@ int creatable_check_new_folder(const char *path, struct fault *fault) MUST_USE;
 int creatable_check_secret(const char *path, struct fault *fault) MUST_USE;
 /* Whether files can be created in FOLDER, which exists: ERR_CONFIG with the hint when not. */
 int creatable_check_folder(const char *folder, struct fault *fault) MUST_USE;
-/* Says on standard output that a start makes PATH, which is WHAT. */
+/* Says on standard output that a start makes PATH, which is WHAT; for a program that ends with
+ * output_finish(). */
 void creatable_say(const char *path, const char *what);
 /* What the lines of creatable_say() begin with. */
 #define CREATABLE_PREFIX "a start makes "

@@ -19,11 +19,14 @@
 
 #define DESCRIPTORS_KEPT 32 /* the last of those that a process may have, held in reserve */
 
-/* open() returns the lowest free descriptor. */
+/* open() returns the lowest free descriptor. One for reading only fails when it is written, as a closed one
+ * does, but its number is taken. */
 int process_open_standard(void)
 {
+    static const int modes[] = {
+        [STDIN_FILENO] = O_RDONLY, [STDOUT_FILENO] = O_RDONLY, [STDERR_FILENO] = O_WRONLY};
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
-        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == STDIN_FILENO ? O_RDONLY : O_WRONLY) != fd)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", modes[fd]) != fd)
             return ERR_SYSTEM;
     }
     return 0;
@@ -201,17 +204,6 @@ bool process_descriptors_low(int fd)
         return false;
     rlim_t kept = limit.rlim_cur / 4 < DESCRIPTORS_KEPT ? limit.rlim_cur / 4 : DESCRIPTORS_KEPT;
     return (rlim_t)fd >= limit.rlim_cur - kept;
-}
-
-int process_finish_output(const char *program, int status)
-{
-    struct stat info;
-    bool lost = fflush(stdout) != 0;
-    lost = ferror(stdout) != 0 || lost;
-    if (!lost || fstat(STDOUT_FILENO, &info) != 0 || S_ISFIFO(info.st_mode) || S_ISSOCK(info.st_mode))
-        return status;
-    fprintf(stderr, "%s: " PROCESS_OUTPUT_LOST "\n", program);
-    return status == EXIT_SUCCESS ? EXIT_FAILURE : status;
 }
 
 void process_die_with_parent(void)

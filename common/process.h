@@ -35,7 +35,8 @@ int process_start_thread(pthread_t *out, size_t size, void *(*run)(void *), void
 int process_check_stack(size_t least, const char *what, struct fault *fault) MUST_USE;
 
 /* First of all in main(): descriptors 0 to 2 that are closed lead to /dev/null from now on, so that no file
- * or socket opened later is taken for one of them. ERR_SYSTEM when there is no /dev/null. */
+ * or socket opened later is taken for one of them. Standard output is open for reading only then: what is
+ * printed is lost, and that is an error (common/output.h). ERR_SYSTEM when there is no /dev/null. */
 int process_open_standard(void) MUST_USE;
 /* The same for a daemon, and no signal that is often sent by mistake ends it (SIGUSR1, SIGUSR2, SIGPIPE,
  * SIGXFSZ) or stops it when it writes to a terminal from the background (SIGTTOU, SIGTTIN). What its parent
@@ -62,11 +63,6 @@ unsigned long process_raise_descriptors(void);
 /* True when FD, which was just opened, is one of the last descriptors that this process may have (32 of them,
  * or a quarter of very few): those are kept for what must go on, such as the admin endpoint. */
 bool process_descriptors_low(int fd);
-#define PROCESS_OUTPUT_LOST "standard output cannot be written: is the disk full?"
-/* The exit status of PROGRAM, which would end with STATUS, once all that it printed is written. What is lost,
- * on a full disk, say, is complained of on standard error, and 0 becomes 1. A reader that closes its pipe
- * early is no error. */
-int process_finish_output(const char *program, int status) MUST_USE;
 /* Dies with SIGKILL when the parent dies. */
 void process_die_with_parent(void);
 /* Denies every file to this thread and to all it starts later, by Landlock: false where the kernel has none,

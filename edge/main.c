@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/output.h"
 #include "common/process.h"
 #include "common/secret.h"
 #include "edge/daemon/edge.h"
@@ -164,15 +165,14 @@ int main(int argc, char **argv)
     enum mode mode = parse(argc, argv, &file);
     log_init(PROGRAM, LOG_INFO, LOG_LOGFMT);
     if (mode == MODE_HELP)
-        return process_finish_output(PROGRAM, help(stdout, EXIT_SUCCESS));
+        return output_finish(PROGRAM, help(stdout, EXIT_SUCCESS));
     if (mode == MODE_USAGE)
         return help(stderr, EXIT_USAGE);
     if (mode == MODE_VERSION)
-        return process_finish_output(PROGRAM,
-                                     puts(PROGRAM " " KEYLESS_VERSION) < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
+        return output_finish(PROGRAM, puts(PROGRAM " " KEYLESS_VERSION) < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
     if (mode == MODE_DUMP)
-        return process_finish_output(PROGRAM, dump(file));
+        return output_finish(PROGRAM, dump(file));
     if (secret_start(&fault) != 0)
         return complain(&fault, EXIT_FAILURE);
-    return mode == MODE_TEST ? process_finish_output(PROGRAM, test(file)) : run_edge(file);
+    return mode == MODE_TEST ? output_finish(PROGRAM, test(file)) : run_edge(file);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "common/clock.h"
+#include "common/output.h"
 #include "common/process.h"
 #include "keyserver/supervisor/dry_run.h"
 #include "keyserver/supervisor/supervisor.h"
@@ -153,7 +154,7 @@ static int run_without_service(const struct command *command, struct server_conf
                                          : dry_run_explain(config, &command->question);
     }
     server_config_clear(config);
-    return process_finish_output("keyless-server", status);
+    return output_finish("keyless-server", status);
 }
 
 /* For people, but in the log of a daemon that was to start. */
@@ -179,7 +180,7 @@ int main(int argc, char **argv)
     if (read_command(&command, argc, argv, &fault) != 0)
         return fail(fault.text);
     if (command.action == SAID)
-        return process_finish_output("keyless-server", 0);
+        return output_finish("keyless-server", 0);
     if (process_check_stack(STACK_LEAST, "a key server", &fault) != 0 ||
         process_name_limit(&fault, server_config_load(&config, command.file, &fault)) != 0)
         return fail_config(&command, &fault);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/output.h"
 #include "common/privileges.h"
 #include "common/process.h"
 #include "common/sandbox.h"
@@ -284,11 +285,10 @@ int vault_serve(struct loaded *loaded, const struct vault_descriptors *fds)
 
 static int report(const struct vault *vault, const struct server_config *config, const char *file)
 {
-    static const char lost[] = "keyless-server: " PROCESS_OUTPUT_LOST "\n";
     char text[PATH_MAX + 128], digest[2 * RULES_DIGEST_SIZE + 1];
     size_t keys = keystore_count(vault->loaded.keys), skipped = keystore_skipped(vault->loaded.keys);
-    int fd = skipped == 0 && keys > 0 ? STDOUT_FILENO : STDERR_FILENO;
-    if (fd == STDOUT_FILENO && file == NULL)
+    bool good = skipped == 0 && keys > 0;
+    if (good && file == NULL)
         return 0;
     if (skipped > 0)
         snprintf(text, sizeof text,
@@ -300,12 +300,11 @@ static int report(const struct vault *vault, const struct server_config *config,
         snprintf(text, sizeof text, "%s is good: %zu edges, %zu keys, rules %.16s\n", file,
                  authorized_count(vault->loaded.edges), keys,
                  hex_encode(digest, vault->loaded.rules, sizeof vault->loaded.rules));
-    size_t length = strlen(text);
-    if (write(fd, text, length) != (ssize_t)length && errno != EPIPE) { /* the sandbox knows no other way */
-        (void)!write(STDERR_FILENO, lost, strlen(lost));
-        return 1;
-    }
-    return fd == STDOUT_FILENO ? 0 : 2;
+    if (good)
+        output_print(text); /* the sandbox knows no other way */
+    else
+        (void)!write(STDERR_FILENO, text, strlen(text));
+    return good ? 0 : 2;
 }
 
 int vault_try(const struct server_config *config, const char *file)
@@ -317,7 +316,7 @@ int vault_try(const struct server_config *config, const char *file)
         err = vault_open(&vault, TO_TRY, &fault);
     if (err != 0)
         return fail(&vault, err, &fault);
-    int status = report(&vault, config, file);
+    int status = output_finish("keyless-server", report(&vault, config, file));
     vault_clear(&vault);
     return status;
 }
@@ -338,5 +337,5 @@ int vault_explain(const struct server_config *config, const struct question *que
     const struct judge judge = judge_of(&vault);
     bool granted = explain(&judge, &files, question, stdout);
     vault_clear(&vault);
-    return process_finish_output("keyless-server", granted ? 0 : 4);
+    return output_finish("keyless-server", granted ? 0 : 4);
 }

@@ -1,20 +1,28 @@
-"""Output that is lost, on a full disk or on a pipe that nobody reads, is said."""
+"""Output that is lost, on a full disk, without standard output or on a pipe that nobody reads, is said."""
 import base64
 import os
 import subprocess
 
 import pytest
 
-from command import mode
+from command import admin
 from daemon import program
 from fleet import keyless
 
 
+def without_output(command, **options):
+    """How COMMAND ends that is started with standard output closed."""
+    return subprocess.run(["/bin/sh", "-c", 'exec "$@" >&-', "sh", *command], stderr=subprocess.PIPE, text=True,
+                          timeout=60, **options)
+
+
 def ends_of_lost_output(command, **options):
-    """How COMMAND ends on a disk that is full; and when who reads from a pipe has had enough."""
+    """How COMMAND ends on a disk that is full, without standard output, and when who reads from a pipe has had
+    enough."""
     with open("/dev/full", "w") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, **options)
     yield done
+    yield without_output(command, **options)
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60, **options)
@@ -23,9 +31,10 @@ def ends_of_lost_output(command, **options):
 
 
 def assert_lost_output_is_said(command, **options):
-    full, pipe = ends_of_lost_output(command, **options)
-    assert full.returncode == 1, (full.returncode, full.stderr)
-    assert full.stderr.count("standard output cannot be written") == 1, full.stderr
+    full, closed, pipe = ends_of_lost_output(command, **options)
+    for done, why in (full, "disk is full"), (closed, "is closed"):
+        assert done.returncode == 1, (done.returncode, done.stderr)
+        assert done.stderr.count("standard output cannot be written") == 1 and why in done.stderr, done.stderr
     assert pipe.returncode == 0 and "standard output" not in pipe.stderr, (pipe.returncode, pipe.stderr)
 
 
@@ -48,6 +57,29 @@ def test_a_secret_that_is_lost_is_said_once_and_even_on_a_pipe():
     for done in ends_of_lost_output([program("keyless"), "genkey"]):
         assert done.returncode == 1, (done.returncode, done.stderr)
         assert done.stderr.count("standard output cannot be written") == 1, done.stderr
+
+
+@pytest.mark.parametrize("words, made", [(("genkey", "--json", "FILE"), False), (("genkey", "FILE"), True),
+                                         (("init", "FILE"), False)], ids=str)
+def test_a_secret_is_made_only_by_a_command_that_can_say_what_it_has_to_say(tmp_path, words, made):
+    path = tmp_path / "made"
+    done = without_output([program("keyless"), *(str(path) if word == "FILE" else word for word in words)])
+    assert done.returncode == (0 if made else 1), (done.returncode, done.stderr)
+    assert ("standard output cannot be written" in done.stderr) != made, done.stderr
+    assert path.exists() == made
+    if made:
+        assert len(base64.b64decode(path.read_bytes())) == 32, "nothing else is written into it"
+
+
+@pytest.mark.parametrize("words", [("audit", "verify"), ("audit", "tail")], ids=" ".join)
+def test_output_about_a_log_that_is_lost_is_said(written_log, words):
+    assert_lost_output_is_said([program("keyless"), *words, written_log.folder])
+
+
+def test_output_about_daemons_that_is_lost_is_said(shared):
+    assert_lost_output_is_said([program("keyless"), "status", admin(shared.server), admin(shared.edge)])
+    for words in ("ping", "-n", "2"), ("keys",):
+        assert_lost_output_is_said([program("keyless"), *words, "-c", shared.edge.command[-1]])
 
 
 @pytest.mark.parametrize("daemon", ["server", "edge"])

@@ -3,13 +3,9 @@ import json
 import os
 import re
 
-from command import replace, run
+from command import admin, replace, run
 from daemon import Daemon, program
 from fleet import keyless
-
-
-def admin(daemon):
-    return "%s:%d" % (daemon.admin.host, daemon.admin.port)
 
 
 def test_status_of_both(shared):

@@ -15,6 +15,11 @@ def run(*arguments, **options):
     return keyless(*arguments, check=False, **options)
 
 
+def admin(daemon):
+    """Where DAEMON says how it is, as keyless status takes it."""
+    return "%s:%d" % (daemon.admin.host, daemon.admin.port)
+
+
 def mode(path):
     return stat.S_IMODE(os.stat(path).st_mode)
 
