@@ -116,8 +116,8 @@ enum wall_wish {
 /* Makes a wall. Each end is one descriptor (the memory waits in it), non-blocking and close-on-exec, for the
  * process that adopts it. ERR_SYSTEM. */
 int wall_pair(int *net, int *vault) MUST_USE;
-/* Takes FD, an end made by wall_pair() that nobody has adopted, and maps its memory. ERR_SYSTEM, ERR_FORMAT:
- * FD is closed, and the wall as good as closed. */
+/* Takes FD, an end made by wall_pair(), and maps its memory. ERR_SYSTEM, ERR_FORMAT, or ERR_BUSY for one that
+ * somebody has adopted already: FD is closed, and the wall as good as closed. */
 int wall_adopt(struct wall *wall, int fd) MUST_USE;
 /* Calling again is allowed, and on a wall of which only `fd` is set, to -1. */
 void wall_close(struct wall *wall);
