@@ -71,7 +71,7 @@ static void gather_stats(struct desk *desk)
 
 static void send_stats(struct desk *desk)
 {
-    struct wall_answer *slot = outbox_add(&desk->outbox);
+    struct wall_answer *slot = outbox_latest(&desk->outbox);
     desk->stats_due_ms = clock_ms() + STATS_INTERVAL_MS;
     handover_leave_epoch(desk->handover, desk->epochs.time_ms, desk->epochs.mono_ms);
     if (slot == NULL)

@@ -16,6 +16,19 @@ struct wall_answer *outbox_add(struct outbox *outbox)
     return (struct wall_answer *)(void *)room;
 }
 
+struct wall_answer *outbox_latest(struct outbox *outbox)
+{
+    if (outbox->latest == 0) {
+        struct wall_answer *slot = outbox_add(outbox);
+        outbox->latest = slot != NULL ? outbox_count(outbox) : 0;
+        return slot;
+    }
+    uint8_t *first = outbox->slots.bytes + outbox->slots.start;
+    struct wall_answer *slot = (struct wall_answer *)(void *)first + (outbox->latest - 1);
+    memset(slot, 0, sizeof *slot);
+    return slot;
+}
+
 void outbox_release(struct outbox *outbox)
 {
     outbox->held = 0;
@@ -48,6 +61,7 @@ int outbox_flush(struct outbox *outbox, struct wall *wall)
     if (sent < 0)
         return sent;
     buffer_consume(&outbox->slots, (size_t)sent * sizeof(struct wall_answer));
+    outbox->latest = outbox->latest > (size_t)sent ? outbox->latest - (size_t)sent : 0;
     return 0;
 }
 

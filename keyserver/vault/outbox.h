@@ -9,10 +9,14 @@
 struct outbox {
     struct buffer slots; /* whole wall_answers; wipes what it lets go */
     size_t held;         /* the last so many are not released yet */
+    size_t latest;       /* the one of outbox_latest() is the how manieth, from 1; 0 = none waits */
 };
 
 /* A zeroed slot at the end, to be filled before the next call; NULL without memory. */
 struct wall_answer *outbox_add(struct outbox *outbox);
+/* The same for what nobody has asked for and of which only the latest matters: while such a slot waits, it is
+ * this one, zeroed, in its old place, so that a net side that takes nothing makes no more of them. */
+struct wall_answer *outbox_latest(struct outbox *outbox);
 /* Everything in it may leave. */
 void outbox_release(struct outbox *outbox);
 /* The same, but what was not released yet leaves as STATUS_UNAVAILABLE if it is an outcome: whatever it was,

@@ -98,6 +98,79 @@ static void what_is_withheld_leaves_as_unavailable_and_wiped(void **state)
     assert_true(outbox_empty(&pair->outbox));
 }
 
+static void add_figures(struct pair *pair, uint64_t keys)
+{
+    struct wall_answer *slot = outbox_latest(&pair->outbox);
+    assert_non_null(slot);
+    assert_int_equal(slot->kind, 0);
+    assert_int_equal(slot->u.stats.audit_seq, 0);
+    slot->kind = WALL_STATS;
+    slot->u.stats.audit_seq = keys;
+}
+
+/* Asks nothing and takes nothing: only figures come, one after the other. */
+static void a_net_side_that_takes_nothing_has_one_slot_of_figures_waiting(void **state)
+{
+    enum { TIMES = 10000, ANSWERS = 1000 };
+    struct pair *pair = *state;
+    struct wall_answer got[WALL_BATCH_MAX];
+    uint64_t last = 0, token = 1;
+    for (uint64_t i = 1; i <= TIMES; i++) {
+        add_figures(pair, i);
+        outbox_release(&pair->outbox);
+        assert_int_equal(outbox_flush(&pair->outbox, &pair->vault), 0);
+        assert_in_range(outbox_count(&pair->outbox), 0, 1);
+    }
+    for (uint64_t i = 1; i <= ANSWERS; i++)
+        add(pair, i, WALL_OUTCOME);
+    add_figures(pair, TIMES + 1);
+    assert_int_equal(outbox_count(&pair->outbox), ANSWERS + 1);
+    outbox_release(&pair->outbox);
+    for (int count; (count = receive(pair, got)) > 0;) {
+        for (int i = 0; i < count; i++) {
+            if (got[i].kind == WALL_STATS) {
+                assert_true(got[i].u.stats.audit_seq > last); /* later ones come later */
+                last = got[i].u.stats.audit_seq;
+            } else {
+                assert_int_equal(got[i].token, token++);
+            }
+        }
+        assert_int_equal(outbox_flush(&pair->outbox, &pair->vault), 0);
+    }
+    assert_int_equal(last, TIMES + 1);
+    assert_int_equal(token, ANSWERS + 1);
+    assert_true(outbox_empty(&pair->outbox));
+    add_figures(pair, 1); /* a slot of its own again */
+    assert_int_equal(outbox_count(&pair->outbox), 1);
+}
+
+/* Figures that wait among answers keep their place when those before them leave, and when results behind them
+ * are withheld. */
+static void figures_that_wait_keep_their_place(void **state)
+{
+    struct pair *pair = *state;
+    struct wall_answer got[WALL_BATCH_MAX];
+    add(pair, 1, WALL_OUTCOME);
+    outbox_release(&pair->outbox);
+    add(pair, 2, WALL_OUTCOME);
+    add_figures(pair, 7);
+    add(pair, 3, WALL_OUTCOME);
+    assert_int_equal(outbox_flush(&pair->outbox, &pair->vault), 0);
+    assert_int_equal(receive(pair, got), 1);
+    add_figures(pair, 8);
+    assert_int_equal(outbox_count(&pair->outbox), 3);
+    outbox_withhold(&pair->outbox);
+    add_figures(pair, 9);
+    assert_int_equal(outbox_flush(&pair->outbox, &pair->vault), 0);
+    assert_int_equal(receive(pair, got), 3);
+    assert_int_equal(got[0].token, 2);
+    assert_int_equal(got[0].u.outcome.status, STATUS_UNAVAILABLE);
+    assert_int_equal(got[1].kind, WALL_STATS);
+    assert_int_equal(got[1].u.stats.audit_seq, 9);
+    assert_int_equal(got[2].token, 3);
+    assert_int_equal(got[2].u.outcome.status, STATUS_UNAVAILABLE);
+}
+
 static void more_than_the_wall_takes_stays_in_order(void **state)
 {
     enum { MANY = 60000 };
@@ -135,6 +208,8 @@ int main(void)
         TEST(nothing_leaves_before_it_is_released),
         TEST(what_is_withheld_leaves_as_unavailable_and_wiped),
         TEST(more_than_the_wall_takes_stays_in_order),
+        TEST(a_net_side_that_takes_nothing_has_one_slot_of_figures_waiting),
+        TEST(figures_that_wait_keep_their_place),
         TEST(a_wall_without_another_end_is_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -517,15 +517,12 @@ static void ten_thousand_pipelined_requests_are_answered_once_each(void **state)
     assert_null(rig_next(&rig, 0));
 }
 
-static void a_net_side_that_does_not_read_gets_everything_later(void **state)
+/* Asks at most MOST times without reading an answer, until the vault takes no more; returns how often. */
+static uint64_t ask_without_reading(uint64_t most)
 {
-    enum { MANY = 4000 };
-    static uint8_t seen[MANY + 1];
     struct operation operation = signature_operation(5);
-    uint64_t sent = 0, got = 0;
-    (void)state;
-    memset(seen, 0, sizeof seen);
-    while (sent < MANY) {
+    uint64_t sent = 0;
+    while (sent < most) {
         struct wall_request request = rig_request(sent + 1, EDGE_ALL, &operation);
         int taken = wall_send_requests(&rig.wall, &request, 1);
         assert_true(taken >= 0);
@@ -533,12 +530,63 @@ static void a_net_side_that_does_not_read_gets_everything_later(void **state)
         if (taken == 0 && !wall_rig_wait(&rig.wall, WALL_ROOM, 300))
             break; /* the vault takes no more before its answers are read */
     }
+    return sent;
+}
+
+static void a_net_side_that_does_not_read_gets_everything_later(void **state)
+{
+    enum { MANY = 4000 };
+    static uint8_t seen[MANY + 1];
+    uint64_t sent = ask_without_reading(MANY), got = 0;
+    (void)state;
+    memset(seen, 0, sizeof seen);
     for (uint64_t expected = sent; got < expected; got++) {
         const struct wall_answer *answer = rig_next(&rig, PATIENCE_MS);
         assert_non_null(answer);
         assert_int_equal(answer->u.outcome.status, STATUS_OK);
         assert_int_equal(seen[answer->token]++, 0);
     }
+}
+
+/* Reads COUNT answers and then on to the first figures of EPOCH or later. Returns how many older ones there
+ * were, but for those that the ring had before it was full. */
+static unsigned count_stale_figures(uint64_t count, uint64_t epoch)
+{
+    static struct wall_answer answers[WALL_BATCH_MAX];
+    uint64_t got = 0;
+    unsigned stale = 0;
+    for (bool fresh = false; got < count || !fresh;) {
+        int received = wall_receive_answers(&rig.wall, answers, WALL_BATCH_MAX);
+        assert_true(received >= 0);
+        if (received == 0)
+            assert_true(wall_rig_wait(&rig.wall, WALL_SLOTS, PATIENCE_MS));
+        for (int i = 0; i < received; i++) {
+            bool figures = answers[i].kind == WALL_STATS;
+            got += !figures;
+            fresh = figures && answers[i].u.stats.epoch >= epoch;
+            stale += figures && !fresh && got > RING_SLOTS;
+        }
+    }
+    return stale;
+}
+
+/* Each epoch that begins has its figures, and nobody takes them. */
+static void a_net_side_that_does_not_read_makes_no_figures_pile_up(void **state)
+{
+    enum { EPOCH_MS = 100, EPOCHS = 20 };
+    (void)state;
+    rig.config.epoch = EPOCH_MS;
+    assert_true(rig_start(&rig));
+    uint64_t sent = ask_without_reading(4000);
+    assert_in_range(sent, RING_SLOTS + 1, UINT64_MAX);
+    poll(NULL, 0, EPOCHS * EPOCH_MS);
+    assert_in_range(count_stale_figures(sent, clock_unix_ms() / EPOCH_MS), 0, 1);
+}
+
+static int tear_down_epochs(void **state)
+{
+    rig.config.epoch = 30000;
+    return tear_down(state);
 }
 
 static int set_up_with_lanes(void **state)
@@ -781,6 +829,7 @@ int main(void)
         WITH_VAULT(a_ring_that_is_garbage_ends_the_vault_which_says_why),
         WITH_VAULT(ten_thousand_pipelined_requests_are_answered_once_each),
         WITH_VAULT(a_net_side_that_does_not_read_gets_everything_later),
+        cmocka_unit_test_teardown(a_net_side_that_does_not_read_makes_no_figures_pile_up, tear_down_epochs),
         cmocka_unit_test_setup_teardown(a_refusal_beside_it_does_not_make_a_request_wait, set_up_with_lanes,
                                         tear_down_with_lanes),
         WITH_SMALL_VAULT(more_than_the_queue_holds_is_busy_at_once),
