@@ -14,21 +14,22 @@ struct list {
     struct posix_acl_xattr_entry entry[ENTRIES_MAX];
 };
 
-static bool is_closed(const struct posix_acl_xattr_entry *entry, uid_t one, uid_t other)
+static bool is_closed(const struct posix_acl_xattr_entry *entry, unsigned rights, uid_t one, uid_t other)
 {
+    bool gives = (le16toh(entry->e_perm) & rights) != 0;
     uid_t id = le32toh(entry->e_id);
     switch (le16toh(entry->e_tag)) {
     case ACL_USER_OBJ: /* the owner */
     case ACL_MASK:     /* grants nothing: limits the other entries */
         return true;
     case ACL_USER:
-        return entry->e_perm == 0 || id == one || id == other;
+        return !gives || id == one || id == other;
     default:
-        return entry->e_perm == 0;
+        return !gives;
     }
 }
 
-bool acl_is_closed(int fd, uid_t one, uid_t other)
+bool acl_is_closed(int fd, unsigned rights, uid_t one, uid_t other)
 {
     struct list list;
     ssize_t length = fgetxattr(fd, "system.posix_acl_access", &list, sizeof list);
@@ -36,7 +37,7 @@ bool acl_is_closed(int fd, uid_t one, uid_t other)
         return false;
     size_t count = ((size_t)length - sizeof list.header) / sizeof list.entry[0];
     for (size_t i = 0; i < count; i++)
-        if (!is_closed(&list.entry[i], one, other))
+        if (!is_closed(&list.entry[i], rights, one, other))
             return false;
     return count > 0;
 }

@@ -7,8 +7,11 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* True when the file behind FD has a list, and it gives no right to anybody but the file's owner and the
- * users ONE and OTHER: to no group, no further user, and not to all others. */
-bool acl_is_closed(int fd, uid_t one, uid_t other);
+#define ACL_RIGHT_WRITE 2u /* bits of a right, as in a file's mode */
+#define ACL_RIGHT_ANY   7u
+
+/* True when the file behind FD has a list, and it gives none of RIGHTS to anybody but the file's owner and
+ * the users ONE and OTHER: to no group, no further user, and not to all others. */
+bool acl_is_closed(int fd, unsigned rights, uid_t one, uid_t other);
 
 #endif

@@ -3,26 +3,26 @@
 #include <assert.h>
 #include <confuse.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/config_fill.h"
 #include "common/config_names.h"
+#include "common/config_read.h"
 #include "common/config_text.h"
 #include "common/config_value.h"
-#include "common/plain_file.h"
-#include "common/process.h"
+#include "common/permissions.h"
+#include "common/privileges.h"
+#include "common/shell.h"
 
-#define FILE_SIZE_MAX (1024 * 1024)
-#define SEALED_MAX    (16 * FILE_SIZE_MAX) /* may be of many files */
-#define INCLUDE_MAX   8                    /* files inside files */
-#define TITLE_MAX     CONFIG_TITLE_MAX
-#define OPTIONS_MAX   256
-#define PLACE_SIZE    (PATH_MAX + 16)
+#define INCLUDE_MAX 8 /* files inside files */
+#define TITLE_MAX   CONFIG_TITLE_MAX
+#define OPTIONS_MAX 256
+#define PLACE_SIZE  (PATH_MAX + 16)
 
 /* A titled section that has been read. */
 struct title {
@@ -47,7 +47,9 @@ struct load {
     char path[PATH_MAX];  /* the last path that was made absolute */
     struct title *titles; /* owned */
     size_t title_count;
-    int sealed; /* what the main file says, instead of the file; -1 = none */
+    int sealed;           /* what the main file says, instead of the file; -1 = none */
+    char other[PATH_MAX]; /* a file whose owner may not change what a daemon goes by; "" = none */
+    uid_t other_owner;
     struct fault *fault;
     int err; /* the first error; later ones follow from it */
 };
@@ -241,26 +243,6 @@ static int on_include(cfg_t *cfg, cfg_opt_t *opt, int argc, const char **argv)
 
 /* ---- files ---- */
 
-static int read_text(FILE *file, size_t limit, char **out, size_t *length)
-{
-    char *text = malloc(limit + 1);
-    if (text == NULL)
-        return ERR_MEMORY;
-    *length = fread(text, 1, limit + 1, file);
-    if (ferror(file) || *length > limit) {
-        int err = ferror(file) ? ERR_SYSTEM : ERR_LENGTH;
-        free(text);
-        return err;
-    }
-    if (*length >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) { /* a byte order mark, as some editors write */
-        *length -= 3;
-        memmove(text, text + 3, *length);
-    }
-    text[*length] = 0;
-    *out = text;
-    return 0;
-}
-
 /* A fault about a whole file: by its name, or by the line that includes it. */
 static int fail_file(struct load *load, int line, const char *path, const char *why)
 {
@@ -275,39 +257,25 @@ static int fail_file(struct load *load, int line, const char *path, const char *
     return fault_set(load->fault, ERR_CONFIG, "%s: %s", path, why);
 }
 
-static int fail_reading(struct load *load, int line, const char *path, const char *why)
+/* Reads PATH, or what stands for the main file. */
+static int read_source(struct load *load, const char *path, int line, struct config_read *out)
 {
-    struct fault what;
-    fault_set(&what, 0, "cannot be read: %s", why);
-    return fail_file(load, line, path, what.text);
+    struct fault why = {.text = ""};
+    bool sealed = load->depth == 0 && load->sealed >= 0;
+    int err = sealed ? config_read_sealed(load->sealed, out, &why)
+                     : config_read(path, load->depth == 0 ? PLAIN_FILE_OR_GIVEN : PLAIN_FILE_ONLY, out, &why);
+    return err != 0 ? fail_file(load, line, path, why.text) : 0;
 }
 
-static int open_text(struct load *load, const char *path, int line, char **text, size_t *length,
-                     struct stat *info)
+/* Its owner decides what the daemon does, so keeps the first file of somebody who may not: whether he may is
+ * known when `user` is. */
+static void note_owner(struct load *load, const char *path, const struct stat *info)
 {
-    bool sealed = load->depth == 0 && load->sealed >= 0;
-    const enum plain_file_kinds kinds = load->depth == 0 ? PLAIN_FILE_OR_GIVEN : PLAIN_FILE_ONLY;
-    const char *why = NULL;
-    FILE *file = sealed ? fdopen(fcntl(load->sealed, F_DUPFD_CLOEXEC, 0), "r")
-                        : plain_file_open_stream(path, kinds, &why);
-    if (file == NULL)
-        return fail_reading(load, line, path, why != NULL ? why : strerror(errno));
-    rewind(file); /* a sealed file is shared with other processes, its offset included */
-    int err = fstat(fileno(file), info) != 0
-                  ? ERR_SYSTEM
-                  : read_text(file, sealed ? SEALED_MAX : FILE_SIZE_MAX, text, length);
-    int saved = errno;
-    fclose(file);
-    if (err == ERR_LENGTH)
-        return fail_file(load, line, path, "larger than 1 MiB, the most a configuration file may have");
-    if (err == ERR_MEMORY) {
-        struct fault limit = {.text = ""};
-        (void)process_name_limit(&limit, err);
-        return fail_reading(load, line, path, limit.text);
-    }
-    if (err != 0)
-        return fail_reading(load, line, path, err == ERR_SYSTEM ? strerror(saved) : err_string(err));
-    return 0;
+    if (load->sealed >= 0 || !S_ISREG(info->st_mode) || load->other[0] != 0 ||
+        permissions_is_trusted(info->st_uid))
+        return;
+    snprintf(load->other, sizeof load->other, "%s", path);
+    load->other_owner = info->st_uid;
 }
 
 /* Enters PATH into the files being read. */
@@ -358,17 +326,16 @@ static int parse_text(struct load *load, cfg_t *cfg, char *text, size_t length)
 
 static int parse_file(struct load *load, cfg_t *cfg, const char *path, int line)
 {
-    char *text = NULL;
-    size_t length = 0;
-    struct stat info;
-    int err = open_text(load, path, line, &text, &length, &info);
+    struct config_read read;
+    int err = read_source(load, path, line, &read);
     if (err == 0)
-        err = push_source(load, path, line, &info);
+        err = push_source(load, path, line, &read.info);
     if (err == 0) {
-        err = parse_text(load, cfg, text, length);
+        note_owner(load, path, &read.info);
+        err = parse_text(load, cfg, read.text, read.length);
         config_places_clear(&load->sources[--load->depth].places);
     }
-    free(text);
+    free(read.text);
     return err;
 }
 
@@ -413,6 +380,24 @@ static cfg_opt_t *build_options(struct load *load, const struct config_option *t
 
 /* ---- the whole ---- */
 
+/* Files may be those of the account that a daemon becomes, which it names itself. */
+static void trust_user(cfg_t *cfg)
+{
+    for (cfg_opt_t *opt = cfg->opts; opt->name != NULL; opt++)
+        if (strcmp(opt->name, "user") == 0)
+            privileges_trust(cfg_opt_getnstr(opt, 0));
+}
+
+static int check_owner(struct load *load, cfg_t *cfg)
+{
+    if (load->sealed < 0) /* else the file was judged when it was written, and this process told then */
+        trust_user(cfg);
+    if (load->other[0] == 0 || permissions_is_trusted(load->other_owner))
+        return 0;
+    return fault_set(load->fault, ERR_CONFIG, "%s: owned by uid %u, who could change it; run: chown %u %s",
+                     load->other, (unsigned)load->other_owner, (unsigned)geteuid(), SHELL_WORD(load->other));
+}
+
 static int load_with(struct load *load, const char *file, const struct config_option *table, void *into)
 {
     cfg_t *cfg = cfg_init(build_options(load, table), CFGF_NONE);
@@ -420,6 +405,8 @@ static int load_with(struct load *load, const char *file, const struct config_op
         return fault_set(load->fault, ERR_MEMORY, "%s: %s", file, err_string(ERR_MEMORY));
     cfg_set_error_function(cfg, on_error);
     int err = parse_file(load, cfg, file, 0);
+    if (err == 0)
+        err = check_owner(load, cfg);
     /* Defaults start from the folder of the main file. */
     if (err == 0 && (err = config_fill(table, cfg, load->sources[0].folder, into)) != 0)
         fault_set(load->fault, err, "%s: %s", file, err_string(err));

@@ -48,7 +48,7 @@ static int check_mode(int fd, const struct stat *info, const char *path, struct 
     unsigned mode = info->st_mode & 07777u;
     bool is_group_only = (mode & 077) == 040;
     if ((mode & 077) == 0 || (is_group_only && is_of_group(info->st_gid)) ||
-        acl_is_closed(fd, geteuid(), account))
+        acl_is_closed(fd, ACL_RIGHT_ANY, geteuid(), account))
         return 0;
     if (is_group_only && readers == PERMISSIONS_GROUP)
         return fault_set(
@@ -64,6 +64,11 @@ static int check_mode(int fd, const struct stat *info, const char *path, struct 
                          : "");
 }
 
+bool permissions_is_trusted(uid_t owner)
+{
+    return owner == 0 || owner == geteuid() || owner == account;
+}
+
 int permissions_check_file(int fd, const char *path, struct fault *fault)
 {
     struct stat info;
@@ -71,30 +76,53 @@ int permissions_check_file(int fd, const char *path, struct fault *fault)
         return fault_set(fault, ERR_SYSTEM, "%s: %s", path, strerror(errno));
     if (!S_ISREG(info.st_mode))
         return fault_set(fault, ERR_CONFIG, "%s: not a regular file; name the file itself", path);
-    if (info.st_uid != 0 && info.st_uid != geteuid() && info.st_uid != account)
+    if (!permissions_is_trusted(info.st_uid))
         return fault_set(fault, ERR_CONFIG, "%s: owned by uid %u, who could replace it; run: chown %u %s",
                          path, (unsigned)info.st_uid, (unsigned)geteuid(), SHELL_WORD(path));
     return check_mode(fd, &info, path, fault);
 }
 
-static bool is_read_only(const char *folder)
+static bool is_read_only(const struct statvfs *system)
 {
-    struct statvfs info;
-    return statvfs(folder, &info) == 0 && (info.f_flag & ST_RDONLY) != 0;
+    return (system->f_flag & ST_RDONLY) != 0;
+}
+
+int permissions_check_writers(int fd, const char *path, struct fault *fault)
+{
+    struct stat info;
+    struct statvfs system;
+    if (fstat(fd, &info) != 0 || fstatvfs(fd, &system) != 0)
+        return fault_set(fault, ERR_SYSTEM, "%s", strerror(errno));
+    if (!S_ISREG(info.st_mode) || is_read_only(&system) || (info.st_mode & (S_IWGRP | S_IWOTH)) == 0 ||
+        acl_is_closed(fd, ACL_RIGHT_WRITE, geteuid(), account))
+        return 0;
+    return fault_set(fault, ERR_CONFIG, "mode %04o lets others change it; run: chmod go-w %s",
+                     (unsigned)(info.st_mode & 07777), SHELL_WORD(path));
+}
+
+static int check_folder_mode(const struct stat *info, const char *folder, struct fault *fault)
+{
+    bool group = (info->st_mode & S_IWGRP) != 0 && !is_of_group(info->st_gid);
+    bool others = (info->st_mode & S_IWOTH) != 0;
+    if ((info->st_mode & S_ISVTX) != 0 || (!group && !others))
+        return 0;
+    return fault_set(fault, ERR_CONFIG, "%s: mode %04o lets others replace files in it; run: chmod %s%s-w %s",
+                     folder, (unsigned)(info->st_mode & 07777), group ? "g" : "", others ? "o" : "",
+                     SHELL_WORD(folder));
 }
 
 int permissions_check_folder(const char *folder, struct fault *fault)
 {
     struct stat info;
-    if (stat(folder, &info) != 0 || !S_ISDIR(info.st_mode) || (info.st_mode & S_ISVTX) != 0)
+    struct statvfs system;
+    if (stat(folder, &info) != 0 || !S_ISDIR(info.st_mode) || statvfs(folder, &system) != 0 ||
+        is_read_only(&system))
         return 0;
-    bool group = (info.st_mode & S_IWGRP) != 0 && !is_of_group(info.st_gid);
-    bool others = (info.st_mode & S_IWOTH) != 0;
-    if ((!group && !others) || is_read_only(folder))
-        return 0;
-    return fault_set(fault, ERR_CONFIG, "%s: mode %04o lets others replace files in it; run: chmod %s%s-w %s",
-                     folder, (unsigned)(info.st_mode & 07777), group ? "g" : "", others ? "o" : "",
-                     SHELL_WORD(folder));
+    if (!permissions_is_trusted(info.st_uid))
+        return fault_set(fault, ERR_CONFIG,
+                         "%s: owned by uid %u, who could replace files in it; run: chown %u %s", folder,
+                         (unsigned)info.st_uid, (unsigned)geteuid(), SHELL_WORD(folder));
+    return check_folder_mode(&info, folder, fault);
 }
 
 /* Cuts the last part off PATH. */

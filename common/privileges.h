@@ -22,10 +22,12 @@ enum privileges_groups {
 
 /* Whether this process is root: its real, effective or saved user id is 0. */
 bool privileges_is_root(void);
+/* Files may be USER's from now on (permissions_set_account()), where this process is root and there is such
+ * an account. */
+void privileges_trust(const char *user);
 /* Whether a start by the configuration FILE, which names USER (or NULL), is right: as root, ERR_CONFIG with
- * the hint without a user or for one that does not exist; secret files may be USER's from then on
- * (permissions_set_account()). Logs a warning, "root_kept", when USER is "root", and "user_ignored" when this
- * process is neither root nor USER. */
+ * the hint without a user or for one that does not exist. Logs a warning, "root_kept", when USER is "root",
+ * and "user_ignored" when this process is neither root nor USER. */
 int privileges_check(const char *file, const char *user, struct fault *fault) MUST_USE;
 /* The same for a dry run of FILE: USER must exist even where this process is not root. */
 int privileges_check_named(const char *file, const char *user, struct fault *fault) MUST_USE;

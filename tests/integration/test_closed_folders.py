@@ -1,6 +1,7 @@
-"""Who may write to a folder can put another file in the place of one in it: `keyless check`, `-t` and a start refuse such a folder
-alike, and the command that they say mends it. What is too few of descriptors they say alike, too."""
+"""Who may write to a folder can put another file in the place of one in it, and who may write to a configuration says what a daemon
+does: `keyless check`, `-t` and a start refuse such a folder and such a file alike, and the command that they say mends it. What is too few of descriptors they say alike, too."""
 import os
+import pwd
 import re
 import resource
 import signal
@@ -27,6 +28,10 @@ def trial_of(side, conf, **options):
     return subprocess.run([program("keyless-" + side), "-t", "-c", conf], capture_output=True, text=True, timeout=60, **options)
 
 
+def take_any_port(*confs):
+    for conf in confs:
+        write(conf, re.sub(r"listen = .*", 'listen = {"127.0.0.1:0"}', read(conf)))
+
 
 def lay_out(trial, below):
     """Makes FOLDER, where there is none, and moves what the place is about into it."""
@@ -35,8 +40,7 @@ def lay_out(trial, below):
         os.mkdir(folder, 0o755)
     if below.endswith("keys/below"):
         os.rename(os.path.join(trial.server, "keys/p256.pem"), os.path.join(folder, "p256.pem"))
-    for conf in (trial.server_conf, trial.edge_conf):
-        write(conf, re.sub(r"listen = .*", 'listen = {"127.0.0.1:0"}', read(conf)))
+    take_any_port(trial.server_conf, trial.edge_conf)
     if below in MOVED:
         conf, name = MOVED[below]
         half = os.path.dirname(folder)
@@ -46,13 +50,8 @@ def lay_out(trial, below):
     return folder
 
 
-@pytest.mark.parametrize("mode, letters", [(0o777, "go"), (0o775, "g"), (0o757, "o")])
-@pytest.mark.parametrize("place", sorted(PLACES))
-def test_a_folder_that_others_write_to(trial, place, mode, letters):
-    side, below = PLACES[place]
-    folder, conf = lay_out(trial, below), getattr(trial, side + "_conf")
-    os.chmod(folder, mode)
-    said = r"%s: mode %04o lets others replace files in it; run: (chmod %s-w %s)" % (folder, mode, letters, folder)
+def all_refuse(side, conf, said):
+    """`-t`, `check` and a start say SAID, whose group is the command that mends it; afterwards none does."""
     tested = trial_of(side, conf)
     assert tested.returncode == 2 and re.search(said, tested.stderr), tested.stderr
     checked = run("check", "-c", conf)
@@ -65,6 +64,71 @@ def test_a_folder_that_others_write_to(trial, place, mode, letters):
     subprocess.run(command, shell=True, check=True)
     assert trial_of(side, conf).returncode == 0
     keyless("check", "-c", conf)
+
+
+@pytest.mark.parametrize("mode, letters", [(0o777, "go"), (0o775, "g"), (0o757, "o")])
+@pytest.mark.parametrize("place", sorted(PLACES))
+def test_a_folder_that_others_write_to(trial, place, mode, letters):
+    side, below = PLACES[place]
+    folder, conf = lay_out(trial, below), getattr(trial, side + "_conf")
+    os.chmod(folder, mode)
+    all_refuse(side, conf, r"%s: mode %04o lets others replace files in it; run: (chmod %s-w %s)" % (folder, mode, letters, folder))
+
+
+# ---- configuration ----
+
+def include_from(conf):
+    """Moves what CONF says to a file that it includes."""
+    included = os.path.join(os.path.dirname(conf), "rest")
+    os.rename(conf, included)
+    write(conf, '# nothing\ninclude("rest")\n')
+    return included
+
+
+@pytest.mark.parametrize("side", ["server", "edge"])
+@pytest.mark.parametrize("mode", [0o666, 0o664, 0o646])
+@pytest.mark.parametrize("included", [False, True])
+def test_a_configuration_that_others_write(trial, side, mode, included):
+    conf = getattr(trial, side + "_conf")
+    take_any_port(conf)
+    opened = include_from(conf) if included else conf
+    os.chmod(opened, mode)
+    place = r"%s:2: include of %s" % (conf, opened) if included else opened
+    all_refuse(side, conf, r"%s: mode %04o lets others change it; run: (chmod go-w %s)" % (place, mode, opened))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="not root, who alone gives files away")
+@pytest.mark.parametrize("side", ["server", "edge"])
+@pytest.mark.parametrize("what", ["file", "included file", "folder"])
+def test_a_configuration_of_another_account(trial, side, what):
+    """Its owner may change it. He may be the user that the daemon becomes."""
+    conf = getattr(trial, side + "_conf")
+    take_any_port(conf)
+    given = {"file": lambda: conf, "included file": lambda: include_from(conf), "folder": lambda: os.path.dirname(conf)}[what]()
+    user = pwd.getpwnam(re.search(r'^user = "(.*)"', read(conf if what != "included file" else given), re.M).group(1)).pw_uid
+    os.chown(given, user, 0)
+    assert trial_of(side, conf).returncode == 0
+    os.chown(given, 4711, 0)
+    does = "replace files in" if what == "folder" else "change"
+    all_refuse(side, conf, r"%s: owned by uid 4711, who could %s it; run: (chown 0 %s)" % (given, does, given))
+
+
+def test_a_reload_refuses_such_a_configuration(trial):
+    conf = trial.server_conf
+    take_any_port(conf)
+    daemon = Daemon([program("keyless-server"), "-c", conf])
+    try:
+        daemon.wait_log("event=ready")
+        os.chmod(conf, 0o666)
+        since = daemon.mark()
+        daemon.send_signal(signal.SIGHUP)
+        daemon.wait_log("event=reload_failed .*%s: mode 0666 lets others change it; run: chmod go-w " % conf, since)
+        os.chmod(conf, 0o644)
+        since = daemon.mark()
+        daemon.send_signal(signal.SIGHUP)
+        daemon.wait_log("event=reloaded", since)
+    finally:
+        assert daemon.stop() == 0
 
 
 def test_a_sticky_bit_is_enough(trial):
