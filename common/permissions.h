@@ -25,8 +25,8 @@ bool permissions_is_trusted(uid_t owner);
  * root or of this process's user, and others can neither read nor write it. ERR_SYSTEM. */
 int permissions_check_file(int fd, const char *path, struct fault *fault) MUST_USE;
 /* ERR_CONFIG with a fault that does not name PATH, but for the command that is its hint, when FD, which is
- * PATH's, is a regular file whose mode or list lets others write. A file that is mounted read-only they
- * cannot write. ERR_SYSTEM. */
+ * PATH's, is a regular file whose mode or list lets others write. That it is mounted read-only is no
+ * excuse: a unit with ProtectSystem= sees all of /etc so, and others do not. ERR_SYSTEM. */
 int permissions_check_writers(int fd, const char *path, struct fault *fault) MUST_USE;
 /* ERR_CONFIG with a fault that names FOLDER, and its hint, when others can replace what is in it: its owner,
  * unless he is trusted, or who may write to it. They cannot in one that is mounted read-only, nor, but for

@@ -97,6 +97,16 @@ def test_a_configuration_that_others_write(trial, side, mode, included):
     all_refuse(side, conf, r"%s: mode %04o lets others change it; run: (chmod go-w %s)" % (place, mode, opened))
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="not root, who alone mounts")
+def test_a_mount_that_is_read_only_here_excuses_no_file(trial):
+    """As the whole of /etc is to a unit with ProtectSystem=strict: who is outside of it writes there."""
+    os.chmod(trial.server_conf, 0o666)
+    script = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && exec "$2" -t -c "$3"'
+    tested = subprocess.run(["unshare", "--mount", "sh", "-c", script, "sh", trial.top, program("keyless-server"), trial.server_conf],
+                            capture_output=True, text=True, timeout=60)
+    assert tested.returncode == 2 and "server.conf: mode 0666 lets others change it; run: chmod go-w" in tested.stderr, tested.stderr
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="not root, who alone gives files away")
 @pytest.mark.parametrize("side", ["server", "edge"])
 @pytest.mark.parametrize("what", ["file", "included file", "folder"])
