@@ -117,10 +117,12 @@ struct channel_listener_handlers {
                      struct channel_verdict *verdict, void *user);
     /* A connection was dropped before it was authenticated. KEY is NULL when not known. */
     void (*on_drop)(enum channel_drop why, const uint8_t *key, const struct address *from, void *user);
-    /* No connection is accepted (ERROR of errno): descriptors or kernel memory are short
-     * (descriptors_are_short()), or the socket does not listen any more. Called once an episode
-     * (episode.h). May be NULL. */
+    /* No connection is accepted for a while (ERROR of errno), as when descriptors or kernel memory are short.
+     * Called once an episode (episode.h). May be NULL. */
     void (*on_exhausted)(int error, void *user);
+    /* The socket, which is bound to AT, does not listen any more, as after shutdown(2). Called once, until it
+     * listens again. May be NULL. */
+    void (*on_broken)(const struct address *at, void *user);
     struct channel_handlers channel; /* of each accepted channel; `user` is the verdict's */
 };
 
@@ -145,6 +147,8 @@ int channel_listener_start(struct channel_listener **out, uv_loop_t *loop, int f
 typedef int channel_listener_check(const uint8_t key[static NOISE_KEY_SIZE], const struct address *from,
                                    void *user);
 void channel_listener_review(struct channel_listener *listener, channel_listener_check *check, void *user);
+/* Whether the socket had ceased to listen when a connection was last to be accepted. */
+bool channel_listener_is_broken(const struct channel_listener *listener);
 /* While PAUSED no connection is accepted: new ones wait in the kernel's queue.
  * Half-open and open channels stay. */
 void channel_listener_pause(struct channel_listener *listener, bool paused);

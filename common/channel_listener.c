@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/accepting.h"
 #include "common/channel_internal.h"
 #include "common/episode.h"
 #include "common/half_open.h"
@@ -21,6 +22,7 @@ struct channel_listener {
     int fd;           /* owned */
     bool closing;
     bool paused;                 /* by its owner */
+    bool broken;                 /* does not listen any more */
     struct episode exhaustion;   /* of descriptors */
     size_t half_open;            /* channels of the list, those included that are about to be freed */
     struct channel *first;       /* of the half-open channels */
@@ -176,15 +178,33 @@ static void on_acceptable(uv_poll_t *poll, int status, int events);
 
 static void on_pause_over(uv_timer_t *timer);
 
-/* Pauses: accepting again at once would spin until a descriptor is free. New connections wait in the kernel's
- * queue. */
-static void take_rest(struct channel_listener *l, int error)
+/* Pauses: accepting again at once would spin until a descriptor is free, or the socket listens again. */
+static void take_rest(struct channel_listener *l)
 {
-    bool begins = episode_note(&l->exhaustion, uv_now(l->poll.loop));
     uv_poll_stop(&l->poll);
     uv_timer_start(&l->pause, on_pause_over, PAUSE_MS, 0);
-    if (begins && l->handlers.on_exhausted != NULL)
+}
+
+/* New connections wait in the kernel's queue. */
+static void run_short(struct channel_listener *l, int error)
+{
+    take_rest(l);
+    if (episode_note(&l->exhaustion, uv_now(l->poll.loop)) && l->handlers.on_exhausted != NULL)
         l->handlers.on_exhausted(error, l->user);
+}
+
+/* Whoever connects is refused by the kernel. */
+static void stand_broken(struct channel_listener *l)
+{
+    struct address at;
+    bool begins = !l->broken;
+    l->broken = true;
+    take_rest(l);
+    if (!begins || l->handlers.on_broken == NULL)
+        return;
+    if (address_of_socket(l->fd, &at) != 0)
+        memset(&at, 0, sizeof at);
+    l->handlers.on_broken(&at, l->user);
 }
 
 /* True when a descriptor is free beside those held in reserve. */
@@ -202,17 +222,29 @@ static void on_pause_over(uv_timer_t *timer)
 {
     struct channel_listener *l = timer->data;
     if (!may_accept(l)) {
-        take_rest(l, EMFILE);
+        run_short(l, EMFILE);
         return;
     }
-    if (!l->paused)
-        uv_poll_start(&l->poll, UV_READABLE, on_acceptable);
+    if (l->paused)
+        return;
+    uv_poll_start(&l->poll, UV_READABLE, on_acceptable);
+    if (l->broken)
+        on_acceptable(&l->poll, 0, 0); /* nothing else shows that it listens again */
 }
 
-/* The errors of accept(2) that concern the one connection, which is gone, and not the listener. */
-static bool is_passing(int number)
+/* After accept(2) has failed with ERROR; true when the next connection may be there. */
+static bool goes_on_after(struct channel_listener *l, int error)
 {
-    return number == ECONNABORTED || number == EINTR || number == EPROTO || number == EPERM;
+    enum accept_failure failure = accept_failure_of(l->fd, error);
+    if (failure == ACCEPT_PASSING)
+        return true;
+    if (failure == ACCEPT_NOBODY)
+        l->broken = false;
+    else if (failure == ACCEPT_BROKEN)
+        stand_broken(l);
+    else
+        run_short(l, error);
+    return false;
 }
 
 static void on_acceptable(uv_poll_t *poll, int status, int events)
@@ -223,17 +255,16 @@ static void on_acceptable(uv_poll_t *poll, int status, int events)
     for (int i = 0; i < ACCEPTS_PER_WAKE && !l->closing && !l->paused; i++) {
         struct address from = {.length = sizeof from.u};
         int fd = accept4(l->fd, &from.u.any, &from.length, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd >= 0) {
-            bool low = process_descriptors_low(fd);
-            admit(l, fd, &from);
-            if (low) {
-                take_rest(l, EMFILE);
+        if (fd < 0) {
+            if (!goes_on_after(l, errno))
                 return;
-            }
-        } else if (errno == EAGAIN) {
-            return;
-        } else if (!is_passing(errno)) {
-            take_rest(l, errno);
+            continue;
+        }
+        bool low = process_descriptors_low(fd);
+        l->broken = false;
+        admit(l, fd, &from);
+        if (low) {
+            run_short(l, EMFILE);
             return;
         }
     }
@@ -293,6 +324,11 @@ static void drop_half_open(struct channel_listener *listener)
     }
 }
 
+bool channel_listener_is_broken(const struct channel_listener *listener)
+{
+    return listener->broken;
+}
+
 void channel_listener_pause(struct channel_listener *listener, bool paused)
 {
     if (listener->paused == paused || listener->closing)
@@ -300,6 +336,8 @@ void channel_listener_pause(struct channel_listener *listener, bool paused)
     listener->paused = paused;
     if (paused)
         uv_poll_stop(&listener->poll);
+    else if (listener->broken)
+        uv_timer_start(&listener->pause, on_pause_over, 0, 0);
     else if (!uv_is_active((uv_handle_t *)&listener->pause))
         uv_poll_start(&listener->poll, UV_READABLE, on_acceptable);
 }

@@ -1,7 +1,5 @@
 #include "common/descriptors.h"
 
-#include <errno.h>
-
 #include "common/log.h"
 #include "common/process.h"
 
@@ -26,9 +24,4 @@ int descriptors_check(unsigned long least, const char *what, struct fault *fault
         "the limit of open files is %lu, and %s needs %lu to start; write LimitNOFILE=%lu or more "
         "into the unit's section [Service] (without systemd: ulimit -n %lu)",
         have, what, least, least, least);
-}
-
-bool descriptors_are_short(int error)
-{
-    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }

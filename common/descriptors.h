@@ -2,8 +2,6 @@
 #ifndef COMMON_DESCRIPTORS_H
 #define COMMON_DESCRIPTORS_H
 
-#include <stdbool.h>
-
 #include "common/err.h"
 
 #define DESCRIPTORS_SPARE 64 /* for what a daemon has beside its connections */
@@ -16,8 +14,5 @@ void descriptors_require(unsigned long wanted, const char *why);
  * LEAST: WHAT ("an edge with 4 threads") could not even start. To be called before anything is opened that
  * stays so. */
 int descriptors_check(unsigned long least, const char *what, struct fault *fault) MUST_USE;
-/* Whether ERROR, the errno of accept(2), says that descriptors or kernel memory are short: the connection
- * waits in the kernel's queue meanwhile. */
-bool descriptors_are_short(int error);
 
 #endif

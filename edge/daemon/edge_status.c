@@ -24,15 +24,10 @@ static int live(struct buffer *body, const char *rest, void *user)
 static int ready(struct buffer *body, const char *rest, void *user)
 {
     const struct edge_status *status = user;
-    bool is_ready = edge_status_ready(status);
-    const char *text = "ready\n";
+    const char *why = edge_status_not_ready(status);
 
     (void)rest;
-    if (status->draining)
-        text = "draining\n";
-    else if (!is_ready)
-        text = "no key server is connected\n";
-    return buffer_printf(body, "%s", text) == 0 && is_ready ? 200 : 503;
+    return buffer_printf(body, "%s\n", why != NULL ? why : "ready") == 0 && why == NULL ? 200 : 503;
 }
 
 const struct admin_route edge_status_routes[] = {
@@ -44,15 +39,34 @@ const struct admin_route edge_status_routes[] = {
     {0},
 };
 
-bool edge_status_ready(const struct edge_status *status)
+static bool has_key_server(const struct edge_status *status)
 {
-    if (status->draining)
-        return false;
     for (size_t i = 0; i < status->setup->key_servers.count; i++) {
         if (counter_get(&status->setup->stats[i].connected) > 0)
             return true;
     }
     return false;
+}
+
+static bool has_broken_listener(const struct edge_status *status)
+{
+    for (unsigned i = 0; i < status->thread_count; i++) {
+        if (counter_get(&thread_stats(status->threads[i])->listeners_broken) > 0)
+            return true;
+    }
+    return false;
+}
+
+const char *edge_status_not_ready(const struct edge_status *status)
+{
+    if (status->draining)
+        return "draining";
+    if (!has_key_server(status))
+        return "no key server is connected";
+    if (has_broken_listener(status))
+        return "a socket does not listen any more: restart keyless-edge (listener_broken in the log says "
+               "which)";
+    return NULL;
 }
 
 void edge_status_sum(const struct edge_status *status, struct session_stats *out)

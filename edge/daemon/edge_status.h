@@ -29,8 +29,9 @@ extern const struct admin_route edge_status_routes[];
 int edge_status_json(struct buffer *body, const char *rest, void *user);
 int edge_status_trace(struct buffer *body, const char *rest, void *user);
 int edge_status_metrics(struct buffer *body, const char *rest, void *user);
-/* True when new handshakes can be served: some key server is connected and the daemon is not draining. */
-bool edge_status_ready(const struct edge_status *status);
+/* NULL when new handshakes can be served: some key server is connected, every socket listens, and the daemon
+ * is not draining. Otherwise why they cannot. */
+const char *edge_status_not_ready(const struct edge_status *status);
 /* The sum of all threads' counters. OUT is zeroed. */
 void edge_status_sum(const struct edge_status *status, struct session_stats *out);
 

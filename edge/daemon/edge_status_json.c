@@ -163,8 +163,8 @@ int edge_status_json(struct buffer *body, const char *rest, void *user)
     return answer(
         body,
         json_pack("{s:s, s:s, s:b, s:b, s:o, s:i, s:o, s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:{s:{s:b, s:b}}}",
-                  "program", "keyless-edge", "version", KEYLESS_VERSION, "ready", edge_status_ready(status),
-                  "draining", status->draining, "uptime_seconds",
+                  "program", "keyless-edge", "version", KEYLESS_VERSION, "ready",
+                  edge_status_not_ready(status) == NULL, "draining", status->draining, "uptime_seconds",
                   number((clock_ns() - status->started_ns) / NS_PER_S), "threads", (int)status->thread_count,
                   "listeners", listeners_json(status), "origin",
                   endpoint_text(&setup->origins.route[0].endpoint, origin), "origins", origins_json(setup),

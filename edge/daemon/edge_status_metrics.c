@@ -59,6 +59,8 @@ static const struct single session_rows[] = {
     {"keyless_edge_connections_active", METRIC_GAUGE, "Connections open now.", OF_SESSION(active)},
     {"keyless_edge_connections_dropped_total", METRIC_COUNTER,
      "Accepted connections dropped for want of memory.", OF_SESSION(accept_failed)},
+    {"keyless_edge_listeners_broken", METRIC_GAUGE,
+     "Sockets, of each thread, that were to listen and do not any more.", OF_SESSION(listeners_broken)},
     {"keyless_edge_sessions_impossible_total", METRIC_COUNTER,
      "Connections closed because of a fault of keyless-edge itself.", OF_SESSION(impossible)},
     {"keyless_edge_jobs_stuck_total", METRIC_COUNTER,
@@ -329,7 +331,7 @@ int edge_status_metrics(struct buffer *body, const char *rest, void *user)
               (double)(clock_ns() - status->started_ns) / (double)NS_PER_S);
     put_sandbox(body, &status->sandbox);
     put_gauge(body, "keyless_edge_ready", "1 when a key server is connected and nothing drains.",
-              edge_status_ready(status));
+              edge_status_not_ready(status) == NULL);
     put_gauge(body, "keyless_edge_threads", "Threads that serve.", status->thread_count);
     put_certificates(body, setup->certs);
     metrics_family(body, "keyless_edge_log_lines_dropped_total", METRIC_COUNTER,

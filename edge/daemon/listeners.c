@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/descriptors.h"
+#include "common/accepting.h"
 #include "common/process.h"
 
 #define ACCEPT_BATCH 64 /* connections taken in one wake-up of a listener */
@@ -14,6 +14,7 @@ struct listener {
     uv_poll_t poll;
     struct listeners *all; /* borrowed */
     int fd;                /* owned */
+    bool broken;           /* does not listen any more: not polled, or it would spin */
 };
 
 static void on_listener(uv_poll_t *poll, int status, int events);
@@ -38,7 +39,8 @@ void listeners_resume(struct listeners *listeners)
         return;
     listeners->accepting = true;
     for (size_t i = 0; i < listeners->count; i++)
-        uv_poll_start(&listeners->item[i].poll, UV_READABLE, on_listener);
+        if (!listeners->item[i].broken)
+            uv_poll_start(&listeners->item[i].poll, UV_READABLE, on_listener);
 }
 
 /* No descriptor, or no memory in the kernel: the connection stays in the kernel's queue. Accepting again at
@@ -55,27 +57,49 @@ static void take_rest(struct listeners *listeners, int why)
         timeouts_set(&host->timeouts, &listeners->rest, TIMEOUT_ACCEPT, uv_now(host->loop));
 }
 
-/* True when there may be more to accept. */
-static bool accept_one(struct listeners *listeners, int listener)
+static void give_up(struct listener *listener)
 {
-    struct address from = {.length = sizeof(from.u)};
-    int fd = accept4(listener, &from.u.any, &from.length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    char text[ADDRESS_TEXT_SIZE] = "?";
+    struct address at;
 
-    if (fd >= 0) {
-        bool low = process_descriptors_low(fd);
-        if (session_start(listeners->host, fd, &from) != 0)
-            counter_add(&listeners->host->stats.accept_failed, 1);
-        if (low)
-            take_rest(listeners, EMFILE);
-        return !low;
-    }
-    if (errno == EAGAIN || errno == EWOULDBLOCK)
-        return false;
-    if (descriptors_are_short(errno)) {
-        take_rest(listeners, errno);
-        return false;
-    }
-    return true; /* accept(2) reported an error of that connection alone */
+    listener->broken = true;
+    uv_poll_stop(&listener->poll);
+    counter_add(&listener->all->host->stats.listeners_broken, 1);
+    if (address_of_socket(listener->fd, &at) == 0)
+        address_text(&at, text);
+    log_event(LOG_ERROR, "listener_broken",
+              "thread=%u address=%s error=\"the socket does not listen any more\" hint=\"fewer clients, or "
+              "none, can connect at this address until keyless-edge is restarted\"",
+              listener->all->number, text);
+}
+
+/* After accept(2) has failed; true when there may be more to accept. */
+static bool goes_on_after(struct listener *listener, int why)
+{
+    enum accept_failure failure = accept_failure_of(listener->fd, why);
+
+    if (failure == ACCEPT_BROKEN)
+        give_up(listener);
+    else if (failure == ACCEPT_SHORT || failure == ACCEPT_LATER)
+        take_rest(listener->all, why);
+    return failure == ACCEPT_PASSING;
+}
+
+/* True when there may be more to accept. */
+static bool accept_one(struct listener *listener)
+{
+    struct listeners *listeners = listener->all;
+    struct address from = {.length = sizeof(from.u)};
+    int fd = accept4(listener->fd, &from.u.any, &from.length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+    if (fd < 0)
+        return goes_on_after(listener, errno);
+    bool low = process_descriptors_low(fd);
+    if (session_start(listeners->host, fd, &from) != 0)
+        counter_add(&listeners->host->stats.accept_failed, 1);
+    if (low)
+        take_rest(listeners, EMFILE);
+    return !low;
 }
 
 /* Logs once an episode: on a busy edge at connections_max, connections end and make room for the next many
@@ -91,25 +115,25 @@ static void pause_at_the_most(struct listeners *listeners)
     pause_accepting(listeners);
 }
 
-static void accept_batch(struct listeners *listeners, int listener, int limit)
+static void accept_batch(struct listener *listener, int limit)
 {
+    struct listeners *listeners = listener->all;
+
     for (int i = 0; i < limit; i++) {
         if (full(listeners)) {
             pause_at_the_most(listeners);
             return;
         }
-        if (!accept_one(listeners, listener))
+        if (!accept_one(listener))
             return;
     }
 }
 
 static void on_listener(uv_poll_t *poll, int status, int events)
 {
-    struct listener *listener = poll->data;
-
     (void)status;
     (void)events;
-    accept_batch(listener->all, listener->fd, ACCEPT_BATCH);
+    accept_batch(poll->data, ACCEPT_BATCH);
 }
 
 int listeners_init(struct listeners *listeners, struct session_host *host, const int *fds, size_t count,
@@ -145,8 +169,8 @@ void listeners_close(struct listeners *listeners, bool serve)
     timeouts_clear(&listeners->host->timeouts, &listeners->rest);
     for (size_t i = 0; i < listeners->count; i++) {
         struct listener *listener = &listeners->item[i];
-        if (serve)
-            accept_batch(listeners, listener->fd, SOMAXCONN);
+        if (serve && !listener->broken)
+            accept_batch(listener, SOMAXCONN);
         uv_close((uv_handle_t *)&listener->poll, NULL);
         close(listener->fd);
     }

@@ -54,9 +54,10 @@ struct session_stats {
     counter epoch_waits; /* handshakes that paused for an epoch */
     counter paused_full; /* times accepting stopped at connections_max */
     counter paused_descriptors;
-    counter impossible;    /* events that cannot happen in the state they came in: a fault of ours */
-    counter jobs_stuck;    /* sessions whose job never ended: a fault of ours, or of OpenSSL */
-    counter accept_failed; /* accepted sockets dropped for want of memory */
+    counter listeners_broken; /* gauge: sockets that were to listen and do not any more */
+    counter impossible;       /* events that cannot happen in the state they came in: a fault of ours */
+    counter jobs_stuck;       /* sessions whose job never ended: a fault of ours, or of OpenSSL */
+    counter accept_failed;    /* accepted sockets dropped for want of memory */
     counter results[SESSION_RESULTS];
     counter handshakes[TLS_KINDS];
     counter exchanges[RSA_MODES]; /* RSA key exchanges that asked for their secret, whatever came of it */

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "common/clock.h"
-#include "common/descriptors.h"
 
 void admission_settings(struct channel_listener_settings *out, const struct server_config *config)
 {
@@ -122,9 +121,20 @@ static void on_exhausted(int error, void *user)
 
     counter_add(&service_counters(admission->service)->accept_pauses, 1);
     log_event(LOG_ERROR, "accept_paused", "error=\"%s\" hint=\"%s\"", strerror(error),
-              descriptors_are_short(error)
-                  ? "raise LimitNOFILE= of the service, or lower half_open_max"
-                  : "nobody can connect at this address any more: restart keyless-server");
+              "raise LimitNOFILE= of the service, or lower half_open_max; connections wait in the kernel "
+              "meanwhile");
+}
+
+static void on_broken(const struct address *at, void *user)
+{
+    char address[ADDRESS_TEXT_SIZE];
+
+    (void)user;
+    log_event(
+        LOG_ERROR, "listener_broken",
+        "address=%s error=\"the socket does not listen any more\" hint=\"nobody can connect at this address "
+        "until keyless-server is restarted\"",
+        address_text(at, address));
 }
 
 /* ---- edges: until it is open, a channel's user is the admission's; from then on its peer, or nobody ---- */
@@ -164,4 +174,5 @@ const struct channel_listener_handlers admission_handlers = {
     .on_lookup = on_lookup,
     .on_drop = on_drop,
     .on_exhausted = on_exhausted,
+    .on_broken = on_broken,
     .channel = {.on_open = on_open, .on_message = on_message, .on_close = on_close}};

@@ -218,7 +218,7 @@ static int start_admin(struct net *net, int fd, struct fault *fault)
 /* With the loop and the service there: everything that calls back. */
 static int start_handlers(struct net *net, const struct net_descriptors *fds, struct fault *fault)
 {
-    server_status_init(&net->status, net->service, fds->listeners, fds->listener_count);
+    server_status_init(&net->status, net->service, fds->listeners, fds->listener_count, net->listeners);
     net->status.sandbox = net->sandbox;
     int r = start_listeners(net, fds->listeners, fds->listener_count, fault);
     if (r == 0)

@@ -76,6 +76,8 @@ static void write_edges(struct buffer *out, const struct server_status *status)
     }
     total(out, P "accept_paused_total", "Times that nobody was accepted for want of descriptors or memory.",
           &counters->accept_pauses);
+    gauge(out, P "listeners_broken", "Sockets that were to listen and do not any more.",
+          (double)server_status_broken(status, NULL));
     total(out, P "malformed_messages_total", "Messages of edges that were no proper message.",
           &counters->malformed_messages);
     total(out, P "slow_readers_total", "Channels ended because their edge did not read its answers.",

@@ -1,6 +1,7 @@
 #include "keyserver/net/server_status.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,15 +10,33 @@
 #include "keyserver/net/server_metrics.h"
 
 void server_status_init(struct server_status *status, struct service *service, const int *listeners,
-                        size_t count)
+                        size_t count, struct channel_listener *const *accepting)
 {
     struct address address;
 
-    *status = (struct server_status){.service = service, .started_ns = clock_ns(), .started = time(NULL)};
+    *status = (struct server_status){
+        .service = service, .started_ns = clock_ns(), .started = time(NULL), .accepting = accepting};
     for (size_t i = 0; i < count && i < SERVER_LISTENERS_MAX; i++) {
+        char *text = status->listeners[status->listener_count++];
         if (address_of_socket(listeners[i], &address) == 0)
-            address_text(&address, status->listeners[status->listener_count++]);
+            address_text(&address, text);
+        else
+            snprintf(text, ADDRESS_TEXT_SIZE, "?");
     }
+}
+
+size_t server_status_broken(const struct server_status *status, const char **at)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < status->listener_count; i++) {
+        if (status->accepting[i] == NULL || !channel_listener_is_broken(status->accepting[i]))
+            continue;
+        count++;
+        if (at != NULL)
+            *at = status->listeners[i];
+    }
+    return count;
 }
 
 /* ---- JSON: a NULL from any of these means no memory, and json_object_set_new() takes it as such ---- */
@@ -207,8 +226,13 @@ static int show_ready(struct buffer *body, const char *rest, void *user)
 {
     const struct server_status *status = user;
     const char *word = ready_word(status);
+    const char *at;
 
     (void)rest;
+    if (strcmp(word, "ready") == 0 && server_status_broken(status, &at) > 0) {
+        (void)buffer_printf(body, "nobody can connect at %s any more: restart keyless-server\n", at);
+        return 503;
+    }
     return buffer_printf(body, "%s\n", word) == 0 && strcmp(word, "ready") == 0 ? 200 : 503;
 }
 

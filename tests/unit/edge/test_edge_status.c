@@ -12,10 +12,12 @@
 /* The module itself, with a clock and threads that the tests move. */
 static uint64_t fake_now, fake_turned[2];
 static bool fake_ended[2];
+static struct session_stats fake_stats[2];
 
 #define clock_ms()               (fake_now)
 #define thread_turned_ms(thread) (fake_turned[(thread) == NULL ? 0 : 1])
 #define thread_ended(thread)     (fake_ended[(thread) == NULL ? 0 : 1])
+#define thread_stats(thread)     (&fake_stats[(thread) == NULL ? 0 : 1])
 #include "edge/daemon/edge_status.c"
 
 static char second;
@@ -67,12 +69,42 @@ static void a_thread_that_has_ended_need_not_turn(void **state)
     assert_int_equal(live_status("live\n"), 200);
 }
 
+/* READY_CODE with TEXT is what /ready answers. */
+static void assert_ready(int ready_code, const char *text)
+{
+    struct buffer body = {0};
+    assert_int_equal(ready(&body, "", &status), ready_code);
+    assert_int_equal(buffer_length(&body), strlen(text));
+    assert_memory_equal(buffer_bytes(&body), text, strlen(text));
+    buffer_clear(&body);
+}
+
+static void readiness_says_what_is_missing(void **state)
+{
+    static struct client_server_stats servers[2];
+    struct setup setup = {.key_servers.count = 2, .stats = servers};
+    (void)state;
+    status.setup = &setup;
+    assert_ready(503, "no key server is connected\n");
+    counter_add(&servers[1].connected, 1);
+    assert_ready(200, "ready\n");
+    counter_add(&fake_stats[1].listeners_broken, 1);
+    assert_ready(503,
+                 "a socket does not listen any more: restart keyless-edge (listener_broken in the log says "
+                 "which)\n");
+    assert_non_null(edge_status_not_ready(&status));
+    status.draining = true;
+    assert_ready(503, "draining\n");
+    status.draining = false;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(threads_that_turn_are_live, reset),
         cmocka_unit_test_setup(one_thread_that_hangs_is_named, reset),
         cmocka_unit_test_setup(a_thread_that_has_ended_need_not_turn, reset),
+        cmocka_unit_test_setup(readiness_says_what_is_missing, reset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -389,6 +389,53 @@ static void without_descriptors_it_says_so_and_recovers(void **state)
     edge_end(&edge);
 }
 
+/* ---- a socket that listens no more ---- */
+
+static int set_up_with_listener(void **state)
+{
+    world_keeps_listener = true;
+    int r = set_up(state);
+    world_keeps_listener = false;
+    return r;
+}
+
+static int tear_down_with_listener(void **state)
+{
+    struct fixture *f = *state;
+    close(f->listener);
+    return tear_down(state);
+}
+
+/* Somebody has shut it down: nobody is told to come here until it listens again. */
+static void without_a_socket_that_listens_it_is_not_ready(void **state)
+{
+    struct fixture *f = *state;
+    struct test_edge edge, after;
+    struct buffer body = {0};
+
+    give_wall(f, CONTROL_WALL_START, NULL);
+    until_ready(f);
+    connect_edge(f, &edge, 0);
+    assert_true(metric(f, "keyless_server_listeners_broken") == 0);
+    assert_int_equal(shutdown(f->listener, SHUT_RDWR), 0);
+    until_metric(f, "keyless_server_listeners_broken", 1);
+    assert_int_equal(admin_get(&f->admin, "/ready", 5000, &body), 503);
+    assert_non_null(
+        memmem(buffer_bytes(&body), buffer_length(&body), "nobody can connect at 127.0.0.1:", 32));
+    buffer_clear(&body);
+    assert_int_equal(admin_status(f, "/live"), 200);
+    assert_true(metric(f, "keyless_server_accept_paused_total") == 0);
+    edge_ask(&edge, OP_PING, NULL, 1, 1, 1000); /* who is there is served */
+    EDGE_UNTIL(&edge, edge.answer_count == 1);
+    edge_end(&edge);
+    assert_int_equal(listen(f->listener, 16), 0);
+    assert_int_equal(address_of_socket(f->listener, &f->listen),
+                     0); /* a port of the kernel's choice is another now */
+    until_ready(f);
+    connect_edge(f, &after, 0);
+    edge_end(&after);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -397,6 +444,8 @@ int main(void)
         NET_TEST(for_a_vault_that_says_nothing_the_answer_is_unavailable),
         cmocka_unit_test_setup_teardown(without_descriptors_it_says_so_and_recovers,
                                         set_up_with_few_descriptors, tear_down),
+        cmocka_unit_test_setup_teardown(without_a_socket_that_listens_it_is_not_ready, set_up_with_listener,
+                                        tear_down_with_listener),
         NET_TEST(the_vault_gets_who_asks_and_from_where_and_its_answer_goes_back),
         NET_TEST(answers_late_twice_or_to_nobody_reach_no_other_request),
         NET_TEST(signatures_are_no_answer_to_keys_nor_the_other_way_round),

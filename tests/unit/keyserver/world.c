@@ -10,6 +10,7 @@
 
 #include "keyserver/rules/authorized_snapshot.h"
 
+bool world_keeps_listener;
 rlim_t world_descriptors; /* that the net process may have; 0 = as many as this one */
 int world_in_flight;      /* requests of one edge; 0 = IN_FLIGHT */
 
@@ -115,7 +116,10 @@ int set_up(void **state)
         _exit(net_run(&f->config, &given));
     }
     close(control[1]);
-    close(listener);
+    if (world_keeps_listener)
+        f->listener = listener;
+    else
+        close(listener);
     close(admin);
     f->control = control[0];
     f->wall.fd = -1;

@@ -15,6 +15,7 @@
 
 extern rlim_t world_descriptors;
 extern int world_in_flight;
+extern bool world_keeps_listener; /* in the fixture, as the supervisor does */
 
 struct fixture {
     char folder[64];
@@ -24,6 +25,7 @@ struct fixture {
     struct address listen, admin;
     pid_t pid;
     int control;
+    int listener;     /* owned; 0 = not kept */
     struct wall wall; /* the vault's end */
     struct wall_request slots[WALL_BATCH_MAX];
     int slot_count, slot_next;
