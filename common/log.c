@@ -326,17 +326,28 @@ void log_record(const char *event, const char *fields, ...)
     errno = saved;
 }
 
-void log_record_fields(const char *event, const struct log_field *fields, size_t count)
+static void put_texts(void (*finish)(struct log_line *line), const char *event,
+                      const struct log_field *fields, size_t count)
 {
     struct log_line line UNINITIALIZED;
     int saved = errno;
-    if (LOG_INFO > logger.level)
-        return;
     start_line(&line, LOG_INFO, event);
     for (size_t i = 0; i < count; i++)
         log_line_field(&line, fields[i].name, fields[i].value);
-    finish_record(&line);
+    finish(&line);
     errno = saved;
+}
+
+void log_record_fields(const char *event, const struct log_field *fields, size_t count)
+{
+    if (LOG_INFO <= logger.level)
+        put_texts(finish_record, event, fields, count);
+}
+
+void log_info_fields(const char *event, const struct log_field *fields, size_t count)
+{
+    if (LOG_INFO <= logger.level && shall_write(LOG_INFO, event))
+        put_texts(finish_line, event, fields, count);
 }
 
 /* Ids are no secrets, so a thread draws several at once. */

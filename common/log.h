@@ -40,6 +40,8 @@ struct log_field {
     const char *name, *value;
 };
 void log_record_fields(const char *event, const struct log_field *fields, size_t count);
+/* The same, held back as log_event() is: for what a peer can cause at no cost. */
+void log_info_fields(const char *event, const struct log_field *fields, size_t count);
 /* For a thread whose loop calls log_flush() before it sleeps: from now on its records may wait until then, or
  * until there are as many as a pipe takes in one piece. An event of the thread makes them go first. */
 void log_gather(void);

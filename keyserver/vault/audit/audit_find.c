@@ -109,7 +109,7 @@ static int take_up(struct audit_log *log, uint64_t seq, bool *begun)
 }
 
 /* The note of the last checkpoint: a log that our key has signed is not to be shorter than that, nor another.
- * ERR_NOT_FOUND; ERR_FORMAT when it is none. */
+ * ERR_NOT_FOUND; ERR_FORMAT when it is none; ERR_SYSTEM. */
 static int take_head(struct audit_log *log, struct audit_head *head)
 {
     int err = audit_head_load(log->folder, head);
@@ -152,13 +152,24 @@ static void compare_with_note(struct audit_log *log, uint64_t highest)
     }
 }
 
+/* What cannot be read says nothing: neither how long the log must be nor which epoch was reached. */
+static int fail_head(struct fault *fault)
+{
+    return fault_set(fault, ERR_SYSTEM,
+                     "the audit log: its file " AUDIT_HEAD_FILE
+                     " cannot be read: %s; mend its disk, or put its copy of a backup there",
+                     strerror(errno));
+}
+
 /* *HIGHEST: as above. */
-static int find_end(struct audit_log *log, uint64_t *highest)
+static int find_end(struct audit_log *log, uint64_t *highest, struct fault *fault)
 {
     struct listing list = {.seq = NULL};
     bool found = false;
     struct audit_head head;
     int noted = take_head(log, &head); /* before the files: another vault may be writing both */
+    if (noted == ERR_SYSTEM)
+        return fail_head(fault);
     audit_takeover_look(log);
     int err = list_files(&list, log->folder);
     for (size_t i = list.count; i-- > 0 && err == 0 && !found;)
@@ -167,8 +178,9 @@ static int find_end(struct audit_log *log, uint64_t *highest)
     uint64_t epoch_ms = epoch_of_head(log, &head, noted);
     if (epoch_ms > log->follow.epoch_ms) /* not before: each record is told with what was reached by then */
         log->follow.epoch_ms = epoch_ms;
+    const int error = errno;
     free(list.seq);
-    return err;
+    return err == 0 ? 0 : fault_set(fault, err, "the audit log cannot be read: %s", strerror(error));
 }
 
 static void forget(struct audit_log *log)
@@ -190,14 +202,13 @@ int audit_log_open(struct audit_log *log, struct fault *fault)
     log->follow.hasher = audit_hasher_new();
     if (log->follow.hasher == NULL)
         return fault_set(fault, ERR_MEMORY, "the audit log: out of memory");
-    int err = find_end(log, &highest);
+    int err = find_end(log, &highest, fault);
     for (unsigned looks = 0; err == 0 && audit_takeover_waits(log, looks); looks++) {
         forget(log);
-        err = find_end(log, &highest);
+        err = find_end(log, &highest, fault);
     }
-    if (err != 0)
-        return fault_set(fault, err, "the audit log cannot be read: %s", strerror(errno));
-    err = audit_takeover_finish(log, fault);
+    if (err == 0)
+        err = audit_takeover_finish(log, fault);
     if (err == 0)
         compare_with_note(log, highest);
     return err;

@@ -29,8 +29,9 @@ static const char *key_id_text(const struct key_request *request, char out[stati
     return request->no_key_id ? "-" : hex_encode(out, request->operation->key_id, KEY_ID_SIZE);
 }
 
-/* RESULT is a word. */
-static void log_use(const struct request_identity *identity, const char *result)
+/* RESULT is a word. An edge could have lines without end written, at no cost, of requests for which nothing
+ * is computed: they are not records. */
+static void log_use(const struct request_identity *identity, const char *result, bool computed)
 {
     char trace[2 * TRACE_ID_SIZE + 1];
     const struct log_field fields[] = {
@@ -42,7 +43,11 @@ static void log_use(const struct request_identity *identity, const char *result)
         {"result", result},
         {"trace", trace_text(&identity->trace, identity->no_trace, trace)},
     };
-    log_record_fields("request", fields, sizeof fields / sizeof fields[0]);
+    const size_t count = sizeof fields / sizeof fields[0];
+    if (computed)
+        log_record_fields("request", fields, count);
+    else
+        log_info_fields("request", fields, count);
 }
 
 static void log_refusal(const struct key_request *request, const struct request_identity *identity,
@@ -69,12 +74,18 @@ bool ledger_is_open(const struct ledger *ledger)
     return !audit_is_failing(ledger->audit);
 }
 
+static bool is_computed(enum audit_result result)
+{
+    return result == AUDIT_OK || result == AUDIT_FAULT;
+}
+
 static void settle_one(struct ledger *ledger, const struct entry *entry, bool recorded)
 {
     if (recorded && entry->result == AUDIT_OK)
         quota_replay_note(ledger->quotas, &entry->identity, &entry->then);
     if (ledger->access_log)
-        log_use(&entry->identity, recorded ? audit_result_name(entry->result) : "withheld");
+        log_use(&entry->identity, recorded ? audit_result_name(entry->result) : "withheld",
+                is_computed(entry->result));
 }
 
 void ledger_add(struct ledger *ledger, const struct request_identity *identity, enum audit_result result,

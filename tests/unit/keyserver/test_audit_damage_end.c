@@ -100,6 +100,22 @@ static void a_note_that_is_none_is_ignored(void **state)
     rig_assert_whole(&rig, false);
 }
 
+/* It says neither how long the log must be nor which epoch was reached: no reason to go on without. */
+static void a_note_that_cannot_be_read_ends_the_start(void **state)
+{
+    (void)state;
+    damage_write_some();
+    unlink(rig_path(&rig, "head"));
+    assert_int_equal(mkdir(rig_path(&rig, "head"), 0700), 0);
+    assert_int_equal(rig_try_open(&rig, NULL), ERR_SYSTEM);
+    assert_string_equal(rig.fault.text,
+                        "the audit log: its file head cannot be read: Is a directory; mend its disk, or "
+                        "put its copy of a backup there");
+    assert_int_equal(rmdir(rig_path(&rig, "head")), 0);
+    damage_write_more();
+    damage_find(0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -108,6 +124,7 @@ int main(void)
         TEST(a_log_that_was_removed_shows_by_the_note),
         TEST(a_log_written_anew_shows_by_the_note),
         TEST(a_note_that_is_none_is_ignored),
+        TEST(a_note_that_cannot_be_read_ends_the_start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -159,6 +159,39 @@ static void what_nobody_waits_for_is_recorded_as_that(void **state)
     assert_true(cancelled > 0);
 }
 
+static size_t count_lines(const char *with)
+{
+    size_t lines = 0;
+    for (const char *at = rig_log(&rig); (at = strstr(at, with)) != NULL; at += strlen(with))
+        lines++;
+    return lines;
+}
+
+/* Which costs an edge nothing. Its uses, in between, have a line each. */
+static void lines_of_what_was_not_computed_are_held_back(void **state)
+{
+    enum { ROUNDS = 32 };
+    struct wall_request expired[16];
+    struct operation operation = signing();
+    (void)state;
+    for (size_t round = 0; round < ROUNDS; round++) {
+        for (size_t i = 0; i < 16; i++) {
+            expired[i] = rig_request(++next_token, EDGE_SIGNER, &operation);
+            expired[i].deadline_ns = 1;
+        }
+        rig_send(&rig, expired, 16);
+        for (size_t i = 0; i < 16; i++)
+            assert_int_equal(rig_outcome(&rig, expired[i].token).status, STATUS_EXPIRED);
+        assert_int_equal(ask(EDGE_SIGNER, &operation), STATUS_OK);
+    }
+    await_log();
+    assert_int_equal(
+        count_lines("event=request edge=edge1 op=sign_tls13 key=p256 scheme=ecdsa_secp256r1_sha256 "
+                    "sni=- result=ok"),
+        ROUNDS);
+    assert_in_range(count_lines(" result=expired"), 1, 16 * ROUNDS / 2);
+}
+
 static void a_log_that_cannot_be_opened_ends_it_with_2(void **state)
 {
     char missing[] = "/nonexistent/audit";
@@ -207,10 +240,15 @@ static void a_trial_leaves_no_record_of_a_start(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_use_is_recorded_with_all_that_names_it),   TEST(a_refusal_is_recorded_with_its_reason),
-        TEST(strangers_are_recorded_by_their_key),        TEST(whether_a_padding_was_right_is_not_recorded),
-        TEST(what_asks_for_no_key_is_not_recorded),       TEST(what_nobody_waits_for_is_recorded_as_that),
-        TEST(a_log_that_cannot_be_opened_ends_it_with_2), TEST(the_access_log_can_be_off),
+        TEST(a_use_is_recorded_with_all_that_names_it),
+        TEST(a_refusal_is_recorded_with_its_reason),
+        TEST(strangers_are_recorded_by_their_key),
+        TEST(whether_a_padding_was_right_is_not_recorded),
+        TEST(what_asks_for_no_key_is_not_recorded),
+        TEST(what_nobody_waits_for_is_recorded_as_that),
+        TEST(lines_of_what_was_not_computed_are_held_back),
+        TEST(a_log_that_cannot_be_opened_ends_it_with_2),
+        TEST(the_access_log_can_be_off),
         TEST(a_trial_leaves_no_record_of_a_start),
     };
     return cmocka_run_group_tests(tests, start, stop);
