@@ -156,7 +156,7 @@ static void compare_with_note(struct audit_log *log, uint64_t highest)
 static int fail_head(struct fault *fault)
 {
     return fault_set(fault, ERR_SYSTEM,
-                     "the audit log: its file " AUDIT_HEAD_FILE
+                     "the file " AUDIT_HEAD_FILE
                      " cannot be read: %s; mend its disk, or put its copy of a backup there",
                      strerror(errno));
 }

@@ -98,11 +98,11 @@ static int find_end(struct audit *audit, const struct audit_quotas *quotas, stru
     log->quotas = quotas != NULL ? quotas : &none;
     log->follow.context = log->quotas->context;
     log->follow.on_record = log->quotas->on_record;
-    int err = audit_log_open(log, fault), why = errno;
-    if (err != ERR_SYSTEM || (why == EROFS && creatable_check_folder(audit->config->folder, fault) != 0))
+    struct fault what = {.text = ""};
+    int err = audit_log_open(log, &what);
+    if (err == ERR_SYSTEM && errno == EROFS && creatable_check_folder(audit->config->folder, fault) != 0)
         return err;
-    return fault_set(fault, err, "%s: the audit log cannot be read: %s", audit->config->folder,
-                     strerror(why));
+    return err == 0 ? 0 : fault_set(fault, err, "%s: %s", audit->config->folder, what.text);
 }
 
 static int open_log(struct audit *audit, const struct audit_quotas *quotas, struct fault *fault)

@@ -108,9 +108,9 @@ static void a_note_that_cannot_be_read_ends_the_start(void **state)
     unlink(rig_path(&rig, "head"));
     assert_int_equal(mkdir(rig_path(&rig, "head"), 0700), 0);
     assert_int_equal(rig_try_open(&rig, NULL), ERR_SYSTEM);
-    assert_string_equal(rig.fault.text,
-                        "the audit log: its file head cannot be read: Is a directory; mend its disk, or "
-                        "put its copy of a backup there");
+    assert_non_null(strstr(rig.fault.text,
+                           ": the file head cannot be read: Is a directory; mend its disk, or put "
+                           "its copy of a backup there"));
     assert_int_equal(rmdir(rig_path(&rig, "head")), 0);
     damage_write_more();
     damage_find(0);
