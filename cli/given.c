@@ -9,6 +9,7 @@
 #include "common/address.h"
 #include "common/config_value.h"
 #include "common/contents.h"
+#include "common/listening.h"
 #include "common/shell.h"
 #include "edge/certs/certs_hint.h"
 #include "keyserver/rules/key_hint.h"
@@ -136,7 +137,7 @@ int given_text_check(const char *option, const char *text, struct fault *fault)
         option);
 }
 
-int given_address_check(const char *option, const char *text, uint16_t port, struct fault *fault)
+int given_target_check(const char *option, const char *text, uint16_t port, struct fault *fault)
 {
     struct address address;
     struct fault why = {.text = ""};
@@ -144,6 +145,16 @@ int given_address_check(const char *option, const char *text, uint16_t port, str
     int err = given_text_check(option, text, fault);
     if (err != 0 || text == NULL)
         return err;
-    err = address_parse_endpoint(&address, host, text, port, &why);
+    err = address_parse_target(&address, host, text, port, &why);
+    return err == 0 ? 0 : fault_set(fault, err, "%s %s", option, why.text);
+}
+
+int given_listen_check(const char *option, const char *text, uint16_t port, struct fault *fault)
+{
+    struct fault why = {.text = ""};
+    int err = given_text_check(option, text, fault);
+    if (err != 0)
+        return err;
+    err = listening_check_one(text, port, &why);
     return err == 0 ? 0 : fault_set(fault, err, "%s %s", option, why.text);
 }

@@ -14,8 +14,10 @@ int given_cert_copy(const char *file, const char *folder, struct fault *fault) M
 int given_key_copy(const char *file, const char *folder, struct fault *fault) MUST_USE;
 /* Whether a configuration can hold TEXT (NULL: not given), the value of OPTION. ERR_CONFIG. */
 int given_text_check(const char *option, const char *text, struct fault *fault) MUST_USE;
-/* The same, and whether TEXT is an address as configurations have it; PORT is what
- * it has when it names none, 0: it must. ERR_CONFIG. */
-int given_address_check(const char *option, const char *text, uint16_t port, struct fault *fault) MUST_USE;
+/* The same, and whether TEXT is an address to connect to, as configurations have it; PORT is what it has when
+ * it names none, 0: it must. ERR_CONFIG. */
+int given_target_check(const char *option, const char *text, uint16_t port, struct fault *fault) MUST_USE;
+/* The same of one to listen at, which is this machine's. */
+int given_listen_check(const char *option, const char *text, uint16_t port, struct fault *fault) MUST_USE;
 
 #endif

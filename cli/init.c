@@ -1,5 +1,4 @@
 /* keyless init: the files of a trial on one machine, or of one half of two machines. */
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,37 +8,20 @@
 #include "cli/cli.h"
 #include "cli/files.h"
 #include "cli/given.h"
+#include "cli/given_pairs.h"
 #include "cli/init_conf.h"
+#include "cli/init_judge.h"
 #include "cli/init_say.h"
 #include "cli/init_secrets.h"
+#include "cli/init_wishes.h"
 #include "cli/trial_pki.h"
 #include "common/bytes.h"
 #include "common/identity.h"
 #include "common/output.h"
 #include "common/privileges.h"
 #include "common/secret.h"
-#include "keyserver/rules/authorized_options.h"
 
-#define GIVEN_MAX    64
 #define TRIAL_LOCKED (8ul << 20) /* bytes, the usual limit, are enough for three keys */
-
-struct wishes {
-    bool server, edge; /* which half; none = both, a trial */
-    const char *folder;
-    const char *server_listen; /* where the key server listens */
-    const char *edge_listen;
-    const char *origin;
-    const char *host;       /* name in the trial's certificates */
-    const char *name;       /* of the edge, in authorized_edges */
-    const char *user;       /* whom a daemon becomes; NULL = what fits */
-    const char *key_server; /* the edge's half: address of the key server */
-    const char *server_key; /* the edge's half: its public key, base64 */
-    const char *keys[GIVEN_MAX];
-    size_t key_count;
-    const char *certs[GIVEN_MAX];
-    size_t cert_count;
-    bool json;
-};
 
 struct half {
     char folder[FILES_PATH_MAX];
@@ -94,7 +76,7 @@ static int copy_given(const char *const *files, size_t count, given_copy copy, c
     return err;
 }
 
-static int write_server_conf(const struct wishes *wishes, const struct half *server, bool trial,
+static int write_server_conf(const struct init_wishes *wishes, const struct half *server, bool trial,
                              struct fault *fault)
 {
     struct buffer text = {0};
@@ -115,7 +97,7 @@ static int write_server_conf(const struct wishes *wishes, const struct half *ser
     return err != 0 ? err : make_text(server->folder, "server.conf", 0644, &text, fault);
 }
 
-static int write_edge_conf(const struct wishes *wishes, const struct half *edge, const char *address,
+static int write_edge_conf(const struct init_wishes *wishes, const struct half *edge, const char *address,
                            const char *server_key, bool trial, struct fault *fault)
 {
     struct buffer text = {0};
@@ -133,7 +115,7 @@ static int write_edge_conf(const struct wishes *wishes, const struct half *edge,
 }
 
 /* The line of this edge for authorized_edges on the key server; it holds the pre-shared key. */
-static int edge_line(struct buffer *line, const struct wishes *wishes, const struct half *edge,
+static int edge_line(struct buffer *line, const struct init_wishes *wishes, const struct half *edge,
                      struct fault *fault)
 {
     char psk[IDENTITY_TEXT_SIZE];
@@ -145,21 +127,24 @@ static int edge_line(struct buffer *line, const struct wishes *wishes, const str
     return err;
 }
 
-static int make_trial_keys(const struct wishes *wishes, const struct half *server, const struct half *edge,
-                           struct fault *fault)
+static int make_trial_keys(const struct init_wishes *wishes, const struct half *server,
+                           const struct half *edge, struct fault *fault)
 {
     char ca[FILES_PATH_MAX];
     int err;
     if (wishes->key_count > 0) {
         err = copy_given(wishes->keys, wishes->key_count, given_key_copy, server->keys, fault);
+        if (err == 0)
+            err = copy_given(wishes->certs, wishes->cert_count, given_cert_copy, edge->keys, fault);
         return err != 0 ? err
-                        : copy_given(wishes->certs, wishes->cert_count, given_cert_copy, edge->keys, fault);
+                        : given_pairs_check(wishes->keys, wishes->key_count, wishes->certs,
+                                            wishes->cert_count, fault);
     }
     err = files_path(ca, wishes->folder, "ca.pem", fault);
     return err != 0 ? err : trial_pki_make(ca, server->keys, edge->keys, wishes->host, fault);
 }
 
-static int make_trial(const struct wishes *wishes, struct fault *fault)
+static int make_trial(const struct init_wishes *wishes, struct fault *fault)
 {
     struct half server, edge;
     struct buffer line = {0};
@@ -174,7 +159,9 @@ static int make_trial(const struct wishes *wishes, struct fault *fault)
         (err = write_server_conf(wishes, &server, true, fault)) != 0 ||
         (err = write_edge_conf(wishes, &edge, wishes->server_listen, server.public, true, fault)) != 0 ||
         (err = edge_line(&line, wishes, &edge, fault)) != 0 ||
-        (err = make_text(server.folder, "authorized_edges", 0600, &line, fault)) != 0) {
+        (err = make_text(server.folder, "authorized_edges", 0600, &line, fault)) != 0 ||
+        (err = init_judge_server(server.folder, fault)) != 0 ||
+        (err = init_judge_edge(edge.folder, fault)) != 0) {
         buffer_clear(&line);
         return err;
     }
@@ -188,7 +175,7 @@ static int make_trial(const struct wishes *wishes, struct fault *fault)
     return 0;
 }
 
-static int make_server(const struct wishes *wishes, struct fault *fault)
+static int make_server(const struct init_wishes *wishes, struct fault *fault)
 {
     static const char comment[] = "# One line an edge: KEY NAME psk=… [ops=…] [keys=…] [from=…] "
                                   "[not_after=…] [rate=…] …; `keyless init --edge` prints it.\n";
@@ -197,9 +184,11 @@ static int make_server(const struct wishes *wishes, struct fault *fault)
     int err;
     if ((err = make_half(&server, wishes->folder, "keys", 0700, fault)) != 0 ||
         (err = copy_given(wishes->keys, wishes->key_count, given_key_copy, server.keys, fault)) != 0 ||
+        (err = given_pairs_check(wishes->keys, wishes->key_count, NULL, 0, fault)) != 0 ||
         (err = write_server_conf(wishes, &server, false, fault)) != 0 ||
         (err = buffer_put(&text, comment, sizeof comment - 1)) != 0 ||
-        (err = make_text(server.folder, "authorized_edges", 0600, &text, fault)) != 0)
+        (err = make_text(server.folder, "authorized_edges", 0600, &text, fault)) != 0 ||
+        (err = init_judge_server(server.folder, fault)) != 0)
         return err;
     init_say_server(&(struct init_made){.json = wishes->json,
                                         .folder = wishes->folder,
@@ -209,7 +198,7 @@ static int make_server(const struct wishes *wishes, struct fault *fault)
     return 0;
 }
 
-static int make_edge(const struct wishes *wishes, struct fault *fault)
+static int make_edge(const struct init_wishes *wishes, struct fault *fault)
 {
     struct half edge;
     struct buffer line = {0};
@@ -217,7 +206,8 @@ static int make_edge(const struct wishes *wishes, struct fault *fault)
     if ((err = make_half(&edge, wishes->folder, "certs", 0755, fault)) != 0 ||
         (err = copy_given(wishes->certs, wishes->cert_count, given_cert_copy, edge.keys, fault)) != 0 ||
         (err = write_edge_conf(wishes, &edge, wishes->key_server, wishes->server_key, false, fault)) != 0 ||
-        (err = edge_line(&line, wishes, &edge, fault)) != 0 || (err = buffer_put(&line, "", 1)) != 0) {
+        (err = edge_line(&line, wishes, &edge, fault)) != 0 || (err = buffer_put(&line, "", 1)) != 0 ||
+        (err = init_judge_edge(edge.folder, fault)) != 0) {
         buffer_clear(&line);
         return err;
     }
@@ -264,7 +254,7 @@ static const struct option options[] = {
 };
 
 /* Where the value of an option with a single value goes. */
-static const char **single_value(struct wishes *wishes, int option)
+static const char **single_value(struct init_wishes *wishes, int option)
 {
     switch (option) {
     case SERVER_LISTEN:
@@ -288,7 +278,7 @@ static const char **single_value(struct wishes *wishes, int option)
     }
 }
 
-static int read_wishes(struct wishes *wishes, int argc, char *argv[])
+static int read_wishes(struct init_wishes *wishes, int argc, char *argv[])
 {
     int option;
     while ((option = cli_option(&cli_init, argc, argv, "", options)) != -1) {
@@ -301,13 +291,14 @@ static int read_wishes(struct wishes *wishes, int argc, char *argv[])
             wishes->edge = true;
         else if (option == JSON)
             wishes->json = true;
-        else if (option == KEY && wishes->key_count < GIVEN_MAX)
+        else if (option == KEY && wishes->key_count < INIT_WISHES_GIVEN_MAX)
             wishes->keys[wishes->key_count++] = optarg;
-        else if (option == CERT && wishes->cert_count < GIVEN_MAX)
+        else if (option == CERT && wishes->cert_count < INIT_WISHES_GIVEN_MAX)
             wishes->certs[wishes->cert_count++] = optarg;
         else
-            return option == '?' ? CLI_USAGE
-                                 : cli_usage(&cli_init, "more than %d keys or certificates", GIVEN_MAX);
+            return option == '?'
+                       ? CLI_USAGE
+                       : cli_usage(&cli_init, "more than %d keys or certificates", INIT_WISHES_GIVEN_MAX);
     }
     if (argc != optind + 1)
         return cli_usage(&cli_init, "name one folder");
@@ -315,44 +306,9 @@ static int read_wishes(struct wishes *wishes, int argc, char *argv[])
     return 0;
 }
 
-static int check_wishes(const struct wishes *wishes)
-{
-    uint8_t key[IDENTITY_KEY_SIZE];
-    if (wishes->server && wishes->edge)
-        return cli_usage(&cli_init,
-                         "--server and --edge are halves; without either you get both, as a trial");
-    if (wishes->edge && (wishes->key_server == NULL || wishes->server_key == NULL))
-        return cli_usage(
-            &cli_init,
-            "--edge needs --key-server ADDRESS and --server-key KEY, as `keyless init --server` prints them");
-    if (wishes->server_key != NULL && base64_decode(key, sizeof key, wishes->server_key) != 0)
-        return cli_usage(
-            &cli_init,
-            "--server-key '%s' is not the base64 of 32 bytes; on the key server: keyless pubkey identity.key",
-            wishes->server_key);
-    if (!wishes->server && !wishes->edge && (wishes->key_count > 0) != (wishes->cert_count > 0))
-        return cli_usage(&cli_init, "a trial with given keys needs both --key and --cert");
-    if (wishes->user != NULL && (wishes->user[0] == 0 || strpbrk(wishes->user, "\"\\ ") != NULL))
-        return cli_usage(&cli_init, "--user '%s' is not the name of an account", wishes->user);
-    if (strpbrk(wishes->host, ",:/ ") != NULL || strlen(wishes->host) > 253)
-        return cli_usage(&cli_init, "--host '%s' is not a host name", wishes->host);
-    if (!authorized_is_name(wishes->name, AUTHORIZED_NAME_MAX - 1))
-        return cli_usage(&cli_init, "--name takes 1 to 63 letters, digits, '.', '_', '-'");
-    struct fault fault = {.text = ""};
-    char folder[PATH_MAX];
-    if (given_text_check("the path of DIR", files_absolute(folder, wishes->folder), &fault) != 0 ||
-        given_text_check("--user", wishes->user, &fault) != 0 ||
-        given_address_check("--key-server", wishes->key_server, 2407, &fault) != 0 ||
-        given_address_check("--server-listen", wishes->server_listen, 2407, &fault) != 0 ||
-        given_address_check("--edge-listen", wishes->edge_listen, 443, &fault) != 0 ||
-        given_address_check("--origin", wishes->origin, 0, &fault) != 0)
-        return cli_usage(&cli_init, "%s", fault.text);
-    return 0;
-}
-
 /* All or nothing: what was made before something went wrong is removed again, and a
  * signal that asks for the end waits until all is there. */
-static int make_files(const struct wishes *wishes, struct fault *fault)
+static int make_files(const struct init_wishes *wishes, struct fault *fault)
 {
     sigset_t ends, before;
     sigemptyset(&ends);
@@ -375,22 +331,18 @@ static int make_files(const struct wishes *wishes, struct fault *fault)
 
 static int run_init(int argc, char *argv[])
 {
-    struct wishes wishes = {.server_listen = NULL,
-                            .edge_listen = NULL,
-                            .origin = "127.0.0.1:8080",
-                            .host = "localhost",
-                            .name = "edge1"};
+    struct init_wishes wishes = {.server_listen = NULL,
+                                 .edge_listen = NULL,
+                                 .origin = "127.0.0.1:8080",
+                                 .host = "localhost",
+                                 .name = "edge1"};
     int result = read_wishes(&wishes, argc, argv);
-    if (result == 0)
-        result = check_wishes(&wishes);
     if (result != 0)
         return result;
-    bool trial = !wishes.server && !wishes.edge;
-    if (wishes.server_listen == NULL)
-        wishes.server_listen = trial ? "127.0.0.1:2407" : "0.0.0.0:2407";
-    if (wishes.edge_listen == NULL)
-        wishes.edge_listen = trial ? "127.0.0.1:8443" : "0.0.0.0:443";
     struct fault fault = {0};
+    init_wishes_complete(&wishes);
+    if (init_wishes_check(&wishes, &fault) != 0)
+        return cli_usage(&cli_init, "%s", fault.text);
     int err = make_files(&wishes, &fault);
     if (err != 0)
         return cli_fail(&cli_init, cli_exit_of(err) == CLI_DONE ? CLI_FAILED : cli_exit_of(err), "%s",

@@ -71,6 +71,12 @@ static int check_address(struct address *out, const char *text, uint16_t default
                                  : check_network(out, text, fault);
 }
 
+int listening_check_one(const char *text, uint16_t default_port, struct fault *fault)
+{
+    struct address address;
+    return check_address(&address, text, default_port, fault);
+}
+
 /* Port 0 is another port at each bind, so it equals nothing. */
 static bool is_same(const struct address *a, const struct address *b)
 {

@@ -11,6 +11,8 @@
  * its place. ERR_CONFIG with a fault "FILE: listen: …". */
 int listening_check(const char *file, const struct config_strings *listen, size_t item, uint16_t default_port,
                     struct fault *fault) MUST_USE;
+/* The same of TEXT alone, with a fault that does not say where it stands. */
+int listening_check_one(const char *text, uint16_t default_port, struct fault *fault) MUST_USE;
 /* The same of the admin endpoint, which is on loopback or a unix socket; NULL and "off" are fine. */
 int listening_check_admin(const char *file, const char *admin, uint16_t default_port,
                           struct fault *fault) MUST_USE;

@@ -125,24 +125,27 @@ def resumable(site, *options):
                input="GET / HTTP/1.0\r\n\r\n", timeout=PATIENCE)
 
 
+LISTEN = r'(listen\s*=\s*\{\s*"127\.0\.0\.1:)\d+"'
+
+
 class Trial:
     """The files that `keyless init` makes, and the running daemons."""
 
     def __init__(self, folder, origin_port):
         self.folder = folder
         self.ca = os.path.join(folder, "ca.pem")
-        done = keyless("init", "--server-listen", "127.0.0.1:0", "--edge-listen", "127.0.0.1:0", "--origin",
-                       "127.0.0.1:%d" % origin_port, folder)
+        done = keyless("init", "--edge-listen", "127.0.0.1:0", "--origin", "127.0.0.1:%d" % origin_port, folder)
         if done.returncode != 0:
             raise SystemExit("keyless init failed: " + done.stderr)
+        self._pin_port("server/server.conf", LISTEN, "0")
 
     def start_server(self):
         self.server = Daemon(self.folder, "keyless-server", os.path.join(BUILD, "keyless-server"), "-c",
                              os.path.join(self.folder, "server", "server.conf"))
         port = self.server.wait_log(r"event=listening\b.*address=\"?127\.0\.0\.1:(\d+)").group(1)
         self.server.wait_log(r"event=ready\b")
-        self._pin_port("server/server.conf", r'(listen\s*=\s*\{\s*"127\.0\.0\.1:)0"', port)
-        self._pin_port("edge/edge.conf", r'(address\s*=\s*"127\.0\.0\.1:)0"', port)
+        self._pin_port("server/server.conf", LISTEN, port)
+        self._pin_port("edge/edge.conf", r'(address\s*=\s*"127\.0\.0\.1:)\d+"', port)
 
     def start_edge(self):
         self.edge = Daemon(self.folder, "keyless-edge", os.path.join(BUILD, "keyless-edge"), "-c",
@@ -151,7 +154,7 @@ class Trial:
         self.edge.wait_log(r"event=key_server_connected")
 
     def _pin_port(self, name, pattern, port):
-        """Port 0 became a real one: the other side, and a restart, need to know it."""
+        """Port 0 takes a free one; then the other side, and a restart, need to know it."""
         path = os.path.join(self.folder, name)
         with open(path) as handle:
             text = handle.read()

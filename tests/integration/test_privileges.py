@@ -8,7 +8,7 @@ import tempfile
 import pytest
 
 from daemon import PATIENCE, Daemon, program
-from fleet import Site, keyless
+from fleet import Site, keyless, write
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 CAPABILITIES = ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"]
@@ -73,7 +73,9 @@ def test_a_trial_made_by_root_runs_as_another(tmp_path, pki, origin):
     for mode in (0o755, 0o700):
         top = tmp_path / ("trial%o" % mode)
         top.mkdir()
-        keyless("init", "--server-listen", "127.0.0.1:0", "--edge-listen", "127.0.0.1:0", top)
+        keyless("init", "--edge-listen", "127.0.0.1:0", top)
+        conf = top / "server" / "server.conf"
+        write(conf, conf.read_text().replace("127.0.0.1:2407", "127.0.0.1:0"), 0o644)
         os.chmod(top, mode)
         server = Daemon([program("keyless-server"), "-c", str(top / "server" / "server.conf")])
         try:
