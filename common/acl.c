@@ -41,3 +41,13 @@ bool acl_is_closed(int fd, unsigned rights, uid_t one, uid_t other)
             return false;
     return count > 0;
 }
+
+bool acl_has(int fd)
+{
+    return fgetxattr(fd, "system.posix_acl_access", NULL, 0) > 0;
+}
+
+bool acl_has_at(const char *path)
+{
+    return getxattr(path, "system.posix_acl_access", NULL, 0) > 0;
+}

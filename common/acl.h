@@ -13,5 +13,9 @@
 /* True when the file behind FD has a list, and it gives none of RIGHTS to anybody but the file's owner and
  * the users ONE and OTHER: to no group, no further user, and not to all others. */
 bool acl_is_closed(int fd, unsigned rights, uid_t one, uid_t other);
+/* True when the file behind FD has a list. */
+bool acl_has(int fd);
+/* The same of what PATH names, such as a folder. */
+bool acl_has_at(const char *path);
 
 #endif

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/acl.h"
+#include "common/local_group.h"
 #include "common/shell.h"
 
 static _Atomic enum permissions_readers readers = PERMISSIONS_OWNER;
@@ -69,6 +70,16 @@ bool permissions_is_trusted(uid_t owner)
     return owner == 0 || owner == geteuid() || owner == account;
 }
 
+static bool is_caller(uid_t uid)
+{
+    return uid == 0 || uid == geteuid();
+}
+
+bool permissions_is_private(gid_t group)
+{
+    return local_group_is_of(group, is_caller);
+}
+
 int permissions_check_file(int fd, const char *path, struct fault *fault)
 {
     struct stat info;
@@ -93,6 +104,7 @@ int permissions_check_writers(int fd, const char *path, struct fault *fault)
     if (fstat(fd, &info) != 0)
         return fault_set(fault, ERR_SYSTEM, "%s", strerror(errno));
     if (!S_ISREG(info.st_mode) || (info.st_mode & (S_IWGRP | S_IWOTH)) == 0 ||
+        ((info.st_mode & S_IWOTH) == 0 && !acl_has(fd) && permissions_is_private(info.st_gid)) ||
         acl_is_closed(fd, ACL_RIGHT_WRITE, geteuid(), account))
         return 0;
     return fault_set(fault, ERR_CONFIG, "mode %04o lets others change it; run: chmod go-w %s",
@@ -101,8 +113,9 @@ int permissions_check_writers(int fd, const char *path, struct fault *fault)
 
 static int check_folder_mode(const struct stat *info, const char *folder, struct fault *fault)
 {
-    bool group = (info->st_mode & S_IWGRP) != 0 && !is_of_group(info->st_gid);
     bool others = (info->st_mode & S_IWOTH) != 0;
+    bool group = (info->st_mode & S_IWGRP) != 0 && !is_of_group(info->st_gid) &&
+                 (others || acl_has_at(folder) || !permissions_is_private(info->st_gid));
     if ((info->st_mode & S_ISVTX) != 0 || (!group && !others))
         return 0;
     return fault_set(fault, ERR_CONFIG, "%s: mode %04o lets others replace files in it; run: chmod %s%s-w %s",

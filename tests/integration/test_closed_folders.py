@@ -21,6 +21,7 @@ PLACES = {  # folder below the trial's half, with the daemon
     "folder below the keys": ("server", "server/keys/below"),
     "folder of the psk": ("edge", "edge/secrets"),
 }
+OTHERS = 1  # the group of daemon(1), an account of every Linux
 MOVED = {"server/lists": ("server.conf", "authorized_edges"), "edge/secrets": ("edge.conf", "psk")}
 
 
@@ -31,6 +32,15 @@ def trial_of(side, conf, **options):
 def take_any_port(*confs):
     for conf in confs:
         write(conf, re.sub(r"listen = .*", 'listen = {"127.0.0.1:0"}', read(conf)))
+
+
+def open_to(path, mode):
+    """As MODE says; a group that may write is one in which others are."""
+    if mode & 0o020:
+        if os.geteuid() != 0:
+            pytest.skip("not root, who alone gives files to another group")
+        os.chown(path, -1, OTHERS)
+    os.chmod(path, mode)
 
 
 def lay_out(trial, below):
@@ -71,7 +81,7 @@ def all_refuse(side, conf, said):
 def test_a_folder_that_others_write_to(trial, place, mode, letters):
     side, below = PLACES[place]
     folder, conf = lay_out(trial, below), getattr(trial, side + "_conf")
-    os.chmod(folder, mode)
+    open_to(folder, mode)
     all_refuse(side, conf, r"%s: mode %04o lets others replace files in it; run: (chmod %s-w %s)" % (folder, mode, letters, folder))
 
 
@@ -92,7 +102,7 @@ def test_a_configuration_that_others_write(trial, side, mode, included):
     conf = getattr(trial, side + "_conf")
     take_any_port(conf)
     opened = include_from(conf) if included else conf
-    os.chmod(opened, mode)
+    open_to(opened, mode)
     place = r"%s:2: include of %s" % (conf, opened) if included else opened
     all_refuse(side, conf, r"%s: mode %04o lets others change it; run: (chmod go-w %s)" % (place, mode, opened))
 
@@ -141,6 +151,19 @@ def test_a_reload_refuses_such_a_configuration(trial):
         assert daemon.stop() == 0
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="not root, whose group has nobody else in it")
+def test_a_group_with_nobody_else_in_it_may_write(trial):
+    """As under umask 002, where each account has a group of its own."""
+    for side in ("server", "edge"):
+        conf = getattr(trial, side + "_conf")
+        os.chmod(conf, 0o664)
+        os.chmod(include_from(conf), 0o664)
+        os.chmod(os.path.dirname(conf), 0o775)
+        tested = trial_of(side, conf)
+        assert tested.returncode == 0, tested.stderr
+        assert "\nerror" not in keyless("check", "-c", conf).stdout
+
+
 def test_a_sticky_bit_is_enough(trial):
     os.chmod(trial.server + "/keys", 0o1777)
     assert trial_of("server", trial.server_conf).returncode == 0
@@ -165,7 +188,7 @@ def test_a_reload_refuses_such_a_folder(trial, below):
     try:
         daemon.wait_log("event=ready")
         os.utime(os.path.join(folder, "p256.pem"))
-        os.chmod(opened, 0o775)
+        open_to(opened, 0o775)
         since = daemon.mark()
         daemon.send_signal(signal.SIGHUP)
         daemon.wait_log(r"%s: mode 0775 lets others replace files in it; run: chmod g-w " % opened, since)

@@ -64,14 +64,53 @@ static void a_file_may_be_read_by_all_and_written_by_its_owner(void **state)
         assert_int_equal(chmod(path, good[i]), 0);
         assert_int_equal(check_writers(), 0);
     }
+    const bool given = chown(path, (uid_t)-1, STRANGER) == 0; /* else its group may be this user's own */
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         char said[128];
+        if (!given && (bad[i] & S_IWOTH) == 0)
+            continue;
         assert_int_equal(chmod(path, bad[i] | 0400), 0);
         assert_int_equal(check_writers(), ERR_CONFIG);
         snprintf(said, sizeof said, "mode %04o lets others change it; run: chmod go-w %s", bad[i] | 0400,
                  path);
         assert_string_equal(fault.text, said);
     }
+}
+
+struct list {
+    struct posix_acl_xattr_header header;
+    struct posix_acl_xattr_entry entry[5];
+};
+
+/* The list of WHAT: USER may write, its GROUP has a right, and all may read. False where the file system has
+ * no lists. */
+static bool set_list(const char *what, uid_t user, uint16_t group)
+{
+    const struct list list = {.header = {htole32(POSIX_ACL_XATTR_VERSION)},
+                              .entry = {{htole16(ACL_USER_OBJ), htole16(6), htole32((uint32_t)-1)},
+                                        {htole16(ACL_USER), htole16(6), htole32(user)},
+                                        {htole16(ACL_GROUP_OBJ), htole16(group), htole32((uint32_t)-1)},
+                                        {htole16(ACL_MASK), htole16(6), htole32((uint32_t)-1)},
+                                        {htole16(ACL_OTHER), htole16(4), htole32((uint32_t)-1)}}};
+    return setxattr(what, "system.posix_acl_access", &list, sizeof list, 0) == 0;
+}
+
+/* Root's own group, in which there is nobody else: as under umask 002. */
+static void a_group_of_this_user_alone_may_write(void **state)
+{
+    struct stat info;
+    (void)state;
+    if (geteuid() != 0 || stat(path, &info) != 0 || info.st_gid != 0 || !permissions_is_private(0))
+        SKIP_FOR("not root with a group of its own");
+    assert_int_equal(chmod(path, 0664), 0);
+    assert_int_equal(check_writers(), 0);
+    assert_int_equal(chmod(folder, 0775), 0);
+    assert_int_equal(permissions_check_place(path, &fault), 0);
+    if (set_list(folder, STRANGER, 4)) /* in whose mask the right shows as the group's */
+        assert_int_equal(permissions_check_place(path, &fault), ERR_CONFIG);
+    assert_int_equal(chown(folder, (uid_t)-1, STRANGER), 0);
+    assert_int_equal(chmod(folder, 0775), 0);
+    assert_int_equal(permissions_check_place(path, &fault), ERR_CONFIG);
 }
 
 static void what_is_no_file_has_no_writers_to_judge(void **state)
@@ -84,35 +123,17 @@ static void what_is_no_file_has_no_writers_to_judge(void **state)
     close(ends[1]);
 }
 
-struct list {
-    struct posix_acl_xattr_header header;
-    struct posix_acl_xattr_entry entry[5];
-};
-
-/* The file's list: USER may write, its GROUP has a right, and all may read. False where the file system has
- * no lists. */
-static bool set_list(uid_t user, uint16_t group)
-{
-    const struct list list = {.header = {htole32(POSIX_ACL_XATTR_VERSION)},
-                              .entry = {{htole16(ACL_USER_OBJ), htole16(6), htole32((uint32_t)-1)},
-                                        {htole16(ACL_USER), htole16(6), htole32(user)},
-                                        {htole16(ACL_GROUP_OBJ), htole16(group), htole32((uint32_t)-1)},
-                                        {htole16(ACL_MASK), htole16(6), htole32((uint32_t)-1)},
-                                        {htole16(ACL_OTHER), htole16(4), htole32((uint32_t)-1)}}};
-    return setxattr(path, "system.posix_acl_access", &list, sizeof list, 0) == 0;
-}
-
 static void a_list_says_who_may_write(void **state)
 {
     (void)state;
-    if (!set_list(geteuid(), 4))
+    if (!set_list(path, geteuid(), 4))
         SKIP_FOR("no access control lists in /tmp");
     assert_int_equal(check_writers(), 0);
-    assert_true(set_list(STRANGER, 4));
+    assert_true(set_list(path, STRANGER, 4));
     assert_int_equal(check_writers(), ERR_CONFIG);
     permissions_set_account(STRANGER);
     assert_int_equal(check_writers(), 0);
-    assert_true(set_list(STRANGER, 6));
+    assert_true(set_list(path, STRANGER, 6));
     assert_int_equal(check_writers(), ERR_CONFIG);
 }
 
@@ -149,6 +170,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_file_may_be_read_by_all_and_written_by_its_owner, make_folder,
                                         remove_folder),
+        cmocka_unit_test_setup_teardown(a_group_of_this_user_alone_may_write, make_folder, remove_folder),
         cmocka_unit_test(what_is_no_file_has_no_writers_to_judge),
         cmocka_unit_test_setup_teardown(a_list_says_who_may_write, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(owners_are_root_this_user_and_the_account, make_folder,
