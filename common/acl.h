@@ -15,7 +15,7 @@
 bool acl_is_closed(int fd, unsigned rights, uid_t one, uid_t other);
 /* True when the file behind FD has a list. */
 bool acl_has(int fd);
-/* The same of what PATH names, such as a folder. */
-bool acl_has_at(const char *path);
+/* The same of FOLDER; true as well for one that cannot be opened. */
+bool acl_has_at(const char *folder);
 
 #endif
