@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -22,7 +23,8 @@
 
 #define ADMIN_ADDRESS   "127.0.0.1:2405"
 #define TIMEOUT_SECONDS 15
-#define LOOK_TRIES      50 /* for the edge to write down that the connection ended; 20 ms each */
+#define PEM_FILE_MAX    (16 << 20) /* the bundles of all public authorities are far smaller */
+#define LOOK_TRIES      50         /* for the edge to write down that the connection ended; 20 ms each */
 
 struct wishes {
     struct trace_target target;
@@ -175,19 +177,31 @@ static int take_version(struct wishes *wishes)
     return 0;
 }
 
-/* OpenSSL opens them, and would wait for whoever writes to a FIFO. */
+static int check_file(const char *file)
+{
+    struct stat info = {.st_size = 0};
+    const char *why;
+    int fd = plain_file_open(file, PLAIN_FILE_OR_GIVEN, &why);
+    if (fd == ERR_CONFIG)
+        return cli_fail(&cli_trace, CLI_USAGE, "%s: cannot be read: %s", file, why);
+    if (fd < 0)
+        return 0; /* OpenSSL says so */
+    bool known = fstat(fd, &info) == 0;
+    close(fd);
+    return known && info.st_size > PEM_FILE_MAX
+               ? cli_fail(&cli_trace, CLI_USAGE, "%s: larger than %d MiB; is it a key or certificates?", file,
+                          PEM_FILE_MAX >> 20)
+               : 0;
+}
+
+/* OpenSSL opens them. It would wait for whoever writes to a FIFO, and read a file of any size to its end. */
 static int check_files(const struct wishes *wishes)
 {
     const char *const files[] = {wishes->target.ca, wishes->local_key, wishes->local_cert};
-    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
-        const char *why;
-        int fd = files[i] != NULL ? plain_file_open(files[i], PLAIN_FILE_OR_GIVEN, &why) : ERR_NOT_FOUND;
-        if (fd == ERR_CONFIG)
-            return cli_fail(&cli_trace, CLI_USAGE, "%s: cannot be read: %s", files[i], why);
-        if (fd >= 0)
-            close(fd);
-    }
-    return 0;
+    int result = 0;
+    for (size_t i = 0; i < sizeof files / sizeof files[0] && result == 0; i++)
+        result = files[i] != NULL ? check_file(files[i]) : 0;
+    return result;
 }
 
 static int read_wishes(struct wishes *wishes, int argc, char *argv[])

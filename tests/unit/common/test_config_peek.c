@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -60,6 +61,44 @@ static void what_only_looks_like_it_is_nothing(void **state)
         assert_string_equal(peek(texts[i]), "");
 }
 
+/* A sparse file of this size takes no room, and reading it takes longer than anybody waits for a start. */
+static void of_a_large_file_the_beginning_is_read(void **state)
+{
+    char out[8];
+    struct rusage before, after;
+    (void)state;
+    assert_string_equal(peek("log_format = json\n"), "json");
+    if (truncate(path, (off_t)1 << 40) != 0)
+        skip(); /* the file system has no files as large as this */
+    getrusage(RUSAGE_SELF, &before);
+    assert_true(config_peek(path, "log_format", out, sizeof out));
+    getrusage(RUSAGE_SELF, &after);
+    assert_string_equal(out, "json");
+    assert_in_range(after.ru_utime.tv_sec + after.ru_stime.tv_sec - before.ru_utime.tv_sec -
+                        before.ru_stime.tv_sec,
+                    0, 1);
+    FILE *file = fopen(path, "r+");
+    assert_non_null(file);
+    assert_int_equal(fseek(file, CONFIG_PEEK_MAX, SEEK_SET), 0);
+    fputs("\nlog_format = logfmt\n", file);
+    fclose(file);
+    assert_true(config_peek(path, "log_format", out, sizeof out));
+    assert_string_equal(out, "json");
+}
+
+/* What stands in the middle of a line is not at its beginning, however long the line is. */
+static void a_long_line_is_one_line(void **state)
+{
+    static char text[8192];
+    (void)state;
+    for (size_t before = 1000; before < 4200; before++) {
+        memset(text, ' ', before);
+        text[0] = '#';
+        strcpy(text + before, "log_format = json\n");
+        assert_string_equal(peek(text), "");
+    }
+}
+
 static void a_file_that_cannot_be_read_has_nothing(void **state)
 {
     char out[8] = "x";
@@ -79,6 +118,8 @@ int main(void)
         cmocka_unit_test(the_value_is_found_however_it_is_written),
         cmocka_unit_test(the_last_one_counts),
         cmocka_unit_test(what_only_looks_like_it_is_nothing),
+        cmocka_unit_test(of_a_large_file_the_beginning_is_read),
+        cmocka_unit_test(a_long_line_is_one_line),
         cmocka_unit_test(a_file_that_cannot_be_read_has_nothing),
     };
     int fd = mkstemp(path);
