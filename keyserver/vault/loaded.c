@@ -49,7 +49,8 @@ static int load_keys(struct loaded *loaded, const struct keystore *before, enum 
                   : group_secret_load(group_secret, config, use, fault);
     if (err == 0) {
         epoch_secret(loaded->epoch_secret, group_secret, config->epoch);
-        err = keystore_load(&loaded->keys, before, config->keys, group_secret, config, loaded->progress,
+        const struct keystore_rules rules = {.config = config, .edges = loaded->edges};
+        err = keystore_load(&loaded->keys, before, config->keys, group_secret, &rules, loaded->progress,
                             fault);
     }
     if (err == 0 && use != GROUP_SECRET_TO_LOOK)

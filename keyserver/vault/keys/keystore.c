@@ -23,7 +23,7 @@ static void tell_about(const struct key *key)
 
 /* ---- the files ---- */
 
-static const struct keystore_file *find_file(const struct keystore *store, const char *name)
+const struct keystore_file *keystore_find_file(const struct keystore *store, const char *name)
 {
     size_t low = 0, high = store->list.count;
     while (low < high) {
@@ -44,7 +44,7 @@ static const struct keystore_file *find_unchanged(const struct keystore *store, 
                                                   const struct keystore *other)
 {
     const struct key_folder_file *listed = &store->list.item[i];
-    const struct keystore_file *found = other != NULL ? find_file(other, listed->name) : NULL;
+    const struct keystore_file *found = other != NULL ? keystore_find_file(other, listed->name) : NULL;
     bool same = found != NULL && found->key != NULL &&
                 key_stamp_same(&listed->stamp, &other->list.item[found - other->file].stamp);
     return same ? found : NULL;
@@ -90,82 +90,13 @@ void keystore_number(struct keystore *store)
             store->item[i]->index = i;
 }
 
-/* The fault of a file. If there was no memory to keep its text, one that says so, in LIMIT. */
-static const char *why_not(const struct keystore_file *file, struct fault *limit)
-{
-    if (file->why != NULL)
-        return file->why;
-    limit->text[0] = 0;
-    (void)process_name_limit(limit, ERR_MEMORY);
-    return limit->text;
-}
-
-static void tell_skipped(const struct keystore_file *file, const char *folder)
-{
-    struct fault limit;
-
-    if (file->key == NULL)
-        log_finding(LOG_ERROR, "key_skipped", "file=%s error=\"%s\"", file->name, why_not(file, &limit));
-    else if (file->clash == CLASH_KEY)
-        log_finding(LOG_ERROR, "key_skipped",
-                    "key=%s error=\"%s/%s: the same key as %s; remove one of the two files\"",
-                    file->key->name, folder, file->name, file->first->name);
-    else if (file->clash == CLASH_NAME)
-        log_finding(LOG_ERROR, "key_skipped",
-                    "key=%s error=\"%s/%s: %s is the name of another key, too, that of %s; rename one of the "
-                    "two files\"",
-                    file->key->name, folder, file->name, file->key->name, file->first->name);
-}
-
 static void log_files(const struct keystore *store, const char *folder)
 {
-    for (size_t i = 0; i < store->list.count; i++) {
-        const struct keystore_file *file = &store->file[i];
-        if (file->key == NULL || file->clash != CLASH_NONE)
-            tell_skipped(file, folder);
-        else if (file->read)
-            tell_about(file->key);
-    }
+    for (size_t i = 0; i < store->list.count; i++)
+        if (keystore_is_served(&store->file[i]) && store->file[i].read)
+            tell_about(store->file[i].key);
+    keystore_tell_skipped(store, folder);
     keystore_tell_ignored(&store->list, folder);
-}
-
-/* ---- what a reload may not do ---- */
-
-/* True for a file that would newly fail: its owner counts on that key. One that failed before the reload is
- * known to them, and does not hold up the reload. */
-static bool is_news(const struct keystore_file *file, const struct keystore *before)
-{
-    const struct keystore_file *old = find_file(before, file->name);
-    if (file->key == NULL)
-        return old == NULL || old->key != NULL;
-    return file->clash == CLASH_NAME && (old == NULL || old->clash != CLASH_NAME);
-}
-
-static int refuse_news(const struct keystore *store, const struct keystore *before, const char *folder,
-                       struct fault *fault)
-{
-    char names[sizeof fault->text / 2] = "";
-    struct fault limit;
-    size_t count = 0, length = 0;
-    for (size_t i = 0; i < store->list.count; i++) {
-        const struct keystore_file *file = &store->file[i];
-        if (!is_news(file, before))
-            continue;
-        count++;
-        if (length < sizeof names)
-            length += (size_t)snprintf(names + length, sizeof names - length, "%s%s", length > 0 ? ", " : "",
-                                       file->name);
-        log_finding(LOG_ERROR, "key_unusable", "file=%s error=\"%s\"", file->name,
-                    file->key != NULL ? "another file has this name with another extension; rename one"
-                                      : why_not(file, &limit));
-    }
-    if (count == 0)
-        return 0;
-    return fault_set(
-        fault, ERR_CONFIG,
-        "%s: %zu of its files cannot be used (%s%s), and nothing has changed; the log says what is "
-        "wrong with each; mend or remove them, then reload",
-        folder, count, names, length < sizeof names ? "" : " …");
 }
 
 static void count_changes(struct keystore *store, const struct keystore *before)
@@ -175,7 +106,7 @@ static void count_changes(struct keystore *store, const struct keystore *before)
         store->changes.loaded += store->file[i].read;
     store->changes.kept -= store->changes.loaded;
     for (size_t i = 0; before != NULL && i < before->list.count; i++)
-        store->changes.removed += find_file(store, before->file[i].name) == NULL;
+        store->changes.removed += keystore_find_file(store, before->file[i].name) == NULL;
 }
 
 /* ---- life ---- */
@@ -258,27 +189,29 @@ int keystore_load_listed(struct keystore **out, const struct keystore *before, s
 {
     struct keystore *store = NULL;
     int err = read_settled(&store, before, list, source, fault);
-    if (err == 0 && keystore_choose(store) != 0)
+    if (err == 0 && keystore_choose(store, before, source->rules) != 0)
         err = fault_set(fault, ERR_MEMORY, "%s: no memory for %zu keys", source->folder, store->list.count);
     if (err == 0) {
         count_changes(store, before);
-        err = before != NULL ? refuse_news(store, before, source->folder, fault) : 0;
+        err = before != NULL ? keystore_refuse_news(store, before, source->folder, fault) : 0;
     }
     if (err != 0) {
         keystore_free(store);
         return err;
     }
     log_files(store, source->folder);
+    if (before != NULL)
+        keystore_tell_renamed(store, before);
     *out = store;
     return 0;
 }
 
 int keystore_load(struct keystore **out, const struct keystore *before, const char *folder,
-                  const uint8_t group_secret[static GROUP_SECRET_SIZE], const struct server_config *phrases,
+                  const uint8_t group_secret[static GROUP_SECRET_SIZE], const struct keystore_rules *rules,
                   const struct keystore_progress *progress, struct fault *fault)
 {
     const struct keystore_source source = {
-        .folder = folder, .group_secret = group_secret, .phrases = phrases, .progress = progress};
+        .folder = folder, .group_secret = group_secret, .rules = rules, .progress = progress};
     struct key_folder list;
     int err = key_folder_list(&list, folder, fault);
     return err != 0 ? err : keystore_load_listed(out, before, &list, &source, fault);

@@ -10,6 +10,7 @@
 
 #include "common/sign.h"
 #include "keyserver/lanes/rsa_lanes.h"
+#include "keyserver/rules/authorized.h"
 #include "keyserver/rules/server_config.h"
 #include "keyserver/vault/keys/batch_class.h"
 #include "keyserver/vault/keys/rsa_single.h"
@@ -56,19 +57,29 @@ struct keystore_progress {
     void *user; /* borrowed */
 };
 
+/* The rules that name keys; both borrowed. */
+struct keystore_rules {
+    const struct server_config *config;
+    const struct authorized *edges; /* NULL: none */
+};
+
 /* Loads every *.pem, *.key and *.der of FOLDER and its sub-folders (key_folder.h): RSA of 2048 to 4096 bits,
  * P-256, P-384, Ed25519. A bad file or a loose mode is logged with its hint ("key_skipped")
- * and passed over; so is a second file with the same key, or with another key of the same name. No key at all
+ * and passed over; so is one of two files with the same key, or with another key of the same name. Of two
+ * files with the same key that stays which has a section in RULES, else which an edge names there, else which
+ * was served before, else the first; where both have a section the key is not served. No key at all
  * is not an error. What the lanes want is made where they are ready: lanes_start() comes before, and does not
  * come again. GROUP_SECRET seeds the per-key fallback secrets. ERR_CONFIG when the folder cannot be read.
  * With BEFORE (NULL: there was none) it is a reload: what BEFORE has of a file that did not change since is
  * used by both, any other file is read. A file that cannot be used fails it, unless it could not be used in
- * BEFORE: ERR_CONFIG, with each such file in the log ("key_unusable") and in the fault. A file that is gone
- * is a key less, and so is one that goes while the folder is read ("key_file_gone"), at a start, too. PHRASES
- * (NULL: there are none) says where the passphrases of encrypted files are; another passphrase alone is no
- * reason to read a file again. PROGRESS may be NULL. One thread for all stores that have a key in common. */
+ * BEFORE, or is no more than a new copy of a key that is served: ERR_CONFIG, with each such file in the log
+ * ("key_unusable") and in the fault. A file that is gone
+ * is a key less, and so is one that goes while the folder is read ("key_file_gone"), at a start, too. RULES
+ * (NULL: there are none) also says where the passphrases of encrypted files are; another passphrase alone is
+ * no reason to read a file again. PROGRESS may be NULL. One thread for all stores that have a key in common.
+ */
 int keystore_load(struct keystore **out, const struct keystore *before, const char *folder,
-                  const uint8_t group_secret[static GROUP_SECRET_SIZE], const struct server_config *phrases,
+                  const uint8_t group_secret[static GROUP_SECRET_SIZE], const struct keystore_rules *rules,
                   const struct keystore_progress *progress, struct fault *fault) MUST_USE;
 /* Gives the keys their places in STORE, when another store that holds some of them was made since. */
 void keystore_number(struct keystore *store);

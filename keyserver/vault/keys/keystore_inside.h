@@ -5,7 +5,12 @@
 #include "keyserver/rules/key_folder.h"
 #include "keyserver/vault/keys/keystore.h"
 
-enum keystore_clash { CLASH_NONE, CLASH_KEY, CLASH_NAME };
+enum keystore_clash {
+    CLASH_NONE,
+    CLASH_KEY,  /* the same key as a file that stands for it better */
+    CLASH_NAME, /* another key of the same name is served */
+    CLASH_RULES /* the same key as another file, and both names have a section */
+};
 
 struct keystore_file {
     const char *name;           /* borrowed from the list */
@@ -15,7 +20,8 @@ struct keystore_file {
     bool read;                  /* by this load, and not taken over from the store before */
     bool gone;                  /* since the folder was listed */
     size_t same_key, same_name; /* files of one key, or of one name, have the same number */
-    enum keystore_clash clash;  /* with a file before it, whose key is used */
+    unsigned named, kept;       /* how well its name stands for its key (keystore_rank.h) */
+    enum keystore_clash clash;  /* why the key is not served by this file, and which other is the reason */
     const struct keystore_file *first;
 };
 
@@ -35,7 +41,7 @@ struct keystore {
 struct keystore_source {
     const char *folder;
     const uint8_t *group_secret;              /* GROUP_SECRET_SIZE bytes */
-    const struct server_config *phrases;      /* NULL: none */
+    const struct keystore_rules *rules;       /* NULL: none */
     const struct keystore_progress *progress; /* NULL: nobody asks */
 };
 
@@ -58,7 +64,22 @@ void keystore_drop_gone(struct keystore *store);
 void keystore_release(struct key *key);
 /* Logs which other files of FOLDER hold a private key, and how they would be read. */
 void keystore_tell_ignored(const struct key_folder *list, const char *folder);
-/* Finds out which files clash, and fills item, count and skipped. ERR_MEMORY. */
-int keystore_choose(struct keystore *store) MUST_USE;
+/* The file with this name, or NULL. */
+const struct keystore_file *keystore_find_file(const struct keystore *store, const char *name);
+/* Once it is chosen: whether its key is served by its name. */
+static inline bool keystore_is_served(const struct keystore_file *file)
+{
+    return file->key != NULL && file->clash == CLASH_NONE;
+}
+/* Finds out which files clash, by RULES (NULL: none) and after BEFORE (NULL: a start), and fills item, count
+ * and skipped. ERR_MEMORY. */
+int keystore_choose(struct keystore *store, const struct keystore *before,
+                    const struct keystore_rules *rules) MUST_USE;
+/* Logs each file of FOLDER that is not served, and why; with BEFORE, each key that has another name since. */
+void keystore_tell_skipped(const struct keystore *store, const char *folder);
+void keystore_tell_renamed(const struct keystore *store, const struct keystore *before);
+/* ERR_CONFIG, with each in the log and in FAULT, for files that a reload after BEFORE may not lose or add. */
+int keystore_refuse_news(const struct keystore *store, const struct keystore *before, const char *folder,
+                         struct fault *fault) MUST_USE;
 
 #endif

@@ -78,7 +78,8 @@ static int load_one(struct key **out, const struct keystore_source *source, cons
                   ? 0
                   : fault_set(fault, ERR_LENGTH, "%s: a key's name has at most %d characters; rename it",
                               path, KEY_NAME_MAX - 1);
-    struct passphrase_place place = passphrase_place(source->phrases, name, (size_t)length);
+    const struct server_config *config = source->rules != NULL ? source->rules->config : NULL;
+    struct passphrase_place place = passphrase_place(config, name, (size_t)length);
     if (err == 0)
         err = key_file_load(key, path, &place, fault);
     if (err == 0 && (make_fallback_secret(key, source->group_secret) != 0 || key_numbers_make(key) != 0))

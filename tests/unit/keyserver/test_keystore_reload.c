@@ -206,8 +206,8 @@ static void a_second_key_of_a_name_is_refused(void **state)
     (void)state;
     keys_write(folder, "a.key", p256);
     load();
-    keys_write(folder, "a.der", other); /* would come first */
-    assert_reload_refused("(a.key)");
+    keys_write(folder, "a.der", other); /* comes first at a start */
+    assert_reload_refused("(a.der)");
 }
 
 /* What a fork copies and an exit takes down, at each reload. */
