@@ -112,6 +112,50 @@ def test_the_end_of_the_line_is_no_part_of_it(trial, pki, end):
     assert tried(trial).returncode == 0
 
 
+DEAR = {
+    "PBKDF2": ("PBKDF2", "i=INTEGER:0x7fffffff", r"encrypted with more than 10000000 iterations .* run .*openssl pkcs8 -topk8 -iter 600000 -in "),
+    "scrypt": ("id-scrypt", "n=INTEGER:32768\nr=INTEGER:1\np=INTEGER:131072", r"encrypted with a scrypt of N \* r \* p above 16777216 "),
+    "memory of scrypt": ("id-scrypt", "n=INTEGER:1048576\nr=INTEGER:8\np=INTEGER:1", r"encrypted with a scrypt that takes more than 32 MiB "),
+}
+
+
+@pytest.mark.parametrize("what", sorted(DEAR))
+def test_a_passphrase_that_would_take_years_is_not_tried(trial, pki, what):
+    """A slip at the making of a key file costs that key, and not all of them."""
+    path, _ = encrypted(trial, pki, name="locked.der")
+    os.remove(path)
+    function, numbers, said = DEAR[what]
+    form = write(os.path.join(trial.server, "form"), """asn1=SEQUENCE:key
+[key]
+algorithm=SEQUENCE:pbes2
+content=FORMAT:HEX,OCTETSTRING:%s
+[pbes2]
+name=OID:PBES2
+parameters=SEQUENCE:both
+[both]
+function=SEQUENCE:function
+cipher=SEQUENCE:cipher
+[function]
+name=OID:%s
+parameters=SEQUENCE:numbers
+[numbers]
+salt=FORMAT:HEX,OCTETSTRING:0011223344556677
+%s
+[cipher]
+name=OID:aes-256-cbc
+iv=FORMAT:HEX,OCTETSTRING:00112233445566778899aabbccddeeff
+""" % ("00" * 256, function, numbers))
+    openssl("asn1parse", "-genconf", form, "-noout", "-out", path)
+    os.chmod(path, 0o400)
+    configure(trial, 'key locked { passphrase_file = "phrase" }')
+    assert_said(trial, r"locked\.der: " + said)
+    daemon = Daemon([program("keyless-server"), "-c", trial.server_conf])
+    try:
+        daemon.wait_log("event=ready")
+    finally:
+        daemon.stop()
+
+
 def test_a_credential(trial, pki, tmp_path):
     _, phrase = encrypted(trial, pki)
     folder = tmp_path / "credentials"

@@ -13,6 +13,7 @@
 #include "common/secret.h"
 #include "common/shell.h"
 #include "keyserver/rules/key_hint.h"
+#include "keyserver/vault/keys/key_cost.h"
 #include "keyserver/vault/keys/rsa_check.h"
 
 /* What a decoder asks for, and gets or not; there is no one else to ask. */
@@ -150,6 +151,36 @@ static int check_pair(struct key *key, const char *path, struct fault *fault)
                             path);
 }
 
+/* Before a passphrase is used: OpenSSL would do what the file asks for, be it for years. */
+static int check_cost(const char *path, const uint8_t *bytes, size_t length, struct fault *fault)
+{
+    switch (key_cost_of(bytes, length)) {
+    case KEY_COST_MANY_ITERATIONS:
+        return fault_set(
+            fault, ERR_CONFIG,
+            "%s: encrypted with more than %d iterations for its passphrase, which would take too long at "
+            "each start; run (it takes that long once): openssl pkcs8 -topk8 -iter 600000 -in %s -out "
+            "%s.new && mv %s.new %s",
+            path, KEY_COST_ITERATIONS, SHELL_WORD(path), SHELL_WORD(path), SHELL_WORD(path),
+            SHELL_WORD(path));
+    case KEY_COST_MUCH_SCRYPT:
+        return fault_set(
+            fault, ERR_CONFIG,
+            "%s: encrypted with a scrypt of N * r * p above %u for its passphrase, which would take too "
+            "long at each start; run (it takes that long once): openssl pkcs8 -topk8 -scrypt -in %s -out "
+            "%s.new && mv %s.new %s",
+            path, KEY_COST_SCRYPT, SHELL_WORD(path), SHELL_WORD(path), SHELL_WORD(path), SHELL_WORD(path));
+    case KEY_COST_MUCH_MEMORY:
+        return fault_set(fault, ERR_CONFIG,
+                         "%s: encrypted with a scrypt that takes more than %u MiB for its passphrase, "
+                         "which OpenSSL does not allow; encrypt it anew, with what has made it, by PBKDF2",
+                         path, KEY_COST_MEMORY >> 20);
+    case KEY_COST_FAIR:
+        break;
+    }
+    return 0;
+}
+
 /* A passphrase is read for a file that needs one only: what is wrong with it is in nobody else's way. */
 static int decode_file(struct key *key, const char *path, const struct buffer *content,
                        const struct passphrase_place *place, struct fault *fault)
@@ -161,9 +192,10 @@ static int decode_file(struct key *key, const char *path, const struct buffer *c
     struct asked asked = {.passphrase = &passphrase};
     if (count > 1)
         return key_hint_several(path, count, fault);
-    int err = (contents_tell(bytes, length) & CONTENTS_ENCRYPTED) != 0 && passphrase_is_given(place)
-                  ? passphrase_read(place, &passphrase, fault)
-                  : 0;
+    int err = 0;
+    if ((contents_tell(bytes, length) & CONTENTS_ENCRYPTED) != 0 && passphrase_is_given(place) &&
+        (err = check_cost(path, bytes, length, fault)) == 0)
+        err = passphrase_read(place, &passphrase, fault);
     if (err == 0) {
         key->pkey = decode(content, &asked);
         err = key->pkey != NULL ? 0 : explain(path, content, &asked, place, fault);
