@@ -134,6 +134,10 @@ const char *process_limit_hint(int why)
 {
     static _Thread_local char text[PROCESS_HINT_SIZE];
     size_t length = 0;
+    if (why == ENFILE)
+        return "; all of the machine's open files are in use: raise fs.file-max (sysctl), or look for who "
+               "has "
+               "so many";
     text[0] = 0;
     for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++)
         if (limits[i].why == why)
@@ -141,13 +145,26 @@ const char *process_limit_hint(int why)
     return text;
 }
 
+/* The errno of a limit that FAULT, of ERR, came from; 0: none is known. A fault keeps it as a text only. */
+static int limit_met(const struct fault *fault, int err)
+{
+    static const int told[] = {EMFILE, ENFILE};
+    if (err == 0 || strstr(fault->text, "RLIMIT_") != NULL || strstr(fault->text, "fs.file-max") != NULL)
+        return 0;
+    for (size_t i = 0; i < sizeof told / sizeof told[0]; i++)
+        if (strstr(fault->text, strerror(told[i])) != NULL)
+            return told[i];
+    return err == ERR_MEMORY ? ENOMEM : 0;
+}
+
 int process_name_limit(struct fault *fault, int err)
 {
     char before[sizeof fault->text];
-    if (err != ERR_MEMORY || strstr(fault->text, "RLIMIT_") != NULL)
+    int why = limit_met(fault, err);
+    if (why == 0)
         return err;
     snprintf(before, sizeof before, "%s", fault->text[0] != 0 ? fault->text : err_string(err));
-    const char *hint = process_limit_hint(ENOMEM);
+    const char *hint = process_limit_hint(why);
     return fault_set(fault, err, "%.*s%s", (int)(sizeof before - 1 - strlen(hint)), before, hint);
 }
 

@@ -53,8 +53,8 @@ int process_harden(const char *name, struct fault *fault) MUST_USE;
  * the thread asks again. */
 #define PROCESS_HINT_SIZE 512
 const char *process_limit_hint(int why);
-/* Where ERR is ERR_MEMORY, adds process_limit_hint() to FAULT, unless it names a limit already. Returns
- * ERR. */
+/* Where ERR is ERR_MEMORY, or FAULT says that there are too many open files, adds process_limit_hint() to
+ * FAULT, unless it names a limit already. Returns ERR. */
 int process_name_limit(struct fault *fault, int err);
 /* ERR_SYSTEM with WHAT cannot be done ("cannot start a thread"), why (errno) and what lifts the limit. */
 int process_fail(struct fault *fault, const char *what);

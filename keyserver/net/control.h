@@ -31,6 +31,7 @@ enum control_load {
     CONTROL_LOAD_NONE,    /* no vault is being loaded */
     CONTROL_LOAD_GOES_ON, /* one is */
     CONTROL_LOAD_SILENT,  /* one is, and whoever has the next step has said nothing for long */
+    CONTROL_LOAD_FAILS,   /* none serves, and the last attempt to begin one has failed */
     CONTROL_LOADS
 };
 

@@ -109,7 +109,7 @@ static json_t *json_of_vault(const struct server_status *status)
     const struct net_counters *counters = service_counters(status->service);
     struct wall_stats stats;
     json_t *refusals = json_object();
-    static const char *const loads[CONTROL_LOADS] = {"none", "goes_on", "silent"};
+    static const char *const loads[CONTROL_LOADS] = {"none", "goes_on", "silent", "fails"};
 
     vault_link_stats(link, &stats);
     for (size_t reason = REFUSAL_NONE + 1; reason < REFUSAL_KINDS; reason++)
@@ -208,6 +208,7 @@ static const char *ready_word(const struct server_status *status)
         [CONTROL_LOAD_NONE] = "no vault",
         [CONTROL_LOAD_GOES_ON] = "no vault: one is being loaded",
         [CONTROL_LOAD_SILENT] = "no vault: one is being loaded, and nothing goes on; the log says what hangs",
+        [CONTROL_LOAD_FAILS] = "no vault: none can be started; the log says why",
     };
     const struct service *service = status->service;
     struct wall_stats stats;

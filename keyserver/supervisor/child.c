@@ -1,11 +1,14 @@
 #include "keyserver/supervisor/child.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "common/log.h"
 #include "common/process.h"
 
 #define FIRST_KEPT (STDERR_FILENO + 1)
@@ -45,7 +48,17 @@ static int become_child(pid_t parent, int *fds, size_t count)
     return keep_only(fds, count);
 }
 
-pid_t child_fork(int *fds, size_t count)
+/* What the parent cannot see: it only learns that the child has ended. */
+static _Noreturn void leave_early(const char *role)
+{
+    const int why = errno == EINVAL ? EMFILE : errno; /* a number above the limit was asked for */
+
+    log_event(LOG_ERROR, "child_failed", "role=%s error=\"cannot take its descriptors: %s%s\"", role,
+              strerror(why), process_limit_hint(why));
+    log_leave(1);
+}
+
+pid_t child_fork(const char *role, int *fds, size_t count)
 {
     assert(count <= CHILD_DESCRIPTORS_MAX);
     pid_t parent = getpid();
@@ -54,7 +67,10 @@ pid_t child_fork(int *fds, size_t count)
 
     if (pid < 0)
         return ERR_SYSTEM;
-    if (pid == 0 && become_child(parent, fds, count) != 0)
+    int err = pid == 0 ? become_child(parent, fds, count) : 0;
+    if (err == ERR_SYSTEM)
+        leave_early(role);
+    if (err != 0)
         _exit(1);
     return pid;
 }

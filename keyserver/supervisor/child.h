@@ -15,9 +15,10 @@
 
 /* Forks. In the child (0 is returned): it dies with its parent, signals are unblocked, those for the
  * supervisor are ignored, since a terminal and a service manager send them to everyone, and of all
- * descriptors above standard error only FDS[0 … COUNT) stay; FDS then holds their new numbers. In the
- * parent, which has those signals blocked: the process id, or a negative error. */
-pid_t child_fork(int *fds, size_t count) MUST_USE;
+ * descriptors above standard error only FDS[0 … COUNT) stay; FDS then holds their new numbers. A child that
+ * cannot take them says so, by ROLE, and ends with 1. In the parent, which has those signals blocked: the
+ * process id, or ERR_SYSTEM with errno. */
+pid_t child_fork(const char *role, int *fds, size_t count) MUST_USE;
 
 #define CHILD_BACKOFF_FIRST_MS  100
 #define CHILD_BACKOFF_LAST_MS   5000

@@ -22,6 +22,11 @@ _Static_assert(SERVER_LISTENERS_MAX + 3 <= CHILD_DESCRIPTORS_MAX,
 
 static const char *const role_names[] = {"", "net", "loader", "vault", "vault", "vault"};
 
+const char *child_role_name(enum child_role role)
+{
+    return role_names[role];
+}
+
 struct child *children_find(struct children *children, enum child_role role)
 {
     for (size_t i = 0; i < CHILDREN_MAX; i++) {
@@ -155,7 +160,7 @@ int children_start_net(struct children *children, const struct server_config *co
         fds[count++] = sockets->listeners[i];
     if (sockets->admin_fd >= 0)
         fds[count++] = sockets->admin_fd;
-    pid_t pid = child_fork(fds, count);
+    pid_t pid = child_fork(role_names[CHILD_NET], fds, count);
     if (pid == 0) {
         const int *listeners = fds + 2;
         const struct net_descriptors given = {
@@ -187,7 +192,7 @@ int children_start_loader(struct children *children, const struct server_config 
         return ERR_BUSY;
     if (order_pair(pair) != 0)
         return ERR_SYSTEM;
-    pid_t supervisor = getpid(), pid = child_fork(&pair[1], 1);
+    pid_t supervisor = getpid(), pid = child_fork(role_names[CHILD_LOADER], &pair[1], 1);
     if (pid == 0) {
         secret_free(identity);
         name_logs("keyless-server[loader]", config);

@@ -19,7 +19,10 @@ enum child_role {
     CHILD_VAULT_LOADING, /* not handed to the net process yet */
     CHILD_VAULT,         /* serves */
     CHILD_VAULT_LEAVING, /* another serves; it ends when what it had is answered */
+    CHILD_ROLES
 };
+/* "net", "loader" or "vault". */
+const char *child_role_name(enum child_role role);
 
 struct child {
     enum child_role role;

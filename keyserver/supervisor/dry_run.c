@@ -144,7 +144,7 @@ int dry_run(const struct server_config *config, const char *file)
 
     if (!edges_read)
         return 2;
-    pid_t pid = child_fork(NULL, 0);
+    pid_t pid = child_fork("dry run", NULL, 0);
     if (pid == 0)
         log_leave(vault_try(config, err == 0 ? file : NULL));
     int status = await(pid, "tries the keys");
@@ -159,7 +159,7 @@ int dry_run_explain(const struct server_config *config, const struct question *q
         say(fault.text);
         return 2;
     }
-    pid_t pid = child_fork(NULL, 0);
+    pid_t pid = child_fork("dry run", NULL, 0);
     if (pid == 0)
         log_leave(vault_explain(config, question));
     return await(pid, "explains");

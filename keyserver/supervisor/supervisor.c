@@ -19,15 +19,7 @@
 
 #define STOP_GRACE_MS 3000 /* past drain_timeout, for channels and processes to close */
 
-/* ---- starting ---- */
-
-static int start_net(struct supervisor *s)
-{
-    s->net_started = false;
-    s->deadline_max = s->config.deadline_max;
-    return children_start_net(&s->children, &s->config, &s->sockets, s->identity, s->edges_fd,
-                              &s->control_fd);
-}
+/* ---- the net process ---- */
 
 static void on_control(struct supervisor *s)
 {
@@ -196,24 +188,7 @@ static void on_time(struct supervisor *s)
         return;
     }
     supervisor_watch_load(s, now);
-    if (child_backoff_due(&s->net_backoff, now)) {
-        if (start_net(s) != 0)
-            child_backoff_died(&s->net_backoff, now, 0);
-        else if (children_find(&s->children, CHILD_VAULT) == NULL && !supervisor_vault_is_coming(s) &&
-                 s->vault_backoff.due_ms == 0)
-            s->vault_backoff.due_ms = now;
-        supervisor_hand_over(s);
-    }
-    if (child_backoff_due(&s->loader_backoff, now)) {
-        if (supervisor_start_loader(s) != 0)
-            child_backoff_died(&s->loader_backoff, now, 0);
-        else if (s->reload_again)
-            supervisor_reload(s);
-    }
-    if (child_backoff_due(&s->vault_backoff, now) && !supervisor_vault_is_coming(s) &&
-        supervisor_start_vault(s, &s->config, s->edges_fd,
-                               s->announced ? CONTROL_WALL_RESTART : CONTROL_WALL_START) != 0)
-        child_backoff_died(&s->vault_backoff, now, 0);
+    supervisor_start_due(s, now);
 }
 
 static int timeout_ms(struct supervisor *s)
@@ -331,7 +306,8 @@ static int begin_supervising(struct supervisor *s, struct fault *fault)
         r = fault_set(fault, ERR_SYSTEM, "cannot adopt processes: %s", strerror(errno));
     if (r == 0)
         r = enter_sandbox(s, fault);
-    if (r == 0 && (supervisor_start_loader(s) != 0 || order_first_vault(s) != 0 || start_net(s) != 0))
+    if (r == 0 &&
+        (supervisor_start_loader(s) != 0 || order_first_vault(s) != 0 || supervisor_start_net(s) != 0))
         r = process_fail(fault, "cannot start a process");
     return r;
 }

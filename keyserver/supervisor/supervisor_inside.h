@@ -2,12 +2,20 @@
 #ifndef KEYSERVER_SUPERVISOR_SUPERVISOR_INSIDE_H
 #define KEYSERVER_SUPERVISOR_SUPERVISOR_INSIDE_H
 
+#include "common/episode.h"
 #include "keyserver/net/control.h"
 #include "keyserver/net/server_sockets.h"
 #include "keyserver/rules/order.h"
 #include "keyserver/rules/server_config.h"
 #include "keyserver/supervisor/child.h"
 #include "keyserver/supervisor/children.h"
+
+/* The attempts to start a process of one role. Zero-initialised: none has failed. */
+struct start_attempts {
+    bool failed; /* the last one */
+    int why;     /* errno of the last failure */
+    struct episode failing;
+};
 
 struct supervisor {
     const char *file;            /* borrowed */
@@ -34,6 +42,7 @@ struct supervisor {
     struct child_backoff net_backoff;
     struct child_backoff vault_backoff;
     struct child_backoff loader_backoff;
+    struct start_attempts attempts[CHILD_ROLES];
     bool net_started;
     bool announced;    /* was ready once; from then on whatever dies is restarted */
     bool reload_again; /* SIGHUP came while a vault was loading, or too many were draining */
@@ -43,6 +52,12 @@ struct supervisor {
     const char *status_why; /* what made it other than 0, when no other line says so; NULL = nothing has */
 };
 
+/* Starts the net process. */
+int supervisor_start_net(struct supervisor *s) MUST_USE;
+/* Starts what is due by its back-off. */
+void supervisor_start_due(struct supervisor *s, uint64_t now_ms);
+/* Why a process of ROLE could not be started, or a vault not be ordered: ERR, with errno. Returns ERR. */
+int supervisor_explain_start(struct supervisor *s, enum child_role role, int err, struct fault *fault);
 /* Starts the loader, if there is none. */
 int supervisor_start_loader(struct supervisor *s) MUST_USE;
 /* Orders a vault by CONFIG and EDGES_FD. Its wall is handed over once it is ready. */

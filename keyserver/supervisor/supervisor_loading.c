@@ -41,9 +41,13 @@ struct child *supervisor_load_awaits(struct supervisor *s)
 /* A net process that does not take it is dealt with when it is to get a vault; this is only news. */
 void supervisor_tell_load(struct supervisor *s)
 {
-    enum control_load load = CONTROL_LOAD_NONE;
+    enum control_load load;
+    bool failed = s->attempts[CHILD_LOADER].failed || s->attempts[CHILD_VAULT].failed;
 
-    if (supervisor_load_awaits(s) != NULL)
+    if (supervisor_load_awaits(s) == NULL)
+        load = failed && children_find(&s->children, CHILD_VAULT) == NULL ? CONTROL_LOAD_FAILS
+                                                                          : CONTROL_LOAD_NONE;
+    else
         load = s->load_wait_said ? CONTROL_LOAD_SILENT : CONTROL_LOAD_GOES_ON;
     if (s->control_fd >= 0)
         (void)!control_send(s->control_fd, CONTROL_LOAD, load, -1);

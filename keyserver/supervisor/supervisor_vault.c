@@ -191,6 +191,7 @@ static int load_next(struct supervisor *s, struct fault *fault)
 void supervisor_reload(struct supervisor *s)
 {
     struct fault fault = {.text = ""};
+    int err;
 
     if (s->stopping)
         return;
@@ -201,12 +202,9 @@ void supervisor_reload(struct supervisor *s)
     if (load_next(s, &fault) != 0) {
         log_event(LOG_ERROR, "reload_failed", "error=\"%s\"", fault.text);
         supervisor_drop_reload(s);
-    } else if (supervisor_start_vault(s, &s->next, s->next_edges_fd, CONTROL_WALL_RELOAD) != 0) {
-        if (children_find(&s->children, CHILD_FREE) == NULL)
-            fault_set(&fault, ERR_BUSY, "too many vaults still drain");
-        else
-            (void)process_fail(&fault, "cannot order a vault");
-        log_event(LOG_ERROR, "reload_failed", "error=\"%s\"", fault.text);
+    } else if ((err = supervisor_start_vault(s, &s->next, s->next_edges_fd, CONTROL_WALL_RELOAD)) != 0) {
+        (void)supervisor_explain_start(s, CHILD_VAULT, err, &fault);
+        log_event(LOG_ERROR, "reload_failed", "error=\"a vault %s\"", fault.text);
         supervisor_drop_reload(s);
     }
 }
@@ -226,6 +224,7 @@ void supervisor_vault_failed(struct supervisor *s, uint64_t lived_ms, const char
 {
     supervisor_close_coming(s);
     s->ordered = s->wall_ready = false;
+    s->attempts[CHILD_VAULT].failed = true;
     supervisor_tell_load(s);
     if (s->cause == CONTROL_WALL_RELOAD) {
         bool serves = children_find(&s->children, CHILD_VAULT) != NULL;

@@ -216,7 +216,24 @@ static void a_limit_is_named_where_there_is_one(void **state)
     assert_non_null(strstr(process_limit_hint(EAGAIN), "RLIMIT_NPROC"));
     assert_non_null(strstr(process_limit_hint(EMFILE), "RLIMIT_NOFILE"));
     assert_non_null(strstr(process_limit_hint(ENOMEM), "RLIMIT_AS"));
+    assert_non_null(strstr(process_limit_hint(ENFILE), "fs.file-max"));
     assert_string_equal(process_limit_hint(EACCES), "");
+}
+
+/* A fault that was made of an errno names its limit, once. */
+static void a_fault_of_too_many_files_names_the_limit(void **state)
+{
+    struct fault fault = {.text = ""}, other = {.text = ""};
+    (void)state;
+    (void)fault_set(&fault, ERR_SYSTEM, "a.conf: cannot be read: %s", strerror(EMFILE));
+    (void)fault_set(&other, ERR_SYSTEM, "a.conf: cannot be read: %s", strerror(EACCES));
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(process_name_limit(&fault, ERR_SYSTEM), ERR_SYSTEM);
+    char *named = strstr(fault.text, "RLIMIT_NOFILE");
+    assert_non_null(named);
+    assert_null(strstr(named + 1, "RLIMIT_NOFILE"));
+    assert_int_equal(process_name_limit(&other, ERR_SYSTEM), ERR_SYSTEM);
+    assert_null(strstr(other.text, "RLIMIT_"));
 }
 
 /* With what is set here, and only what can be met. */
@@ -384,6 +401,7 @@ int main(void)
         cmocka_unit_test(a_stack_is_raised_as_far_as_it_must),
         cmocka_unit_test(a_stack_that_cannot_be_raised_is_said),
         cmocka_unit_test(a_limit_is_named_where_there_is_one),
+        cmocka_unit_test(a_fault_of_too_many_files_names_the_limit),
         cmocka_unit_test(a_limit_is_named_with_its_value),
         cmocka_unit_test(a_child_dies_with_its_parent),
         cmocka_unit_test(systemd_is_told_through_both_kinds_of_socket),

@@ -60,7 +60,7 @@ static void a_child_keeps_its_descriptors_in_order_and_no_other(void **state)
     assert_int_equal(pipe2(other, O_CLOEXEC), 0);
     assert_int_equal(write(in[1], "hello", 5), 5);
     int fds[] = {out[1], in[0]}; /* the order is not that of their numbers */
-    pid_t pid = child_fork(fds, 2);
+    pid_t pid = child_fork("net", fds, 2);
     if (pid == 0) {
         bool kept = open_descriptors(&last) == 2 && last == fds[1] && read(fds[1], text, 5) == 5 &&
                     write(fds[0], text, 5) == 5;
@@ -92,7 +92,7 @@ static void a_child_outlasts_the_signals_meant_for_its_parent(void **state)
     assert_int_equal(sigprocmask(SIG_BLOCK, &set, &before), 0);
     assert_int_equal(pipe2(go, O_CLOEXEC), 0);
     int fds[] = {go[0]};
-    pid_t pid = child_fork(fds, 1);
+    pid_t pid = child_fork("net", fds, 1);
     if (pid == 0) {
         raise(SIGTERM);
         raise(SIGINT);
