@@ -21,7 +21,8 @@ def yard(site, pki):
     stay_in_one_day(60)  # a quota of a day begins anew at midnight
     made = Yard(site, pki, SECTION)
     made.write(made.first() + made.other(SIGN + " keys=p256"))
-    made.reload()
+    _, since, _ = made.reload(r"event=reloaded")
+    made.server.wait_log("event=edges_loaded", since)  # by another process: whose line comes first is nobody's promise
     yield made
     made.close()
 
