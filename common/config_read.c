@@ -1,7 +1,6 @@
 #include "common/config_read.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,15 +23,15 @@ static void drop_mark(struct config_read *out)
     memmove(out->text, out->text + length, out->length);
 }
 
-static int read_text(FILE *file, size_t limit, struct config_read *out)
+static int read_text(FILE *file, struct config_read *out)
 {
     if (fstat(fileno(file), &out->info) != 0)
         return ERR_SYSTEM;
-    out->text = malloc(limit + 1);
+    out->text = malloc(FILE_SIZE_MAX + 1);
     if (out->text == NULL)
         return ERR_MEMORY;
-    out->length = fread(out->text, 1, limit + 1, file);
-    if (ferror(file) || out->length > limit)
+    out->length = fread(out->text, 1, FILE_SIZE_MAX + 1, file);
+    if (ferror(file) || out->length > FILE_SIZE_MAX)
         return ferror(file) ? ERR_SYSTEM : ERR_LENGTH;
     drop_mark(out);
     out->text[out->length] = 0;
@@ -50,12 +49,8 @@ static int explain(int err, int error, struct fault *fault)
     return fault_set(fault, err, "cannot be read: %s", limit.text);
 }
 
-/* FILE is closed. */
-static int take_text(FILE *file, size_t limit, struct config_read *out, struct fault *fault)
+static int finish(int err, int error, struct config_read *out, struct fault *fault)
 {
-    int err = read_text(file, limit, out);
-    const int error = errno;
-    fclose(file);
     if (err == 0)
         return 0;
     free(out->text);
@@ -71,23 +66,39 @@ int config_read(const char *path, enum plain_file_kinds kinds, struct config_rea
     if (file == NULL)
         return fault_set(fault, ERR_CONFIG, "cannot be read: %s", why);
     int err = permissions_check_writers(fileno(file), path, fault);
-    if (err == 0)
-        return take_text(file, FILE_SIZE_MAX, out, fault);
+    if (err == 0) {
+        err = read_text(file, out);
+        err = finish(err, errno, out, fault);
+    }
     fclose(file);
     return err;
+}
+
+/* By position: other processes have the descriptor, too, and with it its offset. */
+static int read_sealed(int fd, struct config_read *out)
+{
+    if (fstat(fd, &out->info) != 0)
+        return ERR_SYSTEM;
+    if (out->info.st_size > SEALED_MAX)
+        return ERR_LENGTH;
+    const size_t size = (size_t)out->info.st_size;
+    out->text = malloc(size + 1);
+    if (out->text == NULL)
+        return ERR_MEMORY;
+    while (out->length < size) {
+        ssize_t got = pread(fd, out->text + out->length, size - out->length, (off_t)out->length);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return ERR_SYSTEM;
+        out->length += (size_t)got;
+    }
+    out->text[size] = 0;
+    return 0;
 }
 
 int config_read_sealed(int fd, struct config_read *out, struct fault *fault)
 {
     *out = (struct config_read){.text = NULL};
-    int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    FILE *file = own >= 0 ? fdopen(own, "r") : NULL;
-    if (file == NULL) {
-        const int error = errno;
-        if (own >= 0)
-            close(own);
-        return fault_set(fault, ERR_CONFIG, "cannot be read: %s", strerror(error));
-    }
-    rewind(file); /* other processes share it, its offset included */
-    return take_text(file, SEALED_MAX, out, fault);
+    return finish(read_sealed(fd, out), errno, out, fault);
 }

@@ -19,8 +19,7 @@ struct config_read {
  * says what is wrong, without PATH before it: ERR_CONFIG, ERR_MEMORY, ERR_SYSTEM. */
 int config_read(const char *path, enum plain_file_kinds kinds, struct config_read *out,
                 struct fault *fault) MUST_USE;
-/* The same of FD, a sealed memory file that another process of ours has filled from many files, from its
- * start. */
+/* The same of FD, a sealed memory file that another process of ours has filled from many files. */
 int config_read_sealed(int fd, struct config_read *out, struct fault *fault) MUST_USE;
 
 #endif

@@ -29,8 +29,8 @@ int fd_message_send(int socket, const void *bytes, size_t length, const int *fds
         header.msg_control = ancillary.bytes;
         header.msg_controllen = CMSG_SPACE(count * sizeof *fds);
     }
-    do {
-        n = sendmsg(socket, &header, MSG_NOSIGNAL);
+    do { /* sendmsg() only where it is needed: not every process may */
+        n = count > 0 ? sendmsg(socket, &header, MSG_NOSIGNAL) : send(socket, bytes, length, MSG_NOSIGNAL);
     } while (n < 0 && errno == EINTR);
     if (n == (ssize_t)length)
         return 0;

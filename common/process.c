@@ -32,6 +32,15 @@ int process_open_standard(void)
     return 0;
 }
 
+int process_leave_standard(void)
+{
+    int own = open("/dev/null", O_RDWR | O_CLOEXEC);
+    bool left = own >= 0 && dup2(own, STDIN_FILENO) >= 0 && dup2(own, STDOUT_FILENO) >= 0;
+    if (own > STDERR_FILENO)
+        close(own);
+    return left ? 0 : ERR_SYSTEM;
+}
+
 /* Whoever starts a daemon may have blocked or ignored signals for itself, and both are inherited: with
  * SIGCHLD ignored no child's end is reported, and a blocked SIGTERM ends nothing. */
 static int forget_inherited_signals(void)

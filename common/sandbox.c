@@ -41,13 +41,9 @@ static uint64_t wanted_value(const struct sandbox_rule *rule, int folder)
     return rule->want == SANDBOX_SELF ? (uint32_t)getpid() : rule->value;
 }
 
-/* With `sandbox = log` nothing is refused. */
-static int add_rule(scmp_filter_ctx filter, const struct sandbox_rule *rule, enum sandbox_mode mode,
-                    int folder)
+static int add_action(scmp_filter_ctx filter, uint32_t action, const struct sandbox_rule *rule, int folder)
 {
     int number = seccomp_syscall_resolve_name(rule->call);
-    uint32_t action = rule->error == 0 || mode == SANDBOX_LOG ? SCMP_ACT_ALLOW
-                                                              : SCMP_ACT_ERRNO((uint16_t)rule->error);
     if (number < 0) /* not on this architecture, or newer than the library */
         return 0;
     if (rule->want == SANDBOX_ANY)
@@ -58,12 +54,32 @@ static int add_rule(scmp_filter_ctx filter, const struct sandbox_rule *rule, enu
     return seccomp_rule_add_array(filter, action, number, rule->also.mask != 0 ? 2 : 1, wanted);
 }
 
+/* With `sandbox = log` nothing is refused. */
 static int add_rules(scmp_filter_ctx filter, enum sandbox_role role, enum sandbox_mode mode, int folder)
 {
     int failed = 0;
     for (const struct sandbox_rule *rule = sandbox_rules; failed == 0 && rule->call != NULL; rule++)
         if ((rule->roles & 1u << role) != 0 && (!rule->with_folder || folder >= 0))
-            failed = add_rule(filter, rule, mode, folder);
+            failed = add_action(filter,
+                                rule->error == 0 || mode == SANDBOX_LOG
+                                    ? SCMP_ACT_ALLOW
+                                    : SCMP_ACT_ERRNO((uint16_t)rule->error),
+                                rule, folder);
+    return failed;
+}
+
+/* A filter of its own, which leaves the rest to the next: of all that a process has, the strictest decides.
+ */
+static int forbid(enum sandbox_role role, enum sandbox_mode mode)
+{
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+    int failed = filter == NULL ? -EOPNOTSUPP : seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
+    for (const struct sandbox_rule *rule = sandbox_forbidden; failed == 0 && rule->call != NULL; rule++)
+        if ((rule->roles & 1u << role) != 0)
+            failed = add_action(filter, mode == SANDBOX_LOG ? SCMP_ACT_LOG : SCMP_ACT_TRAP, rule, -1);
+    if (failed == 0)
+        failed = seccomp_load(filter);
+    seccomp_release(filter);
     return failed;
 }
 
@@ -195,6 +211,8 @@ int sandbox_enter(struct sandbox_state *state, enum sandbox_role role, enum sand
         return 0;
     sandbox_watch_learn_names();
     int failed = mode == SANDBOX_LOG ? 0 : catch_refusals(role);
+    if (failed == 0)
+        failed = forbid(role, mode);
     if (failed == 0)
         failed = load(role, mode, folder);
     if (failed == 0) {

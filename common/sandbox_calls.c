@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #ifndef PR_SET_VMA
 #define PR_SET_VMA 0x53564d41 /* names anonymous memory in /proc/PID/maps */
@@ -57,10 +58,10 @@ const struct sandbox_rule sandbox_rules[] = {
     CALL("writev", ALL),
     CALL("readv", WIDE),
     CALL("close", ALL),
-    CALL("lseek", ALL),
+    CALL("lseek", V | E | FORKS),
     /* Of fcntl nothing that sends a signal (F_SETOWN, F_SETSIG, F_SETLEASE, F_NOTIFY): the receiver may be
      * any process of the same account. */
-    FCNTL(WIDE, F_DUPFD),
+    FCNTL(E | FORKS, F_DUPFD),
     FCNTL(WIDE, F_DUPFD_CLOEXEC),
     FCNTL(WIDE, F_GETFD),
     FCNTL(WIDE, F_SETFD),
@@ -142,10 +143,12 @@ const struct sandbox_rule sandbox_rules[] = {
     CALL("rseq", ALL),
     CALL("set_robust_list", ALL),
     CALL("membarrier", ALL),
-    CALL("prlimit64", N | E | R, WITHOUT(2, UINT64_MAX)), /* reads a limit, sets none */
+    CALL("prlimit64", V | N | E | R, WITHOUT(2, UINT64_MAX)), /* reads a limit, sets none */
     CALL("prctl", N | E | R, WHEN(0, INT, PR_SET_NAME)),
     CALL("prctl", V | N | E | R, WHEN(0, INT, PR_SET_VMA)),
-    CALL("clone", N | E, WHEN(0, THREADS, THREADS)),
+    /* The net process has its threads before. Their number is bounded for a whole service or account: without
+     * any left, no vault could be started. */
+    CALL("clone", E, WHEN(0, THREADS, THREADS)),
     CALL("clone3", WIDE, .error = ENOSYS), /* its flags are in memory; the C library falls back on clone */
     CALL("exit", ALL),
     CALL("exit_group", ALL),
@@ -154,9 +157,9 @@ const struct sandbox_rule sandbox_rules[] = {
     CALL("recvfrom", ALL),
     CALL("sendto", ALL),
     CALL("recvmsg", WIDE),
-    CALL("sendmsg", WIDE),
+    CALL("sendmsg", E | FORKS), /* the net process passes no descriptor to anybody */
     CALL("recvmmsg", WIDE),
-    CALL("sendmmsg", WIDE),
+    CALL("sendmmsg", E | FORKS),
     CALL("accept", WIDE),
     CALL("accept4", WIDE),
     CALL("listen", WIDE),
@@ -320,5 +323,25 @@ const struct sandbox_rule sandbox_rules[] = {
     CALL("unlinkat", N | E | R, .error = EACCES),
     CALL("io_uring_setup", WIDE, .error = ENOSYS),
     CALL("kill", E, .error = EPERM),
+    {.call = NULL},
+};
+
+/* Standard error is a socket, a pipe or a file that a process shares with all others of the daemon, and with
+ * those that follow it: its state is theirs, too. A process that could shut it down, move its position or
+ * take another number for it could silence the others, and rewrite what they have logged. */
+#define ON_STANDARD_ERROR(name, of, ...) CALL(name, of, WHEN(0, INT, STDERR_FILENO), ##__VA_ARGS__)
+
+const struct sandbox_rule sandbox_forbidden[] = {
+    ON_STANDARD_ERROR("shutdown", N | E | R),
+    ON_STANDARD_ERROR("fcntl", N | E | R, AND(1, INT, F_SETFL)),
+    ON_STANDARD_ERROR("fcntl", E | R, AND(1, INT, F_DUPFD)),
+    ON_STANDARD_ERROR("fcntl", N | E | R, AND(1, INT, F_DUPFD_CLOEXEC)),
+    ON_STANDARD_ERROR("ioctl", N | E | R, AND(1, INT, FIONBIO)),
+    ON_STANDARD_ERROR("lseek", V | N | E | R),
+    ON_STANDARD_ERROR("pwrite64", V),
+    ON_STANDARD_ERROR("ftruncate", V),
+    ON_STANDARD_ERROR("dup", R),
+    ON_STANDARD_ERROR("dup2", R),
+    ON_STANDARD_ERROR("dup3", R),
     {.call = NULL},
 };

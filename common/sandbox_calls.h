@@ -37,5 +37,8 @@ struct sandbox_rule {
 
 /* Ends with a row without a name. */
 extern const struct sandbox_rule sandbox_rules[];
+/* What is refused although a row of the other table lets it pass, by its arguments; for roles that fork none
+ * with other rights. Ends likewise. */
+extern const struct sandbox_rule sandbox_forbidden[];
 
 #endif

@@ -277,6 +277,8 @@ static int start_threads(struct edge *edge, struct fault *fault)
 /* Enters the sandbox: before the first thread, and before the first byte of a peer. */
 static int lock_up(struct edge *edge, struct fault *fault)
 {
+    if (process_leave_standard() != 0)
+        return process_fail(fault, "cannot open /dev/null");
     edge->sandbox.files_denied = process_deny_files(); /* covers the log's thread, which starts afterwards */
     int err = log_start(fault);
     if (err != 0)

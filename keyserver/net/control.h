@@ -16,6 +16,7 @@ enum control_kind {
     CONTROL_EDGES = 4,   /* supervisor → net: a snapshot of authorized_edges comes along; the vault that the
                             next CONTROL_WALL brings goes by it */
     CONTROL_LOAD = 5,    /* supervisor → net: how the loading of a vault goes, in `value`; for the status */
+    CONTROL_TAKEN = 6,   /* net → supervisor: one CONTROL_WALL has been taken */
     CONTROL_KINDS
 };
 

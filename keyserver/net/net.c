@@ -108,6 +108,7 @@ static void take_control(struct net *net, const struct control_message *message,
         service_adopt_wall(net->service, passed, (enum control_wall_cause)message->value);
         if (message->value == CONTROL_WALL_RELOAD)
             change_edges(net);
+        (void)!control_send(net->control_fd, CONTROL_TAKEN, 0, -1); /* who does not hear it has ended us */
     } else if (message->kind == CONTROL_EDGES && passed >= 0) {
         take_edges(net, passed);
     } else if (passed >= 0) {
@@ -154,6 +155,8 @@ static void on_vault(bool there, void *user)
 
 static int lock_up(struct net *net, struct fault *fault)
 {
+    if (process_leave_standard() != 0)
+        return process_fail(fault, "cannot open /dev/null");
     net->sandbox.files_denied = process_deny_files(); /* also to the thread that writes the log */
     int r = log_start(fault);
     if (r != 0)

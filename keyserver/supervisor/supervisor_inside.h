@@ -44,8 +44,9 @@ struct supervisor {
     struct child_backoff loader_backoff;
     struct start_attempts attempts[CHILD_ROLES];
     bool net_started;
-    bool announced;    /* was ready once; from then on whatever dies is restarted */
-    bool reload_again; /* SIGHUP came while a vault was loading, or too many were draining */
+    unsigned walls_untaken; /* walls sent to the net process that it has not taken yet */
+    bool announced;         /* was ready once; from then on whatever dies is restarted */
+    bool reload_again;      /* SIGHUP came while a vault was loading, or too many were draining */
     bool stopping;
     uint64_t stop_at_ms; /* when patience ends */
     int status;
@@ -90,6 +91,9 @@ void supervisor_let_go(struct supervisor *s, struct child *vault);
 /* The net process has closed its end of the control pair, or takes nothing from it: so is it. The next one
  * gets what this one did not. */
 void supervisor_cut_net(struct supervisor *s);
+/* To be called when `walls_untaken` has changed: a net process that has started and does not take a wall
+ * within a time hangs, or somebody has taken it over. It is replaced then. */
+void supervisor_await_taken(struct supervisor *s);
 /* When the first such time is over, of clock_ms(); UINT64_MAX: none runs. */
 uint64_t supervisor_overdue_at(const struct supervisor *s);
 /* Kills those whose time is over, and says so. */

@@ -13,9 +13,10 @@
 /* Vaults that may still drain when another reload begins; the net process has room for them. */
 #define LEAVING_MAX 2
 
+/* The net process that has been cut off, or that has, is to end at once. */
 static uint64_t patience_ms(const struct supervisor *s, enum child_role role)
 {
-    return role == CHILD_NET ? GRACE_MS : s->deadline_max + GRACE_MS;
+    return role == CHILD_NET && s->control_fd < 0 ? GRACE_MS : s->deadline_max + GRACE_MS;
 }
 
 void supervisor_let_go(struct supervisor *s, struct child *vault)
@@ -30,6 +31,18 @@ void supervisor_cut_net(struct supervisor *s)
 
     supervisor_close_fd(&s->control_fd);
     if (net != NULL && !s->stopping)
+        net->end_by_ms = clock_ms() + patience_ms(s, net->role);
+}
+
+void supervisor_await_taken(struct supervisor *s)
+{
+    struct child *net = children_find(&s->children, CHILD_NET);
+
+    if (net == NULL || !s->net_started || s->control_fd < 0 || s->stopping)
+        return;
+    if (s->walls_untaken == 0)
+        net->end_by_ms = 0;
+    else if (net->end_by_ms == 0)
         net->end_by_ms = clock_ms() + patience_ms(s, net->role);
 }
 

@@ -13,6 +13,7 @@
 int supervisor_start_net(struct supervisor *s)
 {
     s->net_started = false;
+    s->walls_untaken = 0;
     s->deadline_max = s->config.deadline_max;
     return children_start_net(&s->children, &s->config, &s->sockets, s->identity, s->edges_fd,
                               &s->control_fd);

@@ -120,6 +120,8 @@ void supervisor_hand_over(struct supervisor *s)
         supervisor_cut_net(s);
         return;
     }
+    s->walls_untaken++;
+    supervisor_await_taken(s);
     supervisor_close_fd(&s->coming.wall);
     supervisor_close_fd(&s->memory.left);
     s->memory.left = s->coming.left;

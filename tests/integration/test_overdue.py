@@ -47,27 +47,30 @@ def reload(server):
     return int(re.search(r"pid=(\d+)", ready).group(1))
 
 
-def test_a_net_process_that_keeps_the_vaults_of_before_loses_them(site, pki, origin):
-    """One that is stopped closes no wall. The third reload waits for the two vaults that are to end, says so, and is done then."""
+def test_a_net_process_that_hangs_is_replaced(site, pki, origin):
+    """One that is stopped takes no wall and closes none. The third reload waits for the two vaults that are to end, says so, and is done
+    then; afterwards there is another net process, which serves."""
     server = site.start_server([pki.p256[0]], extra=CONFIG)
     edge = site.start_edge([server], [pki.p256[1]], origin.address, tls="tickets = off")
     edge.wait_grants()
-    first = server.children()["keyless-vault"]
+    children = server.children()
+    first, net = children["keyless-vault"], children["keyless-net"]
     since = server.mark()
-    with Stopped(server.children()["keyless-net"]):
-        second, third = reload(server), reload(server)
+    with Stopped(net):
+        second, waited = reload(server), (DEADLINE + GRACE) * 1000
+        third = reload(server)
         server.send_signal(signal.SIGHUP)
         waits = server.wait_log(r"event=reload_waits reason=leaving ", since)
         assert re.search(r'processes="vault \d+, vault \d+" at_most_ms=\d+$', waits), waits
         assert str(first) in waits and str(second) in waits
-        assert int(re.search(r"at_most_ms=(\d+)", waits).group(1)) <= (DEADLINE + GRACE) * 1000
-        for vault in (first, second):
-            server.wait_log(r'warn .*event=child_overdue killed="vault %d" waited_ms=%d error=".+" hint=".*keyless-net'
-                            % (vault, (DEADLINE + GRACE) * 1000), since)
-            server.wait_log(r"event=child_ended role=vault pid=%d signal=9" % vault, since)
+        assert int(re.search(r"at_most_ms=(\d+)", waits).group(1)) <= waited
+        server.wait_log(r'warn .*event=child_overdue killed="net %d" waited_ms=%d error=".+" hint=".*keyless-net' % (net, waited), since)
+        server.wait_log(r'warn .*event=child_overdue killed="vault %d" waited_ms=%d error=".+" hint=".*keyless-net' % (first, waited), since)
+        for role, pid in (("net", net), ("vault", first)):
+            server.wait_log(r"event=child_(ended|died) role=%s pid=%d signal=9" % (role, pid), since)
         server.wait_log(r"event=reloaded ", since, count=3)
         assert not server.find(r"child_overdue.*%d" % third, since)
-    wait_until(lambda: serves(edge, pki), "a handshake when the net process runs again")
+        wait_until(lambda: serves(edge, pki), "a handshake by the net process that follows")
     assert edge.stop() == 0 and server.stop() == 0
 
 

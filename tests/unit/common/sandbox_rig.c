@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,6 +102,7 @@ void do_what_all_do(void)
     must(secret != NULL && large != NULL);
     memset(large, 1, 8 << 20);
     must((larger = realloc(large, 64 << 20)) != NULL);
+    must(process_limit_hint(ENOMEM) != NULL); /* asks for limits */
     random_bytes(bytes, sizeof bytes);
     sha256(hash, bytes, sizeof bytes);
     log_event(LOG_ERROR, "inside", "event_number=%d", 1);

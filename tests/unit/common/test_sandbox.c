@@ -13,8 +13,10 @@
 #include <linux/filter.h>
 #include <linux/perf_event.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -129,6 +131,66 @@ static void try_to_shut_a_socket_down(void)
     (void)!shutdown(STDERR_FILENO, SHUT_RDWR);
 }
 
+/* ---- standard error is everybody's ---- */
+
+static void try_to_shut_the_log_down(void)
+{
+    (void)!shutdown(STDERR_FILENO, SHUT_WR);
+}
+
+static void try_to_change_the_mode_of_the_log(void)
+{
+    (void)!fcntl(STDERR_FILENO, F_SETFL, O_DIRECT);
+}
+
+static void try_to_make_the_log_non_blocking(void)
+{
+    int on = 1;
+    (void)!ioctl(STDERR_FILENO, FIONBIO, &on);
+}
+
+/* The kernel looks at the lower half of the register only. */
+static void try_to_move_in_the_log(void)
+{
+    (void)!syscall(SYS_lseek, 1L << 32 | STDERR_FILENO, 0L, SEEK_SET);
+}
+
+static void try_to_write_in_the_middle_of_the_log(void)
+{
+    (void)!pwrite(STDERR_FILENO, "x", 1, 0);
+}
+
+static void try_to_cut_the_log(void)
+{
+    (void)!ftruncate(STDERR_FILENO, 0);
+}
+
+/* Which no rule would know. */
+static void try_another_number_for_the_log(void)
+{
+    (void)!fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 100);
+}
+
+static void try_dup_of_the_log(void)
+{
+    (void)!dup(STDERR_FILENO);
+}
+
+static void try_to_pass_the_log_on(void)
+{
+    struct msghdr nothing = {.msg_iov = NULL};
+    (void)!sendmsg(STDIN_FILENO, &nothing, 0);
+}
+
+/* Threads are counted for the whole service: without any left no vault starts. (pthread_create() blocks
+ * SIGSYS meanwhile, so nobody would name the call.) */
+static void try_a_thread(void)
+{
+    static char stack[16384];
+    const unsigned long flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD;
+    (void)!syscall(SYS_clone, flags, stack + sizeof stack, NULL, NULL, 0UL);
+}
+
 static void try_executable_memory(void)
 {
     (void)!mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -239,6 +301,16 @@ static const struct {
     {"setsockopt", V | N, try_to_filter_a_socket},
     {"setsockopt", V | N, try_to_route_a_socket},
     {"shutdown", V | N | E, try_to_shut_a_socket_down},
+    {"shutdown", V | N | E | R, try_to_shut_the_log_down},
+    {"fcntl", V | N | E | R, try_to_change_the_mode_of_the_log},
+    {"fcntl", V | N | E | R, try_another_number_for_the_log},
+    {"ioctl", V | N | E | R, try_to_make_the_log_non_blocking},
+    {"lseek", V | N | E | R, try_to_move_in_the_log},
+    {"pwrite64", V | N | E | R, try_to_write_in_the_middle_of_the_log},
+    {"ftruncate", V | N | E | R, try_to_cut_the_log},
+    {"dup", V | N | E | R, try_dup_of_the_log},
+    {"sendmsg", V | N, try_to_pass_the_log_on},
+    {"clone", N, try_a_thread},
     {"mmap", ALL, try_executable_memory},
     {"mprotect", ALL, try_to_make_memory_executable},
     {"prctl", V | N | E | R, try_to_be_dumpable},

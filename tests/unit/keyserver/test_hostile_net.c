@@ -22,6 +22,7 @@ enum conduct {
     HONEST,
     KEEPS_THE_FIRST_WALL, /* and asks there as the edge, for ever */
     CLOSES_CONTROL,       /* once it has the first wall */
+    TAKES_NOTHING,
 };
 
 /* Shared with the processes of the key server. */
@@ -66,7 +67,8 @@ static _Noreturn void keep_the_first_wall(int control)
 
     for (uint64_t token = 1;; token++) {
         while (control_receive(control, &message, &passed) == 0)
-            if (message.kind == CONTROL_WALL && wall.fd < 0 && wall_adopt(&wall, passed) != 0)
+            if (message.kind == CONTROL_WALL && (control_send(control, CONTROL_TAKEN, 0, -1) != 0 ||
+                                                 (wall.fd < 0 && wall_adopt(&wall, passed) != 0)))
                 _exit(71);
         if (wall.fd >= 0) {
             ask_vault(&wall, token);
@@ -102,6 +104,8 @@ int net_run(const struct server_config *config, const struct net_descriptors *fd
         _exit(71);
     if (conduct == CLOSES_CONTROL)
         close_control(fds->control);
+    while (conduct == TAKES_NOTHING)
+        poll(NULL, 0, ASK_MS);
     keep_the_first_wall(fds->control);
 }
 
@@ -187,6 +191,17 @@ static void a_net_process_that_closes_its_control_is_replaced(void **state)
     assert_int_equal(rig_wait_for_end(f), 0);
 }
 
+static void a_net_process_that_takes_no_wall_is_replaced(void **state)
+{
+    struct fixture *f = begin_hostile(state, TAKES_NOTHING);
+
+    wait_for_kill(f, "net", f->net);
+    rig_wait_for(f, "event=child_started role=net");
+    rig_wait_for(f, "event=vault_ready");
+    kill(f->pid, SIGTERM);
+    assert_int_equal(rig_wait_for_end(f), 0);
+}
+
 static void an_honest_one_in_its_place_is_left_alone(void **state)
 {
     struct fixture *f = begin_hostile(state, HONEST);
@@ -206,6 +221,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         RUN_TEST(a_wall_that_is_kept_ends_with_its_vault),
         RUN_TEST(a_net_process_that_closes_its_control_is_replaced),
+        RUN_TEST(a_net_process_that_takes_no_wall_is_replaced),
         RUN_TEST(an_honest_one_in_its_place_is_left_alone),
     };
 
