@@ -49,7 +49,7 @@ static int explain(int err, int error, struct fault *fault)
     return fault_set(fault, err, "cannot be read: %s", limit.text);
 }
 
-static int finish(int err, int error, struct config_read *out, struct fault *fault)
+static int finish_read(int err, int error, struct config_read *out, struct fault *fault)
 {
     if (err == 0)
         return 0;
@@ -68,7 +68,7 @@ int config_read(const char *path, enum plain_file_kinds kinds, struct config_rea
     int err = permissions_check_writers(fileno(file), path, fault);
     if (err == 0) {
         err = read_text(file, out);
-        err = finish(err, errno, out, fault);
+        err = finish_read(err, errno, out, fault);
     }
     fclose(file);
     return err;
@@ -100,5 +100,5 @@ static int read_sealed(int fd, struct config_read *out)
 int config_read_sealed(int fd, struct config_read *out, struct fault *fault)
 {
     *out = (struct config_read){.text = NULL};
-    return finish(read_sealed(fd, out), errno, out, fault);
+    return finish_read(read_sealed(fd, out), errno, out, fault);
 }
