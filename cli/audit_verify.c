@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli/audit_files.h"
+#include "cli/audit_note.h"
 #include "cli/audit_print.h"
 #include "cli/audit_verbs.h"
 #include "cli/files.h"
@@ -146,38 +147,13 @@ static int verify_all(struct verify *v, struct fault *fault)
 
 /* ---- the note of the last checkpoint ---- */
 
-/* The file is written in place, so a read beside a running vault is tried again for a moment. */
-static int read_head(struct audit_head *head, const char *path)
-{
-    char text[AUDIT_HEAD_SIZE + 1];
-    for (unsigned i = 0; i < 3; i++) {
-        const char *why;
-        FILE *file = plain_file_open_stream(path, PLAIN_FILE_ONLY, &why);
-        if (file == NULL)
-            return ERR_NOT_FOUND;
-        size_t length = fread(text, 1, sizeof text, file);
-        fclose(file);
-        if (audit_head_parse(head, text, length) == 0)
-            return 0;
-        usleep(20000);
-    }
-    return ERR_FORMAT;
-}
-
 /* Before the files are read: whatever is appended meanwhile, they are not shorter than it says now. */
 static int take_head(struct verify *v, struct fault *fault)
 {
-    char path[FILES_PATH_MAX];
-    int err = files_path(path, v->folder, AUDIT_HEAD_FILE, fault);
-    if (err != 0)
-        return err;
-    err = read_head(&v->head, path);
+    int err = audit_note_load(&v->head, v->folder, v->check.live && !v->head_given, fault);
     if (err == 0)
         v->check.anchors[v->check.anchor_count++] = v->head.link;
-    else if (err == ERR_FORMAT)
-        return fault_set(fault, ERR_FORMAT, "%s: is not what a key server writes there; it was altered",
-                         path);
-    return 0;
+    return err == ERR_NOT_FOUND ? 0 : err;
 }
 
 /* Checks the note itself, now that the key is known. */
@@ -190,12 +166,13 @@ static int check_head(const struct verify *v, struct fault *fault)
                    ? 0
                    : fault_set(fault, ERR_CRYPTO,
                                "%s/" AUDIT_HEAD_FILE ": is not signed by the key of the log", v->folder);
-    if (v->head_given || v->check.live)
+    if (v->head_given)
         return 0;
     return fault_set(fault, ERR_NOT_FOUND,
                      "%s: the file " AUDIT_HEAD_FILE
                      " is missing, so that the end of the log may be, too; give "
-                     "--head SEQ:HASH with what the key server logged as event=audit_checkpoint",
+                     "--head SEQ:HASH with what the key server logged as event=audit_checkpoint, or name the "
+                     "files, where they were kept without it",
                      v->folder);
 }
 
@@ -245,6 +222,13 @@ static json_t *json_of_results(const struct verify *v)
     return object;
 }
 
+/* Nothing has named a key until the first record of a file is good. */
+static json_t *json_of_key(const struct audit_check *check)
+{
+    char key[45];
+    return check->files > 0 ? json_string(base64_encode(key, check->key, sizeof check->key)) : json_null();
+}
+
 /* KIND NULL: all is good. A path need not be UTF-8, JSON must: then it is null. */
 static json_t *json_of_flaw(const struct audit_flaw *flaw, const char *kind, const struct fault *fault)
 {
@@ -260,16 +244,15 @@ static json_t *json_of_flaw(const struct audit_flaw *flaw, const char *kind, con
 static void print_json(const struct verify *v, const char *kind, const struct fault *fault)
 {
     const struct audit_check *check = &v->check;
-    char hash[2 * AUDIT_HASH_SIZE + 1], key[45];
+    char hash[2 * AUDIT_HASH_SIZE + 1];
     json_t *all = json_pack(
-        "{s:b, s:I, s:I, s:I, s:{s:I, s:s}, s:s, s:b, s:o, s:I, s:I, s:I, s:O, s:o}", "good", kind == NULL,
+        "{s:b, s:I, s:I, s:I, s:{s:I, s:s}, s:o, s:b, s:o, s:I, s:I, s:I, s:O, s:o}", "good", kind == NULL,
         "files", (json_int_t)check->files, "first", (json_int_t)check->first_seq, "last",
         (json_int_t)check->link.seq, "checkpoint", "seq", (json_int_t)check->checkpoint.seq, "hash",
-        hex_encode(hash, check->checkpoint.hash, sizeof check->checkpoint.hash), "key",
-        base64_encode(key, check->key, sizeof check->key), "key_given", check->key_count > 0, "decisions",
-        json_of_results(v), "left_out", (json_int_t)v->left_out, "unrecorded", (json_int_t)v->unrecorded,
-        "note_count", (json_int_t)v->note_count, "notes", v->notes, "flaw",
-        json_of_flaw(&check->flaw, kind, fault));
+        hex_encode(hash, check->checkpoint.hash, sizeof check->checkpoint.hash), "key", json_of_key(check),
+        "key_given", check->key_count > 0, "decisions", json_of_results(v), "left_out",
+        (json_int_t)v->left_out, "unrecorded", (json_int_t)v->unrecorded, "note_count",
+        (json_int_t)v->note_count, "notes", v->notes, "flaw", json_of_flaw(&check->flaw, kind, fault));
     json_dumpf(all, stdout, JSON_INDENT(2));
     putchar('\n');
     json_decref(all);
@@ -429,9 +412,11 @@ const struct cli_verb cli_audit_verify = {
         "logs\n"
         "                       it every minute: event=audit_checkpoint seq=SEQ hash=HASH\n"
         "      --part           the files are a part of the log: others come before or after them\n"
-        "      --live           a vault is writing: the log may end without a signature\n"
+        "      --live           a vault is writing: the log may end without a signature, behind the first\n"
         "      --json           one object\n\n"
-        "FILEs are read in the order given. A FOLDER has a note of its last checkpoint, `head`, too.\n\n"
+        "FILEs are read in the order given; nothing tells whether others came after them. A FOLDER has a "
+        "note of "
+        "its\nlast checkpoint, the file `head`, too, and is good with it or with --head only.\n\n"
         "Exit status: 0 good, 1 bad, 2 usage.\n\n"
         "  keyless audit verify --live --key audit.pub /etc/keyless/audit\n",
     .run = run_verify,

@@ -303,6 +303,30 @@ static int check_noted(struct audit_check *check)
     return 0;
 }
 
+/* What a rotation adds proves nothing: its file is signed to the end when a checkpoint stands right before
+ * it.
+ */
+static bool is_signed_to_its_end(const struct audit_check *check)
+{
+    if (check->checkpoints == 0)
+        return false;
+    return check->last.type == AUDIT_CHECKPOINT ||
+           (check->part && check->last.type == AUDIT_ROTATE && check->checkpoint.seq + 1 == check->link.seq);
+}
+
+static int found_open(struct audit_check *check)
+{
+    if (check->checkpoints == 0)
+        return found(check, FLAW_OPEN, check->line, check->link.seq,
+                     "no checkpoint signs any of its records; a key server that runs signs every second: if "
+                     "it has only just begun, look again; otherwise the log was cut there, or is forged");
+    return found(check, FLAW_OPEN, check->line, check->link.seq,
+                 "the log ends with record %" PRIu64
+                 ", which no checkpoint covers: it was cut there, or a vault was "
+                 "killed there; if one is running, say --live",
+                 check->link.seq);
+}
+
 int audit_check_end(struct audit_check *check)
 {
     char name[AUDIT_FILE_SIZE];
@@ -311,16 +335,13 @@ int audit_check_end(struct audit_check *check)
         return judge_suspect(check, NULL, 0);
     if (check_noted(check) != 0)
         return 1;
-    if (check->live || check->last.type == AUDIT_CHECKPOINT ||
-        (check->part && check->last.type == AUDIT_ROTATE))
+    if (check->first_seq == 0)
+        return found(check, FLAW_MISSING, 0, 1, "no record is there: the log was emptied");
+    if (is_signed_to_its_end(check) || (check->live && check->checkpoints > 0))
         return 0;
-    if (check->last.type == AUDIT_ROTATE)
+    if (check->last.type == AUDIT_ROTATE && !check->part)
         return found(check, FLAW_MISSING, check->line, check->link.seq + 1,
                      "the log goes on in the file %s, which is missing or empty",
                      audit_file_name(check->link.seq + 1, name));
-    return found(check, FLAW_OPEN, check->line, check->link.seq,
-                 "the log ends with record %" PRIu64
-                 ", which no checkpoint covers: it was cut there, or a vault was "
-                 "killed there; if one is running, say --live",
-                 check->link.seq);
+    return found_open(check);
 }

@@ -2,8 +2,9 @@
  * written, and says what was done to it.
  *
  * Every single change, removal, exchange, repetition, insertion and cut is found; that includes a chain made
- * anew, by the next checkpoint. A log cut right behind a checkpoint looks whole by itself: that takes an
- * anchor, a checkpoint noted elsewhere. Reads no files. Pure; one thread at a time. */
+ * anew, by the next checkpoint. A log without a single checkpoint is never good, live or not. A log cut right
+ * behind a checkpoint looks whole by itself: that takes an anchor, a checkpoint noted elsewhere. Reads no
+ * files. Pure; one thread at a time. */
 #ifndef KEYSERVER_AUDIT_AUDIT_CHECK_H
 #define KEYSERVER_AUDIT_AUDIT_CHECK_H
 
@@ -47,7 +48,7 @@ struct audit_check {
     struct audit_link anchors[AUDIT_CHECK_ANCHORS];
     size_t anchor_count;
     bool part; /* a part of a log: it may begin anywhere, and go on in a file that is not here */
-    bool live; /* a vault is writing: it may end anywhere */
+    bool live; /* a vault is writing: it may end anywhere behind its first checkpoint */
     /* Is told of every record that is good; may be NULL. */
     void (*on_record)(void *context, const struct audit_record *record);
     void *context;
@@ -57,7 +58,7 @@ struct audit_check {
     uint64_t first_seq, first_ms;  /* of the first record */
     uint64_t files, checkpoints;   /* that are good */
     struct audit_link checkpoint;  /* the last one */
-    uint8_t key[SIGN_PUBLIC_SIZE]; /* of the first file, then of the last */
+    uint8_t key[SIGN_PUBLIC_SIZE]; /* of the first file, then of the last; none while `files` is 0 */
     struct audit_flaw flaw;
 
     char file[256]; /* the present one */

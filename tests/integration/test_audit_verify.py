@@ -1,5 +1,6 @@
 """keyless audit verify: what a vault has recorded is verified; whatever is done to it is found and named."""
 import base64
+import contextlib
 import hashlib
 import json
 import os
@@ -10,7 +11,7 @@ import subprocess
 import pytest
 
 from command import run_on_terminal
-from daemon import BUILD
+from daemon import BUILD, PATIENCE
 from fleet import keyless
 from pki import openssl
 from written_log import WrittenLog
@@ -147,8 +148,9 @@ def test_a_cut_back_to_a_checkpoint_is_found_by_the_note_or_by_what_was_logged(l
     done = verify(log_copy.folder)
     assert done.returncode == 1 and "the log ends with record %d" % record["seq"] in done.stderr
     os.unlink(os.path.join(log_copy.folder, "head"))
-    done = verify(log_copy.folder)
-    assert done.returncode == 1 and "the file head is missing" in done.stderr and "event=audit_checkpoint" in done.stderr
+    for options in ((), ("--live",), ("--part",), ("--live", "--part", "--key", log_copy.public)):
+        done = verify(*options, log_copy.folder)
+        assert done.returncode == 1 and "the file head is missing" in done.stderr and "event=audit_checkpoint" in done.stderr
     done = verify("--head", "%d:%s" % (last["seq"], last["hash"]), log_copy.folder)
     assert done.returncode == 1 and "checkpoint %d was noted" % last["seq"] in done.stderr
     assert verify("--head", "%d:%s" % (record["seq"], record["hash"]), log_copy.folder).returncode == 0
@@ -162,6 +164,59 @@ def test_all_files_gone_but_the_note_is_there(log_copy):
         os.unlink(path)
     done = verify(log_copy.folder)
     assert done.returncode == 1 and "all files of the log are missing" in done.stderr
+
+
+def test_an_emptied_log_is_never_good_and_names_no_key(log_copy):
+    for path in log_copy.files():
+        os.truncate(path, 0)
+    os.unlink(os.path.join(log_copy.folder, "head"))
+    for what in ([log_copy.folder], log_copy.files()):
+        for options in ((), ("--live",), ("--part",), ("--live", "--part", "--key", log_copy.public)):
+            done = verify(*options, *what)
+            assert done.returncode == 1 and "no record is there" in done.stderr, done
+            assert done.stdout == "bad\n"
+        report = json.loads(verify("--live", "--json", *what).stdout)
+        assert not report["good"] and report["flaw"]["kind"] == "missing" and report["key"] is None
+
+
+def test_a_log_of_which_nothing_is_signed_is_not_good(log_copy):
+    path, number, _ = [entry for entry in log_copy.lines() if entry[2]["type"] == "checkpoint"][0]
+    with open(path) as handle:
+        kept = handle.readlines()[:number - 1]
+    with open(path, "w") as handle:
+        handle.writelines(kept)
+    for options in (("--live",), ("--live", "--part", "--key", log_copy.public)):
+        done = verify(*options, path)
+        assert done.returncode == 1 and "no checkpoint signs any of its records" in done.stderr, done
+
+
+def test_a_note_that_is_not_there_yet_is_waited_for(log_copy):
+    note = os.path.join(log_copy.folder, "head")
+    os.rename(note, note + ".later")
+    run = subprocess.Popen([os.path.join(BUILD, "keyless"), "audit", "verify", "--live", log_copy.folder], text=True,
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        run.wait(0.2)
+    os.rename(note + ".later", note)
+    out, err = run.communicate(timeout=PATIENCE)
+    assert run.returncode == 0 and out.startswith("good: "), err
+
+
+def test_a_note_that_cannot_be_read_is_not_taken_for_one_that_is_missing(log_copy):
+    note = os.path.join(log_copy.folder, "head")
+    os.unlink(note)
+    os.mkdir(note)
+    done = verify("--live", log_copy.folder)
+    assert done.returncode == 2 and "head: cannot be read: it is a folder" in done.stderr, done
+
+
+def test_closed_files_that_are_kept_elsewhere_are_named(log_copy):
+    kept = log_copy.files()[:-1]
+    os.unlink(log_copy.files()[-1])
+    os.unlink(os.path.join(log_copy.folder, "head"))
+    done = verify("--part", "--key", log_copy.public, log_copy.folder)
+    assert done.returncode == 1 and "name the files" in done.stderr
+    assert verify("--part", "--key", log_copy.public, *kept).returncode == 0
 
 
 def test_a_note_of_somebody_else_is_found(log_copy, tmp_path, pki):

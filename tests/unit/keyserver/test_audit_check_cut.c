@@ -41,10 +41,39 @@ static void each_cut_of_the_end_is_noticed(void **state)
             assert_flaw(lines, 0, FLAW_MISSING, last + 1, "cut");
         else
             assert_flaw(lines, 0, FLAW_OPEN, last, "cut");
-        assert_int_equal(lines_run(lines, LIVE), FLAW_NONE);
+        if (i > lines_find("checkpoint", 0))
+            assert_int_equal(lines_run(lines, LIVE), FLAW_NONE);
+        else
+            assert_flaw(lines, LIVE, FLAW_OPEN, last, "cut before anything was signed");
         assert_flaw(lines, HEAD | LIVE, FLAW_CUT, last + 1, "cut, with a note");
         assert_flaw(lines, HEAD, FLAW_CUT, last + 1, "cut, with a note");
     }
+}
+
+static void a_log_without_a_record_is_never_good(void **state)
+{
+    (void)state;
+    for (unsigned options = 0; options <= (PART | LIVE | HEAD | KEY); options++) {
+        struct lines *lines = lines_copy();
+        lines->count = 0;
+        assert_flaw(lines, options, options & HEAD ? FLAW_CUT : FLAW_MISSING, 1, "emptied");
+        lines->count = 1;
+        lines->item[0].unended = true;
+        assert_int_not_equal(lines_run(lines, options), FLAW_NONE);
+    }
+}
+
+/* Whoever has no key can write a rotation, too. */
+static void a_closed_file_is_good_when_it_is_signed_to_its_end(void **state)
+{
+    (void)state;
+    struct lines *lines = lines_copy();
+    lines->count = lines_find("segment", 1);
+    assert_int_equal(lines_run(lines, PART | KEY), FLAW_NONE);
+    assert_true(line_is(&lines->item[lines->count - 2], "checkpoint"));
+    lines_drop(lines, lines->count - 2, 1);
+    lines_seal_again(lines, lines->count - 1);
+    assert_flaw(lines, PART | KEY, FLAW_OPEN, lines->item[lines->count - 1].seq - 1, "a forged rotation");
 }
 
 static void an_end_in_the_midst_of_a_record_is_noticed(void **state)
@@ -81,6 +110,8 @@ int main(void)
         cmocka_unit_test(each_file_that_is_removed_is_missed),
         cmocka_unit_test(a_file_in_the_place_of_another_is_noticed),
         cmocka_unit_test(each_cut_of_the_end_is_noticed),
+        cmocka_unit_test(a_log_without_a_record_is_never_good),
+        cmocka_unit_test(a_closed_file_is_good_when_it_is_signed_to_its_end),
         cmocka_unit_test(an_end_in_the_midst_of_a_record_is_noticed),
         cmocka_unit_test(a_note_of_a_record_before_the_first_is_no_help),
     };
