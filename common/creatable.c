@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/dangling_link.h"
 #include "common/output.h"
 #include "common/permissions.h"
 #include "common/shell.h"
@@ -61,6 +62,8 @@ static int find_folder(char folder[static PATH_MAX], const char *path, struct fa
     if (strlen(path) >= PATH_MAX)
         return fault_set(fault, ERR_CONFIG, "%s: the path is too long", path);
     folder_of(folder, path);
+    if (stat(folder, &info) != 0 && errno == ENOENT && dangling_link_explain(folder, fault))
+        return ERR_CONFIG;
     if (stat(folder, &info) != 0 && errno == ENOENT)
         return fault_set(fault, ERR_CONFIG,
                          "%s: is missing, and so is the folder for it, %s; make it with: mkdir -p %s", path,
@@ -82,6 +85,8 @@ int creatable_check_parent(const char *path, struct fault *fault)
 static int check_missing(const char *path, const char *hint, struct fault *fault)
 {
     char folder[PATH_MAX];
+    if (dangling_link_explain(path, fault)) /* a start would find the name taken */
+        return ERR_CONFIG;
     int err = find_folder(folder, path, fault);
 
     if (err != 0 || can_write(folder))

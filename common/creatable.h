@@ -7,9 +7,9 @@
 
 /* Whether the parent folder of PATH exists: ERR_CONFIG with the hint when not. PATH itself does not. */
 int creatable_check_parent(const char *path, struct fault *fault) MUST_USE;
-/* Whether this process could create the file PATH, which does not exist: ERR_CONFIG with the hint when its
- * parent is missing, is no folder, or cannot be written to. The hint never changes the owner of that folder,
- * which may be the system's. */
+/* Whether this process could create the file PATH, which does not exist: ERR_CONFIG with the hint when it is
+ * a link to nowhere, or its parent is missing, is no folder, or cannot be written to. The hint never changes
+ * the owner of that folder, which may be the system's. */
 int creatable_check(const char *path, struct fault *fault) MUST_USE;
 /* The same of a folder, which root may create for this process's user. */
 int creatable_check_new_folder(const char *path, struct fault *fault) MUST_USE;

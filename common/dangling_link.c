@@ -13,9 +13,10 @@ bool dangling_link_explain(const char *path, struct fault *fault)
     if (length < 0)
         return false;
     target[length] = 0;
-    (void)fault_set(fault, ERR_CONFIG,
-                    "%s: a link to %s, where nothing is; put the file there, or correct the link with: ln "
-                    "-sfn TARGET %s",
-                    path, target, SHELL_WORD(path));
+    (void)fault_set(
+        fault, ERR_CONFIG,
+        "%s: a link to %s, where nothing is; put it there (is a disk not mounted?), or correct the "
+        "link with: ln -sfn TARGET %s",
+        path, target, SHELL_WORD(path));
     return true;
 }

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/local_claim.h"
 #include "common/shell.h"
 
 static bool is_off(const char *text)
@@ -42,7 +43,7 @@ static int check_local(const char *path, struct fault *fault)
     if (lstat(path, &info) == 0 && !S_ISSOCK(info.st_mode))
         return fault_set(fault, ERR_CONFIG, "unix:%s: something else than a socket is there; move it away",
                          path);
-    return 0;
+    return local_claim_check(path, fault);
 }
 
 /* Binds to the address without its port, which only shows whether the address is this machine's. */

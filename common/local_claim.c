@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/plain_file.h"
 #include "common/shell.h"
 
 #define PATIENCE_MS 5000
@@ -81,9 +82,30 @@ static int remove_stale(const struct sockaddr_un *address, struct fault *fault)
     return 0;
 }
 
+static void name_file(struct local_claim *claim, const char *path)
+{
+    snprintf(claim->path, sizeof claim->path, "%s%s", path, LOCAL_CLAIM_SUFFIX);
+}
+
+int local_claim_check(const char *path, struct fault *fault)
+{
+    struct local_claim claim;
+    struct stat info;
+
+    name_file(&claim, path);
+    if (lstat(claim.path, &info) != 0 || S_ISREG(info.st_mode))
+        return 0;
+    return fault_set(fault, ERR_CONFIG, "unix:%s: cannot listen there: %s: %s; move it away", path,
+                     claim.path, plain_file_refusal(info.st_mode));
+}
+
 int local_claim_take(struct local_claim *claim, const struct sockaddr_un *address, struct fault *fault)
 {
-    snprintf(claim->path, sizeof claim->path, "%s%s", address->sun_path, LOCAL_CLAIM_SUFFIX);
+    int err = local_claim_check(address->sun_path, fault);
+
+    if (err != 0)
+        return err;
+    name_file(claim, address->sun_path);
     if (wait_for_lock(claim) != 0 && errno == EWOULDBLOCK)
         return fault_set(fault, ERR_SYSTEM,
                          "unix:%s: another program that is about to listen there has locked %s for %d s; see "
@@ -92,7 +114,7 @@ int local_claim_take(struct local_claim *claim, const struct sockaddr_un *addres
     if (claim->fd < 0)
         return fault_set(fault, ERR_SYSTEM, "unix:%s: cannot listen there: %s: %s", address->sun_path,
                          claim->path, strerror(errno));
-    int err = remove_stale(address, fault);
+    err = remove_stale(address, fault);
     if (err != 0)
         local_claim_release(claim);
     return err;

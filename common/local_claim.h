@@ -23,5 +23,8 @@ int local_claim_take(struct local_claim *claim, const struct sockaddr_un *addres
                      struct fault *fault) MUST_USE;
 /* To be called once the socket listens, or has failed to. */
 void local_claim_release(struct local_claim *claim);
+/* Whether nothing but a regular file, or nothing, is where the socket at PATH is claimed; ERR_CONFIG with the
+ * hint when not. Claims nothing: for a dry run, too. */
+int local_claim_check(const char *path, struct fault *fault) MUST_USE;
 
 #endif

@@ -9,8 +9,10 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-static const char *refusal(mode_t mode)
+const char *plain_file_refusal(mode_t mode)
 {
+    if (S_ISLNK(mode))
+        return "it is a symbolic link, not a regular file";
     if (S_ISDIR(mode))
         return "it is a folder, not a regular file";
     if (S_ISFIFO(mode))
@@ -43,7 +45,7 @@ static int fail_open(const char *path, const char **why)
     struct stat info;
     *why = strerror(error);
     if (error == ENXIO && stat(path, &info) == 0 && !S_ISREG(info.st_mode)) {
-        *why = refusal(info.st_mode);
+        *why = plain_file_refusal(info.st_mode);
         return ERR_CONFIG;
     }
     errno = error;
@@ -60,7 +62,7 @@ int plain_file_open(const char *path, enum plain_file_kinds kinds, const char **
     if (err == 0 && (S_ISREG(info.st_mode) || (kinds == PLAIN_FILE_OR_GIVEN && is_given(fd, &info))))
         return fd;
     if (err == 0) {
-        *why = refusal(info.st_mode);
+        *why = plain_file_refusal(info.st_mode);
         err = ERR_CONFIG;
     }
     const int error = errno;

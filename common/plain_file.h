@@ -4,6 +4,7 @@
 #define COMMON_PLAIN_FILE_H
 
 #include <stdio.h>
+#include <sys/types.h>
 
 #include "common/err.h"
 
@@ -19,5 +20,7 @@ enum plain_file_kinds {
 int plain_file_open(const char *path, enum plain_file_kinds kinds, const char **why) MUST_USE;
 /* The same as a stream, owned; NULL with *WHY. */
 FILE *plain_file_open_stream(const char *path, enum plain_file_kinds kinds, const char **why) MUST_USE;
+/* Why a file of MODE is not opened: "it is a FIFO, not a regular file". MODE is not that of a regular one. */
+const char *plain_file_refusal(mode_t mode);
 
 #endif

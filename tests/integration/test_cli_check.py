@@ -128,7 +128,7 @@ EDGE_FAULTS = {
     "no folder": (break_remove("edge/certs"), r"certs: .*No such file.*make it"),
     "folder that is a file": (break_replace("edge/edge.conf", 'certificates = "certs"', 'certificates = "psk"'), r"psk: .*Not a directory; .*names the folder, not a file"),
     "certificate that is a link to nothing": (break_link("edge/certs/rsa.pem", "/no/where.pem"),
-                                              r"certs/rsa\.pem: a link to /no/where\.pem, where nothing is; put the file there, or correct the link with: ln -sfn TARGET \S+rsa\.pem"),
+                                              r"certs/rsa\.pem: a link to /no/where\.pem, where nothing is; put it there \(is a disk not mounted\?\), or correct the link with: ln -sfn TARGET \S+rsa\.pem"),
     "damaged certificate": (break_write("edge/certs/rsa.pem", "junk\n"), r"certs/rsa\.pem: no PEM certificate"),
     "private key": (lambda t, p: shutil.copy(p.rsa[0], t.edge + "/certs/k.pem"), r"certs/k\.pem: this file holds a private key.*move it"),
     "private key of another name": (lambda t, p: shutil.copy(p.rsa[0], t.edge + "/certs/.k.bak"), r"certs/\.k\.bak: this file holds a private key"),

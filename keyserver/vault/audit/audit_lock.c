@@ -11,6 +11,7 @@
 
 #include "common/bytes.h"
 #include "common/clock.h"
+#include "common/plain_file.h"
 
 #define NAP_NS    (20 * NS_PER_MS)
 #define NAPS      250 /* five seconds */
@@ -76,33 +77,54 @@ static void read_holder(int fd, struct holder *out)
 _Static_assert(HOST_SIZE == 65, "as in read_holder()");
 
 /* As root: whoever owns the folder may have given the name to a file of somebody else. */
-static int give_away(int fd, const struct audit_lock_owner *owner)
+static bool may_give(const struct stat *info, const struct audit_lock_owner *owner)
 {
-    struct stat info;
-    if (fstat(fd, &info) != 0)
+    return info->st_uid == owner->uid || (info->st_uid == 0 && info->st_nlink == 1);
+}
+
+/* Whether the file can be the lock; errno says why not. */
+static int check_file(int fd, const struct audit_lock_owner *owner, struct stat *info)
+{
+    if (fstat(fd, info) != 0)
         return ERR_SYSTEM;
-    bool theirs = info.st_uid == owner->uid, ours = info.st_uid == 0 && info.st_nlink == 1;
-    if (S_ISREG(info.st_mode) && theirs)
+    if (S_ISREG(info->st_mode) && (!owner->give || may_give(info, owner)))
         return 0;
-    if (S_ISREG(info.st_mode) && ours)
-        return fchown(fd, owner->uid, owner->gid) == 0 ? 0 : ERR_SYSTEM;
     errno = EPERM;
     return ERR_SYSTEM;
 }
 
-static int open_file(int folder, const struct audit_lock_owner *owner)
+static int give_away(int fd, const struct audit_lock_owner *owner, const struct stat *info)
+{
+    if (!owner->give || info->st_uid == owner->uid)
+        return 0;
+    return fchown(fd, owner->uid, owner->gid) == 0 ? 0 : ERR_SYSTEM;
+}
+
+static int open_file(int folder, const struct audit_lock_owner *owner, bool make, struct stat *info)
 {
     const int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK;
-    int fd = openat(folder, AUDIT_LOCK_FILE, flags | (owner->make ? O_CREAT : 0), 0600);
-    if (fd >= 0 && owner->give && give_away(fd, owner) != 0) {
-        int why = errno;
-        close(fd);
-        errno = why;
-        return ERR_SYSTEM;
-    }
-    if (fd < 0 && errno == ENOENT && !owner->make)
-        return ERR_NOT_FOUND;
-    return fd >= 0 ? fd : ERR_SYSTEM;
+    int fd = openat(folder, AUDIT_LOCK_FILE, flags | (make ? O_CREAT : 0), 0600);
+    if (fd < 0)
+        return errno == ENOENT && !make ? ERR_NOT_FOUND : ERR_SYSTEM;
+    if (check_file(fd, owner, info) == 0)
+        return fd;
+    int why = errno;
+    close(fd);
+    errno = why;
+    return ERR_SYSTEM;
+}
+
+/* Ready to be locked. */
+static int open_own(int folder, const struct audit_lock_owner *owner)
+{
+    struct stat info;
+    int fd = open_file(folder, owner, owner->make, &info);
+    if (fd < 0 || give_away(fd, owner, &info) == 0)
+        return fd;
+    int why = errno;
+    close(fd);
+    errno = why;
+    return ERR_SYSTEM;
 }
 
 /* ---- the lock ---- */
@@ -145,15 +167,36 @@ static int refuse(const char *path, const struct holder *holder, struct fault *f
         path, who);
 }
 
-static int refuse_file(const char *path, struct fault *fault)
+static int refuse_file(int folder, const char *path, const struct audit_lock_owner *owner,
+                       struct fault *fault)
 {
-    int why = errno;
+    struct stat info;
+    char who[64];
+    const int why = errno;
+    const char *text = strerror(why);
+    bool there = fstatat(folder, AUDIT_LOCK_FILE, &info, AT_SYMLINK_NOFOLLOW) == 0;
+    if (there && !S_ISREG(info.st_mode)) {
+        text = plain_file_refusal(info.st_mode);
+    } else if (there && info.st_uid != (owner->give ? owner->uid : geteuid())) {
+        snprintf(who, sizeof who, "owned by uid %u, and the vault, which locks it, is uid %u",
+                 (unsigned)info.st_uid, (unsigned)(owner->give ? owner->uid : geteuid()));
+        text = who;
+    }
     (void)fault_set(fault, ERR_SYSTEM,
                     "%s/" AUDIT_LOCK_FILE ": the audit log cannot be locked: %s; when no key server writes "
-                    "there, remove the file",
-                    path, strerror(why));
+                    "there, remove it",
+                    path, text);
     errno = why;
     return ERR_SYSTEM;
+}
+
+int audit_lock_check(int folder, const char *path, const struct audit_lock_owner *owner, struct fault *fault)
+{
+    struct stat info;
+    int fd = open_file(folder, owner, false, &info);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0 || fd == ERR_NOT_FOUND ? 0 : refuse_file(folder, path, owner, fault);
 }
 
 int audit_lock_take(int *out, int folder, const char *path, const struct audit_lock_owner *owner,
@@ -161,10 +204,10 @@ int audit_lock_take(int *out, int folder, const char *path, const struct audit_l
 {
     const struct timespec nap = {.tv_nsec = NAP_NS};
     struct holder own, holder = {.pid = 0};
-    int fd = open_file(folder, owner), err;
+    int fd = open_own(folder, owner), err;
     *out = -1;
     if (fd < 0)
-        return fd == ERR_NOT_FOUND ? fd : refuse_file(path, fault);
+        return fd == ERR_NOT_FOUND ? fd : refuse_file(folder, path, owner, fault);
     name_holder(&own, owner);
     err = try_once(fd, &own, &holder);
     for (unsigned i = 0; i < NAPS && err == ERR_BUSY; i++) {
@@ -175,7 +218,7 @@ int audit_lock_take(int *out, int folder, const char *path, const struct audit_l
         *out = fd;
         return 0;
     }
-    err = err == ERR_BUSY ? refuse(path, &holder, fault) : refuse_file(path, fault);
+    err = err == ERR_BUSY ? refuse(path, &holder, fault) : refuse_file(folder, path, owner, fault);
     int why = errno;
     close(fd);
     errno = why;

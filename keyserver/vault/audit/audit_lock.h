@@ -29,5 +29,9 @@ struct audit_lock_owner {
  * made. ERR_SYSTEM with the hint and errno: the file cannot be used. */
 int audit_lock_take(int *out, int folder, const char *path, const struct audit_lock_owner *owner,
                     struct fault *fault) MUST_USE;
+/* Whether the file of FOLDER is one that audit_lock_take() can lock, or make, for OWNER, of whom the id is
+ * not used. Takes, waits for and changes nothing. ERR_SYSTEM with the hint and errno. */
+int audit_lock_check(int folder, const char *path, const struct audit_lock_owner *owner,
+                     struct fault *fault) MUST_USE;
 
 #endif

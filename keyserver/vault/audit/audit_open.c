@@ -26,6 +26,17 @@ static bool may_go_unlocked(const struct audit *audit, int why)
     return audit->config->on_failure == SERVER_AUDIT_SERVE || why == EROFS || why == ENOSPC || why == EDQUOT;
 }
 
+/* What follows from ERR, with which the lock was not taken; TELL says it where work goes on without. */
+static int judge_lock(const struct audit *audit, int err, bool tell, struct fault *fault)
+{
+    if (err != ERR_SYSTEM || !may_go_unlocked(audit, errno))
+        return err;
+    if (tell)
+        log_event(LOG_WARN, "audit_unlocked", "error=\"%s\"", fault->text);
+    fault->text[0] = 0;
+    return 0;
+}
+
 /* Only by a vault that is one of a key server's. Without MAKE, where there is no file yet, nobody has it. */
 static int lock_place(struct audit *audit, bool make, struct fault *fault)
 {
@@ -39,14 +50,7 @@ static int lock_place(struct audit *audit, bool make, struct fault *fault)
                                            .uid = log->uid,
                                            .gid = log->gid};
     int err = audit_lock_take(&audit->lock, audit->folder, audit->config->folder, &owner, fault);
-    if (err == ERR_NOT_FOUND)
-        return 0;
-    if (err != ERR_SYSTEM || !may_go_unlocked(audit, errno))
-        return err;
-    if (make)
-        log_event(LOG_WARN, "audit_unlocked", "error=\"%s\"", fault->text);
-    fault->text[0] = 0;
-    return 0;
+    return err == ERR_NOT_FOUND ? 0 : judge_lock(audit, err, make, fault);
 }
 
 static int open_place(struct audit *audit, const char *user, struct fault *fault)
@@ -180,6 +184,14 @@ static int check_writable(const struct server_audit *config, struct fault *fault
     return 0;
 }
 
+/* As lock_place() does, of a key server that has no vault yet. */
+static int check_lock(const struct audit *audit, struct fault *fault)
+{
+    const struct audit_lock_owner owner = {.give = audit->log.give_away, .uid = audit->log.uid};
+    int err = audit_lock_check(audit->folder, audit->config->folder, &owner, fault);
+    return judge_lock(audit, err, true, fault);
+}
+
 static int look_at_place(struct audit *audit, const char *user, struct fault *fault)
 {
     struct audit_log *log = &audit->log;
@@ -188,6 +200,8 @@ static int look_at_place(struct audit *audit, const char *user, struct fault *fa
         err = audit_place_find(&audit->folder, audit->config->folder, log->give_away, log->uid, fault);
     if (err == 0 && audit->folder >= 0)
         err = check_writable(audit->config, fault);
+    if (err == 0 && audit->folder >= 0)
+        err = check_lock(audit, fault);
     if (err == 0)
         err = audit_place_find_key(&audit->key, audit->config->key, fault);
     return err;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/creatable.h"
+#include "common/dangling_link.h"
 #include "common/identity.h"
 #include "common/log.h"
 #include "common/secret.h"
@@ -132,6 +133,19 @@ static int give_files(int folder, uid_t uid, gid_t gid)
     return err;
 }
 
+/* ERR_NOT_FOUND: nothing is there. ERR_CONFIG: it cannot be opened, or is a link to nowhere. */
+static int open_folder(const char *path, struct fault *fault)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0)
+        return fd;
+    const int why = errno;
+    if (why == ENOENT && dangling_link_explain(path, fault))
+        return ERR_CONFIG;
+    return fault_set(fault, why == ENOENT ? ERR_NOT_FOUND : ERR_CONFIG,
+                     "%s: the folder of the audit log cannot be opened: %s", path, strerror(why));
+}
+
 int audit_place_open(const char *path, bool give, uid_t uid, gid_t gid, struct fault *fault)
 {
     bool made = mkdir(path, 0700) == 0;
@@ -142,10 +156,9 @@ int audit_place_open(const char *path, bool give, uid_t uid, gid_t gid, struct f
                    : fault_set(fault, ERR_CONFIG, "%s: the folder of the audit log cannot be made: %s", path,
                                strerror(why));
     }
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = open_folder(path, fault);
     if (fd < 0)
-        return fault_set(fault, ERR_CONFIG, "%s: the folder of the audit log cannot be opened: %s", path,
-                         strerror(errno));
+        return ERR_CONFIG;
     if (((made && give) || is_half_made(fd, give)) && fchown(fd, uid, gid) != 0) {
         close(fd);
         return fault_set(fault, ERR_SYSTEM, "%s: cannot be given to uid %u: %s", path, (unsigned)uid,
@@ -164,16 +177,15 @@ int audit_place_open(const char *path, bool give, uid_t uid, gid_t gid, struct f
 int audit_place_find(int *out, const char *path, bool give, uid_t uid, struct fault *fault)
 {
     *out = -1;
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 && errno == ENOENT) {
+    int fd = open_folder(path, fault);
+    if (fd == ERR_NOT_FOUND) {
         int err = creatable_check_new_folder(path, fault);
         if (err == 0)
             creatable_say(path, "the folder of the audit log");
         return err;
     }
     if (fd < 0)
-        return fault_set(fault, ERR_CONFIG, "%s: the folder of the audit log cannot be opened: %s", path,
-                         strerror(errno));
+        return fd;
     int err = is_half_made(fd, give) ? 0 : check_folder(fd, path, give, uid, fault);
     if (err == 0)
         *out = fd;
@@ -221,9 +233,12 @@ static void look_after_public(const struct sign_key *key, const char *path, bool
     uint8_t there[SIGN_PUBLIC_SIZE];
     struct fault fault = {0};
     int err = sign_load_public(there, path, &fault);
-    if (err == ERR_NOT_FOUND)
-        err = make ? sign_save_public(path, key->public, &fault) : creatable_check(path, &fault);
-    else if (err == 0 && memcmp(there, key->public, sizeof there) != 0)
+    bool missing = err == ERR_NOT_FOUND;
+    if (missing)
+        err = creatable_check(path, &fault);
+    if (err == 0 && missing && make)
+        err = sign_save_public(path, key->public, &fault);
+    if (err == 0 && !missing && memcmp(there, key->public, sizeof there) != 0)
         err = fault_set(&fault, ERR_CONFIG, "%s: belongs to another key; move it away and reload", path);
     if (err != 0)
         log_event(LOG_WARN, "audit_public_key", "error=\"%s\"", fault.text);

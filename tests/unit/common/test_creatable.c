@@ -53,6 +53,19 @@ static void where_none_is_the_folder_is_named(void **state)
     assert_non_null(strstr(fault.text, "file is no folder"));
 }
 
+static void where_a_link_leads_to_nowhere_the_link_is_named(void **state)
+{
+    struct fault fault = {.text = ""};
+    (void)state;
+    assert_int_equal(symlink("/nowhere/at/all", "link"), 0);
+    assert_int_equal(creatable_check("link", &fault), ERR_CONFIG);
+    assert_non_null(strstr(fault.text, "link: a link to /nowhere/at/all, where nothing is"));
+    fault.text[0] = 0;
+    assert_int_equal(creatable_check_new_folder("link/one", &fault), ERR_CONFIG);
+    assert_non_null(strstr(fault.text, "link: a link to /nowhere/at/all, where nothing is"));
+    assert_int_equal(unlink("link"), 0);
+}
+
 static void a_folder_that_others_write_to_is_none_for_secrets(void **state)
 {
     struct fault fault = {.text = ""};
@@ -110,6 +123,7 @@ static void a_path_may_be_too_long(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(where_a_link_leads_to_nowhere_the_link_is_named),
         cmocka_unit_test(where_a_folder_is_there_it_can_be_made),
         cmocka_unit_test(where_none_is_the_folder_is_named),
         cmocka_unit_test(a_folder_that_others_write_to_is_none_for_secrets),

@@ -263,15 +263,44 @@ static void one_of_many_rivals_gets_it(void **state)
     close(go[0]);
 }
 
+/* Whoever only looks judges as whoever takes it. */
+static void what_is_no_regular_file_is_refused_by_both(void **state)
+{
+    static const char *const says[] = {"it is a folder", "it is a FIFO", "it is a symbolic link",
+                                       "it is a symbolic link"};
+    const struct audit_lock_owner owner = {.id = NULL};
+    int fd;
+    (void)state;
+    assert_int_equal(audit_lock_check(folder, path, &owner, &fault), 0);
+    assert_int_equal(access(file, F_OK), -1);
+    for (int kind = 0; kind < 4; kind++) {
+        int made = kind == 0   ? mkdir(file, 0700)
+                   : kind == 1 ? mkfifo(file, 0600)
+                   : kind == 2 ? symlink("/nowhere/at/all", file)
+                               : symlink("/dev/null", file);
+        assert_int_equal(made, 0);
+        assert_int_equal(audit_lock_check(folder, path, &owner, &fault), ERR_SYSTEM);
+        assert_non_null(strstr(fault.text, says[kind]));
+        assert_int_equal(take_lock(&fd, 1), ERR_SYSTEM);
+        assert_non_null(strstr(fault.text, says[kind]));
+        assert_int_equal(remove(file), 0);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(vaults_of_one_key_server_share_it),     TEST(what_others_have_left_there_keeps_nobody_out),
-        TEST(the_id_alone_says_whose_it_is),         TEST(it_is_taken_on_a_host_of_any_name),
-        TEST(no_file_is_made_unless_that_is_wanted), TEST(a_link_is_not_followed),
-        TEST(root_gives_away_its_own_file_only),     TEST(one_of_many_rivals_gets_it),
+        TEST(what_is_no_regular_file_is_refused_by_both),
+        TEST(vaults_of_one_key_server_share_it),
+        TEST(what_others_have_left_there_keeps_nobody_out),
+        TEST(the_id_alone_says_whose_it_is),
+        TEST(it_is_taken_on_a_host_of_any_name),
+        TEST(no_file_is_made_unless_that_is_wanted),
+        TEST(a_link_is_not_followed),
+        TEST(root_gives_away_its_own_file_only),
+        TEST(one_of_many_rivals_gets_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
