@@ -9,7 +9,8 @@
 #include "common/err.h"
 
 /* What may stay in a text. No control character may, of ASCII or of Unicode (U+0080 to U+009F): a terminal
- * obeys them. Nor may bytes that are no UTF-8: a terminal may take them for some. */
+ * obeys them. Nor may characters that a reader does not see (utf8.h), nor bytes that are no UTF-8: a terminal
+ * may take them for some. */
 enum printable {
     PRINTABLE_LINE,  /* one line in UTF-8 */
     PRINTABLE_LINES, /* UTF-8 with ends of lines */

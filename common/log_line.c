@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/utf8.h"
+
 #define CLOSING_ROOM 64 /* kept free for quotes, braces, the truncation mark and the line end */
 
 /* A field while the format is read. */
@@ -34,25 +36,6 @@ static void put_closing(struct log_line *line, const char *text)
     line->length += length;
 }
 
-/* The length of the well-formed UTF-8 sequence at TEXT that is no control character; 0 when there is none. */
-static size_t printable_length(const uint8_t *text, size_t left)
-{
-    if (text[0] < 0x80)
-        return text[0] >= 0x20 && text[0] != 0x7f;
-    size_t length = text[0] >= 0xf0 ? 4 : text[0] >= 0xe0 ? 3 : 2;
-    if (text[0] < 0xc2 || text[0] > 0xf4 || length > left)
-        return 0;
-    uint32_t point = text[0] & (0x7fu >> length);
-    for (size_t i = 1; i < length; i++) {
-        if ((text[i] & 0xc0) != 0x80)
-            return 0;
-        point = point << 6 | (text[i] & 0x3fu);
-    }
-    static const uint32_t least[] = {[2] = 0xa0, [3] = 0x800, [4] = 0x10000};
-    bool surrogate = point >= 0xd800 && point <= 0xdfff;
-    return point < least[length] || point > 0x10ffff || surrogate ? 0 : length;
-}
-
 static void put_escape(struct log_line *line, uint8_t byte)
 {
     static const char short_names[128] = {
@@ -65,6 +48,17 @@ static void put_escape(struct log_line *line, uint8_t byte)
         length = snprintf(text, sizeof text, "\\x%02x", byte);
     else
         length = snprintf(text, sizeof text, "\\u%04x", byte < 0x80 ? byte : 0xfffdu);
+    put_text(line, text, (size_t)length);
+}
+
+/* In JSON, a character that a reader would not see (RFC 8259, 7: in two halves from U+10000 on). */
+static void put_point(struct log_line *line, uint32_t point)
+{
+    char text[16];
+    int length = point < 0x10000 ? snprintf(text, sizeof text, "\\u%04x", (unsigned)point)
+                                 : snprintf(text, sizeof text, "\\u%04x\\u%04x",
+                                            0xd800u + (unsigned)((point - 0x10000) >> 10),
+                                            0xdc00u + (unsigned)(point & 0x3ff));
     put_text(line, text, (size_t)length);
 }
 
@@ -84,19 +78,31 @@ static bool is_shells(const struct log_line *line, const char *text, size_t leng
     return !line->json && length >= 2 && text[0] == '\\' && text[1] == '\'';
 }
 
+/* The one character at TEXT, or a byte that is part of none; returns its length. */
+static size_t put_character(struct log_line *line, const char *text, size_t left)
+{
+    uint32_t point;
+    size_t length = utf8_read(text, left, &point);
+    if (length > 1 && utf8_is_visible(point)) {
+        put_text(line, text, length);
+        return length;
+    }
+    if (length > 1 && line->json) {
+        put_point(line, point);
+        return length;
+    }
+    put_escape(line, (uint8_t)*text);
+    return 1;
+}
+
 static void put_escaped(struct log_line *line, const char *value, size_t length)
 {
     for (size_t i = 0; i < length;) {
         const char *at = value + i;
         size_t plain = is_shells(line, at, length - i) ? 2 : plain_length(at, length - i);
-        size_t whole = plain > 0 ? plain : printable_length((const uint8_t *)at, length - i);
-        if (whole == 0 || (plain == 0 && (*at == '"' || *at == '\\'))) {
-            put_escape(line, (uint8_t)*at);
-            i++;
-        } else {
-            put_text(line, at, whole);
-            i += whole;
-        }
+        if (plain > 0)
+            put_text(line, at, plain);
+        i += plain > 0 ? plain : put_character(line, at, length - i);
     }
 }
 

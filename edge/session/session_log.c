@@ -1,30 +1,13 @@
 #include "edge/session/session_log.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/name_text.h"
 
-#define NAME_SIZE (3 * 255 + 1) /* a host name, every byte of it escaped */
+#define NAME_SIZE NAME_TEXT_SIZE(255)
 #define ALPN_SIZE 64
-
-char *session_log_escape(char *out, size_t size, const char *text)
-{
-    size_t at = 0;
-
-    if (!text || !*text)
-        text = "-";
-    for (; *text && at + 3 < size; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (isalnum(c) || strchr("-._:/*", c))
-            out[at++] = (char)c;
-        else
-            at += (size_t)snprintf(out + at, size - at, "%%%02X", c);
-    }
-    out[at] = '\0';
-    return out;
-}
 
 /* Each failure in words, where the TLS library has none. */
 static const char *const explanations[SESSION_FAILURES] = {
@@ -58,7 +41,7 @@ static const char *rsa_text(const struct session *session)
 
 static const char *sni(const struct session *session, char out[static NAME_SIZE])
 {
-    return session_log_escape(out, NAME_SIZE, SSL_get_servername(session->io.ssl, TLSEXT_NAMETYPE_host_name));
+    return name_text(out, NAME_SIZE, SSL_get_servername(session->io.ssl, TLSEXT_NAMETYPE_host_name));
 }
 
 void session_log_handshake_failed(const struct session *session, const char *text)
@@ -131,8 +114,7 @@ void session_log_connection(const struct session *session)
         "key_server=%s origin_for=%s bytes_in=%llu bytes_out=%llu duration_ms=%llu result=%s trace=%s",
         address_text(&session->from, from), sni(session, name), done ? SSL_get_version(ssl) : "-",
         done ? SSL_get_cipher_name(ssl) : "-", done ? tls_kind_name(session->kind) : "-",
-        done && SSL_session_reused(ssl) ? "yes" : "no",
-        session_log_escape(alpn_text, sizeof(alpn_text), protocol),
+        done && SSL_session_reused(ssl) ? "yes" : "no", name_text(alpn_text, sizeof(alpn_text), protocol),
         (unsigned long long)(done ? (at[TRACE_HANDSHAKE_DONE] - at[TRACE_CLIENT_HELLO]) / 1000 : 0),
         (unsigned long long)(session->key_ns / 1000), session->trace.server ? session->trace.server : "-",
         session->route ? session->route->protocol : "-", (unsigned long long)session->moved[RELAY_TO_ORIGIN],

@@ -4,9 +4,6 @@
 
 #include "edge/session/session.h"
 
-/* Writes what of TEXT (NULL = "-") is safe in a log line as it is, the rest as %HH; at most SIZE - 1
- * characters. Returns OUT. */
-char *session_log_escape(char *out, size_t size, const char *text);
 /* event=handshake_failed with the session's failure; TEXT explains it where it was a matter of TLS (else
  * NULL). */
 void session_log_handshake_failed(const struct session *session, const char *text);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "common/name_text.h"
 #include "keyserver/vault/audit/audit_counts.h"
 #include "keyserver/vault/judge/judge.h"
 
@@ -33,13 +34,13 @@ static const char *key_id_text(const struct key_request *request, char out[stati
  * is computed: they are not records. */
 static void log_use(const struct request_identity *identity, const char *result, bool computed)
 {
-    char trace[2 * TRACE_ID_SIZE + 1];
+    char trace[2 * TRACE_ID_SIZE + 1], name[NAME_TEXT_SIZE(TRANSCRIPT_NAME_SIZE)];
     const struct log_field fields[] = {
         {"edge", identity->edge->name},
         {"op", operation_name(identity->kind)},
         {"key", identity->key->name},
         {"scheme", or_none(scheme_name(identity->scheme))},
-        {"sni", or_none(identity->server_name)},
+        {"sni", name_text(name, sizeof name, identity->server_name)},
         {"result", result},
         {"trace", trace_text(&identity->trace, identity->no_trace, trace)},
     };

@@ -35,7 +35,7 @@ static void text_of_people_stays(void **state)
                                         "\xc2\xa0\xc3\xa4\xdf\xbf",             /* U+00A0, U+00E4, U+07FF */
                                         "\xe0\xa0\x80\xe2\x82\xac\xef\xbf\xbd", /* U+0800, U+20AC, U+FFFD */
                                         "\xed\x9f\xbf\xee\x80\x80",             /* around the surrogates */
-                                        "\xf0\x90\x80\x80\xf4\x8f\xbf\xbf"};    /* U+10000, U+10FFFF */
+                                        "\xf0\x90\x80\x80\xf4\x8f\xbf\xbd"};    /* U+10000, U+10FFFF */
     (void)state;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         assert_made(PRINTABLE_LINE, texts[i], texts[i]);
@@ -60,6 +60,15 @@ static void what_a_terminal_obeys_does_not(void **state)
                     "2J\x90",
                     "?2J?"); /* as single bytes */
     }
+}
+
+static void what_a_reader_does_not_see_does_not(void **state)
+{
+    (void)state;
+    assert_made(PRINTABLE_LINES,
+                "a\xe2\x80\xae"
+                "b\xe2\x80\xa8",
+                "a???b???"); /* U+202E, U+2028 */
 }
 
 static void bytes_that_are_no_utf8_do_not(void **state)
@@ -88,6 +97,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_of_people_stays),
         cmocka_unit_test(what_a_terminal_obeys_does_not),
+        cmocka_unit_test(what_a_reader_does_not_see_does_not),
         cmocka_unit_test(bytes_that_are_no_utf8_do_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

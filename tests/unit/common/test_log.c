@@ -115,6 +115,25 @@ static void only_whole_utf8_without_control_characters_passes(void **state)
     assert_has("\"b\":\"\\ufffd\"}");
 }
 
+/* What turns a text round, or ends a line for some readers, is seen as what it is. */
+static void what_a_reader_would_not_see_is_escaped(void **state)
+{
+    static const char text[] = "a\xe2\x80\xae"
+                               "b\xe2\x80\xa8"
+                               "c\xf3\xa0\x81\x81";
+    (void)state;
+    log_init("p", LOG_INFO, LOG_LOGFMT);
+    capture();
+    log_event(LOG_INFO, "a", "g=%s", text);
+    assert_int_equal(release(), 1);
+    assert_has(" g=\"a\\xe2\\x80\\xaeb\\xe2\\x80\\xa8c\\xf3\\xa0\\x81\\x81\"\n");
+    log_init("p", LOG_INFO, LOG_JSON);
+    capture();
+    log_event(LOG_INFO, "a", "g=%s", text);
+    assert_int_equal(release(), 1);
+    assert_has("\"g\":\"a\\u202eb\\u2028c\\udb40\\udc41\"}");
+}
+
 static void every_conversion_is_understood(void **state)
 {
     (void)state;
@@ -273,6 +292,7 @@ int main(void)
         cmocka_unit_test(an_argument_never_becomes_a_field_a_quote_or_a_line),
         cmocka_unit_test(a_command_with_a_quote_is_what_a_shell_reads),
         cmocka_unit_test(only_whole_utf8_without_control_characters_passes),
+        cmocka_unit_test(what_a_reader_would_not_see_is_escaped),
         cmocka_unit_test(every_conversion_is_understood),
         cmocka_unit_test(json_writes_only_numbers_as_numbers),
         cmocka_unit_test(a_percent_s_in_a_names_place_stands_for_whole_fields),

@@ -1,4 +1,4 @@
-/* What a session leaves in the log and in the counters: clients' text is escaped, names are fixed. */
+/* What a session leaves in the log and in the counters: names are fixed. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,44 +9,6 @@
 #include <cmocka.h>
 
 #include "edge/session/session_log.h"
-
-static void host_names_stay_readable(void **state)
-{
-    char out[64];
-
-    (void)state;
-    assert_string_equal(session_log_escape(out, sizeof(out), "www.example-1.com"), "www.example-1.com");
-    assert_string_equal(session_log_escape(out, sizeof(out), "http/1.1"), "http/1.1");
-}
-
-static void absent_is_a_dash(void **state)
-{
-    char out[8];
-
-    (void)state;
-    assert_string_equal(session_log_escape(out, sizeof(out), NULL), "-");
-    assert_string_equal(session_log_escape(out, sizeof(out), ""), "-");
-}
-
-static void a_field_cannot_be_forged(void **state)
-{
-    char out[64];
-
-    (void)state;
-    assert_string_equal(session_log_escape(out, sizeof(out), "a result=ok"), "a%20result%3Dok");
-    assert_string_equal(session_log_escape(out, sizeof(out), "\"\\\n\x7f\xff"), "%22%5C%0A%7F%FF");
-    assert_string_equal(session_log_escape(out, sizeof(out), "100%"), "100%25");
-}
-
-static void too_long_is_cut_at_a_whole_character(void **state)
-{
-    char out[8];
-
-    (void)state;
-    assert_string_equal(session_log_escape(out, sizeof(out), "abcdefghij"), "abcde");
-    assert_string_equal(session_log_escape(out, sizeof(out), "a      "), "a%20%20");
-    assert_true(strlen(session_log_escape(out, 5, "\n\n\n")) <= 4);
-}
 
 static void every_failure_and_result_has_its_own_name(void **state)
 {
@@ -86,10 +48,6 @@ static void threads_add_up(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(host_names_stay_readable),
-        cmocka_unit_test(absent_is_a_dash),
-        cmocka_unit_test(a_field_cannot_be_forged),
-        cmocka_unit_test(too_long_is_cut_at_a_whole_character),
         cmocka_unit_test(every_failure_and_result_has_its_own_name),
         cmocka_unit_test(threads_add_up),
     };
