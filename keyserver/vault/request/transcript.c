@@ -154,22 +154,25 @@ static bool lists_no_compression(struct reader list)
     return false;
 }
 
-/* supported_versions of a ClientHello (RFC 8446, 4.2.1). */
-static bool lists_tls12(struct reader data)
+/* supported_versions of a ClientHello: a list of at least one (RFC 8446, 4.2.1). *TLS12_TOO: it names that.
+ */
+static bool parse_versions(struct reader data, bool *tls12_too)
 {
     struct reader list = part(&data, reader_u8(&data));
-    bool found = false;
-    while (!list.bad && reader_left(&list) > 0)
-        found = reader_u16(&list) == TLS12 || found;
-    return found && reader_done(&list) && reader_done(&data);
+    bool any = false;
+    for (*tls12_too = false; !list.bad && reader_left(&list) > 0; any = true)
+        *tls12_too = reader_u16(&list) == TLS12 || *tls12_too;
+    return any && reader_done(&list) && reader_done(&data);
 }
 
 /* The client may have TLS 1.2: by legacy_version, which is what it would like best (RFC 5246, E.1), or by its
  * list, beside which legacy_version says nothing (RFC 8446, 4.2.1). */
 static bool offers_tls12(const struct transcript *seen, const struct extensions *extensions)
 {
-    return seen->client_version >= TLS12 ||
-           (extensions->supported_versions && lists_tls12(extensions->versions));
+    bool listed = false;
+    if (extensions->supported_versions && !parse_versions(extensions->versions, &listed))
+        return false;
+    return listed || seen->client_version >= TLS12;
 }
 
 /* RFC 5246, 7.4.1.2. OFFERED becomes the cipher suites. */
