@@ -237,6 +237,7 @@ static void init_host(struct thread *thread)
     host->on_gone = on_gone;
     TAILQ_INIT(&host->all);
     TAILQ_INIT(&host->ready);
+    TAILQ_INIT(&host->long_hellos);
     timeouts_init(&host->timeouts, waits);
 }
 

@@ -7,6 +7,7 @@
 #include "common/clock.h"
 #include "edge/relay/origin.h"
 #include "edge/session/session_handshake.h"
+#include "edge/session/session_hello.h"
 #include "edge/session/session_log.h"
 #include "edge/session/session_relay.h"
 
@@ -115,6 +116,7 @@ static void leave_host(struct session *session)
     timeouts_clear(&host->timeouts, &session->deadline);
     timeouts_clear(&host->timeouts, &session->retry);
     leave_ready(session);
+    session_hello_forget(session);
     TAILQ_REMOVE(&host->all, session, in_all);
     relay_clear(&session->relay);
 }
@@ -193,6 +195,8 @@ static void client_left(struct session *session)
 void session_run(struct session *session)
 {
     leave_ready(session);
+    if (session_hello_end_displaced(session))
+        return;
     switch (session->state) {
     case SESSION_HELLO:
     case SESSION_HANDSHAKE:

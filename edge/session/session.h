@@ -38,6 +38,8 @@ struct session_host {
     struct session_list all;
     struct session_list ready;                  /* have more to do at once */
     size_t ready_count;                         /* in READY */
+    struct session_list long_hellos;            /* handshakes with one, the oldest first (session_hello.h) */
+    size_t long_hello_count;                    /* in LONG_HELLOS */
     size_t count;                               /* sessions that hold memory, but for stuck ones */
     void (*on_gone)(struct session_host *host); /* a session was freed, or is stuck */
 };
@@ -45,6 +47,7 @@ struct session_host {
 struct session {
     TAILQ_ENTRY(session) in_all;
     TAILQ_ENTRY(session) in_ready;
+    TAILQ_ENTRY(session) in_long_hellos;
     struct session_host *host; /* borrowed */
     struct session_io io;      /* SSL and descriptor */
     struct tls_hello hello;    /* what the TLS library has read of it */
@@ -64,6 +67,8 @@ struct session {
     int origin_why;         /* errno of the last that did not work; 0 = it took too long */
     unsigned abandon_tries; /* how often the abandoned job was stepped and still waited */
     bool is_ready;          /* in the ready list */
+    bool has_long_hello;    /* in the list of long_hellos */
+    bool is_displaced;      /* its handshake is to end for another one's */
     unsigned handles;       /* watches whose close callback is still to come, and the session itself */
     struct address from;    /* the client */
     struct trace_record trace;

@@ -7,6 +7,7 @@
 
 #include "common/clock.h"
 #include "edge/provider/openssl_error.h"
+#include "edge/session/session_hello.h"
 #include "edge/session/session_log.h"
 #include "proto/operation_fields.h"
 
@@ -69,6 +70,7 @@ void session_handshake_fail(struct session *session, enum session_failure failur
 
     if (session->state == SESSION_WAIT_KEY)
         note_waited(session, clock_ns());
+    session_hello_forget(session);
     session->failure = failure;
     count_exchange(session);
     counter_add(&session->host->stats.failures[failure], 1);
@@ -116,6 +118,8 @@ static void broke(struct session *session)
         session_handshake_fail(session, FAILURE_KEY_INVALID, EVENT_HANDSHAKE_FAILED);
     else if (is_withheld(session))
         fail_withheld(session);
+    else if (session->io.socket.too_long)
+        session_handshake_fail(session, FAILURE_HELLO_TOO_LONG, EVENT_HANDSHAKE_FAILED);
     else if (session->hello.alert == SSL_AD_INTERNAL_ERROR && !openssl_error_is_of_peer())
         session_handshake_fail(session, FAILURE_INTERNAL, EVENT_HANDSHAKE_FAILED);
     else if (session_io_handshake_break() == BREAK_TLS)
@@ -197,6 +201,7 @@ void session_handshake_step(struct session *session)
         broke(session);
         break;
     }
+    session_hello_note(session);
 }
 
 /* Readable data must not wake a session that cannot use it; only the end of the connection may. */

@@ -23,6 +23,9 @@ static const char *const explanations[SESSION_FAILURES] = {
     [FAILURE_TLS] = "the two sides could not agree",
     [FAILURE_RSA_WITHHELD] =
         "the client offers RSA key exchange only, and this edge may not serve it with that",
+    [FAILURE_HELLO_TOO_LONG] = "the client's ClientHello has more than 63 KiB",
+    [FAILURE_HELLO_DISPLACED] = ("the client's ClientHello has more than 16 KiB, and many others began "
+                                 "such a handshake before this one was done"),
     [FAILURE_CLIENT_GONE] = "the client left",
     [FAILURE_TIMEOUT] = "the client took too long",
     [FAILURE_MEMORY] = "out of memory",

@@ -15,6 +15,8 @@ const char *session_stats_failure_name(enum session_failure failure)
         [FAILURE_INTERNAL] = "internal",
         [FAILURE_TLS] = "tls",
         [FAILURE_RSA_WITHHELD] = "rsa_withheld",
+        [FAILURE_HELLO_TOO_LONG] = "hello_too_long",
+        [FAILURE_HELLO_DISPLACED] = "hello_displaced",
         [FAILURE_CLIENT_GONE] = "client_gone",
         [FAILURE_TIMEOUT] = "timeout",
         [FAILURE_MEMORY] = "memory",

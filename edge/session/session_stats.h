@@ -21,6 +21,8 @@ enum session_failure {
     FAILURE_INTERNAL,         /* this edge or its OpenSSL could not go on: the client is not the cause */
     FAILURE_TLS,              /* the two sides could not agree, or the client broke the protocol */
     FAILURE_RSA_WITHHELD,     /* the client offers RSA key exchange only, which is no choice for it */
+    FAILURE_HELLO_TOO_LONG,   /* its ClientHello exceeds HELLO_LENGTH_MAX */
+    FAILURE_HELLO_DISPLACED,  /* its ClientHello is long, and many others with such came */
     FAILURE_CLIENT_GONE,      /* the client left */
     FAILURE_TIMEOUT,          /* the client took too long */
     FAILURE_MEMORY,           /* an allocation failed */

@@ -34,11 +34,44 @@ static bool is_proxied(const struct tls_socket *socket, const char *first, size_
     return begins_with_proxy(head, length + (more > 0 ? (size_t)more : 0));
 }
 
+/* Sends what the kernel takes of BYTES; -1 as of send(2). */
+static ssize_t send_bytes(const struct tls_socket *socket, const void *bytes, size_t length)
+{
+    return send(socket->fd, bytes, length, MSG_NOSIGNAL | (socket->more ? MSG_MORE : 0));
+}
+
+/* True while OpenSSL reads a ClientHello or may read one next: at the start, and where TLS 1.3 has sent a
+ * HelloRetryRequest, after which all else that comes is encrypted and looks so. TLS 1.2 leaves these states
+ * with its ServerHello. */
+static bool may_be_hello(const SSL *ssl)
+{
+    OSSL_HANDSHAKE_STATE state = SSL_get_state(ssl);
+
+    return state == TLS_ST_BEFORE || state == TLS_ST_SR_CLNT_HELLO || state == TLS_ST_EARLY_DATA;
+}
+
+/* BYTES were read. ERR_LENGTH when OpenSSL must not have them; the client knows then. OpenSSL has no alert
+ * for what it has not seen. */
+static int check_hello(struct tls_socket *socket, const char *bytes, size_t length)
+{
+    static const uint8_t alert[] = {SSL3_RT_ALERT, 3, 3, 0, 2, SSL3_AL_FATAL, SSL_AD_ILLEGAL_PARAMETER};
+
+    if (!may_be_hello(socket->ssl))
+        socket->hello.over = true;
+    if (hello_scan_put(&socket->hello, (const uint8_t *)bytes, length) == 0)
+        return 0;
+    socket->too_long = true;
+    (void)send_bytes(socket, alert, sizeof alert); /* who does not take it is told by the end */
+    return ERR_LENGTH;
+}
+
 static int on_read(BIO *bio, char *into, int size)
 {
     struct tls_socket *socket = BIO_get_data(bio);
 
     BIO_clear_retry_flags(bio);
+    if (socket->too_long)
+        return -1;
     if (socket->dry) {
         BIO_set_retry_read(bio);
         return -1;
@@ -53,13 +86,9 @@ static int on_read(BIO *bio, char *into, int size)
     bool is_empty = n < 0 ? errno == EAGAIN || errno == EWOULDBLOCK : n > 0 && n < size;
     socket->dry = is_empty || ++socket->reads >= TLS_SOCKET_READS;
     socket->ended = n == 0 && size > 0;
+    if (n > 0 && !socket->hello.over && check_hello(socket, into, (size_t)n) != 0)
+        return -1;
     return (int)n;
-}
-
-/* Sends what the kernel takes of BYTES; -1 as of send(2). */
-static ssize_t send_bytes(const struct tls_socket *socket, const void *bytes, size_t length)
-{
-    return send(socket->fd, bytes, length, MSG_NOSIGNAL | (socket->more ? MSG_MORE : 0));
 }
 
 /* Keeps what is left of BYTES, of which the kernel may have TAKEN some, and reports all as sent. */
@@ -173,6 +202,7 @@ int tls_socket_attach(SSL *ssl, struct tls_socket *socket)
     BIO *bio = method != NULL ? BIO_new(method) : NULL;
     if (bio == NULL)
         return ERR_MEMORY;
+    socket->ssl = ssl;
     BIO_set_data(bio, socket);
     SSL_set_bio(ssl, bio, bio);
     tls_socket_show_nobody(ssl);

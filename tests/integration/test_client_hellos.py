@@ -1,4 +1,5 @@
 """ClientHellos that few clients send and OpenSSL takes: bound mode serves them as plain mode does, and what it cannot serve asks nobody."""
+import contextlib
 import os
 import struct
 
@@ -49,8 +50,16 @@ REFUSED = {
        for number in (GROUPS, ALGORITHMS_CERT, ALPN)},
     "a name with a zero": (names(b"a\0b"), DECODE_ERROR), "two names": (names(b"a", b"b"), DECODE_ERROR),
 }
-LONG = {"70 KiB": {"suites": 5 * KIB * b"\x5a\x5a", "extensions": extension(UNKNOWN, bytes(60 * KIB))},
-        "80 KiB": {"suites": 8000 * b"\x5a\x5a", "extensions": extension(UNKNOWN, bytes(65500))}}
+
+
+def of_length(length, suites=b""):
+    """A ClientHello of that many bytes, its header included: 69 are there in any case."""
+    return {"suites": suites, "extensions": extension(UNKNOWN, bytes(length - len(suites) - 69))}
+
+
+HELLO_MAX = 63 * KIB
+TOO_LONG = 'keyless_edge_handshake_failures_total{reason="hello_too_long"}'
+LONG = {"62 KiB": of_length(62 * KIB), "63 KiB": of_length(HELLO_MAX, 5 * KIB * b"\x5a\x5a")}
 
 
 @pytest.fixture(scope="module", params=list(MODES))
@@ -103,6 +112,54 @@ def test_what_exceeds_a_request_is_served_plain_or_not_at_all(rig, hello):
     rig.serves()
 
 
+@pytest.mark.parametrize("record", [1, 3, 1000])
+def test_records_may_be_as_short_as_they_like(rig, record):
+    assert change(rig, lambda: rig.serves(record, **of_length(60 * KIB))) == [1, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("length", [HELLO_MAX + 1, 80 * KIB, 131000, 2**24 + 3])
+def test_what_is_too_long_is_refused_in_every_mode(rig, length):
+    """The alert comes when the length has, before the rest is sent or kept."""
+    counted = rig.edge.admin.metric(TOO_LONG)
+
+    def fails():
+        since = rig.edge.mark()
+        with rig.connect() as raw:
+            raw.sendall(struct.pack(">BHHBBH", 22, 0x0301, 16 * KIB, 1, length - 4 >> 16, length - 4 & 0xffff))
+            assert rig.client(raw).record() == (21, bytes([2, ILLEGAL_PARAMETER]))
+            assert raw.recv(1) == b""
+        rig.edge.wait_log("event=handshake_failed .*reason=hello_too_long", since)
+
+    assert change(rig, fails) == [0, 0, 0, 0, 0]
+    assert rig.edge.admin.metric(TOO_LONG) == counted + 1
+    rig.serves()
+
+
+def answer(client):
+    kind, body = client.record()
+    return client.record() if kind == 20 else (kind, body)  # that was for middleboxes
+
+
+@contextlib.contextmanager
+def asks_for_another_share(rig):
+    """(socket, client, what its second ClientHello must say) of a TLS 1.3 client that has got a HelloRetryRequest."""
+    offers = extension(SUPPORTED_VERSIONS, b"\2\3\4") + extension(GROUPS, b"\0\2\0\x1d")
+    with rig.connect() as raw:
+        client = rig.client(raw)
+        client.say_hello(suites=b"\x13\1", extensions=offers + extension(KEY_SHARE, b"\0\0"))
+        kind, body = client.record()
+        assert kind == 22 and body[0] == 2, body
+        yield raw, client, offers + extension(KEY_SHARE, b"\0\x24\0\x1d\0\x20" + os.urandom(32))
+
+
+def test_a_second_hello_that_is_too_long_is_refused(rig):
+    since = rig.edge.mark()
+    with asks_for_another_share(rig) as (raw, client, _):
+        raw.sendall(struct.pack(">BHHBBH", 22, 0x0303, 16 * KIB, 1, 2, 0))
+        assert answer(client) == (21, bytes([2, ILLEGAL_PARAMETER]))
+    rig.edge.wait_log("event=handshake_failed .*reason=hello_too_long", since)
+
+
 def test_odd_names_stay_one_line_in_log_and_record(rig, pki):
     """With line ends, quotes and bytes that are no text in it, the record is one that verifies."""
     name = b'a\n2026-01-01T00:00:00Z info event=forged "\\\xff'
@@ -118,16 +175,8 @@ def test_odd_names_stay_one_line_in_log_and_record(rig, pki):
 
 def test_a_second_hello_is_measured_as_well(rig):
     """TLS 1.3: a client that is asked for another key share says everything anew."""
-    offers = extension(SUPPORTED_VERSIONS, b"\2\3\4") + extension(GROUPS, b"\0\2\0\x1d")
-    shares = (extension(KEY_SHARE, b"\0\0"), extension(KEY_SHARE, b"\0\x24\0\x1d\0\x20" + os.urandom(32)))
-    with rig.connect() as raw:
-        client = rig.client(raw)
-        client.say_hello(suites=b"\x13\1", extensions=offers + shares[0])
-        kind, body = client.record()
-        assert kind == 22 and body[0] == 2, body  # HelloRetryRequest
-        client.say_hello(suites=b"\x13\1" + 20 * KIB * b"\0\x2f", extensions=offers + shares[1])
-        kind, body = client.record()
-        if kind == 20:  # for middleboxes
-            kind, body = client.record()
+    with asks_for_another_share(rig) as (_, client, extensions):
+        client.say_hello(suites=b"\x13\1" + 20 * KIB * b"\0\x2f", extensions=extensions)
+        kind, body = answer(client)
         assert (kind, body[1]) == (21, ILLEGAL_PARAMETER)
     rig.serves()

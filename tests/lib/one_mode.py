@@ -7,7 +7,7 @@ import pytest
 
 import clients
 from daemon import SLOW
-from tls12_client import Alert, Client
+from tls12_client import RECORD_MAX, Alert, Client
 
 MODES = {"plain": ("rsa_premaster", "ops=sign_tls12,sign_tls13,rsa_premaster"), "bound": ("rsa_master", "ops=sign_tls12,sign_tls13,rsa_master")}
 ANSWERS = r'keyless_server_answers_total\{operation="%s",status="%s"'
@@ -28,8 +28,8 @@ class Rig:
             self.edge.wait_epochs()
         self.edge.wait_grants()
 
-    def client(self, raw):
-        return Client(raw, os.urandom(32), self.pki.rsa[1])
+    def client(self, raw, **how):
+        return Client(raw, os.urandom(32), self.pki.rsa[1], **how)
 
     def connect(self):
         return socket.create_connection((self.edge.host, self.edge.port), timeout=60 * SLOW)
@@ -52,10 +52,10 @@ class Rig:
         lines = [OWN.sub("*", line) for line in self.edge.find("event=(handshake_failed|connection) ", since)]
         return alert.value.args[0], lines, [b - a for a, b in zip(before, self.counted())]
 
-    def serves(self, **hello):
-        """A handshake with that ClientHello, and a page; Alert when there is none."""
+    def serves(self, record=RECORD_MAX, **hello):
+        """A handshake with that ClientHello, in records of RECORD bytes, and a page; Alert when there is none."""
         with self.connect() as raw:
-            client = self.client(raw)
+            client = self.client(raw, record=record)
             client.handshake(**hello)
             client.send(clients.REQUEST)
             since = self.edge.mark()

@@ -31,10 +31,10 @@ class Alert(Exception):
 
 
 class Client:
-    """On the connected socket RAW, to the server whose certificate is in the file CERT."""
+    """On the connected socket RAW, to the server whose certificate is in the file CERT. What is not encrypted is in records of RECORD bytes."""
 
-    def __init__(self, raw, random, cert):
-        self.raw, self.random, self.cert = raw, random, cert
+    def __init__(self, raw, random, cert, record=RECORD_MAX):
+        self.raw, self.random, self.cert, self.record_max = raw, random, cert, record
         self.messages, self.sent, self.received = b"", 0, 0
 
     # ---- records ----
@@ -53,9 +53,11 @@ class Client:
         return kind, self._exactly(length)
 
     def _send_clear(self, kind, body):
-        for at in range(0, len(body), RECORD_MAX):
-            part = body[at:at + RECORD_MAX]
-            self.raw.sendall(struct.pack(">BHH", kind, 0x0303, len(part)) + part)
+        self._send_records(kind, body, self.record_max)
+
+    def _send_records(self, kind, body, size):
+        parts = [body[at:at + size] for at in range(0, len(body), size)]
+        self.raw.sendall(b"".join(struct.pack(">BHH", kind, 0x0303, len(part)) + part for part in parts))
 
     def _mac(self, key, number, kind, content):
         return hmac.new(key, struct.pack(">QBHH", number, kind, 0x0303, len(content)) + content, hashlib.sha1).digest()
@@ -64,7 +66,7 @@ class Client:
         iv, pad = os.urandom(tls12.BLOCK), tls12.BLOCK - len(plain) % tls12.BLOCK
         content = iv + openssl("enc", "-e", "-aes-128-cbc", "-nopad", "-K", self.keys[0].hex(), "-iv", iv.hex(),
                                input=plain + bytes([pad - 1]) * pad)
-        self._send_clear(kind, content + self._mac(self.macs[0], self.sent, kind, content))
+        self._send_records(kind, content + self._mac(self.macs[0], self.sent, kind, content), RECORD_MAX)
         self.sent += 1
 
     def _receive_sealed(self):

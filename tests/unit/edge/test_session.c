@@ -59,6 +59,7 @@ static void make_host(void)
     host.on_gone = on_gone;
     TAILQ_INIT(&host.all);
     TAILQ_INIT(&host.ready);
+    TAILQ_INIT(&host.long_hellos);
     timeouts_init(&host.timeouts, waits);
     assert_int_equal(async_thread_start(8, NULL), 0);
 }
