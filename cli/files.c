@@ -1,7 +1,6 @@
 #include "cli/files.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,25 +64,24 @@ int files_make_folder(const char *folder, mode_t mode, struct fault *fault)
     return fault_set(fault, ERR_SYSTEM, "%s: the folder cannot be made: %s", folder, strerror(errno));
 }
 
+/* As open(2) would make it. */
+static mode_t less_umask(mode_t mode)
+{
+    mode_t mask = umask(077);
+    umask(mask);
+    return mode & ~mask;
+}
+
 int files_make(const char *path, mode_t mode, const void *content, size_t length, struct fault *fault)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-    if (fd < 0 && errno == EEXIST)
-        return fault_set(fault, ERR_REFUSED,
+    int err = new_file_make(path, less_umask(mode), content, length, fault);
+    if (err == ERR_REFUSED)
+        return fault_set(fault, err,
                          "%s: exists already and is not overwritten; name another folder or move it away",
                          path);
-    if (fd < 0)
-        return fault_set(fault, ERR_SYSTEM, "%s: cannot be made: %s", path, strerror(errno));
-    int err = new_file_write(fd, content, length);
-    if (close(fd) != 0)
-        err = ERR_SYSTEM;
-    if (err != 0) {
-        fault_set(fault, err, "%s: cannot be written: %s", path, strerror(errno));
-        unlink(path);
-        return err;
-    }
-    files_note(path);
-    return 0;
+    if (err == 0)
+        files_note(path);
+    return err;
 }
 
 /* ---- reading ---- */

@@ -206,24 +206,14 @@ static int public_path(char out[static PATH_SIZE], const char *path, struct faul
     return 0;
 }
 
-/* It gets its name when it is complete: whoever is killed here leaves no half of a key. When another vault
- * was first, theirs it is. */
+/* When another vault was first, theirs it is. */
 static int make_key(const char *path, struct fault *fault)
 {
     uint8_t seed[SIGN_SEED_SIZE];
-    char unnamed[PATH_SIZE];
-    if (snprintf(unnamed, sizeof unnamed, "%s.new.%d", path, (int)getpid()) >= (int)sizeof unnamed)
-        return fault_set(fault, ERR_CONFIG, "%s: the path is too long", path);
-    unlink(unnamed); /* of one that had this number and was killed */
     random_bytes(seed, sizeof seed);
-    int err = identity_save_secret(unnamed, seed, fault);
+    int err = identity_save_secret(path, seed, fault);
     wipe(seed, sizeof seed);
-    if (err != 0)
-        return err;
-    if (link(unnamed, path) != 0 && errno != EEXIST)
-        err = fault_set(fault, ERR_SYSTEM, "%s: cannot be made: %s", path, strerror(errno));
-    unlink(unnamed);
-    return err;
+    return err == ERR_REFUSED ? 0 : err;
 }
 
 /* The public half is for people to copy: that it is missing, or that of another key, keeps nobody from work.
