@@ -10,7 +10,7 @@
 
 #define CONNECTIONS_MAX 16
 #define DEADLINE_MS     5000 /* for the request, and again for the answer */
-#define BACKLOG         16
+#define BACKLOG         128
 
 union stream {
     uv_handle_t handle;
@@ -26,10 +26,11 @@ struct connection {
     uv_timer_t timer;
     uv_write_t write;
     uv_shutdown_t shutdown;
-    int handles;    /* open or closing */
-    bool answering; /* what comes in from now on is dropped */
-    bool ended;     /* the client has ended its side */
-    size_t length;  /* of the request so far */
+    uint64_t number; /* later ones have higher ones */
+    int handles;     /* open or closing */
+    bool answering;  /* what comes in from now on is dropped */
+    bool ended;      /* the client has ended its side */
+    size_t length;   /* of the request so far */
     char request[ADMIN_REQUEST_MAX + 1];
     struct buffer head; /* of the answer */
     struct buffer body;
@@ -43,7 +44,8 @@ struct admin {
     bool waiting;                     /* a client waits to be accepted until a place is free */
     bool closing;
     int handles; /* open or closing, the connections' included; none left: free */
-    /* One more than may be served: it accepts a client only to close it. */
+    uint64_t accepted;
+    /* One more than may be served: a newcomer has it while the one that makes room for him closes. */
     struct connection connections[CONNECTIONS_MAX + 1];
 };
 
@@ -191,17 +193,45 @@ static int init_stream(uv_loop_t *loop, union stream *io, bool local)
     return local ? uv_pipe_init(loop, &io->pipe, 0) : uv_tcp_init(loop, &io->tcp);
 }
 
-static struct connection *find_free(struct admin *admin, int *busy)
+static struct connection *find_free(struct admin *admin)
 {
-    struct connection *found = NULL;
-    *busy = 0;
+    for (int i = 0; i <= CONNECTIONS_MAX; i++)
+        if (admin->connections[i].handles == 0)
+            return &admin->connections[i];
+    return NULL;
+}
+
+static bool is_open(const struct connection *c)
+{
+    return c->handles > 0 && !uv_is_closing(&c->io.handle);
+}
+
+/* Who is missed least: one that has its answer and has only to close, one that has not asked yet, one that
+ * reads. */
+static int worth(const struct connection *c)
+{
+    if (!c->answering)
+        return 1;
+    return c->shutdown.data != NULL ? 0 : 2;
+}
+
+/* Who holds a place for long cannot keep others out: one of them makes room, the oldest of those that are
+ * worth least. */
+static void make_room(struct admin *admin)
+{
+    struct connection *least = NULL;
+    int open = 0;
     for (int i = 0; i <= CONNECTIONS_MAX; i++) {
-        if (admin->connections[i].handles > 0)
-            ++*busy;
-        else
-            found = &admin->connections[i];
+        struct connection *c = &admin->connections[i];
+        if (!is_open(c))
+            continue;
+        open++;
+        if (least == NULL || worth(c) < worth(least) ||
+            (worth(c) == worth(least) && c->number < least->number))
+            least = c;
     }
-    return found;
+    if (open >= CONNECTIONS_MAX)
+        drop(least);
 }
 
 /* Makes C's handles; its buffers are empty. */
@@ -212,6 +242,7 @@ static int open_connection(struct connection *c, struct admin *admin)
     buffer_init(&c->head);
     buffer_init(&c->body);
     c->admin = admin;
+    c->number = ++admin->accepted;
     if (init_stream(loop, &c->io, admin->local) != 0)
         return ERR_SYSTEM;
     (void)uv_timer_init(loop, &c->timer); /* cannot fail */
@@ -224,16 +255,16 @@ static int open_connection(struct connection *c, struct admin *admin)
 
 static void accept_one(struct admin *admin)
 {
-    int busy;
-    struct connection *c = find_free(admin, &busy);
+    struct connection *c = find_free(admin);
     admin->waiting = c == NULL;
     if (c == NULL)
         return; /* libuv pauses until the client is accepted, when the next place is free */
+    make_room(admin);
     if (open_connection(c, admin) != 0) {
         admin->waiting = true;
         return;
     }
-    if (uv_accept(&admin->listener.stream, &c->io.stream) != 0 || busy >= CONNECTIONS_MAX ||
+    if (uv_accept(&admin->listener.stream, &c->io.stream) != 0 ||
         uv_timer_start(&c->timer, on_deadline, DEADLINE_MS, 0) != 0 ||
         uv_read_start(&c->io.stream, on_allocate, on_read) != 0)
         drop(c);

@@ -23,7 +23,8 @@ struct admin_route {
 };
 
 /* ROUTES ends with a NULL path and is borrowed, as is USER, until admin_close(). FD is a listening socket and
- * is taken. Requests over 4 KB, slower than 5 s, or beyond 16 at once are closed. */
+ * is taken. Requests over 4 KB or slower than 5 s are closed; of more than 16 at once, those that have gone
+ * on for longest. */
 int admin_start(struct admin **out, uv_loop_t *loop, int fd, const struct admin_route *routes,
                 void *user) MUST_USE;
 /* Stops listening and closes every connection; memory is freed once the loop has run its close callbacks.

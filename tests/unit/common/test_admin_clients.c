@@ -53,23 +53,50 @@ static void requests_may_come_in_pieces(void **state)
     assert_string_equal(path, "/");
 }
 
-static void the_seventeenth_client_is_closed_at_once(void **state)
+/* Sends REQUEST on all of CLIENTS, HELD of them, and leaves them so; however many hold a place, and whatever
+ * they wait for, who asks is answered. */
+static void hold_and_ask(const struct endpoint *e, int *clients, int held, const char *request)
+{
+    for (int i = 0; i < held; i++) {
+        clients[i] = open_client(e);
+        if (request[0] != 0)
+            assert_int_equal(send(clients[i], request, strlen(request), MSG_NOSIGNAL), strlen(request));
+    }
+    for (int i = 0; i < 20; i++)
+        assert_status(e, "GET / HTTP/1.1\r\n\r\n", "200");
+}
+
+static void who_holds_a_place_keeps_nobody_out(void **state)
+{
+    static const char *const held[] = {"", "GET /", "GET / HTTP/1.1\r\n\r\n", "GET /big HTTP/1.1\r\n\r\n"};
+    (void)state;
+    struct endpoint e;
+    int clients[48];
+    big_size = 8 << 20; /* more than a socket holds */
+    start(&e, "127.0.0.1:0");
+    for (size_t i = 0; i < sizeof held / sizeof held[0]; i++) {
+        hold_and_ask(&e, clients, 48, held[i]);
+        for (int k = 0; k < 48; k++)
+            close(clients[k]);
+    }
+    stop(&e);
+}
+
+static void the_oldest_that_has_not_asked_makes_room(void **state)
 {
     (void)state;
     struct endpoint e;
     char answer[256];
-    int clients[16];
+    int clients[17];
     start(&e, "127.0.0.1:0");
-    for (int i = 0; i < 16; i++)
+    for (int i = 0; i < 17; i++)
         clients[i] = open_client(&e);
-    for (int i = 0; i < 20; i++) {
-        int fd = open_client(&e);
-        assert_int_equal(drain(fd, answer, sizeof answer), 0);
-        close(fd);
+    assert_int_equal(drain(clients[0], answer, sizeof answer), 0);
+    for (int i = 1; i < 17; i++) {
+        assert_int_equal(send(clients[i], "GET / HTTP/1.1\r\n\r\n", 18, MSG_NOSIGNAL), 18);
+        assert_true(drain(clients[i], answer, sizeof answer) > 0);
     }
-    assert_int_equal(send(clients[3], "GET / HTTP/1.1\r\n\r\n", 18, MSG_NOSIGNAL), 18);
-    assert_true(drain(clients[3], answer, sizeof answer) > 0);
-    for (int i = 0; i < 16; i++)
+    for (int i = 0; i < 17; i++)
         close(clients[i]);
     stop(&e);
 }
@@ -123,7 +150,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_of_4096_bytes_passes_and_one_more_does_not),
         cmocka_unit_test(requests_may_come_in_pieces),
-        cmocka_unit_test(the_seventeenth_client_is_closed_at_once),
+        cmocka_unit_test(who_holds_a_place_keeps_nobody_out),
+        cmocka_unit_test(the_oldest_that_has_not_asked_makes_room),
         cmocka_unit_test(a_silent_client_is_closed_after_the_deadline),
         cmocka_unit_test(a_client_that_ends_its_side_gets_its_answer),
         cmocka_unit_test(closing_ends_open_clients),
