@@ -15,6 +15,7 @@ from audit_log import Load, records, uses
 from daemon import SLOW, Daemon, program, wait_until
 from fleet import keyless
 from pki import key_id
+from test_quotas import stay_in_one_day
 
 FAILING = "keyless_server_audit_failing"
 UNRECORDED = "keyless_server_audit_unrecorded_total"
@@ -252,6 +253,33 @@ def kill_vault(server):
     since = server.mark()
     os.kill(serving_vault(server), signal.SIGKILL)
     server.wait_log("event=vault_ready", since)
+
+
+def test_only_a_restart_on_a_full_disk_forgets_what_is_in_no_record(yard, pki):
+    """Of a quota, where the owner has requests served without a record."""
+    stay_in_one_day(100 * SLOW)
+    quota, in_flight = 300, 2
+    yard = yard("64m", [pki.p256[0]], "on_failure = serve }\nkey_default { quota = %d/d" % quota).run()
+    yard.disk.fill()
+
+    def ask():
+        yard.load = Load(yard.site, yard.server, key_id(pki.p256[1]), in_flight=in_flight)
+        yard.load.wait_more(100, "refused")
+        yard.load.end()
+        granted = yard.count("ok")
+        yard.load.close()
+        yard.load = None
+        return granted
+    assert ask() == quota
+    kill_vault(yard.server)
+    assert ask() == 0
+    reload_vault(yard.server)
+    assert ask() == 0
+    assert yard.server.stop() == 0
+    assert yard.server.find(r"event=audit_gap .*unrecorded=[1-9]")
+    yard.run()
+    assert quota / 2 < ask() <= quota
+    yard.disk.make_room()
 
 
 def while_busy(server, *changes):
