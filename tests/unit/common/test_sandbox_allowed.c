@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <execinfo.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -110,6 +111,7 @@ static void do_what_an_edge_does(void)
     pthread_t thread;
     do_what_a_loop_does();
     must(pthread_create(&thread, NULL, nothing, NULL) == 0 && pthread_join(thread, NULL) == 0);
+    malloc_trim(0);
     must(fd >= 0 && connect(fd, &nowhere, sizeof nowhere) == 0 && shutdown(fd, SHUT_WR) != 0);
     must(open("/dev/null", O_RDONLY) >= 0 || errno == EACCES); /* as Landlock has it */
     must(kill(parent, 0) < 0 && errno == EPERM);
