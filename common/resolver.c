@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "common/privileges.h"
 #include "common/process.h"
+#include "common/waiting.h"
 
 #define LOOK_UPS_MAX 32    /* at once; further ones wait in the socket */
 #define LOOK_UP_MS   20000 /* the longest that one may take */
@@ -169,25 +170,28 @@ static void on_child(int number)
     (void)number; /* it only ends the wait */
 }
 
-/* Until the other end closes. */
-static void serve(int fd)
+/* Until the other end closes. ERR_SYSTEM when it cannot go on. */
+static int serve(int fd)
 {
     static struct look_up all[LOOK_UPS_MAX];
     struct question question;
+    struct waiting waiting = {.failing = {.begun = false}};
+    struct fault fault = {.text = ""};
 
     for (;;) {
         struct look_up *slot = find_free(all);
         struct pollfd wait = {.fd = fd, .events = slot != NULL ? POLLIN : 0};
-        poll(&wait, 1, busy(all) ? TICK_MS : -1);
+        if (waiting_poll(&waiting, &wait, 1, busy(all) ? TICK_MS : -1, &fault) < 0)
+            return ERR_SYSTEM;
         reap(fd, all);
         if (wait.revents & POLLIN) {
             ssize_t n = recv(fd, &question, sizeof question, MSG_DONTWAIT);
             if (n == 0)
-                return;
+                return 0;
             if (n == sizeof question && slot != NULL)
                 start_one(fd, slot, &question);
         } else if (wait.revents & (POLLHUP | POLLERR)) {
-            return;
+            return 0;
         }
     }
 }
@@ -202,8 +206,7 @@ static pid_t start_process(int fd)
     belong_to(self);
     prctl(PR_SET_NAME, "keyless-names", 0, 0, 0);
     sigaction(SIGCHLD, &child, NULL);
-    serve(fd);
-    _exit(0);
+    _exit(serve(fd) == 0 ? 0 : 1);
 }
 
 /* ---- what starts it again ---- */
@@ -228,7 +231,10 @@ static bool rest(int fd, uint64_t ms)
 {
     struct pollfd wait = {.fd = fd, .events = 0};
 
-    return poll(&wait, 1, (int)ms) > 0 && (wait.revents & (POLLHUP | POLLERR)) != 0;
+    int ready = poll(&wait, 1, (int)ms);
+    if (ready < 0 && errno != EINTR)
+        (void)poll(NULL, 0, (int)ms);
+    return ready > 0 && (wait.revents & (POLLHUP | POLLERR)) != 0;
 }
 
 static void keep_going(int fd)

@@ -1,5 +1,6 @@
 #include "edge/daemon/lookups.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -115,7 +116,8 @@ static void await_first(struct lookups *lookups)
 
     for (uint64_t now; names_answered(&setup->names) < setup->names.count && (now = clock_ns()) < end;) {
         struct pollfd wait = {.fd = setup->resolver.fd, .events = POLLIN};
-        if (poll(&wait, 1, (int)((end - now) / NS_PER_MS) + 1) > 0 && take_answers(lookups) != 0)
+        int ready = poll(&wait, 1, (int)((end - now) / NS_PER_MS) + 1);
+        if ((ready > 0 && take_answers(lookups) != 0) || (ready < 0 && errno != EINTR))
             return; /* the loop will find and report the same */
     }
 }

@@ -1,7 +1,6 @@
 #include "keyserver/supervisor/supervisor.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -14,6 +13,7 @@
 #include "common/process.h"
 #include "common/sandbox.h"
 #include "common/secret.h"
+#include "common/waiting.h"
 #include "keyserver/rules/authorized_snapshot.h"
 #include "keyserver/supervisor/supervisor_inside.h"
 
@@ -214,6 +214,9 @@ static int timeout_ms(struct supervisor *s)
 
 static void loop(struct supervisor *s)
 {
+    static struct fault fault;
+    struct waiting waiting = {.failing = {.begun = false}};
+
     while (!s->stopping || children_any(&s->children)) {
         /* The loader's words come before what the vault says of which they are: that is known by the last
          * one. */
@@ -221,8 +224,11 @@ static void loop(struct supervisor *s)
                                {.fd = supervisor_is_loading(s) ? -1 : s->coming.ready, .events = POLLIN},
                                {.fd = s->control_fd, .events = POLLIN},
                                {.fd = s->order_fd, .events = POLLIN}};
-        if (poll(fds, 4, timeout_ms(s)) < 0 && errno != EINTR)
+        if (waiting_poll(&waiting, fds, 4, timeout_ms(s), &fault) < 0) {
+            supervisor_spoil_status(s, 1, fault.text);
+            children_kill(&s->children);
             return;
+        }
         if (fds[3].revents != 0 && s->order_fd >= 0)
             on_answer(s); /* first: the vault that it is about may have ended already, which the signals below
                              tell */

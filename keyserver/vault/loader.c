@@ -239,6 +239,16 @@ static void decide(struct loader *loader, bool keep)
     load_free(out);
 }
 
+/* Returns the exit status of a loader that an order has not reached: ERR says why. Another one follows. */
+static int fail_order(int err)
+{
+    if (err == ERR_FORMAT) /* cut by the kernel, as there was no room for what comes with it */
+        errno = EMFILE;
+    log_event(LOG_ERROR, "load_failed", "error=\"an order cannot be taken: %s%s\"", strerror(errno),
+              process_limit_hint(errno));
+    return 1;
+}
+
 static int serve(struct loader *loader)
 {
     for (;;) {
@@ -248,7 +258,7 @@ static int serve(struct loader *loader)
         if (err == ERR_CUT)
             return 0;
         if (err != 0)
-            return 1;
+            return fail_order(err);
         if (kind == ORDER_KEEP || kind == ORDER_DROP)
             decide(loader, kind == ORDER_KEEP);
         else

@@ -1,8 +1,6 @@
 #include "keyserver/vault/vault.h"
 
-#include <errno.h>
 #include <limits.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -13,6 +11,7 @@
 #include "common/privileges.h"
 #include "common/process.h"
 #include "common/sandbox.h"
+#include "common/waiting.h"
 #include "keyserver/rules/authorized_snapshot.h"
 #include "keyserver/vault/desk.h"
 #include "keyserver/vault/judge/explain.h"
@@ -190,6 +189,8 @@ static int serve(struct vault *vault)
     struct desk *desk = &vault->desk;
     struct pollfd fds[2] = {{.fd = wall_fd(&vault->wall), .events = POLLIN},
                             {.fd = workers_fd(vault->workers), .events = POLLIN}};
+    struct waiting waiting = {.failing = {.begun = false}};
+    struct fault fault = {.text = ""};
     bool more = false; /* work that is at hand */
     log_gather();
     for (;;) {
@@ -200,8 +201,10 @@ static int serve(struct vault *vault)
             return end_of_wall(vault);
         bool behind = desk_is_behind(desk);
         bool sleeps = wall_sleep(&vault->wall, behind ? WALL_ROOM : WALL_SLOTS) && (behind || !more);
-        if (poll(fds, 2, sleeps ? desk_timeout(desk) : 0) < 0 && errno != EINTR)
+        if (waiting_poll(&waiting, fds, 2, sleeps ? desk_timeout(desk) : 0, &fault) < 0) {
+            log_event(LOG_ERROR, "vault_failed", "error=\"%s\"", fault.text);
             return 1;
+        }
         more = desk_tick(desk) || more;
         if (fds[0].revents != 0)
             wall_woken(&vault->wall);

@@ -1,4 +1,5 @@
 """A key server whose processes cannot be started for a while says why, in its log and at /ready, and goes on by itself."""
+import errno
 import json
 import os
 import re
@@ -94,6 +95,32 @@ def test_a_reload_without_descriptors_says_why_and_the_next_one_succeeds(site, p
             server.send_signal(signal.SIGHUP)
             said = server.wait_log("event=(reload_failed|reloaded)", since)
             assert re.search(LIMIT % few, said) or "event=reloaded" in said, said
+    since = server.mark()
+    server.send_signal(signal.SIGHUP)
+    server.wait_log("event=reloaded", since)
+    assert server.stop() == 0
+
+
+def test_a_supervisor_that_cannot_wait_ends_with_a_status_and_the_reason(site, pki):
+    """So that a service manager which restarts what has failed starts it again."""
+    server = started(site, pki)
+    since = server.mark()
+    limit(server.pid, 3)  # fewer than poll() is asked for
+    server.send_signal(signal.SIGHUP)
+    site.daemons.remove(server)
+    assert server.wait_exit() == 1
+    assert server.find(r'event=stopped status=1 error="cannot wait for events: %s' % os.strerror(errno.EINVAL), since), server.lines[since:]
+
+
+def test_a_loader_that_cannot_take_an_order_says_why(site, pki):
+    server = started(site, pki)
+    loader, since = server.children()["keyless-loader"], server.mark()
+    limit(loader, 4)
+    server.send_signal(signal.SIGHUP)
+    said = server.wait_log(r"keyless-server\[loader\] event=load_failed", since)
+    assert re.search(r'error="an order cannot be taken: ' + LIMIT % 4, said), said
+    server.wait_log("event=reload_failed", since)
+    server.wait_log("event=child_started role=loader", since)
     since = server.mark()
     server.send_signal(signal.SIGHUP)
     server.wait_log("event=reloaded", since)
