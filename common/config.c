@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
+#include "common/config_files.h"
 #include "common/config_fill.h"
 #include "common/config_names.h"
 #include "common/config_read.h"
@@ -17,7 +17,6 @@
 #include "common/config_value.h"
 #include "common/permissions.h"
 #include "common/privileges.h"
-#include "common/shell.h"
 
 #define INCLUDE_MAX 8 /* files inside files */
 #define TITLE_MAX   CONFIG_TITLE_MAX
@@ -47,9 +46,8 @@ struct load {
     char path[PATH_MAX];  /* the last path that was made absolute */
     struct title *titles; /* owned */
     size_t title_count;
-    int sealed;           /* what the main file says, instead of the file; -1 = none */
-    char other[PATH_MAX]; /* a file whose owner may not change what a daemon goes by; "" = none */
-    uid_t other_owner;
+    int sealed;                /* what the main file says, instead of the file; -1 = none */
+    struct config_files files; /* none where the main file is sealed: judged when it was written */
     struct fault *fault;
     int err; /* the first error; later ones follow from it */
 };
@@ -267,17 +265,6 @@ static int read_source(struct load *load, const char *path, int line, struct con
     return err != 0 ? fail_file(load, line, path, why.text) : 0;
 }
 
-/* Its owner decides what the daemon does, so keeps the first file of somebody who may not: whether he may is
- * known when `user` is. */
-static void note_owner(struct load *load, const char *path, const struct stat *info)
-{
-    if (load->sealed >= 0 || !S_ISREG(info->st_mode) || load->other[0] != 0 ||
-        permissions_is_trusted(info->st_uid))
-        return;
-    snprintf(load->other, sizeof load->other, "%s", path);
-    load->other_owner = info->st_uid;
-}
-
 /* Enters PATH into the files being read. */
 static int push_source(struct load *load, const char *path, int line, const struct stat *info)
 {
@@ -328,10 +315,11 @@ static int parse_file(struct load *load, cfg_t *cfg, const char *path, int line)
 {
     struct config_read read;
     int err = read_source(load, path, line, &read);
+    if (err == 0 && load->sealed < 0 && (err = config_files_add(&load->files, path, &read.info)) != 0)
+        err = fail(load, line, err, err_string(err));
     if (err == 0)
         err = push_source(load, path, line, &read.info);
     if (err == 0) {
-        note_owner(load, path, &read.info);
         err = parse_text(load, cfg, read.text, read.length);
         config_places_clear(&load->sources[--load->depth].places);
     }
@@ -380,22 +368,17 @@ static cfg_opt_t *build_options(struct load *load, const struct config_option *t
 
 /* ---- the whole ---- */
 
-/* Files may be those of the account that a daemon becomes, which it names itself. */
-static void trust_user(cfg_t *cfg)
+/* Whose the files of a daemon may be says the daemon's configuration itself, which is such a file. */
+static void take_trust(cfg_t *cfg)
 {
-    for (cfg_opt_t *opt = cfg->opts; opt->name != NULL; opt++)
+    for (cfg_opt_t *opt = cfg->opts; opt->name != NULL; opt++) {
+        const char *value = opt->type == CFGT_STR ? cfg_opt_getnstr(opt, 0) : NULL;
         if (strcmp(opt->name, "user") == 0)
-            privileges_trust(cfg_opt_getnstr(opt, 0));
-}
-
-static int check_owner(struct load *load, cfg_t *cfg)
-{
-    if (load->sealed < 0) /* else the file was judged when it was written, and this process told then */
-        trust_user(cfg);
-    if (load->other[0] == 0 || permissions_is_trusted(load->other_owner))
-        return 0;
-    return fault_set(load->fault, ERR_CONFIG, "%s: owned by uid %u, who could change it; run: chown %u %s",
-                     load->other, (unsigned)load->other_owner, (unsigned)geteuid(), SHELL_WORD(load->other));
+            privileges_trust(value);
+        if (strcmp(opt->name, "secret_files") == 0)
+            permissions_set_readers(value != NULL && strcmp(value, "group") == 0 ? PERMISSIONS_GROUP
+                                                                                 : PERMISSIONS_OWNER);
+    }
 }
 
 static int load_with(struct load *load, const char *file, const struct config_option *table, void *into)
@@ -405,8 +388,10 @@ static int load_with(struct load *load, const char *file, const struct config_op
         return fault_set(load->fault, ERR_MEMORY, "%s: %s", file, err_string(ERR_MEMORY));
     cfg_set_error_function(cfg, on_error);
     int err = parse_file(load, cfg, file, 0);
-    if (err == 0)
-        err = check_owner(load, cfg);
+    if (err == 0 && load->sealed < 0) { /* else this process has been told whom to trust */
+        take_trust(cfg);
+        err = config_files_judge(&load->files, load->fault);
+    }
     /* Defaults start from the folder of the main file. */
     if (err == 0 && (err = config_fill(table, cfg, load->sources[0].folder, into)) != 0)
         fault_set(load->fault, err, "%s: %s", file, err_string(err));
@@ -430,6 +415,7 @@ int config_load_sealed(int fd, const char *file, const struct config_option *tab
         free(load->titles[i].place);
     }
     free(load->titles);
+    config_files_clear(&load->files);
     free(load);
     if (err != 0)
         config_clear(table, into);

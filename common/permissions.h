@@ -39,7 +39,8 @@ int permissions_check_writers(int fd, const char *path, struct fault *fault) MUS
  * the owner, in one with the sticky bit; a group may that is private, or where secret files are its own. A
  * folder that cannot be looked at is no error here: opening the file reports it. */
 int permissions_check_folder(const char *folder, struct fault *fault) MUST_USE;
-/* The same of the folder in which PATH is, and, when PATH is a link, of that in which the file is. */
+/* The same of the folder in which PATH is, and, when PATH is a link, of each folder in which a link on the
+ * way stands, and the file. */
 int permissions_check_place(const char *path, struct fault *fault) MUST_USE;
 
 #endif

@@ -336,8 +336,6 @@ int edge_config_load(struct edge_config *out, const char *file, struct fault *fa
         return err;
     permissions_set_readers((enum permissions_readers)out->secret_files);
     err = check_config(out, file, fault);
-    if (err == 0)
-        err = permissions_check_place(file, fault);
     if (err != 0)
         edge_config_clear(out);
     return err;

@@ -222,9 +222,7 @@ static int check_secrets(const struct server_config *config, const char *file, s
 static int check_files(const struct server_config *config, const char *file, struct fault *fault)
 {
     int err = check_secrets(config, file, fault);
-    if (err == 0)
-        err = check_addresses(config, file, fault);
-    return err != 0 ? err : permissions_check_place(file, fault);
+    return err != 0 ? err : check_addresses(config, file, fault);
 }
 
 /* FD is -1, or has what FILE says. */

@@ -133,6 +133,46 @@ def test_a_configuration_of_another_account(trial, side, what):
     all_refuse(side, conf, r"%s: owned by uid 4711, who could %s it; run: (chown 0 %s)" % (given, does, given))
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="not root, who alone gives files away")
+@pytest.mark.parametrize("side", ["server", "edge"])
+def test_every_file_of_a_configuration_is_judged(trial, side):
+    """Also those behind one of the account that the daemon becomes."""
+    conf = getattr(trial, side + "_conf")
+    take_any_port(conf)
+    included = include_from(conf)
+    os.chown(conf, pwd.getpwnam(re.search(r'^user = "(.*)"', read(included), re.M).group(1)).pw_uid, 0)
+    os.chown(included, 4711, 0)
+    all_refuse(side, conf, r"%s: owned by uid 4711, who could change it; run: (chown 0 %s)" % (included, included))
+
+
+@pytest.mark.parametrize("side", ["server", "edge"])
+def test_the_folder_of_an_included_file_is_judged(trial, side):
+    conf = getattr(trial, side + "_conf")
+    take_any_port(conf)
+    folder = os.path.join(os.path.dirname(conf), "conf.d")
+    os.mkdir(folder, 0o755)
+    write(os.path.join(folder, "more"), "# nothing\n")
+    write(conf, read(conf) + 'include("conf.d/more")\n')
+    os.chmod(folder, 0o777)
+    all_refuse(side, conf, r"%s: mode 0777 lets others replace files in it; run: (chmod go-w %s)" % (folder, folder))
+
+
+@pytest.mark.parametrize("name", ["authorized_edges", "server.conf"])
+def test_each_link_on_the_way_is_judged(trial, name):
+    """A link to a link to the file: who may write where the second one stands leads it elsewhere."""
+    take_any_port(trial.server_conf)
+    path, good = os.path.join(trial.server, name), os.path.join(trial.server, name + ".good")
+    public = os.path.join(trial.top, "public")
+    os.mkdir(public, 0o755)
+    os.rename(path, good)
+    os.symlink("../server/%s.good" % name, os.path.join(public, "link"))
+    os.symlink("../public/link", path)
+    keyless("check", "-c", trial.server_conf)
+    os.chmod(public, 0o777)
+    seen = os.path.join(trial.server, "../public")
+    all_refuse("server", trial.server_conf, r"%s: mode 0777 lets others replace files in it; run: (chmod go-w %s)" % (seen, seen))
+
+
 def test_a_reload_refuses_such_a_configuration(trial):
     conf = trial.server_conf
     take_any_port(conf)
