@@ -29,7 +29,8 @@ static bool break_poll(int why)
     bool good = filter != NULL;
 
     for (size_t i = 0; good && i < sizeof calls / sizeof calls[0]; i++) /* one of them is not everywhere */
-        (void)seccomp_rule_add(filter, SCMP_ACT_ERRNO((unsigned)why), calls[i], 1, SCMP_A1(SCMP_CMP_EQ, 2, 0));
+        (void)seccomp_rule_add(filter, SCMP_ACT_ERRNO((unsigned)why), calls[i], 1,
+                               SCMP_A1(SCMP_CMP_EQ, 2, 0));
     good = good && seccomp_load(filter) == 0;
     seccomp_release(filter);
     return good;
