@@ -15,8 +15,6 @@
 #include "common/config_read.h"
 #include "common/config_text.h"
 #include "common/config_value.h"
-#include "common/permissions.h"
-#include "common/privileges.h"
 
 #define INCLUDE_MAX 8 /* files inside files */
 #define TITLE_MAX   CONFIG_TITLE_MAX
@@ -46,8 +44,8 @@ struct load {
     char path[PATH_MAX];  /* the last path that was made absolute */
     struct title *titles; /* owned */
     size_t title_count;
-    int sealed;                /* what the main file says, instead of the file; -1 = none */
-    struct config_files files; /* none where the main file is sealed: judged when it was written */
+    int sealed;                 /* what the main file says, instead of the file; -1 = none */
+    struct config_files *files; /* NULL: not wanted */
     struct fault *fault;
     int err; /* the first error; later ones follow from it */
 };
@@ -315,7 +313,7 @@ static int parse_file(struct load *load, cfg_t *cfg, const char *path, int line)
 {
     struct config_read read;
     int err = read_source(load, path, line, &read);
-    if (err == 0 && load->sealed < 0 && (err = config_files_add(&load->files, path, &read.info)) != 0)
+    if (err == 0 && load->files != NULL && (err = config_files_add(load->files, path, &read.info)) != 0)
         err = fail(load, line, err, err_string(err));
     if (err == 0)
         err = push_source(load, path, line, &read.info);
@@ -368,19 +366,6 @@ static cfg_opt_t *build_options(struct load *load, const struct config_option *t
 
 /* ---- the whole ---- */
 
-/* Whose the files of a daemon may be says the daemon's configuration itself, which is such a file. */
-static void take_trust(cfg_t *cfg)
-{
-    for (cfg_opt_t *opt = cfg->opts; opt->name != NULL; opt++) {
-        const char *value = opt->type == CFGT_STR ? cfg_opt_getnstr(opt, 0) : NULL;
-        if (strcmp(opt->name, "user") == 0)
-            privileges_trust(value);
-        if (strcmp(opt->name, "secret_files") == 0)
-            permissions_set_readers(value != NULL && strcmp(value, "group") == 0 ? PERMISSIONS_GROUP
-                                                                                 : PERMISSIONS_OWNER);
-    }
-}
-
 static int load_with(struct load *load, const char *file, const struct config_option *table, void *into)
 {
     cfg_t *cfg = cfg_init(build_options(load, table), CFGF_NONE);
@@ -388,10 +373,6 @@ static int load_with(struct load *load, const char *file, const struct config_op
         return fault_set(load->fault, ERR_MEMORY, "%s: %s", file, err_string(ERR_MEMORY));
     cfg_set_error_function(cfg, on_error);
     int err = parse_file(load, cfg, file, 0);
-    if (err == 0 && load->sealed < 0) { /* else this process has been told whom to trust */
-        take_trust(cfg);
-        err = config_files_judge(&load->files, load->fault);
-    }
     /* Defaults start from the folder of the main file. */
     if (err == 0 && (err = config_fill(table, cfg, load->sources[0].folder, into)) != 0)
         fault_set(load->fault, err, "%s: %s", file, err_string(err));
@@ -399,14 +380,15 @@ static int load_with(struct load *load, const char *file, const struct config_op
     return err;
 }
 
-int config_load_sealed(int fd, const char *file, const struct config_option *table, void *into,
-                       struct fault *fault)
+static int load_from(int sealed, const char *file, const struct config_option *table, void *into,
+                     struct config_files *files, struct fault *fault)
 {
     struct load *load = calloc(1, sizeof *load);
     if (load == NULL)
         return fault_set(fault, ERR_MEMORY, "%s: %s", file, err_string(ERR_MEMORY));
     load->fault = fault;
-    load->sealed = fd;
+    load->sealed = sealed;
+    load->files = files;
     current = load;
     int err = load_with(load, file, table, into);
     current = NULL;
@@ -415,9 +397,25 @@ int config_load_sealed(int fd, const char *file, const struct config_option *tab
         free(load->titles[i].place);
     }
     free(load->titles);
-    config_files_clear(&load->files);
     free(load);
     if (err != 0)
         config_clear(table, into);
     return err;
+}
+
+int config_load(const char *file, const struct config_option *table, void *into, struct fault *fault)
+{
+    return load_from(-1, file, table, into, NULL, fault);
+}
+
+int config_load_noting(const char *file, const struct config_option *table, void *into,
+                       struct config_files *files, struct fault *fault)
+{
+    return load_from(-1, file, table, into, files, fault);
+}
+
+int config_load_sealed(int fd, const char *file, const struct config_option *table, void *into,
+                       struct fault *fault)
+{
+    return load_from(fd, file, table, into, NULL, fault);
 }

@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "common/bytes.h"
+#include "common/config_files.h"
 
 #define CONFIG_TITLE_MAX 127 /* bytes of the title of a section */
 
@@ -64,8 +65,12 @@ struct config_option {
  * 'origin'? On error INTO is cleared. */
 int config_load(const char *file, const struct config_option *table, void *into,
                 struct fault *fault) MUST_USE;
-/* The same of what FD holds, which may be shared with other processes and stays the caller's (-1: of FILE);
- * FILE is for messages, and what relative paths start from. */
+/* The same; FILES, empty, receives the files that were read, for who judges whose they may be. The caller's
+ * to clear, in any case. */
+int config_load_noting(const char *file, const struct config_option *table, void *into,
+                       struct config_files *files, struct fault *fault) MUST_USE;
+/* The same of what FD holds, which may be shared with other processes and stays the caller's; FILE is for
+ * messages, and what relative paths start from. */
 int config_load_sealed(int fd, const char *file, const struct config_option *table, void *into,
                        struct fault *fault) MUST_USE;
 /* Frees what config_load filled and zeroes the fields. */

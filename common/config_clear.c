@@ -36,8 +36,3 @@ void config_clear(const struct config_option *table, void *filled)
             config_value_clear(table, filled);
     }
 }
-
-int config_load(const char *file, const struct config_option *table, void *into, struct fault *fault)
-{
-    return config_load_sealed(-1, file, table, into, fault);
-}

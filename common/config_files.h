@@ -19,8 +19,9 @@ struct config_files {
 
 /* Adds PATH, which INFO is of. ERR_MEMORY. */
 int config_files_add(struct config_files *files, const char *path, const struct stat *info) MUST_USE;
-/* Whether none is somebody else's, or where others can replace it (permissions.h); to be called when it is
- * known which account is trusted. ERR_CONFIG with the fault. */
+/* Whether none is somebody else's, or where others can replace it (permissions.h). Whose they may be, the
+ * configuration says itself: so to be called when that has been read, and been told to permissions.h.
+ * ERR_CONFIG with the fault. */
 int config_files_judge(const struct config_files *files, struct fault *fault) MUST_USE;
 void config_files_clear(struct config_files *files);
 

@@ -57,6 +57,11 @@ extern const char *const daemon_options_sandboxes[]; /* of enum sandbox_mode */
      .help = HELP}
 /* clang-format on */
 
+/* From now on the daemon's files may be read by READERS (enum permissions_readers) and be those of USER, whom
+ * it becomes as root; NULL: of nobody else. Then judges FILES, which its configuration was read from.
+ * ERR_CONFIG. */
+int daemon_options_judge_files(const struct config_files *files, int readers, const char *user,
+                               struct fault *fault) MUST_USE;
 /* Refuses what is well formed but means nothing: LISTEN without an address (a daemon's own is DEFAULT_PORT),
  * an empty ADMIN or USER (NULL: left out). ERR_CONFIG with a fault "FILE: …". */
 int daemon_options_check(const char *file, const struct config_strings *listen, uint16_t default_port,

@@ -38,8 +38,8 @@ int process_check_stack(size_t least, const char *what, struct fault *fault) MUS
  * or socket opened later is taken for one of them. Standard output is open for reading only then: what is
  * printed is lost, and that is an error (common/output.h). ERR_SYSTEM when there is no /dev/null. */
 int process_open_standard(void) MUST_USE;
-/* From now on standard input and output are this process's own, of /dev/null: it shares them with nobody
- * whose input it could take or whose output, which may be the log, it could spoil. ERR_SYSTEM. */
+/* From now on standard input and output are /dev/null, opened for this process alone. Until then it shares
+ * them, and what it does to them, with whoever started it; the output may be the log. ERR_SYSTEM. */
 int process_leave_standard(void) MUST_USE;
 /* The same for a daemon, and no signal that is often sent by mistake ends it (SIGUSR1, SIGUSR2, SIGPIPE,
  * SIGXFSZ) or stops it when it writes to a terminal from the background (SIGTTOU, SIGTTIN). What its parent

@@ -330,12 +330,14 @@ static int check_config(const struct edge_config *config, const char *file, stru
 
 int edge_config_load(struct edge_config *out, const char *file, struct fault *fault)
 {
+    struct config_files files = {.count = 0};
     memset(out, 0, sizeof *out);
-    int err = config_load(file, edge_config_table, out, fault);
-    if (err != 0)
-        return err;
-    permissions_set_readers((enum permissions_readers)out->secret_files);
-    err = check_config(out, file, fault);
+    int err = config_load_noting(file, edge_config_table, out, &files, fault);
+    if (err == 0)
+        err = daemon_options_judge_files(&files, out->secret_files, out->user, fault);
+    if (err == 0)
+        err = check_config(out, file, fault);
+    config_files_clear(&files);
     if (err != 0)
         edge_config_clear(out);
     return err;

@@ -225,26 +225,22 @@ static int check_files(const struct server_config *config, const char *file, str
     return err != 0 ? err : check_addresses(config, file, fault);
 }
 
-/* FD is -1, or has what FILE says. */
-static int load(struct server_config *out, int fd, const char *file, struct fault *fault)
+int server_config_load(struct server_config *out, const char *file, struct fault *fault)
 {
+    struct config_files files = {.count = 0};
+    snprintf(file_read, sizeof file_read, "%s", file);
     memset(out, 0, sizeof *out);
-    int err = config_load_sealed(fd, file, server_config_table, out, fault);
-    if (err != 0)
-        return err;
-    permissions_set_readers((enum permissions_readers)out->secret_files);
-    err = check_config(out, file, fault);
-    if (err == 0 && fd < 0)
+    int err = config_load_noting(file, server_config_table, out, &files, fault);
+    if (err == 0)
+        err = daemon_options_judge_files(&files, out->secret_files, out->user, fault);
+    if (err == 0)
+        err = check_config(out, file, fault);
+    if (err == 0)
         err = check_files(out, file, fault);
+    config_files_clear(&files);
     if (err != 0)
         server_config_clear(out);
     return err;
-}
-
-int server_config_load(struct server_config *out, const char *file, struct fault *fault)
-{
-    snprintf(file_read, sizeof file_read, "%s", file);
-    return load(out, -1, file, fault);
 }
 
 int server_config_seal(const struct server_config *config)
@@ -258,12 +254,27 @@ int server_config_seal(const struct server_config *config)
     return fd;
 }
 
+/* NAME is for faults. Files were judged when it was sealed, and this process was forked by who had been told
+ * whose they may be. */
+static int load_sealed(struct server_config *out, int fd, const char *name, struct fault *fault)
+{
+    memset(out, 0, sizeof *out);
+    int err = config_load_sealed(fd, name, server_config_table, out, fault);
+    if (err != 0)
+        return err;
+    permissions_set_readers((enum permissions_readers)out->secret_files);
+    err = check_config(out, name, fault);
+    if (err != 0)
+        server_config_clear(out);
+    return err;
+}
+
 /* All paths in it are absolute: the file from which they were read may be gone, and so may its folder. What
  * is wrong is told of that file all the same. */
 int server_config_load_sealed(struct server_config *out, int fd, struct fault *fault)
 {
     static const char name[] = "/server.conf";
-    int err = load(out, fd, name, fault);
+    int err = load_sealed(out, fd, name, fault);
     if (err != 0 && file_read[0] != 0 && strncmp(fault->text, name, sizeof name - 1) == 0) {
         const struct fault said = *fault;
         fault_set(fault, err, "%s%s", file_read, said.text + sizeof name - 1);

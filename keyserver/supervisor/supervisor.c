@@ -28,12 +28,11 @@ static void on_control(struct supervisor *s)
 
     if (r == 0 && message.kind == CONTROL_STARTED) {
         s->net_started = true;
-        supervisor_await_taken(s);
+        supervisor_await_walls(s);
         supervisor_tell_load(s);
         supervisor_announce(s);
-    } else if (r == 0 && message.kind == CONTROL_TAKEN && s->walls_untaken > 0) {
-        s->walls_untaken--;
-        supervisor_await_taken(s);
+    } else if (r == 0 && message.kind == CONTROL_TAKEN) {
+        supervisor_on_wall_taken(s);
     } else if (r == ERR_CUT || r == ERR_SYSTEM) {
         supervisor_cut_net(s);
     }

@@ -91,9 +91,11 @@ void supervisor_let_go(struct supervisor *s, struct child *vault);
 /* The net process has closed its end of the control pair, or takes nothing from it: so is it. The next one
  * gets what this one did not. */
 void supervisor_cut_net(struct supervisor *s);
-/* To be called when `walls_untaken` has changed: a net process that has started and does not take a wall
- * within a time hangs, or somebody has taken it over. It is replaced then. */
-void supervisor_await_taken(struct supervisor *s);
+/* Walls lie before the net process, if it has started: one that takes none within a time hangs, or somebody
+ * has taken it over. It is replaced then. */
+void supervisor_await_walls(struct supervisor *s);
+/* It says that it has taken one. */
+void supervisor_on_wall_taken(struct supervisor *s);
 /* When the first such time is over, of clock_ms(); UINT64_MAX: none runs. */
 uint64_t supervisor_overdue_at(const struct supervisor *s);
 /* Kills those whose time is over, and says so. */

@@ -34,16 +34,23 @@ void supervisor_cut_net(struct supervisor *s)
         net->end_by_ms = clock_ms() + patience_ms(s, net->role);
 }
 
-void supervisor_await_taken(struct supervisor *s)
+void supervisor_await_walls(struct supervisor *s)
 {
     struct child *net = children_find(&s->children, CHILD_NET);
 
-    if (net == NULL || !s->net_started || s->control_fd < 0 || s->stopping)
-        return;
-    if (s->walls_untaken == 0)
-        net->end_by_ms = 0;
-    else if (net->end_by_ms == 0)
+    if (net != NULL && net->end_by_ms == 0 && s->walls_untaken > 0 && s->net_started && !s->stopping)
         net->end_by_ms = clock_ms() + patience_ms(s, net->role);
+}
+
+void supervisor_on_wall_taken(struct supervisor *s)
+{
+    struct child *net = children_find(&s->children, CHILD_NET);
+
+    if (net == NULL || s->walls_untaken == 0)
+        return;
+    s->walls_untaken--;
+    net->end_by_ms = 0; /* each has a time of its own */
+    supervisor_await_walls(s);
 }
 
 uint64_t supervisor_overdue_at(const struct supervisor *s)

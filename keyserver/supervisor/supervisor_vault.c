@@ -121,7 +121,7 @@ void supervisor_hand_over(struct supervisor *s)
         return;
     }
     s->walls_untaken++;
-    supervisor_await_taken(s);
+    supervisor_await_walls(s);
     supervisor_close_fd(&s->coming.wall);
     supervisor_close_fd(&s->memory.left);
     s->memory.left = s->coming.left;
