@@ -403,13 +403,8 @@ static int load_from(int sealed, const char *file, const struct config_option *t
     return err;
 }
 
-int config_load(const char *file, const struct config_option *table, void *into, struct fault *fault)
-{
-    return load_from(-1, file, table, into, NULL, fault);
-}
-
-int config_load_noting(const char *file, const struct config_option *table, void *into,
-                       struct config_files *files, struct fault *fault)
+int config_load(const char *file, const struct config_option *table, void *into, struct config_files *files,
+                struct fault *fault)
 {
     return load_from(-1, file, table, into, files, fault);
 }

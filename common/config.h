@@ -62,13 +62,10 @@ struct config_option {
 /* Fills the zeroed struct INTO from FILE by TABLE (ends with a NULL name). `include("other.conf")` works,
  * relative to the including file, at most 8 deep. Unknown option, wrong type, out of range, a missing closing
  * brace: ERR_CONFIG with a fault such as /etc/keyless/edge.conf:12: unknown option 'orign'; did you mean
- * 'origin'? On error INTO is cleared. */
-int config_load(const char *file, const struct config_option *table, void *into,
+ * 'origin'? On error INTO is cleared. FILES, empty, receives the files that were read, for who judges whose
+ * they may be; the caller's to clear, in any case. NULL: not wanted. */
+int config_load(const char *file, const struct config_option *table, void *into, struct config_files *files,
                 struct fault *fault) MUST_USE;
-/* The same; FILES, empty, receives the files that were read, for who judges whose they may be. The caller's
- * to clear, in any case. */
-int config_load_noting(const char *file, const struct config_option *table, void *into,
-                       struct config_files *files, struct fault *fault) MUST_USE;
 /* The same of what FD holds, which may be shared with other processes and stays the caller's; FILE is for
  * messages, and what relative paths start from. */
 int config_load_sealed(int fd, const char *file, const struct config_option *table, void *into,

@@ -332,7 +332,7 @@ int edge_config_load(struct edge_config *out, const char *file, struct fault *fa
 {
     struct config_files files = {.count = 0};
     memset(out, 0, sizeof *out);
-    int err = config_load_noting(file, edge_config_table, out, &files, fault);
+    int err = config_load(file, edge_config_table, out, &files, fault);
     if (err == 0)
         err = daemon_options_judge_files(&files, out->secret_files, out->user, fault);
     if (err == 0)

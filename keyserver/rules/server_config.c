@@ -230,7 +230,7 @@ int server_config_load(struct server_config *out, const char *file, struct fault
     struct config_files files = {.count = 0};
     snprintf(file_read, sizeof file_read, "%s", file);
     memset(out, 0, sizeof *out);
-    int err = config_load_noting(file, server_config_table, out, &files, fault);
+    int err = config_load(file, server_config_table, out, &files, fault);
     if (err == 0)
         err = daemon_options_judge_files(&files, out->secret_files, out->user, fault);
     if (err == 0)

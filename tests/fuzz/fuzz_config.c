@@ -33,7 +33,7 @@ static int load(const struct config_option *table, union config *out, const void
     must(fd >= 0 && write(fd, text, length) == (ssize_t)length);
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     memset(out, 0, sizeof *out);
-    int err = config_load(path, table, out, &fault);
+    int err = config_load(path, table, out, NULL, &fault);
     must((err == 0) == (fault.text[0] == 0));
     close(fd);
     return err;

@@ -108,7 +108,7 @@ int load(struct sample *out, const char *text)
     put_file("main.conf", text);
     memset(out, 0, sizeof *out);
     memset(&fault, 0, sizeof fault);
-    return config_load(main_file, table, out, &fault);
+    return config_load(main_file, table, out, NULL, &fault);
 }
 
 void assert_fault(const char *text, const char *place, const char *words)

@@ -94,9 +94,9 @@ static void files_that_cannot_be_read_are_named(void **state)
 {
     (void)state;
     struct sample s = {0};
-    assert_int_equal(config_load("/nonexistent/x.conf", table, &s, &fault), ERR_CONFIG);
+    assert_int_equal(config_load("/nonexistent/x.conf", table, &s, NULL, &fault), ERR_CONFIG);
     assert_string_equal(fault.text, "/nonexistent/x.conf: cannot be read: No such file or directory");
-    assert_int_equal(config_load(folder, table, &s, &fault), ERR_CONFIG);
+    assert_int_equal(config_load(folder, table, &s, NULL, &fault), ERR_CONFIG);
     assert_non_null(strstr(fault.text, "it is a folder, not a regular file"));
 }
 

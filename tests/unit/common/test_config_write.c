@@ -49,7 +49,7 @@ static void load(struct sample *out, const struct buffer *text)
     assert_int_equal(write(fd, buffer_bytes(text), buffer_length(text)), (ssize_t)buffer_length(text));
     close(fd);
     memset(out, 0, sizeof *out);
-    int err = config_load(file, table, out, &fault);
+    int err = config_load(file, table, out, NULL, &fault);
     unlink(file);
     if (err != 0)
         fail_msg("%s in: %.*s", fault.text, (int)buffer_length(text), (const char *)buffer_bytes(text));
@@ -186,7 +186,7 @@ static void a_file_in_a_folder_that_cannot_be_written_is_refused(void **state)
     assert_non_null(mkdtemp(folder));
     snprintf(file, sizeof file, "%s/a.conf", folder);
     fclose(fopen(file, "w"));
-    assert_int_equal(config_load(file, table, &sample, &fault), ERR_CONFIG);
+    assert_int_equal(config_load(file, table, &sample, NULL, &fault), ERR_CONFIG);
     assert_non_null(
         strstr(fault.text, "the path of its folder has a tab, line end or other control character"));
     unlink(file);
